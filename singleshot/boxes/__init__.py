@@ -1,0 +1,1 @@
+"""Geometry of boxes: conversion, overlap, editing, suppression."""

@@ -1,0 +1,1 @@
+"""Pictures and their annotations: formats, data sets, augmentation, batching."""

@@ -1,0 +1,34 @@
+"""What can go wrong for a user; anything else is a mistake of ours and keeps its traceback.
+
+    SingleshotError          one line, exit code 2: what was asked is impossible
+    ├── DataError            a picture, an annotation or a data set
+    ├── RecipeError          a recipe: unknown key, value out of bounds
+    ├── ModelError           a model file, or a model that does not fit what it is asked to do
+    └── RunFailed            exit code 1: it was possible, yet it failed on the way
+"""
+
+__all__ = ["DataError", "ModelError", "RecipeError", "RunFailed", "SingleshotError"]
+
+
+class SingleshotError(Exception):
+    """Names the place, the value and the remedy, in one or two lines."""
+
+    exit_code = 2
+
+
+class DataError(SingleshotError):
+    """A picture, an annotation or a data set cannot be used."""
+
+
+class RecipeError(SingleshotError):
+    """A recipe says something that is not understood."""
+
+
+class ModelError(SingleshotError):
+    """A model file cannot be used, or does not fit what it is asked to do."""
+
+
+class RunFailed(SingleshotError):
+    """The work was possible but failed on the way: a full disk, a loss that is not finite."""
+
+    exit_code = 1

@@ -1,0 +1,133 @@
+"""The currency of the package: what an annotation, a picture and a finding are.
+
+All are frozen and hold tensors alone. A bare `boxes` is (x1, y1, x2, y2) in pixels of the image it
+belongs to, half-open; labels run from 0 to C-1 and never mean background.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import NamedTuple, Protocol
+
+import torch
+from jaxtyping import Bool, Float, Int, UInt8
+from torch import Tensor
+
+__all__ = ["Batch", "Detections", "Detector", "Losses", "Sample", "Trainable", "Truth"]
+
+
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """The annotation of one image."""
+
+    boxes: Float[Tensor, "n 4"]
+    labels: Int[Tensor, " n"]
+    difficult: Bool[Tensor, " n"]  # VOC: neither a hit nor a miss when evaluating
+    crowd: Bool[Tensor, " n"]  # COCO: a region of many objects; never trained on
+    areas: Float[Tensor, " n"]  # square pixels; COCO's is the segmentation's, and sorts by size
+
+    @classmethod
+    def of(cls, boxes: Float[Tensor, "n 4"], labels: Int[Tensor, " n"]) -> Truth:
+        """Ordinary objects: none difficult, none a crowd."""
+        no = torch.zeros(len(labels), dtype=torch.bool)
+        areas = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
+        return cls(boxes, labels, no, no.clone(), areas)
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, keep: Tensor | slice) -> Truth:
+        return Truth(*(getattr(self, field.name)[keep] for field in fields(self)))
+
+    def to(self, device: torch.device) -> Truth:
+        """The same on another device, without waiting for the copy."""
+        return Truth(
+            *(getattr(self, field.name).to(device, non_blocking=True) for field in fields(self))
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One annotated picture."""
+
+    image: UInt8[Tensor, "3 h w"]  # RGB
+    truth: Truth
+    name: str  # how a person finds the picture: its path
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Pictures of one size, ready for the network."""
+
+    images: UInt8[Tensor, "b 3 h w"]
+    truths: tuple[Truth, ...]
+    names: tuple[str, ...]
+
+    @classmethod
+    def of(cls, samples: Sequence[Sample]) -> Batch:
+        """Stack samples whose pictures have one size."""
+        images = torch.stack([sample.image for sample in samples])
+        truths = tuple(sample.truth for sample in samples)
+        return cls(images, truths, tuple(sample.name for sample in samples))
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def pin_memory(self) -> Batch:
+        """The same in page-locked memory, so that copies to a GPU overlap with its work."""
+        return Batch(self.images.pin_memory(), self.truths, self.names)
+
+    def to(self, device: torch.device) -> Batch:
+        """The same on another device, without waiting for the copy."""
+        truths = tuple(truth.to(device) for truth in self.truths)
+        return Batch(self.images.to(device, non_blocking=True), truths, self.names)
+
+
+@dataclass(frozen=True, slots=True)
+class Detections:
+    """What a detector found in one image, best first."""
+
+    boxes: Float[Tensor, "n 4"]
+    scores: Float[Tensor, " n"]  # probability of the label
+    labels: Int[Tensor, " n"]
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+    def __getitem__(self, keep: Tensor | slice) -> Detections:
+        return Detections(self.boxes[keep], self.scores[keep], self.labels[keep])
+
+    def to(self, device: torch.device) -> Detections:
+        """The same on another device."""
+        return Detections(self.boxes.to(device), self.scores.to(device), self.labels.to(device))
+
+
+class Losses(NamedTuple):
+    """The two terms of the MultiBox loss, each a scalar."""
+
+    localization: Tensor
+    classification: Tensor
+
+    @property
+    def total(self) -> Tensor:
+        """What is minimised; the paper weighs both terms equally (§2.2, α = 1)."""
+        return self.localization + self.classification
+
+
+class Detector(Protocol):
+    """Anything that finds objects in pictures, whatever it is made of."""
+
+    class_names: tuple[str, ...]
+
+    def detect(self, images: Sequence[UInt8[Tensor, "3 _h _w"]]) -> list[Detections]:
+        """Findings for each picture, boxes in its own pixels; sizes may differ."""
+        ...
+
+
+class Trainable(Detector, Protocol):
+    """A detector that can learn."""
+
+    def losses(self, batch: Batch) -> Losses:
+        """What the training minimises, on pictures of the network's input size."""
+        ...

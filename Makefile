@@ -1,0 +1,66 @@
+# Everything a developer types. Each target does all of its own set-up.
+
+PYTHON = python3
+BIN = .venv/bin
+
+# `make demo DATA=folder` takes that data set instead of the digits that are made here.
+DEMO = demo-output
+DATA =
+DEMO_DATA = $(if $(DATA),$(DATA),$(DEMO)/digits)
+DEMO_RECIPE = ssdlite320-lite0
+DEMO_OPTIONS =
+
+.PHONY: help setup demo test check format bench docs clean
+
+help:
+	@echo "make demo [DATA=folder]  train, measure and draw, on made pictures or on yours"
+	@echo "make test                run the tests"
+	@echo "make check               formatting, lint, types, floors"
+	@echo "make format              mend formatting and what lint can mend"
+	@echo "make bench               run the benchmarks"
+	@echo "make docs                build the documentation into site/"
+	@echo "make clean               remove what these targets made, except .venv"
+
+setup: .venv/.setup-done
+
+.venv/.setup-done: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "Python 3.11 or newer is needed; $(PYTHON) is $$($(PYTHON) --version 2>&1)." >&2; \
+	  echo "Name another one: make $(or $(MAKECMDGOALS),setup) PYTHON=python3.12" >&2; \
+	  exit 1; }
+	@# Debian's Python may come without ensurepip; its own pip can then fill the environment.
+	@test -x $(BIN)/pip || $(PYTHON) -m venv .venv >/dev/null 2>&1 || { \
+	  $(PYTHON) -m venv --clear --without-pip .venv && \
+	  $(PYTHON) -m pip --python $(BIN)/python install --quiet pip; }
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	@touch $@
+
+demo: setup
+	@rm -rf $(DEMO)/run $(DEMO)/report
+	$(if $(DATA),,$(BIN)/python demo/digits.py $(DEMO_DATA))
+	$(BIN)/singleshot train $(DEMO_RECIPE) --data $(DEMO_DATA) --run $(DEMO)/run $(DEMO_OPTIONS)
+	$(BIN)/singleshot evaluate $(DEMO)/run $(DEMO_DATA) --protocol coco --report $(DEMO)/report
+	@echo "$(CURDIR)/$(DEMO)/report/report.html"
+
+test: setup
+	$(BIN)/pytest
+
+check: setup
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: setup
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: setup
+	$(BIN)/python -m benchmarks
+
+docs: setup
+	$(BIN)/mkdocs build --strict
+
+clean:
+	rm -rf $(DEMO) site build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name .venv -prune -o -name __pycache__ -exec rm -rf {} +

@@ -1,0 +1,115 @@
+"""`singleshot evaluate`: how good a detector is, class by class."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from singleshot.cli.options import Debug, Json, Model, Protocol, examples
+from singleshot.cli.output import note, number, print_json, table
+
+EXAMPLES = examples(
+    "singleshot evaluate runs/cells cells",
+    "singleshot evaluate runs/cells cells --split test --protocol voc07 --json",
+)
+
+
+def evaluate(
+    model: Model,
+    data: Annotated[
+        str,
+        typer.Argument(metavar="DATA", help="A folder or JSON file of annotated pictures."),
+    ],
+    *,
+    split: Annotated[
+        str | None,
+        typer.Option(help="Pictures to measure on. Left out: test, else val, else all."),
+    ] = None,
+    protocol: Annotated[Protocol, typer.Option(help="Whose rules to measure by.")] = Protocol.COCO,
+    json: Json = False,
+    save_predictions: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Keep the detections, as COCO results JSON."),
+    ] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Write report.html, which needs no other file."),
+    ] = None,
+    _debug: Debug = False,
+) -> None:
+    """Measure a detector on annotated pictures.
+
+    Average precision, precision at fixed recall, recall at fixed precision and the best F1 score
+    of every class.
+    """
+    import singleshot
+    from singleshot.cli.progress import picture_progress
+
+    with picture_progress() as progress:
+        result = singleshot.evaluate(
+            model,
+            data,
+            split=split,
+            protocol=protocol.value,
+            progress=progress,
+            say=note,
+            save_predictions=save_predictions,
+            report=report,
+        )
+    if report is not None:
+        note(f"Report: {report / 'report.html'}")
+    document = result.to_json()
+    if json:
+        print_json(document)
+    else:
+        typer.echo(summary(document))
+
+
+def summary(document: Mapping[str, Any]) -> str:
+    """The evaluation for a person: the whole first, then every class."""
+    counts = (
+        f"protocol {document['protocol']}: {document['images']} images, "
+        f"{document['truths']} truths, {document['detections']} detections"
+    )
+    mean = f"mean average precision: {number(document['mean_average_precision'])}"
+    coco = document.get("coco")
+    parts = [f"{counts}\n{mean}", coco_line(coco) if coco else None, class_table(document)]
+    return "\n\n".join(part for part in parts if part)
+
+
+def coco_line(numbers: Mapping[str, float | None]) -> str:
+    """COCO's twelve numbers, as their own small table."""
+    return table(["COCO", *numbers], [["", *map(number, numbers.values())]])
+
+
+def class_table(document: Mapping[str, Any]) -> str:
+    """One line a class: AP, precision at recall, recall at precision, best F1."""
+    per_class = document["per_class"]
+    if not per_class:
+        return ""
+    first = next(iter(per_class.values()))
+    header = [
+        "class",
+        "truths",
+        "AP",
+        *(f"P@R{recall}" for recall in first["precision_at_recall"]),
+        *(f"R@P{precision}" for precision in first["recall_at_precision"]),
+        "best F1",
+        "at score",
+    ]
+    return table(header, [class_row(name, found) for name, found in per_class.items()])
+
+
+def class_row(name: str, found: Mapping[str, Any]) -> list[str]:
+    """The cells of one class."""
+    best = found["best_f1"] or {"f1": None, "score_threshold": None}
+    return [
+        name,
+        str(found["truths"]),
+        number(found["average_precision"]),
+        *map(number, found["precision_at_recall"].values()),
+        *map(number, found["recall_at_precision"].values()),
+        number(best["f1"]),
+        number(best["score_threshold"]),
+    ]

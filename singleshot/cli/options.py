@@ -1,0 +1,92 @@
+"""What several commands share: their options, and how a help text ends."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from singleshot.version import __version__
+
+__all__ = [
+    "Debug",
+    "Json",
+    "Model",
+    "Overrides",
+    "Protocol",
+    "Recipe",
+    "Session",
+    "Version",
+    "examples",
+]
+
+
+@dataclass
+class Session:
+    """What holds for one call of the program, before or after the name of the command."""
+
+    debug: bool = False
+
+
+class Protocol(StrEnum):
+    """Whose rules turn detections into an average precision."""
+
+    VOC07 = "voc07"
+    VOC10 = "voc10"
+    COCO = "coco"
+
+
+def remember_debug(context: typer.Context, value: bool) -> None:
+    """Note that tracebacks are wanted, wherever on the line it was said."""
+    if value:
+        context.obj.debug = True
+
+
+def print_version(value: bool) -> None:
+    """Print the version and leave."""
+    if value:
+        typer.echo(f"singleshot {__version__}")
+        raise typer.Exit
+
+
+def examples(*commands: str) -> str:
+    """The end of a help text: commands that work when pasted."""
+    # \b keeps the line breaks of the paragraph.
+    return "\n".join(["Examples:\n\n\b", *(f"  {command}" for command in commands)])
+
+
+Debug = Annotated[
+    bool,
+    typer.Option(
+        "--debug",
+        callback=remember_debug,
+        expose_value=False,
+        help="Show the traceback of an error.",
+    ),
+]
+Version = Annotated[
+    bool,
+    typer.Option(
+        "--version",
+        callback=print_version,
+        expose_value=False,
+        is_eager=True,
+        help="Print the version and leave.",
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
+Model = Annotated[str, typer.Argument(metavar="MODEL", help="A run folder or a checkpoint.")]
+Recipe = Annotated[
+    str,
+    typer.Argument(
+        metavar="RECIPE", help="The name of a shipped recipe (see: models list) or a TOML file."
+    ),
+]
+Overrides = Annotated[
+    list[str],
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="Change one value of the recipe, as in training.epochs=20; may be repeated.",
+    ),
+]

@@ -1,0 +1,38 @@
+"""How results look: JSON for programs, aligned columns for people, notes beside both."""
+
+import json
+from collections.abc import Sequence
+
+import typer
+
+__all__ = ["note", "number", "print_json", "table"]
+
+
+def print_json(document: object) -> None:
+    """The one document on stdout; a value that JSON cannot hold is a mistake of ours."""
+    typer.echo(json.dumps(document, indent=2, allow_nan=False))
+
+
+def note(message: str) -> None:
+    """Tell the person, leaving stdout to the results."""
+    typer.echo(message, err=True)
+
+
+def number(value: float | None) -> str:
+    """Three decimals, and a dash where a number is undefined."""
+    return "-" if value is None else f"{value:.3f}"
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Columns as wide as their widest cell, the first to the left, the others to the right."""
+    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
+    return "\n".join(aligned(row, widths) for row in (header, *rows))
+
+
+def aligned(row: Sequence[str], widths: Sequence[int]) -> str:
+    """One line of a table."""
+    first, *others = (
+        cell.rjust(width) if index else cell.ljust(width)
+        for index, (cell, width) in enumerate(zip(row, widths, strict=True))
+    )
+    return "  ".join([first, *others]).rstrip()

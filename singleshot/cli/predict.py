@@ -1,0 +1,112 @@
+"""`singleshot predict`: labelled boxes for pictures, as text, JSON or drawings."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from singleshot.cli.options import Debug, Json, Model, examples
+from singleshot.cli.output import note, print_json, table
+from singleshot.cli.sources import drawing_paths, find_pictures
+
+if TYPE_CHECKING:
+    from singleshot.structures import Detections, Detector
+
+EXAMPLES = examples(
+    "singleshot predict runs/cells cells/JPEGImages --draw drawn",
+    "singleshot predict runs/cells 'cells/JPEGImages/*.jpg' --score-threshold 0.5 --json",
+)
+
+
+def predict(
+    model: Model,
+    source: Annotated[
+        list[str],
+        typer.Argument(metavar="SOURCE", help="Pictures, folders of pictures, or patterns."),
+    ],
+    *,
+    score_threshold: Annotated[
+        float,
+        typer.Option(
+            min=0,
+            max=1,
+            metavar="T",
+            help="Leave out what scores less. `evaluate` tells the score that suits each class.",
+        ),
+    ] = 0.3,
+    draw: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Write every picture with its boxes into this folder."),
+    ] = None,
+    json: Json = False,
+    _debug: Debug = False,
+) -> None:
+    """Find objects in pictures.
+
+    Boxes (x1, y1, x2, y2) in pixels, labels and scores, best first.
+    """
+    pictures = find_pictures(source)
+    drawings = drawing_paths(pictures, draw) if draw else None
+
+    import singleshot
+
+    detector = singleshot.load(model)
+    documents = predictions(detector, pictures, drawings, score_threshold=score_threshold)
+    if json:
+        print_json(list(documents))
+    else:
+        for document in documents:
+            typer.echo(listing(document))
+    if draw:
+        note(f"Drawings: {draw}")
+
+
+def predictions(
+    detector: "Detector",
+    pictures: Sequence[Path],
+    drawings: Sequence[Path] | None,
+    *,
+    score_threshold: float,
+) -> Iterator[dict[str, Any]]:
+    """What is found in each picture; its drawing is written on the way."""
+    from singleshot.data.pictures import read_picture
+    from singleshot.drawing import draw
+
+    for index, picture in enumerate(pictures):
+        image = read_picture(picture)
+        found = detector.detect([image])[0]
+        found = found[found.scores >= score_threshold]
+        if drawings is not None:
+            drawings[index].parent.mkdir(parents=True, exist_ok=True)
+            draw(image, found, detector.class_names).save(drawings[index])
+        height, width = image.shape[-2:]
+        yield {
+            "image": str(picture),
+            "width": width,
+            "height": height,
+            "detections": described(found, detector.class_names),
+        }
+
+
+def described(found: "Detections", class_names: Sequence[str]) -> list[dict[str, Any]]:
+    """Detections in plain numbers and names."""
+    rows = zip(found.boxes.tolist(), found.labels.tolist(), found.scores.tolist(), strict=True)
+    return [{"box": box, "label": class_names[label], "score": score} for box, label, score in rows]
+
+
+def listing(document: dict[str, Any]) -> str:
+    """One picture for a person: its size, then a line for each object."""
+    found = document["detections"]
+    image = typer.format_filename(document["image"])
+    headline = f"{image} ({document['width']} x {document['height']}): {len(found)} found"
+    if not found:
+        return headline
+    header = ["  label", "score", "x1", "y1", "x2", "y2"]
+    return f"{headline}\n{table(header, [listing_row(detection) for detection in found])}"
+
+
+def listing_row(detection: dict[str, Any]) -> list[str]:
+    """The cells of one object."""
+    corners = [f"{corner:.1f}" for corner in detection["box"]]
+    return [f"  {detection['label']}", f"{detection['score']:.2f}", *corners]

@@ -1,0 +1,91 @@
+"""`singleshot train`: a recipe and annotated pictures become a run."""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from singleshot.cli.options import Debug, Overrides, Recipe, examples
+from singleshot.cli.output import note, number
+
+if TYPE_CHECKING:
+    from singleshot.api import Run
+
+EXAMPLES = examples(
+    "singleshot train ssdlite320-lite0 --data cells --run runs/cells",
+    "singleshot train ssdlite320-lite0 --data cells --run runs/cells --resume",
+)
+INTERRUPTED = 130  # what a shell calls a program stopped by Ctrl-C: 128 + SIGINT
+
+
+def train(
+    recipe: Recipe,
+    data: Annotated[
+        list[str],
+        typer.Option(
+            metavar="DATA",
+            help="A folder or JSON file of annotated pictures; repeated, the data sets are joined "
+            "by class name.",
+        ),
+    ],
+    *,
+    split: Annotated[
+        str | None,
+        typer.Option(help="Pictures to learn from; a+b joins two. Left out: train, else all."),
+    ] = None,
+    val_split: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SPLIT|none",
+            help="Pictures to validate on. Left out: val, else a tenth of the training pictures; "
+            "none: no validation.",
+        ),
+    ] = None,
+    run: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Where the run is written.")
+    ] = None,
+    init: Annotated[
+        str | None,
+        typer.Option(metavar="MODEL", help="Start from this run or checkpoint, class by class."),
+    ] = None,
+    overrides: Overrides = [],  # noqa: B006 (typer's way to say: none)
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on where this run was stopped.")
+    ] = False,
+    _debug: Debug = False,
+) -> None:
+    """Train a detector on annotated pictures.
+
+    Ctrl-C stops cleanly, and --resume goes on from there.
+    """
+    import singleshot
+    from singleshot.cli.progress import training_progress
+
+    with training_progress() as watch:
+        result = singleshot.train(
+            recipe,
+            data,
+            run=run,
+            split=split,
+            val_split=val_split,
+            init=init,
+            overrides=overrides,
+            resume=resume,
+            watch=watch,
+        )
+    if os.environ.get("RANK", "0") == "0":  # of many processes (torchrun) the first one speaks
+        report(result)
+    if result.interrupted:
+        raise typer.Exit(INTERRUPTED)
+
+
+def report(run: "Run") -> None:
+    """Where the result is, or how to go on."""
+    if run.interrupted:
+        note(f"Stopped after {run.steps} steps; the same command with --resume goes on.")
+    typer.echo(f"run: {run.folder}")
+    if run.best is not None:
+        typer.echo(f"best checkpoint: {run.best}")
+    if run.mean_average_precision is not None:
+        typer.echo(f"validation mAP: {number(run.mean_average_precision)}")

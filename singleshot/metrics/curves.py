@@ -1,0 +1,60 @@
+"""Precision and recall as the score threshold falls."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float64
+
+from singleshot.metrics.columns import Predictions
+from singleshot.metrics.hits import Hits
+
+__all__ = ["Curve", "curves_per_class", "precision_recall_curve"]
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """After each detection of one class, best first: its score, and what was reached so far."""
+
+    scores: Float64[np.ndarray, " n"]  # falling
+    recall: Float64[np.ndarray, " n"]  # rising: hits / truths
+    precision: Float64[np.ndarray, " n"]  # hits / (hits + false alarms)
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+    def at_thresholds(self) -> Curve:
+        """Only the points a score threshold can reach: it takes all detections of equal score."""
+        last_of_its_score = np.append(self.scores[1:] != self.scores[:-1], True)[: len(self)]
+        return Curve(*(a[last_of_its_score] for a in (self.scores, self.recall, self.precision)))
+
+
+def precision_recall_curve(
+    scores: Float64[np.ndarray, " n"], hit: Bool[np.ndarray, " n"], *, num_truths: int
+) -> Curve:
+    """Take detections by falling score (ties in the order given) and count hits and false alarms.
+
+    With h hits among the first k detections: recall = h / num_truths, precision = h / k.
+    """
+    assert num_truths > 0, "recall is undefined without truths"
+    best_first = np.argsort(-scores, kind="stable")
+    num_hits = hit[best_first].cumsum()
+    num_detections = np.arange(1, len(scores) + 1)
+    return Curve(scores[best_first], num_hits / num_truths, num_hits / num_detections)
+
+
+def curves_per_class(
+    predictions: Predictions, hits: Hits, num_truths: Sequence[int]
+) -> list[Curve | None]:
+    """Draw one curve a class, without ignored detections; None for a class without truths."""
+    counted = np.flatnonzero(~hits.ignored)
+    by_class = counted[np.argsort(predictions.labels[counted], kind="stable")]
+    ends = np.searchsorted(predictions.labels[by_class], range(len(num_truths)), side="right")
+    return [
+        precision_recall_curve(predictions.scores[own], hits.hit[own], num_truths=count)
+        if count
+        else None
+        for own, count in zip(np.split(by_class, ends), num_truths, strict=False)
+    ]

@@ -1,0 +1,113 @@
+"""From detections and truths to a report."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from singleshot.metrics.average_precision import eleven_points, every_point
+from singleshot.metrics.coco import coco_numbers
+from singleshot.metrics.columns import Predictions, Truths
+from singleshot.metrics.curves import Curve, curves_per_class
+from singleshot.metrics.hits import find_hits
+from singleshot.metrics.operating_points import (
+    BestF1,
+    best_f1,
+    precision_at_recall,
+    recall_at_precision,
+)
+from singleshot.metrics.protocol import Protocol
+from singleshot.metrics.report import ClassReport, Report
+
+__all__ = ["find_class_curves", "measure"]
+
+RECALLS = (0.5, 0.8, 0.9)
+PRECISIONS = (0.8, 0.9, 0.95)
+
+
+def measure(
+    predictions: Predictions,
+    truths: Truths,
+    class_names: Sequence[str],
+    *,
+    protocol: Protocol,
+    iou_threshold: float = 0.5,
+) -> Report:
+    """Judge detections by a protocol. Labels index `class_names`, images those of `truths`."""
+    num_truths = count_truths(truths, len(class_names), protocol)
+    curves = find_class_curves(
+        predictions, truths, len(class_names), protocol=protocol, iou_threshold=iou_threshold
+    )
+    if protocol is Protocol.COCO:
+        coco, average_precisions = coco_numbers(predictions, truths, len(class_names))
+        mean = coco.AP
+    else:
+        coco, average_precisions = None, voc_average_precisions(curves, protocol)
+        mean = mean_of_defined(average_precisions)
+    reports = map(class_report, curves, average_precisions, num_truths)
+    return Report(
+        protocol=protocol,
+        iou_threshold=iou_threshold,
+        images=truths.num_images,
+        truths=sum(num_truths),
+        detections=len(predictions),
+        mean_average_precision=mean,
+        per_class=dict(zip(class_names, reports, strict=True)),
+        coco=coco,
+    )
+
+
+def find_class_curves(
+    predictions: Predictions,
+    truths: Truths,
+    num_classes: int,
+    *,
+    protocol: Protocol,
+    iou_threshold: float = 0.5,
+) -> list[Curve | None]:
+    """Precision-recall curve of each class; None for a class without truths."""
+    ignore = protocol.ignores(truths)
+    hits = find_hits(predictions, truths, ignore=ignore, iou_threshold=iou_threshold)
+    return curves_per_class(predictions, hits, count_truths(truths, num_classes, protocol))
+
+
+def count_truths(truths: Truths, num_classes: int, protocol: Protocol) -> list[int]:
+    """Truths of each class that count."""
+    counted = truths.labels[~protocol.ignores(truths)]
+    return [int(count) for count in np.bincount(counted, minlength=num_classes)]
+
+
+def voc_average_precisions(
+    curves: Sequence[Curve | None], protocol: Protocol
+) -> list[float | None]:
+    """Area under each curve by the rule of that year."""
+    area = eleven_points if protocol is Protocol.VOC07 else every_point
+    return [None if curve is None else area(curve.recall, curve.precision) for curve in curves]
+
+
+def class_report(curve: Curve | None, average_precision: float | None, truths: int) -> ClassReport:
+    """Operating points on a curve, all undefined where there is none."""
+    if curve is None:
+        return ClassReport(
+            average_precision=average_precision,
+            truths=truths,
+            precision_at_recall=dict.fromkeys(RECALLS),
+            recall_at_precision=dict.fromkeys(PRECISIONS),
+            best_f1=BestF1(None, None, None, None),
+        )
+    points = curve.at_thresholds()
+    axes = points.recall, points.precision
+    return ClassReport(
+        average_precision=average_precision,
+        truths=truths,
+        precision_at_recall={target: precision_at_recall(*axes, target) for target in RECALLS},
+        recall_at_precision={target: recall_at_precision(*axes, target) for target in PRECISIONS},
+        best_f1=best_f1(points),
+    )
+
+
+def mean_of_defined(values: Sequence[float | None]) -> float | None:
+    """Mean of those that are defined, None when none is."""
+    found = [value for value in values if value is not None]
+    return sum(found) / len(found) if found else None

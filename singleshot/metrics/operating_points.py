@@ -1,0 +1,58 @@
+"""What a detector is worth at the score threshold somebody would run it with.
+
+Give these functions the points a threshold can reach (`Curve.at_thresholds`): a threshold cannot
+take one of two detections with the same score.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float64
+
+from singleshot.metrics.curves import Curve
+
+__all__ = ["BestF1", "best_f1", "precision_at_recall", "recall_at_precision"]
+
+
+class BestF1(NamedTuple):
+    """The threshold at which precision and recall are best together; None where undefined."""
+
+    f1: float | None
+    score_threshold: float | None  # keep detections with this score or more
+    precision: float | None
+    recall: float | None
+
+
+def precision_at_recall(
+    recall: Float64[np.ndarray, " n"], precision: Float64[np.ndarray, " n"], target: float
+) -> float:
+    """Best precision still reachable at `target` recall or more; 0 when never reached."""
+    return float(precision[recall >= target].max(initial=0.0))
+
+
+def recall_at_precision(
+    recall: Float64[np.ndarray, " n"], precision: Float64[np.ndarray, " n"], target: float
+) -> float:
+    """Best recall still reachable at `target` precision or more; 0 when never reached."""
+    return float(recall[precision >= target].max(initial=0.0))
+
+
+def best_f1(curve: Curve) -> BestF1:
+    """Highest F1 = 2 x precision x recall / (precision + recall), at the highest such threshold.
+
+    Without any hit no threshold is better than keeping nothing: F1 and recall are 0, and there is
+    neither a threshold nor a precision.
+    """
+    total = curve.precision + curve.recall
+    f1 = np.divide(2 * curve.precision * curve.recall, total, out=0 * total, where=total > 0)
+    if not f1.any():
+        return BestF1(f1=0.0, score_threshold=None, precision=None, recall=0.0)
+    best = int(f1.argmax())
+    return BestF1(
+        f1=float(f1[best]),
+        score_threshold=float(curve.scores[best]),
+        precision=float(curve.precision[best]),
+        recall=float(curve.recall[best]),
+    )

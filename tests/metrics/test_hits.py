@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from singleshot.metrics import Predictions, Truths, find_hits
+from singleshot.metrics.hits import most_overlapped, paired_iou
+
+SQUARE = (0, 0, 10, 10)
+HALF = (0, 0, 10, 5)  # IoU with SQUARE: 0.5
+THIRD = (5, 0, 15, 10)  # IoU with SQUARE: 1/3
+FAR = (50, 50, 60, 60)
+
+
+def predictions(*boxes, scores=None, images=None, labels=None) -> Predictions:
+    count = len(boxes)
+    return Predictions(
+        images=np.array([0] * count if images is None else images, np.int64),
+        boxes=np.array(boxes, np.float64).reshape(-1, 4),
+        scores=np.linspace(0.9, 0.1, count) if scores is None else np.array(scores),
+        labels=np.array([0] * count if labels is None else labels, np.int64),
+    )
+
+
+def truths(*boxes, images=None, labels=None) -> Truths:
+    count = len(boxes)
+    no = np.zeros(count, np.bool_)
+    return Truths(
+        images=np.array([0] * count if images is None else images, np.int64),
+        boxes=np.array(boxes, np.float64).reshape(-1, 4),
+        labels=np.array([0] * count if labels is None else labels, np.int64),
+        difficult=no,
+        crowd=no,
+        areas=np.ones(count),
+        num_images=2,
+    )
+
+
+def hit_truths(predictions, truths, *, ignore=None, iou_threshold=0.5):
+    ignore = np.zeros(len(truths), np.bool_) if ignore is None else np.array(ignore)
+    return find_hits(predictions, truths, ignore=ignore, iou_threshold=iou_threshold)
+
+
+def test_an_overlap_of_exactly_the_threshold_is_a_hit():
+    assert hit_truths(predictions(HALF), truths(SQUARE)).truths.tolist() == [0]
+    assert hit_truths(predictions(THIRD), truths(SQUARE)).truths.tolist() == [-1]
+
+
+def test_only_the_best_of_several_detections_of_one_object_is_a_hit():
+    found = hit_truths(predictions(HALF, SQUARE, scores=[0.4, 0.8]), truths(SQUARE))
+    assert found.truths.tolist() == [-1, 0]
+
+
+def test_equal_scores_keep_the_order_given():
+    found = hit_truths(predictions(HALF, SQUARE, scores=[0.8, 0.8]), truths(SQUARE))
+    assert found.truths.tolist() == [0, -1]
+
+
+def test_equal_overlaps_go_to_the_truth_annotated_first():
+    found = hit_truths(predictions(SQUARE, SQUARE), truths(SQUARE, SQUARE))
+    assert found.truths.tolist() == [0, -1]
+
+
+def test_a_detection_whose_best_truth_is_taken_does_not_get_the_second_best():
+    found = hit_truths(
+        predictions(SQUARE, SQUARE), truths(SQUARE, (0, 0, 10, 8)), iou_threshold=0.5
+    )
+    assert found.truths.tolist() == [0, -1]
+
+
+def test_any_number_of_detections_on_an_ignored_truth_are_neither_right_nor_wrong():
+    found = hit_truths(predictions(SQUARE, SQUARE, FAR), truths(SQUARE), ignore=[True])
+    assert found.truths.tolist() == [-1, -1, -1]
+    assert found.ignored.tolist() == [True, True, False]
+
+
+def test_other_pictures_and_other_classes_do_not_count():
+    objects = truths(SQUARE, SQUARE, images=[0, 1], labels=[0, 1])
+    found = hit_truths(predictions(SQUARE, SQUARE, images=[0, 1], labels=[1, 0]), objects)
+    assert found.truths.tolist() == [-1, -1]
+
+
+@pytest.mark.parametrize("objects", [truths(), truths(SQUARE)])
+@pytest.mark.parametrize("found", [predictions(), predictions(SQUARE)])
+def test_nothing_found_or_nothing_there_is_no_special_case(found, objects):
+    expected = [0] if len(found) and len(objects) else [-1] * len(found)
+    assert hit_truths(found, objects).truths.tolist() == expected
+
+
+def test_a_detection_looks_at_the_truth_it_overlaps_most():
+    looked_at, ious = most_overlapped(predictions(SQUARE, FAR), truths(THIRD, HALF))
+    assert looked_at.tolist() == [1, -1]
+    assert ious.tolist() == [0.5, 0]
+
+
+def test_a_box_without_area_overlaps_nothing():
+    point = np.array([[5.0, 5, 5, 5]])
+    assert paired_iou(point, point).tolist() == [0]
+    assert paired_iou(point, np.array([SQUARE], np.float64)).tolist() == [0]

@@ -1,0 +1,147 @@
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from singleshot.metrics import Predictions, Protocol, Report, Truths, measure
+from singleshot.structures import Detections, Truth
+
+BOXES = torch.tensor([[0.0, 0, 40, 40], [50, 50, 150, 150], [10, 60, 30, 90]])
+LABELS = torch.tensor([0, 1, 0])
+NAMES = ("cat", "dog")
+ANNOTATED = Truth.of(BOXES, LABELS)
+EMPTY = Truth.of(torch.zeros(0, 4), torch.zeros(0, dtype=torch.int64))
+each_protocol = pytest.mark.parametrize("protocol", list(Protocol))
+
+
+def truths(truth: Truth = ANNOTATED) -> Truths:
+    """Two pictures: one annotated, one without objects."""
+    return Truths.of(truth, torch.tensor([len(truth), len(truth)]))
+
+
+def found(keep=slice(None)) -> Predictions:
+    perfect = Detections(BOXES, torch.tensor([0.9, 0.8, 0.7]), LABELS)
+    return Predictions.of([perfect[keep], perfect[:0]])
+
+
+@each_protocol
+def test_truth_given_as_predictions_scores_one(protocol):
+    report = measure(found(), truths(), NAMES, protocol=protocol)
+    assert report.mean_average_precision == pytest.approx(1)
+    assert (report.images, report.truths, report.detections) == (2, 3, 3)
+    for name in NAMES:
+        assert report.per_class[name].average_precision == pytest.approx(1)
+        assert report.per_class[name].best_f1.f1 == 1
+        assert report.per_class[name].precision_at_recall == {0.5: 1, 0.8: 1, 0.9: 1}
+
+
+@each_protocol
+def test_nothing_found_is_worth_zero(protocol):
+    report = measure(found(slice(0)), truths(), NAMES, protocol=protocol)
+    assert report.mean_average_precision == 0
+    assert report.per_class["cat"].average_precision == 0
+    assert report.per_class["cat"].recall_at_precision == {0.8: 0, 0.9: 0, 0.95: 0}
+    assert report.per_class["cat"].best_f1 == (0, None, None, 0)
+
+
+@each_protocol
+def test_without_truths_everything_is_undefined(protocol):
+    report = measure(found(), truths(EMPTY), NAMES, protocol=protocol)
+    assert report.mean_average_precision is None
+    assert report.per_class["dog"].average_precision is None
+    assert report.per_class["dog"].precision_at_recall == {0.5: None, 0.8: None, 0.9: None}
+    assert report.per_class["dog"].best_f1 == (None, None, None, None)
+
+
+@each_protocol
+def test_a_class_without_truths_does_not_lower_the_mean(protocol):
+    report = measure(found(), truths(), (*NAMES, "unicorn"), protocol=protocol)
+    assert report.per_class["unicorn"].truths == 0
+    assert report.per_class["unicorn"].average_precision is None
+    assert report.mean_average_precision == pytest.approx(1)
+
+
+@pytest.mark.parametrize("field", ["difficult", "crowd"])
+@each_protocol
+def test_voc_ignores_difficult_and_crowd_but_coco_only_crowd(protocol, field):
+    truth = Truth.of(BOXES, LABELS)
+    getattr(truth, field)[2] = True
+    report = measure(found(slice(2)), truths(truth), NAMES, protocol=protocol)
+    missed = protocol is Protocol.COCO and field == "difficult"
+    assert report.per_class["cat"].truths == (2 if missed else 1)
+    assert report.per_class["cat"].average_precision == pytest.approx(
+        0.5 if missed else 1, abs=0.01
+    )
+
+
+@each_protocol
+def test_json_is_the_documented_one_and_comes_back(protocol):
+    report = measure(found(), truths(), NAMES, protocol=protocol)
+    document = json.loads(json.dumps(report.to_json()))
+    expected = [
+        "protocol",
+        "iou_threshold",
+        "images",
+        "truths",
+        "detections",
+        "mean_average_precision",
+        "per_class",
+    ]
+    assert list(document) == expected + ["coco"] * (protocol is Protocol.COCO)
+    assert document["protocol"] == protocol.value
+    assert list(document["per_class"]) == ["cat", "dog"]
+    cat = document["per_class"]["cat"]
+    assert list(cat) == [
+        "average_precision",
+        "truths",
+        "precision_at_recall",
+        "recall_at_precision",
+        "best_f1",
+    ]
+    assert list(cat["precision_at_recall"]) == ["0.5", "0.8", "0.9"]
+    assert list(cat["recall_at_precision"]) == ["0.8", "0.9", "0.95"]
+    assert list(cat["best_f1"]) == ["f1", "score_threshold", "precision", "recall"]
+    assert Report.from_json(document) == report
+
+
+def test_coco_numbers_have_the_names_of_coco_and_null_for_undefined():
+    document = measure(found(slice(0)), truths(), NAMES, protocol=Protocol.COCO).to_json()
+    assert " ".join(document["coco"]) == "AP AP50 AP75 APs APm APl AR1 AR10 AR100 ARs ARm ARl"
+    no_small = Truth.of(BOXES[1:2], LABELS[1:2])
+    report = measure(found(), truths(no_small), NAMES, protocol=Protocol.COCO)
+    assert report.coco is not None
+    assert report.coco.APs is None
+    assert report.coco.APl == pytest.approx(1)
+
+
+def test_coco_sorts_objects_by_the_area_annotated_not_by_that_of_the_box():
+    truth = Truth.of(BOXES[1:2], LABELS[1:2])
+    truth.areas[0] = 500
+    report = measure(found(), truths(truth), NAMES, protocol=Protocol.COCO)
+    assert report.coco is not None
+    assert report.coco.APl is None
+    assert report.coco.APs == pytest.approx(1)
+
+
+def test_judging_prints_nothing(capfd):
+    measure(found(), truths(), NAMES, protocol=Protocol.COCO)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_columns_hold_pictures_in_order_and_give_them_back():
+    predictions = found()
+    assert predictions.images.tolist() == [0, 0, 0]
+    assert predictions.of_image(0).labels.tolist() == [0, 1, 0]
+    assert len(predictions.of_image(1)) == 0
+    several = Truths.of(Truth.of(BOXES, LABELS), torch.tensor([0, 2, 3, 3]))
+    assert several.images.tolist() == [1, 1, 2]
+    assert several.num_images == 4
+
+
+def test_detections_of_a_picture_come_back_best_first():
+    predictions = Predictions.of([Detections(BOXES, torch.tensor([0.1, 0.9, 0.5]), LABELS)])
+    assert predictions.of_image(0).scores.tolist() == pytest.approx([0.9, 0.5, 0.1])
+    assert predictions[np.array([True, False, False])].scores.tolist() == pytest.approx([0.1])

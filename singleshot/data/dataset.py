@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,9 +12,10 @@ import torch
 from torch import Tensor
 
 from singleshot.data.pictures import read_picture
+from singleshot.errors import DataError
 from singleshot.structures import Sample, Truth
 
-__all__ = ["DataSet"]
+__all__ = ["DataSet", "join"]
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,7 @@ class DataSet:
     image_ids: np.ndarray  # int64: COCO's own, else 0, 1, 2 …
     category_ids: tuple[int, ...]  # of the class names: COCO's own, with gaps, else 1, 2, 3 …
     description: str  # "VOC layout, split test of data/bccd": what was taken
-    notes: tuple[str, ...] = ()  # what a person should be told once: "dropped 2 boxes without area …"
+    notes: tuple[str, ...] = ()  # what a person should be told once: "dropped 2 boxes …"
 
     @classmethod
     def of(
@@ -45,17 +47,19 @@ class DataSet:
         notes: Sequence[str] = (),
     ) -> DataSet:
         """Gather pictures and their truths, in order."""
-        paths, truths = [], []
-        for path, truth in pictures:
-            paths.append(str(path))
-            truths.append(truth)
+        gathered = list(pictures)
+        truths = [truth for _, truth in gathered]
+        if image_ids is None:
+            image_ids = range(len(gathered))
+        if category_ids is None:
+            category_ids = range(1, len(class_names) + 1)
         return cls(
             class_names=tuple(class_names),
-            paths=np.array(paths, dtype=np.str_),
+            paths=np.array([str(path) for path, _ in gathered], dtype=np.str_),
             truths=concatenate(truths),
             ends=torch.tensor([len(truth) for truth in truths], dtype=torch.int64).cumsum(0),
-            image_ids=np.array(range(len(paths)) if image_ids is None else image_ids, np.int64),
-            category_ids=tuple(range(1, len(class_names) + 1) if category_ids is None else category_ids),
+            image_ids=np.array(image_ids, dtype=np.int64),
+            category_ids=tuple(category_ids),
             description=description,
             notes=tuple(notes),
         )
@@ -75,15 +79,97 @@ class DataSet:
 
     def subset(self, indices: Sequence[int], *, description: str) -> DataSet:
         """The pictures with these indices, in this order."""
-        truths = [self.truth(index) for index in indices]
+        chosen = torch.tensor(indices, dtype=torch.int64)
+        lengths = self.ends.diff(prepend=self.ends.new_zeros(1))[chosen]
+        ends = lengths.cumsum(0)
+        # Row r of the result is row r + shift of ours; the shift is constant within a picture.
+        shift = (self.ends[chosen] - ends).repeat_interleave(lengths)
         return replace(
             self,
-            paths=self.paths[list(indices)],
-            truths=concatenate(truths),
-            ends=torch.tensor([len(truth) for truth in truths], dtype=torch.int64).cumsum(0),
-            image_ids=self.image_ids[list(indices)],
+            paths=self.paths[chosen.numpy()],
+            truths=self.truths[torch.arange(len(shift)) + shift],
+            ends=ends,
+            image_ids=self.image_ids[chosen.numpy()],
             description=description,
         )
+
+    def with_classes(self, class_names: Sequence[str]) -> DataSet:
+        """The same pictures with labels that index these class names, a model's for instance.
+
+        Raises:
+            DataError: there are objects of a class that is not among them. A class that is only
+                declared, without any object, is no obstacle.
+        """
+        number_of = {name: number for number, name in enumerate(class_names)}
+        self._refuse_unknown(class_names)
+        # An undeclared class gets -1, which no label can pick: it has no objects.
+        new_labels = torch.tensor([number_of.get(name, -1) for name in self.class_names])
+        return replace(
+            self,
+            class_names=tuple(class_names),
+            truths=replace(self.truths, labels=new_labels.long()[self.truths.labels]),
+            category_ids=self._category_ids_of(class_names),
+        )
+
+    def _refuse_unknown(self, class_names: Sequence[str]) -> None:
+        counts = Counter(self.truths.labels.tolist())
+        unknown = {
+            name: counts[label]
+            for label, name in enumerate(self.class_names)
+            if counts[label] and name not in class_names
+        }
+        if unknown:
+            found = ", ".join(f"{name!r} ({count} objects)" for name, count in unknown.items())
+            raise DataError(
+                f"{self.description}: has classes that are unknown to the model: {found}; "
+                f"it knows {', '.join(class_names)}. Train with them, or rename or remove them"
+            )
+
+    def _category_ids_of(self, class_names: Sequence[str]) -> tuple[int, ...]:
+        """Our own id where we know the class, else one that is still free."""
+        known = dict(zip(self.class_names, self.category_ids, strict=True))
+        free = max(self.category_ids, default=0) + 1
+        new = [name for name in class_names if name not in known]
+        known |= {name: free + count for count, name in enumerate(new)}
+        return tuple(known[name] for name in class_names)
+
+
+def join(datasets: Sequence[DataSet]) -> DataSet:
+    """One data set after the other, joined by class name, names in the order first seen.
+
+    Image ids and category ids are kept where they do not contradict each other, else counted anew.
+    """
+    first, *others = datasets
+    if not others:
+        return first
+    class_names = tuple(dict.fromkeys(name for part in datasets for name in part.class_names))
+    parts = [part.with_classes(class_names) for part in datasets]
+    image_ids = np.concatenate([part.image_ids for part in parts])
+    if len(np.unique(image_ids)) < len(image_ids):
+        image_ids = np.arange(len(image_ids))
+    counts = torch.tensor([0] + [len(part.truths) for part in parts])
+    starts = counts.cumsum(0)
+    return DataSet(
+        class_names=class_names,
+        paths=np.concatenate([part.paths for part in parts]),
+        truths=concatenate([part.truths for part in parts]),
+        ends=torch.cat([part.ends + start for part, start in zip(parts, starts[:-1], strict=True)]),
+        image_ids=image_ids,
+        category_ids=joint_category_ids(datasets, class_names),
+        description=" + ".join(dict.fromkeys(part.description for part in parts)),
+        notes=tuple(dict.fromkeys(note for part in parts for note in part.notes)),
+    )
+
+
+def joint_category_ids(datasets: Sequence[DataSet], class_names: Sequence[str]) -> tuple[int, ...]:
+    """The ids of the data sets if each name has one and each id one name, else 1, 2, 3 …"""
+    pairs = {
+        pair for part in datasets for pair in zip(part.class_names, part.category_ids, strict=True)
+    }
+    id_of = dict(pairs)
+    if len(pairs) == len(class_names) == len(set(id_of.values())):
+        return tuple(id_of[name] for name in class_names)
+    return tuple(range(1, len(class_names) + 1))
 
 
 def concatenate(truths: Sequence[Truth]) -> Truth:

@@ -1,0 +1,145 @@
+"""What every format reads from its files, and how that becomes a data set: one policy for all."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float64, Int
+
+from singleshot.data.dataset import DataSet
+from singleshot.data.pictures import picture_size
+from singleshot.structures import Truth
+
+__all__ = ["AnnotatedObject", "AnnotatedPicture", "assemble", "finite"]
+
+NAMED = 3  # pictures that a note names before it says "and 7 more"
+ROUNDING = 0.05  # pixels; annotations rounded to a decimal or two stick out by less
+
+
+class AnnotatedObject(NamedTuple):
+    """An object as its file states it, in our box convention, not yet held against the picture."""
+
+    name: str
+    box: tuple[float, float, float, float]  # xyxy, half-open, pixels of the displayed picture
+    difficult: bool = False
+    crowd: bool = False
+    area: float | None = None  # square pixels; None: the box's own
+
+
+@dataclass(slots=True)
+class AnnotatedPicture:
+    """A picture and what its file states about it."""
+
+    path: Path
+    size: tuple[int, int]  # (height, width); (0, 0) when not stated
+    objects: list[AnnotatedObject]
+
+
+def finite(value: Any) -> float:
+    """The number; TypeError or ValueError when it is none, infinite or not a number."""
+    number = float(value)
+    if not math.isfinite(number):
+        raise ValueError(f"{value} is not a finite number")
+    return number
+
+
+def assemble(
+    class_names: Sequence[str],
+    pictures: Sequence[AnnotatedPicture],
+    *,
+    description: str,
+    image_ids: Sequence[int] | None = None,
+    category_ids: Sequence[int] | None = None,
+    notes: Sequence[str] = (),
+) -> DataSet:
+    """A data set of these pictures, whose boxes have an area and lie inside.
+
+    Boxes without area are dropped, boxes reaching beyond the picture are clipped, and dropped if
+    nothing remains; the notes of the data set say how many, and in which pictures.
+    """
+    objects = [found for picture in pictures for found in picture.objects]
+    owners = np.repeat(np.arange(len(pictures)), [len(picture.objects) for picture in pictures])
+    boxes = np.array([found.box for found in objects], dtype=np.float64).reshape(-1, 4)
+    inside = clip(boxes, owners, pictures)
+    flat, outside = ~has_area(boxes), has_area(boxes) & ~has_area(inside)
+    clipped = has_area(inside) & (np.abs(inside - boxes).max(axis=1, initial=0) > ROUNDING)
+    remarks = (
+        remark("dropped", owners[flat], pictures, "without area"),
+        remark("dropped", owners[outside], pictures, "wholly outside the picture"),
+        remark("clipped", owners[clipped], pictures, "reaching beyond the picture"),
+    )
+    keep = has_area(inside)
+    numbers = {name: number for number, name in enumerate(class_names)}
+    return DataSet(
+        class_names=tuple(class_names),
+        paths=np.array([str(picture.path) for picture in pictures], dtype=np.str_),
+        truths=truths_of(objects, inside, numbers)[torch.from_numpy(keep)],
+        ends=torch.from_numpy(np.bincount(owners[keep], minlength=len(pictures)).cumsum()),
+        image_ids=np.array(image_ids or range(len(pictures)), dtype=np.int64),
+        category_ids=tuple(category_ids or range(1, len(class_names) + 1)),
+        description=description,
+        notes=(*notes, *(text for text in remarks if text)),
+    )
+
+
+def clip(
+    boxes: Float64[np.ndarray, "n 4"],
+    owners: Int[np.ndarray, " n"],
+    pictures: Sequence[AnnotatedPicture],
+) -> Float64[np.ndarray, "n 4"]:
+    """The part of each box inside its picture."""
+    sizes = np.array([true_size(picture) for picture in pictures], dtype=np.float64).reshape(-1, 2)
+    return boxes.clip(0, sizes[owners][:, [1, 0, 1, 0]])
+
+
+def true_size(picture: AnnotatedPicture) -> tuple[int, int]:
+    """(height, width): what the annotation states, unless one of its own boxes contradicts it.
+
+    Stated sizes can be wrong, or be those of a photograph before its EXIF orientation is applied;
+    the file is asked only then, because opening every picture would make reading slow.
+    """
+    height, width = picture.size
+    stated = height > 0 and width > 0
+    if stated and all(x2 <= width and y2 <= height for _, (_, _, x2, y2), *_ in picture.objects):
+        return height, width
+    return picture.size if stated and not picture.path.exists() else picture_size(picture.path)
+
+
+def has_area(boxes: Float64[np.ndarray, "n 4"]) -> Bool[np.ndarray, " n"]:
+    """Which boxes are wider and higher than nothing."""
+    x1, y1, x2, y2 = boxes.T
+    return (x1 < x2) & (y1 < y2)
+
+
+def truths_of(
+    objects: Sequence[AnnotatedObject], boxes: Float64[np.ndarray, "n 4"], numbers: dict[str, int]
+) -> Truth:
+    """The objects as one truth, with these boxes instead of their own."""
+    exact = torch.from_numpy(boxes).float()
+    areas = (exact[:, 2:] - exact[:, :2]).prod(dim=1)
+    stated = torch.tensor([found.area or 0.0 for found in objects], dtype=torch.float32)
+    return Truth(
+        boxes=exact,
+        labels=torch.tensor([numbers[found.name] for found in objects], dtype=torch.int64),
+        difficult=torch.tensor([found.difficult for found in objects], dtype=torch.bool),
+        crowd=torch.tensor([found.crowd for found in objects], dtype=torch.bool),
+        areas=torch.where(stated > 0, stated, areas),
+    )
+
+
+def remark(
+    done: str, owners: Int[np.ndarray, " n"], pictures: Sequence[AnnotatedPicture], why: str
+) -> str:
+    """ "dropped 2 boxes without area: a, b", or nothing when it was done to no box."""
+    if not len(owners):
+        return ""
+    names = [pictures[owner].path.stem for owner in np.unique(owners)]
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    boxes = "1 box" if len(owners) == 1 else f"{len(owners)} boxes"
+    return f"{done} {boxes} {why}: {', '.join(names[:NAMED])}{more}"

@@ -1,0 +1,202 @@
+"""COCO: one JSON file with all pictures, categories and annotations of a split.
+
+Taken are a folder with `annotations/instances_NAME.json`, and such a JSON file alone, with or
+without its pictures. They are looked for in `NAME/`, `images/NAME/`, `images/` and beside.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from singleshot.data.dataset import DataSet, join
+from singleshot.data.formats.annotations import (
+    AnnotatedObject,
+    AnnotatedPicture,
+    assemble,
+    finite,
+)
+from singleshot.data.formats.splits import choose_split
+from singleshot.errors import DataError
+
+__all__ = ["LAYOUT", "read", "recognises", "splits"]
+
+LAYOUT = "COCO (annotations/instances_NAME.json, or a JSON file with images and annotations)"
+PREFIX = "instances_"
+PROBED = 10  # pictures looked for in a folder before it is taken for another one
+
+
+def recognises(path: Path) -> bool:
+    """Whether this is a folder in COCO's layout, or a JSON file."""
+    return bool(files(path))
+
+
+def splits(path: Path) -> tuple[str, ...]:
+    """The NAMEs of `instances_NAME.json`, in alphabetical order."""
+    return tuple(files(path))
+
+
+def files(path: Path) -> dict[str, Path]:
+    """The JSON file of each split."""
+    if path.is_file() and path.suffix.lower() == ".json":
+        return {path.stem.removeprefix(PREFIX): path}
+    for folder in (path / "annotations", path):
+        found = sorted(folder.glob(f"{PREFIX}*.json"))
+        if found:
+            return {file.stem.removeprefix(PREFIX): file for file in found}
+    return {}
+
+
+def read(path: Path, split: str | None = None) -> DataSet:
+    """The pictures of a split, or of all; classes in the order of their category ids.
+
+    Raises:
+        DataError: the JSON is malformed, an entry misses something or contradicts another, a split
+            is unknown, or some pictures are missing while others are there.
+    """
+    found = files(path)
+    names = tuple(found) if split is None else (choose_split(split, tuple(found), path),)
+    dataset = join([read_file(found[name], name) for name in names])
+    of_split = "" if split is None else f", split {names[0]}"
+    return replace(dataset, description=f"COCO layout{of_split} of {path}")
+
+
+def read_file(file: Path, name: str) -> DataSet:
+    """All pictures of one JSON file, in its order."""
+    content = parsed(file)
+    categories = read_categories(content["categories"], file)
+    folder, notes = picture_folder(file, name, content["images"])
+    pictures = read_pictures(content["images"], file, folder)
+    if not notes:
+        refuse_missing(list(pictures.values()), file)
+    add_objects(content["annotations"], file, pictures, categories)
+    return assemble(
+        list(categories.values()),
+        list(pictures.values()),
+        description=str(file),
+        image_ids=list(pictures),
+        category_ids=list(categories),
+        notes=notes,
+    )
+
+
+def parsed(file: Path) -> dict[str, list[Any]]:
+    """The three lists of the file."""
+    try:
+        content = json.loads(file.read_bytes())
+    except json.JSONDecodeError as error:
+        raise DataError(
+            f"{file}, line {error.lineno}: broken JSON ({error.msg}); repair or export it anew"
+        ) from None
+    except (OSError, ValueError) as error:
+        raise DataError(f"{file}: cannot be read ({error}); export it anew") from error
+    if not isinstance(content, dict):
+        raise DataError(
+            f"{file}: holds a {type(content).__name__}; COCO's annotations are an object"
+        )
+    for key in ("images", "annotations", "categories"):
+        if not isinstance(content.get(key), list):
+            raise DataError(f"{file}: has no list {key!r}; COCO's annotations need it, even empty")
+    return content
+
+
+def read_categories(entries: list[Any], file: Path) -> dict[int, str]:
+    """Category id to class name, in the order of the ids."""
+    names: dict[int, str] = {}
+    for index, entry in enumerate(entries, start=1):
+        with naming(file, "category", index):
+            names[new_id(entry, names)] = str(entry["name"])
+    name, times = next(iter(Counter(names.values()).most_common(1)), ("", 0))
+    if times > 1:
+        raise DataError(f"{file}: {times} categories are called {name!r}; give each its own name")
+    return dict(sorted(names.items()))
+
+
+def read_pictures(entries: list[Any], file: Path, folder: Path) -> dict[int, AnnotatedPicture]:
+    """Image id to picture, still without objects."""
+    pictures: dict[int, AnnotatedPicture] = {}
+    for index, entry in enumerate(entries, start=1):
+        with naming(file, "image", index):
+            size = int(entry.get("height") or 0), int(entry.get("width") or 0)
+            picture = AnnotatedPicture(folder / entry["file_name"], size, [])
+            pictures[new_id(entry, pictures)] = picture
+    return pictures
+
+
+def add_objects(
+    entries: list[Any],
+    file: Path,
+    pictures: dict[int, AnnotatedPicture],
+    categories: dict[int, str],
+) -> None:
+    """Give each picture its objects."""
+    for index, entry in enumerate(entries, start=1):
+        with naming(file, "annotation", index):
+            image_id, category_id = entry["image_id"], entry["category_id"]
+            if image_id not in pictures:
+                raise ValueError(f"image_id {image_id} is none of the images")
+            if category_id not in categories:
+                raise ValueError(f"category_id {category_id} is none of the categories")
+            pictures[image_id].objects.append(read_object(entry, categories[category_id]))
+
+
+def read_object(entry: dict[str, Any], name: str) -> AnnotatedObject:
+    """COCO's boxes are (left, top, width, height)."""
+    left, top, width, height = map(finite, entry["bbox"])
+    return AnnotatedObject(
+        name,
+        (left, top, left + width, top + height),
+        crowd=bool(entry.get("iscrowd", 0)),
+        area=finite(entry.get("area") or 0),
+    )
+
+
+def new_id(entry: dict[str, Any], taken: dict[int, Any]) -> int:
+    number = entry["id"]
+    if not isinstance(number, int):
+        raise ValueError(f"id {number!r} is no whole number")
+    if number in taken:
+        raise ValueError(f"id {number} is taken already")
+    return number
+
+
+@contextmanager
+def naming(file: Path, kind: str, index: int) -> Iterator[None]:
+    """Turn what a wrong entry raises into a DataError that says which entry it is."""
+    try:
+        yield
+    except KeyError as error:
+        raise DataError(
+            f"{file}: {kind} {index} has no {error}; add it or remove the entry"
+        ) from None
+    except (AttributeError, TypeError, ValueError, OverflowError) as error:
+        raise DataError(f"{file}: {kind} {index}: {error}; correct or remove the entry") from None
+
+
+def picture_folder(file: Path, name: str, images: Sequence[Any]) -> tuple[Path, list[str]]:
+    """The first folder that has one of the first pictures, else the likeliest and a note."""
+    home = file.parent.parent if file.parent.name == "annotations" else file.parent
+    folders = (home / name, home / "images" / name, home / "images", home)
+    probes = [str(image["file_name"]) for image in images[:PROBED] if "file_name" in image]
+    for folder in folders:
+        if any((folder / probe).exists() for probe in probes):
+            return folder, []
+    looked_in = ", ".join(map(str, folders))
+    return folders[0], [
+        f"found no pictures of {file.name}; looked in {looked_in}"
+    ] if probes else []
+
+
+def refuse_missing(pictures: Sequence[AnnotatedPicture], file: Path) -> None:
+    """DataError if some of the pictures are not there."""
+    missing = [picture.path for picture in pictures if not picture.path.exists()]
+    if missing:
+        raise DataError(
+            f"{file}: {len(missing)} of {len(pictures)} pictures are missing, the first is "
+            f"{missing[0]}; restore them or remove their entries"
+        )

@@ -1,0 +1,18 @@
+"""Non-maximum suppression: of boxes that overlap much, the best stays."""
+
+from jaxtyping import Float, Int
+from torch import Tensor
+from torchvision.ops import batched_nms
+
+__all__ = ["suppress"]
+
+
+def suppress(
+    boxes: Float[Tensor, "n 4"],
+    scores: Float[Tensor, " n"],
+    labels: Int[Tensor, " n"],
+    iou_threshold: float,
+) -> Int[Tensor, " kept"]:
+    """Indices that stay, best first; boxes of different labels never suppress each other."""
+    kept: Tensor = batched_nms(boxes, scores, labels, iou_threshold)
+    return kept

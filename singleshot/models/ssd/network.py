@@ -1,0 +1,179 @@
+"""The SSD: backbone, pyramid and heads over a fixed set of priors (paper §2)."""
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int, UInt8
+from torch import Tensor, nn
+
+from singleshot.boxes.convert import to_corners, to_unit
+from singleshot.boxes.iou import pairwise_iou
+from singleshot.errors import ModelError
+from singleshot.models.backbones.backbone import Backbone, grids
+from singleshot.models.ssd import BACKGROUND
+from singleshot.models.ssd.heads import Heads
+from singleshot.models.ssd.loss import multibox_loss
+from singleshot.models.ssd.matching import UNMATCHED, match
+from singleshot.models.ssd.offsets import encode
+from singleshot.models.ssd.priors import PriorLevel, prior_boxes
+from singleshot.models.ssd.pyramid import Pyramid
+from singleshot.models.ssd.results import detections
+from singleshot.recipes.schema import ModelSettings, PriorSettings
+from singleshot.structures import Batch, Detections, Losses, Truth
+
+__all__ = ["Ssd"]
+
+
+class Ssd(nn.Module):
+    """Single Shot MultiBox Detector; a `Trainable`."""
+
+    priors_cxcywh_unit: Float[Tensor, "priors 4"]
+    pixel_mean: Float[Tensor, "3 1 1"]
+    pixel_std: Float[Tensor, "3 1 1"]
+
+    def __init__(
+        self, backbone: Backbone, class_names: Sequence[str], settings: ModelSettings
+    ) -> None:
+        super().__init__()
+        self.class_names = tuple(class_names)
+        self.settings = settings
+        self.backbone = backbone
+        self.pyramid = Pyramid(backbone.channels, settings.pyramid)
+        self.levels = prior_levels(self.level_grids(), settings)
+        self.heads = Heads(
+            self.pyramid.channels,
+            [level.num_priors_per_cell for level in self.levels],
+            1 + len(class_names),
+            settings.heads,
+        )
+        for name, values in (
+            ("priors_cxcywh_unit", prior_boxes(self.levels, settings.input)),
+            ("pixel_mean", torch.tensor(backbone.pixel_mean)[:, None, None]),
+            ("pixel_std", torch.tensor(backbone.pixel_std)[:, None, None]),
+        ):
+            # They follow from the recipe: a checkpoint need not hold them.
+            self.register_buffer(name, values, persistent=False)
+
+    def level_grids(self) -> list[tuple[int, int]]:
+        maps = nn.Sequential(self.backbone, self.pyramid)
+        try:
+            return grids(maps, torch.zeros(1, 3, *self.settings.input))
+        except RuntimeError as error:
+            raise ModelError(
+                f"input {list(self.settings.input)} is too small for {len(self.pyramid.extra)} extra "
+                f"levels ({error}); take a larger model.input or fewer model.pyramid.extra"
+            ) from error
+
+    def forward(
+        self, images: UInt8[Tensor, "b 3 h w"] | Float[Tensor, "b 3 h w"]
+    ) -> tuple[Float[Tensor, "b priors 4"], Float[Tensor, "b priors columns"]]:
+        """Offsets and logits of RGB pictures of the input size, with values from 0 to 255."""
+        normalised = (images - self.pixel_mean) / self.pixel_std
+        normalised = normalised.contiguous(memory_format=torch.channels_last)
+        return self.heads(self.pyramid(self.backbone(normalised)))
+
+    def losses(self, batch: Batch) -> Losses:
+        """The MultiBox loss of pictures of the input size."""
+        offsets, logits = self(batch.images)
+        target_offsets, target_columns = self.targets(batch.truths)
+        matching = self.settings.matching
+        return multibox_loss(
+            offsets.float(),
+            logits.float(),
+            target_offsets,
+            target_columns,
+            negatives_per_positive=matching.negatives_per_positive,
+            min_negatives=matching.min_negatives,
+        )
+
+    @torch.no_grad()
+    def targets(
+        self, truths: Sequence[Truth]
+    ) -> tuple[Float[Tensor, "b priors 4"], Int[Tensor, "b priors"]]:
+        """What each prior should say: offsets, and the column of its class or BACKGROUND."""
+        boxes, labels = padded([truth[~truth.crowd] for truth in truths])
+        boxes_unit = to_unit(boxes, self.settings.input)
+        iou = pairwise_iou(boxes_unit, to_corners(self.priors_cxcywh_unit))
+        matches = match(iou, self.settings.matching.iou_threshold)
+        truth_of_prior = matches.clamp(min=0)
+        matched_boxes = boxes_unit.gather(1, truth_of_prior[..., None].expand(-1, -1, 4))
+        matched = matches != UNMATCHED
+        offsets = encode(matched_boxes, self.priors_cxcywh_unit)
+        columns = labels.gather(1, truth_of_prior) + BACKGROUND + 1
+        return (
+            offsets.masked_fill(~matched[..., None], 0),
+            columns.masked_fill(~matched, BACKGROUND),
+        )
+
+    @torch.inference_mode()
+    def detect(self, images: Sequence[UInt8[Tensor, "3 _h _w"]]) -> list[Detections]:
+        """Findings for each picture, boxes in its own pixels; sizes may differ."""
+        if not images:
+            return []
+        device = self.pixel_mean.device
+        resized = torch.stack([self.resize(image.to(device)) for image in images])
+        offsets, logits = self(resized)
+        sizes = [(image.shape[1], image.shape[2]) for image in images]
+        return detections(
+            offsets.float(), logits.float(), self.priors_cxcywh_unit, sizes, self.settings.results
+        )
+
+    def resize(self, image: UInt8[Tensor, "3 h w"]) -> Float[Tensor, "3 rows columns"]:
+        """To the input size, bilinear; the aspect ratio is not kept, as in the paper."""
+        antialias = self.settings.antialias
+        # Whole numbers are faster, and exact enough once neighbours are averaged.
+        pixels = image[None] if antialias else image[None].float()
+        resized = F.interpolate(
+            pixels, self.settings.input, mode="bilinear", align_corners=False, antialias=antialias
+        )
+        return resized[0].float()
+
+
+def padded(truths: Sequence[Truth]) -> tuple[Float[Tensor, "b n 4"], Int[Tensor, "b n"]]:
+    """Boxes and labels of a batch in one array; a box of zeros overlaps nothing and is never matched."""
+    # One row at least, so that a batch without objects needs no path of its own.
+    empty = truths[0].boxes.new_zeros(1, 4), truths[0].labels.new_zeros(1)
+    boxes = [empty[0], *(truth.boxes for truth in truths)]
+    labels = [empty[1], *(truth.labels for truth in truths)]
+    pad = nn.utils.rnn.pad_sequence
+    return pad(boxes, batch_first=True)[1:], pad(labels, batch_first=True)[1:]
+
+
+def prior_levels(grid_sizes: Sequence[tuple[int, int]], settings: ModelSettings) -> list[PriorLevel]:
+    """Grids from the network, sizes and shapes from the recipe."""
+    priors = settings.priors
+    if len(grid_sizes) != len(priors.aspect_ratios):
+        raise ModelError(
+            f"the network has {len(grid_sizes)} levels, but model.priors.aspect_ratios speaks of "
+            f"{len(priors.aspect_ratios)}; give one entry for each level"
+        )
+    sizes = prior_sizes(priors, shorter_side=min(settings.input))
+    strides = priors.strides or (0.0,) * len(grid_sizes)
+    return [
+        PriorLevel(
+            grid=grid,
+            stride=(
+                stride_along(settings.input[0], grid[0], stride),
+                stride_along(settings.input[1], grid[1], stride),
+            ),
+            size=size,
+            next_size=next_size,
+            aspect_ratios=ratios,
+        )
+        for grid, stride, size, next_size, ratios in zip(
+            grid_sizes, strides, sizes, sizes[1:], priors.aspect_ratios, strict=False
+        )
+    ]
+
+
+def prior_sizes(priors: PriorSettings, shorter_side: int) -> list[float]:
+    """Sides of the square priors in pixels."""
+    # Rounded first, or 0.37 · 300 might be cut to 110.
+    sizes = [round(size * shorter_side, 6) for size in priors.sizes_unit]
+    return [float(int(size)) for size in sizes] if priors.whole_pixels else sizes
+
+
+def stride_along(side: int, cells: int, stride: float) -> float:
+    """The recipe's stride where its cells span the side to within one cell, otherwise equal parts."""
+    return stride if abs(stride * cells - side) < stride else side / cells

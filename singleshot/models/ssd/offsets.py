@@ -1,0 +1,41 @@
+"""Boxes as offsets from their priors, and back (paper §2.2, equation 2).
+
+The original divides the offsets by four constants that it calls variances (bbox_util.cpp,
+`EncodeBBox`, `DecodeBBox` with CENTER_SIZE); they bring all four to one magnitude.
+"""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from singleshot.boxes.convert import to_centres, to_corners
+
+__all__ = ["OFFSET_SCALES", "decode", "encode"]
+
+OFFSET_SCALES = (0.1, 0.2)  # of the centre and of the logarithm of the size
+
+# exp(x) of a wild prediction would overflow; no box is a thousand times its prior.
+LARGEST_LOG_RATIO = 7.0
+
+
+def encode(
+    boxes_unit: Float[Tensor, "*n 4"], priors_cxcywh_unit: Float[Tensor, "*n 4"]
+) -> Float[Tensor, "*n 4"]:
+    """What the network must predict at each prior to say this box."""
+    centre_scale, size_scale = OFFSET_SCALES
+    boxes = to_centres(boxes_unit)
+    prior_centres, prior_sizes = priors_cxcywh_unit[..., :2], priors_cxcywh_unit[..., 2:]
+    centres = (boxes[..., :2] - prior_centres) / prior_sizes / centre_scale
+    sizes = torch.log(boxes[..., 2:] / prior_sizes) / size_scale
+    return torch.cat([centres, sizes], dim=-1)
+
+
+def decode(
+    offsets: Float[Tensor, "*n 4"], priors_cxcywh_unit: Float[Tensor, "*#n 4"]
+) -> Float[Tensor, "*n 4"]:
+    """The box that the network says at each prior; corners, fractions of the input."""
+    centre_scale, size_scale = OFFSET_SCALES
+    prior_centres, prior_sizes = priors_cxcywh_unit[..., :2], priors_cxcywh_unit[..., 2:]
+    centres = offsets[..., :2] * centre_scale * prior_sizes + prior_centres
+    ratios = torch.exp((offsets[..., 2:] * size_scale).clamp(max=LARGEST_LOG_RATIO))
+    return to_corners(torch.cat([centres, ratios * prior_sizes], dim=-1))

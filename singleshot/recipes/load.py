@@ -1,0 +1,153 @@
+"""Recipes from TOML files, with values set from outside, and errors that name the key."""
+
+import difflib
+import json
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from importlib import resources
+from pathlib import Path
+from types import UnionType
+from typing import Any, Union, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+
+from singleshot.errors import RecipeError
+from singleshot.recipes.schema import Recipe
+
+__all__ = ["load_recipe", "recipe_files", "recipe_from", "to_toml"]
+
+
+def recipe_files() -> dict[str, Path]:
+    """The shipped recipes by name."""
+    folder = Path(str(resources.files("singleshot.recipes")))
+    return {path.stem: path for path in sorted(folder.glob("*.toml"))}
+
+
+def load_recipe(
+    recipe: str | Path, overrides: Mapping[str, object] | Sequence[str] = ()
+) -> Recipe:
+    """A shipped recipe's name or a TOML file, with `key=value` settings on top.
+
+    Raises RecipeError naming the file, the key, its value and what is allowed.
+    """
+    path = find(recipe)
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise RecipeError(f"{path}: not readable as TOML: {error}") from error
+    for key, value in pairs(overrides):
+        put(content, key, value)
+    return recipe_from(content, place=str(recipe))
+
+
+def recipe_from(content: Mapping[str, Any], place: str) -> Recipe:
+    """A recipe from parsed content; `place` is what an error names."""
+    try:
+        return Recipe.model_validate(content)
+    except ValidationError as error:
+        raise RecipeError(f"{place}: " + "; ".join(explain(error))) from error
+
+
+def find(recipe: str | Path) -> Path:
+    shipped = recipe_files()
+    if str(recipe) in shipped:
+        return shipped[str(recipe)]
+    if Path(recipe).is_file():
+        return Path(recipe)
+    nearest = difflib.get_close_matches(str(recipe), shipped, n=1)
+    hint = f"did you mean {nearest[0]!r}? " if nearest else ""
+    raise RecipeError(
+        f"no recipe {str(recipe)!r}: {hint}There are {', '.join(shipped)}, or give a TOML file"
+    )
+
+
+def pairs(overrides: Mapping[str, object] | Sequence[str]) -> Iterable[tuple[str, object]]:
+    if isinstance(overrides, Mapping):
+        yield from overrides.items()
+        return
+    for override in overrides:
+        key, equals, text = override.partition("=")
+        if not equals:
+            raise RecipeError(f"--set {override}: expected key=value, such as training.epochs=10")
+        yield key.strip(), parse_value(text.strip())
+
+
+def parse_value(text: str) -> object:
+    """A value as TOML writes it; anything else is a string, so that names need no quotes."""
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def put(content: dict[str, Any], key: str, value: object) -> None:
+    """Set a dotted key. `epochs` and `steps` exclude each other: setting one drops the other."""
+    *tables, last = key.split(".")
+    for table in tables:
+        content = content.setdefault(table, {})
+        if not isinstance(content, dict):
+            raise RecipeError(f"--set {key}: {table!r} is a value and has no keys of its own")
+    exclusive = {"epochs": "steps", "steps": "epochs"}
+    content.pop(exclusive.get(last, ""), None)
+    content[last] = value
+
+
+def explain(error: ValidationError) -> Iterable[str]:
+    """One phrase for each thing wrong: the key, the value, the remedy."""
+    for problem in error.errors(include_url=False):
+        # The tag of a union ("timm") stands in pydantic's place but is no key of the recipe.
+        place = [str(part) for part in problem["loc"] if part not in {"timm", "vgg16"}]
+        key = ".".join(place)
+        if problem["type"] == "extra_forbidden":
+            yield f"unknown key {key!r}{nearest_key(place)}"
+        elif problem["type"] == "missing":
+            yield f"{key} is missing"
+        else:
+            yield f"{key or 'recipe'} = {problem['input']!r}: {problem['msg'].lower()}"
+
+
+def nearest_key(place: Sequence[str]) -> str:
+    known = list(keys_of(Recipe))
+    nearest = difflib.get_close_matches(".".join(place), known, n=1, cutoff=0.5)
+    return f"; did you mean {nearest[0]!r}?" if nearest else ""
+
+
+def keys_of(settings: type[BaseModel], prefix: str = "") -> Iterable[str]:
+    """All dotted keys that a recipe may have."""
+    for name, field in settings.model_fields.items():
+        yield prefix + name
+        for table in tables_in(field.annotation):
+            yield from keys_of(table, f"{prefix}{name}.")
+
+
+def tables_in(annotation: Any) -> Iterable[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    elif get_origin(annotation) in {Union, UnionType}:
+        for part in get_args(annotation):
+            yield from tables_in(part)
+
+
+def to_toml(recipe: Recipe) -> str:
+    """The recipe with every default written out; loads back to an equal one."""
+    return "\n".join(table_lines(recipe.model_dump(mode="json", exclude_none=True), "")) + "\n"
+
+
+def table_lines(table: Mapping[str, Any], name: str) -> Iterable[str]:
+    values = {key: value for key, value in table.items() if not isinstance(value, dict)}
+    if values and name:
+        yield f"[{name}]"
+    for key, value in values.items():
+        yield f"{key} = {toml_value(value)}"
+    for key, value in table.items():
+        if isinstance(value, dict):
+            yield from table_lines(value, f"{name}.{key}" if name else key)
+
+
+def toml_value(value: Any) -> str:
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key} = {toml_value(part)}" for key, part in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(toml_value, value)) + "]"
+    # JSON writes booleans, numbers and strings as TOML does.
+    return json.dumps(value)

@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
-from singleshot.cli.options import Debug, Json, Model, Protocol, examples
+from singleshot.cli.options import Debug, Json, Model, examples
 from singleshot.cli.output import note, number, print_json, table
 
 EXAMPLES = examples(
@@ -26,7 +26,10 @@ def evaluate(
         str | None,
         typer.Option(help="Pictures to measure on. Left out: test, else val, else all."),
     ] = None,
-    protocol: Annotated[Protocol, typer.Option(help="Whose rules to measure by.")] = Protocol.COCO,
+    protocol: Annotated[
+        Literal["voc07", "voc10", "coco"],
+        typer.Option(help="Whose rules to measure by: VOC's at 11 points or every point, COCO's."),
+    ] = "coco",
     json: Json = False,
     save_predictions: Annotated[
         Path | None,
@@ -51,7 +54,7 @@ def evaluate(
             model,
             data,
             split=split,
-            protocol=protocol.value,
+            protocol=protocol,
             progress=progress,
             say=note,
             save_predictions=save_predictions,
@@ -103,13 +106,12 @@ def class_table(document: Mapping[str, Any]) -> str:
 
 def class_row(name: str, found: Mapping[str, Any]) -> list[str]:
     """The cells of one class."""
-    best = found["best_f1"] or {"f1": None, "score_threshold": None}
     return [
         name,
         str(found["truths"]),
         number(found["average_precision"]),
         *map(number, found["precision_at_recall"].values()),
         *map(number, found["recall_at_precision"].values()),
-        number(best["f1"]),
-        number(best["score_threshold"]),
+        number(found["best_f1"]["f1"]),
+        number(found["best_f1"]["score_threshold"]),
     ]

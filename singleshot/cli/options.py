@@ -1,7 +1,6 @@
 """What several commands share: their options, and how a help text ends."""
 
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -13,7 +12,6 @@ __all__ = [
     "Json",
     "Model",
     "Overrides",
-    "Protocol",
     "Recipe",
     "Session",
     "Version",
@@ -26,14 +24,6 @@ class Session:
     """What holds for one call of the program, before or after the name of the command."""
 
     debug: bool = False
-
-
-class Protocol(StrEnum):
-    """Whose rules turn detections into an average precision."""
-
-    VOC07 = "voc07"
-    VOC10 = "voc10"
-    COCO = "coco"
 
 
 def remember_debug(context: typer.Context, value: bool) -> None:

@@ -9,7 +9,6 @@ from singleshot.errors import DataError, SingleshotError
 
 __all__ = ["drawing_paths", "find_pictures"]
 
-PICTURE_SUFFIXES = frozenset((".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"))
 VIDEO_SUFFIXES = frozenset((".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm"))
 DRAWN_SUFFIXES = frozenset((".jpeg", ".jpg", ".png"))  # drawings in another format become PNG
 
@@ -62,6 +61,8 @@ def pictures_like(pattern: str) -> list[Path]:
 
 def is_picture(path: Path) -> bool:
     """Whether the name is a picture's."""
+    from singleshot.data.pictures import PICTURE_SUFFIXES
+
     return path.suffix.lower() in PICTURE_SUFFIXES and path.is_file()
 
 

@@ -113,8 +113,7 @@ def true_size(picture: AnnotatedPicture) -> tuple[int, int]:
 
 def has_area(boxes: Float64[np.ndarray, "n 4"]) -> Bool[np.ndarray, " n"]:
     """Which boxes are wider and higher than nothing."""
-    x1, y1, x2, y2 = boxes.T
-    return (x1 < x2) & (y1 < y2)
+    return np.logical_and(boxes[:, 0] < boxes[:, 2], boxes[:, 1] < boxes[:, 3])
 
 
 def truths_of(

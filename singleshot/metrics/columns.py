@@ -21,7 +21,7 @@ __all__ = ["Predictions", "Truths"]
 
 @dataclass(frozen=True, slots=True)
 class Predictions:
-    """What a detector found in all pictures, in the order of the pictures."""
+    """What a detector found in all pictures, in any order; equal scores rank in the order given."""
 
     images: Int64[np.ndarray, " n"]  # which picture: its index in the data set
     boxes: Float64[np.ndarray, "n 4"]
@@ -44,7 +44,7 @@ class Predictions:
     def __len__(self) -> int:
         return len(self.scores)
 
-    def __getitem__(self, keep: np.ndarray) -> Predictions:
+    def __getitem__(self, keep: np.ndarray | slice) -> Predictions:
         return Predictions(*(getattr(self, field.name)[keep] for field in fields(self)))
 
     def of_image(self, image: int) -> Detections:
@@ -60,7 +60,7 @@ class Predictions:
 
 @dataclass(frozen=True, slots=True)
 class Truths:
-    """The annotations of all pictures, in the order of the pictures."""
+    """The annotations of all pictures."""
 
     images: Int64[np.ndarray, " m"]  # which picture: its index in the data set
     boxes: Float64[np.ndarray, "m 4"]

@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
+from jaxtyping import Float64
+
 from singleshot.metrics.coco import CocoNumbers
 from singleshot.metrics.operating_points import BestF1
 from singleshot.metrics.protocol import Protocol
@@ -36,6 +39,12 @@ class Report:
     mean_average_precision: float | None  # over classes with truths; with COCO its AP
     per_class: Mapping[str, ClassReport]
     coco: CocoNumbers | None  # with the COCO protocol only
+
+    @property
+    def score_thresholds(self) -> Float64[np.ndarray, " num_classes"]:
+        """Score from which to keep each class, for the best F1; infinite where none is worth it."""
+        bests = (numbers.best_f1.score_threshold for numbers in self.per_class.values())
+        return np.array([np.inf if best is None else best for best in bests])
 
     def to_json(self) -> dict[str, Any]:
         """What `evaluate --json` prints; the key `coco` is there with that protocol only."""

@@ -46,11 +46,11 @@ def evaluate(
     Average precision, precision at fixed recall, recall at fixed precision and the best F1 score
     of every class.
     """
-    import singleshot
+    from singleshot import api
     from singleshot.cli.progress import picture_progress
 
     with picture_progress() as progress:
-        result = singleshot.evaluate(
+        result = api.evaluate(
             model,
             data,
             split=split,

@@ -25,11 +25,11 @@ def models() -> None:
 @app.command("list", epilog=LIST_EXAMPLES)
 def list_models(json: Json = False, _debug: Debug = False) -> None:
     """List the shipped recipes."""
-    import singleshot
+    from singleshot import api
 
     found = [
         {"recipe": recipe.name, "input": list(recipe.input), "about": recipe.about}
-        for recipe in singleshot.recipes()
+        for recipe in api.recipes()
     ]
     if json:
         print_json(found)
@@ -52,9 +52,9 @@ def show_model(
 
     Its parameters, multiply-adds (macs), levels and priors.
     """
-    import singleshot
+    from singleshot import api
 
-    document = singleshot.show_model(recipe, num_classes, overrides).to_json()
+    document = api.show_model(recipe, num_classes, overrides).to_json()
     if json:
         print_json(document)
     else:

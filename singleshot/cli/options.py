@@ -1,7 +1,7 @@
 """What several commands share: their options, and how a help text ends."""
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -26,8 +26,9 @@ class Session:
     debug: bool = False
 
 
-def remember_debug(context: typer.Context, value: bool) -> None:
+def remember_debug(context: Any, value: bool) -> None:
     """Note that tracebacks are wanted, wherever on the line it was said."""
+    # Any: what typer hands over is not the typer.Context that it documents, but its base class.
     if value:
         context.obj.debug = True
 

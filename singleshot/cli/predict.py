@@ -49,9 +49,9 @@ def predict(
     pictures = find_pictures(source)
     drawings = drawing_paths(pictures, draw) if draw else None
 
-    import singleshot
+    from singleshot import api
 
-    detector = singleshot.load(model)
+    detector = api.load(model)
     documents = predictions(detector, pictures, drawings, score_threshold=score_threshold)
     if json:
         print_json(list(documents))

@@ -59,11 +59,11 @@ def train(
 
     Ctrl-C stops cleanly, and --resume goes on from there.
     """
-    import singleshot
+    from singleshot import api
     from singleshot.cli.progress import training_progress
 
     with training_progress() as watch:
-        result = singleshot.train(
+        result = api.train(
             recipe,
             data,
             run=run,

@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+import shlex
+import subprocess
+import sys
+import time
+
+import pytest
+from typer.main import get_command
+from typer.testing import CliRunner
+
+from singleshot.cli import app, main
+from singleshot.errors import RecipeError, RunFailed
+from singleshot.version import __version__
+
+COMMANDS = [
+    [],
+    ["train"],
+    ["evaluate"],
+    ["predict"],
+    ["models"],
+    ["models", "list"],
+    ["models", "show"],
+]
+HEAVY = ("torch", "torchvision", "timm", "numpy", "pydantic", "rich", "matplotlib")
+
+
+def examples_of(words):
+    """The commands that end a help text."""
+    text = CliRunner().invoke(app, [*words, "--help"]).stdout
+    return [line.strip() for line in text.partition("Examples:")[2].splitlines() if line.strip()]
+
+
+@pytest.fixture
+def failing(monkeypatch):
+    """Make `models list` fail with an error."""
+
+    def fail_with(error):
+        def fail():
+            raise error
+
+        monkeypatch.setattr("singleshot.api.recipes", fail)
+
+    return fail_with
+
+
+def test_help_names_every_command(singleshot):
+    outcome = singleshot("--help")
+    assert outcome.exit_code == 0
+    assert all(command in outcome.stdout for command in ("train", "evaluate", "predict", "models"))
+
+
+def test_help_needs_nothing_heavy():
+    code = f"import sys, singleshot.cli; print([name for name in {HEAVY} if name in sys.modules])"
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert loaded.stdout.strip() == "[]"
+
+
+def test_help_answers_within_300_ms():
+    assert min(seconds_for("--help") for _ in range(5)) <= 0.3
+
+
+def seconds_for(*arguments):
+    start = time.perf_counter()
+    subprocess.run(
+        [sys.executable, "-m", "singleshot", *arguments], stdout=subprocess.DEVNULL, check=True
+    )
+    return time.perf_counter() - start
+
+
+def test_version(singleshot):
+    assert singleshot("--version").stdout == f"singleshot {__version__}\n"
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_every_help_ends_with_two_commands_that_can_be_parsed(words):
+    examples = examples_of(words)
+    assert len(examples) == 2
+    for example in examples:
+        program, *arguments = shlex.split(example)
+        assert program == "singleshot"
+        parse(arguments)
+
+
+def parse(arguments):
+    """Read the words as the program would, without doing anything."""
+    command = get_command(app)
+    while hasattr(command, "commands"):
+        name, *arguments = arguments
+        command = command.commands[name]
+    command.make_context(command.name, arguments)
+
+
+def test_an_impossible_wish_is_one_line_and_exit_code_2(singleshot, failing):
+    failing(RecipeError("my.toml: unknown key 'a'"))
+    outcome = singleshot("models", "list")
+    assert outcome == (2, "", "Error: my.toml: unknown key 'a'\n")
+
+
+def test_a_failed_run_is_exit_code_1(singleshot, failing):
+    failing(RunFailed("the disk is full"))
+    assert singleshot("models", "list").exit_code == 1
+
+
+def test_the_unexpected_is_one_line_with_a_hint(singleshot, failing):
+    failing(ZeroDivisionError("division by zero"))
+    outcome = singleshot("models", "list")
+    assert outcome.exit_code == 1
+    assert outcome.stderr == (
+        "Error: ZeroDivisionError: division by zero (unexpected; --debug shows where)\n"
+    )
+
+
+@pytest.mark.parametrize("words", [["--debug", "models", "list"], ["models", "list", "--debug"]])
+def test_debug_keeps_the_traceback(failing, words):
+    failing(RecipeError("wrong"))
+    with pytest.raises(RecipeError, match="wrong"):
+        main(words)
+
+
+def test_ctrl_c_is_quiet(singleshot, failing):
+    failing(KeyboardInterrupt())
+    assert singleshot("models", "list") == (130, "", "")
+
+
+@pytest.mark.parametrize(
+    "words", [["tran"], ["train"], ["evaluate", "a", "b", "--protocol", "voc"], ["predict", "--x"]]
+)
+def test_wrong_usage_is_exit_code_2(singleshot, words):
+    outcome = singleshot(*words)
+    assert outcome.exit_code == 2
+    assert outcome.stdout == ""
+
+
+def test_nobody_reading_is_no_error():
+    command = [sys.executable, "-m", "singleshot", "train", "--help"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 1

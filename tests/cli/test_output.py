@@ -1,0 +1,20 @@
+from __future__ import annotations
+
+import pytest
+
+from singleshot.cli.output import number, print_json, table
+
+
+def test_the_first_column_is_left_and_numbers_are_right():
+    assert table(["class", "AP"], [["RBC", "0.9"], ["Platelets", "0.875"]]) == (
+        "class         AP\nRBC          0.9\nPlatelets  0.875"
+    )
+
+
+def test_an_undefined_number_is_a_dash():
+    assert (number(None), number(0.12345)) == ("-", "0.123")
+
+
+def test_json_never_contains_what_json_has_not():
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        print_json({"average_precision": float("nan")})

@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+from PIL import Image
+
+from singleshot.structures import Detections
+
+
+class CornerFinder:
+    """Finds a sure thing and a doubtful one in every picture."""
+
+    class_names = ("cat", "dog")
+
+    def detect(self, images):
+        boxes = torch.tensor([[0.0, 1.0, 10.0, 12.0], [3.0, 4.0, 8.0, 9.0]])
+        return [Detections(boxes, torch.tensor([0.75, 0.25]), torch.tensor([1, 0])) for _ in images]
+
+
+@pytest.fixture
+def pictures(tmp_path, monkeypatch):
+    """Two pictures, and a detector to look at them."""
+    monkeypatch.setattr("singleshot.api.load", lambda _model: CornerFinder())
+    monkeypatch.chdir(tmp_path)
+    for name, size in (("a.jpg", (40, 30)), ("b.png", (20, 20))):
+        (tmp_path / "in").mkdir(exist_ok=True)
+        Image.new("RGB", size, "gray").save(tmp_path / "in" / name)
+    return tmp_path / "in"
+
+
+@pytest.mark.usefixtures("pictures")
+def test_json_lists_every_picture(singleshot):
+    outcome = singleshot("predict", "m", "in", "--json")
+    assert json.loads(outcome.stdout) == [
+        {
+            "image": image,
+            "width": width,
+            "height": height,
+            "detections": [{"box": [0, 1, 10, 12], "label": "dog", "score": 0.75}],
+        }
+        for image, width, height in (("in/a.jpg", 40, 30), ("in/b.png", 20, 20))
+    ]
+
+
+@pytest.mark.usefixtures("pictures")
+def test_a_lower_score_threshold_lets_more_through(singleshot):
+    found = json.loads(
+        singleshot("predict", "m", "in/a.jpg", "--score-threshold", "0.25", "--json").stdout
+    )[0]["detections"]
+    assert [detection["label"] for detection in found] == ["dog", "cat"]
+
+
+@pytest.mark.usefixtures("pictures")
+def test_the_listing_can_be_read(singleshot):
+    assert singleshot("predict", "m", "in/a.jpg").stdout.splitlines() == [
+        "in/a.jpg (40 x 30): 1 found",
+        "  label  score   x1   y1    x2    y2",
+        "  dog     0.75  0.0  1.0  10.0  12.0",
+    ]
+
+
+@pytest.mark.usefixtures("pictures")
+def test_nothing_found_is_said_too(singleshot):
+    outcome = singleshot("predict", "m", "in/a.jpg", "--score-threshold", "0.9")
+    assert outcome.stdout == "in/a.jpg (40 x 30): 0 found\n"
+
+
+def test_drawings_have_the_size_of_their_pictures(singleshot, pictures):
+    outcome = singleshot("predict", "m", "in", "--draw", "out")
+    assert outcome.stderr == "Drawings: out\n"
+    for name in ("a.jpg", "b.png"):
+        with Image.open(pictures / name) as picture, Image.open(f"out/{name}") as drawing:
+            assert drawing.size == picture.size
+            assert drawing.convert("RGB").tobytes() != picture.convert("RGB").tobytes()
+
+
+def test_the_picture_is_not_drawn_over(singleshot, pictures):
+    before = (pictures / "a.jpg").read_bytes()
+    outcome = singleshot("predict", "m", "in", "--draw", "in")
+    assert outcome.exit_code == 2
+    assert "would write over the picture" in outcome.stderr
+    assert (pictures / "a.jpg").read_bytes() == before
+
+
+def test_a_broken_picture_names_itself(singleshot, pictures):
+    (pictures / "c.jpg").write_bytes(b"no picture")
+    outcome = singleshot("predict", "m", "in", "--json")
+    assert (outcome.exit_code, outcome.stdout) == (2, "")
+    assert "c.jpg" in outcome.stderr

@@ -1,0 +1,111 @@
+"""Every mistake of a user is said in a line or two, and leaves nothing half-written."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+
+
+def without_boxes_list(cells):
+    """A folder that is no data set."""
+    shutil.rmtree(cells / "Annotations")
+    shutil.rmtree(cells / "ImageSets")
+
+
+def with_missing_picture(cells):
+    """An annotation whose picture is gone."""
+    (cells / "JPEGImages/train_1.jpg").unlink()
+
+
+def with_truncated_picture(cells):
+    """A picture that ends early."""
+    picture = cells / "JPEGImages/train_1.jpg"
+    picture.write_bytes(picture.read_bytes()[:700])
+
+
+def with_broken_annotation(cells):
+    """An annotation that ends early."""
+    annotation = cells / "Annotations/train_1.xml"
+    annotation.write_text(annotation.read_text()[:100])
+
+
+def with_empty_split(cells):
+    """A split that lists nothing."""
+    (cells / "ImageSets/Main/train.txt").write_text("")
+
+
+@pytest.fixture
+def spoiled(home):
+    """A copy of the cells with something wrong."""
+    folder = home / "spoiled"
+
+    def make(spoil):
+        shutil.rmtree(folder, ignore_errors=True)
+        shutil.copytree(home / "cells", folder)
+        spoil(folder)
+
+    yield make
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def assert_mendable(done, *parts):
+    """Exit code 2 and one or two lines, which name what is wrong."""
+    assert done.returncode == 2, done.stderr
+    assert done.stdout == ""
+    assert "Traceback" not in done.stderr
+    message = done.stderr[done.stderr.index("Error: ") :]
+    assert len(message.splitlines()) <= 2
+    for part in parts:
+        assert part in message
+
+
+@pytest.mark.parametrize(
+    ("spoil", "place"),
+    [
+        (without_boxes_list, "spoiled"),
+        (with_missing_picture, "train_1"),
+        (with_truncated_picture, "train_1.jpg"),
+        (with_broken_annotation, "train_1.xml"),
+        (with_empty_split, "train"),
+    ],
+    ids=lambda value: value.__name__ if callable(value) else "",
+)
+def test_broken_data_stops_a_training_before_it_writes(spoiled, train, home, spoil, place):
+    spoiled(spoil)
+    assert_mendable(train("--data", "spoiled", "--run", "runs/never"), place)
+    assert not (home / "runs/never").exists()
+
+
+def test_a_folder_that_is_not_there(train, home):
+    assert_mendable(train("--data", "nowhere", "--run", "runs/never"), "nowhere")
+    assert not (home / "runs/never").exists()
+
+
+def test_a_split_that_is_not_there_names_those_that_are(train):
+    done = train("--data", "cells", "--split", "trian")
+    assert_mendable(done, "trian", "train")
+
+
+def test_a_misspelt_key_names_the_nearest(train, home):
+    done = train("--data", "cells", "--run", "runs/never", "--set", "training.epocs=3")
+    assert_mendable(done, "training.epocs", "training.epochs")
+    assert not (home / "runs/never").exists()
+
+
+def test_an_unknown_recipe_names_the_nearest(singleshot):
+    done = singleshot("train", "ssd300-vgg", "--data", "cells")
+    assert_mendable(done, "ssd300-vgg", "ssd300-vgg16")
+
+
+def test_a_model_that_is_none(singleshot):
+    assert_mendable(singleshot("evaluate", "cells", "cells"), "cells")
+
+
+def test_a_class_the_model_does_not_know(cells_run, singleshot, spoiled):
+    def with_new_class(cells):
+        annotation = cells / "Annotations/test_0.xml"
+        annotation.write_text(annotation.read_text().replace("WBC", "Platelet"))
+
+    spoiled(with_new_class)
+    assert_mendable(singleshot("evaluate", str(cells_run), "spoiled", "--json"), "Platelet")

@@ -52,7 +52,7 @@ def load_predictions(path: Path, dataset: DataSet) -> Predictions:
     image_ids, category_ids, sizes, scores = [
         column(path, entries, key, width) for key, width in ENTRY_WIDTHS.items()
     ]
-    refuse(path, entries, (sizes[:, 2:] < 0).any(axis=1), "has a box of negative size")
+    refuse(path, entries, np.any(sizes[:, 2:] < 0, axis=1), "has a box of negative size")
     refuse(path, entries, np.any(scores != scores.clip(0, 1), axis=1), "has a score outside 0 to 1")
     images = positions(image_ids[:, 0], dataset.image_ids.tolist())
     labels = positions(category_ids[:, 0], dataset.category_ids)

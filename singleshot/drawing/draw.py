@@ -1,0 +1,170 @@
+"""Labelled boxes on a picture, to be read on 80 pixels and on 6,000."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from jaxtyping import UInt8
+from PIL import Image, ImageDraw, ImageFont
+from torch import Tensor
+
+from singleshot.drawing.colours import Colour, class_colour, text_colour
+from singleshot.structures import Detections, Truth
+
+__all__ = ["draw"]
+
+# Shares of the picture's mean side, the root of its area; chosen by eye on 640 x 480.
+LINE_SHARE, FONT_SHARE = 1 / 250, 1 / 40
+SMALLEST_FONT = 9  # pixels; anything smaller cannot be read
+SMALLEST_SIDE = 400  # mean side with room for labels of such letters beside the objects
+
+
+Box = tuple[int, int, int, int]  # x1, y1, x2, y2, half-open
+
+
+class Style(NamedTuple):
+    """Sizes in pixels that suit a picture."""
+
+    line: int
+    halo: int  # contrasting edge of a line, so that it shows on a background of its own colour
+    padding: int
+    font: ImageFont.FreeTypeFont | ImageFont.ImageFont
+
+
+class Mark(NamedTuple):
+    """One object to draw, in pixels of the drawing."""
+
+    box: Box
+    colour: Colour
+    name: str
+    remark: str  # " 0.98"; stays whole when the name has to be shortened
+
+
+def draw(
+    image: UInt8[Tensor, "3 h w"], objects: Detections | Truth, class_names: Sequence[str]
+) -> Image.Image:
+    """Draw every box with its class, and its score if it is a detection.
+
+    The surest come last, over the others, and all labels over all boxes. A picture too small for
+    letters is enlarged by a whole factor: 80 x 60 pixels become 480 x 360.
+    """
+    picture = Image.fromarray(image.permute(1, 2, 0).contiguous().cpu().numpy())
+    factor = max(1, math.ceil(SMALLEST_SIDE / mean_side(picture.size)))
+    picture = picture.resize((picture.width * factor, picture.height * factor))
+    canvas = ImageDraw.Draw(picture)
+    style = style_for(picture.size)
+    marks = marks_of(objects, class_names, factor)
+    labels = place_labels(marks, style, picture.size)
+    for mark in reversed(marks):
+        draw_box(canvas, mark, style)
+    for label in reversed(labels):
+        draw_label(canvas, label, style)
+    return picture
+
+
+def mean_side(size: tuple[int, int]) -> float:
+    """Side of the square with the same area."""
+    return math.sqrt(size[0] * size[1])
+
+
+def style_for(size: tuple[int, int]) -> Style:
+    """Lines and letters that grow with the picture."""
+    line = max(1, round(mean_side(size) * LINE_SHARE))
+    font_size = max(SMALLEST_FONT, round(mean_side(size) * FONT_SHARE))
+    font = ImageFont.load_default(font_size)
+    return Style(line=line, halo=line // 2, padding=font_size // 6, font=font)
+
+
+def marks_of(objects: Detections | Truth, class_names: Sequence[str], factor: int) -> list[Mark]:
+    """Boxes, colours and words, in the order of the objects."""
+    if isinstance(objects, Detections):
+        remarks = [f" {score:.2f}" for score in objects.scores.tolist()]
+    else:
+        flags = zip(objects.difficult.tolist(), objects.crowd.tolist(), strict=True)
+        remarks = [" difficult" * difficult + " crowd" * crowd for difficult, crowd in flags]
+    boxes = (objects.boxes * factor).round().int().tolist()
+    return [
+        Mark(tuple(box), class_colour(label), class_names[label], remark)
+        for box, label, remark in zip(boxes, objects.labels.tolist(), remarks, strict=True)
+    ]
+
+
+def draw_box(canvas: ImageDraw.ImageDraw, mark: Mark, style: Style) -> None:
+    """Draw a frame within the box, with its halo on both sides."""
+    frame(canvas, mark.box, -style.halo, style.line + 2 * style.halo, text_colour(mark.colour))
+    frame(canvas, mark.box, 0, style.line, mark.colour)
+
+
+def frame(canvas: ImageDraw.ImageDraw, box: Box, inset: int, width: int, colour: Colour) -> None:
+    """Draw a frame of some width; Pillow counts both corners as inside."""
+    left, top = box[0] + inset, box[1] + inset
+    right, bottom = max(left, box[2] - 1 - inset), max(top, box[3] - 1 - inset)
+    canvas.rectangle((left, top, right, bottom), outline=colour, width=width)
+
+
+class Label(NamedTuple):
+    """What is written where."""
+
+    block: Box
+    text: str
+    colour: Colour
+
+
+def place_labels(marks: Sequence[Mark], style: Style, size: tuple[int, int]) -> list[Label]:
+    """Find a place for each label, the first ones choosing first."""
+    labels: list[Label] = []
+    for mark in marks:
+        text = fitting_text(mark, style, size[0])
+        places = label_places(mark.box, label_size(text, style), size)
+        free = [place for place in places if not any(cross(place, one.block) for one in labels)]
+        labels.append(Label((free or places)[0], text, mark.colour))
+    return labels
+
+
+def label_places(box: Box, label: tuple[int, int], size: tuple[int, int]) -> list[Box]:
+    """Where in the picture a label may stand, best first.
+
+    Above the box, below it, then inside, where it hides the object; with no room above, inside.
+    """
+    width, height = label
+    left = max(min(box[0], size[0] - width), 0)
+    inside = [box[1], box[3] - height]
+    tops = [box[1] - height, box[3], *inside] if box[1] >= height else [*inside, box[3]]
+    tops = [max(min(top, size[1] - height), 0) for top in tops]
+    return [(left, top, left + width, top + height) for top in tops]
+
+
+def cross(block: Box, other: Box) -> bool:
+    """Whether two blocks share a pixel."""
+    apart = (
+        block[2] <= other[0] or other[2] <= block[0] or block[3] <= other[1] or other[3] <= block[1]
+    )
+    return not apart
+
+
+def fitting_text(mark: Mark, style: Style, width: int) -> str:
+    """Name and remark, the name shortened until the label is no wider than the picture."""
+    room = width - 2 * style.padding
+    shortened = (f"{mark.name[:count]}…{mark.remark}" for count in range(len(mark.name) - 1, 0, -1))
+    for text in (mark.name + mark.remark, *shortened):
+        if style.font.getlength(text) <= room:
+            return text
+    return mark.remark.strip()
+
+
+def label_size(text: str, style: Style) -> tuple[int, int]:
+    """(width, height) of the block under a text; one height for all texts."""
+    _, top, _, bottom = style.font.getbbox("Hg")
+    width = math.ceil(style.font.getlength(text)) + 2 * style.padding
+    return width, math.ceil(bottom - top) + 2 * style.padding
+
+
+def draw_label(canvas: ImageDraw.ImageDraw, label: Label, style: Style) -> None:
+    """Write on a block of the class's colour."""
+    left, top, right, bottom = label.block
+    canvas.rectangle((left, top, right - 1, bottom - 1), fill=label.colour)
+    above_letters = style.font.getbbox("Hg")[1]
+    corner = (left + style.padding, top + style.padding - above_letters)
+    canvas.text(corner, label.text, fill=text_colour(label.colour), font=style.font)

@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from singleshot.drawing import class_colour, draw, save, text_colour
+from singleshot.drawing.draw import Mark, fitting_text, label_places, place_labels, style_for
+from singleshot.errors import DataError, SingleshotError
+from singleshot.structures import Detections, Truth
+
+GRAY = torch.full((3, 400, 600), 128, dtype=torch.uint8)
+NAMES = ("cat", "dog")
+CAT = Detections(torch.tensor([[100.0, 200, 300, 350]]), torch.tensor([0.9]), torch.tensor([0]))
+
+
+def colours_in(picture: Image.Image, box=None) -> set[tuple[int, ...]]:
+    pixels = np.asarray(picture.crop(box) if box else picture).reshape(-1, 3)
+    return {tuple(pixel.tolist()) for pixel in np.unique(pixels, axis=0)}
+
+
+def test_the_frame_stands_on_the_edge_of_the_box():
+    picture = draw(GRAY, CAT, NAMES)
+    orange = class_colour(0)
+    assert picture.size == (600, 400)
+    assert picture.getpixel((100, 300)) == orange
+    assert picture.getpixel((299, 300)) == orange  # the box is half-open
+    assert picture.getpixel((200, 349)) == orange
+    assert picture.getpixel((200, 300)) == (128, 128, 128)
+
+
+def test_nothing_found_leaves_the_picture_as_it_is():
+    assert colours_in(draw(GRAY, CAT[:0], NAMES)) == {(128, 128, 128)}
+
+
+def test_the_label_stands_above_the_box():
+    picture = draw(GRAY, CAT, NAMES)
+    assert class_colour(0) in colours_in(picture, (101, 180, 140, 195))
+
+
+def test_the_label_goes_inside_when_there_is_no_room_above():
+    at_the_top = label_places((10, 0, 200, 100), (60, 15), (600, 400))
+    assert at_the_top[0] == (10, 0, 70, 15)
+
+
+@pytest.mark.parametrize(
+    "box", [(-50, -50, 20, 20), (590, 390, 700, 500), (0, 0, 600, 400), (300, 395, 301, 400)]
+)
+def test_labels_never_leave_the_picture(box):
+    for left, top, right, bottom in label_places(box, (60, 15), (600, 400)):
+        assert 0 <= left < right <= 600
+        assert 0 <= top < bottom <= 400
+
+
+def test_labels_of_neighbours_do_not_cover_each_other():
+    marks = [Mark((50, 100 + 4 * k, 250, 300), (0, 0, 0), "cat", " 0.90") for k in range(3)]
+    blocks = [label.block for label in place_labels(marks, style_for((600, 400)), (600, 400))]
+    tops = sorted(block[1] for block in blocks)
+    height = blocks[0][3] - blocks[0][1]
+    assert all(lower - upper >= height for upper, lower in pairwise(tops))
+
+
+@pytest.mark.parametrize("side", [80, 400, 3000])
+def test_letters_and_lines_grow_with_the_picture(side):
+    image = torch.full((3, side, side), 128, dtype=torch.uint8)
+    picture = draw(image, CAT[:0], NAMES)
+    style = style_for(picture.size)
+    assert picture.width >= 400
+    assert style.font.getbbox("0.98")[3] >= picture.width / 60
+    assert style.line >= 1
+
+
+def test_a_small_picture_is_enlarged_by_a_whole_factor():
+    image = torch.zeros(3, 60, 80, dtype=torch.uint8)
+    found = Detections(torch.tensor([[10.0, 20, 50, 55]]), torch.ones(1), torch.tensor([1]))
+    picture = draw(image, found, NAMES)
+    assert picture.size == (480, 360)
+    assert picture.getpixel((60, 240)) == class_colour(1)
+
+
+def test_a_name_too_long_is_shortened_but_the_score_stays():
+    style = style_for((400, 400))
+    mark = Mark((0, 0, 10, 10), (0, 0, 0), "Archaeopteryx lithographica", " 0.98")
+    text = fitting_text(mark, style, 120)
+    assert text.startswith("Arch")
+    assert text.endswith("… 0.98")
+    assert style.font.getlength(text) <= 120
+
+
+def test_truth_says_what_is_difficult_and_what_is_a_crowd():
+    truth = Truth.of(torch.tensor([[0.0, 0, 50, 50]]), torch.tensor([0]))
+    truth.difficult[0] = True
+    plain = draw(GRAY, Truth.of(truth.boxes, truth.labels), NAMES)
+    assert plain.tobytes() != draw(GRAY, truth, NAMES).tobytes()
+
+
+@pytest.mark.parametrize("box", [[5.0, 5, 5, 5], [-100, -100, 900, 900], [700, 500, 800, 600]])
+def test_odd_boxes_are_drawn_without_complaint(box):
+    draw(GRAY, Detections(torch.tensor([box]).float(), torch.ones(1), torch.tensor([0])), NAMES)
+
+
+def test_text_stands_out_from_every_class_colour():
+    assert len({class_colour(label) for label in range(7)}) == 7
+    assert class_colour(7) == class_colour(0)
+    assert text_colour((0, 0, 0)) == (255, 255, 255)
+    assert text_colour((240, 228, 66)) == (0, 0, 0)
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.jpg", "new/a.JPEG"])
+def test_pictures_are_saved_whole(tmp_path, name):
+    save(draw(GRAY, CAT, NAMES), tmp_path / name)
+    with Image.open(tmp_path / name) as saved:
+        assert saved.size == (600, 400)
+    assert [path.name for path in (tmp_path / name).parent.iterdir()] == [(tmp_path / name).name]
+
+
+def test_another_suffix_is_refused(tmp_path):
+    with pytest.raises(DataError, match=r"use \.jpg or \.png"):
+        save(draw(GRAY, CAT, NAMES), tmp_path / "a.tiff")
+
+
+def test_a_failed_save_leaves_the_old_file(tmp_path):
+    class Broken(Image.Image):
+        def save(self, *_args, **_options):
+            raise OSError("No space left on device")
+
+    (tmp_path / "a.png").write_text("old")
+    with pytest.raises(SingleshotError, match="No space left"):
+        save(Broken(), tmp_path / "a.png")
+    assert (tmp_path / "a.png").read_text() == "old"
+    assert len(list(tmp_path.iterdir())) == 1

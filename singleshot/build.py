@@ -1,7 +1,13 @@
 """From a recipe to objects: the only file that knows both."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 
+import torch
+from torch import nn
+
+from singleshot.data.augment.pipeline import Augmentation
+from singleshot.data.batching import AugmentedPictures, Draw, Order, Pictures, training_batches
+from singleshot.errors import DataError
 from singleshot.models.backbones.backbone import Backbone
 from singleshot.models.backbones.timm import TimmBackbone
 from singleshot.models.backbones.vgg import Vgg16
@@ -9,14 +15,39 @@ from singleshot.models.backbones.weights import fill, timm_weights, vgg_weights
 from singleshot.models.checkpoint import Checkpoint
 from singleshot.models.ssd.network import Ssd
 from singleshot.recipes.schema import ModelSettings, Recipe, TimmSettings, Vgg16Settings
+from singleshot.structures import Batch
+from singleshot.training.loop import Training
+from singleshot.training.optimizers import build_optimizer
+from singleshot.training.precision import faster_precision
+from singleshot.training.run_folder import RunFolder
+from singleshot.training.state import Progress, load_state
+from singleshot.training.watch import Watcher
+from singleshot.training.weight_average import WeightAverage
 
-__all__ = ["build_backbone", "build_detector", "detector_from"]
+__all__ = [
+    "best_device",
+    "build_backbone",
+    "build_detector",
+    "build_pictures",
+    "build_training",
+    "detector_from",
+]
+
+TRIAL_PICTURES = 4  # enough to see which precision is faster
+
+
+def best_device() -> torch.device:
+    """The accelerator if there is one."""
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
 
 
 def build_detector(settings: ModelSettings, class_names: Sequence[str], *, pretrained: bool) -> Ssd:
     """A detector with random weights, but for its backbone's when `pretrained`."""
     backbone = build_backbone(settings.backbone, pretrained=pretrained)
-    return Ssd(backbone, class_names, settings)
+    detector = Ssd(backbone, class_names, settings)
+    return detector.to(memory_format=torch.channels_last)
 
 
 def build_backbone(settings: Vgg16Settings | TimmSettings, *, pretrained: bool) -> Backbone:
@@ -42,3 +73,59 @@ def detector_from(checkpoint: Checkpoint, place: str) -> Ssd:
     detector = build_detector(checkpoint.recipe.model, checkpoint.class_names, pretrained=False)
     checkpoint.restore(detector, place)
     return detector.eval()
+
+
+def build_pictures(recipe: Recipe, pictures: Pictures, backbone: Backbone) -> AugmentedPictures:
+    """Pictures varied as the recipe says, at the network's input size."""
+    red, green, blue = (round(value) for value in backbone.pixel_mean)
+    augmentation = Augmentation.of(recipe.augmentation, recipe.model.input, (red, green, blue))
+    return AugmentedPictures(pictures, augmentation, recipe.training.seed)
+
+
+def build_training(
+    recipe: Recipe,
+    pictures: Pictures,
+    class_names: Sequence[str],
+    *,
+    folder: RunFolder,
+    watch: Watcher,
+    evaluate: Callable[[nn.Module], float] | None,
+    resume: bool,
+) -> tuple[Training, Iterable[Batch]]:
+    """A training and its batches, from the start or from where it was stopped."""
+    if not class_names:
+        raise DataError("the training pictures have no objects at all; there is nothing to learn")
+    settings = recipe.training
+    torch.manual_seed(settings.seed)
+    device = best_device()
+    model = build_detector(recipe.model, class_names, pretrained=not resume).to(device)
+    varied = build_pictures(recipe, pictures, model.backbone)
+    if settings.precision == "auto":
+        trial = Batch.of([varied[Draw(0, index % len(pictures))] for index in range(TRIAL_PICTURES)])
+        chosen = faster_precision(model, trial, device)
+        settings = settings.model_copy(update={"precision": chosen})
+        recipe = recipe.model_copy(update={"training": settings})
+    average = WeightAverage(model, settings.average_decay)
+    optimizer = build_optimizer(model, settings)
+    num_steps = settings.steps or -(-(settings.epochs or 0) * len(pictures) // settings.batch_size)
+    progress = Progress(step=0, num_steps=num_steps, best=None)
+    if resume:
+        progress = load_state(folder.state, model, average, optimizer)
+    order = Order(len(pictures), settings.batch_size, num_steps, settings.seed, progress.step)
+    batches = training_batches(
+        varied, order, workers=settings.workers, pin_memory=device.type == "cuda"
+    )
+    training = Training(
+        model=model,
+        optimizer=optimizer,
+        average=average,
+        recipe=recipe,
+        num_pictures=len(pictures),
+        progress=progress,
+        folder=folder,
+        watch=watch,
+        device=device,
+        precision=settings.precision,
+        evaluate=evaluate,
+    )
+    return training, batches

@@ -4,10 +4,11 @@
     ├── DataError            a picture, an annotation or a data set
     ├── RecipeError          a recipe: unknown key, value out of bounds
     ├── ModelError           a model file, or a model that does not fit what it is asked to do
+    ├── StorageError         a file cannot be written: a full disk, a folder without permission
     └── RunFailed            exit code 1: it was possible, yet it failed on the way
 """
 
-__all__ = ["DataError", "ModelError", "RecipeError", "RunFailed", "SingleshotError"]
+__all__ = ["DataError", "ModelError", "RecipeError", "RunFailed", "SingleshotError", "StorageError"]
 
 
 class SingleshotError(Exception):
@@ -28,7 +29,11 @@ class ModelError(SingleshotError):
     """A model file cannot be used, or does not fit what it is asked to do."""
 
 
+class StorageError(SingleshotError):
+    """A file cannot be written; what was there before is untouched."""
+
+
 class RunFailed(SingleshotError):
-    """The work was possible but failed on the way: a full disk, a loss that is not finite."""
+    """The work was possible but failed on the way: a loss that is not finite."""
 
     exit_code = 1

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ValidationError
 from singleshot.errors import RecipeError
 from singleshot.recipes.schema import Recipe
 
-__all__ = ["load_recipe", "recipe_files", "recipe_from", "to_toml"]
+__all__ = ["differences", "load_recipe", "recipe_files", "recipe_from", "to_toml"]
 
 
 def recipe_files() -> dict[str, Path]:
@@ -126,6 +126,26 @@ def tables_in(annotation: Any) -> Iterable[type[BaseModel]]:
     elif get_origin(annotation) in {Union, UnionType}:
         for part in get_args(annotation):
             yield from tables_in(part)
+
+
+def differences(recipe: Recipe, other: Recipe) -> list[str]:
+    """What the other recipe says differently, as "key: this, other"."""
+    ours, theirs = flat(recipe.model_dump()), flat(other.model_dump())
+    return [
+        f"{key}: {ours.get(key)}, {theirs.get(key)}"
+        for key in {**ours, **theirs}
+        if ours.get(key) != theirs.get(key)
+    ]
+
+
+def flat(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for key, value in table.items():
+        if isinstance(value, dict):
+            values |= flat(value, f"{prefix}{key}.")
+        else:
+            values[prefix + key] = value
+    return values
 
 
 def to_toml(recipe: Recipe) -> str:

@@ -105,10 +105,15 @@ class PriorSettings(Settings):
 
     @model_validator(mode="after")
     def one_more_size_than_levels(self) -> PriorSettings:
+        """As many entries as the network has levels, everywhere."""
         if len(self.sizes_unit) != len(self.aspect_ratios) + 1:
             raise ValueError(
                 f"{len(self.aspect_ratios)} levels of aspect_ratios want one more size than that, "
                 f"but sizes_unit has {len(self.sizes_unit)}"
+            )
+        if self.strides and len(self.strides) != len(self.aspect_ratios):
+            raise ValueError(
+                f"strides has {len(self.strides)} entries, aspect_ratios {len(self.aspect_ratios)}"
             )
         return self
 
@@ -222,9 +227,13 @@ class TrainingSettings(Settings):
     validate_every: Count = Field(5, description="epochs between validations")
     seed: int = Field(0, ge=0)
     workers: int = Field(0, ge=0, description="processes that prepare pictures; 0: this one")
+    cache: Fraction = Field(
+        0.3, description="keep decoded pictures in memory if they take at most this share of what is free"
+    )
 
     @model_validator(mode="after")
     def epochs_or_steps(self) -> TrainingSettings:
+        """Exactly one of the two says how long."""
         if (self.epochs is None) == (self.steps is None):
             raise ValueError("give either epochs or steps")
         return self

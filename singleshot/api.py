@@ -1,0 +1,163 @@
+"""What a program calls: train, load, evaluate. The command line calls the same."""
+
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import nn
+
+from singleshot.build import best_device, build_training, detector_from
+from singleshot.data.cache import cached
+from singleshot.data.dataset import DataSet
+from singleshot.data.opening import evaluation_split, training_split
+from singleshot.errors import ModelError
+from singleshot.evaluation import detect_all, judge, save_predictions
+from singleshot.evaluation import evaluate as run_evaluation
+from singleshot.metrics import Protocol, Report
+from singleshot.models.checkpoint import Checkpoint
+from singleshot.models.ssd.network import Ssd
+from singleshot.recipes.load import load_recipe
+from singleshot.structures import Detector
+from singleshot.training.interrupt import granting_interrupts
+from singleshot.training.log import RunLog
+from singleshot.training.run_folder import RunFolder
+from singleshot.training.watch import Audience, Watcher
+
+__all__ = ["Run", "evaluate", "load", "train"]
+
+Data = str | Path | Sequence[str | Path]
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a training came to."""
+
+    folder: Path
+    checkpoint: Path  # the best weights, or the last where nothing was validated
+    steps: int
+    mean_average_precision: float | None  # the best validation: COCO's, over IoU 0.5 to 0.95
+    interrupted: bool
+
+
+def train(
+    recipe: str | Path,
+    data: Data,
+    *,
+    run: str | Path | None = None,
+    split: str | None = None,
+    val_split: str | None = None,
+    overrides: Mapping[str, object] | Sequence[str] = (),
+    resume: bool = False,
+    watch: Watcher | None = None,
+) -> Run:
+    """Train a detector and leave it in a run folder.
+
+    Args:
+        recipe: a shipped recipe's name, or a TOML file.
+        data: a folder or JSON file of annotated pictures, or several, joined by class name.
+        run: the folder to write; left out, the first free one under `runs/`.
+        split: the pictures to learn from; left out, `train`, else `trainval`, else all.
+        val_split: the pictures to validate on, or "none"; left out, `val`, else a tenth set aside.
+        overrides: recipe keys and their values, `{"training.epochs": 10}` or `["training.epochs=10"]`.
+        resume: go on with a run that was stopped.
+        watch: told of everything as it happens.
+
+    Raises:
+        SingleshotError: one of its kinds; nothing is written when the input is at fault.
+    """
+    wanted = load_recipe(recipe, overrides)
+    folder = RunFolder(free_folder(Path(recipe).stem) if run is None else Path(run))
+    if resume:
+        wanted = folder.recipe_to_resume(wanted)
+    else:
+        folder.check_free()
+    audience = Audience([RunLog(folder), *([] if watch is None else [watch])])
+    chosen = training_split(listed(data), split, val_split, wanted.training.seed)
+    for message in (*chosen.said, *chosen.train.notes):
+        audience.said(message)
+    training, batches = build_training(
+        wanted,
+        cached(chosen.train, wanted.training.cache, audience.said),
+        chosen.train.class_names,
+        folder=folder,
+        watch=audience,
+        evaluate=None if chosen.validation is None else validation_on(chosen.validation),
+        resume=resume,
+    )
+    if not resume:
+        folder.begin(training.recipe)
+    with granting_interrupts() as wish:
+        progress = training.run(batches, wish)
+    return Run(
+        folder=folder.path,
+        checkpoint=folder.checkpoint(),
+        steps=progress.step,
+        mean_average_precision=progress.best,
+        interrupted=not progress.finished,
+    )
+
+
+def load(model: str | Path, device: str | None = None) -> Ssd:
+    """A detector from a run folder or a checkpoint, on the accelerator if there is one."""
+    path = Path(model)
+    if not path.exists():
+        raise ModelError(f"{path}: there is no such run folder or checkpoint")
+    if path.is_dir():
+        path = RunFolder(path).checkpoint()
+    detector = detector_from(Checkpoint.load(path), place=str(path))
+    return detector.to(device or best_device())
+
+
+def evaluate(
+    detector: Detector | str | Path,
+    data: Data,
+    *,
+    split: str | None = None,
+    protocol: str | Protocol = Protocol.COCO,
+    progress: Callable[[int, int], None] | None = None,
+    say: Callable[[str], None] | None = None,
+    save_predictions_to: Path | None = None,
+) -> Report:
+    """Measure a detector on annotated pictures.
+
+    Args:
+        detector: anything with `detect` and `class_names`, or a run folder or checkpoint.
+        data: a folder or JSON file of annotated pictures, or several, joined by class name.
+        split: which pictures; left out, `test`, else `val`, else all.
+        protocol: "voc07" (11 points), "voc10" (every point) or "coco".
+        progress: told of (pictures done, pictures in all).
+        say: told which pictures were taken, and what was dropped.
+        save_predictions_to: a JSON file for the detections, in COCO's format of results.
+    """
+    measured = load(detector) if isinstance(detector, str | Path) else detector
+    chosen = evaluation_split(listed(data), split)
+    dataset = chosen.dataset.with_classes(measured.class_names)
+    for message in (*chosen.said, *dataset.notes):
+        if say is not None:
+            say(message)
+    predictions = detect_all(measured, dataset, progress=progress)
+    if save_predictions_to is not None:
+        save_predictions(predictions, dataset, save_predictions_to)
+    return judge(predictions, dataset, protocol=Protocol(protocol))
+
+
+def validation_on(dataset: DataSet) -> Callable[[nn.Module], float]:
+    """A function that judges a detector by COCO's average precision."""
+
+    def validate(detector: nn.Module) -> float:
+        assert isinstance(detector, Ssd)
+        report = run_evaluation(detector, dataset, protocol=Protocol.COCO)
+        return report.mean_average_precision or 0.0
+
+    return validate
+
+
+def listed(data: Data) -> list[Path]:
+    return [Path(data)] if isinstance(data, str | Path) else [Path(one) for one in data]
+
+
+def free_folder(name: str) -> Path:
+    """The first of runs/NAME, runs/NAME-2, … that is not there."""
+    names = itertools.chain([name], (f"{name}-{number}" for number in itertools.count(2)))
+    return next(path for path in (Path("runs", one) for one in names) if not path.exists())

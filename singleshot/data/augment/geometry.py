@@ -1,0 +1,93 @@
+"""Expansion, crops and mirroring: which part of the picture is seen."""
+
+from dataclasses import dataclass, replace
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from singleshot.boxes.iou import pairwise_iou
+from singleshot.data.augment.chance import happens, pick, uniform
+from singleshot.data.augment.view import View
+from singleshot.recipes.schema import CropSettings, ExpandSettings
+
+__all__ = ["CropAroundObjects", "Expand", "FlipHorizontally", "sampled_crops"]
+
+
+@dataclass(frozen=True, slots=True)
+class Expand:
+    """Place the picture on a larger canvas (paper §3.6; `ExpandImage`, data_transformer.cpp)."""
+
+    settings: ExpandSettings
+
+    def __call__(self, view: View, random: torch.Generator) -> View:
+        """Widen the window."""
+        if not happens(self.settings.probability, random):
+            return view
+        ratio = uniform(1, self.settings.up_to, random)
+        height, width = view.size
+        left = uniform(0, width * (ratio - 1), random)
+        top = uniform(0, height * (ratio - 1), random)
+        x1, y1, _, _ = view.window
+        window = (x1 - left, y1 - top, x1 - left + width * ratio, y1 - top + height * ratio)
+        return replace(view, window=window)
+
+
+@dataclass(frozen=True, slots=True)
+class CropAroundObjects:
+    """The batch sampler (paper §2.2; `GenerateBatchSamples`, sampler.cpp).
+
+    Each sampler looks for a crop that overlaps some object by its least IoU. Of the crops that were
+    found, and the whole picture, one is taken.
+    """
+
+    settings: CropSettings
+
+    def __call__(self, view: View, random: torch.Generator) -> View:
+        """Narrow the window."""
+        if not happens(self.settings.probability, random):
+            return view
+        crops = [view.window]
+        for min_iou in self.settings.min_ious:
+            candidates = sampled_crops(view, self.settings, random)
+            good = satisfied(candidates, view.truth.boxes, min_iou).nonzero()
+            if len(good):
+                x1, y1, x2, y2 = candidates[int(good[0])].tolist()
+                crops.append((x1, y1, x2, y2))
+        return view.through(crops[pick(len(crops), random)])
+
+
+@dataclass(frozen=True, slots=True)
+class FlipHorizontally:
+    """Mirror left to right."""
+
+    probability: float
+
+    def __call__(self, view: View, random: torch.Generator) -> View:
+        """Decide it."""
+        return replace(view, flipped=view.flipped != happens(self.probability, random))
+
+
+def sampled_crops(
+    view: View, settings: CropSettings, random: torch.Generator
+) -> Float[Tensor, "trials 4"]:
+    """Windows of random size, shape and place inside the view's (`SampleBBox`, sampler.cpp)."""
+    numbers = torch.rand(4, settings.trials, generator=random)
+    low, high = settings.scale
+    scale = low + (high - low) * numbers[0]
+    low, high = settings.aspect_ratio
+    # A long crop of this area would not fit into the picture.
+    aspect_ratio = (low + (high - low) * numbers[1]).clamp(scale**2, scale**-2)
+    height, width = view.size
+    crop_width = width * scale * aspect_ratio.sqrt()
+    crop_height = height * scale / aspect_ratio.sqrt()
+    x1 = view.window[0] + numbers[2] * (width - crop_width)
+    y1 = view.window[1] + numbers[3] * (height - crop_height)
+    return torch.stack([x1, y1, x1 + crop_width, y1 + crop_height], dim=1)
+
+
+def satisfied(
+    crops: Float[Tensor, "trials 4"], objects: Float[Tensor, "n 4"], min_iou: float
+) -> Bool[Tensor, " trials"]:
+    """Whether a crop overlaps some object enough: one object suffices (`SatisfySampleConstraint`)."""
+    return (pairwise_iou(crops, objects) >= min_iou).any(dim=1)

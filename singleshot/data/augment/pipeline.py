@@ -1,0 +1,45 @@
+"""The steps in their order."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from singleshot.data.augment.colours import DistortColours
+from singleshot.data.augment.geometry import CropAroundObjects, Expand, FlipHorizontally
+from singleshot.data.augment.render import Render
+from singleshot.data.augment.view import Step, View
+from singleshot.recipes.schema import AugmentationSettings
+from singleshot.structures import Sample
+
+__all__ = ["Augmentation"]
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """Vary a sample; the same generator state gives the same picture."""
+
+    steps: Sequence[Step]
+    render: Render
+
+    def __call__(self, sample: Sample, random: torch.Generator) -> Sample:
+        """A sample of the network's input size."""
+        view = View.of(sample)
+        for step in self.steps:
+            view = step(view, random)
+        return self.render(view, random)
+
+    @classmethod
+    def of(
+        cls, settings: AugmentationSettings, size: tuple[int, int], fill: tuple[int, int, int]
+    ) -> "Augmentation":
+        """As a recipe says; `fill` is the colour of the canvas beyond the picture."""
+        return cls(
+            steps=(
+                DistortColours(settings.photometric),
+                Expand(settings.expand),
+                CropAroundObjects(settings.crop),
+                FlipHorizontally(settings.flip),
+            ),
+            render=Render(size, settings.interpolations, fill),
+        )

@@ -1,0 +1,85 @@
+"""The last step: draw what the view shows at the size the network takes."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import UInt8
+from PIL import Image
+from torch import Tensor
+
+from singleshot.boxes.edit import clip, flip_horizontally, move_into
+from singleshot.data.augment.chance import pick
+from singleshot.data.augment.view import View
+from singleshot.structures import Sample, Truth
+
+__all__ = ["Render"]
+
+RESAMPLING = {
+    "nearest": Image.Resampling.NEAREST,
+    "area": Image.Resampling.BOX,
+    "bilinear": Image.Resampling.BILINEAR,
+    "bicubic": Image.Resampling.BICUBIC,
+    "lanczos": Image.Resampling.LANCZOS,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Render:
+    """Cut, resize, colour and mirror in one go."""
+
+    size: tuple[int, int]  # (height, width)
+    interpolations: tuple[str, ...]  # one is taken each time, as in the original
+    fill: tuple[int, int, int]  # RGB beyond the picture: the mean, so that it becomes 0
+
+    def __call__(self, view: View, random: torch.Generator) -> Sample:
+        """The finished sample."""
+        interpolation = self.interpolations[pick(len(self.interpolations), random)]
+        return Sample(
+            self.picture(view, RESAMPLING[interpolation]), self.truth(view), view.sample.name
+        )
+
+    def picture(self, view: View, resampling: Image.Resampling) -> UInt8[Tensor, "3 h w"]:
+        height, width = self.size
+        canvas = np.empty((height, width, 3), dtype=np.uint8)
+        canvas[:] = self.fill
+        left, top, right, bottom, box = self.placement(view)
+        if right > left and bottom > top:
+            source = Image.fromarray(view.sample.image.permute(1, 2, 0).numpy())
+            seen = source.resize((right - left, bottom - top), resampling, box=box)
+            canvas[top:bottom, left:right] = np.asarray(view.colours(seen))
+        if view.flipped:
+            canvas = canvas[:, ::-1]
+        # Channels stay last in memory: the form that convolutions are fast in.
+        return torch.from_numpy(np.ascontiguousarray(canvas)).permute(2, 0, 1)
+
+    def placement(self, view: View) -> tuple[int, int, int, int, tuple[float, float, float, float]]:
+        """Where on the canvas the picture comes to lie, and the part of the picture seen there."""
+        height, width = self.size
+        rows, columns = view.sample.image.shape[-2:]
+        x1, y1, _, _ = view.window
+        scale_y, scale_x = height / view.size[0], width / view.size[1]
+        left, right = span(x1, columns, scale_x, width)
+        top, bottom = span(y1, rows, scale_y, height)
+        box = (
+            max(x1 + left / scale_x, 0),
+            max(y1 + top / scale_y, 0),
+            min(x1 + right / scale_x, columns),
+            min(y1 + bottom / scale_y, rows),
+        )
+        return left, top, right, bottom, box
+
+    def truth(self, view: View) -> Truth:
+        boxes = clip(move_into(view.truth.boxes, view.window, self.size), self.size)
+        if view.flipped:
+            boxes = flip_horizontally(boxes, self.size[1])
+        truth = view.truth
+        scale = self.size[0] * self.size[1] / (view.size[0] * view.size[1])
+        return Truth(boxes, truth.labels, truth.difficult, truth.crowd, truth.areas * scale)
+
+
+def span(start: float, pixels: int, scale: float, limit: int) -> tuple[int, int]:
+    """First and last place on the canvas that a picture covers along one side."""
+    first = round(max(-start * scale, 0))
+    last = round(min((pixels - start) * scale, limit))
+    return first, last

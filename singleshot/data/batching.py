@@ -1,0 +1,93 @@
+"""Training batches in an order that follows from the seed alone, so that any of them can be replayed."""
+
+import signal
+from collections.abc import Iterator, Sized
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from singleshot.data.augment.pipeline import Augmentation
+from singleshot.structures import Batch, Sample
+
+__all__ = ["AugmentedPictures", "Draw", "Order", "Pictures", "training_batches"]
+
+
+class Pictures(Sized, Protocol):
+    """A data set, cached or not."""
+
+    def __getitem__(self, index: int) -> Sample: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Draw:
+    """One picture's turn in one epoch."""
+
+    epoch: int
+    index: int
+
+
+@dataclass(frozen=True)
+class AugmentedPictures(Dataset[Sample]):
+    """Each draw gives the same sample, in whatever process and order it is asked for."""
+
+    pictures: Pictures
+    augmentation: Augmentation
+    seed: int
+
+    def __getitem__(self, draw: Draw) -> Sample:
+        random = torch.Generator()
+        mixed = np.random.SeedSequence([self.seed, draw.epoch, draw.index])
+        random.manual_seed(int(mixed.generate_state(1, np.uint64)[0]) >> 1)
+        return self.augmentation(self.pictures[draw.index], random)
+
+
+@dataclass(frozen=True)
+class Order(Sampler[list[Draw]]):
+    """Every picture once an epoch, in a new order each; the last batch takes from the next epoch."""
+
+    num_pictures: int
+    batch_size: int
+    num_steps: int
+    seed: int
+    first_step: int = 0
+
+    def __len__(self) -> int:
+        return self.num_steps - self.first_step
+
+    def __iter__(self) -> Iterator[list[Draw]]:
+        for step in range(self.first_step, self.num_steps):
+            start = step * self.batch_size
+            yield [self.draw(position) for position in range(start, start + self.batch_size)]
+
+    def draw(self, position: int) -> Draw:
+        epoch, place = divmod(position, self.num_pictures)
+        return Draw(epoch, int(permutation(self.num_pictures, self.seed, epoch)[place]))
+
+
+# A batch may reach into the next epoch.
+@lru_cache(maxsize=2)
+def permutation(number: int, seed: int, epoch: int) -> np.ndarray:
+    return np.random.default_rng([seed, epoch]).permutation(number)
+
+
+def ignore_interrupts(_: int) -> None:
+    """Ctrl-C reaches every process of a terminal; the training process decides what to do."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def training_batches(
+    pictures: AugmentedPictures, order: Order, *, workers: int, pin_memory: bool
+) -> DataLoader[Sample]:
+    """All batches of a training, prepared by this process or by several others."""
+    return DataLoader(
+        pictures,
+        batch_sampler=order,
+        num_workers=workers,
+        collate_fn=Batch.of,
+        pin_memory=pin_memory,
+        worker_init_fn=ignore_interrupts,
+    )

@@ -1,0 +1,85 @@
+"""Decoded pictures kept in memory, when they fit."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from singleshot.data.dataset import DataSet
+from singleshot.data.pictures import picture_size
+from singleshot.structures import Sample
+
+__all__ = ["PictureCache", "cached"]
+
+
+class PictureCache:
+    """A data set whose pictures are decoded once.
+
+    All pixels are in one array, which worker processes share whatever way they are started.
+    """
+
+    def __init__(self, dataset: DataSet, sizes: list[tuple[int, int]]) -> None:
+        """Decode everything; DataError, naming the file, when a picture is broken."""
+        self.dataset = dataset
+        self.sizes = sizes
+        counts = torch.tensor([height * width * 3 for height, width in sizes])
+        self.ends: Tensor = counts.cumsum(0)
+        self.pixels = torch.empty(int(counts.sum()), dtype=torch.uint8)
+        # Decoding releases Python's lock.
+        with ThreadPoolExecutor(os.cpu_count()) as threads:
+            for _ in threads.map(self.fill, range(len(dataset))):
+                pass
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __getitem__(self, index: int) -> Sample:
+        image = self.place(index).permute(2, 0, 1)
+        return Sample(image, self.dataset.truth(index), str(self.dataset.paths[index]))
+
+    def place(self, index: int) -> Tensor:
+        """The pixels of one picture: height, width, channels."""
+        height, width = self.sizes[index]
+        end = int(self.ends[index])
+        return self.pixels[end - height * width * 3 : end].view(height, width, 3)
+
+    def fill(self, index: int) -> None:
+        self.place(index).copy_(self.dataset[index].image.permute(1, 2, 0))
+
+
+def cached(
+    dataset: DataSet, share_of_memory: float, say: Callable[[str], None]
+) -> DataSet | PictureCache:
+    """The data set with its pictures in memory, if they take at most this share of what is free."""
+    allowed = share_of_memory * free_memory()
+    sizes: list[tuple[int, int]] = []
+    needed = 0
+    for height, width in picture_sizes(dataset):
+        sizes.append((height, width))
+        needed += height * width * 3
+        if needed > allowed:
+            say(
+                f"pictures are decoded as they are needed: more than {allowed / 1e9:.1f} GB would not "
+                f"fit into the memory set aside (training.cache)"
+            )
+            return dataset
+    say(f"{len(dataset)} pictures in memory ({needed / 1e6:.0f} MB)")
+    return PictureCache(dataset, sizes)
+
+
+def picture_sizes(dataset: DataSet) -> Iterator[tuple[int, int]]:
+    for path in dataset.paths:
+        yield picture_size(Path(path))
+
+
+def free_memory() -> int:
+    """Bytes of physical memory that are free now; 0 where the system does not tell."""
+    try:
+        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):
+        return 0

@@ -1,0 +1,68 @@
+"""The optimizer and its schedule, as a recipe says."""
+
+import math
+from typing import Any
+
+from torch import nn
+from torch.optim import SGD, Optimizer
+
+from singleshot.recipes.schema import ScheduleSettings, TrainingSettings
+
+__all__ = ["build_optimizer", "rate_at", "set_learning_rate"]
+
+START_OF_WARM_UP = 0.001  # of the full rate
+
+
+def build_optimizer(model: nn.Module, settings: TrainingSettings) -> SGD:
+    """SGD over what learns; biases and normalisation are not decayed."""
+    return SGD(
+        parameter_groups(model, settings),
+        lr=settings.learning_rate,
+        momentum=settings.momentum,
+        nesterov=settings.nesterov,
+        foreach=True,
+    )
+
+
+def parameter_groups(model: nn.Module, settings: TrainingSettings) -> list[dict[str, Any]]:
+    """Parameters by learning rate and decay.
+
+    The original doubles the rate of biases and does not decay them (model_libs.py).
+    """
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    for module_name, module in model.named_modules():
+        in_backbone = module_name.partition(".")[0] == "backbone"
+        for name, parameter in module.named_parameters(recurse=False):
+            if not parameter.requires_grad:
+                continue
+            rate = settings.learning_rate
+            rate *= settings.backbone_learning_rate if in_backbone else 1
+            rate *= settings.bias_learning_rate if name == "bias" else 1
+            plain = name == "bias" or isinstance(module, nn.BatchNorm2d)
+            decay = 0.0 if plain else settings.weight_decay
+            groups.setdefault((rate, decay), []).append(parameter)
+    return [
+        {"params": parameters, "lr": rate, "full_rate": rate, "weight_decay": decay}
+        for (rate, decay), parameters in groups.items()
+    ]
+
+
+def set_learning_rate(optimizer: Optimizer, factor: float) -> None:
+    """Every group's own rate, times a factor that the schedule gives."""
+    for group in optimizer.param_groups:
+        group["lr"] = factor * group["full_rate"]
+
+
+def rate_at(step: int, num_steps: int, settings: ScheduleSettings) -> float:
+    """The part of the full rate at a step, counted from 0.
+
+    Cosine: Loshchilov and Hutter 2017, without restarts.
+    """
+    # A warm-up longer than a tenth would leave a short training nothing.
+    warm_up = min(settings.warm_up, num_steps / 10)
+    start = START_OF_WARM_UP + (1 - START_OF_WARM_UP) * step / warm_up if step < warm_up else 1.0
+    part = step / num_steps
+    if settings.kind == "step":
+        return start * settings.factor ** sum(part >= milestone for milestone in settings.milestones)
+    cosine = (1 + math.cos(math.pi * part)) / 2
+    return start * (settings.final + (1 - settings.final) * cosine)

@@ -1,0 +1,94 @@
+"""The folder of a run: what is where, and whether it may be used."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from singleshot.errors import ModelError, RecipeError
+from singleshot.files import appears_whole
+from singleshot.recipes.load import differences, load_recipe, to_toml
+from singleshot.recipes.schema import Recipe
+from singleshot.training.state import load_progress
+
+__all__ = ["RunFolder"]
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Names of the files of one run."""
+
+    path: Path
+
+    @property
+    def recipe(self) -> Path:
+        """The recipe with every default written out."""
+        return self.path / "recipe.toml"
+
+    @property
+    def log(self) -> Path:
+        """One JSON object a line: steps and evaluations."""
+        return self.path / "log.jsonl"
+
+    @property
+    def last(self) -> Path:
+        """The newest weights, averaged if the recipe says so."""
+        return self.path / "checkpoints" / "last.safetensors"
+
+    @property
+    def best(self) -> Path:
+        """The weights that validated best."""
+        return self.path / "checkpoints" / "best.safetensors"
+
+    @property
+    def state(self) -> Path:
+        """All that going on needs."""
+        return self.path / "training_state" / "state.safetensors"
+
+    @property
+    def tensorboard(self) -> Path:
+        """TensorBoard's event files."""
+        return self.path / "tensorboard"
+
+    @property
+    def report(self) -> Path:
+        """The page that shows the run."""
+        return self.path / "report.html"
+
+    def check_free(self) -> None:
+        """Raises ModelError when a run is already there."""
+        if self.recipe.exists():
+            raise ModelError(
+                f"{self.path} already holds a run; go on with --resume, or choose another --run"
+            )
+        if self.path.exists() and not self.path.is_dir():
+            raise ModelError(f"{self.path} is a file; choose another --run")
+
+    def recipe_to_resume(self, wanted: Recipe) -> Recipe:
+        """The recipe that the run was begun with; raises when it cannot go on, or not as wanted."""
+        if not self.state.exists():
+            raise ModelError(
+                f"{self.path} holds no run that was begun; leave --resume out to begin one"
+            )
+        if load_progress(self.state).finished:
+            raise ModelError(f"{self.path} is finished; there is nothing to resume")
+        begun = load_recipe(self.recipe)
+        # What was measured when the run began stays as it is.
+        precision = {"precision": begun.training.precision}
+        wanted = wanted.model_copy(update={"training": wanted.training.model_copy(update=precision)})
+        if changed := differences(begun, wanted):
+            raise RecipeError(
+                f"{self.path} was begun with another recipe ({', '.join(changed)}); "
+                f"resume with the same, or begin a new run"
+            )
+        return begun
+
+    def begin(self, recipe: Recipe) -> None:
+        """Create the folder with its recipe."""
+        with appears_whole(self.recipe) as beside:
+            beside.write_text(to_toml(recipe), encoding="utf-8")
+
+    def checkpoint(self) -> Path:
+        """The weights to use: the best, or the last where nothing was validated."""
+        for path in (self.best, self.last):
+            if path.exists():
+                return path
+        raise ModelError(f"{self.path} holds no checkpoint yet")

@@ -1,0 +1,95 @@
+"""All that a training needs to go on exactly where it stopped."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from singleshot.errors import ModelError
+from singleshot.files import appears_whole
+from singleshot.training.weight_average import WeightAverage
+
+__all__ = ["Progress", "load_progress", "load_state", "save_state"]
+
+# Seeds, order and augmentation follow from the recipe and the step: nothing of theirs is stored.
+RANDOM = "random"
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a training is."""
+
+    step: int  # steps done
+    num_steps: int
+    best: float | None  # the best validation so far
+
+    @property
+    def finished(self) -> bool:
+        """Nothing is left to do."""
+        return self.step >= self.num_steps
+
+
+def save_state(
+    path: Path, progress: Progress, model: nn.Module, average: WeightAverage, optimizer: Optimizer
+) -> None:
+    """Write everything, whole or not at all."""
+    tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
+    tensors |= {f"average.{name}": tensor for name, tensor in average.model.state_dict().items()}
+    tensors |= {f"momentum.{number}": tensor for number, tensor in momenta(optimizer).items()}
+    tensors[RANDOM] = torch.get_rng_state()
+    content = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
+    with appears_whole(path) as beside:
+        beside.write_bytes(save(content, metadata={"progress": json.dumps(asdict(progress))}))
+
+
+def load_progress(path: Path) -> Progress:
+    """How far the training that wrote this state is."""
+    with safe_open(path, framework="pt") as file:
+        return Progress(**json.loads(file.metadata()["progress"]))
+
+
+def load_state(
+    path: Path, model: nn.Module, average: WeightAverage, optimizer: Optimizer
+) -> Progress:
+    """Put everything back."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        model.load_state_dict(starting_with("model.", tensors))
+        average.model.load_state_dict(starting_with("average.", tensors))
+    except (SafetensorError, RuntimeError, KeyError) as error:
+        raise ModelError(
+            f"{path}: does not belong to this recipe ({error}); begin a new run"
+        ) from error
+    for number, tensor in starting_with("momentum.", tensors).items():
+        parameter = numbered(optimizer)[int(number)]
+        # In the parameter's own memory layout: the optimizer is several times slower across two.
+        optimizer.state[parameter]["momentum_buffer"] = torch.empty_like(parameter).copy_(tensor)
+    torch.set_rng_state(tensors[RANDOM])
+    return load_progress(path)
+
+
+def momenta(optimizer: Optimizer) -> dict[int, Tensor]:
+    """The momentum of each parameter, by its number."""
+    return {
+        number: optimizer.state[parameter]["momentum_buffer"]
+        for number, parameter in enumerate(numbered(optimizer))
+        if "momentum_buffer" in optimizer.state[parameter]
+    }
+
+
+def numbered(optimizer: Optimizer) -> list[nn.Parameter]:
+    return [parameter for group in optimizer.param_groups for parameter in group["params"]]
+
+
+def starting_with(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {
+        name.removeprefix(prefix): tensor
+        for name, tensor in tensors.items()
+        if name.startswith(prefix)
+    }

@@ -1,0 +1,93 @@
+"""What a training tells whoever watches: a display, a log, TensorBoard."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+__all__ = ["Audience", "EvaluationRecord", "Plan", "StepRecord", "Watcher"]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is going to happen."""
+
+    num_steps: int
+    num_epochs: int
+    first_step: int  # not 0 when resuming
+    batch_size: int
+
+
+@dataclass(frozen=True, slots=True)
+class StepRecord:
+    """What one optimizer step was like; counted from 1."""
+
+    step: int
+    num_steps: int
+    epoch: int
+    num_epochs: int
+    localization: float
+    classification: float
+    learning_rate: float
+    images_per_second: float
+    seconds_waiting: float  # for data, of the last step
+    seconds_left: float
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationRecord:
+    """What a validation found after some step."""
+
+    step: int
+    epoch: int
+    mean_average_precision: float  # COCO's, over IoU 0.5 to 0.95
+
+
+class Watcher(Protocol):
+    """Told of everything as it happens."""
+
+    def started(self, plan: Plan) -> None:
+        """The training begins, or goes on."""
+
+    def stepped(self, step: StepRecord) -> None:
+        """A step is done."""
+
+    def evaluated(self, record: EvaluationRecord) -> None:
+        """A validation is done."""
+
+    def said(self, message: str) -> None:
+        """Something a person should know."""
+
+    def finished(self) -> None:
+        """The training ended, or was stopped."""
+
+
+@dataclass(frozen=True)
+class Audience:
+    """Many watchers as one."""
+
+    watchers: Sequence[Watcher]
+
+    def started(self, plan: Plan) -> None:
+        """Pass it on."""
+        for watcher in self.watchers:
+            watcher.started(plan)
+
+    def stepped(self, step: StepRecord) -> None:
+        """Pass it on."""
+        for watcher in self.watchers:
+            watcher.stepped(step)
+
+    def evaluated(self, record: EvaluationRecord) -> None:
+        """Pass it on."""
+        for watcher in self.watchers:
+            watcher.evaluated(record)
+
+    def said(self, message: str) -> None:
+        """Pass it on."""
+        for watcher in self.watchers:
+            watcher.said(message)
+
+    def finished(self) -> None:
+        """Pass it on."""
+        for watcher in self.watchers:
+            watcher.finished()

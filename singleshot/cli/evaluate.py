@@ -57,7 +57,7 @@ def evaluate(
             protocol=protocol,
             progress=progress,
             say=note,
-            save_predictions=save_predictions,
+            save_predictions_to=save_predictions,
             report=report,
         )
     if report is not None:

@@ -71,7 +71,7 @@ def predictions(
 ) -> Iterator[dict[str, Any]]:
     """What is found in each picture; its drawing is written on the way."""
     from singleshot.data.pictures import read_picture
-    from singleshot.drawing import draw
+    from singleshot.drawing import draw, save
 
     for index, picture in enumerate(pictures):
         image = read_picture(picture)
@@ -79,7 +79,7 @@ def predictions(
         found = found[found.scores >= score_threshold]
         if drawings is not None:
             drawings[index].parent.mkdir(parents=True, exist_ok=True)
-            draw(image, found, detector.class_names).save(drawings[index])
+            save(draw(image, found, detector.class_names), drawings[index])
         height, width = image.shape[-2:]
         yield {
             "image": str(picture),

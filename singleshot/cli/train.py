@@ -85,7 +85,6 @@ def report(run: "Run") -> None:
     if run.interrupted:
         note(f"Stopped after {run.steps} steps; the same command with --resume goes on.")
     typer.echo(f"run: {run.folder}")
-    if run.best is not None:
-        typer.echo(f"best checkpoint: {run.best}")
+    typer.echo(f"checkpoint: {run.checkpoint}")
     if run.mean_average_precision is not None:
         typer.echo(f"validation mAP: {number(run.mean_average_precision)}")

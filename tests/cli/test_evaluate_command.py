@@ -78,7 +78,7 @@ def test_every_option_arrives(singleshot, asked, tmp_path):
     assert (asked["detector"], asked["data"], asked["split"]) == ("m", "d", "val")
     assert asked["protocol"] == "voc07"
     assert asked["report"] == tmp_path
-    assert str(asked["save_predictions"]) == "found.json"
+    assert str(asked["save_predictions_to"]) == "found.json"
     assert f"Report: {tmp_path / 'report.html'}" in outcome.stderr
 
 

@@ -67,13 +67,14 @@ def test_nothing_found_is_said_too(singleshot):
     assert outcome.stdout == "in/a.jpg (40 x 30): 0 found\n"
 
 
-def test_drawings_have_the_size_of_their_pictures(singleshot, pictures):
+@pytest.mark.usefixtures("pictures")
+def test_every_picture_is_drawn(singleshot):
     outcome = singleshot("predict", "m", "in", "--draw", "out")
     assert outcome.stderr == "Drawings: out\n"
     for name in ("a.jpg", "b.png"):
-        with Image.open(pictures / name) as picture, Image.open(f"out/{name}") as drawing:
-            assert drawing.size == picture.size
-            assert drawing.convert("RGB").tobytes() != picture.convert("RGB").tobytes()
+        with Image.open(f"out/{name}") as drawing:
+            colours = drawing.convert("RGB").getcolors(maxcolors=1 << 24)
+        assert len(colours) > 1  # the pictures themselves are gray all over
 
 
 def test_the_picture_is_not_drawn_over(singleshot, pictures):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -28,6 +28,7 @@ SET_ASIDE = 0.1  # of the training pictures, when there is no validation split
 LISTED = 8  # entries of a folder that an error names
 
 
+@runtime_checkable
 class Format(Protocol):
     """What each module in `formats` offers."""
 

@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from singleshot.data.dataset import DataSet, join
+from singleshot.errors import DataError
+from singleshot.structures import Truth
+
+
+def dataset_of(
+    class_names: tuple[str, ...], *labels: list[int], name: str = "a", **options: object
+) -> DataSet:
+    """A picture for each list of labels; every box as wide as its label is high, plus one."""
+    truths = [
+        Truth.of(
+            torch.tensor([[0, 0, label + 1, 1] for label in found]).reshape(-1, 4).float(),
+            torch.tensor(found, dtype=torch.int64),
+        )
+        for found in labels
+    ]
+    pictures = [(Path(f"{name}{index}.jpg"), truth) for index, truth in enumerate(truths)]
+    return DataSet.of(class_names, pictures, description=name, **options)
+
+
+def labels_of(dataset: DataSet) -> list[list[int]]:
+    return [dataset.truth(index).labels.tolist() for index in range(len(dataset))]
+
+
+def test_each_picture_gets_its_own_truth():
+    dataset = dataset_of(("x", "y"), [0, 1], [], [1])
+    assert labels_of(dataset) == [[0, 1], [], [1]]
+    assert dataset.ends.tolist() == [2, 2, 3]
+
+
+def test_a_subset_is_in_the_order_asked_for():
+    dataset = dataset_of(("x", "y", "z"), [0, 1], [], [1, 2, 0], [2])
+    subset = dataset.subset([2, 1, 0], description="some")
+    assert labels_of(subset) == [[1, 2, 0], [], [0, 1]]
+    assert subset.truths.boxes[:, 2].tolist() == [2, 3, 1, 1, 2]
+    assert subset.paths.tolist() == ["a2.jpg", "a1.jpg", "a0.jpg"]
+    assert subset.image_ids.tolist() == [2, 1, 0]
+
+
+def test_a_subset_may_be_empty_or_hold_empty_pictures_alone():
+    dataset = dataset_of(("x",), [0], [])
+    assert len(dataset.subset([], description="none")) == 0
+    assert labels_of(dataset.subset([1, 1], description="empty")) == [[], []]
+
+
+def test_an_empty_data_set_has_no_truths():
+    assert len(DataSet.of(("x",), [], description="").truths) == 0
+
+
+def test_labels_follow_the_names_of_the_model():
+    dataset = dataset_of(("x", "y"), [0, 1], [1], category_ids=[7, 3])
+    renamed = dataset.with_classes(("y", "new", "x"))
+    assert labels_of(renamed) == [[2, 0], [0]]
+    assert renamed.category_ids == (3, 8, 7)
+
+
+def test_a_class_unknown_to_the_model_is_named_with_its_objects():
+    dataset = dataset_of(("x", "virus"), [0, 1], [1])
+    with pytest.raises(
+        DataError, match=r"a: .*unknown.*'virus' \(2 objects\).*knows x\. Train with"
+    ):
+        dataset.with_classes(("x",))
+
+
+def test_an_unknown_class_without_objects_is_no_obstacle():
+    assert labels_of(dataset_of(("x", "virus"), [0]).with_classes(("x",))) == [[0]]
+
+
+def test_data_sets_join_by_class_name():
+    first = dataset_of(("x", "y"), [0, 1], name="a", notes=["same", "first"])
+    second = dataset_of(("z", "y"), [0], [], [1], name="b", notes=["same"])
+    joined = join([first, second])
+    assert joined.class_names == ("x", "y", "z")
+    assert labels_of(joined) == [[0, 1], [2], [], [1]]
+    assert joined.description == "a + b"
+    assert joined.notes == ("same", "first")
+    assert joined.image_ids.tolist() == [0, 1, 2, 3]
+    assert joined.category_ids == (1, 2, 3)
+
+
+def test_ids_that_do_not_contradict_each_other_are_kept():
+    first = dataset_of(("x", "y"), [0], image_ids=[139], category_ids=[1, 90])
+    second = dataset_of(("y",), [0], image_ids=[285], category_ids=[90])
+    joined = join([first, second])
+    assert joined.image_ids.tolist() == [139, 285]
+    assert joined.category_ids == (1, 90)
+
+
+def test_one_data_set_joins_to_itself():
+    dataset = dataset_of(("x",), [0])
+    assert join([dataset]) is dataset

@@ -38,8 +38,9 @@ def read_picture(path: Path) -> UInt8[Tensor, "3 h w"]:
         DataError: the file is missing, no picture, or cut short; it is never padded with gray.
     """
     with opened(path) as image:
+        turned = has_orientation(image)  # asked before decoding, as in `picture_size`
         image.load()
-        if has_orientation(image):
+        if turned:
             ImageOps.exif_transpose(image, in_place=True)
         # A copy in the order of planes is faster than torch's `permute().contiguous()`.
         planes = np.array(np.asarray(to_rgb(image)).transpose(2, 0, 1), order="C")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -70,10 +70,8 @@ def read_file(file: Path, name: str) -> DataSet:
     """All pictures of one JSON file, in its order."""
     content = parsed(file)
     categories = read_categories(content["categories"], file)
-    folder, notes = picture_folder(file, name, content["images"])
-    pictures = read_pictures(content["images"], file, folder)
-    if not notes:
-        refuse_missing(list(pictures.values()), file)
+    pictures = read_pictures(content["images"], file)
+    notes = locate(list(pictures.values()), file, name)
     add_objects(content["annotations"], file, pictures, categories)
     return assemble(
         list(categories.values()),
@@ -117,13 +115,13 @@ def read_categories(entries: list[Any], file: Path) -> dict[int, str]:
     return dict(sorted(names.items()))
 
 
-def read_pictures(entries: list[Any], file: Path, folder: Path) -> dict[int, AnnotatedPicture]:
-    """Image id to picture, still without objects."""
+def read_pictures(entries: list[Any], file: Path) -> dict[int, AnnotatedPicture]:
+    """Image id to picture, still without objects and without its folder."""
     pictures: dict[int, AnnotatedPicture] = {}
     for index, entry in enumerate(entries, start=1):
         with naming(file, "image", index):
             size = int(entry.get("height") or 0), int(entry.get("width") or 0)
-            picture = AnnotatedPicture(folder / entry["file_name"], size, [])
+            picture = AnnotatedPicture(Path(entry["file_name"]), size, [])
             pictures[new_id(entry, pictures)] = picture
     return pictures
 
@@ -156,7 +154,8 @@ def read_object(entry: dict[str, Any], name: str) -> AnnotatedObject:
     )
 
 
-def new_id(entry: dict[str, Any], taken: dict[int, Any]) -> int:
+def new_id(entry: dict[str, Any], taken: Mapping[int, object]) -> int:
+    """The entry's id; ValueError when another has it, or when it is no whole number."""
     number = entry["id"]
     if not isinstance(number, int):
         raise ValueError(f"id {number!r} is no whole number")
@@ -178,18 +177,26 @@ def naming(file: Path, kind: str, index: int) -> Iterator[None]:
         raise DataError(f"{file}: {kind} {index}: {error}; correct or remove the entry") from None
 
 
-def picture_folder(file: Path, name: str, images: Sequence[Any]) -> tuple[Path, list[str]]:
-    """The first folder that has one of the first pictures, else the likeliest and a note."""
+def locate(pictures: Sequence[AnnotatedPicture], file: Path, name: str) -> list[str]:
+    """Complete the paths by the first folder that has one of the first pictures.
+
+    Returns:
+        A note when there is none: the annotations may be of use without pictures.
+
+    Raises:
+        DataError: some pictures are there and others are not.
+    """
     home = file.parent.parent if file.parent.name == "annotations" else file.parent
     folders = (home / name, home / "images" / name, home / "images", home)
-    probes = [str(image["file_name"]) for image in images[:PROBED] if "file_name" in image]
-    for folder in folders:
-        if any((folder / probe).exists() for probe in probes):
-            return folder, []
-    looked_in = ", ".join(map(str, folders))
-    return folders[0], [
-        f"found no pictures of {file.name}; looked in {looked_in}"
-    ] if probes else []
+    probes = [picture.path for picture in pictures[:PROBED]]
+    having = [folder for folder in folders if any((folder / path).exists() for path in probes)]
+    for picture in pictures:
+        picture.path = (having or folders)[0] / picture.path
+    if having:
+        refuse_missing(pictures, file)
+    if having or not pictures:
+        return []
+    return [f"found no pictures of {file.name}; looked in {', '.join(map(str, folders))}"]
 
 
 def refuse_missing(pictures: Sequence[AnnotatedPicture], file: Path) -> None:

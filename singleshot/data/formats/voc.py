@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import cast
 from xml.etree.ElementTree import Element, ElementTree, SubElement, indent
@@ -37,6 +37,7 @@ __all__ = ["LAYOUT", "read", "recognises", "splits", "write"]
 LAYOUT = "VOC (Annotations/*.xml with JPEGImages/, or XML files beside their pictures)"
 OPENING = re.compile(rb"<annotation[\s>]")  # labelImg writes <annotation verified="yes">
 OF_ONE_CLASS = re.compile(r"\S+\s+(-1|0|1)")  # a line of aeroplane_train.txt, which is no split
+PROBED = 10  # lines that tell such a file; VOC2012 has sixty of them, with thousands of lines
 BOX_TAGS = ("xmin", "ymin", "xmax", "ymax")
 
 
@@ -60,10 +61,12 @@ class Annotation:
 
     @property
     def class_names(self) -> set[str]:
+        """Of its objects."""
         return {found.name for found in self.objects}
 
     @classmethod
     def of(cls, xml: Path) -> Annotation:
+        """Read the file; DataError when it is malformed."""
         root = parsed(xml)
         nodes = enumerate(root.iterfind("object"), start=1)
         return cls(
@@ -136,14 +139,17 @@ def devkit(path: Path, prefix: str = "") -> Devkit:
 
 
 def is_of_one_class(file: Path) -> bool:
-    lines = lines_of(file)
-    return bool(lines) and all(OF_ONE_CLASS.fullmatch(line) for line in lines)
+    """Whether the file is like aeroplane_train.txt, which tells who has an aeroplane."""
+    first = lines_of(file, PROBED)
+    return bool(first) and all(OF_ONE_CLASS.fullmatch(line) for line in first)
 
 
-def lines_of(file: Path) -> list[str]:
-    """Lines without repetition, blank ones left out."""
-    lines = (line.strip() for line in file.read_text(encoding="utf-8-sig").splitlines())
-    return list(dict.fromkeys(line for line in lines if line))
+def lines_of(file: Path, limit: int | None = None) -> list[str]:
+    """The (first) lines without repetition, blank ones left out."""
+    # A byte that is no UTF-8 makes a name without XML file, which is reported with its place.
+    with file.open(encoding="utf-8-sig", errors="replace") as lines:
+        stripped = (line.strip() for line in islice(lines, limit))
+        return list(dict.fromkeys(line for line in stripped if line))
 
 
 def parsed(xml: Path) -> Element:
@@ -209,14 +215,20 @@ def gather(
         chosen = listed(kit.split_files[split], annotations)
     else:
         return []
-    names = defaultdict(list)
-    for file in kit.pictures.iterdir() if kit.pictures.is_dir() else ():
-        if file.suffix.lower() in PICTURE_SUFFIXES:
-            names[file.stem].append(file.name)
+    names = picture_names(kit.pictures)
     return [
         AnnotatedPicture(kit.pictures / picture_of(found, kit, names), found.size, found.objects)
         for found in chosen
     ]
+
+
+def picture_names(folder: Path) -> dict[str, list[str]]:
+    """The folder's picture files by their stem."""
+    names: dict[str, list[str]] = {}
+    for file in folder.iterdir() if folder.is_dir() else ():
+        if file.suffix.lower() in PICTURE_SUFFIXES:
+            names.setdefault(file.stem, []).append(file.name)
+    return names
 
 
 def listed(file: Path, annotations: Mapping[str, Annotation]) -> list[Annotation]:
@@ -266,14 +278,18 @@ def write(
         (path / folder).mkdir(parents=True, exist_ok=True)
     for index, stem in enumerate(stems):
         source = Path(dataset.paths[index])
-        target = path / "JPEGImages" / source.name
-        if not (target.exists() and target.samefile(source)):
-            shutil.copyfile(source, target)
+        copy(source, path / "JPEGImages" / source.name)
         root = annotation_of(source, dataset.truth(index), dataset.class_names)
         ElementTree(root).write(path / "Annotations" / f"{stem}.xml", encoding="utf-8")
     for name, indices in (splits or {}).items():
         lines = "".join(f"{stems[index]}\n" for index in indices)
         (path / "ImageSets/Main" / f"{name}.txt").write_text(lines, encoding="utf-8")
+
+
+def copy(source: Path, target: Path) -> None:
+    """Copy a picture, unless it is in its place already."""
+    if not (target.exists() and target.samefile(source)):
+        shutil.copyfile(source, target)
 
 
 def annotation_of(picture: Path, truth: Truth, class_names: Sequence[str]) -> Element:

@@ -111,6 +111,7 @@ def test_a_wrong_annotation_is_named(add_coco, tmp_path, entry, said):
         ("images", [{"file_name": "a.jpg", "height": 1, "width": 1}], "image 1 has no 'id'"),
         ("images", [{"id": 1}], "image 1 has no 'file_name'"),
         ("images", ["a.jpg"], "image 1: "),
+        ("images", [7], "image 1: "),
         ("images", [{"id": "a", "file_name": "a.jpg"}], "image 1: id 'a' is no whole number"),
         ("categories", [{"id": 1, "name": "a"}] * 2, "category 2: id 1 is taken already"),
         ("categories", [{"id": 1, "name": "a"}, {"id": 2, "name": "a"}], "2 categories are called"),

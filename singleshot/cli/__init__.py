@@ -50,7 +50,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except Exception as error:
         if session.debug:
             raise
-        fail(f"{type(error).__name__}: {error} (unexpected; --debug shows where)", 1)
+        first_line = str(error).partition("\n")[0]
+        fail(f"{type(error).__name__}: {first_line} (unexpected; --debug shows where)", 1)
 
 
 def run(arguments: Sequence[str] | None, session: Session) -> None:

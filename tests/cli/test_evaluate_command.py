@@ -4,6 +4,7 @@ import json
 from typing import get_type_hints
 
 import pytest
+from command_line import singleshot
 
 from singleshot.cli.evaluate import evaluate
 from singleshot.metrics import CocoNumbers, Protocol, Report
@@ -50,14 +51,14 @@ def asked(monkeypatch):
 
 
 @pytest.mark.usefixtures("asked")
-def test_json_is_all_there_is_on_stdout(singleshot):
+def test_json_is_all_there_is_on_stdout():
     outcome = singleshot("evaluate", "runs/cells", "cells", "--json")
     assert json.loads(outcome.stdout) == DOCUMENT
     assert outcome.stderr == "VOC layout, split test\n"
 
 
 @pytest.mark.usefixtures("asked")
-def test_the_table_has_a_line_for_every_class(singleshot):
+def test_the_table_has_a_line_for_every_class():
     outcome = singleshot("evaluate", "runs/cells", "cells")
     assert outcome.stdout.splitlines() == [
         "protocol coco: 72 images, 967 truths, 2310 detections",
@@ -72,7 +73,7 @@ def test_the_table_has_a_line_for_every_class(singleshot):
     ]
 
 
-def test_every_option_arrives(singleshot, asked, tmp_path):
+def test_every_option_arrives(asked, tmp_path):
     options = ["--split", "val", "--protocol", "voc07", "--report", str(tmp_path)]
     outcome = singleshot("evaluate", "m", "d", *options, "--save-predictions", "found.json")
     assert (asked["detector"], asked["data"], asked["split"]) == ("m", "d", "val")

@@ -6,6 +6,7 @@ import sys
 import time
 
 import pytest
+from command_line import singleshot
 from typer.main import get_command
 from typer.testing import CliRunner
 
@@ -44,7 +45,7 @@ def failing(monkeypatch):
     return fail_with
 
 
-def test_help_names_every_command(singleshot):
+def test_help_names_every_command():
     outcome = singleshot("--help")
     assert outcome.exit_code == 0
     assert all(command in outcome.stdout for command in ("train", "evaluate", "predict", "models"))
@@ -70,7 +71,7 @@ def seconds_for(*arguments):
     return time.perf_counter() - start
 
 
-def test_version(singleshot):
+def test_version():
     assert singleshot("--version").stdout == f"singleshot {__version__}\n"
 
 
@@ -93,18 +94,18 @@ def parse(arguments):
     command.make_context(command.name, arguments)
 
 
-def test_an_impossible_wish_is_one_line_and_exit_code_2(singleshot, failing):
+def test_an_impossible_wish_is_one_line_and_exit_code_2(failing):
     failing(RecipeError("my.toml: unknown key 'a'"))
     outcome = singleshot("models", "list")
     assert outcome == (2, "", "Error: my.toml: unknown key 'a'\n")
 
 
-def test_a_failed_run_is_exit_code_1(singleshot, failing):
+def test_a_failed_run_is_exit_code_1(failing):
     failing(RunFailed("the disk is full"))
     assert singleshot("models", "list").exit_code == 1
 
 
-def test_the_unexpected_is_one_line_with_a_hint(singleshot, failing):
+def test_the_unexpected_is_one_line_with_a_hint(failing):
     failing(ZeroDivisionError("division by zero"))
     outcome = singleshot("models", "list")
     assert outcome.exit_code == 1
@@ -120,7 +121,7 @@ def test_debug_keeps_the_traceback(failing, words):
         main(words)
 
 
-def test_ctrl_c_is_quiet(singleshot, failing):
+def test_ctrl_c_is_quiet(failing):
     failing(KeyboardInterrupt())
     assert singleshot("models", "list") == (130, "", "")
 
@@ -128,7 +129,7 @@ def test_ctrl_c_is_quiet(singleshot, failing):
 @pytest.mark.parametrize(
     "words", [["tran"], ["train"], ["evaluate", "a", "b", "--protocol", "voc"], ["predict", "--x"]]
 )
-def test_wrong_usage_is_exit_code_2(singleshot, words):
+def test_wrong_usage_is_exit_code_2(words):
     outcome = singleshot(*words)
     assert outcome.exit_code == 2
     assert outcome.stdout == ""

@@ -4,6 +4,7 @@ import json
 
 import pytest
 import torch
+from command_line import singleshot
 from PIL import Image
 
 from singleshot.structures import Detections
@@ -31,7 +32,7 @@ def pictures(tmp_path, monkeypatch):
 
 
 @pytest.mark.usefixtures("pictures")
-def test_json_lists_every_picture(singleshot):
+def test_json_lists_every_picture():
     outcome = singleshot("predict", "m", "in", "--json")
     assert json.loads(outcome.stdout) == [
         {
@@ -45,7 +46,7 @@ def test_json_lists_every_picture(singleshot):
 
 
 @pytest.mark.usefixtures("pictures")
-def test_a_lower_score_threshold_lets_more_through(singleshot):
+def test_a_lower_score_threshold_lets_more_through():
     found = json.loads(
         singleshot("predict", "m", "in/a.jpg", "--score-threshold", "0.25", "--json").stdout
     )[0]["detections"]
@@ -53,7 +54,7 @@ def test_a_lower_score_threshold_lets_more_through(singleshot):
 
 
 @pytest.mark.usefixtures("pictures")
-def test_the_listing_can_be_read(singleshot):
+def test_the_listing_can_be_read():
     assert singleshot("predict", "m", "in/a.jpg").stdout.splitlines() == [
         "in/a.jpg (40 x 30): 1 found",
         "  label  score   x1   y1    x2    y2",
@@ -62,13 +63,13 @@ def test_the_listing_can_be_read(singleshot):
 
 
 @pytest.mark.usefixtures("pictures")
-def test_nothing_found_is_said_too(singleshot):
+def test_nothing_found_is_said_too():
     outcome = singleshot("predict", "m", "in/a.jpg", "--score-threshold", "0.9")
     assert outcome.stdout == "in/a.jpg (40 x 30): 0 found\n"
 
 
 @pytest.mark.usefixtures("pictures")
-def test_every_picture_is_drawn(singleshot):
+def test_every_picture_is_drawn():
     outcome = singleshot("predict", "m", "in", "--draw", "out")
     assert outcome.stderr == "Drawings: out\n"
     for name in ("a.jpg", "b.png"):
@@ -77,7 +78,7 @@ def test_every_picture_is_drawn(singleshot):
         assert len(colours) > 1  # the pictures themselves are gray all over
 
 
-def test_the_picture_is_not_drawn_over(singleshot, pictures):
+def test_the_picture_is_not_drawn_over(pictures):
     before = (pictures / "a.jpg").read_bytes()
     outcome = singleshot("predict", "m", "in", "--draw", "in")
     assert outcome.exit_code == 2
@@ -85,7 +86,7 @@ def test_the_picture_is_not_drawn_over(singleshot, pictures):
     assert (pictures / "a.jpg").read_bytes() == before
 
 
-def test_a_broken_picture_names_itself(singleshot, pictures):
+def test_a_broken_picture_names_itself(pictures):
     (pictures / "c.jpg").write_bytes(b"no picture")
     outcome = singleshot("predict", "m", "in", "--json")
     assert (outcome.exit_code, outcome.stdout) == (2, "")

@@ -1,23 +1,17 @@
-"""The program as a person starts it: a process of its own, in a folder with pictures."""
+"""A folder with pictures, and a detector trained on them."""
 
 from __future__ import annotations
 
-import subprocess
-import sys
+import contextlib
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from cells import make_cells
+from command_line import Outcome, singleshot
 
 
-@pytest.fixture(scope="module")
-def recipe() -> tuple[str, ...]:
-    """A small detector on small batches."""
-    return ("ssdlite320-lite0", "--set", "training.batch_size=3", "--set", "model.input=[96,128]")
-
-
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the data set `cells`."""
     folder = tmp_path_factory.mktemp("home")
@@ -25,32 +19,29 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="module")
-def singleshot(home: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Call it there with the words of a command line."""
-
-    def run(*words: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "singleshot", *words]
-        return subprocess.run(command, cwd=home, capture_output=True, text=True, check=False)
-
-    return run
+@pytest.fixture(autouse=True)
+def at_home(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every journey begins in that folder."""
+    monkeypatch.chdir(home)
 
 
-@pytest.fixture(scope="module")
-def train(
-    recipe: tuple[str, ...], singleshot: Callable[..., subprocess.CompletedProcess[str]]
-) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Train for two epochs."""
-
-    def run(*words: str) -> subprocess.CompletedProcess[str]:
-        return singleshot("train", *recipe, "--set", "training.epochs=2", *words)
-
-    return run
+@pytest.fixture(scope="package")
+def recipe() -> tuple[str, ...]:
+    """A small detector on small batches, for two epochs."""
+    settings = ("training.batch_size=3", "training.epochs=2", "model.input=[96,128]")
+    return ("ssdlite320-lite0", *(word for setting in settings for word in ("--set", setting)))
 
 
-@pytest.fixture(scope="module")
-def cells_run(home: Path, train: Callable[..., subprocess.CompletedProcess[str]]) -> Path:
+@pytest.fixture(scope="package")
+def train(recipe: tuple[str, ...]) -> Callable[..., Outcome]:
+    """Train it, with more words on the command line."""
+    return lambda *words: singleshot("train", *recipe, *words)
+
+
+@pytest.fixture(scope="package")
+def cells_run(home: Path, train: Callable[..., Outcome]) -> str:
     """A finished run on the cells."""
-    done = train("--data", "cells", "--run", "runs/cells")
-    assert done.returncode == 0, done.stderr
-    return home / "runs/cells"
+    with contextlib.chdir(home):
+        done = train("--data", "cells", "--run", "runs/cells")
+    assert done.exit_code == 0, done.stderr
+    return "runs/cells"

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import shutil
+from pathlib import Path
 
 import pytest
+from command_line import singleshot
 
 
 def without_boxes_list(cells):
@@ -36,13 +38,13 @@ def with_empty_split(cells):
 
 
 @pytest.fixture
-def spoiled(home):
+def spoiled():
     """A copy of the cells with something wrong."""
-    folder = home / "spoiled"
+    folder = Path("spoiled")
 
     def make(spoil):
         shutil.rmtree(folder, ignore_errors=True)
-        shutil.copytree(home / "cells", folder)
+        shutil.copytree("cells", folder)
         spoil(folder)
 
     yield make
@@ -51,7 +53,7 @@ def spoiled(home):
 
 def assert_mendable(done, *parts):
     """Exit code 2 and one or two lines, which name what is wrong."""
-    assert done.returncode == 2, done.stderr
+    assert done.exit_code == 2, done.stderr
     assert done.stdout == ""
     assert "Traceback" not in done.stderr
     message = done.stderr[done.stderr.index("Error: ") :]
@@ -71,15 +73,15 @@ def assert_mendable(done, *parts):
     ],
     ids=lambda value: value.__name__ if callable(value) else "",
 )
-def test_broken_data_stops_a_training_before_it_writes(spoiled, train, home, spoil, place):
+def test_broken_data_stops_a_training_before_it_writes(spoiled, train, spoil, place):
     spoiled(spoil)
     assert_mendable(train("--data", "spoiled", "--run", "runs/never"), place)
-    assert not (home / "runs/never").exists()
+    assert not Path("runs/never").exists()
 
 
-def test_a_folder_that_is_not_there(train, home):
+def test_a_folder_that_is_not_there(train):
     assert_mendable(train("--data", "nowhere", "--run", "runs/never"), "nowhere")
-    assert not (home / "runs/never").exists()
+    assert not Path("runs/never").exists()
 
 
 def test_a_split_that_is_not_there_names_those_that_are(train):
@@ -87,25 +89,25 @@ def test_a_split_that_is_not_there_names_those_that_are(train):
     assert_mendable(done, "trian", "train")
 
 
-def test_a_misspelt_key_names_the_nearest(train, home):
+def test_a_misspelt_key_names_the_nearest(train):
     done = train("--data", "cells", "--run", "runs/never", "--set", "training.epocs=3")
     assert_mendable(done, "training.epocs", "training.epochs")
-    assert not (home / "runs/never").exists()
+    assert not Path("runs/never").exists()
 
 
-def test_an_unknown_recipe_names_the_nearest(singleshot):
+def test_an_unknown_recipe_names_the_nearest():
     done = singleshot("train", "ssd300-vgg", "--data", "cells")
     assert_mendable(done, "ssd300-vgg", "ssd300-vgg16")
 
 
-def test_a_model_that_is_none(singleshot):
+def test_a_model_that_is_none():
     assert_mendable(singleshot("evaluate", "cells", "cells"), "cells")
 
 
-def test_a_class_the_model_does_not_know(cells_run, singleshot, spoiled):
+def test_a_class_the_model_does_not_know(cells_run, spoiled):
     def with_new_class(cells):
         annotation = cells / "Annotations/test_0.xml"
         annotation.write_text(annotation.read_text().replace("WBC", "Platelet"))
 
     spoiled(with_new_class)
-    assert_mendable(singleshot("evaluate", str(cells_run), "spoiled", "--json"), "Platelet")
+    assert_mendable(singleshot("evaluate", cells_run, "spoiled", "--json"), "Platelet")

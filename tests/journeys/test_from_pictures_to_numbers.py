@@ -4,8 +4,10 @@ import json
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+from command_line import singleshot
 
 
 def log_of(run):
@@ -19,48 +21,48 @@ def test_a_run_holds_what_the_reference_promises(cells_run):
         "checkpoints/best.safetensors",
         "checkpoints/last.safetensors",
     ):
-        assert (cells_run / name).stat().st_size > 0
-    assert (cells_run / "training_state").is_dir()
+        assert Path(cells_run, name).stat().st_size > 0
+    assert Path(cells_run, "training_state").is_dir()
 
 
-def test_a_number_for_every_class_of_the_test_pictures(cells_run, singleshot):
-    done = singleshot("evaluate", str(cells_run), "cells", "--protocol", "voc07", "--json")
+def test_a_number_for_every_class_of_the_test_pictures(cells_run):
+    done = singleshot("evaluate", cells_run, "cells", "--protocol", "voc07", "--json")
     report = json.loads(done.stdout)
     assert (report["images"], report["truths"]) == (2, 4)
     assert set(report["per_class"]) == {"RBC", "WBC"}
     assert "test" in done.stderr
 
 
-def test_an_evaluation_leaves_one_page_and_its_predictions(cells_run, singleshot, home):
+def test_an_evaluation_leaves_one_page_and_its_predictions(cells_run):
     options = ("--report", "report", "--save-predictions", "found.json")
-    done = singleshot("evaluate", str(cells_run), "cells", *options)
-    assert done.returncode == 0, done.stderr
+    done = singleshot("evaluate", cells_run, "cells", *options)
+    assert done.exit_code == 0, done.stderr
     assert "mean average precision" in done.stdout
-    assert 'src="http' not in (home / "report/report.html").read_text()
-    assert isinstance(json.loads((home / "found.json").read_text()), list)
+    assert 'src="http' not in Path("report/report.html").read_text()
+    assert isinstance(json.loads(Path("found.json").read_text()), list)
 
 
-def test_predictions_are_drawn_and_listed(cells_run, singleshot, home):
+def test_predictions_are_drawn_and_listed(cells_run):
     options = ("--score-threshold", "0.01", "--draw", "drawn", "--json")
-    done = singleshot("predict", str(cells_run), "cells/JPEGImages", *options)
+    done = singleshot("predict", cells_run, "cells/JPEGImages", *options)
     pictures = json.loads(done.stdout)
     assert len(pictures) == 10
     assert {"image", "width", "height", "detections"} == set(pictures[0])
-    assert len(list((home / "drawn").iterdir())) == 10
+    assert len(list(Path("drawn").iterdir())) == 10
 
 
 def test_a_finished_run_is_not_written_over(cells_run, train):
-    before = (cells_run / "checkpoints/last.safetensors").read_bytes()
+    before = Path(cells_run, "checkpoints/last.safetensors").read_bytes()
     done = train("--data", "cells", "--run", "runs/cells")
-    assert done.returncode == 2
+    assert done.exit_code == 2
     assert "runs/cells" in done.stderr
-    assert (cells_run / "checkpoints/last.safetensors").read_bytes() == before
+    assert Path(cells_run, "checkpoints/last.safetensors").read_bytes() == before
 
 
-def test_ctrl_c_stops_cleanly_and_resume_goes_on(home, recipe, singleshot):
+def test_ctrl_c_stops_cleanly_and_resume_goes_on(recipe):
     words = ["train", *recipe, "--set", "training.epochs=12", "--data", "cells", "--run", "stopped"]
     command = [sys.executable, "-m", "singleshot", *words]
-    with subprocess.Popen(command, cwd=home, stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         for line in process.stderr:
             if "step 1/" in line:
                 break
@@ -68,22 +70,22 @@ def test_ctrl_c_stops_cleanly_and_resume_goes_on(home, recipe, singleshot):
         rest = process.stderr.read()
     assert process.returncode == 130, rest
     assert "--resume" in rest
-    stopped_at = max(record["step"] for record in log_of(home / "stopped"))
+    stopped_at = max(record["step"] for record in log_of(Path("stopped")))
 
     done = singleshot(*words, "--resume")
-    assert done.returncode == 0, done.stderr
-    steps = [record["step"] for record in log_of(home / "stopped") if "localization" in record]
+    assert done.exit_code == 0, done.stderr
+    steps = [record["step"] for record in log_of(Path("stopped")) if "localization" in record]
     assert steps == list(range(1, 25))
     assert stopped_at < 24
 
 
 @pytest.mark.parametrize("words", [("list",), ("show", "ssd300-vgg16")], ids=" ".join)
-def test_recipes_can_be_looked_at(singleshot, words):
+def test_recipes_can_be_looked_at(words):
     done = singleshot("models", *words, "--json")
-    assert done.returncode == 0, done.stderr
+    assert done.exit_code == 0, done.stderr
     assert json.loads(done.stdout)
 
 
-def test_the_papers_counts(singleshot):
+def test_the_papers_counts():
     shown = json.loads(singleshot("models", "show", "ssd300-vgg16", "--json").stdout)
     assert (shown["num_boxes"], shown["parameters"]) == (8732, 26_285_486)

@@ -1,0 +1,33 @@
+"""Running the program inside the test's own process, which spares every test the imports."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from typing import NamedTuple
+
+import pytest
+
+from singleshot.cli import main
+
+__all__ = ["Outcome", "singleshot"]
+
+
+class Outcome(NamedTuple):
+    """What a person sees of a command."""
+
+    exit_code: int
+    stdout: str
+    stderr: str
+
+
+def singleshot(*words: str) -> Outcome:
+    """Call it with the words of a command line."""
+    stdout, stderr = io.StringIO(), io.StringIO()
+    with (
+        contextlib.redirect_stdout(stdout),
+        contextlib.redirect_stderr(stderr),
+        pytest.raises(SystemExit) as exit_,
+    ):
+        main(words)
+    return Outcome(int(exit_.value.code or 0), stdout.getvalue(), stderr.getvalue())

@@ -1,0 +1,120 @@
+"""Where the lines of a chart go; page.html draws them.
+
+A plotting library would write one picture for one background. Plain SVG takes the colours and the
+letters of the page it stands in, light or dark, on paper or on a phone.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float64
+
+__all__ = ["Chart", "Dot", "Series", "chart"]
+
+WIDTH, HEIGHT = 320, 220  # user units; letters are 11 of them high
+LEFT, TOP, RIGHT, BOTTOM = 42.0, 10.0, 308.0, 180.0  # of the plot
+MOST_POINTS = 300  # more than a line this wide can show
+
+
+class Series(NamedTuple):
+    """A line to draw."""
+
+    name: str
+    xs: Float64[np.ndarray, " n"]
+    ys: Float64[np.ndarray, " n"]
+
+
+class Tick(NamedTuple):
+    """A mark on an axis."""
+
+    position: float  # user units
+    text: str
+
+
+class Dot(NamedTuple):
+    """A point worth naming, in user units once it is in a chart."""
+
+    x: float
+    y: float
+    text: str
+
+
+@dataclass(frozen=True)
+class Chart:
+    """Everything of one chart, in user units; the y axis points down, as in SVG."""
+
+    title: str
+    x_label: str
+    y_label: str
+    x_ticks: tuple[Tick, ...]
+    y_ticks: tuple[Tick, ...]
+    lines: tuple[tuple[str, str], ...]  # name, SVG points "x,y x,y …"
+    dot: Dot | None
+    width: int = WIDTH
+    height: int = HEIGHT
+    left: float = LEFT
+    right: float = RIGHT
+    bottom: float = BOTTOM
+
+
+def chart(
+    title: str,
+    lines: Sequence[Series],
+    *,
+    x_label: str,
+    y_label: str,
+    x_range: tuple[float, float],
+    y_range: tuple[float, float],
+    dot: Dot | None = None,
+) -> Chart:
+    """Scale lines, ticks and a dot from their own ranges to the plot."""
+    x_scale, y_scale = Scale(x_range, (LEFT, RIGHT)), Scale(y_range, (BOTTOM, TOP))
+    if dot is not None:
+        dot = dot._replace(x=x_scale(dot.x), y=y_scale(dot.y))
+    return Chart(
+        title=title,
+        x_label=x_label,
+        y_label=y_label,
+        x_ticks=tuple(Tick(x_scale(value), text_of(value)) for value in round_values(*x_range)),
+        y_ticks=tuple(Tick(y_scale(value), text_of(value)) for value in round_values(*y_range)),
+        lines=tuple((line.name, points(line, x_scale, y_scale)) for line in lines),
+        dot=dot,
+    )
+
+
+@dataclass(frozen=True)
+class Scale:
+    """A straight map from one range to another."""
+
+    own: tuple[float, float]
+    plot: tuple[float, float]
+
+    def __call__(self, value: float) -> float:
+        share = (value - self.own[0]) / (self.own[1] - self.own[0])
+        return round(self.plot[0] + share * (self.plot[1] - self.plot[0]), 1)
+
+
+def points(line: Series, x_scale: Scale, y_scale: Scale) -> str:
+    """A line as SVG wants it, thinned evenly to what can be seen."""
+    count = len(line.xs)
+    shown = np.unique(np.linspace(0, count - 1, min(count, MOST_POINTS)).round().astype(int))
+    return " ".join(f"{x_scale(line.xs[i])},{y_scale(line.ys[i])}" for i in shown)
+
+
+def round_values(lowest: float, highest: float) -> list[float]:
+    """Up to six round values (steps of 1, 2 or 5 times a power of ten) within a range."""
+    span = highest - lowest
+    power = 10.0 ** math.floor(math.log10(span))
+    step = next(step for step in (power / 5, power / 2, power, 2 * power) if span / step <= 5)
+    first, last = math.ceil(lowest / step - 1e-9), math.floor(highest / step + 1e-9)
+    return [count * step for count in range(first, last + 1)]
+
+
+def text_of(value: float) -> str:
+    """Short: 0.2, 1500, 2e-05."""
+    return f"{value:.6g}"

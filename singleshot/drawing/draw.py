@@ -20,7 +20,6 @@ LINE_SHARE, FONT_SHARE = 1 / 250, 1 / 40
 SMALLEST_FONT = 9  # pixels; anything smaller cannot be read
 SMALLEST_SIDE = 400  # mean side with room for labels of such letters beside the objects
 
-
 Box = tuple[int, int, int, int]  # x1, y1, x2, y2, half-open
 
 
@@ -40,6 +39,14 @@ class Mark(NamedTuple):
     colour: Colour
     name: str
     remark: str  # " 0.98"; stays whole when the name has to be shortened
+
+
+class Label(NamedTuple):
+    """What is written where."""
+
+    block: Box
+    text: str
+    colour: Colour
 
 
 def draw(
@@ -102,14 +109,6 @@ def frame(canvas: ImageDraw.ImageDraw, box: Box, inset: int, width: int, colour:
     left, top = box[0] + inset, box[1] + inset
     right, bottom = max(left, box[2] - 1 - inset), max(top, box[3] - 1 - inset)
     canvas.rectangle((left, top, right, bottom), outline=colour, width=width)
-
-
-class Label(NamedTuple):
-    """What is written where."""
-
-    block: Box
-    text: str
-    colour: Colour
 
 
 def place_labels(marks: Sequence[Mark], style: Style, size: tuple[int, int]) -> list[Label]:

@@ -12,8 +12,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from singleshot.files import appears_whole
 from singleshot.metrics import Curve, Protocol, Report
-from singleshot.report.curves import precision_recall_chart, training_charts
 from singleshot.report.gallery import Exhibit, figure
+from singleshot.report.plots import precision_recall_chart, training_charts
 
 __all__ = ["Page", "write_report"]
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import voc_devkit
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from oracle import voc_devkit
 
 from singleshot.metrics import Predictions, Protocol, Truths, measure
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from singleshot.report.charts import Series
-from singleshot.report.curves import series, smooth, training_charts
+from singleshot.report.plots import series, smooth, training_charts
 
 
 def step(number, **values):

@@ -36,10 +36,11 @@ setup: .venv/.setup-done
 	@touch $@
 
 demo: setup
-	@rm -rf $(DEMO)/run $(DEMO)/report
+	@rm -rf $(DEMO)/run $(DEMO)/report $(DEMO)/drawn
 	$(if $(DATA),,$(BIN)/python demo/digits.py $(DEMO_DATA))
 	$(BIN)/singleshot train $(DEMO_RECIPE) --data $(DEMO_DATA) --run $(DEMO)/run $(DEMO_OPTIONS)
 	$(BIN)/singleshot evaluate $(DEMO)/run $(DEMO_DATA) --protocol coco --report $(DEMO)/report
+	$(if $(DATA),,$(BIN)/singleshot predict $(DEMO)/run '$(DEMO_DATA)/JPEGImages/test_000*.jpg' --draw $(DEMO)/drawn)
 	@echo "$(CURDIR)/$(DEMO)/report/report.html"
 
 test: setup

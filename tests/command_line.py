@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import io
+import shlex
 from typing import NamedTuple
 
 import pytest
 
 from singleshot.cli import main
 
-__all__ = ["Outcome", "singleshot"]
+__all__ = ["Outcome", "help_examples", "singleshot"]
 
 
 class Outcome(NamedTuple):
@@ -31,3 +32,9 @@ def singleshot(*words: str) -> Outcome:
     ):
         main(words)
     return Outcome(int(exit_.value.code or 0), stdout.getvalue(), stderr.getvalue())
+
+
+def help_examples(command: str) -> list[list[str]]:
+    """The words of the commands that end a help text."""
+    text = singleshot(*command.split(), "--help").stdout
+    return [shlex.split(line) for line in text.partition("Examples:")[2].splitlines() if line]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from torch import nn
 
-from singleshot.build import best_device, build_training, detector_from
+from singleshot.build import best_device, build_detector, build_training, detector_from
 from singleshot.data.cache import cached
 from singleshot.data.dataset import DataSet
 from singleshot.data.opening import evaluation_split, training_split
@@ -17,14 +17,16 @@ from singleshot.evaluation import evaluate as run_evaluation
 from singleshot.metrics import Protocol, Report
 from singleshot.models.checkpoint import Checkpoint
 from singleshot.models.ssd.network import Ssd
-from singleshot.recipes.load import load_recipe
+from singleshot.models.summary import ModelSummary, summarise
+from singleshot.recipes.load import load_recipe, recipe_files
+from singleshot.reporting import report_on
 from singleshot.structures import Detector
 from singleshot.training.interrupt import granting_interrupts
 from singleshot.training.log import RunLog
 from singleshot.training.run_folder import RunFolder
 from singleshot.training.watch import Audience, Watcher
 
-__all__ = ["Run", "evaluate", "load", "train"]
+__all__ = ["RecipeSummary", "Run", "evaluate", "load", "recipes", "show_model", "train"]
 
 Data = str | Path | Sequence[str | Path]
 
@@ -38,6 +40,16 @@ class Run:
     steps: int
     mean_average_precision: float | None  # the best validation: COCO's, over IoU 0.5 to 0.95
     interrupted: bool
+
+
+@dataclass(frozen=True)
+class RecipeSummary:
+    """A shipped recipe."""
+
+    name: str
+    about: str  # its first line
+    input: tuple[int, int]  # height, width
+    path: Path
 
 
 def train(
@@ -59,7 +71,7 @@ def train(
         run: the folder to write; left out, the first free one under `runs/`.
         split: the pictures to learn from; left out, `train`, else `trainval`, else all.
         val_split: the pictures to validate on, or "none"; left out, `val`, else a tenth set aside.
-        overrides: recipe keys and their values, `{"training.epochs": 10}` or `["training.epochs=10"]`.
+        overrides: recipe keys and values, `{"training.epochs": 10}` or `["training.epochs=10"]`.
         resume: go on with a run that was stopped.
         watch: told of everything as it happens.
 
@@ -89,6 +101,8 @@ def train(
         folder.begin(training.recipe)
     with granting_interrupts() as wish:
         progress = training.run(batches, wish)
+    if progress.finished and chosen.validation is not None:
+        report_on_validation(folder, chosen.validation)
     return Run(
         folder=folder.path,
         checkpoint=folder.checkpoint(),
@@ -117,7 +131,8 @@ def evaluate(
     protocol: str | Protocol = Protocol.COCO,
     progress: Callable[[int, int], None] | None = None,
     say: Callable[[str], None] | None = None,
-    save_predictions_to: Path | None = None,
+    save_predictions_to: str | Path | None = None,
+    report: str | Path | None = None,
 ) -> Report:
     """Measure a detector on annotated pictures.
 
@@ -129,6 +144,7 @@ def evaluate(
         progress: told of (pictures done, pictures in all).
         say: told which pictures were taken, and what was dropped.
         save_predictions_to: a JSON file for the detections, in COCO's format of results.
+        report: a folder for `report.html`, a page that needs no other file.
     """
     measured = load(detector) if isinstance(detector, str | Path) else detector
     chosen = evaluation_split(listed(data), split)
@@ -138,8 +154,47 @@ def evaluate(
             say(message)
     predictions = detect_all(measured, dataset, progress=progress)
     if save_predictions_to is not None:
-        save_predictions(predictions, dataset, save_predictions_to)
-    return judge(predictions, dataset, protocol=Protocol(protocol))
+        save_predictions(predictions, dataset, Path(save_predictions_to))
+    rules = Protocol(protocol)
+    if report is not None:
+        name = str(detector) if isinstance(detector, str | Path) else type(detector).__name__
+        page = Path(report, "report.html")
+        report_on(predictions, dataset, protocol=rules, model=name, path=page)
+    return judge(predictions, dataset, protocol=rules)
+
+
+def report_on_validation(folder: RunFolder, validation: DataSet) -> None:
+    """Leave a page in the run that shows what it came to."""
+    predictions = detect_all(load(folder.path), validation)
+    report_on(
+        predictions,
+        validation,
+        protocol=Protocol.COCO,
+        model=str(folder.path),
+        path=folder.report,
+    )
+
+
+def show_model(
+    recipe: str | Path, num_classes: int, overrides: Mapping[str, object] | Sequence[str] = ()
+) -> ModelSummary:
+    """Build a recipe's network for so many classes (without background) and count what it has."""
+    settings = load_recipe(recipe, overrides).model
+    class_names = [f"class {number}" for number in range(num_classes)]
+    detector = build_detector(settings, class_names, pretrained=False)
+    return summarise(detector, recipe=str(recipe))
+
+
+def recipes() -> list[RecipeSummary]:
+    """The recipes that are shipped."""
+    return [
+        RecipeSummary(name, first_line(path), load_recipe(name).model.input, path)
+        for name, path in recipe_files().items()
+    ]
+
+
+def first_line(path: Path) -> str:
+    return path.read_text(encoding="utf-8").splitlines()[0].removeprefix("# ")
 
 
 def validation_on(dataset: DataSet) -> Callable[[nn.Module], float]:

@@ -100,10 +100,11 @@ def build_training(
     device = best_device()
     model = build_detector(recipe.model, class_names, pretrained=not resume).to(device)
     varied = build_pictures(recipe, pictures, model.backbone)
-    if settings.precision == "auto":
-        trial = Batch.of([varied[Draw(0, index % len(pictures))] for index in range(TRIAL_PICTURES)])
-        chosen = faster_precision(model, trial, device)
-        settings = settings.model_copy(update={"precision": chosen})
+    precision = settings.precision
+    if precision == "auto":
+        trial = [varied[Draw(0, index % len(pictures))] for index in range(TRIAL_PICTURES)]
+        precision = faster_precision(model, Batch.of(trial), device)
+        settings = settings.model_copy(update={"precision": precision})
         recipe = recipe.model_copy(update={"training": settings})
     average = WeightAverage(model, settings.average_decay)
     optimizer = build_optimizer(model, settings)
@@ -125,7 +126,7 @@ def build_training(
         folder=folder,
         watch=watch,
         device=device,
-        precision=settings.precision,
+        precision=precision,
         evaluate=evaluate,
     )
     return training, batches

@@ -1,11 +1,11 @@
 """What can go wrong for a user; anything else is a mistake of ours and keeps its traceback.
 
-    SingleshotError          one line, exit code 2: what was asked is impossible
-    ├── DataError            a picture, an annotation or a data set
-    ├── RecipeError          a recipe: unknown key, value out of bounds
-    ├── ModelError           a model file, or a model that does not fit what it is asked to do
-    ├── StorageError         a file cannot be written: a full disk, a folder without permission
-    └── RunFailed            exit code 1: it was possible, yet it failed on the way
+SingleshotError          one line, exit code 2: what was asked is impossible
+├── DataError            a picture, an annotation or a data set
+├── RecipeError          a recipe: unknown key, value out of bounds
+├── ModelError           a model file, or a model that does not fit what it is asked to do
+├── StorageError         a file cannot be written: a full disk, a folder without permission
+└── RunFailed            exit code 1: it was possible, yet it failed on the way
 """
 
 __all__ = ["DataError", "ModelError", "RecipeError", "RunFailed", "SingleshotError", "StorageError"]

@@ -14,8 +14,8 @@ __all__ = ["appears_whole"]
 def appears_whole(path: Path) -> Iterator[Path]:
     """Give a path beside the file to write to; at the end it takes the file's place in one step.
 
-    When anything goes wrong, the old file stays as it was. Raises StorageError for a full disk and the
-    like, naming the file.
+    When anything goes wrong, the old file stays as it was. Raises StorageError, naming the file,
+    for a full disk and the like.
     """
     beside = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
@@ -24,7 +24,9 @@ def appears_whole(path: Path) -> Iterator[Path]:
         flush_to_disk(beside)
         beside.replace(path)
     except OSError as error:
-        raise StorageError(f"{path}: not written: {error.strerror or error}; what was there before is untouched") from error
+        raise StorageError(
+            f"{path}: not written: {error.strerror or error}; what was there before is untouched"
+        ) from error
     finally:
         beside.unlink(missing_ok=True)
 

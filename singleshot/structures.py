@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float, Int, UInt8
@@ -115,6 +115,7 @@ class Losses(NamedTuple):
         return self.localization + self.classification
 
 
+@runtime_checkable
 class Detector(Protocol):
     """Anything that finds objects in pictures, whatever it is made of."""
 
@@ -125,6 +126,7 @@ class Detector(Protocol):
         ...
 
 
+@runtime_checkable
 class Trainable(Detector, Protocol):
     """A detector that can learn."""
 

@@ -22,7 +22,7 @@ def flip_horizontally(boxes: Float[Tensor, "*n 4"], width: float) -> Float[Tenso
 def move_into(
     boxes: Float[Tensor, "*n 4"], window: tuple[float, float, float, float], size: tuple[int, int]
 ) -> Float[Tensor, "*n 4"]:
-    """Pixels of a picture as pixels of its window (x1, y1, x2, y2) drawn at this (height, width)."""
+    """Pixels of a picture as those of its window (x1, y1, x2, y2), drawn at (height, width)."""
     x1, y1, x2, y2 = window
     height, width = size
     scale_x, scale_y = width / (x2 - x1), height / (y2 - y1)

@@ -45,10 +45,6 @@ def train(
     run: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Where the run is written.")
     ] = None,
-    init: Annotated[
-        str | None,
-        typer.Option(metavar="MODEL", help="Start from this run or checkpoint, class by class."),
-    ] = None,
     overrides: Overrides = [],  # noqa: B006 (typer's way to say: none)
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on where this run was stopped.")
@@ -69,7 +65,6 @@ def train(
             run=run,
             split=split,
             val_split=val_split,
-            init=init,
             overrides=overrides,
             resume=resume,
             watch=watch,

@@ -1,10 +1,10 @@
-"""Training batches in an order that follows from the seed alone, so that any of them can be replayed."""
+"""Training batches: they follow from the seed alone, so that any of them can be replayed."""
 
 import signal
 from collections.abc import Iterator, Sized
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -16,6 +16,7 @@ from singleshot.structures import Batch, Sample
 __all__ = ["AugmentedPictures", "Draw", "Order", "Pictures", "training_batches"]
 
 
+@runtime_checkable
 class Pictures(Sized, Protocol):
     """A data set, cached or not."""
 
@@ -47,7 +48,7 @@ class AugmentedPictures(Dataset[Sample]):
 
 @dataclass(frozen=True)
 class Order(Sampler[list[Draw]]):
-    """Every picture once an epoch, in a new order each; the last batch takes from the next epoch."""
+    """Every picture once an epoch, in a new order; its last batch takes from the next epoch."""
 
     num_pictures: int
     batch_size: int
@@ -64,6 +65,7 @@ class Order(Sampler[list[Draw]]):
             yield [self.draw(position) for position in range(start, start + self.batch_size)]
 
     def draw(self, position: int) -> Draw:
+        """The picture at a position, counted over all epochs."""
         epoch, place = divmod(position, self.num_pictures)
         return Draw(epoch, int(permutation(self.num_pictures, self.seed, epoch)[place]))
 

@@ -49,6 +49,7 @@ class PictureCache:
         return self.pixels[end - height * width * 3 : end].view(height, width, 3)
 
     def fill(self, index: int) -> None:
+        """Decode one picture into its place."""
         self.place(index).copy_(self.dataset[index].image.permute(1, 2, 0))
 
 
@@ -64,8 +65,8 @@ def cached(
         needed += height * width * 3
         if needed > allowed:
             say(
-                f"pictures are decoded as they are needed: more than {allowed / 1e9:.1f} GB would not "
-                f"fit into the memory set aside (training.cache)"
+                f"pictures are decoded whenever they are needed: all of them would take more than "
+                f"the {allowed / 1e9:.1f} GB of memory set aside (training.cache)"
             )
             return dataset
     say(f"{len(dataset)} pictures in memory ({needed / 1e6:.0f} MB)")

@@ -1,7 +1,7 @@
 """Detectors as files: weights with all that is needed to use them, and no code.
 
-A checkpoint is a safetensors file whose metadata holds the recipe, the class names, the version that
-wrote it and the numbers it reached.
+A checkpoint is a safetensors file whose metadata holds the recipe, the class names, the version
+that wrote it and the numbers it reached.
 """
 
 import json
@@ -44,7 +44,7 @@ class Checkpoint:
         # Channels-last tensors count as not contiguous.
         weights = {name: tensor.contiguous() for name, tensor in self.weights.items()}
         with appears_whole(path) as beside:
-            # Through bytes: safetensors' own file writer turns a full disk into an error of its own.
+            # Through bytes: safetensors' own writer turns a full disk into an error of its own.
             beside.write_bytes(save(weights, metadata={"singleshot": json.dumps(about)}))
 
     @classmethod
@@ -58,7 +58,7 @@ class Checkpoint:
             raise ModelError(f"{path}: no such file") from error
         except (SafetensorError, OSError, KeyError, ValueError) as error:
             raise ModelError(
-                f"{path}: not a checkpoint of singleshot ({error}); expected a .safetensors file of a run"
+                f"{path}: not a checkpoint ({error}); expected a .safetensors file of a run"
             ) from error
         recipe = recipe_from(about["recipe"], place=str(path))
         return cls(weights, recipe, tuple(about["class_names"]), about["metrics"])

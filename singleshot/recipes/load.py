@@ -23,9 +23,7 @@ def recipe_files() -> dict[str, Path]:
     return {path.stem: path for path in sorted(folder.glob("*.toml"))}
 
 
-def load_recipe(
-    recipe: str | Path, overrides: Mapping[str, object] | Sequence[str] = ()
-) -> Recipe:
+def load_recipe(recipe: str | Path, overrides: Mapping[str, object] | Sequence[str] = ()) -> Recipe:
     """A shipped recipe's name or a TOML file, with `key=value` settings on top.
 
     Raises RecipeError naming the file, the key, its value and what is allowed.

@@ -53,7 +53,8 @@ class TimmSettings(Settings):
         "installed", description="'installed' (a package that carries them), 'none', or a file"
     )
     batch_norm: Literal["train", "frozen"] = Field(
-        "train", description="'frozen' keeps the pretrained statistics and folds them into the convolutions"
+        "train",
+        description="'frozen' keeps the pretrained statistics and folds them into the convolutions",
     )
     frozen_stride: int = Field(
         0, ge=0, description="stages up to this stride keep their weights; 0: everything learns"
@@ -77,9 +78,13 @@ class PyramidSettings(Settings):
     """The levels above the backbone's."""
 
     block: Literal["plain", "separable"] = Field(
-        "plain", description="'plain': the paper's; 'separable': SSDLite's, with batch norm and ReLU6"
+        "plain",
+        description="'plain': the paper's; 'separable': SSDLite's, with batch norm and ReLU6",
     )
     extra: tuple[ExtraLevel, ...] = ()
+    top_down: int = Field(
+        0, ge=0, description="channels of a light top-down path through all levels; 0: none"
+    )
 
 
 class HeadSettings(Settings):
@@ -99,9 +104,11 @@ class PriorSettings(Settings):
     )
     strides: tuple[Positive, ...] = Field(
         (),
-        description="pixels between centres, where they span the input to within a cell; else input / grid",
+        description="pixels between centres, where they span the input; else input / grid",
     )
-    whole_pixels: bool = Field(False, description="cut sizes to whole pixels, as the original's code does")
+    whole_pixels: bool = Field(
+        False, description="cut sizes to whole pixels, as the original's code does"
+    )
 
     @model_validator(mode="after")
     def one_more_size_than_levels(self) -> PriorSettings:
@@ -121,9 +128,15 @@ class PriorSettings(Settings):
 class MatchingSettings(Settings):
     """Which priors learn which objects."""
 
-    iou_threshold: Fraction = Field(0.5, description="from this overlap on a prior learns an object")
-    negatives_per_positive: Positive = Field(3.0, description="hard negatives for each matched prior")
-    min_negatives: int = Field(0, ge=0, description="hard negatives of a picture at least, objects or not")
+    iou_threshold: Fraction = Field(
+        0.5, description="from this overlap on a prior learns an object"
+    )
+    negatives_per_positive: Positive = Field(
+        3.0, description="hard negatives for each matched prior"
+    )
+    min_negatives: int = Field(
+        0, ge=0, description="hard negatives of a picture at least, objects or not"
+    )
 
 
 class ResultSettings(Settings):
@@ -134,7 +147,8 @@ class ResultSettings(Settings):
     top_k: Count = Field(400, description="candidates of each class that go into suppression")
     keep: Count = Field(200, description="detections kept of a picture")
     clip_before_suppression: bool = Field(
-        False, description="clip boxes to the picture first, as torchvision does; the original does not"
+        False,
+        description="clip boxes to the picture first, as torchvision does; the original does not",
     )
 
 
@@ -144,7 +158,9 @@ class ModelSettings(Settings):
     input: tuple[Annotated[int, Field(ge=32)], Annotated[int, Field(ge=32)]] = Field(
         description="(height, width) in pixels that pictures are resized to"
     )
-    antialias: bool = Field(True, description="resize with antialiasing; torchvision and OpenCV do not")
+    antialias: bool = Field(
+        True, description="resize with antialiasing; torchvision and OpenCV do not"
+    )
     backbone: BackboneSettings
     pyramid: PyramidSettings = PyramidSettings()
     heads: HeadSettings = HeadSettings()
@@ -189,8 +205,8 @@ class AugmentationSettings(Settings):
     expand: ExpandSettings = ExpandSettings()
     crop: CropSettings = CropSettings()
     flip: Fraction = Field(0.5, description="probability of mirroring left to right")
-    interpolations: tuple[Literal["nearest", "area", "bilinear", "bicubic", "lanczos"], ...] = Field(
-        ("bilinear",), min_length=1, description="one is chosen each time"
+    interpolations: tuple[Literal["nearest", "area", "bilinear", "bicubic", "lanczos"], ...] = (
+        Field(("bilinear",), min_length=1, description="one is chosen each time")
     )
 
 
@@ -198,12 +214,16 @@ class ScheduleSettings(Settings):
     """The learning rate over the training."""
 
     kind: Literal["cosine", "step"] = "cosine"
-    warm_up: float = Field(0, ge=0, description="optimizer steps from a thousandth to the full rate")
+    warm_up: float = Field(
+        0, ge=0, description="optimizer steps from a thousandth to the full rate"
+    )
     milestones: tuple[Fraction, ...] = Field(
         (2 / 3, 5 / 6), description="of a step schedule: parts of the training after which …"
     )
     factor: Fraction = Field(0.1, description="… the rate is multiplied by this")
-    final: Fraction = Field(0.0, description="of a cosine schedule: where it ends, of the full rate")
+    final: Fraction = Field(
+        0.0, description="of a cosine schedule: where it ends, of the full rate"
+    )
 
 
 class TrainingSettings(Settings):
@@ -217,9 +237,13 @@ class TrainingSettings(Settings):
     nesterov: bool = False
     weight_decay: float = Field(5e-4, ge=0, description="not applied to biases and normalisation")
     bias_learning_rate: Positive = Field(1.0, description="of biases, times the learning rate")
-    backbone_learning_rate: Positive = Field(1.0, description="of the backbone, times the learning rate")
+    backbone_learning_rate: Positive = Field(
+        1.0, description="of the backbone, times the learning rate"
+    )
     schedule: ScheduleSettings = ScheduleSettings()
-    average_decay: Fraction = Field(0.0, description="of the exponential average of weights; 0: none")
+    average_decay: Fraction = Field(
+        0.0, description="of the exponential average of weights; 0: none"
+    )
     clip_gradient: float = Field(0.0, ge=0, description="largest norm of the gradient; 0: any")
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         "auto", description="'auto' measures once and takes the faster"
@@ -228,7 +252,8 @@ class TrainingSettings(Settings):
     seed: int = Field(0, ge=0)
     workers: int = Field(0, ge=0, description="processes that prepare pictures; 0: this one")
     cache: Fraction = Field(
-        0.3, description="keep decoded pictures in memory if they take at most this share of what is free"
+        0.3,
+        description="keep decoded pictures in memory if they take at most this share of it",
     )
 
     @model_validator(mode="after")

@@ -27,9 +27,9 @@ def granting_interrupts() -> Iterator[Wish]:
         return
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
-    def want_stop(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
+    def want_stop(number: int, _: FrameType | None) -> None:
         wish.stop = True
-        signal.signal(number, before[number])
+        signal.signal(number, before[signal.Signals(number)])
 
     for number in before:
         signal.signal(number, want_stop)

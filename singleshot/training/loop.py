@@ -11,8 +11,9 @@ from torch.optim import Optimizer
 
 from singleshot.errors import RunFailed
 from singleshot.models.checkpoint import Checkpoint
+from singleshot.models.ssd.network import Ssd
 from singleshot.recipes.schema import Recipe
-from singleshot.structures import Batch, Losses, Trainable
+from singleshot.structures import Batch, Losses
 from singleshot.training.interrupt import Wish
 from singleshot.training.optimizers import rate_at, set_learning_rate
 from singleshot.training.precision import Precision, autocast
@@ -21,16 +22,12 @@ from singleshot.training.state import Progress, save_state
 from singleshot.training.watch import EvaluationRecord, Plan, StepRecord, Watcher
 from singleshot.training.weight_average import WeightAverage
 
-__all__ = ["Training", "TrainableModule"]
+__all__ = ["Training"]
 
 # Looking at a loss on a GPU makes the host wait for it, so losses are looked at in groups.
 STEPS_BETWEEN_LOOKS = {"cpu": 1}
 STEPS_BETWEEN_LOOKS_ELSEWHERE = 20
 SECONDS_BETWEEN_SAVES = 300.0
-
-
-class TrainableModule(nn.Module, Trainable):
-    """A `Trainable` with parameters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +45,7 @@ class Unseen:
 class Training:
     """The parts of one training, and how far it is."""
 
-    model: TrainableModule
+    model: Ssd
     optimizer: Optimizer
     average: WeightAverage
     recipe: Recipe
@@ -91,7 +88,7 @@ class Training:
         with autocast(self.device, self.precision):
             losses = self.model.losses(batch.to(self.device))
         self.optimizer.zero_grad(set_to_none=True)
-        losses.total.backward()
+        losses.total.backward()  # type: ignore[no-untyped-call]
         if settings.clip_gradient:
             nn.utils.clip_grad_norm_(self.model.parameters(), settings.clip_gradient)
         self.optimizer.step()
@@ -100,14 +97,14 @@ class Training:
 
         learning_rate = factor * settings.learning_rate
         detached = Losses(*(term.detach() for term in losses))
-        self.unseen.append(
-            Unseen(done + 1, batch.names, detached, learning_rate, seconds_waiting)
-        )
-        if len(self.unseen) >= STEPS_BETWEEN_LOOKS.get(self.device.type, STEPS_BETWEEN_LOOKS_ELSEWHERE):
+        self.unseen.append(Unseen(done + 1, batch.names, detached, learning_rate, seconds_waiting))
+        if len(self.unseen) >= STEPS_BETWEEN_LOOKS.get(
+            self.device.type, STEPS_BETWEEN_LOOKS_ELSEWHERE
+        ):
             self.look()
 
     def look(self) -> None:
-        """Read the losses of the steps since the last look; raises RunFailed when one is not finite."""
+        """Read the losses since the last look; raises RunFailed when one is not finite."""
         if not self.unseen:
             return
         losses = torch.stack([torch.stack(unseen.losses) for unseen in self.unseen]).tolist()
@@ -137,9 +134,9 @@ class Training:
         if math.isfinite(localization) and math.isfinite(classification):
             return
         raise RunFailed(
-            f"step {unseen.step}: the loss is not finite (localization {localization}, classification "
-            f"{classification}) with {', '.join(unseen.names)}. Look at these pictures' boxes, or "
-            f"lower training.learning_rate; --resume goes on from the last good state"
+            f"step {unseen.step}: the loss is not finite (localization {localization}, "
+            f"classification {classification}) with {', '.join(unseen.names)}. Look at these "
+            f"pictures' boxes, or lower training.learning_rate; what was saved before is good"
         )
 
     def validate(self) -> None:
@@ -157,9 +154,7 @@ class Training:
     def save(self) -> None:
         """The newest weights, and all that going on needs."""
         self.checkpoint().save(self.folder.last)
-        save_state(
-            self.folder.state, self.progress, self.model, self.average, self.optimizer
-        )
+        save_state(self.folder.state, self.progress, self.model, self.average, self.optimizer)
         self.last_save = time.monotonic()
 
     def checkpoint(self) -> Checkpoint:

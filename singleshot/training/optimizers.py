@@ -63,6 +63,8 @@ def rate_at(step: int, num_steps: int, settings: ScheduleSettings) -> float:
     start = START_OF_WARM_UP + (1 - START_OF_WARM_UP) * step / warm_up if step < warm_up else 1.0
     part = step / num_steps
     if settings.kind == "step":
-        return start * settings.factor ** sum(part >= milestone for milestone in settings.milestones)
+        return start * settings.factor ** sum(
+            part >= milestone for milestone in settings.milestones
+        )
     cosine = (1 + math.cos(math.pi * part)) / 2
     return start * (settings.final + (1 - settings.final) * cosine)

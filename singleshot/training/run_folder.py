@@ -73,7 +73,9 @@ class RunFolder:
         begun = load_recipe(self.recipe)
         # What was measured when the run began stays as it is.
         precision = {"precision": begun.training.precision}
-        wanted = wanted.model_copy(update={"training": wanted.training.model_copy(update=precision)})
+        wanted = wanted.model_copy(
+            update={"training": wanted.training.model_copy(update=precision)}
+        )
         if changed := differences(begun, wanted):
             raise RecipeError(
                 f"{self.path} was begun with another recipe ({', '.join(changed)}); "

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 __all__ = ["Audience", "EvaluationRecord", "Plan", "StepRecord", "Watcher"]
 
@@ -42,6 +42,7 @@ class EvaluationRecord:
     mean_average_precision: float  # COCO's, over IoU 0.5 to 0.95
 
 
+@runtime_checkable
 class Watcher(Protocol):
     """Told of everything as it happens."""
 

@@ -33,7 +33,7 @@ class ColourChange:
     contrast_first: bool = True  # before saturation and hue, or after
 
     def __call__(self, image: Image.Image) -> Image.Image:
-        """Change an RGB picture; values are cut at 0 and 255 after each step, as in the original."""
+        """Change an RGB picture; values are cut at 0 and 255 after each step, as originally."""
         before = self.contrast if self.contrast_first else 1.0
         after = 1.0 if self.contrast_first else self.contrast
         image = by_table(image, lambda v: before * cut(v + self.brightness))
@@ -42,6 +42,7 @@ class ColourChange:
         return by_table(image, lambda v: after * v)
 
     def in_hsv(self, image: Image.Image) -> Image.Image:
+        """Saturation and hue."""
         hue, saturation, value = image.convert("HSV").split()
         # Pillow's circle has 256 steps.
         turn = round(self.hue / 360 * 256)

@@ -89,5 +89,5 @@ def sampled_crops(
 def satisfied(
     crops: Float[Tensor, "trials 4"], objects: Float[Tensor, "n 4"], min_iou: float
 ) -> Bool[Tensor, " trials"]:
-    """Whether a crop overlaps some object enough: one object suffices (`SatisfySampleConstraint`)."""
+    """Whether a crop overlaps some object enough; one suffices (`SatisfySampleConstraint`)."""
     return (pairwise_iou(crops, objects) >= min_iou).any(dim=1)

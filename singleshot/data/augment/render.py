@@ -40,6 +40,7 @@ class Render:
         )
 
     def picture(self, view: View, resampling: Image.Resampling) -> UInt8[Tensor, "3 h w"]:
+        """The pixels of the view."""
         height, width = self.size
         canvas = np.empty((height, width, 3), dtype=np.uint8)
         canvas[:] = self.fill
@@ -70,6 +71,7 @@ class Render:
         return left, top, right, bottom, box
 
     def truth(self, view: View) -> Truth:
+        """What counts in the view, in the pixels drawn."""
         boxes = clip(move_into(view.truth.boxes, view.window, self.size), self.size)
         if view.flipped:
             boxes = flip_horizontally(boxes, self.size[1])

@@ -1,5 +1,7 @@
 """What every backbone is: feature maps, and the pixel statistics it was trained with."""
 
+from abc import abstractmethod
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -14,9 +16,9 @@ class Backbone(nn.Module):
     pixel_mean: tuple[float, float, float]  # of RGB values from 0 to 255
     pixel_std: tuple[float, float, float]
 
+    @abstractmethod
     def forward(self, images: Float[Tensor, "b 3 h w"]) -> list[Tensor]:
         """One feature map (b, channels, rows, columns) for each entry of `channels`."""
-        raise AssertionError(f"{type(self).__name__} has no forward")
 
 
 @torch.no_grad()

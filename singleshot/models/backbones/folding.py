@@ -54,6 +54,8 @@ def followers(network: nn.Module, example: Tensor) -> dict[nn.Conv2d, str]:
 def fold(network: nn.Module, convolution: nn.Conv2d, name: str) -> None:
     norm = network.get_submodule(name)
     assert isinstance(norm, nn.BatchNorm2d)
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
     convolution.weight, convolution.bias = fuse_conv_bn_weights(
         convolution.weight,
         convolution.bias,

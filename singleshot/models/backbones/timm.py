@@ -1,8 +1,11 @@
 """Any timm model as a backbone: it is asked for its feature maps, channels and statistics."""
 
+from typing import Any
+
 import timm
 import torch
 from jaxtyping import Float
+from timm.models import PretrainedCfg
 from torch import Tensor, nn
 
 from singleshot.errors import ModelError
@@ -25,9 +28,11 @@ class TimmBackbone(Backbone):
                 f"choose with --set model.backbone.strides=[...]"
             )
         # Stages above the last one asked for are then not there at all.
-        self.body = feature_maps(name, tuple(available.index(stride) for stride in strides))
-        self.channels = tuple(self.body.feature_info.channels())
-        statistics = timm.get_pretrained_cfg(name)
+        body = feature_maps(name, tuple(available.index(stride) for stride in strides))
+        self.channels = tuple(body.feature_info.channels())
+        self.body: nn.Module = body
+        # A model without published weights has no statistics of its own: ImageNet's then.
+        statistics = timm.get_pretrained_cfg(name) or PretrainedCfg()
         self.pixel_mean = scaled_to_255(statistics.mean)
         self.pixel_std = scaled_to_255(statistics.std)
 
@@ -64,17 +69,16 @@ class TimmBackbone(Backbone):
         return {name for name, grad in zip(names, gradients, strict=True) if grad is not None}
 
 
-def feature_maps(name: str, indices: tuple[int, ...] | None = None) -> nn.Module:
-    """A timm model that gives the feature maps with these indices, or all."""
-    chosen = {} if indices is None else {"out_indices": indices}
+def feature_maps(name: str, indices: tuple[int, ...] | None = None) -> Any:
+    """A timm model that gives the feature maps with these indices, or all of its default ones."""
+    chosen: dict[str, Any] = {} if indices is None else {"out_indices": indices}
     try:
-        model: nn.Module = timm.create_model(name, features_only=True, pretrained=False, **chosen)
+        return timm.create_model(name, features_only=True, pretrained=False, **chosen)
     except (RuntimeError, AttributeError) as error:
         raise ModelError(
             f"backbone {name!r}: timm cannot give its feature maps ({error}); "
             f"timm.list_models() prints the names it knows"
         ) from error
-    return model
 
 
 def scaled_to_255(values: tuple[float, ...]) -> tuple[float, float, float]:

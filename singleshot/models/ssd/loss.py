@@ -1,8 +1,9 @@
 """The MultiBox loss (paper §2.2, "Training objective" and "Hard negative mining").
 
-As in the original's `multibox_loss_layer.cpp` and `MineHardExamples` (bbox_util.cpp): both terms are
-summed over the batch and divided by the number of matched priors in the whole batch; mining goes by
-picture. A picture without objects then has no negatives either, unless `min_negatives` gives it some.
+As in the original's `multibox_loss_layer.cpp` and `MineHardExamples` (bbox_util.cpp): both terms
+are summed over the batch and divided by the number of matched priors in the whole batch; mining
+goes by picture. A picture without objects has no negatives either, unless `min_negatives` gives it
+some.
 """
 
 import math
@@ -35,9 +36,7 @@ def multibox_loss(
     # No object in the whole batch: the loss is then 0, not 0 / 0.
     num_positive = positive.sum().clamp(min=1)
     localization = F.smooth_l1_loss(offsets, target_offsets, reduction="none").sum(dim=-1)
-    cross_entropy = F.cross_entropy(
-        logits.transpose(1, 2), target_columns, reduction="none"
-    )
+    cross_entropy = F.cross_entropy(logits.transpose(1, 2), target_columns, reduction="none")
     negative = hard_negatives(
         cross_entropy.detach(), positive, ratio=negatives_per_positive, at_least=min_negatives
     )
@@ -56,7 +55,9 @@ def hard_negatives(
 ) -> Bool[Tensor, "b priors"]:
     """Mark in each image the negatives with the highest loss, `ratio` for every positive."""
     budget = (ratio * positive.sum(dim=1, keepdim=True)).clamp(min=at_least)
-    hardest_first = loss.masked_fill(positive, -math.inf).argsort(dim=1, descending=True, stable=True)
+    hardest_first = loss.masked_fill(positive, -math.inf).argsort(
+        dim=1, descending=True, stable=True
+    )
     rank = torch.empty_like(hardest_first).scatter_(
         1, hardest_first, torch.arange(loss.shape[1], device=loss.device).expand_as(loss)
     )

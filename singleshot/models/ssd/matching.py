@@ -2,13 +2,13 @@
 
 Two rules, as in the original's `MatchBBox` (bbox_util.cpp):
 
-1. Bipartite: of all pairs of a free object and a free prior, the pair that overlaps most is
-   matched; again, until every object has its prior. Ties go to the first prior, then the first object.
+1. Bipartite: of all pairs of a free object and a free prior, the one that overlaps most is matched;
+   again, until every object has its prior. Ties go to the first prior, then to the first object.
 2. Every prior that is still free is matched to the object it overlaps most, from 0.5 on.
 """
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
 __all__ = ["UNMATCHED", "bipartite", "match"]
@@ -19,9 +19,7 @@ UNMATCHED = -1
 LEAST_OVERLAP = 1e-6
 
 
-def match(
-    iou: Float[Tensor, "b truths priors"], iou_threshold: float
-) -> Int[Tensor, "b priors"]:
+def match(iou: Float[Tensor, "b truths priors"], iou_threshold: float) -> Int[Tensor, "b priors"]:
     """The object of each prior as an index into the truths, or UNMATCHED; rows of 0 are padding."""
     best_iou, best_truth = iou.max(dim=1)
     overlapping = (best_iou >= iou_threshold) & (best_iou > LEAST_OVERLAP)

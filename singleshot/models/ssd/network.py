@@ -56,13 +56,14 @@ class Ssd(nn.Module):
             self.register_buffer(name, values, persistent=False)
 
     def level_grids(self) -> list[tuple[int, int]]:
+        """(rows, columns) of each level, found by trial."""
         maps = nn.Sequential(self.backbone, self.pyramid)
         try:
             return grids(maps, torch.zeros(1, 3, *self.settings.input))
         except RuntimeError as error:
             raise ModelError(
-                f"input {list(self.settings.input)} is too small for {len(self.pyramid.extra)} extra "
-                f"levels ({error}); take a larger model.input or fewer model.pyramid.extra"
+                f"input {list(self.settings.input)} is too small for this many levels ({error}); "
+                f"take a larger model.input or fewer model.pyramid.extra"
             ) from error
 
     def forward(
@@ -71,7 +72,8 @@ class Ssd(nn.Module):
         """Offsets and logits of RGB pictures of the input size, with values from 0 to 255."""
         normalised = (images - self.pixel_mean) / self.pixel_std
         normalised = normalised.contiguous(memory_format=torch.channels_last)
-        return self.heads(self.pyramid(self.backbone(normalised)))
+        outputs: tuple[Tensor, Tensor] = self.heads(self.pyramid(self.backbone(normalised)))
+        return outputs
 
     def losses(self, batch: Batch) -> Losses:
         """The MultiBox loss of pictures of the input size."""
@@ -131,7 +133,7 @@ class Ssd(nn.Module):
 
 
 def padded(truths: Sequence[Truth]) -> tuple[Float[Tensor, "b n 4"], Int[Tensor, "b n"]]:
-    """Boxes and labels of a batch in one array; a box of zeros overlaps nothing and is never matched."""
+    """Boxes and labels of a batch, filled up with boxes of zeros, which overlap nothing."""
     # One row at least, so that a batch without objects needs no path of its own.
     empty = truths[0].boxes.new_zeros(1, 4), truths[0].labels.new_zeros(1)
     boxes = [empty[0], *(truth.boxes for truth in truths)]
@@ -140,7 +142,9 @@ def padded(truths: Sequence[Truth]) -> tuple[Float[Tensor, "b n 4"], Int[Tensor,
     return pad(boxes, batch_first=True)[1:], pad(labels, batch_first=True)[1:]
 
 
-def prior_levels(grid_sizes: Sequence[tuple[int, int]], settings: ModelSettings) -> list[PriorLevel]:
+def prior_levels(
+    grid_sizes: Sequence[tuple[int, int]], settings: ModelSettings
+) -> list[PriorLevel]:
     """Grids from the network, sizes and shapes from the recipe."""
     priors = settings.priors
     if len(grid_sizes) != len(priors.aspect_ratios):
@@ -175,5 +179,5 @@ def prior_sizes(priors: PriorSettings, shorter_side: int) -> list[float]:
 
 
 def stride_along(side: int, cells: int, stride: float) -> float:
-    """The recipe's stride where its cells span the side to within one cell, otherwise equal parts."""
+    """The recipe's stride where its cells span the side to within one cell, else equal parts."""
     return stride if abs(stride * cells - side) < stride else side / cells

@@ -26,7 +26,7 @@ class PriorLevel:
 
     @property
     def shapes(self) -> list[tuple[float, float]]:
-        """(width, height) in pixels of the priors at one cell, in the order the heads predict them."""
+        """(width, height) in pixels of a cell's priors, in the order the heads predict them."""
         between = math.sqrt(self.size * self.next_size)
         stretched = [
             (self.size * math.sqrt(ratio), self.size / math.sqrt(ratio))
@@ -59,7 +59,7 @@ class PriorLevel:
 
 
 def prior_boxes(levels: list[PriorLevel], size: tuple[int, int]) -> Float[Tensor, "priors 4"]:
-    """(centre x, centre y, width, height) of all priors as fractions of the input's (height, width)."""
+    """(centre x, centre y, width, height) of all priors as fractions of the input."""
     height, width = size
     boxes = torch.cat([level.boxes_cxcywh() for level in levels])
     return (boxes / boxes.new_tensor([width, height, width, height])).float()

@@ -1,6 +1,5 @@
 """From raw outputs to detections, as the original's `detection_output_layer.cpp` does it."""
 
-import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
@@ -25,7 +24,7 @@ def detections(
 ) -> list[Detections]:
     """Softmax, threshold, the best of each class, suppression, the best of all.
 
-    `sizes` are the (height, width) of the pictures as they were given; boxes come back in those pixels.
+    `sizes` are the (height, width) of the pictures given; boxes come back in their pixels.
     """
     boxes_unit = decode(offsets, priors_cxcywh_unit)
     scores = F.softmax(logits, dim=-1)
@@ -49,9 +48,7 @@ def of_one_image(
     candidates = Detections(boxes[prior[rank, label]], best[rank, label], label)
     if settings.clip_before_suppression:
         candidates = clipped(candidates, size)
-    kept = suppress(
-        candidates.boxes, candidates.scores, candidates.labels, settings.iou_threshold
-    )
+    kept = suppress(candidates.boxes, candidates.scores, candidates.labels, settings.iou_threshold)
     return clipped(candidates[kept[: settings.keep]], size)
 
 

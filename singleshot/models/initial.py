@@ -1,0 +1,27 @@
+"""How weights start."""
+
+import math
+
+from torch import nn
+
+__all__ = ["caffe_xavier", "small_normal"]
+
+
+def caffe_xavier(module: nn.Module) -> None:
+    """Caffe's "xavier" (`filler.hpp`): uniform within ±√(3 / fan-in), biases 0."""
+    if isinstance(module, nn.Conv2d):
+        reach = math.sqrt(3 / module.weight[0].numel())
+        nn.init.uniform_(module.weight, -reach, reach)
+        no_bias(module)
+
+
+def small_normal(module: nn.Module) -> None:
+    """As TensorFlow's SSDLite: a normal distribution with σ = 0.03, biases 0."""
+    if isinstance(module, nn.Conv2d):
+        nn.init.normal_(module.weight, std=0.03)
+        no_bias(module)
+
+
+def no_bias(module: nn.Conv2d) -> None:
+    if module.bias is not None:
+        nn.init.zeros_(module.bias)

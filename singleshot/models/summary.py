@@ -1,0 +1,67 @@
+"""How large a detector is: parameters, multiply-adds, boxes, and the levels they come from."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from singleshot.models.ssd.network import Ssd
+
+__all__ = ["LevelSummary", "ModelSummary", "summarise"]
+
+
+@dataclass(frozen=True, slots=True)
+class LevelSummary:
+    """One feature map and its priors."""
+
+    grid: tuple[int, int]  # rows, columns
+    stride: tuple[float, float]  # pixels between prior centres: down, across
+    channels: int
+    priors_per_cell: int
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSummary:
+    """What `singleshot models show` prints."""
+
+    recipe: str
+    parameters: int
+    macs: int  # multiply-adds of one picture, convolutions alone
+    num_boxes: int
+    input: tuple[int, int]  # height, width
+    levels: tuple[LevelSummary, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """The same as plain lists and dictionaries; a stride equal both ways is one number."""
+        document = asdict(self)
+        for level in document["levels"]:
+            down, across = level["stride"]
+            level["stride"] = down if down == across else [down, across]
+        return document
+
+
+def summarise(detector: Ssd, recipe: str) -> ModelSummary:
+    """Count what the built network really has."""
+    levels = zip(detector.levels, detector.pyramid.channels, strict=True)
+    return ModelSummary(
+        recipe=recipe,
+        parameters=sum(parameter.numel() for parameter in detector.parameters()),
+        macs=count_macs(detector),
+        num_boxes=len(detector.priors_cxcywh_unit),
+        input=detector.settings.input,
+        levels=tuple(
+            LevelSummary(level.grid, level.stride, channels, level.num_priors_per_cell)
+            for level, channels in levels
+        ),
+    )
+
+
+@torch.no_grad()
+def count_macs(detector: Ssd) -> int:
+    """Multiply-adds of the convolutions on one picture."""
+    picture = torch.zeros(1, 3, *detector.settings.input, device=detector.pixel_mean.device)
+    with FlopCounterMode(display=False) as counter:
+        detector.eval()(picture)
+    flops: int = counter.get_total_flops()
+    return flops // 2

@@ -66,10 +66,10 @@ class Batch:
 
     @classmethod
     def of(cls, samples: Sequence[Sample]) -> Batch:
-        """Stack samples whose pictures have one size."""
-        images = torch.stack([sample.image for sample in samples])
+        """Stack samples whose pictures have one size; channels come last in memory."""
+        images = torch.stack([sample.image.permute(1, 2, 0) for sample in samples])
         truths = tuple(sample.truth for sample in samples)
-        return cls(images, truths, tuple(sample.name for sample in samples))
+        return cls(images.permute(0, 3, 1, 2), truths, tuple(sample.name for sample in samples))
 
     def __len__(self) -> int:
         return len(self.names)

@@ -1,0 +1,99 @@
+"""Crops and expansion, against the published rule where there is one."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from singleshot.boxes.iou import area, pairwise_iou
+from singleshot.data.augment.geometry import (
+    CropAroundObjects,
+    Expand,
+    FlipHorizontally,
+    sampled_crops,
+)
+from singleshot.data.augment.view import View
+from singleshot.recipes.schema import CropSettings, ExpandSettings
+from singleshot.structures import Sample, Truth
+
+seeds = st.integers(0, 2**32 - 1)
+
+
+def view_of(*boxes, size=(120, 200)):
+    truth = Truth.of(
+        torch.tensor(boxes, dtype=torch.float32).reshape(-1, 4), torch.arange(len(boxes))
+    )
+    return View.of(Sample(torch.zeros(3, *size, dtype=torch.uint8), truth, "a picture"))
+
+
+def generator(seed):
+    return torch.Generator().manual_seed(seed)
+
+
+@given(seeds)
+def test_sampled_crops_lie_inside_and_keep_the_limits(seed):
+    view = view_of((50, 30, 90, 70))
+    crops = sampled_crops(view, CropSettings(), generator(seed))
+    height, width = view.size
+    assert (crops[:, :2] >= -1e-3).all()
+    assert (crops[:, 2] <= width + 1e-3).all()
+    assert (crops[:, 3] <= height + 1e-3).all()
+    scale = (area(crops) / (height * width)).sqrt()
+    assert ((scale >= 0.3 - 1e-3) & (scale <= 1 + 1e-3)).all()
+    ratio = (crops[:, 2] - crops[:, 0]) / width / ((crops[:, 3] - crops[:, 1]) / height)
+    assert ((ratio >= 0.5 - 1e-2) & (ratio <= 2 + 1e-2)).all()
+
+
+@given(seeds, st.sampled_from([0.1, 0.3, 0.5, 0.7, 0.9]))
+def test_a_crop_overlaps_some_object_as_much_as_asked(seed, min_iou):
+    view = view_of((20, 20, 180, 110), (0, 0, 30, 30))
+    cropped = CropAroundObjects(CropSettings(min_ious=(min_iou,)))(view, generator(seed))
+    if cropped.window != view.window:
+        window = torch.tensor([cropped.window])
+        assert pairwise_iou(window, view.truth.boxes).max() >= min_iou - 1e-5
+
+
+@given(seeds)
+def test_objects_stay_when_their_centre_is_inside(seed):
+    view = view_of((20, 20, 180, 110), (0, 0, 30, 30), (150, 80, 199, 119))
+    cropped = CropAroundObjects(CropSettings())(view, generator(seed))
+    x1, y1, x2, y2 = cropped.window
+    expected = [
+        label
+        for label, (a, b, c, d) in enumerate(view.truth.boxes.tolist())
+        if x1 <= (a + c) / 2 <= x2 and y1 <= (b + d) / 2 <= y2
+    ]
+    assert cropped.truth.labels.tolist() == expected
+
+
+@given(seeds)
+def test_a_picture_without_objects_is_not_cropped(seed):
+    # No sampler can satisfy its constraint, as in the original: the whole picture is left.
+    view = view_of()
+    assert CropAroundObjects(CropSettings())(view, generator(seed)).window == view.window
+
+
+def test_each_sampler_and_the_whole_picture_are_taken_equally_often():
+    view = view_of((20, 20, 180, 110))
+    crop = CropAroundObjects(CropSettings(min_ious=(0.1, 0.3, 0.5)))
+    whole = sum(crop(view, generator(seed)).window == view.window for seed in range(800))
+    assert whole == pytest.approx(200, abs=40)
+
+
+@given(seeds)
+def test_expansion_keeps_the_picture_inside_and_the_shape(seed):
+    view = view_of((50, 30, 90, 70))
+    expanded = Expand(ExpandSettings(probability=1, up_to=4))(view, generator(seed))
+    x1, y1, x2, y2 = expanded.window
+    assert x1 <= 0
+    assert y1 <= 0
+    assert x2 >= 200 - 1e-3
+    assert y2 >= 120 - 1e-3
+    assert (x2 - x1) / (y2 - y1) == pytest.approx(200 / 120)
+    assert 1 <= (x2 - x1) / 200 <= 4
+    assert len(expanded.truth) == 1
+
+
+def test_flipping_twice_is_not_flipping(random):
+    flip = FlipHorizontally(probability=1)
+    assert not flip(flip(view_of(), random), random).flipped

@@ -1,0 +1,53 @@
+import torch
+
+from singleshot.data.augment.pipeline import Augmentation
+from singleshot.data.batching import AugmentedPictures, Draw, Order, training_batches
+from singleshot.recipes.schema import AugmentationSettings
+from singleshot.structures import Sample, Truth
+
+
+def order(first_step=0):
+    return Order(num_pictures=10, batch_size=4, num_steps=6, seed=1, first_step=first_step)
+
+
+def test_every_picture_comes_once_an_epoch():
+    draws = [draw for batch in order() for draw in batch]
+    for epoch in (0, 1):
+        assert sorted(draw.index for draw in draws if draw.epoch == epoch) == list(range(10))
+
+
+def test_epochs_differ_in_order():
+    draws = [draw for batch in order() for draw in batch]
+    first, second = ([d.index for d in draws if d.epoch == epoch] for epoch in (0, 1))
+    assert first != second
+
+
+def test_going_on_gives_the_batches_that_were_left():
+    assert list(order(first_step=4)) == list(order())[4:]
+    assert len(order(first_step=4)) == 2
+
+
+def pictures(random):
+    truth = Truth.of(torch.tensor([[5.0, 5, 30, 30]]), torch.tensor([0]))
+    images = torch.randint(256, (10, 3, 40, 50), generator=random, dtype=torch.uint8)
+    samples = [Sample(image, truth, str(number)) for number, image in enumerate(images)]
+    augmentation = Augmentation.of(AugmentationSettings(), (32, 48), (0, 0, 0))
+    return AugmentedPictures(samples, augmentation, seed=7)
+
+
+def test_a_sample_can_be_drawn_again(random):
+    varied = pictures(random)
+    first, again, later = varied[Draw(0, 3)], varied[Draw(0, 3)], varied[Draw(1, 3)]
+    assert torch.equal(first.image, again.image)
+    assert not torch.equal(first.image, later.image)
+
+
+def test_batches_are_the_same_from_this_process_and_from_others(random):
+    varied = pictures(random)
+    here = list(training_batches(varied, order(), workers=0, pin_memory=False))
+    there = list(training_batches(varied, order(), workers=2, pin_memory=False))
+    assert len(here) == len(there) == 6
+    for ours, theirs in zip(here, there, strict=True):
+        assert torch.equal(ours.images, theirs.images)
+        assert ours.names == theirs.names
+    assert here[0].images.is_contiguous(memory_format=torch.channels_last)

@@ -1,0 +1,54 @@
+import math
+
+import pytest
+import torch
+
+from singleshot.models.ssd.loss import hard_negatives, multibox_loss
+
+
+def loss_of(target_columns, logits=None, *, min_negatives=0):
+    columns = torch.tensor(target_columns)
+    offsets = torch.zeros(*columns.shape, 4)
+    if logits is None:
+        logits = torch.zeros(*columns.shape, 3)
+    return multibox_loss(
+        offsets,
+        logits,
+        offsets + 0.5,
+        columns,
+        negatives_per_positive=3.0,
+        min_negatives=min_negatives,
+    )
+
+
+def test_one_object_and_its_three_negatives_at_flat_logits():
+    losses = loss_of([[1, 0, 0, 0, 0, 0]])
+    # Smooth L1 of 0.5 is 0.125, four times; four priors are one in three classes.
+    assert float(losses.localization) == pytest.approx(0.5)
+    assert float(losses.classification) == pytest.approx(4 * math.log(3))
+    assert float(losses.total) == pytest.approx(0.5 + 4 * math.log(3))
+
+
+def test_a_batch_without_objects_costs_nothing():
+    assert float(loss_of([[0, 0, 0]]).total) == 0
+
+
+def test_a_picture_without_objects_can_be_given_negatives():
+    assert float(loss_of([[0, 0, 0]], min_negatives=2).classification) == pytest.approx(
+        2 * math.log(3)
+    )
+
+
+def test_the_number_of_matches_in_the_whole_batch_divides():
+    alone = loss_of([[1, 0, 0, 0, 0]])
+    with_another = loss_of([[1, 0, 0, 0, 0], [1, 1, 0, 0, 0]])
+    # The second picture has three negatives only, of the six it might have.
+    assert float(alone.classification) == pytest.approx(4 * math.log(3))
+    assert float(with_another.classification) == pytest.approx(9 / 3 * math.log(3))
+
+
+def test_the_hardest_negatives_are_taken():
+    loss = torch.tensor([[0.0, 5.0, 1.0, 4.0, 3.0, 2.0]])
+    positive = torch.tensor([[True, False, False, False, False, False]])
+    taken = hard_negatives(loss, positive, ratio=3.0)
+    assert taken.tolist() == [[False, True, False, True, True, False]]

@@ -1,7 +1,8 @@
 """Training batches: they follow from the seed alone, so that any of them can be replayed."""
 
 import signal
-from collections.abc import Iterator, Sized
+from collections.abc import Iterator, Sequence, Sized
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Protocol, runtime_checkable
@@ -44,6 +45,14 @@ class AugmentedPictures(Dataset[Sample]):
         mixed = np.random.SeedSequence([self.seed, draw.epoch, draw.index])
         random.manual_seed(int(mixed.generate_state(1, np.uint64)[0]) >> 1)
         return self.augmentation(self.pictures[draw.index], random)
+
+    def __getitems__(self, draws: Sequence[Draw]) -> list[Sample]:
+        """A batch at once: in this process by as many threads as PyTorch may use."""
+        threads = torch.get_num_threads()
+        if threads == 1:  # so it is in a worker process
+            return [self[draw] for draw in draws]
+        with ThreadPoolExecutor(threads) as pool:
+            return list(pool.map(self.__getitem__, draws))
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
+from jaxtyping import Float
 from PIL import Image
 
 from singleshot.data.augment.chance import happens, uniform
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
     from singleshot.data.augment.view import View
 
 __all__ = ["ColourChange", "DistortColours"]
+
+VALUES = np.arange(256.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,20 +38,22 @@ class ColourChange:
 
     def __call__(self, image: Image.Image) -> Image.Image:
         """Change an RGB picture; values are cut at 0 and 255 after each step, as originally."""
-        before = self.contrast if self.contrast_first else 1.0
-        after = 1.0 if self.contrast_first else self.contrast
-        image = by_table(image, lambda v: before * cut(v + self.brightness))
+        before = self.contrast if self.contrast_first else 1
+        if self.brightness != 0 or before != 1:
+            image = by_table(image, lambda values: before * cut(values + self.brightness))
         if self.saturation != 1 or self.hue != 0:
             image = self.in_hsv(image)
-        return by_table(image, lambda v: after * v)
+        if self.contrast != before:
+            image = by_table(image, lambda values: self.contrast * values)
+        return image
 
     def in_hsv(self, image: Image.Image) -> Image.Image:
         """Saturation and hue."""
         hue, saturation, value = image.convert("HSV").split()
         # Pillow's circle has 256 steps.
         turn = round(self.hue / 360 * 256)
-        turned = hue.point([(step + turn) % 256 for step in range(256)])
-        scaled = by_table(saturation, lambda v: self.saturation * v)
+        turned = by_table(hue, lambda values: (values + turn) % 256)
+        scaled = by_table(saturation, lambda values: self.saturation * values)
         return Image.merge("HSV", (turned, scaled, value)).convert("RGB")
 
 
@@ -75,13 +81,13 @@ class DistortColours:
         return replace(view, colours=change)
 
 
-def by_table(image: Image.Image, change: Callable[[float], float]) -> Image.Image:
+def by_table(
+    image: Image.Image, change: Callable[[Float[np.ndarray, "256"]], Float[np.ndarray, "256"]]
+) -> Image.Image:
     """Change each value by a table of all 256."""
-    table = [round(cut(change(value))) for value in range(256)]
-    if table == list(range(256)):
-        return image
+    table = np.rint(cut(change(VALUES))).astype(int).tolist()
     return image.point(table * len(image.getbands()))
 
 
-def cut(value: float) -> float:
-    return min(max(value, 0.0), 255.0)
+def cut(values: Float[np.ndarray, "256"]) -> Float[np.ndarray, "256"]:
+    return np.clip(values, 0, 255)

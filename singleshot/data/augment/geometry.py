@@ -47,14 +47,15 @@ class CropAroundObjects:
         """Narrow the window."""
         if not happens(self.settings.probability, random):
             return view
-        crops = [view.window]
-        for min_iou in self.settings.min_ious:
-            candidates = sampled_crops(view, self.settings, random)
-            good = satisfied(candidates, view.truth.boxes, min_iou).nonzero()
-            if len(good):
-                x1, y1, x2, y2 = candidates[int(good[0])].tolist()
-                crops.append((x1, y1, x2, y2))
-        return view.through(crops[pick(len(crops), random)])
+        crops = sampled_crops(view, self.settings, random)
+        good = satisfied(crops, view.truth.boxes, torch.tensor(self.settings.min_ious))
+        # Each sampler's first good crop is the one it would have stopped at.
+        first = good.int().argmax(dim=1)
+        windows = [view.window]
+        for sampler in good.any(dim=1).nonzero()[:, 0].tolist():
+            x1, y1, x2, y2 = crops[sampler, first[sampler]].tolist()
+            windows.append((x1, y1, x2, y2))
+        return view.through(windows[pick(len(windows), random)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +71,9 @@ class FlipHorizontally:
 
 def sampled_crops(
     view: View, settings: CropSettings, random: torch.Generator
-) -> Float[Tensor, "trials 4"]:
+) -> Float[Tensor, "samplers trials 4"]:
     """Windows of random size, shape and place inside the view's (`SampleBBox`, sampler.cpp)."""
-    numbers = torch.rand(4, settings.trials, generator=random)
+    numbers = torch.rand(4, len(settings.min_ious), settings.trials, generator=random)
     low, high = settings.scale
     scale = low + (high - low) * numbers[0]
     low, high = settings.aspect_ratio
@@ -83,11 +84,14 @@ def sampled_crops(
     crop_height = height * scale / aspect_ratio.sqrt()
     x1 = view.window[0] + numbers[2] * (width - crop_width)
     y1 = view.window[1] + numbers[3] * (height - crop_height)
-    return torch.stack([x1, y1, x1 + crop_width, y1 + crop_height], dim=1)
+    return torch.stack([x1, y1, x1 + crop_width, y1 + crop_height], dim=-1)
 
 
 def satisfied(
-    crops: Float[Tensor, "trials 4"], objects: Float[Tensor, "n 4"], min_iou: float
-) -> Bool[Tensor, " trials"]:
+    crops: Float[Tensor, "samplers trials 4"],
+    objects: Float[Tensor, "n 4"],
+    min_ious: Float[Tensor, " samplers"],
+) -> Bool[Tensor, "samplers trials"]:
     """Whether a crop overlaps some object enough; one suffices (`SatisfySampleConstraint`)."""
-    return (pairwise_iou(crops, objects) >= min_iou).any(dim=1)
+    iou = pairwise_iou(crops.flatten(0, 1), objects).unflatten(0, crops.shape[:2])
+    return (iou >= min_ious[:, None, None]).any(dim=-1)

@@ -1,6 +1,6 @@
 import torch
 
-from singleshot.models.ssd.matching import UNMATCHED, bipartite, match
+from singleshot.models.ssd.matching import UNMATCHED, match
 
 
 def test_every_object_gets_a_prior_even_below_the_threshold():
@@ -19,7 +19,7 @@ def test_an_object_that_overlaps_no_prior_stays_without():
 
 
 def test_ties_go_to_the_first_prior_then_the_first_object():
-    assert bipartite(torch.full((1, 2, 3), 0.4)).tolist() == [[0, 1, UNMATCHED]]
+    assert match(torch.full((1, 2, 3), 0.4), 0.5).tolist() == [[0, 1, UNMATCHED]]
 
 
 def test_pictures_of_a_batch_do_not_meet():

@@ -1,0 +1,26 @@
+"""`python -m benchmarks [NAME...]`: run the benchmarks and print their tables."""
+
+import platform
+import sys
+
+import torch
+
+from benchmarks import metrics, training_step
+
+BENCHMARKS = {"training-step": training_step.main, "metrics": metrics.main}
+
+
+def main() -> None:
+    chosen = sys.argv[1:] or list(BENCHMARKS)
+    if unknown := set(chosen) - set(BENCHMARKS):
+        sys.exit(f"no benchmark {', '.join(unknown)}; there are {', '.join(BENCHMARKS)}")
+    print(
+        f"{platform.processor() or platform.machine()}, {torch.get_num_threads()} threads, "
+        f"torch {torch.__version__}, Python {platform.python_version()}"
+    )
+    for name in chosen:
+        print(f"\n## {name}\n")
+        BENCHMARKS[name]()
+
+
+main()

@@ -40,7 +40,8 @@ demo: setup
 	$(if $(DATA),,$(BIN)/python demo/digits.py $(DEMO_DATA))
 	$(BIN)/singleshot train $(DEMO_RECIPE) --data $(DEMO_DATA) --run $(DEMO)/run $(DEMO_OPTIONS)
 	$(BIN)/singleshot evaluate $(DEMO)/run $(DEMO_DATA) --protocol coco --report $(DEMO)/report
-	$(if $(DATA),,$(BIN)/singleshot predict $(DEMO)/run '$(DEMO_DATA)/JPEGImages/test_000*.jpg' --draw $(DEMO)/drawn)
+	find "$(DEMO_DATA)" -iname '*.jpg' -o -iname '*.png' | sort | head -n 8 | tr '\n' '\0' | \
+	  xargs -0 $(BIN)/singleshot predict $(DEMO)/run --draw $(DEMO)/drawn
 	@echo "$(CURDIR)/$(DEMO)/report/report.html"
 
 test: setup

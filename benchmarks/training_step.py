@@ -58,7 +58,8 @@ def row(name: str, overrides: dict[str, object]) -> str:
     middle = [statistics.median(times[1:]) for times in (bare, whole, data, loss)]
     ratio = statistics.median(w / b for w, b in zip(whole[1:], bare[1:], strict=True))
     cells = [f"{1000 * value:.0f} ms" for value in middle]
-    return f"| {name} | {len(fixed)} | {cells[0]} | {cells[1]} | {ratio:.3f} | {cells[2]} | {cells[3]} |"
+    columns = [name, str(len(fixed)), *cells[:2], f"{ratio:.3f}", *cells[2:]]
+    return f"| {' | '.join(columns)} |"
 
 
 def pictures() -> list[Sample]:

@@ -92,7 +92,7 @@ class Training:
         if settings.clip_gradient:
             nn.utils.clip_grad_norm_(self.model.parameters(), settings.clip_gradient)
         self.optimizer.step()
-        self.average.update(self.model, done + 1)
+        self.average.update(done + 1)
         self.progress = replace(self.progress, step=done + 1)
 
         learning_rate = factor * settings.learning_rate

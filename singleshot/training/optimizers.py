@@ -10,6 +10,7 @@ from singleshot.recipes.schema import ScheduleSettings, TrainingSettings
 
 __all__ = ["build_optimizer", "rate_at", "set_learning_rate"]
 
+FUSED = {"cpu", "cuda"}  # devices that have one kernel for the whole step
 START_OF_WARM_UP = 0.001  # of the full rate
 
 
@@ -20,7 +21,7 @@ def build_optimizer(model: nn.Module, settings: TrainingSettings) -> SGD:
         lr=settings.learning_rate,
         momentum=settings.momentum,
         nesterov=settings.nesterov,
-        foreach=True,
+        fused=next(model.parameters()).device.type in FUSED,
     )
 
 

@@ -13,19 +13,20 @@ __all__ = ["WeightAverage"]
 
 
 class WeightAverage:
-    """The average as a model of its own, in evaluation mode."""
+    """The average of a model's weights as a model of its own, in evaluation mode."""
 
     def __init__(self, model: nn.Module, decay: float) -> None:
         """`decay` is approached from below: a young average would remember the random start."""
         self.decay = decay
         self.model = deepcopy(model).eval().requires_grad_(False)
+        # Gathered once: going through the modules takes longer than the sums.
+        self.values, self.averages = floating(model), floating(self.model)
 
     @torch.no_grad()
-    def update(self, model: nn.Module, step: int) -> None:
+    def update(self, step: int) -> None:
         """Take in the weights after this step, counted from 1."""
         decay = min(self.decay, step / (step + 10))
-        averages, values = floating(self.model), floating(model)
-        torch._foreach_lerp_(averages, values, 1 - decay)
+        torch._foreach_lerp_(self.averages, self.values, 1 - decay)
 
 
 def floating(model: nn.Module) -> list[Tensor]:

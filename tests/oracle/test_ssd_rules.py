@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from oracle import ssd_rules
 
 from singleshot.boxes.iou import pairwise_iou
-from singleshot.models.ssd.loss import hard_negatives, multibox_loss
+from singleshot.models.ssd.loss import Targets, hard_negatives, multibox_loss
 from singleshot.models.ssd.matching import match
 from singleshot.models.ssd.priors import PriorLevel, prior_boxes
 
@@ -68,7 +68,9 @@ def test_the_loss_is_the_original_one(seed, batch, num_priors, num_columns):
     columns[random.random((batch, num_priors)) < 0.7] = 0
     expected = ssd_rules.multibox_loss(offsets, logits, targets, columns, 3)
     found = multibox_loss(
-        *map(torch.from_numpy, (offsets, logits, targets, columns)),
+        torch.from_numpy(offsets),
+        torch.from_numpy(logits),
+        Targets(torch.from_numpy(columns), torch.from_numpy(targets[columns > 0])),
         negatives_per_positive=3.0,
         min_negatives=0,
     )

@@ -42,16 +42,16 @@ class Render:
     def picture(self, view: View, resampling: Image.Resampling) -> UInt8[Tensor, "3 h w"]:
         """The pixels of the view."""
         height, width = self.size
-        canvas = Image.new("RGB", (width, height), self.fill)
+        canvas = np.full((height, width, 3), self.fill, dtype=np.uint8)
         left, top, right, bottom, box = self.placement(view)
         if right > left and bottom > top:
             source = Image.fromarray(view.sample.image.permute(1, 2, 0).numpy())
             seen = source.resize((right - left, bottom - top), resampling, box=box)
-            canvas.paste(view.colours(seen), (left, top))
+            canvas[top:bottom, left:right] = view.colours(np.asarray(seen))
         if view.flipped:
-            canvas = canvas.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+            canvas = np.ascontiguousarray(canvas[:, ::-1])
         # Channels stay last in memory: the form that convolutions are fast in.
-        return torch.from_numpy(np.array(canvas)).permute(2, 0, 1)
+        return torch.from_numpy(canvas).permute(2, 0, 1)
 
     def placement(self, view: View) -> tuple[int, int, int, int, tuple[float, float, float, float]]:
         """Where on the canvas the picture comes to lie, and the part of the picture seen there."""

@@ -7,6 +7,7 @@ some.
 """
 
 import math
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -16,32 +17,35 @@ from torch import Tensor
 from singleshot.models.ssd import BACKGROUND
 from singleshot.structures import Losses
 
-__all__ = ["hard_negatives", "multibox_loss"]
+__all__ = ["Targets", "hard_negatives", "multibox_loss"]
+
+
+class Targets(NamedTuple):
+    """What a batch of raw outputs is compared with."""
+
+    columns: Int[Tensor, "b priors"]  # of the class outputs; BACKGROUND where nothing is matched
+    offsets: Float[Tensor, "n 4"]  # of the matched priors, picture by picture
 
 
 def multibox_loss(
     offsets: Float[Tensor, "b priors 4"],
     logits: Float[Tensor, "b priors columns"],
-    target_offsets: Float[Tensor, "b priors 4"],
-    target_columns: Int[Tensor, "b priors"],
+    targets: Targets,
     *,
     negatives_per_positive: float,
     min_negatives: int,
 ) -> Losses:
-    """Smooth L1 on matched priors and softmax cross-entropy on those and the hardest negatives.
-
-    `target_columns` holds BACKGROUND at priors without an object.
-    """
-    positive = target_columns != BACKGROUND
+    """Smooth L1 on matched priors and softmax cross-entropy on those and the hardest negatives."""
+    positive = targets.columns != BACKGROUND
     # No object in the whole batch: the loss is then 0, not 0 / 0.
-    num_positive = positive.sum().clamp(min=1)
-    localization = F.smooth_l1_loss(offsets, target_offsets, reduction="none").sum(dim=-1)
-    cross_entropy = F.cross_entropy(logits.transpose(1, 2), target_columns, reduction="none")
+    num_positive = max(len(targets.offsets), 1)
+    localization = F.smooth_l1_loss(offsets[positive], targets.offsets, reduction="sum")
+    cross_entropy = F.cross_entropy(logits.transpose(1, 2), targets.columns, reduction="none")
     negative = hard_negatives(
         cross_entropy.detach(), positive, ratio=negatives_per_positive, at_least=min_negatives
     )
     return Losses(
-        localization=localization.masked_fill(~positive, 0).sum() / num_positive,
+        localization=localization / num_positive,
         classification=cross_entropy.masked_fill(~(positive | negative), 0).sum() / num_positive,
     )
 

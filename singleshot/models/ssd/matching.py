@@ -21,9 +21,7 @@ UNMATCHED = -1
 LEAST_OVERLAP = 1e-6
 
 
-def match(
-    iou: Float[Tensor, "b truths priors"], iou_threshold: float
-) -> Int[Tensor, "b priors"]:
+def match(iou: Float[Tensor, "b truths priors"], iou_threshold: float) -> Int[Tensor, "b priors"]:
     """The object of each prior as an index into the truths, or UNMATCHED; rows of 0 are padding."""
     matched = torch.full_like(iou[:, 0], UNMATCHED, dtype=torch.int64)
     # The best object is looked up only where it counts: at a few of thousands of priors.

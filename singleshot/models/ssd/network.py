@@ -13,7 +13,7 @@ from singleshot.errors import ModelError
 from singleshot.models.backbones.backbone import Backbone, grids
 from singleshot.models.ssd import BACKGROUND
 from singleshot.models.ssd.heads import Heads
-from singleshot.models.ssd.loss import multibox_loss
+from singleshot.models.ssd.loss import Targets, multibox_loss
 from singleshot.models.ssd.matching import UNMATCHED, match
 from singleshot.models.ssd.offsets import encode
 from singleshot.models.ssd.priors import PriorLevel, prior_boxes
@@ -78,35 +78,27 @@ class Ssd(nn.Module):
     def losses(self, batch: Batch) -> Losses:
         """The MultiBox loss of pictures of the input size."""
         offsets, logits = self(batch.images)
-        target_offsets, target_columns = self.targets(batch.truths)
         matching = self.settings.matching
         return multibox_loss(
             offsets.float(),
             logits.float(),
-            target_offsets,
-            target_columns,
+            self.targets(batch.truths),
             negatives_per_positive=matching.negatives_per_positive,
             min_negatives=matching.min_negatives,
         )
 
     @torch.no_grad()
-    def targets(
-        self, truths: Sequence[Truth]
-    ) -> tuple[Float[Tensor, "b priors 4"], Int[Tensor, "b priors"]]:
-        """What each prior should say: offsets, and the column of its class or BACKGROUND."""
+    def targets(self, truths: Sequence[Truth]) -> Targets:
+        """What each prior should say."""
         boxes, labels = padded([truth[~truth.crowd] for truth in truths])
         boxes_unit = to_unit(boxes, self.settings.input)
         iou = pairwise_iou(boxes_unit, to_corners(self.priors_cxcywh_unit))
         matches = match(iou, self.settings.matching.iou_threshold)
-        truth_of_prior = matches.clamp(min=0)
-        matched_boxes = boxes_unit.gather(1, truth_of_prior[..., None].expand(-1, -1, 4))
-        matched = matches != UNMATCHED
-        offsets = encode(matched_boxes, self.priors_cxcywh_unit)
-        columns = labels.gather(1, truth_of_prior) + BACKGROUND + 1
-        return (
-            offsets.masked_fill(~matched[..., None], 0),
-            columns.masked_fill(~matched, BACKGROUND),
-        )
+        image, prior = (matches != UNMATCHED).nonzero(as_tuple=True)
+        truth = matches[image, prior]
+        columns = torch.full_like(matches, BACKGROUND)
+        columns[image, prior] = labels[image, truth] + BACKGROUND + 1
+        return Targets(columns, encode(boxes_unit[image, truth], self.priors_cxcywh_unit[prior]))
 
     @torch.inference_mode()
     def detect(self, images: Sequence[UInt8[Tensor, "3 _h _w"]]) -> list[Detections]:

@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from singleshot.models.ssd.loss import hard_negatives, multibox_loss
+from singleshot.models.ssd.loss import Targets, hard_negatives, multibox_loss
 
 
 def loss_of(target_columns, logits=None, *, min_negatives=0):
@@ -14,8 +14,7 @@ def loss_of(target_columns, logits=None, *, min_negatives=0):
     return multibox_loss(
         offsets,
         logits,
-        offsets + 0.5,
-        columns,
+        Targets(columns, torch.full((int((columns > 0).sum()), 4), 0.5)),
         negatives_per_positive=3.0,
         min_negatives=min_negatives,
     )

@@ -1,0 +1,74 @@
+import tomllib
+
+import pytest
+
+from singleshot.errors import RecipeError
+from singleshot.recipes.load import differences, load_recipe, recipe_files, to_toml
+from singleshot.recipes.schema import Recipe
+
+
+@pytest.mark.parametrize("name", recipe_files())
+def test_a_recipe_with_all_defaults_written_out_is_the_same_recipe(name):
+    recipe = load_recipe(name)
+    assert Recipe.model_validate(tomllib.loads(to_toml(recipe))) == recipe
+
+
+@pytest.mark.parametrize("name", recipe_files())
+def test_shipped_recipes_open_with_their_command(name):
+    lines = recipe_files()[name].read_text().splitlines()
+    assert lines[0].startswith("# ")
+    assert f"singleshot train {name} " in lines[1]
+
+
+def test_values_are_set_as_toml_or_as_words():
+    recipe = load_recipe(
+        "ssdlite320-lite0",
+        ["training.epochs=3", "model.input=[480, 360]", "model.backbone.name=resnet18"],
+    )
+    assert recipe.training.epochs == 3
+    assert recipe.model.input == (480, 360)
+    assert recipe.model.backbone.name == "resnet18"
+
+
+def test_steps_take_the_place_of_epochs():
+    recipe = load_recipe("ssdlite320-lite0", {"training.steps": 100})
+    assert (recipe.training.epochs, recipe.training.steps) == (None, 100)
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("training.epoch=3", "unknown key 'training.epoch'; did you mean 'training.epochs'?"),
+        ("model.backbone.nmae=x", "did you mean 'model.backbone.name'?"),
+        ("training.epochs=0", "training.epochs = 0: input should be greater than or equal to 1"),
+        ("training.learning_rate=fast", "training.learning_rate = 'fast'"),
+        ("model.input=[10, 320]", "model.input.0 = 10"),
+        ("training.epochs", "expected key=value"),
+        ("training.epochs.more=1", "'epochs' is a value"),
+        ("model.priors.sizes_unit=[0.1]", "want one more size than that"),
+        ("model.backbone.kind=vgg", "model.backbone"),
+    ],
+)
+def test_a_mistake_names_the_key_and_the_remedy(override, message):
+    with pytest.raises(RecipeError) as caught:
+        load_recipe("ssdlite320-lite0", [override])
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_unknown_recipe_names_the_nearest():
+    with pytest.raises(RecipeError, match="did you mean 'ssd300-vgg16'"):
+        load_recipe("ssd300-vgg19")
+
+
+def test_a_file_that_is_no_toml(tmp_path):
+    (tmp_path / "broken.toml").write_text("[model")
+    with pytest.raises(RecipeError, match=r"broken\.toml: not readable as TOML"):
+        load_recipe(tmp_path / "broken.toml")
+
+
+def test_differences_name_what_changed():
+    begun = load_recipe("ssdlite320-lite0")
+    other = load_recipe("ssdlite320-lite0", {"training.seed": 5})
+    assert differences(begun, begun) == []
+    assert differences(begun, other) == ["training.seed: 0, 5"]

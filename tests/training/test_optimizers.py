@@ -1,0 +1,80 @@
+import pytest
+import torch
+from torch import nn
+
+from singleshot.recipes.schema import ScheduleSettings, TrainingSettings
+from singleshot.training.optimizers import build_optimizer, rate_at, set_learning_rate
+
+
+class Small(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.backbone = nn.Conv2d(3, 4, 1)
+        self.head = nn.Sequential(nn.Conv2d(4, 2, 1), nn.BatchNorm2d(2))
+
+
+def test_biases_and_norms_are_not_decayed_and_biases_learn_twice_as_fast():
+    settings = TrainingSettings(
+        epochs=1,
+        learning_rate=0.1,
+        weight_decay=0.01,
+        bias_learning_rate=2.0,
+        backbone_learning_rate=0.5,
+    )
+    model = Small()
+    groups = {
+        (group["lr"], group["weight_decay"]): {id(p) for p in group["params"]}
+        for group in build_optimizer(model, settings).param_groups
+    }
+    conv, norm = model.head
+    assert groups == {
+        (0.05, 0.01): {id(model.backbone.weight)},
+        (0.1, 0.0): {id(model.backbone.bias), id(norm.weight)},
+        (0.1, 0.01): {id(conv.weight)},
+        (0.2, 0.0): {id(conv.bias), id(norm.bias)},
+    }
+
+
+def test_frozen_parameters_are_left_out():
+    model = Small()
+    model.backbone.requires_grad_(False)
+    groups = build_optimizer(model, TrainingSettings(epochs=1)).param_groups
+    assert sum(len(group["params"]) for group in groups) == 4
+
+
+@pytest.mark.parametrize(
+    ("step", "expected"), [(0, 0.001), (50, 0.5005), (100, 1.0), (1000, 0.5), (2000, 0.0)]
+)
+def test_cosine_with_warm_up(step, expected):
+    settings = ScheduleSettings(warm_up=100)
+    assert rate_at(step, 2000, settings) == pytest.approx(expected, abs=0.01)
+
+
+def test_the_papers_steps():
+    settings = ScheduleSettings(kind="step", milestones=(80 / 120, 100 / 120))
+    rates = [rate_at(step, 120_000, settings) for step in (0, 79_999, 80_000, 99_999, 100_000)]
+    assert rates == pytest.approx([1, 1, 0.1, 0.1, 0.01])
+
+
+def test_a_warm_up_takes_a_tenth_of_the_training_at_most():
+    assert rate_at(10, 100, ScheduleSettings(warm_up=500)) > 0.9
+
+
+def test_the_rate_of_every_group_follows():
+    optimizer = build_optimizer(Small(), TrainingSettings(epochs=1, bias_learning_rate=2.0))
+    set_learning_rate(optimizer, 0.1)
+    assert sorted({group["lr"] for group in optimizer.param_groups}) == [0.001, 0.002]
+
+
+def test_an_average_moves_towards_the_weights():
+    from singleshot.training.weight_average import WeightAverage
+
+    model = nn.BatchNorm2d(1)
+    average = WeightAverage(model, decay=0.9)
+    with torch.no_grad():
+        model.weight.fill_(2.0)
+    average.update(step=1_000)
+    assert average.model.weight.item() == pytest.approx(1.1)
+    # A young average forgets its start.
+    average.update(step=1)
+    assert average.model.weight.item() == pytest.approx(1.1 + 0.9 * 10 / 11, abs=1e-3)

@@ -1,0 +1,179 @@
+"""Trainings on a few made-up pictures: going on, guarding, keeping."""
+
+import json
+import math
+import os
+
+import pytest
+import torch
+from cells import make_cells
+
+import singleshot
+from singleshot.errors import ModelError, RecipeError, RunFailed, StorageError
+from singleshot.models.checkpoint import Checkpoint
+from singleshot.training.log import read_log
+from singleshot.training.state import load_progress
+
+OVERRIDES = {
+    "training.epochs": 3,
+    "training.batch_size": 3,
+    "training.precision": "float32",
+    "training.validate_every": 2,
+    "model.input": [96, 128],
+}
+
+
+class StopAfter:
+    """A watcher that asks for the end after some step, as Ctrl-C would."""
+
+    def __init__(self, step):
+        self.step = step
+
+    def started(self, plan): ...
+
+    def stepped(self, step):
+        if step.step == self.step:
+            os.kill(os.getpid(), 2)
+
+    def evaluated(self, record): ...
+
+    def said(self, message): ...
+
+    def finished(self): ...
+
+
+@pytest.fixture(scope="module")
+def cells(tmp_path_factory):
+    return make_cells(tmp_path_factory.mktemp("data") / "cells")
+
+
+def train(cells, run, **more):
+    overrides = {**OVERRIDES, **more.pop("overrides", {})}
+    return singleshot.train("ssdlite320-lite0", cells, run=run, overrides=overrides, **more)
+
+
+@pytest.fixture(scope="module")
+def whole(cells, tmp_path_factory):
+    """A training that was never stopped."""
+    return train(cells, tmp_path_factory.mktemp("runs") / "whole")
+
+
+def test_a_run_holds_what_it_should(whole):
+    names = {
+        str(path.relative_to(whole.folder)) for path in whole.folder.rglob("*") if path.is_file()
+    }
+    assert {
+        "recipe.toml",
+        "log.jsonl",
+        "report.html",
+        "checkpoints/best.safetensors",
+        "checkpoints/last.safetensors",
+        "training_state/state.safetensors",
+    } <= names
+    assert any(name.startswith("tensorboard/") for name in names)
+    assert whole.steps == 6
+    assert not whole.interrupted
+
+
+def test_the_log_has_a_line_for_each_step_and_validation(whole):
+    records = read_log(whole.folder / "log.jsonl")
+    assert [r["step"] for r in records if r["kind"] == "step"] == [1, 2, 3, 4, 5, 6]
+    assert [r["epoch"] for r in records if r["kind"] == "evaluation"] == [2, 3]
+
+
+def test_a_checkpoint_describes_itself(whole):
+    checkpoint = Checkpoint.load(whole.checkpoint)
+    assert checkpoint.class_names == ("RBC", "WBC")
+    assert checkpoint.recipe.model.input == (96, 128)
+    assert checkpoint.metrics["num_steps"] == 6
+
+
+def test_a_loaded_detector_finds_the_same_again(whole):
+    picture = torch.randint(256, (3, 100, 90), dtype=torch.uint8)
+    once, again = (
+        singleshot.load(path).detect([picture])[0] for path in (whole.folder, whole.checkpoint)
+    )
+    assert torch.equal(once.boxes, again.boxes)
+
+
+def test_stopped_and_resumed_is_as_if_never_stopped(cells, whole, tmp_path):
+    stopped = train(cells, tmp_path / "run", watch=StopAfter(4))
+    assert stopped.interrupted
+    assert stopped.steps == 4
+    resumed = train(cells, tmp_path / "run", resume=True)
+    assert not resumed.interrupted
+    ours = Checkpoint.load(tmp_path / "run/checkpoints/last.safetensors")
+    theirs = Checkpoint.load(whole.folder / "checkpoints/last.safetensors")
+    for name, tensor in theirs.weights.items():
+        assert torch.equal(ours.weights[name], tensor), name
+    steps = [r["step"] for r in read_log(tmp_path / "run/log.jsonl") if r["kind"] == "step"]
+    assert steps == [1, 2, 3, 4, 5, 6]
+
+
+def test_a_finished_run_is_neither_overwritten_nor_resumed(cells, whole):
+    with pytest.raises(ModelError, match="already holds a run"):
+        train(cells, whole.folder)
+    with pytest.raises(ModelError, match="is finished"):
+        train(cells, whole.folder, resume=True)
+
+
+def test_resuming_nothing_is_said(cells, tmp_path):
+    with pytest.raises(ModelError, match="holds no run that was begun"):
+        train(cells, tmp_path / "nothing", resume=True)
+
+
+def test_resuming_with_another_recipe_names_the_difference(cells, tmp_path):
+    train(cells, tmp_path / "run", watch=StopAfter(1))
+    with pytest.raises(RecipeError, match=r"training\.momentum: 0\.9, 0\.8"):
+        train(cells, tmp_path / "run", resume=True, overrides={"training.momentum": 0.8})
+
+
+def test_without_validation_the_last_weights_count(cells, tmp_path):
+    run = train(cells, tmp_path / "run", val_split="none", overrides={"training.epochs": 1})
+    assert run.checkpoint.name == "last.safetensors"
+    assert run.mean_average_precision is None
+
+
+def test_a_loss_that_is_not_finite_names_the_pictures(cells, tmp_path, monkeypatch):
+    from singleshot.models.ssd import network
+
+    real = network.multibox_loss
+    calls = []
+
+    def explode(*arguments, **settings):
+        calls.append(1)
+        losses = real(*arguments, **settings)
+        return (
+            losses._replace(localization=losses.localization * math.nan)
+            if len(calls) == 3
+            else losses
+        )
+
+    monkeypatch.setattr(network, "multibox_loss", explode)
+    with pytest.raises(RunFailed, match=r"step 3: the loss is not finite .*train_\d\.jpg"):
+        train(cells, tmp_path / "run")
+    records = read_log(tmp_path / "run/log.jsonl")
+    assert [record["step"] for record in records if record["kind"] == "step"] == [1, 2]
+
+
+def test_a_full_disk_leaves_the_old_checkpoint(cells, tmp_path, monkeypatch):
+    from singleshot.models import checkpoint
+
+    train(cells, tmp_path / "run", watch=StopAfter(2))
+    last = tmp_path / "run/checkpoints/last.safetensors"
+    before = last.read_bytes()
+
+    def no_space(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(checkpoint, "save", no_space)
+    with pytest.raises(StorageError, match="No space left on device"):
+        train(cells, tmp_path / "run", resume=True)
+    assert last.read_bytes() == before
+    assert load_progress(tmp_path / "run/training_state/state.safetensors").step == 2
+
+
+def test_a_log_cut_short_is_read_up_to_there(tmp_path):
+    line = json.dumps({"kind": "step", "step": 1})
+    (tmp_path / "log.jsonl").write_text(f'{line}\n{{"kind": "st')
+    assert read_log(tmp_path / "log.jsonl") == [{"kind": "step", "step": 1}]

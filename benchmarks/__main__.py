@@ -5,9 +5,9 @@ import sys
 
 import torch
 
-from benchmarks import metrics, training_step
+from benchmarks import training_step
 
-BENCHMARKS = {"training-step": training_step.main, "metrics": metrics.main}
+BENCHMARKS = {"training-step": training_step.main}
 
 
 def main() -> None:

@@ -8,7 +8,8 @@ DEMO = demo-output
 DATA =
 DEMO_DATA = $(if $(DATA),$(DATA),$(DEMO)/digits)
 DEMO_RECIPE = ssdlite320-lite0
-DEMO_OPTIONS =
+# The pictures are small: a smaller input than the recipe's is enough, and twice as fast.
+DEMO_OPTIONS = $(if $(DATA),,--set model.input=[192,256] --set training.epochs=12)
 
 .PHONY: help setup demo test check format bench docs clean
 
@@ -40,8 +41,8 @@ demo: setup
 	$(if $(DATA),,$(BIN)/python demo/digits.py $(DEMO_DATA))
 	$(BIN)/singleshot train $(DEMO_RECIPE) --data $(DEMO_DATA) --run $(DEMO)/run $(DEMO_OPTIONS)
 	$(BIN)/singleshot evaluate $(DEMO)/run $(DEMO_DATA) --protocol coco --report $(DEMO)/report
-	find "$(DEMO_DATA)" -iname '*.jpg' -o -iname '*.png' | sort | head -n 8 | tr '\n' '\0' | \
-	  xargs -0 $(BIN)/singleshot predict $(DEMO)/run --draw $(DEMO)/drawn
+	find "$(DEMO_DATA)" -iname '*.jpg' -o -iname '*.jpeg' -o -iname '*.png' | sort | head -n 8 | \
+	  tr '\n' '\0' | xargs -0 -r $(BIN)/singleshot predict $(DEMO)/run --draw $(DEMO)/drawn
 	@echo "$(CURDIR)/$(DEMO)/report/report.html"
 
 test: setup

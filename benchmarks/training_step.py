@@ -34,13 +34,14 @@ def main() -> None:
 
 
 def row(name: str, overrides: dict[str, object]) -> str:
-    overrides = {**overrides, "model.backbone.weights": "none", "training.precision": "float32"}
+    overrides = {**overrides, "training.precision": "float32"}
     recipe = load_recipe(name, overrides)
     with TemporaryDirectory() as folder:
         training, batches = build_training(
             recipe,
             pictures(),
             ["one", "two", "three"],
+            fingerprint="",
             folder=RunFolder(Path(folder)),
             watch=Audience([]),
             evaluate=None,

@@ -1,6 +1,7 @@
 """What a program calls: train, load, evaluate. The command line calls the same."""
 
 import itertools
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,10 +9,10 @@ from pathlib import Path
 from torch import nn
 
 from singleshot.build import best_device, build_detector, build_training, detector_from
-from singleshot.data.cache import cached
+from singleshot.data.cache import cached, require_readable
 from singleshot.data.dataset import DataSet
 from singleshot.data.opening import evaluation_split, training_split
-from singleshot.errors import ModelError
+from singleshot.errors import ModelError, SingleshotError
 from singleshot.evaluation import detect_all, judge, save_predictions
 from singleshot.evaluation import evaluate as run_evaluation
 from singleshot.metrics import Protocol, Report
@@ -78,31 +79,40 @@ def train(
     Raises:
         SingleshotError: one of its kinds; nothing is written when the input is at fault.
     """
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise SingleshotError("training on several processes is not there yet; start one")
     wanted = load_recipe(recipe, overrides)
-    folder = RunFolder(free_folder(Path(recipe).stem) if run is None else Path(run))
+    folder = RunFolder(default_folder(Path(recipe).stem, resume) if run is None else Path(run))
     if resume:
         wanted = folder.recipe_to_resume(wanted)
     else:
         folder.check_free()
     audience = Audience([RunLog(folder), *([] if watch is None else [watch])])
     chosen = training_split(listed(data), split, val_split, wanted.training.seed)
-    for message in (*chosen.said, *chosen.train.notes):
+    validation = chosen.validation
+    notes = chosen.train.notes + (() if validation is None else validation.notes)
+    for message in (*chosen.said, *dict.fromkeys(notes)):
         audience.said(message)
+    if wanted.model.backbone.weights == "none":
+        audience.said("the backbone starts from random weights (model.backbone.weights = none)")
+    if validation is not None:
+        require_readable(validation)
     training, batches = build_training(
         wanted,
         cached(chosen.train, wanted.training.cache, audience.said),
         chosen.train.class_names,
+        fingerprint=chosen.train.fingerprint(),
         folder=folder,
         watch=audience,
-        evaluate=None if chosen.validation is None else validation_on(chosen.validation),
+        evaluate=None if validation is None else validation_on(validation),
         resume=resume,
     )
     if not resume:
         folder.begin(training.recipe)
     with granting_interrupts() as wish:
         progress = training.run(batches, wish)
-    if progress.finished and chosen.validation is not None:
-        report_on_validation(folder, chosen.validation)
+    if progress.finished and validation is not None:
+        report_on_validation(folder, validation, command=f"singleshot train {recipe}")
     return Run(
         folder=folder.path,
         checkpoint=folder.checkpoint(),
@@ -146,6 +156,8 @@ def evaluate(
         save_predictions_to: a JSON file for the detections, in COCO's format of results.
         report: a folder for `report.html`, a page that needs no other file.
     """
+    if protocol not in set(Protocol):
+        raise SingleshotError(f"no protocol {protocol!r}; there are {', '.join(Protocol)}")
     measured = load(detector) if isinstance(detector, str | Path) else detector
     chosen = evaluation_split(listed(data), split)
     dataset = chosen.dataset.with_classes(measured.class_names)
@@ -155,22 +167,30 @@ def evaluate(
     predictions = detect_all(measured, dataset, progress=progress)
     if save_predictions_to is not None:
         save_predictions(predictions, dataset, Path(save_predictions_to))
-    rules = Protocol(protocol)
+    judged = judge(predictions, dataset, protocol=Protocol(protocol))
     if report is not None:
         name = str(detector) if isinstance(detector, str | Path) else type(detector).__name__
-        page = Path(report, "report.html")
-        report_on(predictions, dataset, protocol=rules, model=name, path=page)
-    return judge(predictions, dataset, protocol=rules)
+        paths = " ".join(map(str, listed(data)))
+        report_on(
+            predictions,
+            dataset,
+            report=judged,
+            model=name,
+            command=f"singleshot evaluate {name} {paths} --protocol {protocol}",
+            path=Path(report, "report.html"),
+        )
+    return judged
 
 
-def report_on_validation(folder: RunFolder, validation: DataSet) -> None:
+def report_on_validation(folder: RunFolder, validation: DataSet, command: str) -> None:
     """Leave a page in the run that shows what it came to."""
     predictions = detect_all(load(folder.path), validation)
     report_on(
         predictions,
         validation,
-        protocol=Protocol.COCO,
+        report=judge(predictions, validation, protocol=Protocol.COCO),
         model=str(folder.path),
+        command=command,
         path=folder.report,
     )
 
@@ -212,7 +232,10 @@ def listed(data: Data) -> list[Path]:
     return [Path(data)] if isinstance(data, str | Path) else [Path(one) for one in data]
 
 
-def free_folder(name: str) -> Path:
-    """The first of runs/NAME, runs/NAME-2, … that is not there."""
+def default_folder(name: str, resume: bool) -> Path:
+    """The first of runs/NAME, runs/NAME-2, … that is not there; to resume, the last that is."""
     names = itertools.chain([name], (f"{name}-{number}" for number in itertools.count(2)))
-    return next(path for path in (Path("runs", one) for one in names) if not path.exists())
+    last = folder = Path("runs", next(names))
+    while folder.exists():
+        last, folder = folder, Path("runs", next(names))
+    return last if resume else folder

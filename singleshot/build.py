@@ -47,7 +47,7 @@ def build_detector(settings: ModelSettings, class_names: Sequence[str], *, pretr
     """A detector with random weights, but for its backbone's when `pretrained`."""
     backbone = build_backbone(settings.backbone, pretrained=pretrained)
     detector = Ssd(backbone, class_names, settings)
-    return detector.to(memory_format=torch.channels_last)
+    return detector.to(memory_format=torch.channels_last).eval()
 
 
 def build_backbone(settings: Vgg16Settings | TimmSettings, *, pretrained: bool) -> Backbone:
@@ -64,7 +64,9 @@ def build_backbone(settings: Vgg16Settings | TimmSettings, *, pretrained: bool) 
             if pretrained:
                 weights = timm_weights(settings.name, settings.weights)
                 fill(backbone.body, weights, place=f"weights {settings.weights!r}")
-            backbone.freeze(settings.frozen_stride, batch_norm=settings.batch_norm == "frozen")
+            # Random weights are not worth keeping.
+            if settings.weights != "none":
+                backbone.freeze(settings.frozen_stride, batch_norm=settings.batch_norm == "frozen")
             return backbone
 
 
@@ -87,12 +89,16 @@ def build_training(
     pictures: Pictures,
     class_names: Sequence[str],
     *,
+    fingerprint: str,
     folder: RunFolder,
     watch: Watcher,
     evaluate: Callable[[nn.Module], float] | None,
     resume: bool,
 ) -> tuple[Training, Iterable[Batch]]:
-    """A training and its batches, from the start or from where it was stopped."""
+    """A training and its batches, from the start or from where it was stopped.
+
+    `fingerprint` tells data sets apart: a run goes on with the pictures it was begun with.
+    """
     if not class_names:
         raise DataError("the training pictures have no objects at all; there is nothing to learn")
     settings = recipe.training
@@ -109,9 +115,9 @@ def build_training(
     average = WeightAverage(model, settings.average_decay)
     optimizer = build_optimizer(model, settings)
     num_steps = settings.steps or -(-(settings.epochs or 0) * len(pictures) // settings.batch_size)
-    progress = Progress(step=0, num_steps=num_steps, best=None)
+    progress = Progress(step=0, num_steps=num_steps, best=None, data=fingerprint)
     if resume:
-        progress = load_state(folder.state, model, average, optimizer)
+        progress = load_state(folder.state, model, average, optimizer, expected=progress)
     order = Order(len(pictures), settings.batch_size, num_steps, settings.seed, progress.step)
     batches = training_batches(
         varied, order, workers=settings.workers, pin_memory=device.type == "cuda"

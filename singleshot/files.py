@@ -33,5 +33,5 @@ def appears_whole(path: Path) -> Iterator[Path]:
 
 def flush_to_disk(path: Path) -> None:
     """Or a power cut could leave an empty file under the final name."""
-    with path.open("rb") as file:
+    with path.open("r+b") as file:  # Windows flushes what is open for writing
         os.fsync(file.fileno())

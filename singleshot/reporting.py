@@ -6,8 +6,8 @@ from pathlib import Path
 import torch
 
 from singleshot.data.dataset import DataSet
-from singleshot.evaluation import class_curves, judge, pictures_to_show
-from singleshot.metrics import Predictions, Protocol
+from singleshot.evaluation import class_curves, pictures_to_show
+from singleshot.metrics import Predictions, Report
 from singleshot.report import Exhibit, Page, write_report
 from singleshot.training.log import read_log
 from singleshot.training.run_folder import RunFolder
@@ -23,12 +23,12 @@ def report_on(
     predictions: Predictions,
     dataset: DataSet,
     *,
-    protocol: Protocol,
+    report: Report,
     model: str,
+    command: str,
     path: Path,
 ) -> Path:
     """Write one self-contained page; of a run it also shows the training and the recipe."""
-    report = judge(predictions, dataset, protocol=protocol)
     random = torch.Generator().manual_seed(SEED)
     shown = pictures_to_show(predictions, dataset, report, random=random)
     folder = RunFolder(Path(model))
@@ -37,11 +37,11 @@ def report_on(
         title=f"{Path(model).name} on {dataset.description}",
         data=dataset.description,
         report=report,
-        curves=class_curves(predictions, dataset, protocol=protocol),
+        curves=class_curves(predictions, dataset, protocol=report.protocol),
         exhibits=exhibits(predictions, dataset, shown),
         log=read_log(folder.log),
         recipe=recipe,
-        command=f"singleshot evaluate {model} DATA --protocol {protocol}",
+        command=command,
         version=__version__,
     )
     return write_report(page, path)

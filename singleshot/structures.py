@@ -40,12 +40,6 @@ class Truth:
     def __getitem__(self, keep: Tensor | slice) -> Truth:
         return Truth(*(getattr(self, field.name)[keep] for field in fields(self)))
 
-    def to(self, device: torch.device) -> Truth:
-        """The same on another device, without waiting for the copy."""
-        return Truth(
-            *(getattr(self, field.name).to(device, non_blocking=True) for field in fields(self))
-        )
-
 
 @dataclass(frozen=True, slots=True)
 class Sample:
@@ -79,9 +73,11 @@ class Batch:
         return Batch(self.images.pin_memory(), self.truths, self.names)
 
     def to(self, device: torch.device) -> Batch:
-        """The same on another device, without waiting for the copy."""
-        truths = tuple(truth.to(device) for truth in self.truths)
-        return Batch(self.images.to(device, non_blocking=True), truths, self.names)
+        """The pictures on another device, without waiting for the copy.
+
+        Truths stay on the host: a model packs them into a few arrays before they move.
+        """
+        return Batch(self.images.to(device, non_blocking=True), self.truths, self.names)
 
 
 @dataclass(frozen=True, slots=True)

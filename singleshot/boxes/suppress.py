@@ -14,5 +14,8 @@ def suppress(
     iou_threshold: float,
 ) -> Int[Tensor, " kept"]:
     """Indices that stay, best first; boxes of different labels never suppress each other."""
-    kept: Tensor = batched_nms(boxes, scores, labels, iou_threshold)
+    if not len(boxes):
+        return labels
+    # It moves each label's boxes apart by the largest coordinate, so none may be negative.
+    kept: Tensor = batched_nms(boxes - boxes.amin(), scores, labels, iou_threshold)
     return kept

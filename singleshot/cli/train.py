@@ -1,6 +1,5 @@
 """`singleshot train`: a recipe and annotated pictures become a run."""
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -69,8 +68,7 @@ def train(
             resume=resume,
             watch=watch,
         )
-    if os.environ.get("RANK", "0") == "0":  # of many processes (torchrun) the first one speaks
-        report(result)
+    report(result)
     if result.interrupted:
         raise typer.Exit(INTERRUPTED)
 
@@ -78,7 +76,10 @@ def train(
 def report(run: "Run") -> None:
     """Where the result is, or how to go on."""
     if run.interrupted:
-        note(f"Stopped after {run.steps} steps; the same command with --resume goes on.")
+        note(
+            f"Stopped after {run.steps} steps; the same command with --run {run.folder} --resume "
+            f"goes on."
+        )
     typer.echo(f"run: {run.folder}")
     typer.echo(f"checkpoint: {run.checkpoint}")
     if run.mean_average_precision is not None:

@@ -12,6 +12,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from singleshot.data.augment.pipeline import Augmentation
+from singleshot.errors import DataError
 from singleshot.structures import Batch, Sample
 
 __all__ = ["AugmentedPictures", "Draw", "Order", "Pictures", "training_batches"]
@@ -46,13 +47,17 @@ class AugmentedPictures(Dataset[Sample]):
         random.manual_seed(int(mixed.generate_state(1, np.uint64)[0]) >> 1)
         return self.augmentation(self.pictures[draw.index], random)
 
-    def __getitems__(self, draws: Sequence[Draw]) -> list[Sample]:
-        """A batch at once: in this process by as many threads as PyTorch may use."""
-        threads = torch.get_num_threads()
-        if threads == 1:  # so it is in a worker process
-            return [self[draw] for draw in draws]
-        with ThreadPoolExecutor(threads) as pool:
-            return list(pool.map(self.__getitem__, draws))
+    def __getitems__(self, draws: Sequence[Draw]) -> list[Sample] | DataError:
+        """A batch at once: in this process by as many threads as PyTorch may use.
+
+        A broken picture is returned, not raised: a worker process would wrap it in its traceback.
+        """
+        try:
+            # A worker process has one thread.
+            with ThreadPoolExecutor(torch.get_num_threads()) as pool:
+                return list(pool.map(self.__getitem__, draws))
+        except DataError as error:
+            return error
 
 
 @dataclass(frozen=True)
@@ -92,13 +97,24 @@ def ignore_interrupts(_: int) -> None:
 
 def training_batches(
     pictures: AugmentedPictures, order: Order, *, workers: int, pin_memory: bool
-) -> DataLoader[Sample]:
-    """All batches of a training, prepared by this process or by several others."""
-    return DataLoader(
+) -> Iterator[Batch]:
+    """All batches of a training, prepared by this process or by several others.
+
+    Raises DataError when it comes to a picture that cannot be read.
+    """
+    loader = DataLoader(
         pictures,
         batch_sampler=order,
         num_workers=workers,
-        collate_fn=Batch.of,
+        collate_fn=batch_or_error,
         pin_memory=pin_memory,
         worker_init_fn=ignore_interrupts,
     )
+    for batch in loader:
+        if isinstance(batch, DataError):
+            raise batch
+        yield batch
+
+
+def batch_or_error(fetched: list[Sample] | DataError) -> Batch | DataError:
+    return fetched if isinstance(fetched, DataError) else Batch.of(fetched)

@@ -14,7 +14,9 @@ from singleshot.data.dataset import DataSet
 from singleshot.data.pictures import picture_size
 from singleshot.structures import Sample
 
-__all__ = ["PictureCache", "cached"]
+__all__ = ["PictureCache", "cached", "require_readable"]
+
+MEMORY_WHERE_UNKNOWN = 4_000_000_000  # bytes; any laptop has that
 
 
 class PictureCache:
@@ -73,14 +75,23 @@ def cached(
     return PictureCache(dataset, sizes)
 
 
+def require_readable(dataset: DataSet) -> None:
+    """Decode every picture once; DataError, naming the file, when one is broken."""
+    with ThreadPoolExecutor(os.cpu_count()) as threads:
+        for _ in threads.map(dataset.__getitem__, range(len(dataset))):
+            pass
+
+
 def picture_sizes(dataset: DataSet) -> Iterator[tuple[int, int]]:
     for path in dataset.paths:
         yield picture_size(Path(path))
 
 
 def free_memory() -> int:
-    """Bytes of physical memory that are free now; 0 where the system does not tell."""
+    """Bytes of memory that programs could have now, or a cautious guess."""
     try:
-        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, ValueError, OSError):
-        return 0
+        # Unlike "free", "available" counts what the system keeps of files it has read.
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+        return 1024 * next(int(line.split()[1]) for line in lines if "MemAvailable" in line)
+    except (OSError, StopIteration):
+        return MEMORY_WHERE_UNKNOWN

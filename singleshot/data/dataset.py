@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -66,6 +68,12 @@ class DataSet:
 
     def __len__(self) -> int:
         return len(self.paths)
+
+    def fingerprint(self) -> str:
+        """The same for the same pictures, classes and boxes, wherever they lie."""
+        names = [Path(path).name for path in self.paths]
+        content = json.dumps([self.class_names, names, self.truths.boxes.tolist()])
+        return hashlib.sha256(content.encode()).hexdigest()
 
     def __getitem__(self, index: int) -> Sample:
         """Read a picture; DataError, naming the file, when it is broken."""

@@ -40,7 +40,8 @@ def detect_all(
 
     The detector and the data set must have the same classes in the same order (`with_classes`).
     """
-    assert detector.class_names == dataset.class_names, (detector.class_names, dataset.class_names)
+    names = tuple(detector.class_names)
+    assert names == dataset.class_names, (names, dataset.class_names)
     return Predictions.of(each_detected(detector, dataset, batch_size, progress))
 
 

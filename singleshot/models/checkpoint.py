@@ -54,18 +54,19 @@ class Checkpoint:
             with safe_open(path, framework="pt") as file:
                 about = json.loads((file.metadata() or {})["singleshot"])
                 weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            recipe = recipe_from(about["recipe"], place=str(path))
+            return cls(weights, recipe, tuple(about["class_names"]), about["metrics"])
         except FileNotFoundError as error:
             raise ModelError(f"{path}: no such file") from error
-        except (SafetensorError, OSError, KeyError, ValueError) as error:
+        except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
             raise ModelError(
                 f"{path}: not a checkpoint ({error}); expected a .safetensors file of a run"
             ) from error
-        recipe = recipe_from(about["recipe"], place=str(path))
-        return cls(weights, recipe, tuple(about["class_names"]), about["metrics"])
 
     def restore(self, module: torch.nn.Module, place: str) -> None:
         """Fill a module built from the same recipe and classes."""
         try:
             module.load_state_dict(dict(self.weights))
         except RuntimeError as error:
-            raise ModelError(f"{place}: its weights do not fit its recipe: {error}") from error
+            what = str(error).splitlines()[1].strip()  # torch opens with a headline
+            raise ModelError(f"{place}: its weights do not fit its recipe: {what}") from error

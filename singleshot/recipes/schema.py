@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 __all__ = [
     "AugmentationSettings",
@@ -48,7 +48,9 @@ class TimmSettings(Settings):
 
     kind: Literal["timm"] = "timm"
     name: str = Field(description="timm's name of the model")
-    strides: tuple[Count, ...] = Field((16, 32), description="which feature maps, by their stride")
+    strides: tuple[Count, ...] = Field(
+        (16, 32), min_length=1, description="which feature maps, by their stride, finest first"
+    )
     weights: str = Field(
         "installed", description="'installed' (a package that carries them), 'none', or a file"
     )
@@ -57,8 +59,16 @@ class TimmSettings(Settings):
         description="'frozen' keeps the pretrained statistics and folds them into the convolutions",
     )
     frozen_stride: int = Field(
-        0, ge=0, description="stages up to this stride keep their weights; 0: everything learns"
+        0, ge=0, description="stages up to this stride keep pretrained weights; 0: all learn"
     )
+
+    @field_validator("strides")
+    @classmethod
+    def finest_first(cls, strides: tuple[int, ...]) -> tuple[int, ...]:
+        """Levels go from fine to coarse."""
+        if list(strides) != sorted(set(strides)):
+            raise ValueError("strides rise, as in [8, 16, 32]")
+        return strides
 
 
 BackboneSettings = Annotated[Vgg16Settings | TimmSettings, Field(discriminator="kind")]

@@ -1,12 +1,15 @@
 """What stays of a training: log.jsonl and TensorBoard's files."""
 
 import json
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from torch.utils.tensorboard import SummaryWriter
 
+from singleshot.errors import StorageError
+from singleshot.files import appears_whole
 from singleshot.training.run_folder import RunFolder
 from singleshot.training.watch import EvaluationRecord, Plan, StepRecord
 
@@ -22,39 +25,51 @@ class RunLog:
     def started(self, plan: Plan) -> None:
         """Open the files; lines of steps that will be done again are taken out first."""
         kept = [line for line in read_log(self.folder.log) if line["step"] <= plan.first_step]
-        self.folder.log.parent.mkdir(parents=True, exist_ok=True)
+        with appears_whole(self.folder.log) as beside:
+            beside.write_text("".join(map(as_line, kept)), encoding="utf-8")
         # A line at a time, so that a log can be followed and a crash loses one line at most.
-        self.lines = self.folder.log.open("w", encoding="utf-8", buffering=1)
-        for line in kept:
-            self.write(line)
+        self.lines = self.folder.log.open("a", encoding="utf-8", buffering=1)
         self.board = SummaryWriter(str(self.folder.tensorboard), purge_step=plan.first_step + 1)
 
     def stepped(self, step: StepRecord) -> None:
         """A line, and four curves."""
-        self.write({"kind": "step", **asdict(step)})
-        for name in ("localization", "classification"):
-            self.board.add_scalar(f"loss/{name}", getattr(step, name), step.step)
-        self.board.add_scalar("learning_rate", step.learning_rate, step.step)
-        self.board.add_scalar("images_per_second", step.images_per_second, step.step)
+        curves = {
+            "loss/localization": step.localization,
+            "loss/classification": step.classification,
+            "learning_rate": step.learning_rate,
+            "images_per_second": step.images_per_second,
+        }
+        self.write({"kind": "step", **asdict(step)}, curves)
 
     def evaluated(self, record: EvaluationRecord) -> None:
         """A line, and a point of the curve."""
-        self.write({"kind": "evaluation", **asdict(record)})
-        self.board.add_scalar(
-            "validation/mean_average_precision", record.mean_average_precision, record.step
-        )
+        curves = {"validation/mean_average_precision": record.mean_average_precision}
+        self.write({"kind": "evaluation", **asdict(record)}, curves)
 
     def said(self, message: str) -> None:
         """Words are for people, not for the log."""
 
     def finished(self) -> None:
-        """Close the files."""
-        self.lines.close()
-        self.board.close()
+        """Close the files; what a full disk does not take was said when it was written."""
+        for file in (self.lines, self.board):
+            with suppress(OSError):
+                file.close()
 
-    def write(self, line: dict[str, Any]) -> None:
-        """Append one record."""
-        self.lines.write(json.dumps(line) + "\n")
+    def write(self, record: dict[str, Any], curves: dict[str, float]) -> None:
+        """Append one record; raises StorageError when the disk does not take it."""
+        try:
+            self.lines.write(as_line(record))
+            for name, value in curves.items():
+                self.board.add_scalar(name, value, record["step"])
+        except OSError as error:
+            raise StorageError(
+                f"{self.folder.path}: the log is not written: {error.strerror}; what was saved "
+                f"before is good, and --resume goes on from there"
+            ) from error
+
+
+def as_line(record: dict[str, Any]) -> str:
+    return json.dumps(record) + "\n"
 
 
 def read_log(path: Path) -> list[dict[str, Any]]:

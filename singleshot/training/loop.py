@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
-from singleshot.errors import RunFailed
+from singleshot.errors import DataError, RunFailed
 from singleshot.models.checkpoint import Checkpoint
 from singleshot.models.ssd.network import Ssd
 from singleshot.recipes.schema import Recipe
@@ -24,9 +24,8 @@ from singleshot.training.weight_average import WeightAverage
 
 __all__ = ["Training"]
 
-# Looking at a loss on a GPU makes the host wait for it, so losses are looked at in groups.
-STEPS_BETWEEN_LOOKS = {"cpu": 1}
-STEPS_BETWEEN_LOOKS_ELSEWHERE = 20
+# Looking at a loss on a GPU makes the host wait for it, so there losses are looked at in groups.
+STEPS_BETWEEN_LOOKS = 20
 SECONDS_BETWEEN_SAVES = 300.0
 
 
@@ -57,6 +56,8 @@ class Training:
     precision: Precision
     evaluate: Callable[[nn.Module], float] | None  # gives the mean average precision
     unseen: list[Unseen] = field(default_factory=list)
+    start: float = 0.0
+    first_step: int = 0
     last_look: float = 0.0
     last_save: float = 0.0
 
@@ -64,8 +65,11 @@ class Training:
         """Take all steps, or those until someone wishes to stop; what was learned is saved."""
         self.watch.started(self.plan)
         self.model.train()
-        self.last_look = self.last_save = time.monotonic()
         try:
+            # At once, so that a full disk is found now and not after an hour.
+            self.save_state()
+            self.start = self.last_look = self.last_save = time.monotonic()
+            self.first_step = self.progress.step
             for batch, seconds_waiting in timed(batches):
                 self.step(batch, seconds_waiting)
                 if self.validation_is_due:
@@ -74,8 +78,11 @@ class Training:
                     self.save()
                 if wish.stop:
                     break
-            self.look()
             self.save()
+        except DataError:
+            # A picture that cannot be read takes nothing away from what was learned.
+            self.save()
+            raise
         finally:
             self.watch.finished()
         return self.progress
@@ -98,9 +105,7 @@ class Training:
         learning_rate = factor * settings.learning_rate
         detached = Losses(*(term.detach() for term in losses))
         self.unseen.append(Unseen(done + 1, batch.names, detached, learning_rate, seconds_waiting))
-        if len(self.unseen) >= STEPS_BETWEEN_LOOKS.get(
-            self.device.type, STEPS_BETWEEN_LOOKS_ELSEWHERE
-        ):
+        if len(self.unseen) >= (1 if self.device.type == "cpu" else STEPS_BETWEEN_LOOKS):
             self.look()
 
     def look(self) -> None:
@@ -110,6 +115,9 @@ class Training:
         losses = torch.stack([torch.stack(unseen.losses) for unseen in self.unseen]).tolist()
         now = time.monotonic()
         seconds_per_step = (now - self.last_look) / len(self.unseen)
+        seconds_left = self.seconds_per_step_so_far(now) * (
+            self.plan.num_steps - self.progress.step
+        )
         for unseen, (localization, classification) in zip(self.unseen, losses, strict=True):
             self.require_finite(unseen, localization, classification)
             self.watch.stepped(
@@ -123,11 +131,15 @@ class Training:
                     learning_rate=unseen.learning_rate,
                     images_per_second=len(unseen.names) / seconds_per_step,
                     seconds_waiting=unseen.seconds_waiting,
-                    seconds_left=(self.plan.num_steps - unseen.step) * seconds_per_step,
+                    seconds_left=seconds_left,
                 )
             )
         self.unseen.clear()
         self.last_look = now
+
+    def seconds_per_step_so_far(self, now: float) -> float:
+        """With all that happens between steps, validation and saving too."""
+        return (now - self.start) / max(self.progress.step - self.first_step, 1)
 
     def require_finite(self, unseen: Unseen, localization: float, classification: float) -> None:
         """Nothing that was learned from a bad batch may reach a checkpoint."""
@@ -142,20 +154,25 @@ class Training:
     def validate(self) -> None:
         """Judge the averaged weights; the best so far are kept."""
         assert self.evaluate is not None
-        self.look()
+        self.save()
         found = self.evaluate(self.average.model)
         self.watch.evaluated(EvaluationRecord(self.progress.step, self.epoch, found))
         if self.progress.best is None or found > self.progress.best:
             self.progress = replace(self.progress, best=found)
             self.checkpoint().save(self.folder.best)
         self.save()
-        self.last_look = time.monotonic()
 
     def save(self) -> None:
         """The newest weights, and all that going on needs."""
+        self.look()  # nothing learned from a loss that was not finite may be kept
         self.checkpoint().save(self.folder.last)
+        self.save_state()
+        # Saving and validating are no part of a step.
+        self.last_look = self.last_save = time.monotonic()
+
+    def save_state(self) -> None:
+        """What going on needs, and nothing else does."""
         save_state(self.folder.state, self.progress, self.model, self.average, self.optimizer)
-        self.last_save = time.monotonic()
 
     def checkpoint(self) -> Checkpoint:
         """The averaged weights as a detector."""
@@ -189,12 +206,12 @@ class Training:
     @property
     def validation_is_due(self) -> bool:
         """At the end of every so many epochs, and after the last step."""
-        step = self.progress.step
         if self.evaluate is None:
             return False
-        ends_epoch = self.epoch_of(step + 1) > self.epoch
-        due = ends_epoch and self.epoch % self.recipe.training.validate_every == 0
-        return due or self.progress.finished
+        # Small data sets have several epochs in one step, so periods are compared.
+        every = self.recipe.training.validate_every
+        next_epoch = self.epoch_of(self.progress.step + 1)
+        return self.progress.finished or (next_epoch - 1) // every > (self.epoch - 1) // every
 
 
 def timed(batches: Iterable[Batch]) -> Iterator[tuple[Batch, float]]:

@@ -6,6 +6,7 @@ from typing import Any
 from torch import nn
 from torch.optim import SGD, Optimizer
 
+from singleshot.models.backbones.vgg import L2Norm
 from singleshot.recipes.schema import ScheduleSettings, TrainingSettings
 
 __all__ = ["build_optimizer", "rate_at", "set_learning_rate"]
@@ -39,8 +40,9 @@ def parameter_groups(model: nn.Module, settings: TrainingSettings) -> list[dict[
             rate = settings.learning_rate
             rate *= settings.backbone_learning_rate if in_backbone else 1
             rate *= settings.bias_learning_rate if name == "bias" else 1
-            plain = name == "bias" or isinstance(module, nn.BatchNorm2d)
-            decay = 0.0 if plain else settings.weight_decay
+            # One number a channel: biases and normalisation. The original does decay its L2 norm.
+            exempt = parameter.ndim <= 1 and not isinstance(module, L2Norm)
+            decay = 0.0 if exempt else settings.weight_decay
             groups.setdefault((rate, decay), []).append(parameter)
     return [
         {"params": parameters, "lr": rate, "full_rate": rate, "weight_decay": decay}

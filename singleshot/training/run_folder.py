@@ -55,10 +55,13 @@ class RunFolder:
 
     def check_free(self) -> None:
         """Raises ModelError when a run is already there."""
-        if self.recipe.exists():
+        if self.state.exists() and not load_progress(self.state).finished:
             raise ModelError(
-                f"{self.path} already holds a run; go on with --resume, or choose another --run"
+                f"{self.path} already holds a run that was stopped; go on with --resume, or choose "
+                f"another --run"
             )
+        if any(path.exists() for path in (self.state, self.best, self.last)):
+            raise ModelError(f"{self.path} already holds a finished run; choose another --run")
         if self.path.exists() and not self.path.is_dir():
             raise ModelError(f"{self.path} is a file; choose another --run")
 

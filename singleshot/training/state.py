@@ -27,6 +27,7 @@ class Progress:
     step: int  # steps done
     num_steps: int
     best: float | None  # the best validation so far
+    data: str  # the pictures and classes it learns from, as a hash
 
     @property
     def finished(self) -> bool:
@@ -48,30 +49,43 @@ def save_state(
 
 
 def load_progress(path: Path) -> Progress:
-    """How far the training that wrote this state is."""
-    with safe_open(path, framework="pt") as file:
-        return Progress(**json.loads(file.metadata()["progress"]))
+    """How far the training that wrote this state is; ModelError when the file is damaged."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            return Progress(**json.loads(file.metadata()["progress"]))
+    except (SafetensorError, OSError, TypeError, KeyError, ValueError) as error:
+        raise ModelError(f"{path}: damaged ({error}); choose another --run") from error
 
 
 def load_state(
-    path: Path, model: nn.Module, average: WeightAverage, optimizer: Optimizer
+    path: Path,
+    model: nn.Module,
+    average: WeightAverage,
+    optimizer: Optimizer,
+    *,
+    expected: Progress,
 ) -> Progress:
-    """Put everything back."""
+    """Put everything back; ModelError unless it was begun with the same data and length."""
+    progress = load_progress(path)
+    if (progress.data, progress.num_steps) != (expected.data, expected.num_steps):
+        raise ModelError(
+            f"{path}: the run was begun with other pictures, boxes, classes or another split; "
+            f"resume with the same, or begin a new run"
+        )
     try:
         with safe_open(path, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         model.load_state_dict(starting_with("model.", tensors))
         average.model.load_state_dict(starting_with("average.", tensors))
     except (SafetensorError, RuntimeError, KeyError) as error:
-        raise ModelError(
-            f"{path}: does not belong to this recipe ({error}); begin a new run"
-        ) from error
+        what = str(error).splitlines()[-1].strip()
+        raise ModelError(f"{path}: does not fit this recipe ({what}); begin a new run") from error
     for number, tensor in starting_with("momentum.", tensors).items():
         parameter = numbered(optimizer)[int(number)]
         # In the parameter's own memory layout: the optimizer is several times slower across two.
         optimizer.state[parameter]["momentum_buffer"] = torch.empty_like(parameter).copy_(tensor)
     torch.set_rng_state(tensors[RANDOM])
-    return load_progress(path)
+    return progress
 
 
 def momenta(optimizer: Optimizer) -> dict[int, Tensor]:

@@ -84,7 +84,7 @@ def test_an_impossible_wish_is_one_line_and_exit_code_2(failing):
 
 
 def test_a_failed_run_is_exit_code_1(failing):
-    failing(RunFailed("the disk is full"))
+    failing(RunFailed("the loss is not finite"))
     assert singleshot("models", "list").exit_code == 1
 
 

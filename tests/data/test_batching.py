@@ -1,7 +1,9 @@
+import pytest
 import torch
 
 from singleshot.data.augment.pipeline import Augmentation
 from singleshot.data.batching import AugmentedPictures, Draw, Order, training_batches
+from singleshot.errors import DataError
 from singleshot.recipes.schema import AugmentationSettings
 from singleshot.structures import Sample, Truth
 
@@ -51,3 +53,19 @@ def test_batches_are_the_same_from_this_process_and_from_others(random):
         assert torch.equal(ours.images, theirs.images)
         assert ours.names == theirs.names
     assert here[0].images.is_contiguous(memory_format=torch.channels_last)
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_broken_picture_is_an_error_of_the_data_without_a_traceback_inside(random, workers):
+    varied = pictures(random)
+    broken = AugmentedPictures(Broken(varied.pictures), varied.augmentation, seed=7)
+    with pytest.raises(DataError) as caught:
+        list(training_batches(broken, order(), workers=workers, pin_memory=False))
+    assert str(caught.value) == "picture 3 is broken"
+
+
+class Broken(list):
+    def __getitem__(self, index):
+        if index == 3:
+            raise DataError("picture 3 is broken")
+        return super().__getitem__(index)

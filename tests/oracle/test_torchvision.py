@@ -45,6 +45,7 @@ def pair():
         {
             "model.priors.sizes_unit": COCO_SIZES,
             "model.priors.whole_pixels": False,
+            "model.antialias": False,
             "model.results.clip_before_suppression": True,
         },
     )

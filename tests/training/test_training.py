@@ -3,13 +3,15 @@
 import json
 import math
 import os
+import shutil
+from pathlib import Path
 
 import pytest
 import torch
 from cells import make_cells
 
 import singleshot
-from singleshot.errors import ModelError, RecipeError, RunFailed, StorageError
+from singleshot.errors import DataError, ModelError, RecipeError, RunFailed, StorageError
 from singleshot.models.checkpoint import Checkpoint
 from singleshot.training.log import read_log
 from singleshot.training.state import load_progress
@@ -111,7 +113,7 @@ def test_stopped_and_resumed_is_as_if_never_stopped(cells, whole, tmp_path):
 
 
 def test_a_finished_run_is_neither_overwritten_nor_resumed(cells, whole):
-    with pytest.raises(ModelError, match="already holds a run"):
+    with pytest.raises(ModelError, match="already holds a finished run"):
         train(cells, whole.folder)
     with pytest.raises(ModelError, match="is finished"):
         train(cells, whole.folder, resume=True)
@@ -126,6 +128,59 @@ def test_resuming_with_another_recipe_names_the_difference(cells, tmp_path):
     train(cells, tmp_path / "run", watch=StopAfter(1))
     with pytest.raises(RecipeError, match=r"training\.momentum: 0\.9, 0\.8"):
         train(cells, tmp_path / "run", resume=True, overrides={"training.momentum": 0.8})
+
+
+def test_resuming_with_other_pictures_is_said(cells, tmp_path):
+    train(cells, tmp_path / "run", watch=StopAfter(1))
+    with pytest.raises(ModelError, match="other pictures, boxes, classes or another split"):
+        train(cells, tmp_path / "run", split="test", resume=True)
+
+
+def test_resuming_without_a_name_takes_the_last_run(cells, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    train(cells, None, watch=StopAfter(1))
+    again = train(cells, None, resume=True)
+    assert str(again.folder) == "runs/ssdlite320-lite0"
+    assert not again.interrupted
+
+
+def test_a_broken_validation_picture_is_found_before_anything_is_written(cells, tmp_path):
+    folder = shutil.copytree(cells, tmp_path / "cells")
+    (folder / "JPEGImages/val_1.jpg").write_bytes(b"no picture")
+    with pytest.raises(DataError, match=r"val_1\.jpg"):
+        train(folder, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_picture_that_breaks_during_the_training_loses_nothing(cells, tmp_path):
+    folder = shutil.copytree(cells, tmp_path / "cells")
+    picture = folder / "JPEGImages/train_1.jpg"
+    good = picture.read_bytes()
+
+    class Breaks(StopAfter):
+        def stepped(self, step):
+            if step.step == 3:
+                picture.write_bytes(good[:500])
+
+    uncached = {"training.cache": 0.0}
+    with pytest.raises(DataError, match=r"train_1\.jpg"):
+        train(folder, tmp_path / "run", overrides=uncached, watch=Breaks(3))
+    assert load_progress(tmp_path / "run/training_state/state.safetensors").step >= 3
+    picture.write_bytes(good)
+    assert train(folder, tmp_path / "run", overrides=uncached, resume=True).steps == 6
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_a_log_that_cannot_be_written_is_said(cells, tmp_path, monkeypatch):
+    real = Path.open
+
+    def open_full(path, *arguments, **settings):
+        path = Path("/dev/full") if path.name == "log.jsonl" and "a" in arguments else path
+        return real(path, *arguments, **settings)
+
+    monkeypatch.setattr(Path, "open", open_full)
+    with pytest.raises(StorageError, match="the log is not written: No space left on device"):
+        train(cells, tmp_path / "run")
 
 
 def test_without_validation_the_last_weights_count(cells, tmp_path):

@@ -1,26 +1,15 @@
-"""Photometric distortion (`ApplyDistort`, im_transforms.cpp, with the values of ssd_pascal.py).
+"""Changes of colour, each of single pixels (im_transforms.cpp).
 
-Every change is of single pixels, so it may be made after the picture was resized: the same up to
-rounding, at a fraction of the cost. Hue and saturation are those of HSV, computed in floats where
-the original has eight bits.
+They may thus be made after the picture was resized: the same up to rounding, at less cost. Hue and
+saturation are those of HSV, computed in floats where the original has eight bits.
 """
 
-from __future__ import annotations
-
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
 
 import numpy as np
-import torch
 from jaxtyping import Float32, UInt8
 
-from singleshot.data.augment.chance import happens, uniform
-from singleshot.recipes.schema import PhotometricSettings
-
-if TYPE_CHECKING:
-    from singleshot.data.augment.view import View
-
-__all__ = ["ColourChange", "DistortColours"]
+__all__ = ["ColourChange"]
 
 Planes = Float32[np.ndarray, "3 h w"]  # RGB, 0 to 255
 
@@ -54,38 +43,16 @@ class ColourChange:
         return np.rint(planes).astype(np.uint8).transpose(1, 2, 0)
 
 
-@dataclass(frozen=True, slots=True)
-class DistortColours:
-    """Each of the four changes happens with its probability; contrast comes second or last."""
-
-    settings: PhotometricSettings
-
-    def __call__(self, view: View, random: torch.Generator) -> View:
-        """Choose the change."""
-        limits = self.settings
-
-        def sometimes(low: float, high: float, otherwise: float) -> float:
-            value = uniform(low, high, random)
-            return value if happens(limits.probability, random) else otherwise
-
-        change = ColourChange(
-            brightness=sometimes(-limits.brightness, limits.brightness, otherwise=0),
-            contrast=sometimes(*limits.contrast, otherwise=1),
-            saturation=sometimes(*limits.saturation, otherwise=1),
-            hue=sometimes(-limits.hue, limits.hue, otherwise=0),
-            contrast_first=happens(0.5, random),
-        )
-        return replace(view, colours=change)
-
-
 def cut(planes: Planes) -> Planes:
-    return np.clip(planes, 0, 255, out=planes)
+    np.clip(planes, 0, 255, out=planes)
+    return planes
 
 
 def with_saturation(planes: Planes, factor: float) -> Planes:
     """Scale S = chroma / value, up to 1; hue and value stay, so all that changes is the chroma."""
     value = planes.max(axis=0)
-    return value - (value - planes) * chroma_factor(value, planes.min(axis=0), factor)
+    changed: Planes = value - (value - planes) * chroma_factor(value, planes.min(axis=0), factor)
+    return changed
 
 
 def with_hue_and_saturation(planes: Planes, degrees: float, factor: float) -> Planes:
@@ -107,11 +74,14 @@ def with_hue_and_saturation(planes: Planes, degrees: float, factor: float) -> Pl
     turned[1] = 2 - np.abs(sextant - 2)
     turned[2] = 2 - np.abs(sextant - 4)
     np.clip(turned, 0, 1, out=turned)
-    return value - chroma * (1 - turned)
+    changed: Planes = value - chroma * (1 - turned)
+    return changed
 
 
 def chroma_factor(
     value: Float32[np.ndarray, "h w"], least: Float32[np.ndarray, "h w"], factor: float
 ) -> Float32[np.ndarray, "h w"]:
     """The factor of S, but no more than makes S equal to 1."""
-    return np.minimum(np.float32(factor), value / np.maximum(value - least, 1e-6))
+    largest: Float32[np.ndarray, "h w"] = value / np.maximum(value - least, 1e-6)
+    np.minimum(largest, factor, out=largest)
+    return largest

@@ -48,7 +48,8 @@ class CropAroundObjects:
         if not happens(self.settings.probability, random):
             return view
         crops = sampled_crops(view, self.settings, random)
-        good = satisfied(crops, view.truth.boxes, torch.tensor(self.settings.min_ious))
+        objects = view.truth.boxes[~view.truth.crowd]
+        good = satisfied(crops, objects, torch.tensor(self.settings.min_ious))
         # Each sampler's first good crop is the one it would have stopped at.
         first = good.int().argmax(dim=1)
         windows = [view.window]
@@ -93,5 +94,5 @@ def satisfied(
     min_ious: Float[Tensor, " samplers"],
 ) -> Bool[Tensor, "samplers trials"]:
     """Whether a crop overlaps some object enough; one suffices (`SatisfySampleConstraint`)."""
-    iou = pairwise_iou(crops.flatten(0, 1), objects).unflatten(0, crops.shape[:2])
+    iou = pairwise_iou(crops, objects[None])
     return (iou >= min_ious[:, None, None]).any(dim=-1)

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import torch
 
-from singleshot.data.augment.colours import DistortColours
 from singleshot.data.augment.geometry import CropAroundObjects, Expand, FlipHorizontally
+from singleshot.data.augment.photometric import DistortColours
 from singleshot.data.augment.render import Render
 from singleshot.data.augment.view import Step, View
 from singleshot.recipes.schema import AugmentationSettings

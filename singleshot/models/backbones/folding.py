@@ -8,8 +8,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import fuse_conv_bn_weights
+from torchvision.ops import FrozenBatchNorm2d
 
-__all__ = ["fold_batch_norm"]
+__all__ = ["fold_batch_norm", "frozen_batch_norm", "replace_module"]
 
 
 def fold_batch_norm(
@@ -65,5 +66,17 @@ def fold(network: nn.Module, convolution: nn.Conv2d, name: str) -> None:
         norm.weight,
         norm.bias,
     )
+    replace_module(network, name, getattr(norm, "act", nn.Identity()))
+
+
+def frozen_batch_norm(norm: nn.BatchNorm2d) -> nn.Module:
+    """The same scale and shift from now on, whatever passes through, and the same activation."""
+    frozen = FrozenBatchNorm2d(norm.num_features, eps=norm.eps)
+    frozen.load_state_dict(norm.state_dict())
+    return nn.Sequential(frozen, getattr(norm, "act", nn.Identity()))
+
+
+def replace_module(network: nn.Module, name: str, module: nn.Module) -> None:
+    """Put another module in the place of the one with this dotted name."""
     parent, _, child = name.rpartition(".")
-    setattr(network.get_submodule(parent), child, getattr(norm, "act", nn.Identity()))
+    setattr(network.get_submodule(parent), child, module)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from singleshot.errors import ModelError
 from singleshot.models.backbones.backbone import Backbone
-from singleshot.models.backbones.folding import fold_batch_norm
+from singleshot.models.backbones.folding import fold_batch_norm, frozen_batch_norm, replace_module
 
 __all__ = ["TimmBackbone"]
 
@@ -31,6 +31,8 @@ class TimmBackbone(Backbone):
         body = feature_maps(name, tuple(available.index(stride) for stride in strides))
         self.channels = tuple(body.feature_info.channels())
         self.body: nn.Module = body
+        # Some transformers keep channels last in the shape itself.
+        self.nhwc = str(getattr(body, "output_fmt", "NCHW")).endswith("NHWC")
         # A model without published weights has no statistics of its own: ImageNet's then.
         statistics = timm.get_pretrained_cfg(name) or PretrainedCfg()
         self.pixel_mean = scaled_to_255(statistics.mean)
@@ -39,18 +41,26 @@ class TimmBackbone(Backbone):
     def forward(self, images: Float[Tensor, "b 3 h w"]) -> list[Tensor]:
         """One feature map for each stride."""
         features: list[Tensor] = self.body(images)
-        return features
+        return [feature.permute(0, 3, 1, 2) for feature in features] if self.nhwc else features
 
     def freeze(self, up_to_stride: int, *, batch_norm: bool) -> None:
         """Stop stages up to a stride from learning, and, with `batch_norm`, all statistics.
 
         Frozen statistics are folded into the convolutions: call this after weights are loaded.
         """
+        if not (up_to_stride or batch_norm):
+            return
         frozen = self.parameters_below(up_to_stride) if up_to_stride else set()
         modules = {name.rpartition(".")[0] for name in frozen}
-        fold_batch_norm(
-            self.body, torch.zeros(1, 3, 64, 64), where=lambda name: batch_norm or name in modules
-        )
+
+        def keeps_statistics(name: str) -> bool:
+            return batch_norm or name in modules
+
+        fold_batch_norm(self.body, torch.zeros(1, 3, 64, 64), where=keeps_statistics)
+        for name, module in list(self.body.named_modules()):
+            # One that follows no convolution cannot be folded.
+            if isinstance(module, nn.BatchNorm2d) and keeps_statistics(name):
+                replace_module(self.body, name, frozen_batch_norm(module))
         for name, parameter in self.body.named_parameters():
             parameter.requires_grad_(name.rpartition(".")[0] not in modules)
 

@@ -1,5 +1,4 @@
 """SSD: Liu et al., "SSD: Single Shot MultiBox Detector", ECCV 2016 (arXiv:1512.02325)."""
 
-BACKGROUND = (
-    0  # the column of the class outputs that means "nothing here"; known to this folder alone
-)
+# The column of the class outputs that means "nothing here"; known to this folder alone.
+BACKGROUND = 0

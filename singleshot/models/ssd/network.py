@@ -1,5 +1,6 @@
 """The SSD: backbone, pyramid and heads over a fixed set of priors (paper §2)."""
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -60,10 +61,10 @@ class Ssd(nn.Module):
         maps = nn.Sequential(self.backbone, self.pyramid)
         try:
             return grids(maps, torch.zeros(1, 3, *self.settings.input))
-        except RuntimeError as error:
+        except (RuntimeError, AssertionError) as error:  # timm asserts the sizes it can take
             raise ModelError(
-                f"input {list(self.settings.input)} is too small for this many levels ({error}); "
-                f"take a larger model.input or fewer model.pyramid.extra"
+                f"the network cannot take model.input = {list(self.settings.input)}: {error}; a "
+                f"larger input, fewer model.pyramid.extra or another backbone may help"
             ) from error
 
     def forward(
@@ -90,7 +91,9 @@ class Ssd(nn.Module):
     @torch.no_grad()
     def targets(self, truths: Sequence[Truth]) -> Targets:
         """What each prior should say."""
-        boxes, labels = padded([truth[~truth.crowd] for truth in truths])
+        device = self.priors_cxcywh_unit.device
+        packed = padded([truth[~truth.crowd] for truth in truths])
+        boxes, labels = (tensor.to(device, non_blocking=True) for tensor in packed)
         boxes_unit = to_unit(boxes, self.settings.input)
         iou = pairwise_iou(boxes_unit, to_corners(self.priors_cxcywh_unit))
         matches = match(iou, self.settings.matching.iou_threshold)
@@ -103,6 +106,7 @@ class Ssd(nn.Module):
     @torch.inference_mode()
     def detect(self, images: Sequence[UInt8[Tensor, "3 _h _w"]]) -> list[Detections]:
         """Findings for each picture, boxes in its own pixels; sizes may differ."""
+        assert not self.training, "batch norm would use the statistics of these very pictures"
         if not images:
             return []
         device = self.pixel_mean.device
@@ -116,12 +120,13 @@ class Ssd(nn.Module):
     def resize(self, image: UInt8[Tensor, "3 h w"]) -> Float[Tensor, "3 rows columns"]:
         """To the input size, bilinear; the aspect ratio is not kept, as in the paper."""
         antialias = self.settings.antialias
-        # Whole numbers are faster, and exact enough once neighbours are averaged.
-        pixels = image[None] if antialias else image[None].float()
+        # Whole numbers are several times faster where there is a kernel for them.
+        whole = antialias and image.device.type == "cpu"
+        pixels = image[None] if whole else image[None].float()
         resized = F.interpolate(
             pixels, self.settings.input, mode="bilinear", align_corners=False, antialias=antialias
         )
-        return resized[0].float()
+        return resized[0].float().round() if antialias else resized[0]
 
 
 def padded(truths: Sequence[Truth]) -> tuple[Float[Tensor, "b n 4"], Int[Tensor, "b n"]]:
@@ -171,5 +176,5 @@ def prior_sizes(priors: PriorSettings, shorter_side: int) -> list[float]:
 
 
 def stride_along(side: int, cells: int, stride: float) -> float:
-    """The recipe's stride where its cells span the side to within one cell, else equal parts."""
-    return stride if abs(stride * cells - side) < stride else side / cells
+    """The recipe's stride where that many of its cells cover the side, else equal parts."""
+    return stride if stride and math.ceil(side / stride) == cells else side / cells

@@ -4,6 +4,8 @@ The original divides the offsets by four constants that it calls variances (bbox
 `EncodeBBox`, `DecodeBBox` with CENTER_SIZE); they bring all four to one magnitude.
 """
 
+import math
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -14,8 +16,8 @@ __all__ = ["OFFSET_SCALES", "decode", "encode"]
 
 OFFSET_SCALES = (0.1, 0.2)  # of the centre and of the logarithm of the size
 
-# exp(x) of a wild prediction would overflow; no box is a thousand times its prior.
-LARGEST_LOG_RATIO = 7.0
+# exp(x) of a wild prediction would overflow; torchvision stops at the same value.
+LARGEST_LOG_RATIO = math.log(1000 / 16)
 
 
 def encode(

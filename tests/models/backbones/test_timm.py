@@ -71,3 +71,21 @@ def test_a_batch_norm_with_another_use_of_its_input_is_left_alone():
     odd = Odd()
     fold_batch_norm(odd, PICTURE)
     assert isinstance(odd.norm, nn.BatchNorm2d)
+
+
+def test_frozen_statistics_stay_where_they_cannot_be_folded():
+    # DenseNet normalises before it convolves.
+    backbone = with_lively_statistics(TimmBackbone("densenet121", (16, 32)))
+    expected = backbone(PICTURE)
+    backbone.freeze(0, batch_norm=True)
+    before = {name: tensor.clone() for name, tensor in backbone.named_buffers()}
+    backbone.train()(PICTURE)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in backbone.named_buffers())
+    for found, feature in zip(backbone.eval()(PICTURE), expected, strict=True):
+        torch.testing.assert_close(found, feature, atol=1e-3, rtol=1e-3)
+
+
+def test_a_transformer_gives_channels_first():
+    swin = TimmBackbone("swin_tiny_patch4_window7_224", (8, 16))
+    picture = torch.rand(1, 3, 224, 224)
+    assert [tuple(f.shape[1:]) for f in swin(picture)] == [(192, 28, 28), (384, 14, 14)]

@@ -1,9 +1,9 @@
 """Build the demo data set: scanned digits on photographs, as a VOC folder.
 
-    python demo/digits.py OUTPUT [--seed 0]
+    python demo/digits.py OUTPUT [--seed 0] [--digits 012]
 
-Everything in it comes with scikit-learn, so it needs no network. One seed always gives the same
-files.
+Three digits are what a laptop learns in minutes; all ten are a task for longer. Everything in it
+comes with scikit-learn, so it needs no network. One seed always gives the same files.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from singleshot.structures import Truth
 
 PICTURES = {"train": 500, "val": 60, "test": 120}
 SPECIMENS = {"train": 0.6, "val": 0.15, "test": 0.25}  # share of the scanned digits
-CLASS_NAMES = tuple("0123456789")
+DIGITS = "012"
 EMPTY = 0.05  # share of pictures without any digit
 MOST_DIGITS = 8
 HEIGHTS = (30, 110)  # of a digit, pixels
@@ -39,12 +39,13 @@ README = """\
 A small detection data set for demonstrations, built by `demo/digits.py` with seed {seed}.
 It is made of real pieces, put together by a program: do not mistake it for a benchmark.
 
-- Digits: scikit-learn's 1,797 scanned handwritten digits of 8 by 8 pixels (the test part of UCI's
-  "Optical Recognition of Handwritten Digits"), enlarged to about {low} to {high} pixels, slanted,
-  rotated, and inked in a random colour that stands out from what is under it.
+- Digits: those that are {digits} of scikit-learn's 1,797 scanned handwritten digits of 8 by 8
+  pixels (the test part of UCI's "Optical Recognition of Handwritten Digits"), enlarged to about
+  {low} to {high} pixels, slanted, rotated, and inked in a random colour that stands out from what
+  is under it.
 - Backgrounds: random crops of scikit-learn's two photographs, `china.jpg` and `flower.jpg`
   (Creative Commons Attribution 2.0; see `sklearn/datasets/images/README.txt`).
-- Ten classes, "0" to "9"; up to {most} digits in a picture; about one picture in twenty has none.
+- The classes are the digits; up to {most} in a picture; about one picture in twenty has none.
 - A box is the tight frame of the ink that can be seen, at least {visible:.0%} of each digit's.
 - Splits: {splits}; `trainval` is `train` and `val`. No scanned digit is in
   two of train, val and test; the two photographs are in all of them.
@@ -86,19 +87,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description="Scanned digits on photographs, as a VOC folder.")
     parser.add_argument("output", type=Path, help="folder to build it in")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--digits", default=DIGITS, help="which, as in 0123456789")
     options = parser.parse_args(arguments)
-    build(options.output, seed=options.seed)
+    build(options.output, seed=options.seed, digits=options.digits)
     print(f"{sum(PICTURES.values())} pictures in {options.output}")
 
 
-def build(output: Path, *, seed: int, num_pictures: dict[str, int] = PICTURES) -> None:
+def build(
+    output: Path, *, seed: int, digits: str = DIGITS, num_pictures: dict[str, int] = PICTURES
+) -> None:
     """Draw the pictures of each split, then write them as a VOC folder with a README."""
     photographs = [Image.fromarray(photograph) for photograph in load_sample_images().images]
     folder = output / "JPEGImages"
     folder.mkdir(parents=True, exist_ok=True)
     pictures: list[tuple[Path, Truth]] = []
     splits: dict[str, list[int]] = {}
-    for number, (split, specimens) in enumerate(specimens_of_splits(seed).items()):
+    for number, (split, specimens) in enumerate(specimens_of_splits(seed, digits).items()):
         splits[split] = [len(pictures) + index for index in range(num_pictures[split])]
         for index in range(num_pictures[split]):
             random = np.random.default_rng((seed, number, index))
@@ -106,14 +110,15 @@ def build(output: Path, *, seed: int, num_pictures: dict[str, int] = PICTURES) -
             pictures.append((folder / f"{split}_{index:04}.jpg", truth))
             picture.save(pictures[-1][0], quality=92)
     splits["trainval"] = splits["train"] + splits["val"]
-    dataset = DataSet.of(CLASS_NAMES, pictures, description=str(output))
+    dataset = DataSet.of(tuple(digits), pictures, description=str(output))
     voc.write(dataset, output, splits=splits)
-    write_readme(output, seed, num_pictures)
+    write_readme(output, seed, digits, num_pictures)
 
 
-def write_readme(output: Path, seed: int, num_pictures: dict[str, int]) -> None:
+def write_readme(output: Path, seed: int, digits: str, num_pictures: dict[str, int]) -> None:
     """Say what the folder is."""
     text = README.format(
+        digits=" or ".join(digits),
         seed=seed,
         low=HEIGHTS[0],
         high=HEIGHTS[1],
@@ -124,14 +129,16 @@ def write_readme(output: Path, seed: int, num_pictures: dict[str, int]) -> None:
     (output / "README.md").write_text(text, encoding="utf-8")
 
 
-def specimens_of_splits(seed: int) -> dict[str, Specimens]:
-    """Deal the scanned digits out to the splits, none to two of them."""
-    digits = load_digits()
-    order = np.random.default_rng(seed).permutation(len(digits.target))
+def specimens_of_splits(seed: int, digits: str) -> dict[str, Specimens]:
+    """Deal the scanned digits out to the splits, none to two of them; labels index `digits`."""
+    scanned = load_digits()
+    label_of = np.array([digits.find(str(digit)) for digit in range(10)])
+    labels = label_of[scanned.target]
+    order = np.random.default_rng(seed).permutation(np.flatnonzero(labels >= 0))
     bounds = np.cumsum([round(share * len(order)) for share in SPECIMENS.values()])[:-1]
-    scans = (digits.images / 16 * 255).astype(np.uint8)
+    scans = (scanned.images / 16 * 255).astype(np.uint8)
     return {
-        split: Specimens(scans[chosen], digits.target[chosen])
+        split: Specimens(scans[chosen], labels[chosen])
         for split, chosen in zip(SPECIMENS, np.split(order, bounds), strict=True)
     }
 

@@ -13,7 +13,7 @@ from singleshot.data.cache import cached, require_readable
 from singleshot.data.dataset import DataSet
 from singleshot.data.opening import evaluation_split, training_split
 from singleshot.errors import ModelError, SingleshotError
-from singleshot.evaluation import detect_all, judge, save_predictions
+from singleshot.evaluation import detect_all, judge, load_predictions, save_predictions
 from singleshot.evaluation import evaluate as run_evaluation
 from singleshot.metrics import Protocol, Report
 from singleshot.models.checkpoint import Checkpoint
@@ -27,7 +27,7 @@ from singleshot.training.log import RunLog
 from singleshot.training.run_folder import RunFolder
 from singleshot.training.watch import Audience, Watcher
 
-__all__ = ["RecipeSummary", "Run", "evaluate", "load", "recipes", "show_model", "train"]
+__all__ = ["RecipeSummary", "Run", "evaluate", "load", "recipes", "score", "show_model", "train"]
 
 Data = str | Path | Sequence[str | Path]
 
@@ -156,30 +156,71 @@ def evaluate(
         save_predictions_to: a JSON file for the detections, in COCO's format of results.
         report: a folder for `report.html`, a page that needs no other file.
     """
-    if protocol not in set(Protocol):
-        raise SingleshotError(f"no protocol {protocol!r}; there are {', '.join(Protocol)}")
+    rules = protocol_named(protocol)
     measured = load(detector) if isinstance(detector, str | Path) else detector
-    chosen = evaluation_split(listed(data), split)
-    dataset = chosen.dataset.with_classes(measured.class_names)
-    for message in (*chosen.said, *dataset.notes):
-        if say is not None:
-            say(message)
+    dataset = measured_data(data, split, say, class_names=tuple(measured.class_names))
     predictions = detect_all(measured, dataset, progress=progress)
     if save_predictions_to is not None:
         save_predictions(predictions, dataset, Path(save_predictions_to))
-    judged = judge(predictions, dataset, protocol=Protocol(protocol))
+    judged = judge(predictions, dataset, protocol=rules)
     if report is not None:
         name = str(detector) if isinstance(detector, str | Path) else type(detector).__name__
-        paths = " ".join(map(str, listed(data)))
-        report_on(
-            predictions,
-            dataset,
-            report=judged,
-            model=name,
-            command=f"singleshot evaluate {name} {paths} --protocol {protocol}",
-            path=Path(report, "report.html"),
-        )
+        command = f"singleshot evaluate {name} {spelt(data)} --protocol {rules}"
+        page = Path(report, "report.html")
+        report_on(predictions, dataset, report=judged, model=name, command=command, path=page)
     return judged
+
+
+def score(
+    predictions: str | Path,
+    data: Data,
+    *,
+    split: str | None = None,
+    protocol: str | Protocol = Protocol.COCO,
+    say: Callable[[str], None] | None = None,
+    report: str | Path | None = None,
+) -> Report:
+    """Measure detections that are already there: a file in COCO's format of results.
+
+    Its ids of pictures and classes are those of the data set; the other arguments are `evaluate`'s.
+    """
+    rules = protocol_named(protocol)
+    dataset = measured_data(data, split, say, class_names=None)
+    found = load_predictions(Path(predictions), dataset)
+    judged = judge(found, dataset, protocol=rules)
+    if report is not None:
+        name, page = str(predictions), Path(report, "report.html")
+        command = f"singleshot score {name} {spelt(data)} --protocol {rules}"
+        report_on(found, dataset, report=judged, model=name, command=command, path=page)
+    return judged
+
+
+def protocol_named(name: str) -> Protocol:
+    if name not in set(Protocol):
+        raise SingleshotError(f"no protocol {name!r}; there are {', '.join(Protocol)}")
+    return Protocol(name)
+
+
+def measured_data(
+    data: Data,
+    split: str | None,
+    say: Callable[[str], None] | None,
+    *,
+    class_names: tuple[str, ...] | None,
+) -> DataSet:
+    """The pictures to measure on, with the labels of a model if class names are given."""
+    chosen = evaluation_split(listed(data), split)
+    dataset = chosen.dataset
+    if class_names is not None:
+        dataset = dataset.with_classes(class_names)
+    for message in (*chosen.said, *dataset.notes):
+        if say is not None:
+            say(message)
+    return dataset
+
+
+def spelt(data: Data) -> str:
+    return " ".join(map(str, listed(data)))
 
 
 def report_on_validation(folder: RunFolder, validation: DataSet, command: str) -> None:

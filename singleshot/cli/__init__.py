@@ -7,7 +7,7 @@ from typing import NoReturn
 
 import typer
 
-from singleshot.cli import evaluate, models, predict, train
+from singleshot.cli import evaluate, models, predict, score, train
 from singleshot.cli.options import Debug, Session, Version, examples
 from singleshot.errors import SingleshotError
 
@@ -22,6 +22,7 @@ app = typer.Typer(
 )
 app.command(epilog=train.EXAMPLES)(train.train)
 app.command(epilog=evaluate.EXAMPLES)(evaluate.evaluate)
+app.command(epilog=score.EXAMPLES)(score.score)
 app.command(epilog=predict.EXAMPLES)(predict.predict)
 app.add_typer(models.app, name="models")
 

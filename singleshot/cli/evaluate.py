@@ -2,12 +2,24 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from singleshot.cli.options import Debug, Json, Model, examples
+from singleshot.cli.options import (
+    Data,
+    Debug,
+    Json,
+    MeasuredSplit,
+    Model,
+    Protocol,
+    ReportFolder,
+    examples,
+)
 from singleshot.cli.output import note, number, print_json, table
+
+if TYPE_CHECKING:
+    from singleshot.metrics import Report
 
 EXAMPLES = examples(
     "singleshot evaluate runs/cells cells",
@@ -17,28 +29,16 @@ EXAMPLES = examples(
 
 def evaluate(
     model: Model,
-    data: Annotated[
-        str,
-        typer.Argument(metavar="DATA", help="A folder or JSON file of annotated pictures."),
-    ],
+    data: Data,
     *,
-    split: Annotated[
-        str | None,
-        typer.Option(help="Pictures to measure on. Left out: test, else val, else all."),
-    ] = None,
-    protocol: Annotated[
-        Literal["voc07", "voc10", "coco"],
-        typer.Option(help="Whose rules to measure by: VOC's at 11 points or every point, COCO's."),
-    ] = "coco",
+    split: MeasuredSplit = None,
+    protocol: Protocol = "coco",
     json: Json = False,
     save_predictions: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Keep the detections, as COCO results JSON."),
     ] = None,
-    report: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="Write report.html, which needs no other file."),
-    ] = None,
+    report: ReportFolder = None,
     _debug: Debug = False,
 ) -> None:
     """Measure a detector on annotated pictures.
@@ -60,6 +60,11 @@ def evaluate(
             save_predictions_to=save_predictions,
             report=report,
         )
+    tell(result, report, json=json)
+
+
+def tell(result: "Report", report: Path | None, *, json: bool) -> None:
+    """Print an evaluation as JSON or for a person, and where its page is."""
     if report is not None:
         note(f"Report: {report / 'report.html'}")
     document = result.to_json()

@@ -1,18 +1,23 @@
 """What several commands share: their options, and how a help text ends."""
 
 from dataclasses import dataclass
-from typing import Annotated, Any
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
 import typer
 
 from singleshot.version import __version__
 
 __all__ = [
+    "Data",
     "Debug",
     "Json",
+    "MeasuredSplit",
     "Model",
     "Overrides",
+    "Protocol",
     "Recipe",
+    "ReportFolder",
     "Session",
     "Version",
     "examples",
@@ -67,6 +72,20 @@ Version = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 Model = Annotated[str, typer.Argument(metavar="MODEL", help="A run folder or a checkpoint.")]
+Data = Annotated[
+    str, typer.Argument(metavar="DATA", help="A folder or JSON file of annotated pictures.")
+]
+MeasuredSplit = Annotated[
+    str | None, typer.Option(help="Pictures to measure on. Left out: test, else val, else all.")
+]
+Protocol = Annotated[
+    Literal["voc07", "voc10", "coco"],
+    typer.Option(help="Whose rules to measure by: VOC's at 11 points or every point, COCO's."),
+]
+ReportFolder = Annotated[
+    Path | None,
+    typer.Option(metavar="DIR", help="Write report.html, which needs no other file."),
+]
 Recipe = Annotated[
     str,
     typer.Argument(

@@ -40,10 +40,10 @@ def test_one_seed_builds_the_same_files(digits, built, tmp_path):
     assert files(tmp_path / "other") != files(built)
 
 
-def test_splits_have_their_pictures_and_ten_classes(built):
+def test_splits_have_their_pictures_and_classes(built):
     assert voc.splits(built) == ("test", "train", "trainval", "val")
     assert [len(voc.read(built, split)) for split in (*FEW, "trainval")] == [12, 3, 4, 15]
-    assert set(voc.read(built).class_names) <= set("0123456789")
+    assert set(voc.read(built).class_names) <= set("012")
 
 
 def test_boxes_lie_inside_and_every_digit_can_be_read(built):
@@ -56,7 +56,7 @@ def test_boxes_lie_inside_and_every_digit_can_be_read(built):
 
 
 def test_no_scanned_digit_is_in_two_splits(digits):
-    specimens = digits.specimens_of_splits(seed=0)
+    specimens = digits.specimens_of_splits(seed=0, digits="0123456789")
     assert sum(len(split.labels) for split in specimens.values()) == 1797
     scans = [{scan.tobytes() for scan in split.scans} for split in specimens.values()]
     assert not scans[0] & scans[2]

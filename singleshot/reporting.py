@@ -34,7 +34,7 @@ def report_on(
     folder = RunFolder(Path(model))
     recipe = folder.recipe.read_text(encoding="utf-8") if folder.recipe.is_file() else ""
     page = Page(
-        title=f"{Path(model).name} on {dataset.description}",
+        title=Path(model).name,
         data=dataset.description,
         report=report,
         curves=class_curves(predictions, dataset, protocol=report.protocol),

@@ -17,7 +17,8 @@ from singleshot.training.weight_average import WeightAverage
 __all__ = ["Progress", "load_progress", "load_state", "save_state"]
 
 # Seeds, order and augmentation follow from the recipe and the step: nothing of theirs is stored.
-RANDOM = "random"
+# What is left is the dropout of a backbone.
+RANDOM, CUDA_RANDOM = "random", "random.cuda"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ def save_state(
     tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
     tensors |= {f"average.{name}": tensor for name, tensor in average.model.state_dict().items()}
     tensors |= {f"momentum.{number}": tensor for number, tensor in momenta(optimizer).items()}
-    tensors[RANDOM] = torch.get_rng_state()
+    tensors |= random_states()
     content = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
     with appears_whole(path) as beside:
         beside.write_bytes(save(content, metadata={"progress": json.dumps(asdict(progress))}))
@@ -85,7 +86,17 @@ def load_state(
         # In the parameter's own memory layout: the optimizer is several times slower across two.
         optimizer.state[parameter]["momentum_buffer"] = torch.empty_like(parameter).copy_(tensor)
     torch.set_rng_state(tensors[RANDOM])
+    if CUDA_RANDOM in tensors and torch.cuda.is_available():
+        torch.cuda.set_rng_state(tensors[CUDA_RANDOM])
     return progress
+
+
+def random_states() -> dict[str, Tensor]:
+    """Of the host and, where there is one, of the GPU."""
+    states = {RANDOM: torch.get_rng_state()}
+    if torch.cuda.is_available():
+        states[CUDA_RANDOM] = torch.cuda.get_rng_state()
+    return states
 
 
 def momenta(optimizer: Optimizer) -> dict[int, Tensor]:

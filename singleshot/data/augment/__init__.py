@@ -1,5 +1,5 @@
 """How training pictures are varied, as in the paper (§2.2 "Data augmentation" and §3.6).
 
-Each step is a function of a `View` and a generator of random numbers. The steps only choose; the
-last one draws, once, from the original pixels: nothing is enlarged to be cut away again.
+Each variation is a function of a `View` and a generator of random numbers. Variations only choose;
+`Render` draws, once, from the original pixels: nothing is enlarged to be cut away again.
 """

@@ -1,4 +1,4 @@
-"""The steps in their order."""
+"""The variations in their order."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ import torch
 from singleshot.data.augment.geometry import CropAroundObjects, Expand, FlipHorizontally
 from singleshot.data.augment.photometric import DistortColours
 from singleshot.data.augment.render import Render
-from singleshot.data.augment.view import Step, View
+from singleshot.data.augment.view import Variation, View
 from singleshot.recipes.schema import AugmentationSettings
 from singleshot.structures import Sample
 
@@ -19,14 +19,14 @@ __all__ = ["Augmentation"]
 class Augmentation:
     """Vary a sample; the same generator state gives the same picture."""
 
-    steps: Sequence[Step]
+    variations: Sequence[Variation]
     render: Render
 
     def __call__(self, sample: Sample, random: torch.Generator) -> Sample:
         """A sample of the network's input size."""
         view = View.of(sample)
-        for step in self.steps:
-            view = step(view, random)
+        for vary in self.variations:
+            view = vary(view, random)
         return self.render(view, random)
 
     @classmethod
@@ -35,7 +35,7 @@ class Augmentation:
     ) -> "Augmentation":
         """As a recipe says; `fill` is the colour of the canvas beyond the picture."""
         return cls(
-            steps=(
+            variations=(
                 DistortColours(settings.photometric),
                 Expand(settings.expand),
                 CropAroundObjects(settings.crop),

@@ -1,4 +1,4 @@
-"""The last step: draw what the view shows at the size the network takes."""
+"""At last: draw what the view shows at the size the network takes."""
 
 from dataclasses import dataclass
 

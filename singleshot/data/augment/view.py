@@ -10,14 +10,14 @@ import torch
 from singleshot.data.augment.colours import ColourChange
 from singleshot.structures import Sample, Truth
 
-__all__ = ["Step", "View", "Window"]
+__all__ = ["Variation", "View", "Window"]
 
 Window = tuple[float, float, float, float]  # x1, y1, x2, y2
 
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What the steps of a pipeline hand on."""
+    """What the variations of a pipeline hand on."""
 
     sample: Sample  # as it was read
     window: Window  # of the sample's picture, in its pixels; it may reach beyond it
@@ -50,4 +50,4 @@ class View:
         return replace(self, window=window, truth=self.truth[inside.all(dim=1)])
 
 
-Step = Callable[[View, torch.Generator], View]
+Variation = Callable[[View, torch.Generator], View]

@@ -30,7 +30,7 @@ class DataSet:
 
     class_names: tuple[str, ...]
     paths: np.ndarray  # of str: the picture files
-    truths: Truth  # of all pictures, end to end
+    truths: Truth  # of all pictures, end to end; in float64, as annotated
     ends: Tensor  # int64: where the truth of each picture ends
     image_ids: np.ndarray  # int64: COCO's own, else 0, 1, 2 …
     category_ids: tuple[int, ...]  # of the class names: COCO's own, with gaps, else 1, 2, 3 …
@@ -81,9 +81,10 @@ class DataSet:
         return Sample(read_picture(Path(path)), self.truth(index), path)
 
     def truth(self, index: int) -> Truth:
-        """The annotation of one picture, without reading the picture."""
+        """The annotation of one picture, without reading the picture; boxes in float32."""
         start = int(self.ends[index - 1]) if index else 0
-        return self.truths[start : int(self.ends[index])]
+        truth = self.truths[start : int(self.ends[index])]
+        return replace(truth, boxes=truth.boxes.float(), areas=truth.areas.float())
 
     def subset(self, indices: Sequence[int], *, description: str) -> DataSet:
         """The pictures with these indices, in this order."""

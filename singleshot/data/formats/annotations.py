@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float64, Int
 
+from singleshot.boxes.iou import area
 from singleshot.data.dataset import DataSet
 from singleshot.data.pictures import picture_size
 from singleshot.structures import Truth
@@ -74,12 +75,14 @@ def assemble(
         remark("dropped", owners[outside], pictures, "wholly outside the picture"),
         remark("clipped", owners[clipped], pictures, "reaching beyond the picture"),
     )
+    # A rounding error of the annotation is no reason to touch what is measured against.
+    boxes = np.where(clipped[:, None], inside, boxes)
     keep = has_area(inside)
     numbers = {name: number for number, name in enumerate(class_names)}
     return DataSet(
         class_names=tuple(class_names),
         paths=np.array([str(picture.path) for picture in pictures], dtype=np.str_),
-        truths=truths_of(objects, inside, numbers)[torch.from_numpy(keep)],
+        truths=truths_of(objects, boxes, numbers)[torch.from_numpy(keep)],
         ends=torch.from_numpy(np.bincount(owners[keep], minlength=len(pictures)).cumsum()),
         image_ids=np.array(image_ids or range(len(pictures)), dtype=np.int64),
         category_ids=tuple(category_ids or range(1, len(class_names) + 1)),
@@ -120,15 +123,14 @@ def truths_of(
     objects: Sequence[AnnotatedObject], boxes: Float64[np.ndarray, "n 4"], numbers: dict[str, int]
 ) -> Truth:
     """The objects as one truth, with these boxes instead of their own."""
-    exact = torch.from_numpy(boxes).float()
-    areas = (exact[:, 2:] - exact[:, :2]).prod(dim=1)
-    stated = torch.tensor([found.area or 0.0 for found in objects], dtype=torch.float32)
+    exact = torch.from_numpy(boxes)
+    stated = torch.tensor([found.area or 0.0 for found in objects], dtype=torch.float64)
     return Truth(
         boxes=exact,
         labels=torch.tensor([numbers[found.name] for found in objects], dtype=torch.int64),
         difficult=torch.tensor([found.difficult for found in objects], dtype=torch.bool),
         crowd=torch.tensor([found.crowd for found in objects], dtype=torch.bool),
-        areas=torch.where(stated > 0, stated, areas),
+        areas=torch.where(stated > 0, stated, area(exact)),
     )
 
 

@@ -14,6 +14,8 @@ import torch
 from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 
+from singleshot.boxes.iou import area
+
 __all__ = ["Batch", "Detections", "Detector", "Losses", "Sample", "Trainable", "Truth"]
 
 
@@ -31,8 +33,7 @@ class Truth:
     def of(cls, boxes: Float[Tensor, "n 4"], labels: Int[Tensor, " n"]) -> Truth:
         """Ordinary objects: none difficult, none a crowd."""
         no = torch.zeros(len(labels), dtype=torch.bool)
-        areas = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
-        return cls(boxes, labels, no, no.clone(), areas)
+        return cls(boxes, labels, no, no.clone(), area(boxes))
 
     def __len__(self) -> int:
         return len(self.labels)

@@ -18,6 +18,7 @@ from singleshot.data.dataset import DataSet
 from singleshot.errors import DataError
 from singleshot.files import appears_whole
 from singleshot.metrics import Predictions
+from singleshot.metrics.coco import corner_and_size
 
 __all__ = ["load_predictions", "save_predictions"]
 
@@ -30,9 +31,7 @@ def save_predictions(predictions: Predictions, dataset: DataSet, path: Path) -> 
     columns = (
         dataset.image_ids[predictions.images].tolist(),
         category_ids[predictions.labels].tolist(),
-        np.hstack(
-            [predictions.boxes[:, :2], predictions.boxes[:, 2:] - predictions.boxes[:, :2]]
-        ).tolist(),
+        corner_and_size(predictions.boxes).tolist(),
         predictions.scores.tolist(),
     )
     keys = ("image_id", "category_id", "bbox", "score")

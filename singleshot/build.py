@@ -74,7 +74,7 @@ def detector_from(checkpoint: Checkpoint, place: str) -> Ssd:
     """The detector that a checkpoint holds."""
     detector = build_detector(checkpoint.recipe.model, checkpoint.class_names, pretrained=False)
     checkpoint.restore(detector, place)
-    return detector.eval()
+    return detector
 
 
 def build_pictures(recipe: Recipe, pictures: Pictures, backbone: Backbone) -> AugmentedPictures:

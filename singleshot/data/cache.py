@@ -32,10 +32,7 @@ class PictureCache:
         counts = torch.tensor([height * width * 3 for height, width in sizes])
         self.ends: Tensor = counts.cumsum(0)
         self.pixels = torch.empty(int(counts.sum()), dtype=torch.uint8)
-        # Decoding releases Python's lock.
-        with ThreadPoolExecutor(os.cpu_count()) as threads:
-            for _ in threads.map(self.fill, range(len(dataset))):
-                pass
+        for_each_picture(dataset, self.fill)
 
     def __len__(self) -> int:
         return len(self.dataset)
@@ -77,8 +74,13 @@ def cached(
 
 def require_readable(dataset: DataSet) -> None:
     """Decode every picture once; DataError, naming the file, when one is broken."""
+    for_each_picture(dataset, dataset.__getitem__)
+
+
+def for_each_picture(dataset: DataSet, work: Callable[[int], object]) -> None:
+    """Do something with every index, in threads: decoding releases Python's lock."""
     with ThreadPoolExecutor(os.cpu_count()) as threads:
-        for _ in threads.map(dataset.__getitem__, range(len(dataset))):
+        for _ in threads.map(work, range(len(dataset))):
             pass
 
 

@@ -1,6 +1,6 @@
 """Batch norm with frozen statistics is a scale and a shift: fold it into the convolution before it.
 
-A folded network computes the same, with a third of the memory traffic, and learns on small batches.
+A folded network computes the same with less memory traffic, and learns on small batches.
 """
 
 from collections.abc import Callable

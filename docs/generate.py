@@ -73,7 +73,8 @@ def tables(schema: Schema, definitions: Mapping[str, Schema], name: str) -> Iter
 
 def tables_inside(value: Schema, definitions: Mapping[str, Schema]) -> list[Schema]:
     """The tables that a key holds: one, one of several kinds, or a list of them."""
-    places = [value, value.get("items", {}), *value.get("oneOf", ())]
+    variants = (*value.get("oneOf", ()), *value.get("anyOf", ()))
+    places = [value, value.get("items", {}), *variants]
     return [definitions[place["$ref"].rsplit("/", 1)[1]] for place in places if "$ref" in place]
 
 

@@ -9,12 +9,21 @@ from singleshot.data.augment.pipeline import Augmentation
 from singleshot.data.batching import AugmentedPictures, Draw, Order, Pictures, training_batches
 from singleshot.errors import DataError
 from singleshot.models.backbones.backbone import Backbone
+from singleshot.models.backbones.classifier import ClassifierBackbone
 from singleshot.models.backbones.timm import TimmBackbone
+from singleshot.models.backbones.torchvision import TorchvisionBackbone
 from singleshot.models.backbones.vgg import Vgg16
-from singleshot.models.backbones.weights import fill, timm_weights, vgg_weights
+from singleshot.models.backbones.weights import classifier_weights, fill, vgg_weights
 from singleshot.models.checkpoint import Checkpoint
 from singleshot.models.ssd.network import Ssd
-from singleshot.recipes.schema import ModelSettings, Recipe, TimmSettings, Vgg16Settings
+from singleshot.recipes.backbone import (
+    BackboneSettings,
+    TimmSettings,
+    TorchvisionSettings,
+    Vgg16Settings,
+)
+from singleshot.recipes.model import ModelSettings
+from singleshot.recipes.schema import Recipe
 from singleshot.structures import Batch
 from singleshot.training.loop import Training
 from singleshot.training.optimizers import build_optimizer
@@ -50,7 +59,7 @@ def build_detector(settings: ModelSettings, class_names: Sequence[str], *, pretr
     return detector.to(memory_format=torch.channels_last).eval()
 
 
-def build_backbone(settings: Vgg16Settings | TimmSettings, *, pretrained: bool) -> Backbone:
+def build_backbone(settings: BackboneSettings, *, pretrained: bool) -> Backbone:
     """The backbone of a recipe."""
     pretrained = pretrained and settings.weights != "none"
     match settings:
@@ -59,15 +68,19 @@ def build_backbone(settings: Vgg16Settings | TimmSettings, *, pretrained: bool) 
             if pretrained:
                 fill(vgg.features, vgg_weights(settings.weights), place=settings.weights)
             return vgg
-        case TimmSettings():
-            backbone = TimmBackbone(settings.name, settings.strides)
-            if pretrained:
-                weights = timm_weights(settings.name, settings.weights)
-                fill(backbone.body, weights, place=f"weights {settings.weights!r}")
-            # Random weights are not worth keeping.
-            if settings.weights != "none":
-                backbone.freeze(settings.frozen_stride, batch_norm=settings.batch_norm == "frozen")
-            return backbone
+        case TimmSettings(name=name, arguments=arguments):
+            classifier: ClassifierBackbone = TimmBackbone(
+                name, strides=settings.strides, nodes=settings.nodes, arguments=arguments
+            )
+        case TorchvisionSettings(name=name, arguments=arguments):
+            classifier = TorchvisionBackbone(name, settings.nodes, arguments)
+    if pretrained:
+        weights = classifier_weights(settings)
+        fill(classifier.weights, weights, place=f"weights {settings.weights!r}")
+    # Random weights are not worth keeping.
+    if settings.weights != "none":
+        classifier.freeze(settings.frozen_stride, batch_norm=settings.batch_norm == "frozen")
+    return classifier
 
 
 def detector_from(checkpoint: Checkpoint, place: str) -> Ssd:

@@ -17,9 +17,21 @@ from singleshot.recipes.schema import Recipe
 __all__ = ["differences", "load_recipe", "recipe_files", "recipe_from", "to_toml"]
 
 
+# Two ways to say one thing: who says the one does not mean the other any more.
+EXCLUSIVE = {"epochs": "steps", "steps": "epochs"}
+
+
 def recipe_files() -> dict[str, Path]:
     """The shipped recipes by name."""
-    folder = Path(str(resources.files("singleshot.recipes")))
+    return toml_files(Path(str(resources.files("singleshot.recipes"))))
+
+
+def preset_files() -> dict[str, Path]:
+    """Values that several recipes share, by the preset's name."""
+    return toml_files(Path(str(resources.files("singleshot.recipes")), "presets"))
+
+
+def toml_files(folder: Path) -> dict[str, Path]:
     return {path.stem: path for path in sorted(folder.glob("*.toml"))}
 
 
@@ -28,14 +40,32 @@ def load_recipe(recipe: str | Path, overrides: Mapping[str, object] | Sequence[s
 
     Raises RecipeError naming the file, the key, its value and what is allowed.
     """
-    path = find(recipe)
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise RecipeError(f"{path}: not readable as TOML: {error}") from error
+    content = read_toml(find(recipe))
+    while isinstance(base := content.pop("based_on", None), str):
+        content = merged(read_toml(find(base)), content)
     for key, value in pairs(overrides):
         put(content, key, value)
+    preset = preset_files().get(str(content.get("preset")))
+    if preset is not None:
+        content = merged(read_toml(preset), content)
     return recipe_from(content, place=str(recipe))
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise RecipeError(f"{path}: not readable as TOML: {error}") from error
+
+
+def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Two tables as one, where the second says more and the last word."""
+    exclusive = {EXCLUSIVE[key] for key in above if key in EXCLUSIVE}
+    whole = {key: value for key, value in below.items() if key not in exclusive}
+    for key, value in above.items():
+        tables = isinstance(value, Mapping) and isinstance(whole.get(key), Mapping)
+        whole[key] = merged(whole[key], value) if tables else value
+    return whole
 
 
 def recipe_from(content: Mapping[str, Any], place: str) -> Recipe:
@@ -79,14 +109,13 @@ def parse_value(text: str) -> object:
 
 
 def put(content: dict[str, Any], key: str, value: object) -> None:
-    """Set a dotted key. `epochs` and `steps` exclude each other: setting one drops the other."""
+    """Set a dotted key."""
     *tables, last = key.split(".")
     for table in tables:
         content = content.setdefault(table, {})
         if not isinstance(content, dict):
             raise RecipeError(f"--set {key}: {table!r} is a value and has no keys of its own")
-    exclusive = {"epochs": "steps", "steps": "epochs"}
-    content.pop(exclusive.get(last, ""), None)
+    content.pop(EXCLUSIVE.get(last, ""), None)
     content[last] = value
 
 

@@ -4,7 +4,7 @@ import torch
 from singleshot.data.augment.pipeline import Augmentation
 from singleshot.data.batching import AugmentedPictures, Draw, Order, training_batches
 from singleshot.errors import DataError
-from singleshot.recipes.schema import AugmentationSettings
+from singleshot.recipes.augmentation import AugmentationSettings
 from singleshot.structures import Sample, Truth
 
 

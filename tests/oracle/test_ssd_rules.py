@@ -9,7 +9,7 @@ from oracle import ssd_rules
 from singleshot.boxes.iou import pairwise_iou
 from singleshot.models.ssd.loss import Targets, hard_negatives, multibox_loss
 from singleshot.models.ssd.matching import match
-from singleshot.models.ssd.priors import PriorLevel, prior_boxes
+from singleshot.models.ssd.priors import PriorLevel, prior_boxes, shapes_by_rule
 
 seeds = st.integers(0, 2**32 - 1)
 
@@ -87,6 +87,7 @@ def test_the_loss_is_the_original_one(seed, batch, num_priors, num_columns):
 )
 @settings(deadline=None)
 def test_priors_are_the_original_ones(grid, step, size, next_size, ratios, image):
-    level = PriorLevel(grid, (step, step), float(size), float(next_size), tuple(ratios))
+    shapes = shapes_by_rule(float(size), float(next_size), ratios)
+    level = PriorLevel(grid, (step, step), (step / 2, step / 2), shapes)
     expected = ssd_rules.priors(grid, step, size, next_size, ratios, image)
     np.testing.assert_allclose(prior_boxes([level], image).numpy(), expected, rtol=1e-5)

@@ -45,14 +45,13 @@ def pair():
         {
             "model.priors.sizes_unit": COCO_SIZES,
             "model.priors.whole_pixels": False,
-            "model.antialias": False,
+            "model.priors.clip": "centre",
+            "model.resize": "torchvision",
             "model.results.clip_before_suppression": True,
         },
     )
     ours = build_detector(recipe.model, CLASSES, pretrained=False).eval()
     ours.load_state_dict(our_names(theirs.state_dict()))
-    # torchvision cuts the sides of its priors at the input's, the original does not.
-    ours.priors_cxcywh_unit[:, 2:].clamp_(max=1)
     # Its means are Caffe's 123, 117 and 104, rounded to fractions with five digits.
     ours.pixel_mean.copy_(255 * torch.tensor(theirs.transform.image_mean)[:, None, None])
     return ours, theirs
@@ -80,7 +79,7 @@ def test_logits_and_offsets_agree(pair, random):
     images = [torch.randint(256, (3, *s), generator=random, dtype=torch.uint8) for s in SIZES]
     their_offsets, their_logits = raw_outputs(theirs, images)
     with torch.no_grad():
-        offsets, logits = ours(torch.stack([ours.resize(image) for image in images]))
+        offsets, logits = ours(ours.resized(images))
     torch.testing.assert_close(offsets, their_offsets, atol=1e-4, rtol=0)
     torch.testing.assert_close(logits, their_logits, atol=1e-4, rtol=0)
 

@@ -61,4 +61,4 @@ def test_priors_reach_beyond_the_picture(ssd300):
 
 def test_sizes_of_ssd512_are_cut_to_whole_pixels():
     detector = build_detector(load_recipe("ssd512-vgg16").model, ["one"], pretrained=False)
-    assert [level.size for level in detector.levels] == [35, 76, 153, 230, 307, 384, 460]
+    assert [level.shapes[0][0] for level in detector.levels] == [35, 76, 153, 230, 307, 384, 460]

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from singleshot.recipes.schema import ScheduleSettings, TrainingSettings
+from singleshot.recipes.training import ScheduleSettings, TrainingSettings
 from singleshot.training.optimizers import build_optimizer, rate_at, set_learning_rate
 
 

@@ -9,7 +9,7 @@ from torch import Tensor
 from singleshot.boxes.iou import pairwise_iou
 from singleshot.data.augment.chance import happens, pick, uniform
 from singleshot.data.augment.view import View
-from singleshot.recipes.schema import CropSettings, ExpandSettings
+from singleshot.recipes.augmentation import CropSettings, ExpandSettings
 
 __all__ = ["CropAroundObjects", "Expand", "FlipHorizontally", "sampled_crops"]
 

@@ -7,7 +7,7 @@ import torch
 from singleshot.data.augment.chance import happens, uniform
 from singleshot.data.augment.colours import ColourChange
 from singleshot.data.augment.view import View
-from singleshot.recipes.schema import PhotometricSettings
+from singleshot.recipes.augmentation import PhotometricSettings
 
 __all__ = ["DistortColours"]
 

@@ -9,7 +9,7 @@ from singleshot.data.augment.geometry import CropAroundObjects, Expand, FlipHori
 from singleshot.data.augment.photometric import DistortColours
 from singleshot.data.augment.render import Render
 from singleshot.data.augment.view import Variation, View
-from singleshot.recipes.schema import AugmentationSettings
+from singleshot.recipes.augmentation import AugmentationSettings
 from singleshot.structures import Sample
 
 __all__ = ["Augmentation"]

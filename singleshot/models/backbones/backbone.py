@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-__all__ = ["Backbone", "grids"]
+__all__ = ["Backbone", "channels_of", "grids", "scaled_to_255"]
 
 
 class Backbone(nn.Module):
@@ -21,11 +21,26 @@ class Backbone(nn.Module):
         """One feature map (b, channels, rows, columns) for each entry of `channels`."""
 
 
-@torch.no_grad()
+def channels_of(backbone: nn.Module) -> tuple[int, ...]:
+    """Channels of each feature map, found by trial."""
+    return tuple(feature.shape[1] for feature in trial(backbone, torch.zeros(1, 3, 64, 64)))
+
+
 def grids(maps: nn.Module, *inputs: Tensor) -> list[tuple[int, int]]:
     """(rows, columns) of the feature maps that a module makes of these inputs."""
+    return [(feature.shape[-2], feature.shape[-1]) for feature in trial(maps, *inputs)]
+
+
+@torch.no_grad()
+def trial(maps: nn.Module, *inputs: Tensor) -> list[Tensor]:
     training = maps.training
     maps.eval()  # so that batch norm learns nothing from the trial
-    found = maps(*inputs)
+    found: list[Tensor] = maps(*inputs)
     maps.train(training)
-    return [(feature.shape[-2], feature.shape[-1]) for feature in found]
+    return found
+
+
+def scaled_to_255(values: tuple[float, ...]) -> tuple[float, float, float]:
+    """Statistics of pixels from 0 to 1 as those of pixels from 0 to 255."""
+    red, green, blue = (255 * value for value in values)
+    return red, green, blue

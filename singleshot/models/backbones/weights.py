@@ -9,8 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from singleshot.errors import ModelError
+from singleshot.recipes.backbone import ClassifierSettings
 
-__all__ = ["fill", "timm_weights", "vgg_weights"]
+__all__ = ["classifier_weights", "fill", "read_state_dict", "vgg_weights"]
 
 
 def fill(module: nn.Module, found: Mapping[str, Tensor], place: str) -> None:
@@ -26,10 +27,11 @@ def fill(module: nn.Module, found: Mapping[str, Tensor], place: str) -> None:
     module.load_state_dict({key: found[key] for key in wanted})
 
 
-def timm_weights(name: str, weights: str) -> Mapping[str, Tensor]:
-    """Weights under timm's names: 'installed' (ImageNet, from a package) or a file."""
-    if weights != "installed":
-        return read_state_dict(Path(weights))
+def classifier_weights(settings: ClassifierSettings) -> Mapping[str, Tensor]:
+    """Weights under the library's names: 'installed' (ImageNet, from a package) or a file."""
+    name = settings.name
+    if settings.weights != "installed":
+        return read_state_dict(Path(settings.weights))
     if name != "tf_efficientnet_lite0":
         raise ModelError(
             f"no installed package carries weights for backbone {name!r}; give a file with "

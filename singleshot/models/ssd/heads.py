@@ -6,9 +6,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from singleshot.errors import ModelError
 from singleshot.models.initial import caffe_xavier, small_normal
 from singleshot.models.ssd.separable import depthwise
-from singleshot.recipes.schema import HeadSettings
+from singleshot.recipes.model import HeadSettings
 
 __all__ = ["Heads"]
 
@@ -20,17 +21,28 @@ class Heads(nn.Module):
         self,
         channels: Sequence[int],
         num_priors: Sequence[int],
-        num_columns: int,
+        num_classes: int,
         settings: HeadSettings,
     ) -> None:
-        """`num_priors` at one place of each level; `num_columns` counts the background."""
+        """`num_priors` at one place of each level."""
         super().__init__()
-        make = plain if settings.block == "plain" else separable
-        levels = list(zip(channels, num_priors, strict=True))
-        self.num_columns = num_columns
-        self.offsets = nn.ModuleList(make(width, 4 * priors) for width, priors in levels)
-        self.logits = nn.ModuleList(make(width, num_columns * priors) for width, priors in levels)
-        self.apply(caffe_xavier if settings.block == "plain" else small_normal)
+        kernels = settings.kernels or (3,) * len(channels)
+        if len(kernels) != len(channels):
+            raise ModelError(
+                f"model.heads.kernels has {len(kernels)} entries for {len(channels)} levels"
+            )
+        levels = list(zip(channels, num_priors, kernels, strict=True))
+        # Classes that compete need one that means "nothing here".
+        self.num_columns = num_classes + (settings.scores == "softmax")
+
+        def predictors(width: int) -> nn.ModuleList:
+            return nn.ModuleList(
+                predictor(channels, width * priors, kernel, settings)
+                for channels, priors, kernel in levels
+            )
+
+        self.offsets, self.logits = predictors(4), predictors(self.num_columns)
+        self.apply(small_normal if settings.block == "separable" else caffe_xavier)
 
     def forward(
         self, features: list[Tensor]
@@ -47,13 +59,14 @@ class Heads(nn.Module):
         return torch.cat(offsets, dim=1), torch.cat(logits, dim=1)
 
 
-def plain(in_channels: int, channels: int) -> nn.Module:
-    return nn.Conv2d(in_channels, channels, 3, padding=1)
-
-
-def separable(in_channels: int, channels: int) -> nn.Module:
-    """SSDLite's: depthwise, then 1 × 1."""
-    return nn.Sequential(depthwise(in_channels), nn.Conv2d(in_channels, channels, 1))
+def predictor(in_channels: int, channels: int, kernel: int, settings: HeadSettings) -> nn.Module:
+    """One convolution; SSDLite's is depthwise, then 1 × 1, unless it sees one place alone."""
+    if settings.block == "separable" and kernel > 1:
+        return nn.Sequential(
+            depthwise(in_channels, kernel, padding=kernel // 2, batch_norm=settings.batch_norm),
+            nn.Conv2d(in_channels, channels, 1),
+        )
+    return nn.Conv2d(in_channels, channels, kernel, padding=kernel // 2)
 
 
 def prior_major(

@@ -1,10 +1,8 @@
 """The SSD: backbone, pyramid and heads over a fixed set of priors (paper §2)."""
 
-import math
 from collections.abc import Sequence
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor, nn
 
@@ -17,10 +15,11 @@ from singleshot.models.ssd.heads import Heads
 from singleshot.models.ssd.loss import Targets, multibox_loss
 from singleshot.models.ssd.matching import UNMATCHED, match
 from singleshot.models.ssd.offsets import encode
-from singleshot.models.ssd.priors import PriorLevel, prior_boxes
+from singleshot.models.ssd.priors import prior_boxes, prior_levels
 from singleshot.models.ssd.pyramid import Pyramid
+from singleshot.models.ssd.resize import resize
 from singleshot.models.ssd.results import detections
-from singleshot.recipes.schema import ModelSettings, PriorSettings
+from singleshot.recipes.model import ModelSettings, PixelSettings
 from singleshot.structures import Batch, Detections, Losses, Truth
 
 __all__ = ["Ssd"]
@@ -41,17 +40,19 @@ class Ssd(nn.Module):
         self.settings = settings
         self.backbone = backbone
         self.pyramid = Pyramid(backbone.channels, settings.pyramid)
-        self.levels = prior_levels(self.level_grids(), settings)
+        self.levels = prior_levels(self.level_grids(), settings.priors, settings.input)
         self.heads = Heads(
             self.pyramid.channels,
             [level.num_priors_per_cell for level in self.levels],
-            1 + len(class_names),
+            len(class_names),
             settings.heads,
         )
+        pixels = settings.pixels or PixelSettings(mean=backbone.pixel_mean, std=backbone.pixel_std)
+        priors = prior_boxes(self.levels, settings.input, settings.priors.clip)
         for name, values in (
-            ("priors_cxcywh_unit", prior_boxes(self.levels, settings.input)),
-            ("pixel_mean", torch.tensor(backbone.pixel_mean)[:, None, None]),
-            ("pixel_std", torch.tensor(backbone.pixel_std)[:, None, None]),
+            ("priors_cxcywh_unit", priors),
+            ("pixel_mean", torch.tensor(pixels.mean)[:, None, None]),
+            ("pixel_std", torch.tensor(pixels.std)[:, None, None]),
         ):
             # They follow from the recipe: a checkpoint need not hold them.
             self.register_buffer(name, values, persistent=False)
@@ -101,7 +102,9 @@ class Ssd(nn.Module):
         truth = matches[image, prior]
         columns = torch.full_like(matches, BACKGROUND)
         columns[image, prior] = labels[image, truth] + BACKGROUND + 1
-        return Targets(columns, encode(boxes_unit[image, truth], self.priors_cxcywh_unit[prior]))
+        scales = self.settings.priors.offset_scales
+        offsets = encode(boxes_unit[image, truth], self.priors_cxcywh_unit[prior], scales)
+        return Targets(columns, offsets)
 
     @torch.inference_mode()
     def detect(self, images: Sequence[UInt8[Tensor, "3 _h _w"]]) -> list[Detections]:
@@ -109,24 +112,20 @@ class Ssd(nn.Module):
         assert not self.training, "batch norm would use the statistics of these very pictures"
         if not images:
             return []
-        device = self.pixel_mean.device
-        resized = torch.stack([self.resize(image.to(device)) for image in images])
-        offsets, logits = self(resized)
+        offsets, logits = self(self.resized(images))
         sizes = [(image.shape[1], image.shape[2]) for image in images]
         return detections(
-            offsets.float(), logits.float(), self.priors_cxcywh_unit, sizes, self.settings.results
+            offsets.float(), logits.float(), self.priors_cxcywh_unit, sizes, self.settings
         )
 
-    def resize(self, image: UInt8[Tensor, "3 h w"]) -> Float[Tensor, "3 rows columns"]:
-        """To the input size, bilinear; the aspect ratio is not kept, as in the paper."""
-        antialias = self.settings.antialias
-        # Whole numbers are several times faster where there is a kernel for them.
-        whole = antialias and image.device.type == "cpu"
-        pixels = image[None] if whole else image[None].float()
-        resized = F.interpolate(
-            pixels, self.settings.input, mode="bilinear", align_corners=False, antialias=antialias
+    def resized(
+        self, images: Sequence[UInt8[Tensor, "3 _h _w"]]
+    ) -> Float[Tensor, "b 3 rows columns"]:
+        """Pictures at the input size; their aspect ratio is not kept, as in the paper."""
+        device, settings = self.pixel_mean.device, self.settings
+        return torch.stack(
+            [resize(image.to(device), settings.input, settings.resize) for image in images]
         )
-        return resized[0].float().round() if antialias else resized[0]
 
 
 def padded(truths: Sequence[Truth]) -> tuple[Float[Tensor, "b n 4"], Int[Tensor, "b n"]]:
@@ -137,44 +136,3 @@ def padded(truths: Sequence[Truth]) -> tuple[Float[Tensor, "b n 4"], Int[Tensor,
     labels = [empty[1], *(truth.labels for truth in truths)]
     pad = nn.utils.rnn.pad_sequence
     return pad(boxes, batch_first=True)[1:], pad(labels, batch_first=True)[1:]
-
-
-def prior_levels(
-    grid_sizes: Sequence[tuple[int, int]], settings: ModelSettings
-) -> list[PriorLevel]:
-    """Grids from the network, sizes and shapes from the recipe."""
-    priors = settings.priors
-    if len(grid_sizes) != len(priors.aspect_ratios):
-        raise ModelError(
-            f"the network has {len(grid_sizes)} levels, but model.priors.aspect_ratios speaks of "
-            f"{len(priors.aspect_ratios)}; give one entry for each level"
-        )
-    sizes = prior_sizes(priors, shorter_side=min(settings.input))
-    strides = priors.strides or (0.0,) * len(grid_sizes)
-    return [
-        PriorLevel(
-            grid=grid,
-            stride=(
-                stride_along(settings.input[0], grid[0], stride),
-                stride_along(settings.input[1], grid[1], stride),
-            ),
-            size=size,
-            next_size=next_size,
-            aspect_ratios=ratios,
-        )
-        for grid, stride, size, next_size, ratios in zip(
-            grid_sizes, strides, sizes, sizes[1:], priors.aspect_ratios, strict=False
-        )
-    ]
-
-
-def prior_sizes(priors: PriorSettings, shorter_side: int) -> list[float]:
-    """Sides of the square priors in pixels."""
-    # Rounded first, or 0.37 · 300 might be cut to 110.
-    sizes = [round(size * shorter_side, 6) for size in priors.sizes_unit]
-    return [float(int(size)) for size in sizes] if priors.whole_pixels else sizes
-
-
-def stride_along(side: int, cells: int, stride: float) -> float:
-    """The recipe's stride where that many of its cells cover the side, else equal parts."""
-    return stride if stride and math.ceil(side / stride) == cells else side / cells

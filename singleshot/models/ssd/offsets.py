@@ -1,7 +1,8 @@
 """Boxes as offsets from their priors, and back (paper §2.2, equation 2).
 
-The original divides the offsets by four constants that it calls variances (bbox_util.cpp,
-`EncodeBBox`, `DecodeBBox` with CENTER_SIZE); they bring all four to one magnitude.
+The original divides the offsets by constants that it calls variances (bbox_util.cpp, `EncodeBBox`,
+`DecodeBBox` with CENTER_SIZE): 0.1 for the centre, 0.2 for the logarithm of the size. They bring
+all four to one magnitude.
 """
 
 import math
@@ -12,19 +13,19 @@ from torch import Tensor
 
 from singleshot.boxes.convert import to_centres, to_corners
 
-__all__ = ["OFFSET_SCALES", "decode", "encode"]
-
-OFFSET_SCALES = (0.1, 0.2)  # of the centre and of the logarithm of the size
+__all__ = ["decode", "encode"]
 
 # exp(x) of a wild prediction would overflow; torchvision stops at the same value.
 LARGEST_LOG_RATIO = math.log(1000 / 16)
 
 
 def encode(
-    boxes_unit: Float[Tensor, "*n 4"], priors_cxcywh_unit: Float[Tensor, "*n 4"]
+    boxes_unit: Float[Tensor, "*n 4"],
+    priors_cxcywh_unit: Float[Tensor, "*n 4"],
+    scales: tuple[float, float],
 ) -> Float[Tensor, "*n 4"]:
     """What the network must predict at each prior to say this box."""
-    centre_scale, size_scale = OFFSET_SCALES
+    centre_scale, size_scale = scales
     boxes = to_centres(boxes_unit)
     prior_centres, prior_sizes = priors_cxcywh_unit[..., :2], priors_cxcywh_unit[..., 2:]
     centres = (boxes[..., :2] - prior_centres) / prior_sizes / centre_scale
@@ -33,10 +34,12 @@ def encode(
 
 
 def decode(
-    offsets: Float[Tensor, "*n 4"], priors_cxcywh_unit: Float[Tensor, "*#n 4"]
+    offsets: Float[Tensor, "*n 4"],
+    priors_cxcywh_unit: Float[Tensor, "*#n 4"],
+    scales: tuple[float, float],
 ) -> Float[Tensor, "*n 4"]:
     """The box that the network says at each prior; corners, fractions of the input."""
-    centre_scale, size_scale = OFFSET_SCALES
+    centre_scale, size_scale = scales
     prior_centres, prior_sizes = priors_cxcywh_unit[..., :2], priors_cxcywh_unit[..., 2:]
     centres = offsets[..., :2] * centre_scale * prior_sizes + prior_centres
     ratios = torch.exp((offsets[..., 2:] * size_scale).clamp(max=LARGEST_LOG_RATIO))

@@ -4,6 +4,7 @@ The rules are those of the original's `prior_box_layer.cpp`; the numbers come fr
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
 
@@ -11,7 +12,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-__all__ = ["PriorLevel", "prior_boxes"]
+from singleshot.boxes.convert import to_centres, to_corners
+from singleshot.errors import ModelError
+from singleshot.recipes.priors import PriorSettings
+
+__all__ = ["PriorLevel", "prior_boxes", "prior_levels", "shapes_by_rule"]
+
+Shape = tuple[float, float]  # (width, height) in pixels
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,25 +27,13 @@ class PriorLevel:
 
     grid: tuple[int, int]  # rows, columns
     stride: tuple[float, float]  # pixels between centres: down, across
-    size: float  # pixels
-    next_size: float  # of the following level
-    aspect_ratios: tuple[float, ...]  # width / height; each is used with its inverse
-
-    @property
-    def shapes(self) -> list[tuple[float, float]]:
-        """(width, height) in pixels of a cell's priors, in the order the heads predict them."""
-        between = math.sqrt(self.size * self.next_size)
-        stretched = [
-            (self.size * math.sqrt(ratio), self.size / math.sqrt(ratio))
-            for aspect_ratio in self.aspect_ratios
-            for ratio in (aspect_ratio, 1 / aspect_ratio)
-        ]
-        return [(self.size, self.size), (between, between), *stretched]
+    first_centre: tuple[float, float]  # pixels: down, across
+    shapes: tuple[Shape, ...]  # of a cell's priors, in the order the heads predict them
 
     @property
     def num_priors_per_cell(self) -> int:
-        """Two squares, and two for each aspect ratio."""
-        return 2 + 2 * len(self.aspect_ratios)
+        """One for each shape."""
+        return len(self.shapes)
 
     def __len__(self) -> int:
         rows, columns = self.grid
@@ -46,11 +41,11 @@ class PriorLevel:
 
     def boxes_cxcywh(self) -> Float[Tensor, "priors 4"]:
         """Pixels of the input; row by row, cell by cell, then shape by shape; never clipped."""
-        down, across = self.stride
+        (down, across), (top, left) = self.stride, self.first_centre
         rows, columns = self.grid
         return torch.tensor(
             [
-                ((column + 0.5) * across, (row + 0.5) * down, width, height)
+                (left + column * across, top + row * down, width, height)
                 for row, column in product(range(rows), range(columns))
                 for width, height in self.shapes
             ],
@@ -58,8 +53,71 @@ class PriorLevel:
         )
 
 
-def prior_boxes(levels: list[PriorLevel], size: tuple[int, int]) -> Float[Tensor, "priors 4"]:
+def prior_boxes(
+    levels: Sequence[PriorLevel], size: tuple[int, int], clip: str = "none"
+) -> Float[Tensor, "priors 4"]:
     """(centre x, centre y, width, height) of all priors as fractions of the input."""
     height, width = size
     boxes = torch.cat([level.boxes_cxcywh() for level in levels])
-    return (boxes / boxes.new_tensor([width, height, width, height])).float()
+    unit = boxes / boxes.new_tensor([width, height, width, height])
+    match clip:
+        case "centre":
+            unit = unit.clamp(0, 1)
+        case "corners":
+            unit = to_centres(to_corners(unit).clamp(0, 1))
+    return unit.float()
+
+
+def prior_levels(
+    grids: Sequence[tuple[int, int]], settings: PriorSettings, size: tuple[int, int]
+) -> list[PriorLevel]:
+    """Grids from the network, sizes and shapes from the recipe; `size` is the input's."""
+    if len(grids) != settings.num_levels:
+        key = "shapes_unit" if settings.shapes_unit else "aspect_ratios"
+        raise ModelError(
+            f"the network has {len(grids)} levels, but model.priors.{key} speaks of "
+            f"{settings.num_levels}; give one entry for each level"
+        )
+    strides = settings.strides or (0.0,) * len(grids)
+    centres = settings.first_centres or (0.0,) * len(grids)
+    levels = []
+    for grid, stride, centre, shapes in zip(
+        grids, strides, centres, shapes_of(settings, size), strict=True
+    ):
+        down, top = along(size[0], grid[0], stride, centre)
+        across, left = along(size[1], grid[1], stride, centre)
+        levels.append(PriorLevel(grid, (down, across), (top, left), shapes))
+    return levels
+
+
+def along(side: int, cells: int, stride: float, first_centre: float) -> tuple[float, float]:
+    """The recipe's stride and first centre where its cells cover the side, else equal parts."""
+    if not (stride and math.ceil(side / stride) == cells):
+        stride, first_centre = side / cells, 0.0
+    return stride, first_centre or stride / 2
+
+
+def shapes_of(settings: PriorSettings, size: tuple[int, int]) -> list[tuple[Shape, ...]]:
+    """Shapes of each level in pixels."""
+    height, width = size
+    if settings.shapes_unit:
+        return [tuple((w * width, h * height) for w, h in level) for level in settings.shapes_unit]
+    # Rounded first, or 0.37 · 300 might be cut to 110.
+    sizes = [round(unit * min(size), 6) for unit in settings.sizes_unit]
+    if settings.whole_pixels:
+        sizes = [float(int(side)) for side in sizes]
+    levels = zip(sizes, sizes[1:], settings.aspect_ratios, strict=False)
+    return [shapes_by_rule(side, following, ratios) for side, following, ratios in levels]
+
+
+def shapes_by_rule(
+    size: float, next_size: float, aspect_ratios: Sequence[float]
+) -> tuple[Shape, ...]:
+    """The paper's: two squares, then each aspect ratio and its inverse (§2.2)."""
+    between = math.sqrt(size * next_size)
+    stretched = [
+        (size * math.sqrt(ratio), size / math.sqrt(ratio))
+        for aspect_ratio in aspect_ratios
+        for ratio in (aspect_ratio, 1 / aspect_ratio)
+    ]
+    return ((size, size), (between, between), *stretched)

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from singleshot.models.initial import caffe_xavier, small_normal
 from singleshot.models.ssd.separable import depthwise, pointwise
 from singleshot.models.ssd.top_down import TopDown
-from singleshot.recipes.schema import ExtraLevel, PyramidSettings
+from singleshot.recipes.model import ExtraLevel, PyramidSettings
 
 __all__ = ["Pyramid"]
 

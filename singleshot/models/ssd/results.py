@@ -9,7 +9,7 @@ from singleshot.boxes.edit import clip
 from singleshot.boxes.suppress import suppress
 from singleshot.models.ssd import BACKGROUND
 from singleshot.models.ssd.offsets import decode
-from singleshot.recipes.schema import ResultSettings
+from singleshot.recipes.model import ModelSettings, ResultSettings
 from singleshot.structures import Detections
 
 __all__ = ["detections"]
@@ -20,17 +20,19 @@ def detections(
     logits: Float[Tensor, "b priors columns"],
     priors_cxcywh_unit: Float[Tensor, "priors 4"],
     sizes: list[tuple[int, int]],
-    settings: ResultSettings,
+    settings: ModelSettings,
 ) -> list[Detections]:
     """Softmax, threshold, the best of each class, suppression, the best of all.
 
     `sizes` are the (height, width) of the pictures given; boxes come back in their pixels.
     """
-    boxes_unit = decode(offsets, priors_cxcywh_unit)
-    scores = F.softmax(logits, dim=-1)
-    columns = [column for column in range(logits.shape[-1]) if column != BACKGROUND]
+    boxes_unit = decode(offsets, priors_cxcywh_unit, settings.priors.offset_scales)
+    if settings.heads.scores == "softmax":
+        scores = F.softmax(logits, dim=-1)[..., BACKGROUND + 1 :]
+    else:
+        scores = logits.sigmoid()
     return [
-        of_one_image(from_unit(boxes, size), image_scores[:, columns], size, settings)
+        of_one_image(from_unit(boxes, size), image_scores, size, settings.results)
         for boxes, image_scores, size in zip(boxes_unit, scores, sizes, strict=True)
     ]
 

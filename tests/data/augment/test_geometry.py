@@ -13,7 +13,7 @@ from singleshot.data.augment.geometry import (
     sampled_crops,
 )
 from singleshot.data.augment.view import View
-from singleshot.recipes.schema import CropSettings, ExpandSettings
+from singleshot.recipes.augmentation import CropSettings, ExpandSettings
 from singleshot.structures import Sample, Truth
 
 seeds = st.integers(0, 2**32 - 1)

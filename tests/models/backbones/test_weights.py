@@ -7,12 +7,12 @@ import torch
 from singleshot.build import build_backbone
 from singleshot.errors import ModelError
 from singleshot.models.backbones.timm import TimmBackbone
-from singleshot.models.backbones.weights import fill, read_state_dict, timm_weights
-from singleshot.recipes.schema import TimmSettings, Vgg16Settings
+from singleshot.models.backbones.weights import classifier_weights, fill, read_state_dict
+from singleshot.recipes.backbone import TimmSettings, Vgg16Settings
 
 
 def test_the_installed_weights_are_imagenets():
-    weights = timm_weights("tf_efficientnet_lite0", "installed")
+    weights = classifier_weights(TimmSettings(name="tf_efficientnet_lite0"))
     classifier = timm.create_model("tf_efficientnet_lite0").eval()
     classifier.load_state_dict(weights)
     # A trained network is far surer of anything than a random one.

@@ -1,15 +1,20 @@
 import torch
 
 from singleshot.models.ssd.results import detections
-from singleshot.recipes.schema import ResultSettings
+from singleshot.recipes.load import load_recipe
 
 PRIORS = torch.tensor([[0.25, 0.25, 0.5, 0.5], [0.3, 0.25, 0.5, 0.5], [0.75, 0.75, 0.5, 0.5]])
+
+
+def settings_with(**results):
+    changes = {f"model.results.{key}": value for key, value in results.items()}
+    return load_recipe("ssd300-vgg16", changes).model
 
 
 def found(logits, size=(100, 200), **settings):
     logits = torch.tensor(logits)[None]
     offsets = torch.zeros(1, 3, 4)
-    return detections(offsets, logits, PRIORS, [size], ResultSettings(**settings))[0]
+    return detections(offsets, logits, PRIORS, [size], settings_with(**settings))[0]
 
 
 def test_of_overlapping_boxes_of_a_class_the_best_stays():
@@ -37,6 +42,6 @@ def test_no_more_are_kept_than_asked_for():
 def test_boxes_are_clipped_to_the_picture():
     wide = torch.tensor([[[0.0, 0.0, 20.0, 20.0]]])
     result = detections(
-        wide, torch.tensor([[[0.0, 5.0]]]), PRIORS[:1], [(100, 200)], ResultSettings()
+        wide, torch.tensor([[[0.0, 5.0]]]), PRIORS[:1], [(100, 200)], settings_with()
     )[0]
     assert result.boxes.tolist() == [[0, 0, 200, 100]]

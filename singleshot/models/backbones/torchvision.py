@@ -1,0 +1,34 @@
+"""Any of torchvision's classification models as a backbone."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from timm.data import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
+from torchvision.models import get_model
+
+from singleshot.errors import ModelError
+from singleshot.models.backbones.backbone import channels_of, scaled_to_255
+from singleshot.models.backbones.classifier import ClassifierBackbone, Nodes
+
+__all__ = ["TorchvisionBackbone"]
+
+
+class TorchvisionBackbone(ClassifierBackbone):
+    """Feature maps of a torchvision model at the given nodes, with random weights."""
+
+    pixel_mean = scaled_to_255(IMAGENET_DEFAULT_MEAN)
+    pixel_std = scaled_to_255(IMAGENET_DEFAULT_STD)
+
+    def __init__(
+        self, name: str, nodes: tuple[str, ...], arguments: Mapping[str, Any] | None = None
+    ) -> None:
+        """`arguments` are those of `torchvision.models.get_model`."""
+        try:
+            network = get_model(name, weights=None, **dict(arguments or {}))
+        except (ValueError, TypeError) as error:
+            raise ModelError(
+                f"backbone {name!r}: torchvision cannot make it so ({error}); "
+                f"torchvision.models.list_models() prints the names it knows"
+            ) from error
+        super().__init__(name, Nodes(network, nodes, place=repr(name)))
+        self.channels = channels_of(self)

@@ -1,0 +1,83 @@
+"""The table `model.backbone`: what the first feature maps come from."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from singleshot.recipes.settings import Count, Settings
+
+__all__ = [
+    "BackboneSettings",
+    "ClassifierSettings",
+    "TimmSettings",
+    "TorchvisionSettings",
+    "Vgg16Settings",
+]
+
+
+class Vgg16Settings(Settings):
+    """The paper's VGG16: fc6 and fc7 as convolutions, conv4_3 normalised (§3, §3.1)."""
+
+    kind: Literal["vgg16"] = "vgg16"
+    name: Literal["vgg16-reduced"] = "vgg16-reduced"
+    weights: str = Field("none", description="'none', or a file of torchvision's vgg16 weights")
+
+
+class ClassifierSettings(Settings):
+    """A classification network that is cut where its feature maps are."""
+
+    name: str = Field(description="what the library calls the network")
+    nodes: tuple[str, ...] = Field(
+        (), description="the layers whose outputs are the levels, by name, finest first"
+    )
+    arguments: dict[str, bool | int | float | str] = Field(
+        {}, description="what the library is asked for beyond the name"
+    )
+    weights: str = Field("none", description="'none', or a file")
+    batch_norm: Literal["train", "frozen"] = Field(
+        "train",
+        description="'frozen' keeps the pretrained statistics and folds them into the convolutions",
+    )
+    frozen_stride: int = Field(
+        0, ge=0, description="stages up to this stride keep pretrained weights; 0: all learn"
+    )
+
+
+class TimmSettings(ClassifierSettings):
+    """Any timm model that gives feature maps."""
+
+    kind: Literal["timm"] = "timm"
+    strides: tuple[Count, ...] = Field(
+        (16, 32), description="which feature maps, by their stride, where no nodes are named"
+    )
+    weights: str = Field(
+        "installed", description="'installed' (a package that carries them), 'none', or a file"
+    )
+
+    @field_validator("strides")
+    @classmethod
+    def finest_first(cls, strides: tuple[int, ...]) -> tuple[int, ...]:
+        """Levels go from fine to coarse."""
+        if list(strides) != sorted(set(strides)) or not strides:
+            raise ValueError("strides rise, as in [8, 16, 32]")
+        return strides
+
+
+class TorchvisionSettings(ClassifierSettings):
+    """Any of torchvision's classification models, by the names of its layers."""
+
+    kind: Literal["torchvision"] = "torchvision"
+
+    @model_validator(mode="after")
+    def nodes_are_named(self) -> TorchvisionSettings:
+        """Torchvision cannot be asked for strides."""
+        if not self.nodes:
+            raise ValueError("give nodes: the layers whose outputs are the levels")
+        return self
+
+
+BackboneSettings = Annotated[
+    Vgg16Settings | TimmSettings | TorchvisionSettings, Field(discriminator="kind")
+]

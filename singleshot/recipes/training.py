@@ -1,0 +1,68 @@
+"""The tables under `training`: optimizer, schedule and bookkeeping."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from singleshot.recipes.settings import Count, Fraction, Positive, Settings
+
+__all__ = ["ScheduleSettings", "TrainingSettings"]
+
+
+class ScheduleSettings(Settings):
+    """The learning rate over the training."""
+
+    kind: Literal["cosine", "step"] = "cosine"
+    warm_up: float = Field(
+        0, ge=0, description="optimizer steps from a thousandth to the full rate"
+    )
+    milestones: tuple[Fraction, ...] = Field(
+        (2 / 3, 5 / 6), description="of a step schedule: parts of the training after which …"
+    )
+    factor: Fraction = Field(0.1, description="… the rate is multiplied by this")
+    final: Fraction = Field(
+        0.0, description="of a cosine schedule: where it ends, of the full rate"
+    )
+
+
+class TrainingSettings(Settings):
+    """Optimizer, schedule and bookkeeping."""
+
+    epochs: Count | None = Field(None, description="passes over the data; exclusive with steps")
+    steps: Count | None = Field(None, description="optimizer steps; exclusive with epochs")
+    batch_size: Count = 16
+    learning_rate: Positive = 0.01
+    momentum: Fraction = 0.9
+    nesterov: bool = False
+    weight_decay: float = Field(5e-4, ge=0, description="not applied to biases and normalisation")
+    bias_learning_rate: Positive = Field(1.0, description="of biases, times the learning rate")
+    backbone_learning_rate: Positive = Field(
+        1.0, description="of the backbone, times the learning rate"
+    )
+    schedule: ScheduleSettings = ScheduleSettings()
+    frozen: tuple[Literal["backbone", "extra", "top_down", "heads", "statistics"], ...] = Field(
+        (), description="parts that do not learn; 'statistics': those of every batch norm"
+    )
+    average_decay: Fraction = Field(
+        0.0, description="of the exponential average of weights; 0: none"
+    )
+    clip_gradient: float = Field(0.0, ge=0, description="largest norm of the gradient; 0: any")
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto", description="'auto' measures once and takes the faster"
+    )
+    validate_every: Count = Field(5, description="epochs between validations")
+    seed: int = Field(0, ge=0)
+    workers: int = Field(0, ge=0, description="processes that prepare pictures; 0: this one")
+    cache: Fraction = Field(
+        0.3,
+        description="keep decoded pictures in memory if they take at most this share of it",
+    )
+
+    @model_validator(mode="after")
+    def epochs_or_steps(self) -> TrainingSettings:
+        """Exactly one of the two says how long."""
+        if (self.epochs is None) == (self.steps is None):
+            raise ValueError("give either epochs or steps")
+        return self

@@ -31,7 +31,7 @@ class TimmBackbone(ClassifierBackbone):
         if nodes:
             network = created(name, **self.arguments)
             super().__init__(name, Nodes(network, nodes, place=repr(name)))
-            self.channels = channels_of(self)
+            self.channels = channels_of(self.body)
         else:
             stages = self.stages(name, strides)
             super().__init__(name, stages)

@@ -48,11 +48,15 @@ class PyramidSettings(Settings):
 
     block: Literal["plain", "separable", "inverted", "residual"] = Field(
         "plain",
-        description="'plain': the paper's; 'separable': SSDLite's, with ReLU6; 'inverted': "
+        description="'plain': the paper's; 'separable': SSDLite's; 'inverted': "
         "MobileNetV2's inverted residual; 'residual': ResNet's, as in DSSD",
     )
     batch_norm: bool = Field(
-        True, description="of separable blocks; without it their convolutions have a bias"
+        True,
+        description="of separable and inverted blocks; without it their convolutions have a bias",
+    )
+    activation: Literal["relu6", "relu"] = Field(
+        "relu6", description="of separable and inverted blocks"
     )
     extra: tuple[ExtraLevel, ...] = ()
     top_down: int = Field(
@@ -74,6 +78,7 @@ class HeadSettings(Settings):
     batch_norm: bool = Field(
         True, description="of separable heads; without it their convolutions have a bias"
     )
+    activation: Literal["relu6", "relu"] = Field("relu6", description="of separable heads")
     kernels: tuple[Count, ...] = Field(
         (), description="side of the convolution at each level; left out, 3 everywhere"
     )

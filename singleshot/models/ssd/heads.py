@@ -63,7 +63,13 @@ def predictor(in_channels: int, channels: int, kernel: int, settings: HeadSettin
     """One convolution; SSDLite's is depthwise, then 1 × 1, unless it sees one place alone."""
     if settings.block == "separable" and kernel > 1:
         return nn.Sequential(
-            depthwise(in_channels, kernel, padding=kernel // 2, batch_norm=settings.batch_norm),
+            depthwise(
+                in_channels,
+                kernel,
+                padding=kernel // 2,
+                batch_norm=settings.batch_norm,
+                activation=settings.activation,
+            ),
             nn.Conv2d(in_channels, channels, 1),
         )
     return nn.Conv2d(in_channels, channels, kernel, padding=kernel // 2)

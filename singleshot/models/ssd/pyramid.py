@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from singleshot.models.initial import caffe_xavier, small_normal
-from singleshot.models.ssd.separable import depthwise, pointwise
+from singleshot.models.ssd.separable import depthwise, pointwise, projection
 from singleshot.models.ssd.top_down import TopDown
 from singleshot.recipes.model import ExtraLevel, PyramidSettings
 
@@ -18,9 +18,11 @@ class Pyramid(nn.Module):
     def __init__(self, channels: Sequence[int], settings: PyramidSettings) -> None:
         """`channels` are those of the backbone's feature maps."""
         super().__init__()
-        make = plain_level if settings.block == "plain" else separable_level
         below = [channels[-1], *(level.channels for level in settings.extra)]
-        self.extra = nn.ModuleList(map(make, below, settings.extra))
+        self.extra = nn.ModuleList(
+            extra_level(in_channels, level, settings)
+            for in_channels, level in zip(below, settings.extra, strict=False)
+        )
         self.apply(caffe_xavier if settings.block == "plain" else small_normal)
         self.channels: tuple[int, ...] = (*channels, *below[1:])
         self.top_down: nn.Module = nn.Identity()
@@ -37,6 +39,15 @@ class Pyramid(nn.Module):
         return levels
 
 
+def extra_level(in_channels: int, level: ExtraLevel, settings: PyramidSettings) -> nn.Module:
+    match settings.block:
+        case "separable":
+            return separable_level(in_channels, level, settings)
+        case "inverted":
+            return inverted_level(in_channels, level, settings)
+    return plain_level(in_channels, level)
+
+
 def plain_level(in_channels: int, level: ExtraLevel) -> nn.Sequential:
     """The paper's: 1 × 1, then usually 3 × 3 with stride 2."""
     return nn.Sequential(
@@ -47,10 +58,34 @@ def plain_level(in_channels: int, level: ExtraLevel) -> nn.Sequential:
     )
 
 
-def separable_level(in_channels: int, level: ExtraLevel) -> nn.Sequential:
+def separable_level(
+    in_channels: int, level: ExtraLevel, settings: PyramidSettings
+) -> nn.Sequential:
     """SSDLite's: the 3 × 3 convolution is depthwise."""
+    norm, activation = settings.batch_norm, settings.activation
     return nn.Sequential(
-        pointwise(in_channels, level.squeeze),
-        depthwise(level.squeeze, level.kernel, stride=level.stride, padding=level.padding),
-        pointwise(level.squeeze, level.channels),
+        pointwise(in_channels, level.squeeze, batch_norm=norm, activation=activation),
+        squeezed(level, settings),
+        pointwise(level.squeeze, level.channels, batch_norm=norm, activation=activation),
+    )
+
+
+def inverted_level(in_channels: int, level: ExtraLevel, settings: PyramidSettings) -> nn.Sequential:
+    """MobileNetV2's, linear at the end (§3.3); a level that shrinks has nothing to add back."""
+    norm, activation = settings.batch_norm, settings.activation
+    return nn.Sequential(
+        pointwise(in_channels, level.squeeze, batch_norm=norm, activation=activation),
+        squeezed(level, settings),
+        projection(level.squeeze, level.channels, batch_norm=norm),
+    )
+
+
+def squeezed(level: ExtraLevel, settings: PyramidSettings) -> nn.Sequential:
+    return depthwise(
+        level.squeeze,
+        level.kernel,
+        stride=level.stride,
+        padding=level.padding,
+        batch_norm=settings.batch_norm,
+        activation=settings.activation,
     )

@@ -1,16 +1,26 @@
 """SSDLite's convolution: depthwise, then 1 × 1 (Sandler et al. 2018, "MobileNetV2", §6.2)."""
 
-from typing import Any
+from typing import Any, Literal
 
 from timm.layers import create_conv2d
 from torch import nn
 
-__all__ = ["depthwise", "pointwise"]
+__all__ = ["depthwise", "pointwise", "projection"]
+
+Activation = Literal["relu6", "relu"]
 
 
-def pointwise(in_channels: int, channels: int, *, batch_norm: bool = True) -> nn.Sequential:
-    """1 × 1 convolution, batch norm and ReLU6."""
-    return activated(nn.Conv2d(in_channels, channels, 1, bias=not batch_norm), batch_norm)
+def pointwise(
+    in_channels: int, channels: int, *, batch_norm: bool = True, activation: Activation = "relu6"
+) -> nn.Sequential:
+    """1 × 1 convolution, batch norm and activation."""
+    projected = projection(in_channels, channels, batch_norm=batch_norm)
+    return projected.append(activated(activation))
+
+
+def projection(in_channels: int, channels: int, *, batch_norm: bool = True) -> nn.Sequential:
+    """1 × 1 convolution and batch norm: a "linear bottleneck" (MobileNetV2, §3.2)."""
+    return normalised(nn.Conv2d(in_channels, channels, 1, bias=not batch_norm), batch_norm)
 
 
 def depthwise(
@@ -20,8 +30,9 @@ def depthwise(
     stride: int = 1,
     padding: int | str = 1,
     batch_norm: bool = True,
+    activation: Activation = "relu6",
 ) -> nn.Sequential:
-    """A convolution within each channel, batch norm and ReLU6; padding may be "same"."""
+    """A convolution within each channel, batch norm and activation; padding may be "same"."""
     convolution: Any = create_conv2d(
         channels,
         channels,
@@ -31,9 +42,13 @@ def depthwise(
         depthwise=True,
         bias=not batch_norm,
     )
-    return activated(convolution, batch_norm)
+    return normalised(convolution, batch_norm).append(activated(activation))
 
 
-def activated(convolution: nn.Conv2d, batch_norm: bool) -> nn.Sequential:
+def normalised(convolution: nn.Conv2d, batch_norm: bool) -> nn.Sequential:
     norm = [nn.BatchNorm2d(convolution.out_channels)] if batch_norm else []
-    return nn.Sequential(convolution, *norm, nn.ReLU6(inplace=True))
+    return nn.Sequential(convolution, *norm)
+
+
+def activated(activation: Activation) -> nn.Module:
+    return nn.ReLU(inplace=True) if activation == "relu" else nn.ReLU6(inplace=True)

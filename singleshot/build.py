@@ -64,7 +64,7 @@ def build_backbone(settings: BackboneSettings, *, pretrained: bool) -> Backbone:
     pretrained = pretrained and settings.weights != "none"
     match settings:
         case Vgg16Settings():
-            vgg = Vgg16()
+            vgg = Vgg16(conv4_3=settings.conv4_3)
             if pretrained:
                 fill(vgg.features, vgg_weights(settings.weights), place=settings.weights)
             return vgg

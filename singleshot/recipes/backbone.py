@@ -22,6 +22,10 @@ class Vgg16Settings(Settings):
 
     kind: Literal["vgg16"] = "vgg16"
     name: Literal["vgg16-reduced"] = "vgg16-reduced"
+    conv4_3: Literal["l2-norm", "batch-norm"] = Field(
+        "l2-norm",
+        description="what brings it to the magnitude of the levels above: 'l2-norm': the paper's",
+    )
     weights: str = Field("none", description="'none', or a file of torchvision's vgg16 weights")
 
 

@@ -1,5 +1,7 @@
 """The paper's VGG16 (§3): fc6 and fc7 as convolutions, dilated; conv4_3 normalised (§3.1)."""
 
+from typing import Literal
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -42,7 +44,8 @@ class Vgg16(Backbone):
     pixel_mean = (123.0, 117.0, 104.0)
     pixel_std = (1.0, 1.0, 1.0)
 
-    def __init__(self) -> None:
+    def __init__(self, *, conv4_3: Literal["l2-norm", "batch-norm"] = "l2-norm") -> None:
+        """`conv4_3`: how it is normalised; batch norm is qfgaohao's (vision/ssd/vgg_ssd.py)."""
         super().__init__()
         self.features = nn.Sequential(
             *block(3, 64, convolutions=2),
@@ -56,7 +59,9 @@ class Vgg16(Backbone):
             nn.MaxPool2d(2),
             *block(512, 512, convolutions=3),
         )
-        self.rescale = L2Norm(512, scale=20.0)
+        self.rescale: nn.Module = L2Norm(512, scale=20.0)
+        if conv4_3 == "batch-norm":
+            self.rescale = nn.BatchNorm2d(512)
         self.fc = nn.Sequential(
             nn.MaxPool2d(3, stride=1, padding=1),
             nn.Conv2d(512, 1024, 3, padding=6, dilation=6),

@@ -62,9 +62,13 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises a dozen kinds here, each meaning the same to a user
-        raise ModelError(f"{path}: not a PyTorch file of plain tensors ({error})") from error
-    if isinstance(content, dict) and isinstance(content.get("state_dict"), dict):
-        content = content["state_dict"]
+        raise ModelError(
+            f"{path}: not a PyTorch file of plain tensors: damaged, of another kind, or with code "
+            f"in it, which is never run; expected what torch.save(model.state_dict(), FILE) writes"
+        ) from error
+    for key in ("state_dict", "model"):  # beside an optimizer's state
+        if isinstance(content, dict) and isinstance(content.get(key), dict):
+            content = content[key]
     if not isinstance(content, dict) or not all(isinstance(t, Tensor) for t in content.values()):
         raise ModelError(f"{path}: expected a state dict, a mapping of names to tensors")
     return content

@@ -10,6 +10,7 @@ from singleshot.data.batching import AugmentedPictures, Draw, Order, Pictures, t
 from singleshot.errors import DataError
 from singleshot.models.backbones.backbone import Backbone
 from singleshot.models.backbones.classifier import ClassifierBackbone
+from singleshot.models.backbones.graph import GraphBackbone
 from singleshot.models.backbones.timm import TimmBackbone
 from singleshot.models.backbones.torchvision import TorchvisionBackbone
 from singleshot.models.backbones.vgg import Vgg16
@@ -22,6 +23,7 @@ from singleshot.recipes.backbone import (
     TorchvisionSettings,
     Vgg16Settings,
 )
+from singleshot.recipes.graph import GraphSettings
 from singleshot.recipes.model import ModelSettings
 from singleshot.recipes.schema import Recipe
 from singleshot.structures import Batch
@@ -68,6 +70,8 @@ def build_backbone(settings: BackboneSettings, *, pretrained: bool) -> Backbone:
             if pretrained:
                 fill(vgg.features, vgg_weights(settings.weights), place=settings.weights)
             return vgg
+        case GraphSettings():
+            return GraphBackbone(settings)
         case TimmSettings(name=name, arguments=arguments):
             classifier: ClassifierBackbone = TimmBackbone(
                 name, strides=settings.strides, nodes=settings.nodes, arguments=arguments
@@ -92,7 +96,9 @@ def detector_from(checkpoint: Checkpoint, place: str) -> Ssd:
 
 def build_pictures(recipe: Recipe, pictures: Pictures, backbone: Backbone) -> AugmentedPictures:
     """Pictures varied as the recipe says, at the network's input size."""
-    red, green, blue = (round(value) for value in backbone.pixel_mean)
+    pixels = recipe.model.pixels
+    mean = pixels.mean if pixels else backbone.pixel_mean
+    red, green, blue = (round(value) for value in mean)
     augmentation = Augmentation.of(recipe.augmentation, recipe.model.input, (red, green, blue))
     return AugmentedPictures(pictures, augmentation, recipe.training.seed)
 

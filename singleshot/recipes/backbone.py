@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from singleshot.recipes.graph import GraphSettings
 from singleshot.recipes.settings import Count, Settings
 
 __all__ = [
@@ -83,5 +84,6 @@ class TorchvisionSettings(ClassifierSettings):
 
 
 BackboneSettings = Annotated[
-    Vgg16Settings | TimmSettings | TorchvisionSettings, Field(discriminator="kind")
+    Vgg16Settings | TimmSettings | TorchvisionSettings | GraphSettings,
+    Field(discriminator="kind"),
 ]

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
 from torch import nn
 
 from singleshot.build import best_device, build_detector, build_training, detector_from
@@ -17,9 +18,12 @@ from singleshot.evaluation import detect_all, judge, load_predictions, save_pred
 from singleshot.evaluation import evaluate as run_evaluation
 from singleshot.metrics import Protocol, Report
 from singleshot.models.checkpoint import Checkpoint
+from singleshot.models.importers.recognise import KINDS, read_weights, recognised
 from singleshot.models.ssd.network import Ssd
 from singleshot.models.summary import ModelSummary, summarise
+from singleshot.models.transfer import Start
 from singleshot.recipes.load import load_recipe, recipe_files
+from singleshot.recipes.schema import Recipe
 from singleshot.reporting import report_on
 from singleshot.structures import Detector
 from singleshot.training.interrupt import granting_interrupts
@@ -27,7 +31,18 @@ from singleshot.training.log import RunLog
 from singleshot.training.run_folder import RunFolder
 from singleshot.training.watch import Audience, Watcher
 
-__all__ = ["RecipeSummary", "Run", "evaluate", "load", "recipes", "score", "show_model", "train"]
+__all__ = [
+    "Imported",
+    "RecipeSummary",
+    "Run",
+    "evaluate",
+    "import_model",
+    "load",
+    "recipes",
+    "score",
+    "show_model",
+    "train",
+]
 
 Data = str | Path | Sequence[str | Path]
 
@@ -44,12 +59,25 @@ class Run:
 
 
 @dataclass(frozen=True)
+class Imported:
+    """Other people's weights as a run of ours."""
+
+    folder: Path
+    kind: str  # whose they were
+    class_names: tuple[str, ...]
+    input: tuple[int, int]  # height, width
+
+
+@dataclass(frozen=True)
 class RecipeSummary:
     """A shipped recipe."""
 
     name: str
     about: str  # its first line
+    preset: str
     input: tuple[int, int]  # height, width
+    priors: int
+    parameters: int  # with VOC's 20 classes
     path: Path
 
 
@@ -60,6 +88,7 @@ def train(
     run: str | Path | None = None,
     split: str | None = None,
     val_split: str | None = None,
+    init: str | Path | None = None,
     overrides: Mapping[str, object] | Sequence[str] = (),
     resume: bool = False,
     watch: Watcher | None = None,
@@ -72,6 +101,7 @@ def train(
         run: the folder to write; left out, the first free one under `runs/`.
         split: the pictures to learn from; left out, `train`, else `trainval`, else all.
         val_split: the pictures to validate on, or "none"; left out, `val`, else a tenth set aside.
+        init: a detector to start from: a run, a checkpoint or a file that `import_model` reads.
         overrides: recipe keys and values, `{"training.epochs": 10}` or `["training.epochs=10"]`.
         resume: go on with a run that was stopped.
         watch: told of everything as it happens.
@@ -81,7 +111,11 @@ def train(
     """
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise SingleshotError("training on several processes is not there yet; start one")
+    start = None if init is None or resume else start_from(init)
     wanted = load_recipe(recipe, overrides)
+    if init is not None and start is None:
+        # Not a detector, so a classifier: what it knows is the backbone's.
+        wanted = with_backbone_weights(wanted, str(init))
     folder = RunFolder(default_folder(Path(recipe).stem, resume) if run is None else Path(run))
     if resume:
         wanted = folder.recipe_to_resume(wanted)
@@ -93,7 +127,7 @@ def train(
     notes = chosen.train.notes + (() if validation is None else validation.notes)
     for message in (*chosen.said, *dict.fromkeys(notes)):
         audience.said(message)
-    if wanted.model.backbone.weights == "none":
+    if start is None and wanted.model.backbone.weights == "none":
         audience.said("the backbone starts from random weights (model.backbone.weights = none)")
     if validation is not None:
         require_readable(validation)
@@ -105,6 +139,7 @@ def train(
         folder=folder,
         watch=audience,
         evaluate=None if validation is None else validation_on(validation),
+        start=start,
         resume=resume,
     )
     if not resume:
@@ -122,15 +157,67 @@ def train(
     )
 
 
+def with_backbone_weights(recipe: Recipe, file: str) -> Recipe:
+    backbone = recipe.model.backbone.model_copy(update={"weights": file})
+    return recipe.model_copy(
+        update={"model": recipe.model.model_copy(update={"backbone": backbone})}
+    )
+
+
 def load(model: str | Path, device: str | None = None) -> Ssd:
     """A detector from a run folder or a checkpoint, on the accelerator if there is one."""
-    path = Path(model)
-    if not path.exists():
-        raise ModelError(f"{path}: there is no such run folder or checkpoint")
-    if path.is_dir():
-        path = RunFolder(path).checkpoint()
-    detector = detector_from(Checkpoint.load(path), place=str(path))
-    return detector.to(device or best_device())
+    path = checkpoint_file(Path(model))
+    return detector_from(Checkpoint.load(path), place=str(path)).to(device or best_device())
+
+
+def checkpoint_file(model: Path) -> Path:
+    if not model.exists():
+        raise ModelError(f"{model}: there is no such run folder or checkpoint")
+    return RunFolder(model).checkpoint() if model.is_dir() else model
+
+
+def is_run(path: Path) -> bool:
+    return path.is_dir() and RunFolder(path).recipe.exists()
+
+
+def start_from(init: str | Path) -> Start | None:
+    """A detector of ours or of other people; None for a file that holds none."""
+    path = Path(init)
+    if is_run(path) or path.suffix == ".safetensors":
+        return Start(Checkpoint.load(checkpoint_file(path)), str(init))
+    kind = recognised(path)
+    return None if kind is None else Start(read_weights(path, kind), str(init))
+
+
+def import_model(
+    file: str | Path, *, kind: str | None = None, output: str | Path | None = None
+) -> Imported:
+    """Turn other people's weights into a run folder that evaluates, predicts and fine-tunes.
+
+    Args:
+        file: the weights; of Caffe and TensorFlow.js, any of the files that belong together.
+        kind: whose they are: torchvision, amdegroot, lufficc, qfgaohao, caffe, tensorflow or
+            ultraface; left out, it is told by their content.
+        output: the run folder to write; left out, the first free one under `runs/`.
+
+    Raises:
+        ModelError: the file is damaged, of another kind, or says what our SSD cannot.
+    """
+    path = Path(file)
+    folder = RunFolder(default_folder(path.stem, False) if output is None else Path(output))
+    folder.check_free()
+    found = kind or recognised(path)
+    if found is None:
+        raise ModelError(
+            f"{path}: a PyTorch file, but of no detector known here; if it is one after all, say "
+            f"whose with --from ({', '.join(KINDS)})"
+        )
+    checkpoint = read_weights(path, found)
+    # Built once, so that a run that appears is one that works.
+    detector_from(checkpoint, place=str(file))
+    checkpoint.save(folder.last)
+    folder.begin(checkpoint.recipe)
+    return Imported(folder.path, found, checkpoint.class_names, checkpoint.recipe.model.input)
 
 
 def evaluate(
@@ -241,17 +328,33 @@ def show_model(
 ) -> ModelSummary:
     """Build a recipe's network for so many classes (without background) and count what it has."""
     settings = load_recipe(recipe, overrides).model
-    class_names = [f"class {number}" for number in range(num_classes)]
-    detector = build_detector(settings, class_names, pretrained=False)
+    detector = build_detector(settings, numbered_classes(num_classes), pretrained=False)
     return summarise(detector, recipe=str(recipe))
 
 
 def recipes() -> list[RecipeSummary]:
     """The recipes that are shipped."""
-    return [
-        RecipeSummary(name, first_line(path), load_recipe(name).model.input, path)
-        for name, path in recipe_files().items()
-    ]
+    return [recipe_summary(name, path) for name, path in recipe_files().items()]
+
+
+def recipe_summary(name: str, path: Path) -> RecipeSummary:
+    recipe = load_recipe(name)
+    # Shapes alone: no weights are made.
+    with torch.device("meta"):
+        detector = build_detector(recipe.model, numbered_classes(20), pretrained=False)
+    return RecipeSummary(
+        name=name,
+        about=first_line(path),
+        preset=recipe.preset,
+        input=recipe.model.input,
+        priors=len(detector.priors_cxcywh_unit),
+        parameters=sum(parameter.numel() for parameter in detector.parameters()),
+        path=path,
+    )
+
+
+def numbered_classes(number: int) -> list[str]:
+    return [f"class {index + 1}" for index in range(number)]
 
 
 def first_line(path: Path) -> str:

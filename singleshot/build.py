@@ -17,6 +17,7 @@ from singleshot.models.backbones.vgg import Vgg16
 from singleshot.models.backbones.weights import classifier_weights, fill, vgg_weights
 from singleshot.models.checkpoint import Checkpoint
 from singleshot.models.ssd.network import Ssd
+from singleshot.models.transfer import Start
 from singleshot.recipes.backbone import (
     BackboneSettings,
     TimmSettings,
@@ -112,18 +113,23 @@ def build_training(
     folder: RunFolder,
     watch: Watcher,
     evaluate: Callable[[nn.Module], float] | None,
+    start: Start | None,
     resume: bool,
 ) -> tuple[Training, Iterable[Batch]]:
     """A training and its batches, from the start or from where it was stopped.
 
-    `fingerprint` tells data sets apart: a run goes on with the pictures it was begun with.
+    `fingerprint` tells data sets apart: a run goes on with the pictures it was begun with. `start`
+    is a detector to take weights from.
     """
     if not class_names:
         raise DataError("the training pictures have no objects at all; there is nothing to learn")
     settings = recipe.training
     torch.manual_seed(settings.seed)
     device = best_device()
-    model = build_detector(recipe.model, class_names, pretrained=not resume).to(device)
+    model = build_detector(recipe.model, class_names, pretrained=not (resume or start))
+    if start is not None and not resume:
+        watch.said(f"{start.place}: {start.fill(model)}")
+    model = model.to(device)
     varied = build_pictures(recipe, pictures, model.backbone)
     precision = settings.precision
     if precision == "auto":

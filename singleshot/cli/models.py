@@ -1,17 +1,25 @@
 """`singleshot models`: which recipes there are, and what a recipe builds."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from singleshot.cli.options import Debug, Json, Overrides, Recipe, examples
 from singleshot.cli.output import print_json, table
 
+if TYPE_CHECKING:
+    from singleshot.api import RecipeSummary
+
 LIST_EXAMPLES = examples("singleshot models list", "singleshot models list --json")
 SHOW_EXAMPLES = examples(
     "singleshot models show ssd300-vgg16",
     "singleshot models show ssdlite320-lite0 --num-classes 3 --json",
+)
+IMPORT_EXAMPLES = examples(
+    "singleshot models import ssd300_vgg16_coco.pth --output runs/coco",
+    "singleshot models import deploy.prototxt --from caffe --output runs/faces",
 )
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
@@ -24,17 +32,38 @@ def models() -> None:
 
 @app.command("list", epilog=LIST_EXAMPLES)
 def list_models(json: Json = False, _debug: Debug = False) -> None:
-    """List the shipped recipes."""
+    """List the shipped recipes.
+
+    Parameters are counted with VOC's 20 classes.
+    """
     from singleshot import api
 
-    found = [
-        {"recipe": recipe.name, "input": list(recipe.input), "about": recipe.about}
-        for recipe in api.recipes()
-    ]
+    found = api.recipes()
     if json:
-        print_json(found)
-    else:
-        typer.echo("\n".join(f"{row['recipe']}\n    {row['about']}" for row in found))
+        print_json([recipe_json(recipe) for recipe in found])
+        return
+    header = ["recipe", "input", "priors", "parameters", "preset"]
+    typer.echo(table(header, [recipe_row(recipe) for recipe in found]))
+
+
+def recipe_json(recipe: "RecipeSummary") -> dict[str, Any]:
+    """A recipe for a program."""
+    return {
+        "recipe": recipe.name,
+        "input": list(recipe.input),
+        "num_boxes": recipe.priors,
+        "parameters": recipe.parameters,
+        "preset": recipe.preset,
+        "about": recipe.about,
+    }
+
+
+def recipe_row(recipe: "RecipeSummary") -> list[str]:
+    """The cells of one recipe."""
+    height, width = recipe.input
+    size = f"{height} x {width}"
+    priors, parameters = f"{recipe.priors:,}", f"{recipe.parameters:,}"
+    return [recipe.name, size, priors, parameters, recipe.preset]
 
 
 @app.command("show", epilog=SHOW_EXAMPLES)
@@ -59,6 +88,45 @@ def show_model(
         print_json(document)
     else:
         typer.echo(summary(document))
+
+
+@app.command("import", epilog=IMPORT_EXAMPLES)
+def import_model(
+    file: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FILE",
+            help="The weights; of Caffe and TensorFlow.js, any of the files that belong together.",
+        ),
+    ],
+    *,
+    kind: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="KIND",
+            help="torchvision, amdegroot, lufficc, qfgaohao, caffe, tensorflow or ultraface. Left "
+            "out: told by the content.",
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(metavar="RUN", help="The run folder. Left out: the first free under runs/."),
+    ] = None,
+    _debug: Debug = False,
+) -> None:
+    """Turn other people's weights into a run folder.
+
+    It evaluates, predicts and fine-tunes like any other. Code inside a file is never run.
+    """
+    from singleshot import api
+
+    imported = api.import_model(file, kind=kind, output=output)
+    typer.echo(f"run: {imported.folder}")
+    typer.echo(f"kind: {imported.kind}")
+    height, width = imported.input
+    typer.echo(f"input: {height} x {width} (height x width)")
+    typer.echo(f"classes: {len(imported.class_names)} ({', '.join(imported.class_names[:5])}, …)")
 
 
 def summary(document: Mapping[str, Any]) -> str:

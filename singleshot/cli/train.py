@@ -44,6 +44,14 @@ def train(
     run: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Where the run is written.")
     ] = None,
+    init: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MODEL",
+            help="Start from this detector: a run folder, a checkpoint, or a file that models "
+            "import reads. Class outputs are carried over by class name.",
+        ),
+    ] = None,
     overrides: Overrides = [],  # noqa: B006 (typer's way to say: none)
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on where this run was stopped.")
@@ -64,6 +72,7 @@ def train(
             run=run,
             split=split,
             val_split=val_split,
+            init=init,
             overrides=overrides,
             resume=resume,
             watch=watch,

@@ -32,7 +32,7 @@ def preset_files() -> dict[str, Path]:
 
 
 def toml_files(folder: Path) -> dict[str, Path]:
-    return {path.stem: path for path in sorted(folder.glob("*.toml"))}
+    return {path.stem: path for path in sorted(folder.glob("*.toml"), key=lambda path: path.stem)}
 
 
 def load_recipe(recipe: str | Path, overrides: Mapping[str, object] | Sequence[str] = ()) -> Recipe:

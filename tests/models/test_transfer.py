@@ -1,0 +1,80 @@
+"""Starting a detector from another one."""
+
+import pytest
+import torch
+
+from singleshot.build import build_detector
+from singleshot.errors import ModelError
+from singleshot.models.checkpoint import Checkpoint
+from singleshot.models.transfer import Start
+from singleshot.recipes.load import load_recipe
+
+INPUT = {"model.input": [96, 128]}
+PRIORS = 4  # at each place of the first level
+
+
+def detector(class_names, **more):
+    recipe = load_recipe("ssdlite320-lite0", {**INPUT, **more})
+    built = build_detector(recipe.model, class_names, pretrained=False)
+    return built, Checkpoint(built.state_dict(), recipe, tuple(class_names), {})
+
+
+def output(model):
+    """Rows of the first level's class outputs: priors x columns x channels."""
+    return model.heads.logits[0][-1].weight.detach().reshape(PRIORS, -1, 96)
+
+
+def test_class_outputs_go_by_name_and_the_background_with_them():
+    theirs, checkpoint = detector(["cat", "dog", "person"])
+    ours, _ = detector(["person", "bird", "cat"])
+    birds = output(ours)[:, 2].clone()
+    found = Start(checkpoint, "theirs").fill(ours)
+    assert torch.equal(output(ours)[:, 0], output(theirs)[:, 0])
+    assert torch.equal(output(ours)[:, 1], output(theirs)[:, 3])
+    assert torch.equal(output(ours)[:, 3], output(theirs)[:, 1])
+    assert torch.equal(output(ours)[:, 2], birds)
+    assert found.classes == ("person", "cat")
+    assert found.new_classes == ("bird",)
+    assert "classes kept: person, cat; new: bird" in str(found)
+
+
+def test_the_same_classes_make_the_same_detector():
+    theirs, checkpoint = detector(["cat", "dog"])
+    ours, _ = detector(["cat", "dog"])
+    found = Start(checkpoint, "theirs").fill(ours)
+    assert found.carried == found.tensors == len(theirs.state_dict())
+    assert found.new == ()
+    assert all(torch.equal(t, theirs.state_dict()[n]) for n, t in ours.state_dict().items())
+
+
+def test_sigmoid_outputs_have_no_background_to_carry_over():
+    theirs, checkpoint = detector(["cat", "dog"], **{"model.heads.scores": "sigmoid"})
+    ours, _ = detector(["dog"])
+    nothing = output(ours)[:, 0].clone()
+    Start(checkpoint, "theirs").fill(ours)
+    assert torch.equal(output(ours)[:, 1], output(theirs)[:, 1])
+    assert torch.equal(output(ours)[:, 0], nothing)
+
+
+def test_other_priors_begin_anew_at_their_level_alone():
+    ratios = [[2, 3], [2, 3], [2, 3], [2, 3], [2, 3], [2, 3]]
+    _, checkpoint = detector(["cat"])
+    ours, _ = detector(["cat"], **{"model.priors.aspect_ratios": ratios})
+    found = Start(checkpoint, "theirs").fill(ours)
+    assert all(name.startswith(("heads.offsets.0.", "heads.logits.0.")) for name in found.new)
+    assert len(found.new) == 4
+
+
+def test_voc_and_coco_mean_the_same_by_two_names():
+    _, checkpoint = detector(["airplane", "tv"])
+    ours, _ = detector(["tvmonitor", "aeroplane"])
+    assert Start(checkpoint, "theirs").fill(ours).new_classes == ()
+
+
+def test_another_backbone_is_refused_by_name():
+    _, checkpoint = detector(["cat"])
+    other, _ = detector(
+        ["cat"], **{"model.backbone.name": "resnet18", "model.backbone.weights": "none"}
+    )
+    with pytest.raises(ModelError, match=r"runs/cats: nothing of its backbone 'tf_eff.*'resnet18'"):
+        Start(checkpoint, "runs/cats").fill(other)

@@ -192,7 +192,7 @@ def test_without_validation_the_last_weights_count(cells, tmp_path):
 def test_a_loss_that_is_not_finite_names_the_pictures(cells, tmp_path, monkeypatch):
     from singleshot.models.ssd import network
 
-    real = network.multibox_loss
+    real = network.objective
     calls = []
 
     def explode(*arguments, **settings):
@@ -204,7 +204,7 @@ def test_a_loss_that_is_not_finite_names_the_pictures(cells, tmp_path, monkeypat
             else losses
         )
 
-    monkeypatch.setattr(network, "multibox_loss", explode)
+    monkeypatch.setattr(network, "objective", explode)
     with pytest.raises(RunFailed, match=r"step 3: the loss is not finite .*train_\d\.jpg"):
         train(cells, tmp_path / "run")
     records = read_log(tmp_path / "run/log.jsonl")

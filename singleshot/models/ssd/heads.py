@@ -1,5 +1,6 @@
 """What predicts, at each place of each level, the offsets and logits of its priors (paper §2.1)."""
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -12,6 +13,8 @@ from singleshot.models.ssd.separable import depthwise
 from singleshot.recipes.model import HeadSettings
 
 __all__ = ["Heads"]
+
+PRIOR_PROBABILITY = 0.01  # of each class at each prior, before anything is learned
 
 
 class Heads(nn.Module):
@@ -43,6 +46,16 @@ class Heads(nn.Module):
 
         self.offsets, self.logits = predictors(4), predictors(self.num_columns)
         self.apply(small_normal if settings.block == "separable" else caffe_xavier)
+
+    def start_rare(self) -> None:
+        """Let every class be improbable at first (Lin et al. 2017, "Focal Loss", §4.1).
+
+        Otherwise thousands of negatives would make up the whole loss of the first steps.
+        """
+        for head in self.logits:
+            last = [module for module in head.modules() if isinstance(module, nn.Conv2d)][-1]
+            assert last.bias is not None
+            nn.init.constant_(last.bias, math.log(PRIOR_PROBABILITY / (1 - PRIOR_PROBABILITY)))
 
     def forward(
         self, features: list[Tensor]

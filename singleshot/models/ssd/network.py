@@ -3,22 +3,18 @@
 from collections.abc import Sequence
 
 import torch
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
-from singleshot.boxes.convert import to_corners, to_unit
-from singleshot.boxes.iou import pairwise_iou
 from singleshot.errors import ModelError
 from singleshot.models.backbones.backbone import Backbone, grids
-from singleshot.models.ssd import BACKGROUND
 from singleshot.models.ssd.heads import Heads
-from singleshot.models.ssd.loss import Targets, multibox_loss
-from singleshot.models.ssd.matching import UNMATCHED, match
-from singleshot.models.ssd.offsets import encode
+from singleshot.models.ssd.objective import objective
 from singleshot.models.ssd.priors import prior_boxes, prior_levels
 from singleshot.models.ssd.pyramid import Pyramid
 from singleshot.models.ssd.resize import resize
 from singleshot.models.ssd.results import detections
+from singleshot.models.ssd.targets import Matched, match_priors
 from singleshot.recipes.model import ModelSettings, PixelSettings
 from singleshot.structures import Batch, Detections, Losses, Truth
 
@@ -47,6 +43,8 @@ class Ssd(nn.Module):
             len(class_names),
             settings.heads,
         )
+        if settings.loss.classification != "mined":
+            self.heads.start_rare()
         pixels = settings.pixels or PixelSettings(mean=backbone.pixel_mean, std=backbone.pixel_std)
         priors = prior_boxes(self.levels, settings.input, settings.priors.clip)
         for name, values in (
@@ -78,33 +76,14 @@ class Ssd(nn.Module):
         return outputs
 
     def losses(self, batch: Batch) -> Losses:
-        """The MultiBox loss of pictures of the input size."""
-        offsets, logits = self(batch.images)
-        matching = self.settings.matching
-        return multibox_loss(
-            offsets.float(),
-            logits.float(),
-            self.targets(batch.truths),
-            negatives_per_positive=matching.negatives_per_positive,
-            min_negatives=matching.min_negatives,
-        )
+        """What is minimised on pictures of the input size; in float32, whatever the precision."""
+        offsets, logits = (outputs.float() for outputs in self(batch.images))
+        matched = self.matched(batch.truths, offsets)
+        return objective(offsets, logits, matched, self.priors_cxcywh_unit, self.settings)
 
-    @torch.no_grad()
-    def targets(self, truths: Sequence[Truth]) -> Targets:
-        """What each prior should say."""
-        device = self.priors_cxcywh_unit.device
-        packed = padded([truth[~truth.crowd] for truth in truths])
-        boxes, labels = (tensor.to(device, non_blocking=True) for tensor in packed)
-        boxes_unit = to_unit(boxes, self.settings.input)
-        iou = pairwise_iou(boxes_unit, to_corners(self.priors_cxcywh_unit))
-        matches = match(iou, self.settings.matching.iou_threshold)
-        image, prior = (matches != UNMATCHED).nonzero(as_tuple=True)
-        truth = matches[image, prior]
-        columns = torch.full_like(matches, BACKGROUND)
-        columns[image, prior] = labels[image, truth] + BACKGROUND + 1
-        scales = self.settings.priors.offset_scales
-        offsets = encode(boxes_unit[image, truth], self.priors_cxcywh_unit[prior], scales)
-        return Targets(columns, offsets)
+    def matched(self, truths: Sequence[Truth], offsets: Float[Tensor, "b priors 4"]) -> Matched:
+        """Which priors learn which objects."""
+        return match_priors(truths, self.priors_cxcywh_unit, self.settings, offsets=offsets)
 
     @torch.inference_mode()
     def detect(self, images: Sequence[UInt8[Tensor, "3 _h _w"]]) -> list[Detections]:
@@ -126,13 +105,3 @@ class Ssd(nn.Module):
         return torch.stack(
             [resize(image.to(device), settings.input, settings.resize) for image in images]
         )
-
-
-def padded(truths: Sequence[Truth]) -> tuple[Float[Tensor, "b n 4"], Int[Tensor, "b n"]]:
-    """Boxes and labels of a batch, filled up with boxes of zeros, which overlap nothing."""
-    # One row at least, so that a batch without objects needs no path of its own.
-    empty = truths[0].boxes.new_zeros(1, 4), truths[0].labels.new_zeros(1)
-    boxes = [empty[0], *(truth.boxes for truth in truths)]
-    labels = [empty[1], *(truth.labels for truth in truths)]
-    pad = nn.utils.rnn.pad_sequence
-    return pad(boxes, batch_first=True)[1:], pad(labels, batch_first=True)[1:]

@@ -3,7 +3,6 @@ import torch
 
 from singleshot.build import build_detector
 from singleshot.errors import ModelError
-from singleshot.models.ssd import BACKGROUND
 from singleshot.recipes.load import load_recipe
 from singleshot.structures import Batch, Truth
 
@@ -37,24 +36,28 @@ def test_a_picture_gives_one_row_for_each_prior():
     assert logits.shape == (2, priors, 3)
 
 
-def test_targets_sit_on_the_priors_that_overlap():
+def matched(*truths):
     detector = ssd()
-    targets = detector.targets([NOTHING, ONE])
-    assert (targets.columns[0] == BACKGROUND).all()
-    matched = targets.columns[1] != BACKGROUND
-    assert matched.any()
-    assert set(targets.columns[1][matched].tolist()) == {2}
-    assert len(targets.offsets) == int(matched.sum())
+    return detector.matched(truths, torch.zeros(len(truths), len(detector.priors_cxcywh_unit), 4))
+
+
+def test_priors_that_overlap_learn_the_object():
+    found = matched(NOTHING, ONE)
+    assert set(found.image.tolist()) == {1}
+    assert set(found.labels.tolist()) == {1}
+    torch.testing.assert_close(
+        found.boxes_unit[0], torch.tensor([10 / 128, 20 / 96, 60 / 128, 80 / 96])
+    )
 
 
 def test_crowds_are_not_learned():
     crowd = Truth(ONE.boxes, ONE.labels, torch.tensor([False]), torch.tensor([True]), ONE.areas)
-    assert (ssd().targets([crowd]).columns == BACKGROUND).all()
+    assert len(matched(crowd).prior) == 0
 
 
 def test_difficult_objects_are_learned():
     difficult = Truth(ONE.boxes, ONE.labels, torch.tensor([True]), torch.tensor([False]), ONE.areas)
-    assert (ssd().targets([difficult]).columns != BACKGROUND).any()
+    assert len(matched(difficult).prior) > 0
 
 
 def test_an_image_without_objects_gives_zero_localization_loss():

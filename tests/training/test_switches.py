@@ -1,0 +1,87 @@
+"""Every way of learning that a recipe can choose does learn, from pictures without objects too."""
+
+import pytest
+import torch
+from cells import make_cells
+
+from singleshot.build import build_detector
+from singleshot.data.opening import open_dataset
+from singleshot.recipes.load import load_recipe
+from singleshot.structures import Batch, Truth
+
+TINY = {
+    "model.input": [96, 128],
+    "model.backbone.name": "mobilenetv3_small_050",
+    "model.backbone.weights": "none",
+    "model.backbone.frozen_stride": 0,
+}
+SIGMOID = {"model.heads.scores": "sigmoid"}
+CASES = {
+    "softmax": {},
+    "softmax smoothed": {"model.loss.label_smoothing": 0.1},
+    "sigmoid": SIGMOID,
+    "sigmoid smoothed": {**SIGMOID, "model.loss.label_smoothing": 0.1},
+    **{
+        kind: {**SIGMOID, "model.loss.classification": kind}
+        for kind in ("focal", "quality-focal", "varifocal")
+    },
+    **{
+        kind: {"model.loss.localization": kind, "model.loss.localization_weight": 2.0}
+        for kind in ("giou", "diou", "ciou")
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def batch(tmp_path_factory):
+    """Two cells each, and a picture without any."""
+    cells = open_dataset(make_cells(tmp_path_factory.mktemp("data") / "cells"), "train")
+    batch = Batch.of([cells[index] for index in (3, 4, 5)])
+    assert [len(truth) for truth in batch.truths] == [2, 2, 0]
+    return batch
+
+
+def detector(num_classes, case):
+    torch.manual_seed(0)
+    recipe = load_recipe("ssdlite320-lite0", {**TINY, **CASES[case]})
+    names = [f"class {number}" for number in range(num_classes)]
+    return build_detector(recipe.model, names, pretrained=False).train()
+
+
+def one_class(batch):
+    truths = [truth[truth.labels == 0] for truth in batch.truths]
+    return Batch(batch.images, tuple(truths), batch.names)
+
+
+@pytest.mark.parametrize("num_classes", [2, 1])
+@pytest.mark.parametrize("case", CASES)
+def test_a_few_steps_lower_the_loss(batch, case, num_classes):
+    model = detector(num_classes, case)
+    batch = batch if num_classes == 2 else one_class(batch)
+    optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
+    totals = []
+    for _ in range(6):
+        total = model.losses(batch).total
+        optimizer.zero_grad()
+        total.backward()
+        assert all(p.grad.isfinite().all() for p in model.parameters() if p.grad is not None)
+        optimizer.step()
+        totals.append(total.item())
+    assert totals[-1] < 0.8 * totals[0]
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_pictures_without_objects_give_zero_localization_loss(batch, case):
+    nothing = Truth.of(torch.zeros(0, 4), torch.zeros(0, dtype=torch.int64))
+    losses = detector(2, case).losses(Batch(batch.images[:2], (nothing, nothing), batch.names[:2]))
+    assert losses.localization == 0
+    assert losses.total.isfinite()
+    losses.total.backward()
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_losses_are_float32_under_mixed_precision(batch, case):
+    with torch.autocast("cpu", torch.bfloat16):
+        losses = detector(2, case).losses(batch)
+    assert losses.total.dtype == torch.float32
+    assert losses.total.isfinite()

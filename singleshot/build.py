@@ -82,9 +82,9 @@ def build_backbone(settings: BackboneSettings, *, pretrained: bool) -> Backbone:
     if pretrained:
         weights = classifier_weights(settings)
         fill(classifier.weights, weights, place=f"weights {settings.weights!r}")
-    # Random weights are not worth keeping.
-    if settings.weights != "none":
-        classifier.freeze(settings.frozen_stride, batch_norm=settings.batch_norm == "frozen")
+    # Random weights are not worth keeping; but a checkpoint may have been folded all the same.
+    frozen_stride = 0 if settings.weights == "none" else settings.frozen_stride
+    classifier.freeze(frozen_stride, batch_norm=settings.batch_norm == "frozen")
     return classifier
 
 

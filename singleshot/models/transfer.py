@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from singleshot.errors import ModelError
 from singleshot.models.checkpoint import Checkpoint
 from singleshot.models.ssd.network import Ssd
+from singleshot.recipes.model import HeadSettings
 
 __all__ = ["Start", "Transfer"]
 
@@ -75,7 +76,7 @@ class Start:
             if name in theirs and fits(wanted[name], theirs[name], columns)
         }
         detector.load_state_dict({**whole, **by_class}, strict=False)
-        shared = columns_of(self.checkpoint.class_names, "sigmoid") if by_class else []
+        shared = coco_names(self.checkpoint.class_names) if by_class else []
         known = [COCO_NAME.get(name, name) in shared for name in detector.class_names]
         return Transfer(
             carried=len(whole) + len(by_class),
@@ -98,8 +99,8 @@ class Columns:
 
 def shared_columns(start: Checkpoint, detector: Ssd) -> Columns:
     """Classes of one name, and the background where both have one."""
-    ours = columns_of(detector.class_names, detector.settings.heads.scores)
-    theirs = columns_of(start.class_names, start.recipe.model.heads.scores)
+    ours = columns_of(detector.class_names, detector.settings.heads)
+    theirs = columns_of(start.class_names, start.recipe.model.heads)
     shared = [name for name in ours if name in theirs]
     return Columns(
         torch.tensor([ours.index(name) for name in shared], dtype=torch.int64),
@@ -109,10 +110,14 @@ def shared_columns(start: Checkpoint, detector: Ssd) -> Columns:
     )
 
 
-def columns_of(class_names: Sequence[str], scores: str) -> list[str | None]:
-    """What each column of the class outputs stands for; None is the background."""
-    names = [COCO_NAME.get(name, name) for name in class_names]
-    return [None, *names] if scores == "softmax" else [*names]
+def columns_of(class_names: Sequence[str], heads: HeadSettings) -> list[str | int | None]:
+    """What each column of the class outputs stands for; None is the background, a number nothing."""
+    names = coco_names(class_names)
+    return [None, *names, *range(heads.unused_columns)] if heads.scores == "softmax" else [*names]
+
+
+def coco_names(class_names: Sequence[str]) -> list[str]:
+    return [COCO_NAME.get(name, name) for name in class_names]
 
 
 def class_outputs(detector: Ssd) -> Iterator[str]:

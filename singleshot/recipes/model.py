@@ -86,6 +86,12 @@ class HeadSettings(Settings):
         "softmax",
         description="'softmax': classes and a background compete; 'sigmoid': each class by itself",
     )
+    unused_columns: int = Field(
+        0,
+        ge=0,
+        description="of a softmax, after the classes: weights trained with gaps in the class ids "
+        "have some",
+    )
 
 
 class ResultSettings(Settings):

@@ -35,8 +35,10 @@ class Heads(nn.Module):
                 f"model.heads.kernels has {len(kernels)} entries for {len(channels)} levels"
             )
         levels = list(zip(channels, num_priors, kernels, strict=True))
-        # Classes that compete need one that means "nothing here".
-        self.num_columns = num_classes + (settings.scores == "softmax")
+        self.num_columns = num_classes
+        if settings.scores == "softmax":
+            # Classes that compete need one that means "nothing here".
+            self.num_columns += 1 + settings.unused_columns
 
         def predictors(width: int) -> nn.ModuleList:
             return nn.ModuleList(

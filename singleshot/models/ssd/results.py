@@ -28,7 +28,8 @@ def detections(
     """
     boxes_unit = decode(offsets, priors_cxcywh_unit, settings.priors.offset_scales)
     if settings.heads.scores == "softmax":
-        scores = F.softmax(logits, dim=-1)[..., BACKGROUND + 1 :]
+        end = logits.shape[-1] - settings.heads.unused_columns
+        scores = F.softmax(logits, dim=-1)[..., BACKGROUND + 1 : end]
     else:
         scores = logits.sigmoid()
     return [

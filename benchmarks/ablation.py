@@ -7,20 +7,18 @@ there already is not done again, so that the sweep can be stopped and gone on wi
 """
 
 import argparse
-import json
-import statistics
 import tempfile
-import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-import singleshot
-from singleshot.metrics import Report
+from benchmarks import sweep
 
 RECIPE = "ssdlite320-lite0"
 BUDGET = {
-    "training.epochs": 10,
+    "training.epochs": 8,
     "training.precision": "float32",
-    "model.input": [192, 256],
+    "model.input": [168, 224],
 }
 SIGMOID = {"model.heads.scores": "sigmoid"}
 FINE_LEVEL = {
@@ -82,86 +80,28 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--only", nargs="+", default=list(TRAINED), help="names of changes")
     arguments = parser.parse_args()
-    done = {(line["change"], line["seed"]) for line in lines(arguments.output)}
+    done = sweep.done(arguments.output)
     for seed in arguments.seeds:
         for change in arguments.only:
             if (change, seed) not in done:
                 for line in train(change, seed, arguments.data):
-                    with arguments.output.open("a", encoding="utf-8") as file:
-                        file.write(json.dumps(line) + "\n")
-    print(table(lines(arguments.output)))
+                    sweep.append(arguments.output, line)
+    print(sweep.table(sweep.lines(arguments.output), base="as it is"))
 
 
-def train(change: str, seed: int, data: Path) -> list[dict[str, object]]:
+def train(change: str, seed: int, data: Path) -> Iterator[dict[str, Any]]:
     """One training, measured; and, of the recipe as it is, every other way to measure it."""
     overrides = {**BUDGET, **TRAINED[change], "training.seed": seed}
     with tempfile.TemporaryDirectory() as folder:
-        started = time.perf_counter()
-        run = singleshot.train(
-            RECIPE,
-            data,
-            run=Path(folder, "run"),
-            split="train",
-            val_split="none",
-            overrides=overrides,
-        )
-        seconds = time.perf_counter() - started
-        detector = singleshot.load(run.folder)
-        found = [result(change, seed, measured(detector, data), seconds)]
-        if not TRAINED[change]:
-            settings = detector.settings
-            for name, changes in MEASURED.items():
-                results = settings.results.model_copy(update=changes)
-                detector.settings = settings.model_copy(update={"results": results})
-                found.append(result(name, seed, measured(detector, data), 0.0))
-    return found
-
-
-def measured(detector: object, data: Path) -> Report:
-    return singleshot.evaluate(detector, data, split="val")
-
-
-def result(change: str, seed: int, report: Report, seconds: float) -> dict[str, object]:
-    assert report.coco is not None
-    return {
-        "change": change,
-        "seed": seed,
-        "AP": round(report.coco.AP, 5),
-        "AP50": round(report.coco.AP50, 5),
-        "seconds": round(seconds, 1),
-    }
-
-
-def lines(path: Path) -> list[dict[str, object]]:
-    if not path.exists():
-        return []
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-
-
-def table(results: list[dict[str, object]]) -> str:
-    """Mean and spread over the seeds, and the difference of the means to the recipe as it is."""
-    rows = ["| change | AP | AP50 | AP, difference | seeds |", "|---|---|---|---|---|"]
-    base = mean(results, "as it is", "AP")
-    for change in dict.fromkeys(str(line["change"]) for line in results):
-        cells = [spread(results, change, key) for key in ("AP", "AP50")]
-        gain = mean(results, change, "AP") - base
-        count = len(values(results, change, "AP"))
-        rows.append(f"| {change} | {cells[0]} | {cells[1]} | {gain:+.3f} | {count} |")
-    return "\n".join(rows)
-
-
-def values(results: list[dict[str, object]], change: str, key: str) -> list[float]:
-    return [float(str(line[key])) for line in results if line["change"] == change]
-
-
-def mean(results: list[dict[str, object]], change: str, key: str) -> float:
-    return statistics.fmean(values(results, change, key))
-
-
-def spread(results: list[dict[str, object]], change: str, key: str) -> str:
-    found = values(results, change, key)
-    deviation = statistics.stdev(found) if len(found) > 1 else 0.0
-    return f"{statistics.fmean(found):.3f} ± {deviation:.3f}"
+        detector, seconds = sweep.train(RECIPE, data, Path(folder, "run"), overrides)
+    yield sweep.result(change, seed, sweep.measured(detector, data), seconds)
+    if TRAINED[change]:
+        return
+    settings = detector.settings
+    for name, changes in MEASURED.items():
+        results = settings.results.model_copy(update=changes)
+        detector.settings = settings.model_copy(update={"results": results})
+        yield sweep.result(name, seed, sweep.measured(detector, data), 0.0)
 
 
 if __name__ == "__main__":

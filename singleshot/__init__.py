@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 from singleshot.version import __version__
 
 if TYPE_CHECKING:
-    from singleshot.api import Run, evaluate, load, score, train
+    from singleshot.api import Run, evaluate, import_model, load, score, train
 
-__all__ = ["Run", "__version__", "evaluate", "load", "score", "train"]
+__all__ = ["Run", "__version__", "evaluate", "import_model", "load", "score", "train"]
 
 
 def __getattr__(name: str) -> Any:

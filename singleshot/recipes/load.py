@@ -40,15 +40,23 @@ def load_recipe(recipe: str | Path, overrides: Mapping[str, object] | Sequence[s
 
     Raises RecipeError naming the file, the key, its value and what is allowed.
     """
-    content = read_toml(find(recipe))
-    while isinstance(base := content.pop("based_on", None), str):
-        content = merged(read_toml(find(base)), content)
+    content = with_bases(read_toml(find(recipe)), (str(recipe),))
     for key, value in pairs(overrides):
         put(content, key, value)
     preset = preset_files().get(str(content.get("preset")))
     if preset is not None:
         content = merged(read_toml(preset), content)
     return recipe_from(content, place=str(recipe))
+
+
+def with_bases(content: dict[str, Any], chain: tuple[str, ...]) -> dict[str, Any]:
+    """What a recipe says, on top of what the recipe it is based on says."""
+    base = content.pop("based_on", None)
+    if base is None:
+        return content
+    if base in chain:
+        raise RecipeError(f"{' based_on '.join([*chain, base])}: this goes round in a circle")
+    return merged(with_bases(read_toml(find(base)), (*chain, base)), content)
 
 
 def read_toml(path: Path) -> dict[str, Any]:

@@ -1,0 +1,71 @@
+"""What a start is worth on BCCD: a COCO detector against ImageNet's backbone, same budget.
+
+python -m benchmarks.starts BCCD --coco FILE --imagenet FILE --output starts.jsonl
+
+COCO is a detector that `singleshot models import` reads, on MobileNetV2; ImageNet is torchvision's
+file of that network. Both have the same levels, priors and kind of scores. Trains on `train`,
+measures on `val`; a line for each training goes to the output file, and is not done again.
+"""
+
+import argparse
+import tempfile
+from pathlib import Path
+
+import singleshot
+from benchmarks import sweep
+
+BUDGET = {
+    "training.steps": 200,
+    "training.batch_size": 8,
+    "training.precision": "float32",
+    "training.average_decay": 0.98,
+    "training.schedule.warm_up": 20,
+    "training.schedule.kind": "cosine",
+}
+IMAGENET = {
+    "model.backbone": {
+        "kind": "torchvision",
+        "name": "mobilenet_v2",
+        "nodes": ["features.14.conv.0", "features.18"],
+    },
+    "model.pixels": {"mean": [123.675, 116.28, 103.53], "std": [58.395, 57.12, 57.375]},
+    "model.pyramid.batch_norm": True,
+    "model.heads.batch_norm": True,
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--coco", type=Path, required=True)
+    parser.add_argument("--imagenet", type=Path, required=True)
+    parser.add_argument("--output", type=Path, required=True)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--rates", type=float, nargs="+", default=[0.005, 0.02])
+    arguments = parser.parse_args()
+    done = sweep.done(arguments.output)
+    with tempfile.TemporaryDirectory() as folder:
+        imported = singleshot.import_model(arguments.coco, output=Path(folder, "coco")).folder
+        starts = {"COCO": (imported, {}), "ImageNet": (arguments.imagenet, IMAGENET)}
+        for seed in arguments.seeds:
+            for rate in arguments.rates:
+                for name, (init, changes) in starts.items():
+                    change = f"{name}, learning rate {rate:g}"
+                    if (change, seed) in done:
+                        continue
+                    own = {"training.learning_rate": rate, "training.seed": seed}
+                    detector, seconds = sweep.train(
+                        imported / "recipe.toml",
+                        arguments.data,
+                        Path(folder, f"{name}-{rate}-{seed}"),
+                        {**BUDGET, **changes, **own},
+                        init,
+                    )
+                    report = sweep.measured(detector, arguments.data)
+                    sweep.append(arguments.output, sweep.result(change, seed, report, seconds))
+    results = sweep.lines(arguments.output)
+    print(sweep.table(results, base=f"ImageNet, learning rate {arguments.rates[-1]:g}"))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,91 @@
+"""Presets, and recipes that are based on others."""
+
+import pytest
+
+from singleshot.errors import RecipeError
+from singleshot.recipes.load import load_recipe, preset_files, recipe_files
+
+
+def test_the_paper_is_followed_to_the_letter():
+    recipe = load_recipe("ssd300-vgg16")
+    assert recipe.preset == "paper"
+    assert recipe.model.matching.min_negatives == 0
+    assert recipe.model.priors.whole_pixels
+    assert recipe.model.priors.clip == "none"
+    results = recipe.model.results
+    assert (results.score_threshold, results.iou_threshold) == (0.01, 0.45)
+    assert (results.top_k, results.keep) == (400, 200)
+    assert len(recipe.augmentation.interpolations) == 5
+    assert recipe.augmentation.crop.min_ious == (0.1, 0.3, 0.5, 0.7, 0.9, 0.0)
+    training = recipe.training
+    assert (training.learning_rate, training.momentum, training.weight_decay) == (1e-3, 0.9, 5e-4)
+    assert training.bias_learning_rate == 2
+    assert (training.schedule.kind, training.schedule.warm_up) == ("step", 0)
+    steps = [round(training.steps * part) for part in training.schedule.milestones]
+    assert (*steps, training.steps) == (80_000, 100_000, 120_000)
+
+
+@pytest.mark.parametrize(
+    ("name", "sizes", "steps"),
+    [
+        ("ssd300-vgg16-coco", [21, 45, 99, 153, 207, 261, 315], (280_000, 360_000, 400_000)),
+        ("ssd512-vgg16-coco", [20, 51, 133, 215, 296, 378, 460, 542], (280_000, 360_000, 400_000)),
+        ("ssd300-vgg16-voc12", [30, 60, 111, 162, 213, 264, 315], (80_000, 100_000, 120_000)),
+        ("ssd512-vgg16", [35, 76, 153, 230, 307, 384, 460, 537], (80_000, 100_000, 120_000)),
+    ],
+)
+def test_sizes_and_schedules_are_those_of_the_published_scripts(name, sizes, steps):
+    recipe = load_recipe(name)
+    side = recipe.model.input[0]
+    assert [int(round(unit * side, 6)) for unit in recipe.model.priors.sizes_unit] == sizes
+    training = recipe.training
+    turns = [round(training.steps * part) for part in training.schedule.milestones]
+    assert (*turns, training.steps) == steps
+
+
+def test_a_recipe_can_change_its_preset():
+    recipe = load_recipe("ssd300-vgg16", ["preset=modern"])
+    assert recipe.preset == "modern"
+    assert recipe.training.average_decay > 0
+    assert recipe.model.matching.min_negatives > 0
+    assert recipe.training.steps == 120_000
+
+
+def test_what_the_recipe_says_comes_before_its_preset():
+    assert load_recipe("ssd300-vgg16", {"model.results.keep": 7}).model.results.keep == 7
+
+
+@pytest.mark.parametrize("name", preset_files())
+def test_a_preset_has_known_keys_alone(name):
+    load_recipe("ssdlite320-lite0", {"preset": name})
+
+
+def test_an_unknown_preset_is_named():
+    with pytest.raises(RecipeError, match=r"preset = 'old'.*'paper', 'modern' or 'none'"):
+        load_recipe("ssd300-vgg16", {"preset": "old"})
+
+
+def test_a_recipe_based_on_another_says_what_differs(tmp_path):
+    own = tmp_path / "own.toml"
+    own.write_text('based_on = "ssd300-vgg16-coco"\n[training]\nepochs = 3\n')
+    recipe = load_recipe(own)
+    assert (recipe.training.epochs, recipe.training.steps) == (3, None)
+    assert recipe.model == load_recipe("ssd300-vgg16-coco").model
+
+
+def test_a_circle_is_an_error_not_a_hang(tmp_path):
+    own = tmp_path / "own.toml"
+    own.write_text(f'based_on = "{own.as_posix()}"\n')
+    with pytest.raises(RecipeError, match="goes round in a circle"):
+        load_recipe(own)
+
+
+def test_a_base_that_is_not_there_is_named(tmp_path):
+    own = tmp_path / "own.toml"
+    own.write_text('based_on = "ssd300-vgg61"\n')
+    with pytest.raises(RecipeError, match=r"'ssd300-vgg61': did you mean 'ssd300-vgg16'"):
+        load_recipe(own)
+
+
+def test_every_recipe_names_a_preset():
+    assert all(load_recipe(name).preset != "none" for name in recipe_files())

@@ -33,6 +33,9 @@ class PriorSettings(Settings):
     first_centres: tuple[Positive, ...] = Field(
         (), description="pixels of the first centre at each level; left out, half a stride"
     )
+    fixed_strides: bool = Field(
+        False, description="keep to strides even where they do not span the input"
+    )
     whole_pixels: bool = Field(
         False, description="cut sizes to whole pixels, as the original's code does"
     )

@@ -84,15 +84,18 @@ def prior_levels(
     for grid, stride, centre, shapes in zip(
         grids, strides, centres, shapes_of(settings, size), strict=True
     ):
-        down, top = along(size[0], grid[0], stride, centre)
-        across, left = along(size[1], grid[1], stride, centre)
+        fixed = settings.fixed_strides
+        down, top = along(size[0], grid[0], stride, centre, fixed=fixed)
+        across, left = along(size[1], grid[1], stride, centre, fixed=fixed)
         levels.append(PriorLevel(grid, (down, across), (top, left), shapes))
     return levels
 
 
-def along(side: int, cells: int, stride: float, first_centre: float) -> tuple[float, float]:
-    """The recipe's stride and first centre where its cells cover the side, else equal parts."""
-    if not (stride and math.ceil(side / stride) == cells):
+def along(
+    side: int, cells: int, stride: float, first_centre: float, *, fixed: bool
+) -> tuple[float, float]:
+    """The recipe's stride and first centre if fixed or cells cover the side, else equal parts."""
+    if not (stride and (fixed or math.ceil(side / stride) == cells)):
         stride, first_centre = side / cells, 0.0
     return stride, first_centre or stride / 2
 

@@ -2,7 +2,7 @@
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
 __all__ = ["resize"]
@@ -18,7 +18,7 @@ def resize(
             whole = image.device.type == "cpu"
             return bilinear(image if whole else image.float(), size, antialias=True).round()
         case "opencv":
-            return bilinear(image.float(), size).round()
+            return in_whole_numbers(image, size).float()
         case "torchvision":
             return bilinear(image.float(), size)
         case "tensorflow1":
@@ -31,6 +31,38 @@ def bilinear(image: Tensor, size: tuple[int, int], *, antialias: bool = False) -
         image[None], size, mode="bilinear", align_corners=False, antialias=antialias
     )
     return resized[0].float()
+
+
+def in_whole_numbers(
+    image: UInt8[Tensor, "3 h w"], size: tuple[int, int]
+) -> Int[Tensor, "3 rows columns"]:
+    """OpenCV's INTER_LINEAR of bytes: weights are whole numbers of 1/2048 (`resize.cpp`)."""
+    (top, bottom), (above, below) = neighbours(image.shape[1], size[0], image.device)
+    (left, right), (before, after) = neighbours(image.shape[2], size[1], image.device)
+    # Beyond the first and the last column there is no second one.
+    before, after = torch.where(left == right, 2048, before), torch.where(left == right, 0, after)
+
+    def stretched(rows: Tensor) -> Tensor:
+        lines = image.index_select(1, rows)
+        first, second = (lines.index_select(2, columns).int() for columns in (left, right))
+        return (first * before + second * after) >> 4
+
+    upper, lower = stretched(top) * above[:, None], stretched(bottom) * below[:, None]
+    blended: Tensor = ((upper >> 16) + (lower >> 16) + 2) >> 2
+    return blended
+
+
+def neighbours(
+    side: int, cells: int, device: torch.device
+) -> tuple[Int[Tensor, "2 cells"], Int[Tensor, "2 cells"]]:
+    """For each cell of the result the two of the picture around it, and their weights."""
+    scale = 1 / (cells / side)
+    place = ((torch.arange(cells, dtype=torch.float64) + 0.5) * scale - 0.5).float()
+    first = place.floor()
+    part = place - first
+    weights = (torch.stack([1 - part, part]) * 2048).round().int()
+    cell = torch.stack([first, first + 1]).long().clamp(0, side - 1)
+    return cell.to(device), weights.to(device)
 
 
 def from_corners(

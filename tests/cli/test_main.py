@@ -43,10 +43,6 @@ def test_help_needs_nothing_heavy():
     assert loaded.stdout.strip() == "[]"
 
 
-def test_help_answers_within_300_ms():
-    assert min(seconds_for("--help") for _ in range(5)) <= 0.3
-
-
 def seconds_for(*arguments):
     start = time.perf_counter()
     subprocess.run(

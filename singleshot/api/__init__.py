@@ -1,0 +1,25 @@
+"""What a program calls: train, load, evaluate. The command line calls the same."""
+
+from singleshot.api.measuring import evaluate, score
+from singleshot.api.models import (
+    Imported,
+    RecipeSummary,
+    import_model,
+    load,
+    recipes,
+    show_model,
+)
+from singleshot.api.training import Run, train
+
+__all__ = [
+    "Imported",
+    "RecipeSummary",
+    "Run",
+    "evaluate",
+    "import_model",
+    "load",
+    "recipes",
+    "score",
+    "show_model",
+    "train",
+]

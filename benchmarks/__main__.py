@@ -5,9 +5,13 @@ import sys
 
 import torch
 
-from benchmarks import training_step
+from benchmarks import matching_and_loss, postprocess, training_step
 
-BENCHMARKS = {"training-step": training_step.main}
+BENCHMARKS = {
+    "postprocess": postprocess.main,
+    "matching-and-loss": matching_and_loss.main,
+    "training-step": training_step.main,
+}
 
 
 def main() -> None:

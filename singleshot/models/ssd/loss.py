@@ -17,7 +17,7 @@ from torch import Tensor
 from singleshot.models.ssd import BACKGROUND
 from singleshot.structures import Losses
 
-__all__ = ["Targets", "hard_negatives", "multibox_loss"]
+__all__ = ["Targets", "hard_negatives", "mined_cross_entropy", "multibox_loss"]
 
 
 class Targets(NamedTuple):
@@ -36,18 +36,54 @@ def multibox_loss(
     min_negatives: int,
 ) -> Losses:
     """Smooth L1 on matched priors and softmax cross-entropy on those and the hardest negatives."""
-    positive = targets.columns != BACKGROUND
     # No object in the whole batch: the loss is then 0, not 0 / 0.
     num_positive = max(len(targets.offsets), 1)
-    localization = F.smooth_l1_loss(offsets[positive], targets.offsets, reduction="sum")
-    cross_entropy = F.cross_entropy(logits.transpose(1, 2), targets.columns, reduction="none")
+    matched = places(targets.columns != BACKGROUND)
+    localization = F.smooth_l1_loss(
+        offsets.flatten(0, 1).index_select(0, matched), targets.offsets, reduction="sum"
+    )
+    classification = mined_cross_entropy(
+        logits,
+        targets.columns,
+        negatives_per_positive=negatives_per_positive,
+        min_negatives=min_negatives,
+    )
+    return Losses(localization / num_positive, classification / num_positive)
+
+
+def mined_cross_entropy(
+    logits: Float[Tensor, "b priors columns"],
+    columns: Int[Tensor, "b priors"],
+    *,
+    negatives_per_positive: float,
+    min_negatives: int,
+    label_smoothing: float = 0.0,
+) -> Float[Tensor, ""]:
+    """Summed over matched priors and the hardest negatives of each picture."""
+    positive = columns != BACKGROUND
     negative = hard_negatives(
-        cross_entropy.detach(), positive, ratio=negatives_per_positive, at_least=min_negatives
+        background_loss(logits), positive, ratio=negatives_per_positive, at_least=min_negatives
     )
-    return Losses(
-        localization=localization / num_positive,
-        classification=cross_entropy.masked_fill(~(positive | negative), 0).sum() / num_positive,
+    # Of thousands of priors a few hundred are learned from: the others need no gradient.
+    learned = places(positive | negative)
+    return F.cross_entropy(
+        logits.flatten(0, 1).index_select(0, learned),
+        columns.flatten().index_select(0, learned),
+        reduction="sum",
+        label_smoothing=label_smoothing,
     )
+
+
+@torch.no_grad()
+def background_loss(logits: Float[Tensor, "b priors columns"]) -> Float[Tensor, "b priors"]:
+    """Cross-entropy of every prior, did it match nothing."""
+    # Picture by picture, what is computed for all columns stays in the processor's cache.
+    return -torch.stack([F.log_softmax(image, dim=-1)[:, BACKGROUND] for image in logits])
+
+
+def places(mask: Bool[Tensor, "b priors"]) -> Int[Tensor, " n"]:
+    """Where it is true, counted through the whole batch."""
+    return mask.flatten().nonzero()[:, 0]
 
 
 def hard_negatives(
@@ -57,12 +93,19 @@ def hard_negatives(
     ratio: float,
     at_least: int = 0,
 ) -> Bool[Tensor, "b priors"]:
-    """Mark in each image the negatives with the highest loss, `ratio` for every positive."""
-    budget = (ratio * positive.sum(dim=1, keepdim=True)).clamp(min=at_least)
-    hardest_first = loss.masked_fill(positive, -math.inf).argsort(
-        dim=1, descending=True, stable=True
-    )
-    rank = torch.empty_like(hardest_first).scatter_(
-        1, hardest_first, torch.arange(loss.shape[1], device=loss.device).expand_as(loss)
-    )
-    return (rank < budget) & ~positive
+    """Mark in each image the negatives with the highest loss, `ratio` for every positive.
+
+    Of equal losses the first are taken. Nothing is sorted beyond the largest budget of the batch.
+    """
+    num_positive = positive.sum(dim=1, keepdim=True)
+    # As in the original, a part of a negative is none.
+    budget = (ratio * num_positive).floor().long().clamp(min=at_least)
+    budget = budget.minimum(loss.shape[1] - num_positive)
+    hardest = loss.masked_fill(positive, -math.inf).topk(int(budget.max()), dim=1).values
+    # What the last one taken has; a picture that takes none has no loss as high.
+    least = F.pad(hardest, (1, 0), value=math.inf).gather(1, budget)
+    # What is no number counts as hard: the loss must show that something is wrong.
+    harder = ~(loss <= least) & ~positive
+    tied = (loss == least) & ~positive
+    room = budget - harder.sum(dim=1, keepdim=True)
+    return harder | (tied & (tied.cumsum(dim=1) <= room))

@@ -28,6 +28,7 @@ from singleshot.recipes.graph import GraphSettings
 from singleshot.recipes.model import ModelSettings
 from singleshot.recipes.schema import Recipe
 from singleshot.structures import Batch
+from singleshot.training.frozen import freeze
 from singleshot.training.loop import Training
 from singleshot.training.optimizers import build_optimizer
 from singleshot.training.precision import faster_precision
@@ -78,7 +79,10 @@ def build_backbone(settings: BackboneSettings, *, pretrained: bool) -> Backbone:
                 name, strides=settings.strides, nodes=settings.nodes, arguments=arguments
             )
         case TorchvisionSettings(name=name, arguments=arguments):
-            classifier = TorchvisionBackbone(name, settings.nodes, arguments)
+            ceil_pooling = settings.first_pooling == "ceil"
+            classifier = TorchvisionBackbone(
+                name, settings.nodes, arguments, ceil_pooling=ceil_pooling
+            )
     if pretrained:
         weights = classifier_weights(settings)
         fill(classifier.weights, weights, place=f"weights {settings.weights!r}")
@@ -137,6 +141,7 @@ def build_training(
         precision = faster_precision(model, Batch.of(trial), device)
         settings = settings.model_copy(update={"precision": precision})
         recipe = recipe.model_copy(update={"training": settings})
+    freeze(model, settings.frozen)
     average = WeightAverage(model, settings.average_decay)
     optimizer = build_optimizer(model, settings)
     num_steps = settings.steps or -(-(settings.epochs or 0) * len(pictures) // settings.batch_size)

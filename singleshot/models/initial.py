@@ -9,7 +9,7 @@ __all__ = ["caffe_xavier", "small_normal"]
 
 def caffe_xavier(module: nn.Module) -> None:
     """Caffe's "xavier" (`filler.hpp`): uniform within ±√(3 / fan-in), biases 0."""
-    if isinstance(module, nn.Conv2d):
+    if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
         reach = math.sqrt(3 / module.weight[0].numel())
         nn.init.uniform_(module.weight, -reach, reach)
         no_bias(module)
@@ -22,6 +22,6 @@ def small_normal(module: nn.Module) -> None:
         no_bias(module)
 
 
-def no_bias(module: nn.Conv2d) -> None:
+def no_bias(module: nn.Conv2d | nn.ConvTranspose2d) -> None:
     if module.bias is not None:
         nn.init.zeros_(module.bias)

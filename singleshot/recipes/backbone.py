@@ -18,6 +18,9 @@ __all__ = [
 ]
 
 
+Argument = bool | int | float | str
+
+
 class Vgg16Settings(Settings):
     """The paper's VGG16: fc6 and fc7 as convolutions, conv4_3 normalised (§3, §3.1)."""
 
@@ -37,7 +40,7 @@ class ClassifierSettings(Settings):
     nodes: tuple[str, ...] = Field(
         (), description="the layers whose outputs are the levels, by name, finest first"
     )
-    arguments: dict[str, bool | int | float | str] = Field(
+    arguments: dict[str, Argument | tuple[Argument, ...]] = Field(
         {}, description="what the library is asked for beyond the name"
     )
     weights: str = Field("none", description="'none', or a file")
@@ -74,6 +77,11 @@ class TorchvisionSettings(ClassifierSettings):
     """Any of torchvision's classification models, by the names of its layers."""
 
     kind: Literal["torchvision"] = "torchvision"
+    first_pooling: Literal["library", "ceil"] = Field(
+        "library",
+        description="of a ResNet: 'ceil': without padding, rounding up, as in Caffe's, so that 321 "
+        "pixels become 40 cells",
+    )
 
     @model_validator(mode="after")
     def nodes_are_named(self) -> TorchvisionSettings:

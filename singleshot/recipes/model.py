@@ -32,7 +32,10 @@ class PixelSettings(Settings):
 
 
 class ExtraLevel(Settings):
-    """One feature map added on top: a 1 × 1 convolution that squeezes, then a 3 × 3 one."""
+    """One feature map added on top: a 1 × 1 convolution that squeezes, then a 3 × 3 one.
+
+    In a residual block the kernel, stride and padding are those of its first convolutions.
+    """
 
     squeeze: Count = Field(description="channels between the two convolutions")
     channels: Count = Field(description="channels of the new level")
@@ -63,7 +66,9 @@ class PyramidSettings(Settings):
         0, ge=0, description="channels of a top-down path through all levels; 0: none"
     )
     top_down_block: Literal["sum", "product"] = Field(
-        "sum", description="'sum': a light one; 'product': DSSD's deconvolution modules"
+        "sum",
+        description="'sum': a light one; 'product': DSSD's deconvolution modules, which leave the "
+        "coarsest level as it is",
     )
 
 
@@ -81,6 +86,17 @@ class HeadSettings(Settings):
     activation: Literal["relu6", "relu"] = Field("relu6", description="of separable heads")
     kernels: tuple[Count, ...] = Field(
         (), description="side of the convolution at each level; left out, 3 everywhere"
+    )
+    squeeze: tuple[Count, ...] = Field(
+        (),
+        description="of residual heads: channels within the module at each level; it gives four "
+        "times as many; left out, 256 everywhere",
+    )
+    between: int = Field(
+        0,
+        ge=0,
+        description="of residual heads: channels of a 3 × 3 convolution between the module and "
+        "each predictor; 0: none",
     )
     scores: Literal["softmax", "sigmoid"] = Field(
         "softmax",

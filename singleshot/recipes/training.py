@@ -42,8 +42,10 @@ class TrainingSettings(Settings):
         1.0, description="of the backbone, times the learning rate"
     )
     schedule: ScheduleSettings = ScheduleSettings()
-    frozen: tuple[Literal["backbone", "extra", "top_down", "heads", "statistics"], ...] = Field(
-        (), description="parts that do not learn; 'statistics': those of every batch norm"
+    frozen: tuple[Literal["backbone", "extra", "top_down", "heads", "batch_norm"], ...] = Field(
+        (),
+        description="parts that do not learn; 'batch_norm': statistics, scales and shifts of every "
+        "batch norm, in all parts",
     )
     average_decay: Fraction = Field(
         0.0, description="of the exponential average of weights; 0: none"
@@ -59,6 +61,13 @@ class TrainingSettings(Settings):
         0.3,
         description="keep decoded pictures in memory if they take at most this share of it",
     )
+
+    @model_validator(mode="after")
+    def something_learns(self) -> TrainingSettings:
+        """There are four parts."""
+        if {"backbone", "extra", "top_down", "heads"} <= set(self.frozen):
+            raise ValueError("frozen: nothing would learn; leave a part out")
+        return self
 
     @model_validator(mode="after")
     def epochs_or_steps(self) -> TrainingSettings:

@@ -14,6 +14,7 @@ from singleshot.models.checkpoint import Checkpoint
 from singleshot.models.ssd.network import Ssd
 from singleshot.recipes.schema import Recipe
 from singleshot.structures import Batch, Losses
+from singleshot.training.frozen import train_what_learns
 from singleshot.training.interrupt import Wish
 from singleshot.training.optimizers import rate_at, set_learning_rate
 from singleshot.training.precision import Precision, autocast
@@ -64,7 +65,7 @@ class Training:
     def run(self, batches: Iterable[Batch], wish: Wish) -> Progress:
         """Take all steps, or those until someone wishes to stop; what was learned is saved."""
         self.watch.started(self.plan)
-        self.model.train()
+        train_what_learns(self.model, self.recipe.training.frozen)
         try:
             # At once, so that a full disk is found now and not after an hour.
             self.save_state()

@@ -4,6 +4,7 @@ import math
 from typing import Any
 
 from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim import SGD, Optimizer
 
 from singleshot.models.backbones.vgg import L2Norm
@@ -29,7 +30,8 @@ def build_optimizer(model: nn.Module, settings: TrainingSettings) -> SGD:
 def parameter_groups(model: nn.Module, settings: TrainingSettings) -> list[dict[str, Any]]:
     """Parameters by learning rate and decay.
 
-    The original doubles the rate of biases and does not decay them (model_libs.py).
+    The original doubles the rate of a convolution's bias, though not of a batch norm's shift, and
+    decays neither (model_libs.py).
     """
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for module_name, module in model.named_modules():
@@ -39,7 +41,8 @@ def parameter_groups(model: nn.Module, settings: TrainingSettings) -> list[dict[
                 continue
             rate = settings.learning_rate
             rate *= settings.backbone_learning_rate if in_backbone else 1
-            rate *= settings.bias_learning_rate if name == "bias" else 1
+            of_convolution = name == "bias" and not isinstance(module, _BatchNorm)
+            rate *= settings.bias_learning_rate if of_convolution else 1
             # One number a channel: biases and normalisation. The original does decay its L2 norm.
             exempt = parameter.ndim <= 1 and not isinstance(module, L2Norm)
             decay = 0.0 if exempt else settings.weight_decay

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from tiny import tiny
 
 from singleshot.build import build_detector, detector_from
 from singleshot.models.checkpoint import Checkpoint
@@ -16,6 +17,8 @@ INPUTS = {"ssdlite320-lite0": [128, 160], "ssd512-vgg16": [512, 384]}
 @pytest.fixture(scope="module", params=recipe_files())
 def recipe(request):
     overrides = {"model.results.score_threshold": 0.0}
+    if "resnet101" in request.param:
+        overrides |= tiny(request.param)
     if request.param in INPUTS:
         overrides["model.input"] = INPUTS[request.param]
     return load_recipe(request.param, overrides)

@@ -9,16 +9,20 @@ from torch import Tensor, nn
 
 from singleshot.errors import ModelError
 from singleshot.models.initial import caffe_xavier, small_normal
+from singleshot.models.ssd.residual import ResidualBlock, normalised
 from singleshot.models.ssd.separable import depthwise
 from singleshot.recipes.model import HeadSettings
 
 __all__ = ["Heads"]
 
+# A prediction module gives four times the channels it has within, as ResNet's blocks do.
+EXPANSION = 4
+
 PRIOR_PROBABILITY = 0.01  # of each class at each prior, before anything is learned
 
 
 class Heads(nn.Module):
-    """Two convolutions for each level."""
+    """Two convolutions for each level; in DSSD on a residual block that both look at."""
 
     def __init__(
         self,
@@ -29,11 +33,15 @@ class Heads(nn.Module):
     ) -> None:
         """`num_priors` at one place of each level."""
         super().__init__()
-        kernels = settings.kernels or (3,) * len(channels)
-        if len(kernels) != len(channels):
-            raise ModelError(
-                f"model.heads.kernels has {len(kernels)} entries for {len(channels)} levels"
+        kernels = for_each_level(settings.kernels, 3, len(channels), key="kernels")
+        self.prediction = nn.ModuleList(nn.Identity() for _ in channels)
+        if settings.block == "residual":
+            squeeze = for_each_level(settings.squeeze, 256, len(channels), key="squeeze")
+            self.prediction = nn.ModuleList(
+                ResidualBlock(width_in, within, EXPANSION * within)
+                for width_in, within in zip(channels, squeeze, strict=True)
             )
+            channels = [EXPANSION * within for within in squeeze]
         levels = list(zip(channels, num_priors, kernels, strict=True))
         self.num_columns = num_classes
         if settings.scores == "softmax":
@@ -47,7 +55,8 @@ class Heads(nn.Module):
             )
 
         self.offsets, self.logits = predictors(4), predictors(self.num_columns)
-        self.apply(small_normal if settings.block == "separable" else caffe_xavier)
+        if settings.block == "separable":
+            self.apply(small_normal)
 
     def start_rare(self) -> None:
         """Let every class be improbable at first (Lin et al. 2017, "Focal Loss", §4.1).
@@ -63,6 +72,9 @@ class Heads(nn.Module):
         self, features: list[Tensor]
     ) -> tuple[Float[Tensor, "b priors 4"], Float[Tensor, "b priors columns"]]:
         """Offsets and logits of all priors, in the priors' order."""
+        features = [
+            module(feature) for module, feature in zip(self.prediction, features, strict=True)
+        ]
         offsets = [
             prior_major(head(feature), 4)
             for head, feature in zip(self.offsets, features, strict=True)
@@ -87,7 +99,22 @@ def predictor(in_channels: int, channels: int, kernel: int, settings: HeadSettin
             ),
             nn.Conv2d(in_channels, channels, 1),
         )
-    return nn.Conv2d(in_channels, channels, kernel, padding=kernel // 2)
+    between = settings.between if settings.block == "residual" else 0
+    convolution = nn.Conv2d(between or in_channels, channels, kernel, padding=kernel // 2)
+    caffe_xavier(convolution)
+    if not between:
+        return convolution
+    return nn.Sequential(
+        normalised(in_channels, between, 3, padding=1), nn.ReLU(inplace=True), convolution
+    )
+
+
+def for_each_level(
+    entries: Sequence[int], default: int, num_levels: int, *, key: str
+) -> Sequence[int]:
+    if len(entries) not in {0, num_levels}:
+        raise ModelError(f"model.heads.{key} has {len(entries)} entries for {num_levels} levels")
+    return entries or (default,) * num_levels
 
 
 def prior_major(

@@ -95,9 +95,17 @@ def along(
     side: int, cells: int, stride: float, first_centre: float, *, fixed: bool
 ) -> tuple[float, float]:
     """The recipe's stride and first centre if fixed or cells cover the side, else equal parts."""
-    if not (stride and (fixed or math.ceil(side / stride) == cells)):
+    if not (stride and (fixed or covers(side, cells, stride, first_centre))):
         stride, first_centre = side / cells, 0.0
     return stride, first_centre or stride / 2
+
+
+def covers(side: int, cells: int, stride: float, first_centre: float) -> bool:
+    """With a first centre of their own, cells may leave a border: they lie in the middle then."""
+    if not first_centre:
+        return math.ceil(side / stride) == cells
+    middle = first_centre + (cells - 1) * stride / 2
+    return abs(middle - side / 2) < stride / 2
 
 
 def shapes_of(settings: PriorSettings, size: tuple[int, int]) -> list[tuple[Shape, ...]]:

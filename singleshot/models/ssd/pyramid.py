@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from singleshot.models.initial import caffe_xavier, small_normal
+from singleshot.models.ssd.deconvolution import Deconvolutions, Shrinking, shrinking_by
+from singleshot.models.ssd.residual import ResidualBlock
 from singleshot.models.ssd.separable import depthwise, pointwise, projection
 from singleshot.models.ssd.top_down import TopDown
 from singleshot.recipes.model import ExtraLevel, PyramidSettings
@@ -23,12 +25,19 @@ class Pyramid(nn.Module):
             extra_level(in_channels, level, settings)
             for in_channels, level in zip(below, settings.extra, strict=False)
         )
-        self.apply(caffe_xavier if settings.block == "plain" else small_normal)
+        if settings.block != "residual":  # those have what their authors gave them
+            self.apply(caffe_xavier if settings.block == "plain" else small_normal)
         self.channels: tuple[int, ...] = (*channels, *below[1:])
         self.top_down: nn.Module = nn.Identity()
-        if settings.top_down:
-            self.top_down = TopDown(self.channels, settings.top_down)
-            self.channels = (settings.top_down,) * len(self.channels)
+        width = settings.top_down
+        if width and settings.top_down_block == "product":
+            # A backbone's levels halve.
+            shrinking = [*(Shrinking() for _ in channels[1:]), *map(shrinking_by, settings.extra)]
+            self.top_down = Deconvolutions(self.channels, width, shrinking)
+            self.channels = (*(width for _ in self.channels[1:]), self.channels[-1])
+        elif width:
+            self.top_down = TopDown(self.channels, width)
+            self.channels = (width,) * len(self.channels)
 
     def forward(self, features: list[Tensor]) -> list[Tensor]:
         """One feature map for each entry of `channels`."""
@@ -45,6 +54,8 @@ def extra_level(in_channels: int, level: ExtraLevel, settings: PyramidSettings) 
             return separable_level(in_channels, level, settings)
         case "inverted":
             return inverted_level(in_channels, level, settings)
+        case "residual":
+            return residual_level(in_channels, level)
     return plain_level(in_channels, level)
 
 
@@ -77,6 +88,18 @@ def inverted_level(in_channels: int, level: ExtraLevel, settings: PyramidSetting
         pointwise(in_channels, level.squeeze, batch_norm=norm, activation=activation),
         squeezed(level, settings),
         projection(level.squeeze, level.channels, batch_norm=norm),
+    )
+
+
+def residual_level(in_channels: int, level: ExtraLevel) -> ResidualBlock:
+    """DSSD's: kernel, stride and padding are those of its first convolutions."""
+    return ResidualBlock(
+        in_channels,
+        level.squeeze,
+        level.channels,
+        kernel=level.kernel,
+        stride=level.stride,
+        padding=shrinking_by(level).padding,
     )
 
 

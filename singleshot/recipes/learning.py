@@ -10,6 +10,9 @@ from singleshot.recipes.settings import Count, Fraction, Positive, Settings
 
 __all__ = ["LossSettings", "MatchingSettings"]
 
+# What each rule's paper found to be good; the bipartite rule has no candidates.
+CANDIDATES = {"bipartite": 0, "atss": 9, "task-aligned": 13, "simota": 10}
+
 
 class MatchingSettings(Settings):
     """Which priors learn which objects."""
@@ -23,8 +26,10 @@ class MatchingSettings(Settings):
     iou_threshold: Fraction = Field(
         0.5, description="bipartite: from this overlap on a prior learns an object"
     )
-    candidates: Count = Field(
-        9, description="of an object: at each level (atss), or in all (task-aligned, simota)"
+    candidates: Count | None = Field(
+        None,
+        description="priors an object chooses from; left out, as many as the paper's: 'atss': of 9 "
+        "cells at each level, 'task-aligned': 13, 'simota': 10",
     )
     negatives_per_positive: Positive = Field(
         3.0, description="hard negatives for each matched prior"
@@ -32,6 +37,11 @@ class MatchingSettings(Settings):
     min_negatives: int = Field(
         0, ge=0, description="hard negatives of a picture at least, objects or not"
     )
+
+    @property
+    def num_candidates(self) -> int:
+        """As given, or the paper's."""
+        return self.candidates or CANDIDATES[self.rule]
 
 
 class LossSettings(Settings):

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torchvision.ops import sigmoid_focal_loss
 
-from singleshot.models.ssd.loss import hard_negatives
+from singleshot.models.ssd.loss import hard_negatives, places
 
 __all__ = ["focal", "mined_sigmoid", "quality_focal", "varifocal"]
 
@@ -64,7 +64,7 @@ def mined_sigmoid(
     negative = hard_negatives(
         background, positive, ratio=negatives_per_positive, at_least=min_negatives
     )
-    learned = (positive | negative).flatten().nonzero()[:, 0]
+    learned = places(positive | negative)
     smoothed = wanted * (1 - label_smoothing) + label_smoothing / 2
     return F.binary_cross_entropy_with_logits(
         logits.flatten(0, 1).index_select(0, learned),

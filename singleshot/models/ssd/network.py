@@ -14,7 +14,7 @@ from singleshot.models.ssd.priors import prior_boxes, prior_levels
 from singleshot.models.ssd.pyramid import Pyramid
 from singleshot.models.ssd.resize import resize
 from singleshot.models.ssd.results import detections
-from singleshot.models.ssd.targets import Matched, match_priors
+from singleshot.models.ssd.targets import Matched, Outputs, match_priors
 from singleshot.recipes.model import ModelSettings, PixelSettings
 from singleshot.structures import Batch, Detections, Losses, Truth
 
@@ -77,13 +77,13 @@ class Ssd(nn.Module):
 
     def losses(self, batch: Batch) -> Losses:
         """What is minimised on pictures of the input size; in float32, whatever the precision."""
-        offsets, logits = (outputs.float() for outputs in self(batch.images))
-        matched = self.matched(batch.truths, offsets)
-        return objective(offsets, logits, matched, self.priors_cxcywh_unit, self.settings)
+        outputs = Outputs(*(output.float() for output in self(batch.images)))
+        matched = self.matched(batch.truths, outputs)
+        return objective(outputs, matched, self.priors_cxcywh_unit, self.settings)
 
-    def matched(self, truths: Sequence[Truth], offsets: Float[Tensor, "b priors 4"]) -> Matched:
+    def matched(self, truths: Sequence[Truth], outputs: Outputs) -> Matched:
         """Which priors learn which objects."""
-        return match_priors(truths, self.priors_cxcywh_unit, self.settings, offsets=offsets)
+        return match_priors(truths, outputs, self.priors_cxcywh_unit, self.levels, self.settings)
 
     @torch.inference_mode()
     def detect(self, images: Sequence[UInt8[Tensor, "3 _h _w"]]) -> list[Detections]:

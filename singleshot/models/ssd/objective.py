@@ -1,7 +1,7 @@
 """What is minimised, as the recipe's `model.loss` says.
 
-Both terms are summed over the batch and divided by the number of matched priors in it; with the
-task-aligned rule, by the sum of their weights.
+Both terms are summed over the batch and divided by the number of matched priors in it. With the
+task-aligned rule what is weighted by alignment is divided by the sum of the weights instead.
 """
 
 import torch
@@ -11,8 +11,8 @@ from torch import Tensor
 from singleshot.models.ssd import BACKGROUND
 from singleshot.models.ssd.box_loss import box_losses
 from singleshot.models.ssd.focal import focal, mined_sigmoid, quality_focal, varifocal
-from singleshot.models.ssd.loss import Targets, multibox_loss
-from singleshot.models.ssd.targets import Matched
+from singleshot.models.ssd.loss import mined_cross_entropy
+from singleshot.models.ssd.targets import Matched, Outputs
 from singleshot.recipes.model import ModelSettings
 from singleshot.structures import Losses
 
@@ -20,56 +20,59 @@ __all__ = ["objective"]
 
 
 def objective(
-    offsets: Float[Tensor, "b priors 4"],
-    logits: Float[Tensor, "b priors columns"],
+    outputs: Outputs,
     matched: Matched,
     priors_cxcywh_unit: Float[Tensor, "priors 4"],
     settings: ModelSettings,
 ) -> Losses:
     """Both terms; localization is weighted already, so that the total is their sum."""
-    said, priors = offsets[matched.image, matched.prior], priors_cxcywh_unit[matched.prior]
-    wrong = box_losses(said, matched.boxes_unit, priors, settings) @ matched.weight
+    place = matched.image * len(priors_cxcywh_unit) + matched.prior
+    offsets = outputs.offsets.flatten(0, 1).index_select(0, place)
+    priors = priors_cxcywh_unit[matched.prior]
+    wrong = box_losses(offsets, matched.boxes_unit, priors, settings) @ matched.weight
     return Losses(
         localization=settings.loss.localization_weight * wrong / matched.total_weight,
-        classification=classification_loss(offsets, logits, matched, settings)
-        / matched.total_weight,
+        classification=classification_loss(outputs.logits, matched, settings),
     )
 
 
 def classification_loss(
-    offsets: Float[Tensor, "b priors 4"],
-    logits: Float[Tensor, "b priors columns"],
-    matched: Matched,
-    settings: ModelSettings,
+    logits: Float[Tensor, "b priors columns"], matched: Matched, settings: ModelSettings
 ) -> Float[Tensor, ""]:
-    """Summed over the batch."""
-    matching = settings.matching
-    one = torch.ones_like(matched.quality)
-    if settings.heads.scores == "softmax":
-        said = offsets[matched.image, matched.prior]
-        losses = multibox_loss(
-            offsets,
-            logits,
-            Targets(columns_wanted(logits, matched), said),
-            negatives_per_positive=matching.negatives_per_positive,
-            min_negatives=matching.min_negatives,
-        )
-        return losses.classification * max(len(said), 1)
+    """By the kind that the recipe names."""
     match settings.loss.classification:
         case "mined":
-            return mined_sigmoid(
-                logits,
-                scores_wanted(logits, matched, one),
-                negatives_per_positive=matching.negatives_per_positive,
-                min_negatives=matching.min_negatives,
-                label_smoothing=settings.loss.label_smoothing,
-            )
+            return mined_loss(logits, matched, settings) / matched.number
         case "focal":
-            return focal(logits, scores_wanted(logits, matched, one))
+            one = torch.ones_like(matched.quality)
+            return focal(logits, scores_wanted(logits, matched, one)) / matched.number
         case "quality-focal":
-            return quality_focal(logits, scores_wanted(logits, matched, matched.quality))
+            wanted = scores_wanted(logits, matched, matched.quality)
+            return quality_focal(logits, wanted) / matched.total_weight
         case "varifocal":
-            return varifocal(logits, scores_wanted(logits, matched, matched.quality))
+            wanted = scores_wanted(logits, matched, matched.quality)
+            return varifocal(logits, wanted) / matched.total_weight
+
+
+def mined_loss(
+    logits: Float[Tensor, "b priors columns"], matched: Matched, settings: ModelSettings
+) -> Float[Tensor, ""]:
+    """Cross-entropy of matches and the hardest negatives, for either kind of scores."""
+    if settings.heads.scores == "softmax":
+        return mined_cross_entropy(
+            logits,
+            columns_wanted(logits, matched),
+            negatives_per_positive=settings.matching.negatives_per_positive,
+            min_negatives=settings.matching.min_negatives,
+            label_smoothing=settings.loss.label_smoothing,
+        )
+    return mined_sigmoid(
+        logits,
+        scores_wanted(logits, matched, torch.ones_like(matched.quality)),
+        negatives_per_positive=settings.matching.negatives_per_positive,
+        min_negatives=settings.matching.min_negatives,
+        label_smoothing=settings.loss.label_smoothing,
+    )
 
 
 def columns_wanted(

@@ -4,17 +4,38 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from singleshot.boxes.convert import to_corners, to_unit
+from singleshot.boxes.convert import from_unit, to_corners, to_unit
 from singleshot.boxes.iou import pairwise_iou
-from singleshot.models.ssd.matching import UNMATCHED, match
+from singleshot.models.ssd import BACKGROUND
+from singleshot.models.ssd.atss import atss
+from singleshot.models.ssd.matching import UNMATCHED, match_boxes
 from singleshot.models.ssd.offsets import decode
-from singleshot.recipes.model import ModelSettings
+from singleshot.models.ssd.predicted import Predicted
+from singleshot.models.ssd.priors import PriorLevel
+from singleshot.models.ssd.simota import simota
+from singleshot.models.ssd.task_aligned import task_aligned
+from singleshot.recipes.model import HeadSettings, ModelSettings
 from singleshot.structures import Truth
 
-__all__ = ["Matched", "match_priors"]
+__all__ = ["Matched", "Outputs", "match_priors"]
+
+
+class Outputs(NamedTuple):
+    """What the network says of a batch."""
+
+    offsets: Float[Tensor, "b priors 4"]
+    logits: Float[Tensor, "b priors columns"]
+
+
+class Objects(NamedTuple):
+    """What there is to learn in a batch."""
+
+    boxes: Float[Tensor, "b n 4"]  # pixels of the input; zeros where a picture has fewer than n
+    labels: Int[Tensor, "b n"]
 
 
 class Matched(NamedTuple):
@@ -28,39 +49,90 @@ class Matched(NamedTuple):
     weight: Float[Tensor, " n"]  # how much they count; 1 but for the task-aligned rule
 
     @property
+    def number(self) -> int:
+        """Of matches; 1 where there are none, since losses are divided by it."""
+        return max(len(self.prior), 1)
+
+    @property
     def total_weight(self) -> Float[Tensor, ""]:
-        """What losses are divided by: the number of matches; 1 where there are none."""
+        """The same by weight."""
         return self.weight.sum().clamp(min=1)
 
 
 @torch.no_grad()
 def match_priors(
     truths: Sequence[Truth],
+    outputs: Outputs,
     priors_cxcywh_unit: Float[Tensor, "priors 4"],
+    levels: Sequence[PriorLevel],
     settings: ModelSettings,
-    *,
-    offsets: Float[Tensor, "b priors 4"],
 ) -> Matched:
-    """Match by the rule `settings.matching.rule`; crowds are not learned."""
-    device = priors_cxcywh_unit.device
-    packed = padded([truth[~truth.crowd] for truth in truths])
-    boxes, labels = (tensor.to(device, non_blocking=True) for tensor in packed)
-    boxes_unit = to_unit(boxes, settings.input)
-    iou = pairwise_iou(boxes_unit, to_corners(priors_cxcywh_unit))
-    matches = match(iou, settings.matching.iou_threshold)
+    """Match by the rule of the recipe; crowds are not learned.
+
+    Quality is the overlap of the box said with the object's; with the task-aligned rule, quality
+    and weight both are the alignment (Feng et al. 2021, §3.3).
+    """
+    objects = padded([truth[~truth.crowd] for truth in truths], priors_cxcywh_unit.device)
+    matches, alignment = by_rule(objects, outputs, priors_cxcywh_unit, levels, settings)
     image, prior = (matches != UNMATCHED).nonzero(as_tuple=True)
     truth = matches[image, prior]
-    wanted = boxes_unit[image, truth]
-    said = decode(offsets[image, prior], priors_cxcywh_unit[prior], settings.priors.offset_scales)
-    quality = pairwise_iou(said[:, None], wanted[:, None])[:, 0, 0]
-    return Matched(image, prior, labels[image, truth], wanted, quality, torch.ones_like(quality))
+    labels = objects.labels[image, truth]
+    boxes_unit = to_unit(objects.boxes[image, truth], settings.input)
+    if alignment is not None:
+        aligned = alignment[image, prior]
+        return Matched(image, prior, labels, boxes_unit, quality=aligned, weight=aligned)
+    offsets, priors = outputs.offsets[image, prior], priors_cxcywh_unit[prior]
+    said = decode(offsets, priors, settings.priors.offset_scales)
+    quality = pairwise_iou(said[:, None], boxes_unit[:, None])[:, 0, 0]
+    return Matched(image, prior, labels, boxes_unit, quality, weight=torch.ones_like(quality))
 
 
-def padded(truths: Sequence[Truth]) -> tuple[Float[Tensor, "b n 4"], Int[Tensor, "b n"]]:
-    """Boxes and labels of a batch, filled up with boxes of zeros, which overlap nothing."""
+def by_rule(
+    objects: Objects,
+    outputs: Outputs,
+    priors_cxcywh_unit: Float[Tensor, "priors 4"],
+    levels: Sequence[PriorLevel],
+    settings: ModelSettings,
+) -> tuple[Int[Tensor, "b priors"], Float[Tensor, "b priors"] | None]:
+    """The truth of each prior, or UNMATCHED; and how well they are aligned, where that counts."""
+    matching, size = settings.matching, settings.input
+    candidates = matching.num_candidates
+    if matching.rule == "bipartite":
+        boxes_unit = to_unit(objects.boxes, size)
+        corners = to_corners(priors_cxcywh_unit)
+        return match_boxes(boxes_unit, corners, matching.iou_threshold), None
+    priors = from_unit(priors_cxcywh_unit, size)
+    if matching.rule == "atss":
+        return atss(objects.boxes, priors, levels, candidates=candidates), None
+    said = decode(outputs.offsets, priors_cxcywh_unit, settings.priors.offset_scales)
+    predicted = Predicted(from_unit(said, size), class_scores(outputs.logits, settings.heads))
+    centres = priors[:, :2]
+    if matching.rule == "simota":
+        strides = prior_strides(levels, like=priors)
+        return simota(*objects, predicted, centres, strides=strides, candidates=candidates), None
+    return task_aligned(*objects, predicted, centres, candidates=candidates)
+
+
+def class_scores(
+    logits: Float[Tensor, "b priors columns"], settings: HeadSettings
+) -> Float[Tensor, "b priors classes"]:
+    """Probabilities of the labels."""
+    if settings.scores == "softmax":
+        return F.softmax(logits, dim=-1)[..., BACKGROUND + 1 :]
+    return logits.sigmoid()
+
+
+def prior_strides(levels: Sequence[PriorLevel], *, like: Tensor) -> Float[Tensor, "priors 2"]:
+    """(across, down) in pixels, for each prior."""
+    strides = [like.new_tensor(level.stride[::-1]).expand(len(level), 2) for level in levels]
+    return torch.cat(strides)
+
+
+def padded(truths: Sequence[Truth], device: torch.device) -> Objects:
+    """The objects of a batch in two arrays, filled up with boxes that overlap nothing."""
     # One row at least, so that a batch without objects needs no path of its own.
     empty = truths[0].boxes.new_zeros(1, 4), truths[0].labels.new_zeros(1)
     boxes = [empty[0], *(truth.boxes for truth in truths)]
     labels = [empty[1], *(truth.labels for truth in truths)]
-    pad = nn.utils.rnn.pad_sequence
-    return pad(boxes, batch_first=True)[1:], pad(labels, batch_first=True)[1:]
+    packed = (nn.utils.rnn.pad_sequence(rows, batch_first=True)[1:] for rows in (boxes, labels))
+    return Objects(*(tensor.to(device, non_blocking=True) for tensor in packed))

@@ -3,6 +3,7 @@ import torch
 
 from singleshot.build import build_detector
 from singleshot.errors import ModelError
+from singleshot.models.ssd.targets import Outputs
 from singleshot.recipes.load import load_recipe
 from singleshot.structures import Batch, Truth
 
@@ -38,7 +39,7 @@ def test_a_picture_gives_one_row_for_each_prior():
 
 def matched(*truths):
     detector = ssd()
-    return detector.matched(truths, torch.zeros(len(truths), len(detector.priors_cxcywh_unit), 4))
+    return detector.matched(truths, Outputs(*detector(batch_of(*truths).images)))
 
 
 def test_priors_that_overlap_learn_the_object():

@@ -10,6 +10,7 @@ import singleshot
 from singleshot.build import build_detector
 from singleshot.errors import RecipeError
 from singleshot.models.checkpoint import Checkpoint
+from singleshot.models.transfer import Start
 from singleshot.recipes.load import load_recipe
 from singleshot.structures import Batch, Truth
 from singleshot.training.frozen import freeze, train_what_learns
@@ -77,6 +78,24 @@ def test_the_second_stage_learns_at_a_tenth_of_the_rate():
     first, second = (load_recipe(f"dssd321-resnet101{stage}").training for stage in ("", "-stage2"))
     assert second.learning_rate == pytest.approx(0.1 * first.learning_rate)
     assert (first.steps, second.steps) == (30_000, 40_000)
+
+
+def test_dssd_takes_the_whole_of_ssd_and_the_second_stage_all_of_the_first():
+    ssd, first, second = (
+        load_recipe(name, tiny(name))
+        for name in ("ssd321-resnet101", "dssd321-resnet101", "dssd321-resnet101-stage2")
+    )
+    weights = build_detector(ssd.model, ["one"], pretrained=False).state_dict()
+    model = build_detector(first.model, ["one"], pretrained=False)
+    Start(Checkpoint(weights, ssd, ("one",), {}), "ssd").fill(model)
+    begun = model.state_dict()
+    kept = [key for key in weights if key.startswith(("backbone.", "pyramid."))]
+    assert kept
+    assert all(torch.equal(begun[key], weights[key]) for key in kept)
+    last = build_detector(second.model, ["one"], pretrained=False)
+    found = Start(Checkpoint(begun, first, ("one",), {}), "dssd").fill(last)
+    assert found.new == ()
+    assert found.carried == found.tensors
 
 
 def test_a_training_keeps_its_frozen_parts(tmp_path):

@@ -1,7 +1,8 @@
 """The published rules of SSD, written out slowly in NumPy, line by line as in the original.
 
 Sources: weiliu89/caffe, branch ssd: `prior_box_layer.cpp`, `bbox_util.cpp` (`JaccardOverlap`,
-`MatchBBox`, `MineHardExamples`), `multibox_loss_layer.cpp`, `smooth_L1_loss_layer.cpp`.
+`EncodeBBox`, `DecodeBBox`, `MatchBBox`, `MineHardExamples`, `GetMaxScoreIndex`, `ApplyNMSFast`),
+`multibox_loss_layer.cpp`, `smooth_L1_loss_layer.cpp`, `detection_output_layer.cpp`.
 """
 
 import math
@@ -42,6 +43,31 @@ def jaccard(a, b):
     area_a = (a[2] - a[0]) * (a[3] - a[1])
     area_b = (b[2] - b[0]) * (b[3] - b[1])
     return width * height / (area_a + area_b - width * height)
+
+
+def encode(box, prior, variances):
+    """`EncodeBBox` with CENTER_SIZE; both boxes in corners."""
+    prior_w, prior_h = prior[2] - prior[0], prior[3] - prior[1]
+    prior_x, prior_y = (prior[0] + prior[2]) / 2, (prior[1] + prior[3]) / 2
+    width, height = box[2] - box[0], box[3] - box[1]
+    x, y = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
+    return [
+        (x - prior_x) / prior_w / variances[0],
+        (y - prior_y) / prior_h / variances[1],
+        math.log(width / prior_w) / variances[2],
+        math.log(height / prior_h) / variances[3],
+    ]
+
+
+def decode(offsets, prior, variances):
+    """`DecodeBBox` with CENTER_SIZE; the prior in corners."""
+    prior_w, prior_h = prior[2] - prior[0], prior[3] - prior[1]
+    prior_x, prior_y = (prior[0] + prior[2]) / 2, (prior[1] + prior[3]) / 2
+    x = variances[0] * offsets[0] * prior_w + prior_x
+    y = variances[1] * offsets[1] * prior_h + prior_y
+    width = math.exp(variances[2] * offsets[2]) * prior_w
+    height = math.exp(variances[3] * offsets[3]) * prior_h
+    return [x - width / 2, y - height / 2, x + width / 2, y + height / 2]
 
 
 def match(overlaps, threshold):
@@ -106,3 +132,38 @@ def multibox_loss(offsets, logits, target_offsets, target_columns, ratio):
             if column > 0 or p in chosen:
                 classification += cross_entropy[p]
     return localization / max(num_matches, 1), classification / max(num_matches, 1)
+
+
+def max_score_index(scores, threshold, top_k):
+    """`GetMaxScoreIndex`: (score, index), best first, equal scores in their order."""
+    pairs = [(score, i) for i, score in enumerate(scores) if score > np.float32(threshold)]
+    pairs.sort(key=lambda pair: -pair[0])
+    return pairs[:top_k]
+
+
+def nms_fast(boxes, scores, score_threshold, nms_threshold, top_k):
+    """`ApplyNMSFast` without its adaptive threshold; indices of what stays."""
+    indices = []
+    for _, index in max_score_index(scores, score_threshold, top_k):
+        keep = True
+        for kept in indices:
+            if not keep:
+                break
+            keep = jaccard(boxes[index], boxes[kept]) <= np.float32(nms_threshold)
+        if keep:
+            indices.append(index)
+    return indices
+
+
+def detection_output(boxes, scores, score_threshold, nms_threshold, top_k, keep_top_k):
+    """`DetectionOutputLayer::Forward_cpu` for one picture; scores[prior][class].
+
+    (label, index of the prior), best first: `std::sort` leaves equal scores in any order, here they
+    stay in that of the list that is sorted.
+    """
+    found = []
+    for label in range(scores.shape[1]):
+        kept = nms_fast(boxes, scores[:, label], score_threshold, nms_threshold, top_k)
+        found.extend((scores[index, label], label, index) for index in kept)
+    found.sort(key=lambda triple: -triple[0])
+    return [(label, index) for _, label, index in found[:keep_top_k]]

@@ -20,6 +20,8 @@ __all__ = ["differences", "load_recipe", "recipe_files", "recipe_from", "to_toml
 # Two ways to say one thing: who says the one does not mean the other any more.
 EXCLUSIVE = {"epochs": "steps", "steps": "epochs"}
 
+BACKBONE_KINDS = {"vgg16", "timm", "torchvision", "graph"}
+
 
 def recipe_files() -> dict[str, Path]:
     """The shipped recipes by name."""
@@ -131,7 +133,7 @@ def explain(error: ValidationError) -> Iterable[str]:
     """One phrase for each thing wrong: the key, the value, the remedy."""
     for problem in error.errors(include_url=False):
         # The tag of a union ("timm") stands in pydantic's place but is no key of the recipe.
-        place = [str(part) for part in problem["loc"] if part not in {"timm", "vgg16"}]
+        place = [str(part) for part in problem["loc"] if part not in BACKBONE_KINDS]
         key = ".".join(place)
         if problem["type"] == "extra_forbidden":
             yield f"unknown key {key!r}{nearest_key(place)}"
@@ -202,6 +204,8 @@ def table_lines(table: Mapping[str, Any], name: str) -> Iterable[str]:
 def toml_value(value: Any) -> str:
     if isinstance(value, dict):
         return "{" + ", ".join(f"{key} = {toml_value(part)}" for key, part in value.items()) + "}"
+    if isinstance(value, list) and any(isinstance(part, dict) for part in value):
+        return "[\n" + "".join(f"    {toml_value(part)},\n" for part in value) + "]"
     if isinstance(value, list):
         return "[" + ", ".join(map(toml_value, value)) + "]"
     # JSON writes booleans, numbers and strings as TOML does.

@@ -111,7 +111,7 @@ def shared_columns(start: Checkpoint, detector: Ssd) -> Columns:
 
 
 def columns_of(class_names: Sequence[str], heads: HeadSettings) -> list[str | int | None]:
-    """What each column of the class outputs stands for; None is the background, a number nothing."""
+    """What each column of the class outputs stands for; None: the background, a number: nothing."""
     names = coco_names(class_names)
     return [None, *names, *range(heads.unused_columns)] if heads.scores == "softmax" else [*names]
 

@@ -39,10 +39,10 @@ class PriorSettings(Settings):
     whole_pixels: bool = Field(
         False, description="cut sizes to whole pixels, as the original's code does"
     )
-    clip: Literal["none", "centre", "corners"] = Field(
+    clip: Literal["none", "size", "centre", "corners"] = Field(
         "none",
-        description="limit to the input: 'centre': centre, width and height, each by itself; "
-        "'corners': what reaches beyond is cut off; the original does neither",
+        description="limit to the input: 'size': width and height; 'centre': those and the centre; "
+        "'corners': what reaches beyond is cut off; the original does none of it",
     )
     offset_scales: tuple[Positive, Positive] = Field(
         (0.1, 0.2), description="of the centre's offsets and of the size's; Caffe's 'variances'"

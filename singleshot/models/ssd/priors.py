@@ -61,6 +61,8 @@ def prior_boxes(
     boxes = torch.cat([level.boxes_cxcywh() for level in levels])
     unit = boxes / boxes.new_tensor([width, height, width, height])
     match clip:
+        case "size":
+            unit = torch.cat([unit[:, :2], unit[:, 2:].clamp(0, 1)], dim=1)
         case "centre":
             unit = unit.clamp(0, 1)
         case "corners":

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from singleshot.errors import StorageError
@@ -28,7 +28,8 @@ def appears_whole(path: Path) -> Iterator[Path]:
             f"{path}: not written: {error.strerror or error}; what was there before is untouched"
         ) from error
     finally:
-        beside.unlink(missing_ok=True)
+        with suppress(NotADirectoryError):
+            beside.unlink(missing_ok=True)
 
 
 def flush_to_disk(path: Path) -> None:

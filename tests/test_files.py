@@ -39,3 +39,14 @@ def test_any_other_mistake_leaves_nothing_behind(tmp_path):
     with pytest.raises(KeyError):
         stumble()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_where_a_folder_should_be_is_named(tmp_path):
+    (tmp_path / "file").write_text("content")
+
+    def write():
+        with appears_whole(tmp_path / "file" / "inside") as beside:
+            beside.write_text("never")
+
+    with pytest.raises(StorageError, match="inside: not written: Not a directory"):
+        write()

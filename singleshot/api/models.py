@@ -96,8 +96,8 @@ def import_model(
     found = kind or recognised(path)
     if found is None:
         raise ModelError(
-            f"{path}: a PyTorch file, but of no detector known here; if it is one after all, say "
-            f"whose with --from ({', '.join(KINDS)})"
+            f"{path}: not the weights of a detector known here; if they are after all, say whose "
+            f"with --from ({', '.join(KINDS)})"
         )
     checkpoint = read_weights(path, found)
     # Built once, so that a run that appears is one that works.

@@ -126,7 +126,9 @@ def import_model(
     typer.echo(f"kind: {imported.kind}")
     height, width = imported.input
     typer.echo(f"input: {height} x {width} (height x width)")
-    typer.echo(f"classes: {len(imported.class_names)} ({', '.join(imported.class_names[:5])}, …)")
+    first, more = imported.class_names[:5], len(imported.class_names) - 5
+    and_more = f" and {more} more" if more > 0 else ""
+    typer.echo(f"classes: {', '.join(first)}{and_more}")
 
 
 def summary(document: Mapping[str, Any]) -> str:

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 
 import pytest
 from command_line import help_examples, singleshot
@@ -41,14 +40,6 @@ def test_help_needs_nothing_heavy():
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
     assert loaded.stdout.strip() == "[]"
-
-
-def seconds_for(*arguments):
-    start = time.perf_counter()
-    subprocess.run(
-        [sys.executable, "-m", "singleshot", *arguments], stdout=subprocess.DEVNULL, check=True
-    )
-    return time.perf_counter() - start
 
 
 def test_version():

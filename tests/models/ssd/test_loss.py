@@ -51,3 +51,28 @@ def test_the_hardest_negatives_are_taken():
     positive = torch.tensor([[True, False, False, False, False, False]])
     taken = hard_negatives(loss, positive, ratio=3.0)
     assert taken.tolist() == [[False, True, False, True, True, False]]
+
+
+def test_of_equal_losses_the_first_are_taken():
+    taken = hard_negatives(torch.ones(1, 5), torch.tensor([[0, 1, 0, 0, 0]]).bool(), ratio=2.0)
+    assert taken.tolist() == [[True, False, True, False, False]]
+
+
+def test_a_part_of_a_negative_is_none():
+    positive = torch.tensor([[True, False, False, False]])
+    assert int(hard_negatives(torch.ones(1, 4), positive, ratio=2.5).sum()) == 2
+
+
+def test_a_loss_that_is_no_number_is_not_passed_over():
+    logits = torch.zeros(2, 6, 3)
+    logits[0, 4] = math.nan
+    assert math.isnan(float(loss_of([[1, 0, 0, 0, 0, 0], [1, 0, 0, 0, 0, 0]], logits).total))
+
+
+def test_only_what_is_learned_from_has_a_gradient():
+    logits = torch.zeros(1, 6, 3, requires_grad=True)
+    losses = loss_of([[2, 0, 0, 0, 0, 0]], logits)
+    losses.classification.backward()
+    third = 1 / 3
+    expected = [[third, third, -2 * third], *[[-2 * third, third, third]] * 3, *[[0.0] * 3] * 2]
+    torch.testing.assert_close(logits.grad, torch.tensor([expected]))

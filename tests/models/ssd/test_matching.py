@@ -1,6 +1,7 @@
 import torch
 
-from singleshot.models.ssd.matching import UNMATCHED, match
+from singleshot.boxes.iou import pairwise_iou
+from singleshot.models.ssd.matching import UNMATCHED, first_largest, match, match_boxes
 
 
 def test_every_object_gets_a_prior_even_below_the_threshold():
@@ -26,3 +27,24 @@ def test_pictures_of_a_batch_do_not_meet():
     iou = torch.zeros(2, 1, 2)
     iou[0, 0, 1] = iou[1, 0, 0] = 0.7
     assert match(iou, 0.5).tolist() == [[UNMATCHED, 0], [0, UNMATCHED]]
+
+
+def test_many_pictures_are_matched_a_few_at_a_time(random):
+    corners = torch.rand(40, 9, 2, generator=random)
+    truths = torch.cat([corners, corners + 0.3 * torch.rand(40, 9, 2, generator=random)], dim=2)
+    truths[::3, 4:] = 0  # padding
+    truths[7] = 0
+    priors = torch.rand(3000, 2, generator=random)
+    priors = torch.cat([priors, priors + 0.2], dim=1)
+    assert torch.equal(match_boxes(truths, priors, 0.5), match(pairwise_iou(truths, priors), 0.5))
+
+
+def test_the_largest_number_is_found_at_its_first_place(random):
+    for length in (1, 255, 256, 257, 700, 1024):
+        rows = torch.randint(50, (4, 3, length), generator=random).float()
+        largest, place = first_largest(rows)
+        expected = rows.amax(dim=2)
+        assert torch.equal(largest, expected)
+        assert place.flatten().tolist() == [
+            row.index(max(row)) for row in rows.flatten(0, 1).tolist()
+        ]

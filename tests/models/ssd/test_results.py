@@ -1,6 +1,7 @@
 import torch
 
-from singleshot.models.ssd.results import detections
+from singleshot.boxes.suppress import suppress
+from singleshot.models.ssd.results import FRONT, detections
 from singleshot.recipes.load import load_recipe
 
 PRIORS = torch.tensor([[0.25, 0.25, 0.5, 0.5], [0.3, 0.25, 0.5, 0.5], [0.75, 0.75, 0.5, 0.5]])
@@ -45,3 +46,47 @@ def test_boxes_are_clipped_to_the_picture():
         wide, torch.tensor([[[0.0, 5.0]]]), PRIORS[:1], [(100, 200)], settings_with()
     )[0]
     assert result.boxes.tolist() == [[0, 0, 200, 100]]
+
+
+def test_a_sigmoid_has_no_background_column():
+    model = settings_with()
+    heads = model.heads.model_copy(update={"scores": "sigmoid"})
+    logits = torch.tensor([[[3.0], [-9.0], [-9.0]]])
+    model = model.model_copy(update={"heads": heads})
+    [result] = detections(torch.zeros(1, 3, 4), logits, PRIORS, [(100, 200)], model)
+    assert result.labels.tolist() == [0]
+    torch.testing.assert_close(result.scores, torch.tensor([3.0]).sigmoid())
+
+
+def test_pictures_of_a_batch_keep_their_own_sizes_and_boxes():
+    logits = torch.tensor([[[0.0, 5.0], [9.0, 0.0], [9.0, 0.0]], [[9.0, 0.0]] * 3])
+    first, second = detections(
+        torch.zeros(2, 3, 4), logits, PRIORS, [(100, 200), (10, 10)], settings_with()
+    )
+    assert first.boxes.tolist() == [[0, 0, 100, 50]]
+    assert len(second) == 0
+
+
+def test_equal_scores_are_ordered_by_label_then_by_prior():
+    result = found([[0.0, 0.0, 9.0], [0.0, 9.0, 0.0], [0.0, 9.0, 0.0]])
+    assert result.labels.tolist() == [0, 0, 1]
+    assert result.boxes[:, 0].round().tolist() == [10, 100, 0]
+
+
+def test_a_crowd_that_suppresses_itself_leaves_room_for_weaker_boxes():
+    # All priors that are looked at first see one place; the last is needed for a second box.
+    number = 2 * FRONT
+    priors = torch.cat([PRIORS[:1]] * number + [PRIORS[2:]])
+    logits = torch.tensor([[[0.0, 5.0]] * number + [[0.0, 2.0]]])
+    [result] = detections(
+        torch.zeros(1, number + 1, 4), logits, priors, [(100, 200)], settings_with(keep=2)
+    )
+    assert result.boxes.tolist() == [[0, 0, 100, 50], [100, 50, 200, 100]]
+
+
+def test_an_overlap_of_exactly_the_threshold_stays():
+    # Three tenths have no exact float, and the nearest of 32 bits is above the nearest of 64.
+    boxes = torch.tensor([[0.0, 0, 10, 1], [0, 0, 3, 1]])
+    scores, labels = torch.tensor([0.9, 0.8]), torch.tensor([0, 0])
+    assert suppress(boxes, scores, labels, 0.3).tolist() == [0, 1]
+    assert suppress(boxes, scores, labels, 0.299).tolist() == [0]

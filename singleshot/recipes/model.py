@@ -129,7 +129,9 @@ class ResultSettings(Settings):
     )
     soft_sigma: Positive = Field(0.5, description="of soft suppression: how slowly scores decay")
     mirror: bool = Field(
-        False, description="look at the mirrored picture, too, and average; twice the time"
+        False,
+        description="look at the mirrored picture, too, and suppress all boxes together; twice the "
+        "time",
     )
 
 

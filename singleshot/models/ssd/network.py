@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from singleshot.errors import ModelError
 from singleshot.models.backbones.backbone import Backbone, grids
 from singleshot.models.ssd.heads import Heads
+from singleshot.models.ssd.mirror import Said, mirrored, together
 from singleshot.models.ssd.objective import objective
 from singleshot.models.ssd.priors import prior_boxes, prior_levels
 from singleshot.models.ssd.pyramid import Pyramid
@@ -91,11 +92,17 @@ class Ssd(nn.Module):
         assert not self.training, "batch norm would use the statistics of these very pictures"
         if not images:
             return []
-        offsets, logits = self(self.resized(images))
+        resized = self.resized(images)
+        said = self.said(resized)
+        if self.settings.results.mirror:
+            said = together(said, mirrored(self.said(resized.flip(-1))))
         sizes = [(image.shape[1], image.shape[2]) for image in images]
-        return detections(
-            offsets.float(), logits.float(), self.priors_cxcywh_unit, sizes, self.settings
-        )
+        return detections(*said, sizes, self.settings)
+
+    def said(self, images: Float[Tensor, "b 3 h w"]) -> Said:
+        """Raw outputs and their priors; float32, whatever the precision."""
+        offsets, logits = self(images)
+        return Said(offsets.float(), logits.float(), self.priors_cxcywh_unit)
 
     def resized(
         self, images: Sequence[UInt8[Tensor, "3 _h _w"]]

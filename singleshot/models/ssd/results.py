@@ -12,7 +12,12 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from singleshot.boxes.suppress import suppress
+from singleshot.boxes.suppress import (
+    suppress,
+    suppress_averaging,
+    suppress_by_distance,
+    suppress_softly,
+)
 from singleshot.models.ssd import BACKGROUND
 from singleshot.models.ssd.offsets import decode
 from singleshot.recipes.model import HeadSettings, ModelSettings, ResultSettings
@@ -104,8 +109,10 @@ def reaching(
         boxes_unit = boxes_unit.clamp(0, 1)
     # One label for each class of each picture: all pictures are suppressed together.
     found = Detections(boxes_unit, said.scores[image, prior, label], image * num_classes + label)
-    kept = suppressed(best_of_each_label(found.to(torch.device("cpu")), results.top_k), results)
-    pictures = by_picture(kept, num_classes, sizes, results.keep)
+    found = best_of_each_label(found.to(torch.device("cpu")), results.top_k)
+    sides = found.boxes.new_tensor([(w, h, w, h) for h, w in sizes])
+    kept = suppressed(found, sides[found.labels // num_classes], results)
+    pictures = by_picture(kept, num_classes, sides, results.keep)
     return [picture.to(boxes_unit.device) for picture in pictures]
 
 
@@ -130,26 +137,38 @@ def best_of_each_label(found: Detections, number: int) -> Detections:
     return found[torch.arange(len(found)) - first < number]
 
 
-def suppressed(found: Detections, settings: ResultSettings) -> Detections:
-    """What is left where boxes of a label overlap; label by label or best first."""
+def suppressed(
+    found: Detections, sides: Float[Tensor, "n 4"], settings: ResultSettings
+) -> Detections:
+    """What is left where boxes of a label overlap; label by label or best first.
+
+    `sides` turn boxes into pixels of their pictures: distances want them.
+    """
+    boxes, scores, labels = found.boxes, found.scores, found.labels
     match settings.suppression:
         case "hard":
-            return found[suppress(found.boxes, found.scores, found.labels, settings.iou_threshold)]
-        case _:
-            raise NotImplementedError(settings.suppression)
+            return found[suppress(boxes, scores, labels, settings.iou_threshold)]
+        case "distance":
+            in_pixels = boxes * sides
+            return found[suppress_by_distance(in_pixels, scores, labels, settings.iou_threshold)]
+        case "soft":
+            decayed = suppress_softly(boxes, scores, labels, settings.soft_sigma)
+            return Detections(boxes, decayed, labels)[decayed > settings.score_threshold]
+        case "weighted":
+            kept, averaged = suppress_averaging(boxes, scores, labels, settings.iou_threshold)
+            return Detections(averaged, scores[kept], labels[kept])
 
 
 def by_picture(
-    found: Detections, num_classes: int, sizes: list[tuple[int, int]], keep: int
+    found: Detections, num_classes: int, sides: Float[Tensor, "b 4"], keep: int
 ) -> list[Detections]:
     """The best `keep` of each picture, best first, in its pixels and clipped to it."""
     found = found[found.scores.argsort(descending=True, stable=True)]
     found = found[(found.labels // num_classes).argsort(stable=True)]
     image = found.labels // num_classes
-    sides = found.boxes.new_tensor([(w, h, w, h) for h, w in sizes])[image]
-    boxes = (found.boxes * sides).clamp(min=0).minimum(sides)
+    boxes = (found.boxes * sides[image]).clamp(min=0).minimum(sides[image])
     everything = Detections(boxes, found.scores, found.labels % num_classes)
-    ends = image.bincount(minlength=len(sizes)).cumsum(dim=0).tolist()
+    ends = image.bincount(minlength=len(sides)).cumsum(dim=0).tolist()
     return [
         everything[start : min(start + keep, end)]
         for start, end in zip([0, *ends[:-1]], ends, strict=True)

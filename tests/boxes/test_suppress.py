@@ -1,0 +1,108 @@
+"""The kinds of suppression against their published loops, written out box by box."""
+
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from singleshot.boxes.iou import pairwise_iou
+from singleshot.boxes.suppress import suppress_averaging, suppress_by_distance, suppress_softly
+
+seeds = st.integers(0, 2**32 - 1)
+
+
+def found(seed, number=25):
+    """Boxes that overlap a lot, of two labels."""
+    random = torch.Generator().manual_seed(seed)
+    corners, sides = torch.rand(2, number, 2, generator=random)
+    boxes = torch.cat([40 * corners, 40 * corners + 10 + 40 * sides], dim=1)
+    return boxes, torch.rand(number, generator=random), torch.arange(number) % 2
+
+
+def iou(a, b):
+    return pairwise_iou(a[None], b[None]).item()
+
+
+def diou(a, b):
+    distance = math.dist((a[:2] + a[2:]) / 2, (b[:2] + b[2:]) / 2)
+    diagonal = math.dist(torch.minimum(a[:2], b[:2]), torch.maximum(a[2:], b[2:]))
+    return iou(a, b) - (distance / diagonal) ** 2
+
+
+def clusters(boxes, scores, labels, closeness, threshold):
+    """Index of the best box: all indices that it suppresses, and itself."""
+    left = sorted(range(len(boxes)), key=lambda i: -scores[i])
+    result = {}
+    while left:
+        best = left[0]
+        close = [
+            i
+            for i in left
+            if i == best
+            or (labels[i] == labels[best] and closeness(boxes[i], boxes[best]) > threshold)
+        ]
+        result[best] = close
+        left = [i for i in left if i not in close]
+    return result
+
+
+@given(seeds)
+def test_distance_suppression_is_the_greedy_loop_on_diou(seed):
+    boxes, scores, labels = found(seed)
+    expected = clusters(boxes, scores, labels, diou, 0.3)
+    assert suppress_by_distance(boxes, scores, labels, 0.3).tolist() == list(expected)
+
+
+@given(seeds)
+def test_averaged_boxes_are_the_means_of_what_was_suppressed(seed):
+    boxes, scores, labels = found(seed)
+    expected = clusters(boxes, scores, labels, iou, 0.3)
+    kept, averaged = suppress_averaging(boxes, scores, labels, 0.3)
+    assert kept.tolist() == list(expected)
+    for box, members in zip(averaged, expected.values(), strict=True):
+        mean = (boxes[members] * scores[members, None]).sum(0) / scores[members].sum()
+        torch.testing.assert_close(box, mean)
+
+
+@given(seeds)
+def test_soft_suppression_is_the_published_loop(seed):
+    boxes, scores, labels = found(seed)
+    expected = scores.tolist()
+    left = set(range(len(boxes)))
+    while left:
+        best = max(left, key=lambda i: expected[i])
+        left.remove(best)
+        for i in left:
+            if labels[i] == labels[best]:
+                expected[i] *= math.exp(-(iou(boxes[i], boxes[best]) ** 2) / 0.5)
+    decayed = suppress_softly(boxes, scores, labels, 0.5)
+    torch.testing.assert_close(decayed, torch.tensor(expected))
+
+
+def test_a_box_beside_another_stays_although_half_of_them_is_common():
+    boxes = torch.tensor([[0.0, 0, 30, 10], [10.0, 0, 40, 10]])
+    # IoU 20 / 40; centres 10 apart in a hull of 40 by 10: 0.5 - 100 / 1700.
+    scores, labels = torch.tensor([0.9, 0.8]), torch.tensor([0, 0])
+    assert suppress_by_distance(boxes, scores, labels, 0.45).tolist() == [0, 1]
+    assert suppress_by_distance(boxes, scores, labels, 0.44).tolist() == [0]
+
+
+def test_a_score_decays_once_for_each_better_box():
+    boxes = torch.tensor([[0.0, 0, 10, 10]] * 3)
+    scores = suppress_softly(boxes, torch.tensor([0.5, 0.9, 0.4]), torch.zeros(3).long(), 0.5)
+    assert scores.tolist() == pytest.approx([0.5 * math.exp(-2), 0.9, 0.4 * math.exp(-4)])
+
+
+def test_a_box_without_area_is_its_own_mean():
+    boxes = torch.tensor([[1.0, 1, 1, 5]])
+    kept, averaged = suppress_averaging(boxes, torch.tensor([0.5]), torch.tensor([3]), 0.5)
+    assert (kept.tolist(), averaged.tolist()) == ([0], boxes.tolist())
+
+
+@pytest.mark.parametrize("kind", [suppress_by_distance, suppress_softly, suppress_averaging])
+def test_nothing_to_suppress(kind):
+    result = kind(torch.zeros(0, 4), torch.zeros(0), torch.zeros(0, dtype=torch.int64), 0.5)
+    for tensor in result if isinstance(result, tuple) else (result,):
+        assert len(tensor) == 0

@@ -5,7 +5,7 @@ that the network takes RGB. The format is that of weiliu89/caffe, branch ssd.
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -78,7 +78,7 @@ def read_caffe(path: Path) -> Checkpoint:
         "pixels": pixels(net, weights, known, str(prototxt)),
         "backbone": settings,
         "heads": {"kernels": graph.kernels},
-        **tables(heads, settings, size),
+        **tables(heads, settings, size, str(prototxt)),
     }
     recipe = recipe_from({"model": model, "training": FINE_TUNING}, place=str(prototxt))
     checkpoint = Checkpoint(graph.state(), recipe, names, metrics={})
@@ -143,6 +143,11 @@ def pixels(
             f"{{ mean_value: 104 mean_value: 117 mean_value: 123 scale: 1 }} }}"
         )
     means = transform.mean_values
+    if len(means) not in {1, 3} or transform.scale <= 0:
+        raise ModelError(
+            f"{place}: transform_param has mean_value {list(means)} and scale {transform.scale}; "
+            f"expected one mean or three, and a scale above 0"
+        )
     blue, green, red = means * 3 if len(means) == 1 else means
     return {"mean": (red, green, blue), "std": (1 / transform.scale,) * 3}
 
@@ -185,9 +190,15 @@ def written(layers: Mapping[str, CaffeLayer], heads: CaffeHeads) -> GraphWriter:
     return graph
 
 
-def tables(heads: CaffeHeads, settings: GraphSettings, size: tuple[int, int]) -> dict[str, Any]:
+def tables(
+    heads: CaffeHeads, settings: GraphSettings, size: tuple[int, int], place: str
+) -> dict[str, Any]:
     """The recipe's tables that depend on how large the feature maps are."""
-    cells: Sequence[tuple[int, int]] = grids(GraphBackbone(settings), torch.zeros(1, 3, *size))
+    try:
+        cells = grids(GraphBackbone(settings), torch.zeros(1, 3, *size))
+    except RuntimeError as error:
+        reason = str(error).splitlines()[0]
+        raise ModelError(f"{place}: its layers do not fit each other: {reason}") from error
     priors = prior_table(heads.priors, size, cells)
     numbers = [
         rows * columns * len(shapes)

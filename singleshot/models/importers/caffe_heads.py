@@ -11,6 +11,7 @@ from singleshot.errors import ModelError
 from singleshot.models.importers.caffe_network import CaffeLayer, extent
 from singleshot.models.importers.caffe_text import Message
 from singleshot.models.importers.graph import Predictor
+from singleshot.recipes.graph import PICTURE
 
 __all__ = ["CaffeHeads", "heads_of", "prior_shapes", "prior_table", "result_table"]
 
@@ -44,15 +45,21 @@ def heads_of(layers: Mapping[str, CaffeLayer], place: str) -> CaffeHeads:
         )
     (output,) = outputs
     refuse_unusual(output)
-    offsets, logits, priors = (layers[name] for name in output.inputs[:3])
+    if len(output.inputs) < 3:
+        raise output.refuse(f"{len(output.inputs)} inputs (expected offsets, scores and priors)")
+    offsets, logits, priors = before(output, layers)[:3]
     if not any(layer.kind == "Softmax" for layer in trail(logits, layers)):
         raise output.refuse("scores that come from no Softmax")
-    return CaffeHeads(
+    heads = CaffeHeads(
         output,
         offsets=[convolution_of(part, layers) for part in parts(offsets, layers)],
         logits=[convolution_of(part, layers) for part in parts(logits, layers)],
         priors=parts(priors, layers),
     )
+    levels = [len(heads.offsets), len(heads.logits), len(heads.priors)]
+    if len(set(levels)) > 1:
+        raise output.refuse(f"offsets, scores and priors of {levels} levels")
+    return heads
 
 
 def refuse_unusual(output: CaffeLayer) -> None:
@@ -68,18 +75,25 @@ def refuse_unusual(output: CaffeLayer) -> None:
         raise output.refuse(f"nms_param's eta: {eta} (expected 1)")
 
 
+def before(layer: CaffeLayer, layers: Mapping[str, CaffeLayer]) -> list[CaffeLayer]:
+    """The layers that one takes."""
+    if PICTURE in (layer.input, *layer.inputs):
+        raise layer.refuse("a head that takes the picture itself")
+    return [layers[name] for name in layer.inputs]
+
+
 def trail(layer: CaffeLayer, layers: Mapping[str, CaffeLayer]) -> list[CaffeLayer]:
     """A layer, and those before it that only order numbers, up to the first that computes them."""
     found = [layer]
     while found[-1].kind in ORDERING:
-        found.append(layers[found[-1].inputs[0]])
+        found.append(before(found[-1], layers)[0])
     return found
 
 
 def parts(layer: CaffeLayer, layers: Mapping[str, CaffeLayer]) -> list[CaffeLayer]:
     """The layers that are joined there, one for each level."""
     end = trail(layer, layers)[-1]
-    return [layers[name] for name in end.inputs] if end.kind == "Concat" else [layer]
+    return before(end, layers) if end.kind == "Concat" else [layer]
 
 
 def convolution_of(part: CaffeLayer, layers: Mapping[str, CaffeLayer]) -> CaffeLayer:
@@ -112,7 +126,7 @@ def predictor_of(layer: CaffeLayer, channels: int) -> Predictor:
         )
     about = layer.definition.only("convolution_param")
     bias = layer.blob(1).flatten() if about.flag("bias_term", default=True) else None
-    return Predictor(layer.inputs[0], weight, torch.zeros(channels) if bias is None else bias)
+    return Predictor(layer.input, weight, torch.zeros(channels) if bias is None else bias)
 
 
 Size = tuple[int, int]
@@ -159,6 +173,10 @@ def prior_shapes(about: Message) -> list[tuple[float, float]]:
             ratios += [ratio, 1 / ratio] if about.flag("flip", default=True) else [ratio]
     smallest = [int(size) for size in about.numbers("min_size")]
     largest = [int(size) for size in about.numbers("max_size")]
+    if largest and len(largest) != len(smallest):
+        raise ModelError(
+            f"{about.place}: {len(largest)} max_size for {len(smallest)} min_size; expected as many"
+        )
     shapes: list[tuple[float, float]] = []
     for number, size in enumerate(smallest):
         shapes.append((size, size))
@@ -173,6 +191,8 @@ def prior_shapes(about: Message) -> list[tuple[float, float]]:
 def offset_scales(layer: CaffeLayer, about: Message) -> tuple[float, float]:
     """Of centre and size; Caffe takes 0.1 for both where nothing is said."""
     variances = about.numbers("variance") or [0.1]
+    if len(variances) not in {1, 4}:
+        raise layer.refuse(f"variance {variances} (expected one number or four)")
     x, y, width, height = variances * 4 if len(variances) == 1 else variances
     if x != y or width != height:
         raise layer.refuse(f"variance {variances} that differs between x and y")

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from pydantic import ValidationError
 from torch import Tensor
 
 from singleshot.errors import ModelError
@@ -47,6 +48,13 @@ class CaffeLayer:
     def refuse(self, what: str) -> ModelError:
         """The error for a value that we cannot express."""
         return ModelError(f"{self.place}: {what}, which cannot be imported")
+
+    @property
+    def input(self) -> str:
+        """The first layer that it takes; raises ModelError if it takes none."""
+        if not self.inputs:
+            raise ModelError(f"{self.place} takes nothing; it wants a bottom")
+        return self.inputs[0]
 
     def blob(self, number: int) -> Tensor:
         """One of its tensors; raises ModelError if the caffemodel has none."""
@@ -117,7 +125,11 @@ def write(layers: Mapping[str, CaffeLayer], wanted: list[str], graph: GraphWrite
     needed = set(above(layers, wanted))
     for layer in layers.values():
         if layer.name in needed:
-            write_layer(layer, graph)
+            try:
+                write_layer(layer, graph)
+            except ValidationError as error:
+                problem = error.errors(include_url=False)[0]
+                raise layer.refuse(f"{problem['loc'][0]}: {problem['input']!r}") from error
 
 
 def above(layers: Mapping[str, CaffeLayer], wanted: list[str]) -> Iterator[str]:
@@ -142,7 +154,7 @@ def write_layer(layer: CaffeLayer, graph: GraphWriter) -> None:
         case "ReLU":
             if layer.definition.only("relu_param").number("negative_slope", 0):
                 raise layer.refuse("a negative_slope")
-            graph.add(ReluLayer(name=layer.name, input=layer.inputs[0]))
+            graph.add(ReluLayer(name=layer.name, input=layer.input))
         case "Pooling":
             write_pooling(layer, graph)
         case "Normalize":
@@ -161,7 +173,7 @@ def write_convolution(layer: CaffeLayer, graph: GraphWriter) -> None:
     graph.add(
         ConvolutionLayer(
             name=layer.name,
-            input=layer.inputs[0],
+            input=layer.input,
             channels=int(about.number("num_output", 0)),
             kernel=extent(about, "kernel_size", "kernel", 0),
             stride=extent(about, "stride", "stride", 1),
@@ -188,7 +200,7 @@ def write_batch_norm(layer: CaffeLayer, graph: GraphWriter) -> None:
     epsilon = layer.definition.only("batch_norm_param").number("eps", OLD_EPSILON)
     mean, variance = (layer.blob(number).double().flatten() * part for number in (0, 1))
     weights = batch_norm_as_scale(mean, variance, epsilon)
-    graph.add(ScaleLayer(name=layer.name, input=layer.inputs[0]), weights)
+    graph.add(ScaleLayer(name=layer.name, input=layer.input), weights)
 
 
 def write_scale(layer: CaffeLayer, graph: GraphWriter) -> None:
@@ -198,7 +210,7 @@ def write_scale(layer: CaffeLayer, graph: GraphWriter) -> None:
     has_bias = layer.definition.only("scale_param").flag("bias_term", default=False)
     shift = layer.blob(1).flatten() if has_bias else factor.new_zeros(factor.shape)
     weights = {"weight": factor, "bias": shift}
-    graph.add(ScaleLayer(name=layer.name, input=layer.inputs[0]), weights)
+    graph.add(ScaleLayer(name=layer.name, input=layer.input), weights)
 
 
 def write_pooling(layer: CaffeLayer, graph: GraphWriter) -> None:
@@ -222,7 +234,7 @@ def write_pooling(layer: CaffeLayer, graph: GraphWriter) -> None:
             {
                 "name": layer.name,
                 "operation": operations[method],
-                "input": layer.inputs[0],
+                "input": layer.input,
                 "kernel": kernel,
                 "stride": stride,
                 "padding": extent(about, "pad", "pad", 0),
@@ -244,9 +256,7 @@ def write_l2_norm(layer: CaffeLayer, graph: GraphWriter) -> None:
         raise layer.refuse(f"eps: {about.text('eps')}")
     if about.flag("channel_shared", default=True):
         raise layer.refuse("channel_shared: true")
-    graph.add(
-        L2NormLayer(name=layer.name, input=layer.inputs[0]), {"scale": layer.blob(0).flatten()}
-    )
+    graph.add(L2NormLayer(name=layer.name, input=layer.input), {"scale": layer.blob(0).flatten()})
 
 
 def write_merge(layer: CaffeLayer, graph: GraphWriter) -> None:

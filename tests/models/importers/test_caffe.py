@@ -111,6 +111,11 @@ def test_pixels_that_nobody_speaks_of_are_asked_for(files):
         read_caffe(files(mean_values=()) / "small.caffemodel")
 
 
+def test_pixels_of_two_channels_make_no_sense(files):
+    with pytest.raises(ModelError, match=r"mean_value \[1\.0, 2\.0\] and scale 1"):
+        read_caffe(files(mean_values=(1, 2)) / "small.caffemodel")
+
+
 def test_mobilenet_ssds_pixels_are_known(files):
     prototxt = PROTOTXT.replace('name: "small"', 'name: "MobileNet-SSD"')
     pixels = read_caffe(files(prototxt, mean_values=()) / "small.caffemodel").recipe.model.pixels
@@ -230,6 +235,14 @@ def test_a_batch_norm_of_another_network_is_refused(files):
         ("min_size: 40", "img_size: 300 min_size: 40", "picture of"),
         ('bottom: "sum" top: "sum/bn"', 'bottom: "some" top: "sum/bn"', "takes 'some'"),
         ("num_classes: 3", "num_classes: three", "num_classes is no number"),
+        ("pad: 2 dilation: 2", "pad: 2 dilation: 0", "dilation: 0, which"),
+        ('bottom: "pool2" top: "pool2/relu"', 'top: "pool2/relu"', "takes nothing; it wants"),
+        ('bottom: "loc" bottom: "conf_flat"', 'bottom: "loc"', "2 inputs"),
+        ('bottom: "loc" bottom', 'bottom: "data" bottom', "a head that takes the picture"),
+        ('bottom: "norm_loc_flat" bottom', "bottom", r"of \[1, 2, 2\] levels"),
+        ("variance: 0.1 variance: 0.1 variance: 0.2", "variance: 0.1 variance: 0.2", "or four"),
+        ("max_size: 30", "max_size: 30 max_size: 40", "2 max_size for 1 min_size"),
+        ("kernel_size: 3 pad: 2 dilation", "kernel_size: 3 pad: 1 dilation", "do not fit each oth"),
     ],
 )
 def test_what_cannot_be_expressed_is_named(files, old, new, message):

@@ -77,8 +77,8 @@ def mined_cross_entropy(
 @torch.no_grad()
 def background_loss(logits: Float[Tensor, "b priors columns"]) -> Float[Tensor, "b priors"]:
     """Cross-entropy of every prior, did it match nothing."""
-    # Picture by picture, what is computed for all columns stays in the processor's cache.
-    return -torch.stack([F.log_softmax(image, dim=-1)[:, BACKGROUND] for image in logits])
+    # Picture by picture, what is computed for all columns is dropped before it leaves the cache.
+    return torch.stack([-F.log_softmax(image, dim=-1)[:, BACKGROUND] for image in logits])
 
 
 def places(mask: Bool[Tensor, "b priors"]) -> Int[Tensor, " n"]:

@@ -1,0 +1,53 @@
+"""TensorFlow's SSDLite as its graph says, and ours that was imported from it."""
+
+import numpy as np
+import pytest
+import torch
+from oracle.tensorflow_graph import run
+from PIL import Image
+from torchvision.ops import batched_nms
+
+from singleshot.build import detector_from
+from singleshot.models.importers.coco_names import class_columns
+from singleshot.models.importers.tensorflow import read_tensorflow
+
+
+@pytest.fixture(scope="module")
+def folder(shared):
+    return shared / "weights" / "ssdlite_mnv2_coco_tfjs"
+
+
+@pytest.fixture(scope="module")
+def pictures(shared):
+    files = sorted((shared / "data" / "tiny_coco" / "val2017").glob("*.jpg"))[:6]
+    return [
+        torch.from_numpy(np.array(Image.open(file).convert("RGB"))).permute(2, 0, 1)
+        for file in files
+    ]
+
+
+def literal_detections(folder, picture):
+    """Boxes in pixels, scores and labels of the graph, suppressed as its training did."""
+    columns = torch.tensor(class_columns(91, folder).used)
+    outputs = ("Postprocessor/Slice", "Postprocessor/ExpandDims_1")
+    scores, boxes = run(folder, picture.permute(1, 2, 0), *outputs)
+    scores, boxes = scores[0][:, columns - 1], boxes.reshape(-1, 4)[:, [1, 0, 3, 2]]
+    prior, label = (scores > 0.01).nonzero(as_tuple=True)
+    boxes, scores = boxes[prior], scores[prior, label]
+    best = batched_nms(boxes, scores, label, 0.6)[:100]
+    height, width = picture.shape[1:]
+    sides = torch.tensor([width, height, width, height])
+    return (boxes[best].clamp(0, 1) * sides), scores[best], label[best]
+
+
+def test_detections_agree(folder, pictures):
+    detector = detector_from(read_tensorflow(folder), place="the graph")
+    for picture, found in zip(pictures, detector.detect(pictures), strict=True):
+        boxes, scores, labels = literal_detections(folder, picture)
+        assert len(found) == len(boxes) > 50
+        torch.testing.assert_close(found.scores, scores, atol=1e-5, rtol=0)
+        # Nearly equal scores may change places.
+        apart = (found.boxes[:, None] - boxes).abs().amax(dim=2)
+        same = (found.labels[:, None] == labels) & (apart < 0.01)
+        assert same.any(dim=1).all()
+        assert same.any(dim=0).all()

@@ -148,7 +148,14 @@ def build_training(
     progress = Progress(step=0, num_steps=num_steps, best=None, data=fingerprint)
     if resume:
         progress = load_state(folder.state, model, average, optimizer, expected=progress)
-    order = Order(len(pictures), settings.batch_size, num_steps, settings.seed, progress.step)
+    order = Order(
+        len(pictures),
+        settings.batch_size,
+        num_steps,
+        settings.seed,
+        first_step=progress.step,
+        clean_end=recipe.augmentation.clean_end,
+    )
     batches = training_batches(
         varied, order, workers=settings.workers, pin_memory=device.type == "cuda"
     )

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from singleshot.data.augment.chance import pick
 from singleshot.data.augment.pipeline import Augmentation
 from singleshot.errors import DataError
 from singleshot.structures import Batch, Sample
@@ -31,6 +32,7 @@ class Draw:
 
     epoch: int
     index: int
+    clean: bool = False  # near the end of the training: no other picture is mixed in
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,14 @@ class AugmentedPictures(Dataset[Sample]):
         random = torch.Generator()
         mixed = np.random.SeedSequence([self.seed, draw.epoch, draw.index])
         random.manual_seed(int(mixed.generate_state(1, np.uint64)[0]) >> 1)
-        return self.augmentation(self.pictures[draw.index], random)
+        sample = self.pictures[draw.index]
+        if draw.clean:
+            return self.augmentation(sample, random)
+
+        def another() -> Sample:
+            return self.pictures[pick(len(self.pictures), random)]
+
+        return self.augmentation.mixed(sample, another, random)
 
     def __getitems__(self, draws: Sequence[Draw]) -> list[Sample] | DataError:
         """A batch at once: in this process by as many threads as PyTorch may use.
@@ -69,6 +78,7 @@ class Order(Sampler[list[Draw]]):
     num_steps: int
     seed: int
     first_step: int = 0
+    clean_end: float = 0.0  # last part of all steps, without other pictures mixed in
 
     def __len__(self) -> int:
         return self.num_steps - self.first_step
@@ -76,12 +86,17 @@ class Order(Sampler[list[Draw]]):
     def __iter__(self) -> Iterator[list[Draw]]:
         for step in range(self.first_step, self.num_steps):
             start = step * self.batch_size
-            yield [self.draw(position) for position in range(start, start + self.batch_size)]
+            clean = step >= (1 - self.clean_end) * self.num_steps
+            yield [
+                self.draw(position, clean=clean)
+                for position in range(start, start + self.batch_size)
+            ]
 
-    def draw(self, position: int) -> Draw:
+    def draw(self, position: int, *, clean: bool) -> Draw:
         """The picture at a position, counted over all epochs."""
         epoch, place = divmod(position, self.num_pictures)
-        return Draw(epoch, int(permutation(self.num_pictures, self.seed, epoch)[place]))
+        index = int(permutation(self.num_pictures, self.seed, epoch)[place])
+        return Draw(epoch, index, clean)
 
 
 # A batch may reach into the next epoch.

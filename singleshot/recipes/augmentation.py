@@ -54,8 +54,10 @@ class AugmentationSettings(Settings):
         0.0, description="probability of four pictures in one (Bochkovskiy et al. 2020)"
     )
     mixup: Fraction = Field(
-        0.0, description="probability of a second picture shining through (Zhang et al. 2018)"
+        0.0,
+        description="probability of a second picture shining through, half and half (Zhang et al. "
+        "2018, Ge et al. 2021)",
     )
     clean_end: Fraction = Field(
-        0.1, description="last part of the training, without mosaic and mixup (Ge et al. 2021)"
+        0.1, description="last part of all steps, without mosaic and mixup (Ge et al. 2021)"
     )

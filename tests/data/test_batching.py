@@ -8,8 +8,8 @@ from singleshot.recipes.augmentation import AugmentationSettings
 from singleshot.structures import Sample, Truth
 
 
-def order(first_step=0):
-    return Order(num_pictures=10, batch_size=4, num_steps=6, seed=1, first_step=first_step)
+def order(first_step=0, **more):
+    return Order(num_pictures=10, batch_size=4, num_steps=6, seed=1, first_step=first_step, **more)
 
 
 def test_every_picture_comes_once_an_epoch():
@@ -29,11 +29,17 @@ def test_going_on_gives_the_batches_that_were_left():
     assert len(order(first_step=4)) == 2
 
 
-def pictures(random):
+def test_the_end_is_clean():
+    clean = [[draw.clean for draw in batch] for batch in order(clean_end=1 / 3)]
+    assert clean == [[False] * 4] * 4 + [[True] * 4] * 2
+    assert list(order(first_step=3, clean_end=1 / 3)) == list(order(clean_end=1 / 3))[3:]
+
+
+def pictures(random, **settings):
     truth = Truth.of(torch.tensor([[5.0, 5, 30, 30]]), torch.tensor([0]))
     images = torch.randint(256, (10, 3, 40, 50), generator=random, dtype=torch.uint8)
     samples = [Sample(image, truth, str(number)) for number, image in enumerate(images)]
-    augmentation = Augmentation.of(AugmentationSettings(), (32, 48), (0, 0, 0))
+    augmentation = Augmentation.of(AugmentationSettings(**settings), (32, 48), (0, 0, 0))
     return AugmentedPictures(samples, augmentation, seed=7)
 
 
@@ -53,6 +59,22 @@ def test_batches_are_the_same_from_this_process_and_from_others(random):
         assert torch.equal(ours.images, theirs.images)
         assert ours.names == theirs.names
     assert here[0].images.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_a_sample_of_several_pictures_can_be_drawn_again(random):
+    varied = pictures(random, mosaic=1.0, mixup=1.0)
+    first, again, later = varied[Draw(0, 3)], varied[Draw(0, 3)], varied[Draw(1, 3)]
+    assert first.name == again.name != later.name
+    assert first.name.startswith("3 + ")
+    assert first.name.count("+") == 4
+    assert torch.equal(first.image, again.image)
+    assert torch.equal(first.truth.boxes, again.truth.boxes)
+
+
+def test_a_clean_draw_shows_one_picture(random):
+    varied = pictures(random, mosaic=1.0, mixup=1.0)
+    alone = pictures(torch.Generator().manual_seed(0))[Draw(0, 3)]
+    assert torch.equal(varied[Draw(0, 3, clean=True)].image, alone.image)
 
 
 @pytest.mark.parametrize("workers", [0, 1])

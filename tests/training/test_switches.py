@@ -4,7 +4,8 @@ import pytest
 import torch
 from cells import make_cells
 
-from singleshot.build import build_detector
+from singleshot.build import build_detector, build_pictures
+from singleshot.data.batching import Draw
 from singleshot.data.opening import open_dataset
 from singleshot.recipes.load import load_recipe
 from singleshot.structures import Batch, Truth
@@ -53,9 +54,13 @@ CASES = {
 
 
 @pytest.fixture(scope="module")
-def batch(tmp_path_factory):
+def cells(tmp_path_factory):
+    return open_dataset(make_cells(tmp_path_factory.mktemp("data") / "cells"), "train")
+
+
+@pytest.fixture(scope="module")
+def batch(cells):
     """Two cells each, and a picture without any."""
-    cells = open_dataset(make_cells(tmp_path_factory.mktemp("data") / "cells"), "train")
     batch = Batch.of([cells[index] for index in (3, 4, 5)])
     assert [len(truth) for truth in batch.truths] == [2, 2, 0]
     return batch
@@ -76,8 +81,19 @@ def one_class(batch):
 @pytest.mark.parametrize("num_classes", [2, 1])
 @pytest.mark.parametrize("case", CASES)
 def test_a_few_steps_lower_the_loss(batch, case, num_classes):
-    model = detector(num_classes, case)
-    batch = batch if num_classes == 2 else one_class(batch)
+    learns(detector(num_classes, case), batch if num_classes == 2 else one_class(batch))
+
+
+@pytest.mark.parametrize("mixing", ["mosaic", "mixup"])
+def test_pictures_of_several_are_learned(cells, mixing):
+    model = detector(2, "softmax")
+    recipe = load_recipe("ssdlite320-lite0", {**TINY, f"augmentation.{mixing}": 1.0})
+    varied = build_pictures(recipe, cells, model.backbone)
+    learns(model, Batch.of([varied[Draw(0, index)] for index in range(4)]))
+
+
+def learns(model, batch):
+    """Six steps on one batch lower the total by a tenth at least, with finite gradients."""
     optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
     totals = []
     for _ in range(6):

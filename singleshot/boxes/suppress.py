@@ -43,7 +43,7 @@ def suppress_by_distance(
 ) -> Int[Tensor, " kept"]:
     """Indices that stay, best first; boxes far from each other may overlap more.
 
-    DIoU-NMS (Zheng et al. 2020, "Distance-IoU Loss", §3.3): what counts is the overlap less the
+    DIoU-NMS (Zheng et al. 2020, "Distance-IoU Loss"): what counts is the overlap less the
     squared distance of centres in diagonals of the hull. Give boxes in pixels, or in fractions of a
     square picture.
     """
@@ -63,7 +63,7 @@ def suppress_softly(
 ) -> Float[Tensor, " n"]:
     """New scores: they decay with the overlap with every better box; nothing is dropped.
 
-    Soft-NMS (Bodla et al. 2017, figure 2 and equation 3): the best box that is left lowers the
+    Soft-NMS (Bodla et al. 2017, figure 2): the best box that is left lowers the
     others by exp(-IoU² / σ), again and again.
     """
     decayed = scores.clone()
@@ -131,7 +131,7 @@ def greedy(close: Bool[Tensor, "n n"]) -> Bool[Tensor, " n"]:
 
     A box stays unless a better one does that is close to it. Repeated from "all stay", the answer
     for the k-th box is right after k rounds at the latest, and usually all are after a few (Zheng
-    et al. 2021, "Enhancing Geometric Factors", §4.2: Cluster-NMS).
+    et al. 2021, "Enhancing Geometric Factors": Cluster-NMS).
     """
     close = close.triu(diagonal=1)
     stays = torch.ones_like(close[0])

@@ -8,11 +8,13 @@ from oracle import ssd_rules
 
 from singleshot.boxes.convert import to_centres, to_unit
 from singleshot.boxes.iou import pairwise_iou
-from singleshot.models.ssd.loss import Targets, hard_negatives, multibox_loss
+from singleshot.models.ssd.loss import hard_negatives
 from singleshot.models.ssd.matching import match, match_boxes
+from singleshot.models.ssd.objective import objective
 from singleshot.models.ssd.offsets import decode, encode
 from singleshot.models.ssd.priors import PriorLevel, prior_boxes, shapes_by_rule
 from singleshot.models.ssd.results import detections
+from singleshot.models.ssd.targets import Matched, Outputs
 from singleshot.recipes.load import load_recipe
 from singleshot.recipes.model import ResultSettings
 
@@ -79,12 +81,16 @@ def test_the_loss_is_the_original_one(seed, batch, num_priors, num_columns, back
     columns = random.integers(0, num_columns, (batch, num_priors))
     columns[random.random((batch, num_priors)) < background] = 0
     expected = ssd_rules.multibox_loss(offsets, logits, targets, columns, 3)
-    found = multibox_loss(
-        torch.from_numpy(offsets),
-        torch.from_numpy(logits),
-        Targets(torch.from_numpy(columns), torch.from_numpy(targets[columns > 0])),
-        negatives_per_positive=3.0,
-        min_negatives=0,
+    image, prior = torch.from_numpy(columns).nonzero(as_tuple=True)
+    labels = torch.from_numpy(columns)[image, prior] - 1
+    priors = torch.from_numpy(0.1 + random.random((num_priors, 4)))
+    truths = decode(torch.from_numpy(targets)[image, prior], priors[prior], (0.1, 0.2))
+    one = torch.ones(len(prior), dtype=torch.float64)
+    found = objective(
+        Outputs(torch.from_numpy(offsets), torch.from_numpy(logits)),
+        Matched(image, prior, labels, truths, quality=one, weight=one),
+        priors,
+        load_recipe("ssd300-vgg16").model,
     )
     np.testing.assert_allclose([float(term) for term in found], expected, rtol=1e-6)
 

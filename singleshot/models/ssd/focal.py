@@ -16,7 +16,7 @@ from singleshot.models.ssd.loss import hard_negatives, places
 __all__ = ["focal", "mined_sigmoid", "quality_focal", "varifocal"]
 
 FOCAL_ALPHA, FOCAL_GAMMA = 0.25, 2.0  # Lin et al. 2017, "Focal Loss", §4.1
-QUALITY_BETA = 2.0  # Li et al. 2020, "Generalized Focal Loss", §4
+QUALITY_BETA = 2.0  # Li et al. 2020, "Generalized Focal Loss", §3
 VARIFOCAL_ALPHA, VARIFOCAL_GAMMA = 0.75, 2.0  # Zhang et al. 2021, "VarifocalNet", §5.1
 
 
@@ -31,7 +31,7 @@ def focal(
 def quality_focal(
     logits: Float[Tensor, "b priors classes"], quality: Float[Tensor, "b priors classes"]
 ) -> Float[Tensor, ""]:
-    """|y - σ|^β times the cross-entropy with quality y; 0 for other classes (Li 2020, eq. 3)."""
+    """|y - σ|^β times the cross-entropy with quality y; 0 for other classes (Li 2020, eq. 2)."""
     cross_entropy = F.binary_cross_entropy_with_logits(logits, quality, reduction="none")
     return ((quality - logits.sigmoid()).abs() ** QUALITY_BETA * cross_entropy).sum()
 

@@ -1,13 +1,10 @@
-"""The MultiBox loss (paper §2.2, "Training objective" and "Hard negative mining").
+"""The classification loss of the paper (§2.2, "Training objective" and "Hard negative mining").
 
-As in the original's `multibox_loss_layer.cpp` and `MineHardExamples` (bbox_util.cpp): both terms
-are summed over the batch and divided by the number of matched priors in the whole batch; mining
-goes by picture. A picture without objects has no negatives either, unless `min_negatives` gives it
-some.
+As in the original's `multibox_loss_layer.cpp` and `MineHardExamples` (bbox_util.cpp): mining goes
+by picture. A picture without objects has no negatives either, unless `min_negatives` gives it some.
 """
 
 import math
-from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -15,40 +12,8 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from singleshot.models.ssd import BACKGROUND
-from singleshot.structures import Losses
 
-__all__ = ["Targets", "hard_negatives", "mined_cross_entropy", "multibox_loss"]
-
-
-class Targets(NamedTuple):
-    """What a batch of raw outputs is compared with."""
-
-    columns: Int[Tensor, "b priors"]  # of the class outputs; BACKGROUND where nothing is matched
-    offsets: Float[Tensor, "n 4"]  # of the matched priors, picture by picture
-
-
-def multibox_loss(
-    offsets: Float[Tensor, "b priors 4"],
-    logits: Float[Tensor, "b priors columns"],
-    targets: Targets,
-    *,
-    negatives_per_positive: float,
-    min_negatives: int,
-) -> Losses:
-    """Smooth L1 on matched priors and softmax cross-entropy on those and the hardest negatives."""
-    # No object in the whole batch: the loss is then 0, not 0 / 0.
-    num_positive = max(len(targets.offsets), 1)
-    matched = places(targets.columns != BACKGROUND)
-    localization = F.smooth_l1_loss(
-        offsets.flatten(0, 1).index_select(0, matched), targets.offsets, reduction="sum"
-    )
-    classification = mined_cross_entropy(
-        logits,
-        targets.columns,
-        negatives_per_positive=negatives_per_positive,
-        min_negatives=min_negatives,
-    )
-    return Losses(localization / num_positive, classification / num_positive)
+__all__ = ["hard_negatives", "mined_cross_entropy", "places"]
 
 
 def mined_cross_entropy(

@@ -1,6 +1,7 @@
 """What is minimised, as the recipe's `model.loss` says.
 
-Both terms are summed over the batch and divided by the number of matched priors in it. With the
+Both terms are summed over the batch and divided by the number of matched priors in it (paper §2.2,
+"Training objective", with smooth L1 and mined softmax). With the
 task-aligned rule what is weighted by alignment is divided by the sum of the weights instead.
 """
 

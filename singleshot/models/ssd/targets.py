@@ -4,21 +4,20 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from singleshot.boxes.convert import from_unit, to_corners, to_unit
 from singleshot.boxes.iou import pairwise_iou
-from singleshot.models.ssd import BACKGROUND
 from singleshot.models.ssd.atss import atss
 from singleshot.models.ssd.matching import UNMATCHED, match_boxes
 from singleshot.models.ssd.offsets import decode
 from singleshot.models.ssd.predicted import Predicted
 from singleshot.models.ssd.priors import PriorLevel
+from singleshot.models.ssd.results import scores_and_ceiling
 from singleshot.models.ssd.simota import simota
 from singleshot.models.ssd.task_aligned import task_aligned
-from singleshot.recipes.model import HeadSettings, ModelSettings
+from singleshot.recipes.model import ModelSettings
 from singleshot.structures import Truth
 
 __all__ = ["Matched", "Outputs", "match_priors"]
@@ -70,7 +69,7 @@ def match_priors(
     """Match by the rule of the recipe; crowds are not learned.
 
     Quality is the overlap of the box said with the object's; with the task-aligned rule, quality
-    and weight both are the alignment (Feng et al. 2021, §3.3).
+    and weight both are the alignment (Feng et al. 2021, §3.2.2).
     """
     objects = padded([truth[~truth.crowd] for truth in truths], priors_cxcywh_unit.device)
     matches, alignment = by_rule(objects, outputs, priors_cxcywh_unit, levels, settings)
@@ -105,21 +104,13 @@ def by_rule(
     if matching.rule == "atss":
         return atss(objects.boxes, priors, levels, candidates=candidates), None
     said = decode(outputs.offsets, priors_cxcywh_unit, settings.priors.offset_scales)
-    predicted = Predicted(from_unit(said, size), class_scores(outputs.logits, settings.heads))
+    scores, _ = scores_and_ceiling(outputs.logits, settings.heads)
+    predicted = Predicted(from_unit(said, size), scores)
     centres = priors[:, :2]
     if matching.rule == "simota":
         strides = prior_strides(levels, like=priors)
         return simota(*objects, predicted, centres, strides=strides, candidates=candidates), None
     return task_aligned(*objects, predicted, centres, candidates=candidates)
-
-
-def class_scores(
-    logits: Float[Tensor, "b priors columns"], settings: HeadSettings
-) -> Float[Tensor, "b priors classes"]:
-    """Probabilities of the labels."""
-    if settings.scores == "softmax":
-        return F.softmax(logits, dim=-1)[..., BACKGROUND + 1 :]
-    return logits.sigmoid()
 
 
 def prior_strides(levels: Sequence[PriorLevel], *, like: Tensor) -> Float[Tensor, "priors 2"]:

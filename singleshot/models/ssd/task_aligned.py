@@ -17,7 +17,7 @@ from singleshot.models.ssd.predicted import Predicted
 
 __all__ = ["Aligned", "task_aligned"]
 
-SCORE_POWER, OVERLAP_POWER = 1.0, 6.0  # α and β of equation 2; §4.1
+SCORE_POWER, OVERLAP_POWER = 1.0, 6.0  # α and β, as its experiments found best
 TINY = 1e-30  # keeps 0 / 0 away; the sixth power of an overlap may be small
 
 
@@ -59,7 +59,7 @@ def normalised(
     overlap: Float[Tensor, "b truths priors"],
     matched: Bool[Tensor, "b truths priors"],
 ) -> Float[Tensor, "b priors"]:
-    """t̂: the metric, scaled so that an object's highest is its highest overlap (§3.3)."""
+    """t̂: the metric, scaled so that an object's highest is its highest overlap (§3.2.2)."""
     metric, overlap = metric * matched, overlap * matched
     scale = overlap.amax(dim=2) / metric.amax(dim=2).clamp(min=TINY)
     return (metric * scale[:, :, None]).sum(dim=1)

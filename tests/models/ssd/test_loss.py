@@ -3,20 +3,29 @@ import math
 import pytest
 import torch
 
-from singleshot.models.ssd.loss import Targets, hard_negatives, multibox_loss
+from singleshot.models.ssd.loss import hard_negatives
+from singleshot.models.ssd.objective import objective
+from singleshot.models.ssd.offsets import decode
+from singleshot.models.ssd.targets import Matched, Outputs
+from singleshot.recipes.load import load_recipe
 
 
-def loss_of(target_columns, logits=None, *, min_negatives=0):
+def loss_of(target_columns, logits=None, *, min_negatives=0, **loss):
+    """At priors of a tenth of the picture; each object lies half an offset from its prior."""
     columns = torch.tensor(target_columns)
-    offsets = torch.zeros(*columns.shape, 4)
+    image, prior = columns.nonzero(as_tuple=True)
     if logits is None:
         logits = torch.zeros(*columns.shape, 3)
-    return multibox_loss(
-        offsets,
-        logits,
-        Targets(columns, torch.full((int((columns > 0).sum()), 4), 0.5)),
-        negatives_per_positive=3.0,
-        min_negatives=min_negatives,
+    priors = torch.tensor([[0.5, 0.5, 0.1, 0.1]]).repeat(columns.shape[1], 1)
+    truths = decode(torch.full((len(prior), 4), 0.5), priors[prior], (0.1, 0.2))
+    one = torch.ones(len(prior))
+    changes = {"model.matching.min_negatives": min_negatives}
+    changes |= {f"model.loss.{key}": value for key, value in loss.items()}
+    return objective(
+        Outputs(torch.zeros(*columns.shape, 4), logits),
+        Matched(image, prior, columns[image, prior] - 1, truths, quality=one, weight=one),
+        priors,
+        load_recipe("ssd300-vgg16", changes).model,
     )
 
 
@@ -26,6 +35,19 @@ def test_one_object_and_its_three_negatives_at_flat_logits():
     assert float(losses.localization) == pytest.approx(0.5)
     assert float(losses.classification) == pytest.approx(4 * math.log(3))
     assert float(losses.total) == pytest.approx(0.5 + 4 * math.log(3))
+
+
+def test_localization_is_weighted():
+    losses = loss_of([[1, 0, 0, 0, 0, 0]], localization_weight=3.0)
+    assert float(losses.localization) == pytest.approx(1.5)
+    assert float(losses.classification) == pytest.approx(4 * math.log(3))
+
+
+def test_smoothed_labels_leave_a_part_to_other_classes():
+    logits = torch.tensor([[[0.0, 5.0, 0.0]]])
+    sure, smoothed = loss_of([[1]], logits), loss_of([[1]], logits, label_smoothing=0.3)
+    # A tenth for each of three columns: two of them are 5 below the right one.
+    assert float(smoothed.classification - sure.classification) == pytest.approx(2 * 0.1 * 5)
 
 
 def test_a_batch_without_objects_costs_nothing():

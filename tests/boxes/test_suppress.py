@@ -4,13 +4,14 @@ import math
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from singleshot.boxes.iou import pairwise_iou
 from singleshot.boxes.suppress import suppress_averaging, suppress_by_distance, suppress_softly
 
 seeds = st.integers(0, 2**32 - 1)
+few = settings(max_examples=25, deadline=None)
 
 
 def found(seed, number=25):
@@ -49,6 +50,7 @@ def clusters(boxes, scores, labels, closeness, threshold):
 
 
 @given(seeds)
+@few
 def test_distance_suppression_is_the_greedy_loop_on_diou(seed):
     boxes, scores, labels = found(seed)
     expected = clusters(boxes, scores, labels, diou, 0.3)
@@ -56,6 +58,7 @@ def test_distance_suppression_is_the_greedy_loop_on_diou(seed):
 
 
 @given(seeds)
+@few
 def test_averaged_boxes_are_the_means_of_what_was_suppressed(seed):
     boxes, scores, labels = found(seed)
     expected = clusters(boxes, scores, labels, iou, 0.3)
@@ -67,6 +70,7 @@ def test_averaged_boxes_are_the_means_of_what_was_suppressed(seed):
 
 
 @given(seeds)
+@few
 def test_soft_suppression_is_the_published_loop(seed):
     boxes, scores, labels = found(seed)
     expected = scores.tolist()

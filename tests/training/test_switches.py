@@ -1,14 +1,20 @@
 """Every way of learning that a recipe can choose does learn, from pictures without objects too."""
 
+import os
+import signal
+
 import pytest
 import torch
 from cells import make_cells
 
+import singleshot
 from singleshot.build import build_detector, build_pictures
 from singleshot.data.batching import Draw
 from singleshot.data.opening import open_dataset
+from singleshot.models.checkpoint import Checkpoint
 from singleshot.recipes.load import load_recipe
 from singleshot.structures import Batch, Truth
+from singleshot.training.watch import Audience
 
 TINY = {
     "model.input": [96, 128],
@@ -54,8 +60,13 @@ CASES = {
 
 
 @pytest.fixture(scope="module")
-def cells(tmp_path_factory):
-    return open_dataset(make_cells(tmp_path_factory.mktemp("data") / "cells"), "train")
+def folder(tmp_path_factory):
+    return make_cells(tmp_path_factory.mktemp("data") / "cells")
+
+
+@pytest.fixture(scope="module")
+def cells(folder):
+    return open_dataset(folder, "train")
 
 
 @pytest.fixture(scope="module")
@@ -115,9 +126,47 @@ def test_pictures_without_objects_give_zero_localization_loss(batch, case):
     losses.total.backward()
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", ["softmax", "giou", "focal", "task-aligned with varifocal"])
 def test_losses_are_float32_under_mixed_precision(batch, case):
     with torch.autocast("cpu", torch.bfloat16):
         losses = detector(2, case).losses(batch)
     assert losses.total.dtype == torch.float32
     assert losses.total.isfinite()
+
+
+class StopAfterTwoSteps(Audience):
+    """Asks for the end, as Ctrl-C would."""
+
+    def stepped(self, step):
+        if step.step == 2:
+            os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_a_run_with_all_that_is_modern_goes_on_exactly_where_it_was_stopped(folder, tmp_path):
+    overrides = {
+        **TINY,
+        **CASES["task-aligned with quality-focal"],
+        "augmentation.mosaic": 0.5,
+        "augmentation.mixup": 0.5,
+        "augmentation.clean_end": 0.4,
+        "model.results.suppression": "weighted",
+        "model.results.mirror": True,
+        "training.epochs": 2,
+        "training.batch_size": 3,
+        "training.precision": "float32",
+    }
+
+    def train(name, **more):
+        return singleshot.train(
+            "ssdlite320-lite0", folder, run=tmp_path / name, overrides=overrides, **more
+        )
+
+    whole = train("whole")
+    assert train("stopped", watch=StopAfterTwoSteps([])).interrupted
+    resumed = train("stopped", resume=True)
+    assert (whole.steps, resumed.steps) == (4, 4)
+    ours, theirs = (
+        Checkpoint.load(run.folder / "checkpoints/last.safetensors") for run in (resumed, whole)
+    )
+    for name, tensor in theirs.weights.items():
+        assert torch.equal(ours.weights[name], tensor), name

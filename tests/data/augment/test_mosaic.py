@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from singleshot.data.augment.mosaic import Mosaic, blend
@@ -13,6 +13,7 @@ from singleshot.structures import Sample, Truth
 SIZE = (96, 128)
 PLAIN = Mosaic((), Render(SIZE, ("nearest",), (0, 0, 0)))
 seeds = st.integers(0, 2**32 - 1)
+few = settings(max_examples=30, deadline=None)
 
 
 def sample(number, box=(60, 30, 140, 90)):
@@ -31,6 +32,7 @@ def four(seed):
 
 
 @given(seeds)
+@few
 def test_four_pictures_meet_at_a_point_in_the_middle_half(seed):
     result = PLAIN(four(seed), torch.Generator().manual_seed(seed))
     owner = (result.image[0].int() - 20) // 50
@@ -43,6 +45,7 @@ def test_four_pictures_meet_at_a_point_in_the_middle_half(seed):
 
 
 @given(seeds)
+@few
 def test_boxes_stay_on_their_objects_and_end_with_their_tile(seed):
     result = PLAIN(four(seed), torch.Generator().manual_seed(seed))
     for box, label in zip(result.truth.boxes, result.truth.labels, strict=True):
@@ -53,6 +56,7 @@ def test_boxes_stay_on_their_objects_and_end_with_their_tile(seed):
 
 
 @given(seeds)
+@few
 def test_objects_whose_centre_is_cut_off_are_dropped(seed):
     result = PLAIN(four(seed), torch.Generator().manual_seed(seed))
     for number in set(range(4)) - set(result.truth.labels.tolist()):
@@ -131,6 +135,7 @@ def test_a_mosaic_wants_three_more_pictures_and_mixup_one(mosaic, mixup, others)
 
 
 @given(seeds)
+@few
 def test_varied_mosaics_hold_their_boxes(seed):
     samples = four(seed)
     result = mixing(mosaic=1).mixed(

@@ -1,5 +1,7 @@
 """TensorFlow's SSDLite as its graph says, and ours that was imported from it."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -40,8 +42,17 @@ def literal_detections(folder, picture):
     return (boxes[best].clamp(0, 1) * sides), scores[best], label[best]
 
 
+def with_the_graphs_habits(checkpoint):
+    """It resizes by itself, and limits only what comes out of suppression."""
+    model = checkpoint.recipe.model
+    results = model.results.model_copy(update={"top_k": 1917})
+    changed = model.model_copy(update={"resize": "tensorflow1", "results": results})
+    recipe = checkpoint.recipe.model_copy(update={"model": changed})
+    return detector_from(replace(checkpoint, recipe=recipe), place="the graph")
+
+
 def test_detections_agree(folder, pictures):
-    detector = detector_from(read_tensorflow(folder), place="the graph")
+    detector = with_the_graphs_habits(read_tensorflow(folder))
     for picture, found in zip(pictures, detector.detect(pictures), strict=True):
         boxes, scores, labels = literal_detections(folder, picture)
         assert len(found) == len(boxes) > 50

@@ -216,7 +216,8 @@ def recipe_for(graph: Graph, num_priors: list[int]) -> Recipe:
         "ssdlite320-mobilenet-v2",
         {
             "model.input": [height, width],
-            "model.resize": "tensorflow1",
+            # The graph itself samples (`tensorflow1`), which skips pixels of large pictures.
+            "model.resize": "antialias",
             "model.pixels": {"mean": [127.5] * 3, "std": [127.5] * 3},
             "model.backbone": {
                 "kind": "timm",
@@ -236,8 +237,7 @@ def recipe_for(graph: Graph, num_priors: list[int]) -> Recipe:
             "model.priors": {"shapes_unit": shapes_of(graph, num_priors, (height, width))},
             "model.results.score_threshold": 0.01,
             "model.results.iou_threshold": 0.6,
-            # TensorFlow limits what comes out of suppression, not what goes in.
-            "model.results.top_k": len(anchors_of(graph)),
+            "model.results.top_k": 100,
             "model.results.keep": 100,
         },
     )

@@ -73,8 +73,10 @@ def tables(schema: Schema, definitions: Mapping[str, Schema], name: str) -> Iter
 
 def tables_inside(value: Schema, definitions: Mapping[str, Schema]) -> list[Schema]:
     """The tables that a key holds: one, one of several kinds, or a list of them."""
-    variants = (*value.get("oneOf", ()), *value.get("anyOf", ()))
-    places = [value, value.get("items", {}), *variants]
+    places = [value, value.get("items", {})]
+    places += [
+        one for place in places for one in (*place.get("oneOf", ()), *place.get("anyOf", ()))
+    ]
     return [definitions[place["$ref"].rsplit("/", 1)[1]] for place in places if "$ref" in place]
 
 

@@ -6,7 +6,7 @@ import torch
 from oracle.caffe_files import PROTOTXT, caffemodel, small_weights
 
 from singleshot.build import detector_from
-from singleshot.models.importers.caffe import read_caffe
+from singleshot.models.importers.caffe.detector import read_caffe
 from singleshot.models.ssd.resize import resize
 
 cv2 = pytest.importorskip("cv2")

@@ -8,13 +8,13 @@ from oracle import ssd_rules
 
 from singleshot.boxes.convert import to_centres, to_unit
 from singleshot.boxes.iou import pairwise_iou
-from singleshot.models.ssd.loss import hard_negatives
-from singleshot.models.ssd.matching import match, match_boxes
-from singleshot.models.ssd.objective import objective
+from singleshot.models.ssd.losses.mined import hard_negatives
+from singleshot.models.ssd.losses.objective import objective
+from singleshot.models.ssd.matching.bipartite import match, match_boxes
+from singleshot.models.ssd.matching.targets import Matched, Outputs
 from singleshot.models.ssd.offsets import decode, encode
 from singleshot.models.ssd.priors import PriorLevel, prior_boxes, shapes_by_rule
 from singleshot.models.ssd.results import detections
-from singleshot.models.ssd.targets import Matched, Outputs
 from singleshot.recipes.load import load_recipe
 from singleshot.recipes.model import ResultSettings
 

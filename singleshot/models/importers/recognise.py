@@ -9,7 +9,7 @@ from singleshot.errors import ModelError
 from singleshot.models.backbones.weights import read_state_dict
 from singleshot.models.checkpoint import Checkpoint
 from singleshot.models.importers import amdegroot, lufficc, qfgaohao, torchvision, ultraface
-from singleshot.models.importers.caffe import read_caffe
+from singleshot.models.importers.caffe.detector import read_caffe
 from singleshot.models.importers.tensorflow import looks_like as looks_like_tensorflow
 from singleshot.models.importers.tensorflow import read_tensorflow
 

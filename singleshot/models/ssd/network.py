@@ -9,13 +9,13 @@ from torch import Tensor, nn
 from singleshot.errors import ModelError
 from singleshot.models.backbones.backbone import Backbone, grids
 from singleshot.models.ssd.heads import Heads
+from singleshot.models.ssd.losses.objective import objective
+from singleshot.models.ssd.matching.targets import Matched, Outputs, match_priors
 from singleshot.models.ssd.mirror import Said, mirrored, together
-from singleshot.models.ssd.objective import objective
 from singleshot.models.ssd.priors import prior_boxes, prior_levels
 from singleshot.models.ssd.pyramid import Pyramid
 from singleshot.models.ssd.resize import resize
 from singleshot.models.ssd.results import detections
-from singleshot.models.ssd.targets import Matched, Outputs, match_priors
 from singleshot.recipes.model import ModelSettings, PixelSettings
 from singleshot.structures import Batch, Detections, Losses, Truth
 

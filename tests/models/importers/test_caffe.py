@@ -5,10 +5,10 @@ from oracle.caffe_files import PROTOTXT, caffemodel, old_blob, part, small_weigh
 
 from singleshot.build import build_backbone, build_detector, build_pictures, detector_from
 from singleshot.errors import ModelError
-from singleshot.models.importers.caffe import read_caffe
-from singleshot.models.importers.caffe_heads import prior_shapes
-from singleshot.models.importers.caffe_text import Message, read_prototxt
-from singleshot.models.importers.caffe_weights import read_caffemodel
+from singleshot.models.importers.caffe.detector import read_caffe
+from singleshot.models.importers.caffe.heads import prior_shapes
+from singleshot.models.importers.caffe.text import Message, read_prototxt
+from singleshot.models.importers.caffe.weights import read_caffemodel
 from singleshot.recipes.load import load_recipe, to_toml
 from singleshot.structures import Batch, Truth
 

@@ -3,7 +3,7 @@ import torch
 
 from singleshot.build import build_detector
 from singleshot.errors import ModelError
-from singleshot.models.ssd.targets import Outputs
+from singleshot.models.ssd.matching.targets import Outputs
 from singleshot.recipes.load import load_recipe
 from singleshot.structures import Batch, Truth
 

@@ -14,8 +14,8 @@ from torch import Tensor
 from singleshot.boxes.convert import to_centres
 from singleshot.boxes.iou import area, pairwise_iou
 from singleshot.boxes.points import contains
-from singleshot.models.ssd.matching import UNMATCHED
-from singleshot.models.ssd.predicted import Predicted
+from singleshot.models.ssd.matching.bipartite import UNMATCHED
+from singleshot.models.ssd.matching.predicted import Predicted
 
 __all__ = ["simota"]
 

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torchvision.ops import sigmoid_focal_loss
 
-from singleshot.models.ssd.loss import hard_negatives, places
+from singleshot.models.ssd.losses.mined import hard_negatives, places
 
 __all__ = ["focal", "mined_sigmoid", "quality_focal", "varifocal"]
 

@@ -5,7 +5,7 @@ import math
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from singleshot.models.ssd.matching import UNMATCHED
+from singleshot.models.ssd.matching.bipartite import UNMATCHED
 
 __all__ = ["best_claim"]
 

@@ -1,7 +1,7 @@
 import torch
 
 from singleshot.boxes.iou import pairwise_iou
-from singleshot.models.ssd.matching import UNMATCHED, first_largest, match, match_boxes
+from singleshot.models.ssd.matching.bipartite import UNMATCHED, first_largest, match, match_boxes
 
 
 def test_every_object_gets_a_prior_even_below_the_threshold():

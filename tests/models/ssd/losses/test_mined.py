@@ -3,10 +3,10 @@ import math
 import pytest
 import torch
 
-from singleshot.models.ssd.loss import hard_negatives
-from singleshot.models.ssd.objective import objective
+from singleshot.models.ssd.losses.mined import hard_negatives
+from singleshot.models.ssd.losses.objective import objective
+from singleshot.models.ssd.matching.targets import Matched, Outputs
 from singleshot.models.ssd.offsets import decode
-from singleshot.models.ssd.targets import Matched, Outputs
 from singleshot.recipes.load import load_recipe
 
 

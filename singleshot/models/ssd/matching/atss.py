@@ -14,7 +14,7 @@ from torch import Tensor
 from singleshot.boxes.convert import to_centres, to_corners
 from singleshot.boxes.iou import pairwise_iou
 from singleshot.boxes.points import contains
-from singleshot.models.ssd.claims import best_claim
+from singleshot.models.ssd.matching.claims import best_claim
 from singleshot.models.ssd.priors import PriorLevel
 
 __all__ = ["atss"]

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from singleshot.boxes.iou import pairwise_iou
 from singleshot.boxes.points import contains
-from singleshot.models.ssd.claims import best_claim
-from singleshot.models.ssd.predicted import Predicted
+from singleshot.models.ssd.matching.claims import best_claim
+from singleshot.models.ssd.matching.predicted import Predicted
 
 __all__ = ["Aligned", "task_aligned"]
 

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from singleshot.models.ssd.focal import focal, mined_sigmoid, quality_focal, varifocal
+from singleshot.models.ssd.losses.focal import focal, mined_sigmoid, quality_focal, varifocal
 
 
 def slow(formula, logits, wanted):

@@ -10,10 +10,10 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from singleshot.models.ssd import BACKGROUND
-from singleshot.models.ssd.box_loss import box_losses
-from singleshot.models.ssd.focal import focal, mined_sigmoid, quality_focal, varifocal
-from singleshot.models.ssd.loss import mined_cross_entropy
-from singleshot.models.ssd.targets import Matched, Outputs
+from singleshot.models.ssd.losses.boxes import box_losses
+from singleshot.models.ssd.losses.focal import focal, mined_sigmoid, quality_focal, varifocal
+from singleshot.models.ssd.losses.mined import mined_cross_entropy
+from singleshot.models.ssd.matching.targets import Matched, Outputs
 from singleshot.recipes.model import ModelSettings
 from singleshot.structures import Losses
 

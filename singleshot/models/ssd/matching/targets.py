@@ -9,14 +9,14 @@ from torch import Tensor, nn
 
 from singleshot.boxes.convert import from_unit, to_corners, to_unit
 from singleshot.boxes.iou import pairwise_iou
-from singleshot.models.ssd.atss import atss
-from singleshot.models.ssd.matching import UNMATCHED, match_boxes
+from singleshot.models.ssd.matching.atss import atss
+from singleshot.models.ssd.matching.bipartite import UNMATCHED, match_boxes
+from singleshot.models.ssd.matching.predicted import Predicted
+from singleshot.models.ssd.matching.simota import simota
+from singleshot.models.ssd.matching.task_aligned import task_aligned
 from singleshot.models.ssd.offsets import decode
-from singleshot.models.ssd.predicted import Predicted
 from singleshot.models.ssd.priors import PriorLevel
 from singleshot.models.ssd.results import scores_and_ceiling
-from singleshot.models.ssd.simota import simota
-from singleshot.models.ssd.task_aligned import task_aligned
 from singleshot.recipes.model import ModelSettings
 from singleshot.structures import Truth
 

@@ -15,7 +15,7 @@ from singleshot.errors import ModelError
 from singleshot.models.backbones.backbone import grids
 from singleshot.models.backbones.graph import GraphBackbone
 from singleshot.models.checkpoint import Checkpoint
-from singleshot.models.importers.caffe_heads import (
+from singleshot.models.importers.caffe.heads import (
     CaffeHeads,
     heads_of,
     predictor_of,
@@ -23,9 +23,9 @@ from singleshot.models.importers.caffe_heads import (
     prior_table,
     result_table,
 )
-from singleshot.models.importers.caffe_network import CaffeLayer, layers_of, write
-from singleshot.models.importers.caffe_text import Message, read_prototxt
-from singleshot.models.importers.caffe_weights import CaffeWeights, Transform, read_caffemodel
+from singleshot.models.importers.caffe.network import CaffeLayer, layers_of, write
+from singleshot.models.importers.caffe.text import Message, read_prototxt
+from singleshot.models.importers.caffe.weights import CaffeWeights, Transform, read_caffemodel
 from singleshot.models.importers.class_names import class_names_for
 from singleshot.models.importers.graph import FINE_TUNING, GraphWriter
 from singleshot.models.ssd.network import Ssd

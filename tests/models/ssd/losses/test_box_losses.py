@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from singleshot.models.ssd.box_loss import box_losses
+from singleshot.models.ssd.losses.boxes import box_losses
 from singleshot.models.ssd.offsets import encode
 from singleshot.recipes.load import load_recipe
 

@@ -8,8 +8,8 @@ from typing import Any
 import torch
 
 from singleshot.errors import ModelError
-from singleshot.models.importers.caffe_network import CaffeLayer, extent
-from singleshot.models.importers.caffe_text import Message
+from singleshot.models.importers.caffe.network import CaffeLayer, extent
+from singleshot.models.importers.caffe.text import Message
 from singleshot.models.importers.graph import Predictor
 from singleshot.recipes.graph import PICTURE
 

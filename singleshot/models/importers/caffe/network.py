@@ -7,7 +7,7 @@ from pydantic import ValidationError
 from torch import Tensor
 
 from singleshot.errors import ModelError
-from singleshot.models.importers.caffe_text import Message
+from singleshot.models.importers.caffe.text import Message
 from singleshot.models.importers.graph import GraphWriter, batch_norm_as_scale
 from singleshot.recipes.graph import (
     PICTURE,

@@ -1,0 +1,1 @@
+"""What is minimised: the paper's loss, and those that came later."""

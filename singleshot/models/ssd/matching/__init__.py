@@ -1,0 +1,1 @@
+"""Which prior learns which object: the paper's rule, and three that came later."""

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from singleshot.data.augment.pipeline import Augmentation
-from singleshot.data.batching import AugmentedPictures, Draw, Order, Pictures, training_batches
+from singleshot.data.batching import AugmentedPictures, Order, Pictures, training_batches
 from singleshot.errors import DataError
 from singleshot.models.backbones.backbone import Backbone
 from singleshot.models.backbones.classifier import ClassifierBackbone
@@ -31,7 +31,7 @@ from singleshot.structures import Batch
 from singleshot.training.frozen import freeze
 from singleshot.training.loop import Training
 from singleshot.training.optimizers import build_optimizer
-from singleshot.training.precision import faster_precision
+from singleshot.training.precision import precision_on
 from singleshot.training.run_folder import RunFolder
 from singleshot.training.state import Progress, load_state
 from singleshot.training.watch import Watcher
@@ -45,8 +45,6 @@ __all__ = [
     "build_training",
     "detector_from",
 ]
-
-TRIAL_PICTURES = 4  # enough to see which precision is faster
 
 
 def best_device() -> torch.device:
@@ -135,12 +133,9 @@ def build_training(
         watch.said(f"{start.place}: {start.fill(model)}")
     model = model.to(device)
     varied = build_pictures(recipe, pictures, model.backbone)
-    precision = settings.precision
-    if precision == "auto":
-        trial = [varied[Draw(0, index % len(pictures))] for index in range(TRIAL_PICTURES)]
-        precision = faster_precision(model, Batch.of(trial), device)
-        settings = settings.model_copy(update={"precision": precision})
-        recipe = recipe.model_copy(update={"training": settings})
+    precision = precision_on(device) if settings.precision == "auto" else settings.precision
+    settings = settings.model_copy(update={"precision": precision})
+    recipe = recipe.model_copy(update={"training": settings})
     freeze(model, settings.frozen)
     average = WeightAverage(model, settings.average_decay)
     optimizer = build_optimizer(model, settings)

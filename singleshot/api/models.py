@@ -70,7 +70,7 @@ def is_run(path: Path) -> bool:
 def start_from(init: str | Path) -> Start | None:
     """A detector of ours or of other people; None for a file that holds none."""
     path = Path(init)
-    if is_run(path) or path.suffix == ".safetensors":
+    if is_run(path) or Checkpoint.is_one(path):
         return Start(Checkpoint.load(checkpoint_file(path)), str(init))
     kind = recognised(path)
     return None if kind is None else Start(read_weights(path, kind), str(init))

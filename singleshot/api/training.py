@@ -13,10 +13,11 @@ from singleshot.build import build_training
 from singleshot.data.cache import cached, require_readable
 from singleshot.data.dataset import DataSet
 from singleshot.data.opening import training_split
-from singleshot.errors import SingleshotError
+from singleshot.errors import ModelError, SingleshotError
 from singleshot.evaluation import detect_all, evaluate, judge
 from singleshot.metrics import Protocol
 from singleshot.models.ssd.network import Ssd
+from singleshot.recipes.graph import GraphSettings
 from singleshot.recipes.load import load_recipe
 from singleshot.recipes.schema import Recipe
 from singleshot.reporting import report_on
@@ -69,7 +70,7 @@ def train(
     """
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise SingleshotError("training on several processes is not there yet; start one")
-    start = None if init is None or resume else start_from(init)
+    start = None if init is None else start_from(init)
     wanted = load_recipe(recipe, overrides)
     if init is not None and start is None:
         # Not a detector, so a classifier: what it knows is the backbone's.
@@ -116,6 +117,11 @@ def train(
 
 
 def with_backbone_weights(recipe: Recipe, file: str) -> Recipe:
+    if isinstance(recipe.model.backbone, GraphSettings):
+        raise ModelError(
+            f"{file}: not a detector known here, and a backbone that is written down in the recipe "
+            f"takes no classifier's weights; give a detector to --init"
+        )
     backbone = recipe.model.backbone.model_copy(update={"weights": file})
     return recipe.model_copy(
         update={"model": recipe.model.model_copy(update={"backbone": backbone})}

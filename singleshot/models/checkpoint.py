@@ -47,6 +47,15 @@ class Checkpoint:
             # Through bytes: safetensors' own writer turns a full disk into an error of its own.
             beside.write_bytes(save(weights, metadata={"singleshot": json.dumps(about)}))
 
+    @staticmethod
+    def is_one(path: Path) -> bool:
+        """Whether a file was written by `save`."""
+        try:
+            with safe_open(path, framework="pt") as file:
+                return "singleshot" in (file.metadata() or {})
+        except (SafetensorError, OSError):
+            return False
+
     @classmethod
     def load(cls, path: Path) -> "Checkpoint":
         """Read on the CPU; raises ModelError for anything that is no checkpoint of ours."""

@@ -1,6 +1,6 @@
 """Start a detector from another one: what fits is carried over, class outputs by class name."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import compress
 from operator import not_
@@ -54,7 +54,7 @@ class Start:
         """Copy into a detector what this one has under the same name and in the same shape.
 
         The last convolution of each class output goes row by row: the rows of a class of the same
-        name, and of the background. Raises ModelError when nothing of the backbone fits.
+        name, and of the background. Raises ModelError unless the whole backbone fits.
         """
         theirs, wanted = self.checkpoint.weights, detector.state_dict()
         outputs = list(class_outputs(detector))
@@ -64,12 +64,7 @@ class Start:
             for name, tensor in theirs.items()
             if name in wanted and name not in outputs and tensor.shape == wanted[name].shape
         }
-        if not any(name.startswith("backbone.") for name in whole):
-            ours, other = detector.settings.backbone, self.checkpoint.recipe.model.backbone
-            raise ModelError(
-                f"{self.place}: nothing of its backbone {other.name!r} fits {ours.name!r}; train "
-                f"with a recipe of the same backbone"
-            )
+        self.require_backbone(wanted, whole)
         by_class = {
             name: with_rows(wanted[name], theirs[name], columns)
             for name in outputs
@@ -85,6 +80,25 @@ class Start:
             new_classes=tuple(compress(detector.class_names, map(not_, known))),
             new=tuple(name for name in wanted if name not in whole and name not in by_class),
         )
+
+    def require_backbone(self, wanted: Mapping[str, Tensor], carried: Mapping[str, Tensor]) -> None:
+        """A convolution with another's weights and without its batch norm would say nothing."""
+        ours = [name for name in wanted if name.startswith("backbone.")]
+        layers = {name.rpartition(".")[0] for name in ours}
+        lacking = [f"no {name} of this shape" for name in ours if name not in carried]
+        # What is folded in the one and not in the other shows as a bias on one side.
+        beyond = [
+            f"{name}, which this recipe's has not"
+            for name in self.checkpoint.weights
+            if name not in wanted and name.rpartition(".")[0] in layers
+        ]
+        if lacking or beyond:
+            backbone = self.checkpoint.recipe.model.backbone
+            raise ModelError(
+                f"{self.place}: its backbone ({backbone.name}) does not fit: it has "
+                f"{(lacking + beyond)[0]}; train with its own recipe, or one whose model.backbone "
+                f"has the same name, frozen_stride and batch_norm"
+            )
 
 
 @dataclass(frozen=True, slots=True)

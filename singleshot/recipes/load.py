@@ -140,7 +140,10 @@ def explain(error: ValidationError) -> Iterable[str]:
         elif problem["type"] == "missing":
             yield f"{key} is missing"
         else:
-            yield f"{key or 'recipe'} = {problem['input']!r}: {problem['msg'].lower()}"
+            message = problem["msg"].removeprefix("Value error, ")
+            # A table is not repeated for one of its keys.
+            value = "" if isinstance(problem["input"], Mapping) else f" = {problem['input']!r}"
+            yield f"{key or 'recipe'}{value}: {message[0].lower()}{message[1:]}"
 
 
 def nearest_key(place: Sequence[str]) -> str:

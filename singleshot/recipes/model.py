@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from singleshot.recipes.backbone import BackboneSettings
 from singleshot.recipes.learning import LossSettings, MatchingSettings
@@ -20,14 +20,23 @@ __all__ = [
     "ResultSettings",
 ]
 
+
+def odd(number: int) -> int:
+    """Or a convolution would give one place more than its level has."""
+    if number % 2 == 0:
+        raise ValueError("wants an odd number")
+    return number
+
+
 Side = Annotated[int, Field(ge=32)]
-Colour = tuple[float, float, float]
+GreyLevel = Annotated[float, Field(ge=0, le=255)]
+Odd = Annotated[int, Field(ge=1), AfterValidator(odd)]
 
 
 class PixelSettings(Settings):
     """What is taken from the pixels, and what the rest is divided by."""
 
-    mean: Colour = Field(description="of RGB values from 0 to 255")
+    mean: tuple[GreyLevel, GreyLevel, GreyLevel] = Field(description="of RGB values from 0 to 255")
     std: tuple[Positive, Positive, Positive] = (1, 1, 1)
 
 
@@ -84,7 +93,7 @@ class HeadSettings(Settings):
         True, description="of separable heads; without it their convolutions have a bias"
     )
     activation: Literal["relu6", "relu"] = Field("relu6", description="of separable heads")
-    kernels: tuple[Count, ...] = Field(
+    kernels: tuple[Odd, ...] = Field(
         (), description="side of the convolution at each level; left out, 3 everywhere"
     )
     squeeze: tuple[Count, ...] = Field(

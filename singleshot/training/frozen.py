@@ -5,15 +5,20 @@ from collections.abc import Iterator, Sequence
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from singleshot.errors import RecipeError
 from singleshot.models.ssd.network import Ssd
 
 __all__ = ["freeze", "train_what_learns"]
 
 
 def freeze(model: Ssd, frozen: Sequence[str]) -> None:
-    """Take from `training.frozen` what gradients must not reach."""
+    """Keep gradients from the parts in `training.frozen`; RecipeError if no part is left."""
     for module in frozen_modules(model, frozen):
         module.requires_grad_(False)
+    if not any(parameter.requires_grad for parameter in model.parameters()):
+        raise RecipeError(
+            f"training.frozen = {list(frozen)}: nothing is left that learns; leave a part out"
+        )
 
 
 def train_what_learns(model: Ssd, frozen: Sequence[str]) -> None:

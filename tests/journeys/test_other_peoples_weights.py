@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import pickle
+import signal
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ from torchvision.models import mobilenet_v2
 from torchvision.models.detection import ssdlite320_mobilenet_v3_large
 
 from singleshot.models.checkpoint import Checkpoint
+from singleshot.training.log import RunLog
 
 SHORT = ("--set", "training.epochs=1", "--set", "training.batch_size=3")
 
@@ -75,6 +78,30 @@ def test_a_classifier_starts_the_backbone():
     done = singleshot("train", "ssdlite320-mobilenet-v2", *words)
     assert done.exit_code == 0, done.stderr
     assert 'weights = "mobilenet_v2.pth"' in Path("runs/backbone/recipe.toml").read_text()
+
+
+def test_a_classifier_is_no_start_for_a_network_of_its_own(shared):
+    faces = shared / "weights/res10_ssd300_face_caffe/deploy.prototxt.txt"
+    done = singleshot("models", "import", str(faces), "--output", "runs/faces")
+    assert done.exit_code == 0, done.stderr
+    torch.save(mobilenet_v2(weights=None).state_dict(), "classifier.pth")
+    words = ("--data", "cells", "--init", "classifier.pth", "--run", "runs/never")
+    done = singleshot("train", "runs/faces/recipe.toml", *words)
+    assert done.exit_code == 2
+    assert "takes no classifier's weights" in done.stderr
+    assert not Path("runs/never").exists()
+
+
+@pytest.mark.usefixtures("imported")
+def test_a_stopped_training_goes_on_with_the_same_command(monkeypatch):
+    words = ("train", "runs/imported/recipe.toml", "--data", "cells", "--init", "runs/imported")
+    words += ("--run", "runs/stopped", *SHORT, "--set", "training.epochs=2")
+    with monkeypatch.context() as patch:
+        patch.setattr(RunLog, "stepped", lambda *_: os.kill(os.getpid(), signal.SIGINT))
+        done = singleshot(*words)
+    assert done.exit_code == 130, done.stderr
+    done = singleshot(*words, "--resume")
+    assert done.exit_code == 0, done.stderr
 
 
 class Attack:
@@ -147,5 +174,5 @@ def test_an_import_does_not_write_over_a_run(file):
 def test_another_backbone_is_no_start(train):
     done = train("--data", "cells", "--init", "runs/imported", "--run", "runs/never")
     assert done.exit_code == 2
-    assert "nothing of its backbone 'mobilenet_v3_large' fits" in done.stderr
+    assert "its backbone (mobilenet_v3_large) does not fit" in done.stderr
     assert not Path("runs/never").exists()

@@ -71,10 +71,29 @@ def test_voc_and_coco_mean_the_same_by_two_names():
     assert Start(checkpoint, "theirs").fill(ours).new_classes == ()
 
 
-def test_another_backbone_is_refused_by_name():
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"model.backbone.name": "resnet18", "model.backbone.weights": "none"},
+        {"model.backbone.frozen_stride": 0},
+        {"model.backbone.batch_norm": "frozen"},
+    ],
+)
+def test_a_backbone_that_fits_in_part_is_refused(changes):
     _, checkpoint = detector(["cat"])
-    other, _ = detector(
-        ["cat"], **{"model.backbone.name": "resnet18", "model.backbone.weights": "none"}
-    )
-    with pytest.raises(ModelError, match=r"runs/cats: nothing of its backbone 'tf_eff.*'resnet18'"):
+    other, start = detector(["cat"], **changes)
+    with pytest.raises(ModelError, match=r"runs/cats: its backbone \(tf_eff.*does not fit"):
         Start(checkpoint, "runs/cats").fill(other)
+    ours, _ = detector(["cat"])
+    with pytest.raises(ModelError, match="does not fit"):
+        Start(start, "runs/other").fill(ours)
+
+
+def test_a_backbone_with_a_stage_less_takes_what_it_has():
+    theirs, checkpoint = detector(["cat"])
+    extra = [{"squeeze": 64, "channels": 64}] * 4
+    changes = {"model.backbone.strides": [8, 16], "model.pyramid.extra": extra}
+    ours, _ = detector(["cat"], **changes)
+    Start(checkpoint, "runs/cats").fill(ours)
+    stem = "backbone.body.conv_stem.weight"
+    assert torch.equal(ours.state_dict()[stem], theirs.state_dict()[stem])

@@ -122,7 +122,11 @@ def test_a_training_keeps_its_frozen_parts(tmp_path):
     }
 
 
-def test_something_must_learn():
-    everything = ["backbone", "extra", "top_down", "heads"]
-    with pytest.raises(RecipeError, match="nothing would learn"):
-        load_recipe("ssdlite320-lite0", {"training.frozen": everything})
+@pytest.mark.parametrize("top_down", [96, 0])
+def test_something_must_learn(top_down):
+    everything = ["backbone", "extra", *(["top_down"] if top_down else []), "heads"]
+    overrides = {"model.input": [96, 128], "model.pyramid.top_down": top_down}
+    recipe = load_recipe("ssdlite320-lite0", overrides)
+    detector = build_detector(recipe.model, ["one"], pretrained=False)
+    with pytest.raises(RecipeError, match="nothing is left that learns"):
+        freeze(detector, everything)

@@ -4,23 +4,14 @@ import torch
 from cells import make_cells
 
 import singleshot
-from singleshot.build import build_detector
+from singleshot.build import best_device
 from singleshot.recipes.load import load_recipe
-from singleshot.structures import Batch, Truth
 from singleshot.training.log import read_log
-from singleshot.training.precision import faster_precision
+from singleshot.training.precision import precision_on
 
 
-def test_measuring_leaves_the_detector_as_it_was():
-    recipe = load_recipe("ssdlite320-lite0", {"model.input": [96, 128]})
-    detector = build_detector(recipe.model, ["cell"], pretrained=False).train()
-    before = {name: tensor.clone() for name, tensor in detector.state_dict().items()}
-    truth = Truth.of(torch.tensor([[10.0, 10, 60, 60]]), torch.tensor([0]))
-    batch = Batch(torch.zeros(2, 3, 96, 128, dtype=torch.uint8), (truth, truth), ("a", "b"))
-    chosen = faster_precision(detector, batch, torch.device("cpu"))
-    assert chosen in {"float32", "bfloat16"}
-    assert all(torch.equal(tensor, before[name]) for name, tensor in detector.state_dict().items())
-    assert all(parameter.grad is None for parameter in detector.parameters())
+def test_a_processor_computes_in_float32():
+    assert precision_on(torch.device("cpu")) == "float32"
 
 
 def test_training_in_bfloat16_has_finite_losses_and_float32_weights(tmp_path):
@@ -32,6 +23,12 @@ def test_training_in_bfloat16_has_finite_losses_and_float32_weights(tmp_path):
             "training.epochs": 1,
             "training.batch_size": 3,
             "training.precision": "bfloat16",
+            # Without depthwise convolutions, whose bfloat16 gradients are not sound on a processor.
+            "model.backbone.name": "resnet18",
+            "model.backbone.weights": "none",
+            "model.pyramid.block": "plain",
+            "model.pyramid.top_down": 0,
+            "model.heads.block": "plain",
             "model.input": [96, 128],
         },
     )
@@ -44,11 +41,13 @@ def test_training_in_bfloat16_has_finite_losses_and_float32_weights(tmp_path):
     assert {tensor.dtype for tensor in detector.parameters()} == {torch.float32}
 
 
-def test_what_was_measured_is_written_into_the_recipe_of_the_run(tmp_path):
+def test_what_was_chosen_is_written_into_the_recipe_of_the_run(tmp_path):
     run = singleshot.train(
         "ssdlite320-lite0",
         make_cells(tmp_path / "cells"),
         run=tmp_path / "run",
         overrides={"training.epochs": 1, "model.input": [96, 128]},
     )
-    assert load_recipe(run.folder / "recipe.toml").training.precision in {"float32", "bfloat16"}
+    assert load_recipe(run.folder / "recipe.toml").training.precision == str(
+        precision_on(best_device())
+    )

@@ -7,6 +7,7 @@ column for each id, 0 being the background.
 from pathlib import Path
 from typing import NamedTuple
 
+from singleshot.errors import ModelError
 from singleshot.models.importers.class_names import COCO_NAMES, class_names_for
 
 __all__ = ["Columns", "class_columns"]
@@ -26,8 +27,10 @@ class Columns(NamedTuple):
 def class_columns(number: int, path: Path) -> Columns:
     """Of the class outputs in this file, which have so many columns, the first for the background.
 
-    91 columns are COCO's ids; of others every column is a class.
+    91 columns are COCO's ids; of others every column is a class. Raises ModelError for none.
     """
+    if number < 2:
+        raise ModelError(f"{path}: its class outputs know no class but the background")
     gaps = GAPS if number == COLUMNS_BY_ID else ()
     used = tuple(column for column in range(1, number) if column not in gaps)
     names = COCO_NAMES if gaps else class_names_for(len(used), path)

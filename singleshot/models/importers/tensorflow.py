@@ -111,7 +111,8 @@ def read_graph(path: Path) -> Graph:
         ) from error
     except (ValueError, KeyError, TypeError) as error:
         raise ModelError(
-            f"{file}: not a TensorFlow.js graph model ({error!r}); expected its model.json"
+            f"{file}: not a TensorFlow.js graph model ({type(error).__name__}); "
+            f"expected its model.json"
         ) from error
     return Graph(str(file), constants, attributes)
 

@@ -76,7 +76,7 @@ def read_ssd300(weights: Renaming, path: Path) -> Checkpoint:
 
 
 def read_ssdlite(weights: Renaming, path: Path) -> Checkpoint:
-    reduced_tail = weights.left[LITE_WIDTH].shape[1] == REDUCED_TAIL
+    reduced_tail = weights.left[LITE_WIDTH].shape[1:2] == (REDUCED_TAIL,)
     rename_mobilenet_v3(weights, ssdlite_recipe(reduced_tail=reduced_tail))
     for level, layer in product(range(NUM_LEVELS - 2), range(3)):
         ours = f"pyramid.extra.{level}.{layer}"
@@ -125,8 +125,14 @@ def arrange_columns(weights: Renaming, logits: Sequence[str], path: Path) -> Col
     """Put the columns of the class outputs in our order: background, classes, unused."""
     offsets = [name.replace("logits", "offsets") for name in logits]
     num_priors = [len(weights.ours[f"{name}.bias"]) // 4 for name in offsets]
-    columns = class_columns(len(weights.ours[f"{logits[0]}.bias"]) // num_priors[0], path)
+    num_rows = [len(weights.ours[f"{name}.bias"]) for name in logits]
+    columns = class_columns(num_rows[0] // max(num_priors[0], 1), path)
     order = torch.tensor([0, *columns.used, *columns.unused])
+    if num_rows != [priors * len(order) for priors in num_priors]:
+        raise ModelError(
+            f"{path}: its levels have {num_rows} class outputs for {num_priors} priors at a place, "
+            f"which is not one number of classes"
+        )
     for (name, priors), kind in product(zip(logits, num_priors, strict=True), ("weight", "bias")):
         rows = weights.ours[f"{name}.{kind}"]
         by_prior = rows.reshape(priors, len(order), *rows.shape[1:])

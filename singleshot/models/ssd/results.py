@@ -109,6 +109,7 @@ def reaching(
         boxes_unit = boxes_unit.clamp(0, 1)
     # One label for each class of each picture: all pictures are suppressed together.
     found = Detections(boxes_unit, said.scores[image, prior, label], image * num_classes + label)
+    found = found[boxes_unit.isfinite().all(dim=1)]
     found = best_of_each_label(found.to(torch.device("cpu")), results.top_k)
     sides = found.boxes.new_tensor([(w, h, w, h) for h, w in sizes])
     kept = suppressed(found, sides[found.labels // num_classes], results)

@@ -30,7 +30,8 @@ def objective(
     place = matched.image * len(priors_cxcywh_unit) + matched.prior
     offsets = outputs.offsets.flatten(0, 1).index_select(0, place)
     priors = priors_cxcywh_unit[matched.prior]
-    wrong = box_losses(offsets, matched.boxes_unit, priors, settings) @ matched.weight
+    # No matrix product: under mixed precision it would be one of half precision.
+    wrong = (box_losses(offsets, matched.boxes_unit, priors, settings) * matched.weight).sum()
     return Losses(
         localization=settings.loss.localization_weight * wrong / matched.total_weight,
         classification=classification_loss(outputs.logits, matched, settings),

@@ -15,7 +15,8 @@ import singleshot
 from benchmarks import sweep
 
 BUDGET = {
-    "training.steps": 200,
+    "training.steps": 150,
+    "model.input": [192, 256],
     "training.batch_size": 8,
     "training.precision": "float32",
     "training.average_decay": 0.98,

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import torch
@@ -15,6 +16,7 @@ from singleshot.models.ssd.network import Ssd
 from singleshot.models.summary import ModelSummary, summarise
 from singleshot.models.transfer import Start
 from singleshot.recipes.load import load_recipe, recipe_files
+from singleshot.recipes.model import ModelSettings
 from singleshot.training.run_folder import RunFolder
 
 __all__ = [
@@ -123,18 +125,28 @@ def recipes() -> list[RecipeSummary]:
 
 def recipe_summary(name: str, path: Path) -> RecipeSummary:
     recipe = load_recipe(name)
-    # Shapes alone: no weights are made.
-    with torch.device("meta"):
-        detector = build_detector(recipe.model, numbered_classes(20), pretrained=False)
+    priors, parameters = size_of(recipe.model.model_dump_json())
     return RecipeSummary(
         name=name,
         about=first_line(path),
         preset=recipe.preset,
         input=recipe.model.input,
-        priors=len(detector.priors_cxcywh_unit),
-        parameters=sum(parameter.numel() for parameter in detector.parameters()),
+        priors=priors,
+        parameters=parameters,
         path=path,
     )
+
+
+@cache  # several recipes train one detector
+def size_of(settings: str) -> tuple[int, int]:
+    """Priors and parameters of a detector."""
+    # Shapes alone: no weights are made.
+    with torch.device("meta"):
+        detector = build_detector(
+            ModelSettings.model_validate_json(settings), numbered_classes(20), pretrained=False
+        )
+    parameters = sum(parameter.numel() for parameter in detector.parameters())
+    return len(detector.priors_cxcywh_unit), parameters
 
 
 def numbered_classes(number: int) -> list[str]:

@@ -88,3 +88,17 @@ def test_a_checkpoint_brings_back_the_same_detector(detector, recipe, images, tm
     for ours, theirs in zip(again.detect(images), detector.detect(images), strict=True):
         assert torch.equal(ours.boxes, theirs.boxes)
         assert torch.equal(ours.scores, theirs.scores)
+
+
+@pytest.mark.parametrize("size", [(480, 360), (360, 640)])
+@pytest.mark.parametrize("name", RECIPES)
+def test_any_height_and_width_and_a_single_class(name, size):
+    settings = load_recipe(name, {"model.input": list(size)}).model
+    with torch.device("meta"):  # shapes alone
+        detector = build_detector(settings, ["one"], pretrained=False)
+        offsets, logits = detector(torch.zeros(2, 3, *size))
+    assert offsets.shape == (2, len(detector.priors_cxcywh_unit), 4)
+    assert logits.shape == (2, len(detector.priors_cxcywh_unit), 2)
+    rows, columns = zip(*(level.grid for level in detector.levels), strict=True)
+    assert list(rows) == sorted(rows, reverse=True)
+    assert list(columns) == sorted(columns, reverse=True)

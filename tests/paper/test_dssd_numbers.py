@@ -159,6 +159,7 @@ def test_schedules(name, steps, batch_size, drops):
         ("ssd321-resnet101", [480, 360]),
         ("dssd321-resnet101", [480, 360]),
         ("dssd513-resnet101", [640, 520]),
+        ("dssd513-resnet101", [480, 360]),
     ],
 )
 def test_other_inputs_have_centres_inside_the_picture(name, size):

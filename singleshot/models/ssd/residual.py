@@ -31,6 +31,7 @@ class ResidualBlock(nn.Module):
     ) -> None:
         """`squeeze` channels within, `channels` at the end."""
         super().__init__()
+        self.least_side = kernel - 2 * padding
         self.shortcut = normalised(in_channels, channels, kernel, stride=stride, padding=padding)
         self.residual = nn.Sequential(
             normalised(in_channels, squeeze, kernel, stride=stride, padding=padding),
@@ -42,6 +43,9 @@ class ResidualBlock(nn.Module):
 
     def forward(self, features: Float[Tensor, "b c h w"]) -> Float[Tensor, "b d rows columns"]:
         """`channels` of them, never negative."""
+        # Inputs less square than the paper's shrink to one row before the last level is reached.
+        rows, columns = (max(self.least_side - side, 0) for side in features.shape[-2:])
+        features = F.pad(features, (0, columns, 0, rows))
         return F.relu(self.shortcut(features) + self.residual(features))
 
 

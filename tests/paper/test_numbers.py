@@ -62,3 +62,11 @@ def test_priors_reach_beyond_the_picture(ssd300):
 def test_sizes_of_ssd512_are_cut_to_whole_pixels():
     detector = build_detector(load_recipe("ssd512-vgg16").model, ["one"], pretrained=False)
     assert [level.shapes[0][0] for level in detector.levels] == [35, 76, 153, 230, 307, 384, 460]
+
+
+@pytest.mark.parametrize("size", [[480, 360], [300, 500]])
+def test_centres_stay_in_pictures_of_other_sizes(size):
+    settings = load_recipe("ssd300-vgg16", {"model.input": size}).model
+    centres = build_detector(settings, ["one"], pretrained=False).priors_cxcywh_unit[:, :2]
+    # SSD300's tenth column of 32 pixels has its centre at 304 of 300.
+    assert (centres < 1.02).all()

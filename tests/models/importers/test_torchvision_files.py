@@ -6,6 +6,8 @@ from singleshot.build import detector_from
 from singleshot.errors import ModelError
 from singleshot.models.importers.torchvision import looks_like, read_torchvision
 
+PARTS = ("weight", "bias")
+
 
 @pytest.fixture(scope="module")
 def ssdlite():
@@ -80,3 +82,18 @@ def test_a_truncated_file_is_refused(ssdlite, file):
     file.write_bytes(content[: len(content) // 2])
     with pytest.raises(ModelError, match=r"theirs\.pth: not a PyTorch file"):
         read_torchvision(file)
+
+
+@pytest.mark.parametrize("columns", [4, 0])
+def test_levels_that_disagree_about_the_classes_are_refused(ssdlite, file, columns):
+    head = "head.classification_head.module_list.3.1"
+    fewer = {f"{head}.{kind}": ssdlite[f"{head}.{kind}"][: 6 * columns] for kind in PARTS}
+    with pytest.raises(ModelError, match="not one number of classes"):
+        read_torchvision(saved({**ssdlite, **fewer}, file))
+
+
+def test_a_background_alone_is_no_detector(ssdlite, file):
+    heads = [f"head.classification_head.module_list.{level}.1" for level in range(6)]
+    background = {f"{h}.{kind}": ssdlite[f"{h}.{kind}"][:6] for h in heads for kind in PARTS}
+    with pytest.raises(ModelError, match="no class but the background"):
+        read_torchvision(saved({**ssdlite, **background}, file))

@@ -90,3 +90,11 @@ def test_an_overlap_of_exactly_the_threshold_stays():
     scores, labels = torch.tensor([0.9, 0.8]), torch.tensor([0, 0])
     assert suppress(boxes, scores, labels, 0.3).tolist() == [0, 1]
     assert suppress(boxes, scores, labels, 0.299).tolist() == [0]
+
+
+def test_boxes_that_are_no_numbers_are_no_detections():
+    offsets = torch.zeros(1, 3, 4)
+    offsets[0, 0, 2] = torch.nan
+    logits = torch.tensor([[[0.0, 4.0], [9.0, 0.0], [0.0, 3.0]]])
+    [found] = detections(offsets, logits, PRIORS, [(100, 200)], settings_with())
+    assert found.boxes.tolist() == [[100, 50, 200, 100]]

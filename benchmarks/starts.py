@@ -9,6 +9,7 @@ measures on `val`; a line for each training goes to the output file, and is not 
 
 import argparse
 import tempfile
+from itertools import product
 from pathlib import Path
 
 import singleshot
@@ -42,30 +43,35 @@ def main() -> None:
     parser.add_argument("--imagenet", type=Path, required=True)
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--rates", type=float, nargs="+", default=[0.005, 0.02])
+    parser.add_argument("--coco-rate", type=float, default=0.005, help="learning rate")
+    parser.add_argument("--imagenet-rate", type=float, default=0.02, help="learning rate")
     arguments = parser.parse_args()
     done = sweep.done(arguments.output)
     with tempfile.TemporaryDirectory() as folder:
-        imported = singleshot.import_model(arguments.coco, output=Path(folder, "coco")).folder
-        starts = {"COCO": (imported, {}), "ImageNet": (arguments.imagenet, IMAGENET)}
-        for seed in arguments.seeds:
-            for rate in arguments.rates:
-                for name, (init, changes) in starts.items():
-                    change = f"{name}, learning rate {rate:g}"
-                    if (change, seed) in done:
-                        continue
-                    own = {"training.learning_rate": rate, "training.seed": seed}
-                    detector, seconds = sweep.train(
-                        imported / "recipe.toml",
-                        arguments.data,
-                        Path(folder, f"{name}-{rate}-{seed}"),
-                        {**BUDGET, **changes, **own},
-                        init,
-                    )
-                    report = sweep.measured(detector, arguments.data)
-                    sweep.append(arguments.output, sweep.result(change, seed, report, seconds))
-    results = sweep.lines(arguments.output)
-    print(sweep.table(results, base=f"ImageNet, learning rate {arguments.rates[-1]:g}"))
+        coco = singleshot.import_model(arguments.coco, output=Path(folder, "coco")).folder
+        starts = [
+            (f"COCO, learning rate {arguments.coco_rate:g}", coco, {}, arguments.coco_rate),
+            (
+                f"ImageNet, learning rate {arguments.imagenet_rate:g}",
+                arguments.imagenet,
+                IMAGENET,
+                arguments.imagenet_rate,
+            ),
+        ]
+        for seed, (name, init, changes, rate) in product(arguments.seeds, starts):
+            if (name, seed) in done:
+                continue
+            own = {"training.learning_rate": rate, "training.seed": seed}
+            detector, seconds = sweep.train(
+                coco / "recipe.toml",
+                arguments.data,
+                Path(folder, f"{name}-{seed}"),
+                {**BUDGET, **changes, **own},
+                init,
+            )
+            report = sweep.measured(detector, arguments.data)
+            sweep.append(arguments.output, sweep.result(name, seed, report, seconds))
+    print(sweep.table(sweep.lines(arguments.output), base=starts[1][0]))
 
 
 if __name__ == "__main__":

@@ -15,6 +15,9 @@ from singleshot.models.ssd import BACKGROUND
 
 __all__ = ["hard_negatives", "mined_cross_entropy", "places"]
 
+# e^80 times as many columns as there may be is still a float32, and so is e^-80.
+LARGEST_EXPONENT = 80.0
+
 
 def mined_cross_entropy(
     logits: Float[Tensor, "b priors columns"],
@@ -27,7 +30,10 @@ def mined_cross_entropy(
     """Summed over matched priors and the hardest negatives of each picture."""
     positive = columns != BACKGROUND
     negative = hard_negatives(
-        background_loss(logits), positive, ratio=negatives_per_positive, at_least=min_negatives
+        odds_against_background(logits),
+        positive,
+        ratio=negatives_per_positive,
+        at_least=min_negatives,
     )
     # Of thousands of priors a few hundred are learned from: the others need no gradient.
     learned = places(positive | negative)
@@ -40,10 +46,21 @@ def mined_cross_entropy(
 
 
 @torch.no_grad()
-def background_loss(logits: Float[Tensor, "b priors columns"]) -> Float[Tensor, "b priors"]:
-    """Cross-entropy of every prior, did it match nothing."""
+def odds_against_background(
+    logits: Float[Tensor, "b priors columns"],
+) -> Float[Tensor, "b priors"]:
+    """The inverse of the background's score: ranks priors as its cross-entropy does.
+
+    Logits beyond ±80 count as ±80, where a score differs from 0 or 1 in its 35th digit.
+    """
+    ones = logits.new_ones(logits.shape[-1])
+
+    def of_picture(logits: Tensor) -> Tensor:
+        powers = logits.clamp(-LARGEST_EXPONENT, LARGEST_EXPONENT).exp_()
+        return (powers @ ones) / powers[:, BACKGROUND]
+
     # Picture by picture, what is computed for all columns is dropped before it leaves the cache.
-    return torch.stack([-F.log_softmax(image, dim=-1)[:, BACKGROUND] for image in logits])
+    return torch.stack([of_picture(picture) for picture in logits])
 
 
 def places(mask: Bool[Tensor, "b priors"]) -> Int[Tensor, " n"]:

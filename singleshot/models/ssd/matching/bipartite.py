@@ -23,7 +23,7 @@ UNMATCHED = -1
 LEAST_OVERLAP = 1e-6
 
 # Overlaps worked on at a time: as many as a processor's cache holds.
-PAIRS_AT_A_TIME = 2**19
+PAIRS_AT_A_TIME = 2**20
 
 # Numbers whose largest is found before its place; see `first_largest`.
 BLOCK = 256

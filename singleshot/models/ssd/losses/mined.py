@@ -59,8 +59,10 @@ def odds_against_background(
         powers = logits.clamp(-LARGEST_EXPONENT, LARGEST_EXPONENT).exp_()
         return (powers @ ones) / powers[:, BACKGROUND]
 
-    # Picture by picture, what is computed for all columns is dropped before it leaves the cache.
-    return torch.stack([of_picture(picture) for picture in logits])
+    # A product of matrices would be of half precision under mixed precision.
+    with torch.autocast(logits.device.type, enabled=False):
+        # Picture by picture, what is computed for all columns does not leave the cache.
+        return torch.stack([of_picture(picture) for picture in logits])
 
 
 def places(mask: Bool[Tensor, "b priors"]) -> Int[Tensor, " n"]:

@@ -9,11 +9,15 @@ coco                the twelve numbers of the COCO challenge
 report              all of the above for one set of detections
 """
 
-from singleshot.metrics.average_precision import eleven_points, every_point
+from singleshot.metrics.average_precision import (
+    eleven_points,
+    every_point,
+    hundred_one_points,
+)
 from singleshot.metrics.coco import CocoNumbers
 from singleshot.metrics.columns import Predictions, Truths
 from singleshot.metrics.curves import Curve, curves_per_class, precision_recall_curve
-from singleshot.metrics.hits import Hits, find_hits
+from singleshot.metrics.hits import Hits, Overlaps, find_hits, find_overlaps, hits_at
 from singleshot.metrics.measure import find_class_curves, measure
 from singleshot.metrics.operating_points import (
     BestF1,
@@ -30,6 +34,7 @@ __all__ = [
     "CocoNumbers",
     "Curve",
     "Hits",
+    "Overlaps",
     "Predictions",
     "Protocol",
     "Report",
@@ -40,6 +45,9 @@ __all__ = [
     "every_point",
     "find_class_curves",
     "find_hits",
+    "find_overlaps",
+    "hits_at",
+    "hundred_one_points",
     "measure",
     "precision_at_recall",
     "precision_recall_curve",

@@ -1,6 +1,6 @@
-"""The area under a precision-recall curve, by the two rules of the PASCAL VOC challenge.
+"""The area under a precision-recall curve, by the two rules of PASCAL VOC and that of COCO.
 
-Both first replace precision by its envelope, the best precision at this recall or a higher one;
+All first replace precision by its envelope, the best precision at this recall or a higher one;
 recalls that are never reached have precision 0.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float64
 
-__all__ = ["eleven_points", "every_point"]
+__all__ = ["eleven_points", "every_point", "hundred_one_points"]
 
 
 def eleven_points(recall: Float64[np.ndarray, " n"], precision: Float64[np.ndarray, " n"]) -> float:
@@ -25,6 +25,14 @@ def every_point(recall: Float64[np.ndarray, " n"], precision: Float64[np.ndarray
     """VOC since 2010: sum of (rise of recall) x envelope over all points (VOCap.m)."""
     rises = np.diff(recall, prepend=0)
     return float(rises @ envelope(precision))
+
+
+def hundred_one_points(
+    recall: Float64[np.ndarray, " n"], precision: Float64[np.ndarray, " n"]
+) -> float:
+    """COCO: mean envelope at the recalls 0, 0.01 … 1 (cocoeval.py, accumulate)."""
+    reached_at = np.searchsorted(recall, np.linspace(0, 1, 101))
+    return float(np.append(envelope(precision), 0)[reached_at].mean())
 
 
 def envelope(precision: Float64[np.ndarray, " n"]) -> Float64[np.ndarray, " n"]:

@@ -1,19 +1,24 @@
-"""Which detections are right: the rule of VOCdevkit (VOCevaldet.m).
+"""Which detections are right: the rule of VOCdevkit (VOCevaldet.m), and regions as in COCO.
 
-Detections of a class are taken by falling score over all pictures. Each looks at the one truth of
-its class and picture that it overlaps most, whether or not that truth is still free:
+Detections of a class are taken by falling score over all pictures. Each looks at the one object of
+its class and picture that it overlaps most, whether or not that object is still free:
 
     overlap below the threshold        a false alarm
-    else, the truth is ignored         neither right nor wrong, however many detections look at it
-    else, the truth was hit before     a false alarm: a second detection of the same object
+    else, the object is ignored        neither right nor wrong, however many detections look at it
+    else, the object was hit before    a false alarm: a second detection of the same object
     else                               a hit
 
 Equal scores keep the order in which the detections are given: by picture, and within a picture as
-the detector gave them. Equal overlaps go to the truth that was annotated first.
+the detector gave them. Equal overlaps go to the object that was annotated first.
+
+A region (a crowd, a group, a place nobody annotated) is no object. What would be a false alarm is
+forgiven when at least the threshold's share of its own area lies inside one region of its class
+(cocoeval.py: the union of a crowd is the detection's area).
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,7 +26,18 @@ from jaxtyping import Bool, Float64, Int64
 
 from singleshot.metrics.columns import Predictions, Truths
 
-__all__ = ["Hits", "find_hits"]
+__all__ = ["Hits", "Overlaps", "find_hits", "find_overlaps", "hits_at"]
+
+Boxes = Float64[np.ndarray, "n 4"]
+
+
+@dataclass(frozen=True, slots=True)
+class Overlaps:
+    """What each detection looks at, whatever the threshold."""
+
+    truths: Int64[np.ndarray, " n"]  # the object of its class it overlaps most, -1 for none
+    ious: Float64[np.ndarray, " n"]  # with that object
+    covered: Float64[np.ndarray, " n"]  # share of its area inside one region of its class
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,68 +61,109 @@ def find_hits(
     iou_threshold: float,
 ) -> Hits:
     """Decide which detections are hits; truths marked `ignore` reward and punish nobody."""
+    overlaps = find_overlaps(predictions, truths)
+    return hits_at(overlaps, predictions.scores, ignore=ignore, iou_threshold=iou_threshold)
+
+
+def find_overlaps(predictions: Predictions, truths: Truths) -> Overlaps:
+    """Find what each detection looks at: the costly half of `find_hits`."""
+    objects, ious = most_overlapped(predictions, truths, np.flatnonzero(~truths.crowd), paired_iou)
+    _, covered = most_overlapped(
+        predictions, truths, np.flatnonzero(truths.crowd), intersection_over_own_area
+    )
+    return Overlaps(objects, ious, covered)
+
+
+def hits_at(
+    overlaps: Overlaps,
+    scores: Float64[np.ndarray, " n"],
+    *,
+    ignore: Bool[np.ndarray, " m"],
+    iou_threshold: float,
+) -> Hits:
+    """Decide which detections are hits at one of several thresholds."""
     assert iou_threshold > 0, "a detection that overlaps nothing looks at nothing"
-    looked_at, ious = most_overlapped(predictions, truths)
-    near = np.flatnonzero(ious >= iou_threshold)
-    excused = ignore[looked_at[near]]
+    near = np.flatnonzero(overlaps.ious >= iou_threshold)
+    excused = ignore[overlaps.truths[near]]
 
     # What a detection looks at does not depend on the others, so only the first to look is needed.
     rivals = near[~excused]
-    rivals = rivals[np.argsort(-predictions.scores[rivals], kind="stable")]
-    hit_truths, first = np.unique(looked_at[rivals], return_index=True)
+    rivals = rivals[np.argsort(-scores[rivals], kind="stable")]
+    hit_truths, first = np.unique(overlaps.truths[rivals], return_index=True)
 
-    hit = np.full(len(predictions), -1, np.int64)
+    hit = np.full(len(scores), -1, np.int64)
     hit[rivals[first]] = hit_truths
-    ignored = np.zeros(len(predictions), np.bool_)
+    ignored = (overlaps.covered >= iou_threshold) & (hit < 0)
     ignored[near[excused]] = True
     return Hits(hit, ignored)
 
 
 def most_overlapped(
-    predictions: Predictions, truths: Truths
+    predictions: Predictions,
+    truths: Truths,
+    among: Int64[np.ndarray, " k"],
+    overlap_of: Callable[[Boxes, Boxes], Float64[np.ndarray, " n"]],
 ) -> tuple[Int64[np.ndarray, " n"], Float64[np.ndarray, " n"]]:
-    """Index of the truth (same picture, same class) each detection overlaps most, and that IoU.
+    """Index of the truth (same picture and class, `among` these) each detection overlaps most.
 
-    A detection that overlaps none has index -1 and IoU 0. The first truths of all pictures and
-    classes are compared at once, then the second ones: there are as many rounds as a picture has
-    objects of one class, and no table of all pairs.
+    And that overlap; a detection that overlaps none has index -1 and overlap 0. The first truths of
+    all pictures and classes are compared at once, then the second ones: there are as many rounds as
+    a picture has objects of one class, and no table of all pairs.
     """
     looked_at = np.full(len(predictions), -1, np.int64)
-    ious = np.zeros(len(predictions))
-    by_group, starts, counts = group_truths(predictions, truths)
+    greatest = np.zeros(len(predictions))
+    by_group, starts, counts = group_truths(predictions, truths, among)
     active = np.arange(len(predictions))
     for k in range(counts.max(initial=0)):
         active = active[counts[active] > k]
         candidates = by_group[starts[active] + k]
-        overlap = paired_iou(predictions.boxes[active], truths.boxes[candidates])
-        better = overlap > ious[active]
+        overlap = overlap_of(predictions.boxes[active], truths.boxes[candidates])
+        better = overlap > greatest[active]
         looked_at[active[better]] = candidates[better]
-        ious[active[better]] = overlap[better]
-    return looked_at, ious
+        greatest[active[better]] = overlap[better]
+    return looked_at, greatest
 
 
 def group_truths(
-    predictions: Predictions, truths: Truths
-) -> tuple[Int64[np.ndarray, " m"], Int64[np.ndarray, " n"], Int64[np.ndarray, " n"]]:
+    predictions: Predictions, truths: Truths, among: Int64[np.ndarray, " k"]
+) -> tuple[Int64[np.ndarray, " k"], Int64[np.ndarray, " n"], Int64[np.ndarray, " n"]]:
     """Truths ordered by picture and class; for each detection, where its group starts, its size."""
     num_labels = 1 + max(predictions.labels.max(initial=0), truths.labels.max(initial=0))
-    groups = truths.images * num_labels + truths.labels
+    groups = truths.images[among] * num_labels + truths.labels[among]
     own_group = predictions.images * num_labels + predictions.labels
-    by_group = np.argsort(groups, kind="stable")
-    starts = np.searchsorted(groups[by_group], own_group, side="left")
-    ends = np.searchsorted(groups[by_group], own_group, side="right")
-    return by_group, starts, ends - starts
+    order = np.argsort(groups, kind="stable")
+    starts = np.searchsorted(groups[order], own_group, side="left")
+    ends = np.searchsorted(groups[order], own_group, side="right")
+    return among[order], starts, ends - starts
 
 
-def paired_iou(
-    boxes: Float64[np.ndarray, "n 4"], others: Float64[np.ndarray, "n 4"]
-) -> Float64[np.ndarray, " n"]:
+def paired_iou(boxes: Boxes, others: Boxes) -> Float64[np.ndarray, " n"]:
     """Overlap of each box with its partner, intersection / union; 0 where either has no area."""
+    shared = intersection(boxes, others)
+    return share(shared, area(boxes) + area(others) - shared)
+
+
+def intersection_over_own_area(boxes: Boxes, regions: Boxes) -> Float64[np.ndarray, " n"]:
+    """Share of each box's area inside its partner; 0 where either has no area."""
+    return share(intersection(boxes, regions), area(boxes))
+
+
+def intersection(boxes: Boxes, others: Boxes) -> Float64[np.ndarray, " n"]:
+    """Area that each box shares with its partner."""
     top_left = np.maximum(boxes[:, :2], others[:, :2])
     bottom_right = np.minimum(boxes[:, 2:], others[:, 2:])
-    intersection = np.prod(np.maximum(bottom_right - top_left, 0), axis=1)
-    areas = [np.prod(these[:, 2:] - these[:, :2], axis=1) for these in (boxes, others)]
-    union = areas[0] + areas[1] - intersection
-    ious = np.zeros(len(boxes))
-    np.divide(intersection, union, out=ious, where=intersection > 0)
-    return ious
+    return np.asarray(np.prod(np.maximum(bottom_right - top_left, 0), axis=1))
+
+
+def area(boxes: Boxes) -> Float64[np.ndarray, " n"]:
+    """Width times height."""
+    return np.asarray(np.prod(boxes[:, 2:] - boxes[:, :2], axis=1))
+
+
+def share(
+    part: Float64[np.ndarray, " n"], whole: Float64[np.ndarray, " n"]
+) -> Float64[np.ndarray, " n"]:
+    """part / whole, 0 where there is no part."""
+    result = np.zeros(len(part))
+    np.divide(part, whole, out=result, where=part > 0)
+    return result

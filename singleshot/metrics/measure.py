@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from singleshot.metrics.average_precision import eleven_points, every_point
 from singleshot.metrics.coco import coco_numbers
 from singleshot.metrics.columns import Predictions, Truths
 from singleshot.metrics.curves import Curve, curves_per_class
@@ -43,7 +42,11 @@ def measure(
         coco, average_precisions = coco_numbers(predictions, truths, len(class_names))
         mean = coco.AP
     else:
-        coco, average_precisions = None, voc_average_precisions(curves, protocol)
+        coco = None
+        average_precisions = [
+            None if curve is None else protocol.area(curve.recall, curve.precision)
+            for curve in curves
+        ]
         mean = mean_of_defined(average_precisions)
     reports = map(class_report, curves, average_precisions, num_truths)
     return Report(
@@ -76,14 +79,6 @@ def count_truths(truths: Truths, num_classes: int, protocol: Protocol) -> list[i
     """Truths of each class that count."""
     counted = truths.labels[~protocol.ignores(truths)]
     return [int(count) for count in np.bincount(counted, minlength=num_classes)]
-
-
-def voc_average_precisions(
-    curves: Sequence[Curve | None], protocol: Protocol
-) -> list[float | None]:
-    """Area under each curve by the rule of that year."""
-    area = eleven_points if protocol is Protocol.VOC07 else every_point
-    return [None if curve is None else area(curve.recall, curve.precision) for curve in curves]
 
 
 def class_report(curve: Curve | None, average_precision: float | None, truths: int) -> ClassReport:

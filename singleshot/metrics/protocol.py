@@ -5,8 +5,13 @@ from __future__ import annotations
 from enum import StrEnum
 
 import numpy as np
-from jaxtyping import Bool
+from jaxtyping import Bool, Float64
 
+from singleshot.metrics.average_precision import (
+    eleven_points,
+    every_point,
+    hundred_one_points,
+)
 from singleshot.metrics.columns import Truths
 
 __all__ = ["Protocol"]
@@ -27,7 +32,19 @@ class Protocol(StrEnum):
     def ignores(self, truths: Truths) -> Bool[np.ndarray, " m"]:
         """Truths that reward and punish nobody.
 
-        COCO knows only crowds. VOC knows only difficult objects; a crowd, having no box of its own
-        to be found, is treated like one.
+        A crowd is a region rather than an object, by every rule. Difficult objects are VOC's; to
+        COCO they are objects like any other.
         """
         return truths.crowd if self is Protocol.COCO else truths.crowd | truths.difficult
+
+    def area(
+        self, recall: Float64[np.ndarray, " n"], precision: Float64[np.ndarray, " n"]
+    ) -> float:
+        """Average precision: the area under a curve by this protocol's rule, at one threshold."""
+        match self:
+            case Protocol.VOC07:
+                return eleven_points(recall, precision)
+            case Protocol.VOC10:
+                return every_point(recall, precision)
+            case Protocol.COCO:
+                return hundred_one_points(recall, precision)

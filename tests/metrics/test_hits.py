@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from singleshot.metrics import Predictions, Truths, find_hits
-from singleshot.metrics.hits import most_overlapped, paired_iou
+from singleshot.metrics.hits import find_overlaps, paired_iou
 
 SQUARE = (0, 0, 10, 10)
 HALF = (0, 0, 10, 5)  # IoU with SQUARE: 0.5
@@ -34,6 +36,10 @@ def truths(*boxes, images=None, labels=None) -> Truths:
         areas=np.ones(count),
         num_images=2,
     )
+
+
+def with_crowd(objects: Truths, crowd=(True,)) -> Truths:
+    return replace(objects, crowd=np.array(crowd))
 
 
 def hit_truths(predictions, truths, *, ignore=None, iou_threshold=0.5):
@@ -88,9 +94,29 @@ def test_nothing_found_or_nothing_there_is_no_special_case(found, objects):
 
 
 def test_a_detection_looks_at_the_truth_it_overlaps_most():
-    looked_at, ious = most_overlapped(predictions(SQUARE, FAR), truths(THIRD, HALF))
-    assert looked_at.tolist() == [1, -1]
-    assert ious.tolist() == [0.5, 0]
+    overlaps = find_overlaps(predictions(SQUARE, FAR), truths(THIRD, HALF))
+    assert overlaps.truths.tolist() == [1, -1]
+    assert overlaps.ious.tolist() == [0.5, 0]
+
+
+def test_false_alarms_inside_a_region_are_forgiven_however_many_and_however_small():
+    region = with_crowd(truths((0, 0, 100, 100)))
+    found = hit_truths(predictions(SQUARE, FAR, (95, 0, 105, 10), (96, 0, 106, 10)), region)
+    assert found.truths.tolist() == [-1] * 4
+    assert found.ignored.tolist() == [True, True, True, False]
+
+
+def test_a_region_takes_no_hit_and_forgives_a_second_detection_of_an_object_in_it():
+    objects = with_crowd(truths((0, 0, 100, 100), SQUARE), [True, False])
+    found = hit_truths(predictions(SQUARE, SQUARE), objects)
+    assert found.truths.tolist() == [1, -1]
+    assert found.ignored.tolist() == [False, True]
+
+
+def test_a_region_forgives_only_its_own_class_and_picture():
+    region = with_crowd(truths((0, 0, 100, 100)))
+    found = hit_truths(predictions(SQUARE, SQUARE, images=[1, 0], labels=[0, 1]), region)
+    assert not found.ignored.any()
 
 
 def test_a_box_without_area_overlaps_nothing():

@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from singleshot.data.attributes import read_attributes
+from singleshot.data.dataset import DataSet
+from singleshot.errors import DataError
+from singleshot.structures import Truth
+
+NOBODY = Truth.of(torch.zeros(0, 4), torch.zeros(0, dtype=torch.int64))
+DATASET = DataSet.of(
+    ["cat"],
+    [(Path("street") / name, NOBODY) for name in ("a.jpg", "b.png", "c.jpg")],
+    description="three streets",
+)
+
+
+def table(folder: Path, text: str) -> Path:
+    path = folder / "attributes.csv"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_pictures_are_named_with_or_without_extension_and_may_be_missing(tmp_path):
+    path = table(tmp_path, "picture,weather,time\nc.jpg,rain,\na,sun,night\nother.jpg,fog,day\n")
+    assert read_attributes(path, DATASET) == {
+        "weather": ("sun", "", "rain"),
+        "time": ("night", "", ""),
+    }
+
+
+def test_a_mark_of_a_spreadsheet_and_quoted_commas_are_no_obstacle(tmp_path):
+    path = table(tmp_path, '\ufeffpicture,place\n\nb,"Bonn, station"\n')
+    assert read_attributes(path, DATASET) == {"place": ("", "Bonn, station", "")}
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "names no attribute"),
+        ("picture\na.jpg\n", "names no attribute"),
+        ("picture,weather\na.jpg,rain,wet\n", "line 2: has 3 values"),
+        ("picture,weather\na.jpg,rain\na.jpg,sun\n", "line 3: 'a.jpg' is there twice"),
+        ("picture,weather\nx.jpg,rain\n", "names no picture of three streets"),
+    ],
+)
+def test_a_table_that_cannot_be_meant_is_refused(tmp_path, text, said):
+    with pytest.raises(DataError, match=said):
+        read_attributes(table(tmp_path, text), DATASET)
+
+
+def test_a_missing_table_and_one_that_is_no_text_are_refused(tmp_path):
+    with pytest.raises(DataError, match=r"none\.csv: cannot be read"):
+        read_attributes(tmp_path / "none.csv", DATASET)
+    (tmp_path / "picture.csv").write_bytes(b"\xff\xd8\xff\xe0")
+    with pytest.raises(DataError, match="no CSV table in UTF-8"):
+        read_attributes(tmp_path / "picture.csv", DATASET)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
 
 __all__ = ["Calibration", "ScoreBin"]
 
 
-class ScoreBin(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class ScoreBin:
     """Detections with scores in a range: one bar of a reliability diagram."""
 
     low: float

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import NamedTuple
 
 from singleshot.metrics.diagnosis.error_types import ErrorType
 
@@ -17,7 +17,8 @@ class ErrorTotal(StrEnum):
     MISSES = "misses"  # every truth that is not hit: more than the type MISSED
 
 
-class ErrorGain(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class ErrorGain:
     """How many errors of one kind there are, and what fixing all of them would gain."""
 
     error: ErrorType | ErrorTotal

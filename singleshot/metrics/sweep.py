@@ -1,0 +1,176 @@
+"""Hits and false alarms at every score threshold, for several IoU thresholds.
+
+Whether a detection is a hit depends on the surer ones alone, so one judgement of all detections
+serves every score threshold: at a threshold, those with this score or more are kept and counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Float64, Int64
+
+from singleshot.metrics.columns import Predictions, Truths
+from singleshot.metrics.curves import Curve, curves_per_class, precision_recall_curve
+from singleshot.metrics.hits import Hits, find_overlaps, hits_at
+from singleshot.metrics.measure import count_truths
+from singleshot.metrics.operating_points import best_f1
+from singleshot.metrics.protocol import Protocol
+
+__all__ = ["IOU_THRESHOLDS", "SCORE_THRESHOLDS", "Counts", "Swept", "sweep"]
+
+IOU_THRESHOLDS = tuple(percent / 100 for percent in range(50, 100, 5))
+SCORE_THRESHOLDS: Float64[np.ndarray, " steps"] = np.arange(101) / 100
+MOST_POINTS = 100  # of a line: more than can be seen
+
+
+class Counts(NamedTuple):
+    """What a threshold lets through, and what follows; None where undefined."""
+
+    hits: int
+    false_alarms: int
+    truths: int
+
+    @property
+    def precision(self) -> float | None:
+        """Hits / (hits + false alarms)."""
+        kept = self.hits + self.false_alarms
+        return self.hits / kept if kept else None
+
+    @property
+    def recall(self) -> float | None:
+        """Hits / truths."""
+        return self.hits / self.truths if self.truths else None
+
+    @property
+    def f1(self) -> float | None:
+        """2 x precision x recall / (precision + recall), 0 without any hit."""
+        precision, recall = self.precision, self.recall
+        if recall is None:
+            return None
+        if not precision:
+            return 0.0
+        return 2 * precision * recall / (precision + recall)
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """All score thresholds at one IoU threshold."""
+
+    iou_threshold: float
+    truths: Int64[np.ndarray, " num_classes"]
+    hits: Int64[np.ndarray, "num_classes steps"]  # with at least each of SCORE_THRESHOLDS
+    false_alarms: Int64[np.ndarray, "num_classes steps"]
+    best_thresholds: Float64[np.ndarray, " num_classes"]  # of the best F1; infinite where none is
+    best_hits: Int64[np.ndarray, " num_classes"]
+    best_false_alarms: Int64[np.ndarray, " num_classes"]
+    curves: Sequence[Curve | None]  # thinned to what can be seen; None for a class without truths
+    pooled: Curve | None  # of the detections of all classes, ranked together
+
+    def at_step(self, step: int, label: int | None = None) -> Counts:
+        """At SCORE_THRESHOLDS[step], of one class or summed over all (a micro-average)."""
+        which = slice(None) if label is None else slice(label, label + 1)
+        return Counts(
+            int(self.hits[which, step].sum()),
+            int(self.false_alarms[which, step].sum()),
+            int(self.truths[which].sum()),
+        )
+
+    def at_best(self, label: int | None = None) -> Counts:
+        """At the best F1 of each class, of one class or summed over all."""
+        which = slice(None) if label is None else slice(label, label + 1)
+        return Counts(
+            int(self.best_hits[which].sum()),
+            int(self.best_false_alarms[which].sum()),
+            int(self.truths[which].sum()),
+        )
+
+
+def sweep(
+    predictions: Predictions,
+    truths: Truths,
+    num_classes: int,
+    *,
+    protocol: Protocol,
+    iou_thresholds: Sequence[float] = IOU_THRESHOLDS,
+) -> list[Swept]:
+    """Count hits and false alarms by VOC's rule, ignoring the truths the protocol ignores."""
+    overlaps = find_overlaps(predictions, truths)
+    ignore = protocol.ignores(truths)
+    num_truths = np.array(count_truths(truths, num_classes, protocol), np.int64)
+    return [
+        sweep_scores(
+            predictions,
+            hits_at(overlaps, predictions.scores, ignore=ignore, iou_threshold=iou_threshold),
+            num_truths,
+            iou_threshold,
+        )
+        for iou_threshold in iou_thresholds
+    ]
+
+
+def sweep_scores(
+    predictions: Predictions,
+    hits: Hits,
+    num_truths: Int64[np.ndarray, " num_classes"],
+    iou_threshold: float,
+) -> Swept:
+    """Count by falling score threshold, and find the best one of each class."""
+    curves = curves_per_class(predictions, hits, num_truths.tolist())
+    thresholds = np.array([best_threshold(curve) for curve in curves])
+    sure = predictions.scores >= thresholds[predictions.labels]
+    false_alarm = ~hits.hit & ~hits.ignored
+    labels, num_classes = predictions.labels, len(num_truths)
+    return Swept(
+        iou_threshold=iou_threshold,
+        truths=num_truths,
+        hits=count_from_each_step(predictions, hits.hit, num_classes),
+        false_alarms=count_from_each_step(predictions, false_alarm, num_classes),
+        best_thresholds=thresholds,
+        best_hits=np.bincount(labels[hits.hit & sure], minlength=num_classes),
+        best_false_alarms=np.bincount(labels[false_alarm & sure], minlength=num_classes),
+        curves=[None if curve is None else thinned(curve.at_thresholds()) for curve in curves],
+        pooled=pooled_curve(predictions, hits, int(num_truths.sum())),
+    )
+
+
+def best_threshold(curve: Curve | None) -> float:
+    """The score to keep from for the best F1; infinite where there is nothing to hit."""
+    best = None if curve is None else best_f1(curve.at_thresholds()).score_threshold
+    return np.inf if best is None else best
+
+
+def count_from_each_step(
+    predictions: Predictions, marked: Bool[np.ndarray, " n"], num_classes: int
+) -> Int64[np.ndarray, "num_classes steps"]:
+    """How many marked detections of each class have at least the score of each step."""
+    num_steps = len(SCORE_THRESHOLDS)
+    steps = np.searchsorted(SCORE_THRESHOLDS, predictions.scores[marked], side="right") - 1
+    cells = predictions.labels[marked] * num_steps + steps
+    counts = np.bincount(cells, minlength=num_classes * num_steps).reshape(num_classes, num_steps)
+    return counts[:, ::-1].cumsum(axis=1)[:, ::-1]
+
+
+def pooled_curve(predictions: Predictions, hits: Hits, num_truths: int) -> Curve | None:
+    """One curve over the detections of all classes; None without truths."""
+    if not num_truths:
+        return None
+    counted = ~hits.ignored
+    curve = precision_recall_curve(
+        predictions.scores[counted], hits.hit[counted], num_truths=num_truths
+    )
+    return thinned(curve.at_thresholds())
+
+
+def thinned(curve: Curve, *, most_points: int = MOST_POINTS) -> Curve:
+    """Points evenly spaced along the line, with both its ends."""
+    if len(curve) <= most_points:
+        return curve
+    steps = np.abs(np.diff(curve.recall)) + np.abs(np.diff(curve.precision))
+    length = np.append(0, steps.cumsum())
+    wanted = np.linspace(0, length[-1], most_points)
+    kept = np.unique(np.searchsorted(length, wanted).clip(max=len(curve) - 1))
+    return Curve(curve.scores[kept], curve.recall[kept], curve.precision[kept])

@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from singleshot.metrics import (
+    Curve,
+    Predictions,
+    Protocol,
+    Truths,
+    find_class_curves,
+    find_hits,
+    measure,
+)
+from singleshot.metrics.sweep import (
+    IOU_THRESHOLDS,
+    SCORE_THRESHOLDS,
+    Counts,
+    sweep,
+    thinned,
+)
+
+NUM_CLASSES = 3
+
+
+def random_case(seed: int, num_detections: int = 60) -> tuple[Predictions, Truths]:
+    """Boxes near truths, with scores that often lie exactly on a step or tie."""
+    random = np.random.default_rng(seed)
+    num_truths = 20
+    corners = random.integers(0, 60, (num_truths, 2))
+    boxes = np.hstack([corners, corners + random.integers(5, 30, (num_truths, 2))]).astype(float)
+    truths = Truths(
+        images=random.integers(0, 4, num_truths),
+        boxes=boxes,
+        labels=random.integers(0, NUM_CLASSES - 1, num_truths),
+        difficult=random.random(num_truths) < 0.2,
+        crowd=random.random(num_truths) < 0.1,
+        areas=np.prod(boxes[:, 2:] - boxes[:, :2], axis=1),
+        num_images=4,
+    )
+    near = random.integers(0, num_truths, num_detections)
+    predictions = Predictions(
+        images=truths.images[near],
+        boxes=boxes[near] + random.integers(-3, 4, (num_detections, 4)),
+        scores=random.integers(0, 101, num_detections) / 100,
+        labels=np.where(
+            random.random(num_detections) < 0.8,
+            truths.labels[near],
+            random.integers(0, NUM_CLASSES, num_detections),
+        ),
+    )
+    return predictions, truths
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1), protocol=st.sampled_from(list(Protocol)))
+def test_counts_are_those_of_judging_what_a_threshold_keeps(seed, protocol):
+    predictions, truths = random_case(seed)
+    ignore = protocol.ignores(truths)
+    for swept in sweep(predictions, truths, NUM_CLASSES, protocol=protocol)[::3]:
+        for step in (0, 1, 37, 50, 99, 100):
+            kept = predictions[predictions.scores >= step / 100]
+            hits = find_hits(kept, truths, ignore=ignore, iou_threshold=swept.iou_threshold)
+            wrong = ~hits.hit & ~hits.ignored
+            for label in range(NUM_CLASSES):
+                own = kept.labels == label
+                assert swept.at_step(step, label) == (
+                    int(hits.hit[own].sum()),
+                    int(wrong[own].sum()),
+                    int((truths.labels[~ignore] == label).sum()),
+                )
+            assert swept.at_step(step)[:2] == (hits.hit.sum(), wrong.sum())
+
+
+@pytest.mark.parametrize("protocol", list(Protocol))
+def test_the_best_of_each_class_is_the_one_of_the_report(protocol):
+    predictions, truths = random_case(7, num_detections=200)
+    report = measure(predictions, truths, ["a", "b", "c"], protocol=protocol)
+    half = sweep(predictions, truths, NUM_CLASSES, protocol=protocol)[0]
+    assert half.iou_threshold == report.iou_threshold
+    assert half.best_thresholds.tolist() == report.score_thresholds.tolist()
+    for label, numbers in enumerate(report.per_class.values()):
+        best = half.at_best(label)
+        assert best.f1 == pytest.approx(numbers.best_f1.f1)
+        assert best.precision == pytest.approx(numbers.best_f1.precision)
+
+
+def test_thresholds_are_the_decimals_they_look_like():
+    assert IOU_THRESHOLDS == (0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95)
+    assert SCORE_THRESHOLDS[29] == 0.29
+
+
+@pytest.mark.parametrize(
+    ("counts", "precision", "recall", "f1"),
+    [
+        (Counts(3, 1, 6), 0.75, 0.5, 0.6),
+        (Counts(0, 2, 6), 0.0, 0.0, 0.0),
+        (Counts(0, 0, 6), None, 0.0, 0.0),
+        (Counts(0, 2, 0), 0.0, None, None),
+        (Counts(0, 0, 0), None, None, None),
+    ],
+)
+def test_what_is_undefined_is_none(counts, precision, recall, f1):
+    assert (counts.precision, counts.recall, counts.f1) == (precision, recall, f1)
+
+
+def test_nothing_found_and_nothing_annotated():
+    predictions, truths = random_case(0)
+    swept, *_ = sweep(predictions[:0], truths, NUM_CLASSES, protocol=Protocol.VOC07)
+    assert swept.hits.sum() == swept.false_alarms.sum() == 0
+    assert np.isinf(swept.best_thresholds).all()
+    assert len(swept.pooled) == 0
+
+
+def test_curves_have_at_most_a_hundred_points_and_keep_their_ends():
+    predictions, truths = random_case(1, num_detections=3000)
+    spread = np.random.default_rng(0).random(3000)
+    predictions = Predictions(predictions.images, predictions.boxes, spread, predictions.labels)
+    swept, *_ = sweep(predictions, truths, NUM_CLASSES, protocol=Protocol.COCO)
+    full = find_class_curves(predictions, truths, NUM_CLASSES, protocol=Protocol.COCO)
+    for thin, whole in zip(swept.curves, full, strict=True):
+        if whole is None:
+            assert thin is None
+            continue
+        assert 2 <= len(thin) <= 100 < len(whole)
+        assert (thin.recall[-1], thin.precision[-1]) == (whole.recall[-1], whole.precision[-1])
+        assert (thin.recall[0], thin.precision[0]) == (whole.recall[0], whole.precision[0])
+
+
+def test_a_short_curve_is_left_alone():
+    curve = Curve(np.array([0.9, 0.5]), np.array([0.5, 1.0]), np.array([1.0, 1.0]))
+    assert thinned(curve) is curve

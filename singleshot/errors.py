@@ -8,7 +8,20 @@ SingleshotError          one line, exit code 2: what was asked is impossible
 └── RunFailed            exit code 1: it was possible, yet it failed on the way
 """
 
-__all__ = ["DataError", "ModelError", "RecipeError", "RunFailed", "SingleshotError", "StorageError"]
+from collections.abc import Collection
+from itertools import islice
+
+__all__ = [
+    "DataError",
+    "ModelError",
+    "RecipeError",
+    "RunFailed",
+    "SingleshotError",
+    "StorageError",
+    "some_of",
+]
+
+LISTED = 6  # names in one message
 
 
 class SingleshotError(Exception):
@@ -37,3 +50,9 @@ class RunFailed(SingleshotError):
     """The work was possible but failed on the way: a loss that is not finite."""
 
     exit_code = 1
+
+
+def some_of(names: Collection[str]) -> str:
+    """The first six for a message, "cat, dog and 3 more"; the whole list could fill the screen."""
+    listed = ", ".join(islice(names, LISTED))
+    return listed if len(names) <= LISTED else f"{listed} and {len(names) - LISTED} more"

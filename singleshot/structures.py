@@ -26,7 +26,7 @@ class Truth:
     boxes: Float[Tensor, "n 4"]
     labels: Int[Tensor, " n"]
     difficult: Bool[Tensor, " n"]  # VOC: neither a hit nor a miss when evaluating
-    crowd: Bool[Tensor, " n"]  # COCO: a region of many objects; never trained on
+    crowd: Bool[Tensor, " n"]  # a region: nothing found in it is right or wrong; never trained on
     areas: Float[Tensor, " n"]  # square pixels; COCO's is the segmentation's, and sorts by size
 
     @classmethod

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from singleshot.data.pictures import read_picture
-from singleshot.errors import DataError
+from singleshot.errors import DataError, some_of
 from singleshot.structures import Sample, Truth
 
 __all__ = ["DataSet", "join"]
@@ -30,6 +30,7 @@ class DataSet:
 
     class_names: tuple[str, ...]
     paths: np.ndarray  # of str: the picture files
+    sizes: np.ndarray  # int64 (n, 2): height and width as annotated; 0 where that is unknown
     truths: Truth  # of all pictures, end to end; in float64, as annotated
     ends: Tensor  # int64: where the truth of each picture ends
     image_ids: np.ndarray  # int64: COCO's own, else 0, 1, 2 …
@@ -48,7 +49,7 @@ class DataSet:
         category_ids: Sequence[int] | None = None,
         notes: Sequence[str] = (),
     ) -> DataSet:
-        """Gather pictures and their truths, in order."""
+        """Gather pictures of unknown size and their truths, in order."""
         gathered = list(pictures)
         truths = [truth for _, truth in gathered]
         if image_ids is None:
@@ -58,6 +59,7 @@ class DataSet:
         return cls(
             class_names=tuple(class_names),
             paths=np.array([str(path) for path, _ in gathered], dtype=np.str_),
+            sizes=np.zeros((len(gathered), 2), dtype=np.int64),
             truths=concatenate(truths),
             ends=torch.tensor([len(truth) for truth in truths], dtype=torch.int64).cumsum(0),
             image_ids=np.array(image_ids, dtype=np.int64),
@@ -96,6 +98,7 @@ class DataSet:
         return replace(
             self,
             paths=self.paths[chosen.numpy()],
+            sizes=self.sizes[chosen.numpy()],
             truths=self.truths[torch.arange(len(shift)) + shift],
             ends=ends,
             image_ids=self.image_ids[chosen.numpy()],
@@ -128,10 +131,10 @@ class DataSet:
             if counts[label] and name not in class_names
         }
         if unknown:
-            found = ", ".join(f"{name!r} ({count} objects)" for name, count in unknown.items())
+            found = some_of([f"{name!r} ({count} objects)" for name, count in unknown.items()])
             raise DataError(
                 f"{self.description}: has classes that are unknown to the model: {found}; "
-                f"it knows {', '.join(class_names)}. Train with them, or rename or remove them"
+                f"it knows {some_of(class_names)}. Train with them, or rename or remove them"
             )
 
     def _category_ids_of(self, class_names: Sequence[str]) -> tuple[int, ...]:
@@ -161,6 +164,7 @@ def join(datasets: Sequence[DataSet]) -> DataSet:
     return DataSet(
         class_names=class_names,
         paths=np.concatenate([part.paths for part in parts]),
+        sizes=np.concatenate([part.sizes for part in parts]),
         truths=concatenate([part.truths for part in parts]),
         ends=torch.cat([part.ends + start for part, start in zip(parts, starts[:-1], strict=True)]),
         image_ids=image_ids,

@@ -10,7 +10,7 @@ from typing import NamedTuple, Protocol, runtime_checkable
 import numpy as np
 
 from singleshot.data.dataset import DataSet, join
-from singleshot.data.formats import coco, voc
+from singleshot.data.formats import coco, imglab, voc
 from singleshot.data.formats.splits import alike
 from singleshot.data.split import stratified_split
 from singleshot.errors import DataError
@@ -44,7 +44,7 @@ class Format(Protocol):
         """The pictures of a split, or of everything."""
 
 
-FORMATS: tuple[Format, ...] = (voc, coco)
+FORMATS: tuple[Format, ...] = (voc, coco, imglab)
 
 
 class TrainingData(NamedTuple):
@@ -89,14 +89,14 @@ def format_of(path: Path) -> Format:
     for candidate in FORMATS:
         if candidate.recognises(path):
             return candidate
-    layouts = " and ".join(candidate.LAYOUT for candidate in FORMATS)
+    layouts = "; ".join(candidate.LAYOUT for candidate in FORMATS)
     raise DataError(f"{path}: unknown layout; looked for {layouts}; found {contents(path)}")
 
 
 def contents(path: Path) -> str:
     """What a person would see there at a glance."""
     if path.is_file():
-        return "a file that is no JSON"
+        return "a file that is neither JSON nor such XML"
     names = sorted(entry.name + "/" * entry.is_dir() for entry in path.iterdir())
     more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
     return ", ".join(names[:LISTED]) + more if names else "an empty folder"

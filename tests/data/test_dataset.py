@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -67,6 +69,20 @@ def test_a_class_unknown_to_the_model_is_named_with_its_objects():
         DataError, match=r"a: .*unknown.*'virus' \(2 objects\).*knows x\. Train with"
     ):
         dataset.with_classes(("x",))
+
+
+def test_of_many_unknown_classes_six_are_named():
+    dataset = dataset_of(tuple("abcdefghij"), list(range(10)))
+    with pytest.raises(DataError, match=r"'g' \(1 objects\), 'h' \(1 objects\) and 2 more; it"):
+        dataset.with_classes(("a", "b"))
+
+
+def test_sizes_follow_their_pictures():
+    sizes = np.array([[1, 2], [3, 4], [5, 6]])
+    dataset = replace(dataset_of(("x",), [0], [], [0]), sizes=sizes)
+    assert dataset.subset([2, 0], description="").sizes.tolist() == [[5, 6], [1, 2]]
+    assert join([dataset, dataset_of(("y",), [0])]).sizes.tolist() == [*sizes.tolist(), [0, 0]]
+    assert dataset.with_classes(("y", "x")).sizes.tolist() == sizes.tolist()
 
 
 def test_an_unknown_class_without_objects_is_no_obstacle():

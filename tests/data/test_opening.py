@@ -40,13 +40,15 @@ def test_a_missing_folder_says_so(tmp_path):
 
 
 def test_an_unknown_layout_lists_what_was_looked_for_and_found(tmp_path):
-    with pytest.raises(DataError, match=r"unknown layout.*VOC.*COCO.*found an empty folder"):
+    with pytest.raises(
+        DataError, match=r"unknown layout.*VOC.*COCO.*imglab.*found an empty folder"
+    ):
         open_dataset(tmp_path)
     (tmp_path / "labels").mkdir()
     (tmp_path / "data.yaml").touch()
     with pytest.raises(DataError, match=r"found data\.yaml, labels/"):
         splits_of(tmp_path)
-    with pytest.raises(DataError, match="found a file that is no JSON"):
+    with pytest.raises(DataError, match="found a file that is neither JSON nor such XML"):
         open_dataset(tmp_path / "data.yaml")
 
 

@@ -10,14 +10,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float64, Int
+from jaxtyping import Bool, Float64, Int, Int64
 
 from singleshot.boxes.iou import area
 from singleshot.data.dataset import DataSet
 from singleshot.data.pictures import picture_size
+from singleshot.errors import DataError
 from singleshot.structures import Truth
 
-__all__ = ["AnnotatedObject", "AnnotatedPicture", "assemble", "finite"]
+__all__ = ["AnnotatedObject", "AnnotatedPicture", "assemble", "finite", "refuse_missing"]
 
 NAMED = 3  # pictures that a note names before it says "and 7 more"
 ROUNDING = 0.05  # pixels; annotations rounded to a decimal or two stick out by less
@@ -29,7 +30,7 @@ class AnnotatedObject(NamedTuple):
     name: str
     box: tuple[float, float, float, float]  # xyxy, half-open, pixels of the displayed picture
     difficult: bool = False
-    crowd: bool = False
+    crowd: bool = False  # as in Truth: a region
     area: float | None = None  # square pixels; None: the box's own
 
 
@@ -67,7 +68,8 @@ def assemble(
     objects = [found for picture in pictures for found in picture.objects]
     owners = np.repeat(np.arange(len(pictures)), [len(picture.objects) for picture in pictures])
     boxes = np.array([found.box for found in objects], dtype=np.float64).reshape(-1, 4)
-    inside = clip(boxes, owners, pictures)
+    sizes = np.array([true_size(picture) for picture in pictures], dtype=np.int64).reshape(-1, 2)
+    inside = clip(boxes, sizes[owners])
     flat, outside = ~has_area(boxes), has_area(boxes) & ~has_area(inside)
     clipped = has_area(inside) & (np.abs(inside - boxes).max(axis=1, initial=0) > ROUNDING)
     remarks = (
@@ -82,6 +84,7 @@ def assemble(
     return DataSet(
         class_names=tuple(class_names),
         paths=np.array([str(picture.path) for picture in pictures], dtype=np.str_),
+        sizes=sizes,
         truths=truths_of(objects, boxes, numbers)[torch.from_numpy(keep)],
         ends=torch.from_numpy(np.bincount(owners[keep], minlength=len(pictures)).cumsum()),
         image_ids=np.array(image_ids or range(len(pictures)), dtype=np.int64),
@@ -92,26 +95,27 @@ def assemble(
 
 
 def clip(
-    boxes: Float64[np.ndarray, "n 4"],
-    owners: Int[np.ndarray, " n"],
-    pictures: Sequence[AnnotatedPicture],
+    boxes: Float64[np.ndarray, "n 4"], sizes: Int64[np.ndarray, "n 2"]
 ) -> Float64[np.ndarray, "n 4"]:
-    """The part of each box inside its picture."""
-    sizes = np.array([true_size(picture) for picture in pictures], dtype=np.float64).reshape(-1, 2)
-    return boxes.clip(0, sizes[owners][:, [1, 0, 1, 0]])
+    """The part of each box inside its picture, whose (height, width) is given; 0: unknown."""
+    limits = np.where(sizes > 0, sizes, np.inf)
+    return boxes.clip(0, limits[:, [1, 0, 1, 0]])
 
 
 def true_size(picture: AnnotatedPicture) -> tuple[int, int]:
     """(height, width): what the annotation states, unless one of its own boxes contradicts it.
 
     Stated sizes can be wrong, or be those of a photograph before its EXIF orientation is applied;
-    the file is asked only then, because opening every picture would make reading slow.
+    the file is asked only then, because opening every picture would make reading slow. (0, 0) when
+    neither tells.
     """
     height, width = picture.size
     stated = height > 0 and width > 0
     if stated and all(x2 <= width and y2 <= height for _, (_, _, x2, y2), *_ in picture.objects):
         return height, width
-    return picture.size if stated and not picture.path.exists() else picture_size(picture.path)
+    if picture.path.exists():
+        return picture_size(picture.path)
+    return picture.size if stated else (0, 0)
 
 
 def has_area(boxes: Float64[np.ndarray, "n 4"]) -> Bool[np.ndarray, " n"]:
@@ -144,3 +148,13 @@ def remark(
     more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
     boxes = "1 box" if len(owners) == 1 else f"{len(owners)} boxes"
     return f"{done} {boxes} {why}: {', '.join(names[:NAMED])}{more}"
+
+
+def refuse_missing(pictures: Sequence[AnnotatedPicture], file: Path) -> None:
+    """DataError if some of the pictures are not there."""
+    missing = [picture.path for picture in pictures if not picture.path.exists()]
+    if missing:
+        raise DataError(
+            f"{file}: {len(missing)} of {len(pictures)} pictures are missing, the first is "
+            f"{missing[0]}; restore them or remove their entries"
+        )

@@ -2,6 +2,10 @@
 
 Taken are a folder with `annotations/instances_NAME.json`, and such a JSON file alone, with or
 without its pictures. They are looked for in `NAME/`, `images/NAME/`, `images/` and beside.
+
+An annotation with `iscrowd`, `ignore` or `isgroupof` (Open Images) is a region: nothing found in it
+is right or wrong. For pycocotools only `iscrowd` is: its `cocoeval.py` reads `ignore`, and in the
+next line (`_prepare`) overwrites it with `iscrowd`.
 """
 
 from __future__ import annotations
@@ -20,6 +24,7 @@ from singleshot.data.formats.annotations import (
     AnnotatedPicture,
     assemble,
     finite,
+    refuse_missing,
 )
 from singleshot.data.formats.splits import choose_split
 from singleshot.errors import DataError
@@ -28,6 +33,7 @@ __all__ = ["LAYOUT", "read", "recognises", "splits"]
 
 LAYOUT = "COCO (annotations/instances_NAME.json, or a JSON file with images and annotations)"
 PREFIX = "instances_"
+REGION_KEYS = ("iscrowd", "ignore", "isgroupof")
 PROBED = 10  # pictures looked for in a folder before it is taken for another one
 
 
@@ -144,12 +150,12 @@ def add_objects(
 
 
 def read_object(entry: dict[str, Any], name: str) -> AnnotatedObject:
-    """COCO's boxes are (left, top, width, height)."""
+    """COCO's boxes are (left, top, width, height); any of `REGION_KEYS` makes a region."""
     left, top, width, height = map(finite, entry["bbox"])
     return AnnotatedObject(
         name,
         (left, top, left + width, top + height),
-        crowd=bool(entry.get("iscrowd", 0)),
+        crowd=any(entry.get(key) for key in REGION_KEYS),
         area=finite(entry.get("area") or 0),
     )
 
@@ -197,13 +203,3 @@ def locate(pictures: Sequence[AnnotatedPicture], file: Path, name: str) -> list[
     if having or not pictures:
         return []
     return [f"found no pictures of {file.name}; looked in {', '.join(map(str, folders))}"]
-
-
-def refuse_missing(pictures: Sequence[AnnotatedPicture], file: Path) -> None:
-    """DataError if some of the pictures are not there."""
-    missing = [picture.path for picture in pictures if not picture.path.exists()]
-    if missing:
-        raise DataError(
-            f"{file}: {len(missing)} of {len(pictures)} pictures are missing, the first is "
-            f"{missing[0]}; restore them or remove their entries"
-        )

@@ -13,12 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import cast
 from xml.etree.ElementTree import Element, ElementTree, SubElement, indent
-
-from defusedxml import DefusedXmlException
-from defusedxml.ElementTree import ParseError
-from defusedxml.ElementTree import parse as parse_xml
 
 from singleshot.data.dataset import DataSet
 from singleshot.data.formats.annotations import (
@@ -28,6 +23,7 @@ from singleshot.data.formats.annotations import (
     finite,
 )
 from singleshot.data.formats.splits import choose_split
+from singleshot.data.formats.xml_files import opens_with, parsed
 from singleshot.data.pictures import PICTURE_SUFFIXES, picture_size
 from singleshot.errors import DataError
 from singleshot.structures import Truth
@@ -35,7 +31,6 @@ from singleshot.structures import Truth
 __all__ = ["LAYOUT", "read", "recognises", "splits", "write"]
 
 LAYOUT = "VOC (Annotations/*.xml with JPEGImages/, or XML files beside their pictures)"
-OPENING = re.compile(rb"<annotation[\s>]")  # labelImg writes <annotation verified="yes">
 OF_ONE_CLASS = re.compile(r"\S+\s+(-1|0|1)")  # a line of aeroplane_train.txt, which is no split
 PROBED = 10  # lines that tell such a file; VOC2012 has sixty of them, with thousands of lines
 BOX_TAGS = ("xmin", "ymin", "xmax", "ymax")
@@ -67,7 +62,7 @@ class Annotation:
     @classmethod
     def of(cls, xml: Path) -> Annotation:
         """Read the file; DataError when it is malformed."""
-        root = parsed(xml)
+        root = parsed(xml, "annotation")
         nodes = enumerate(root.iterfind("object"), start=1)
         return cls(
             xml=xml,
@@ -116,19 +111,13 @@ def devkits(path: Path) -> list[Devkit]:
     kits = [
         devkit(child, f"{child.name.removeprefix('VOC')}-" if several else "") for child in inner
     ]
-    if kits or not any(is_voc_xml(xml) for xml in path.glob("*.xml")):
+    if kits or not any(opens_with(xml, "annotation") for xml in path.glob("*.xml")):
         return kits
     return [Devkit(path, path, split_files={})]
 
 
 def has_devkit_layout(path: Path) -> bool:
     return any((path / "Annotations").glob("*.xml"))
-
-
-def is_voc_xml(xml: Path) -> bool:
-    """Whether the file opens like VOC's; other formats are XML too."""
-    with xml.open("rb") as file:
-        return OPENING.search(file.read(1000)) is not None
 
 
 def devkit(path: Path, prefix: str = "") -> Devkit:
@@ -150,22 +139,6 @@ def lines_of(file: Path, limit: int | None = None) -> list[str]:
     with file.open(encoding="utf-8-sig", errors="replace") as lines:
         stripped = (line.strip() for line in islice(lines, limit))
         return list(dict.fromkeys(line for line in stripped if line))
-
-
-def parsed(xml: Path) -> Element:
-    """The root of the file."""
-    try:
-        root = cast(Element, parse_xml(xml).getroot())
-    except ParseError as error:
-        line, _ = error.position
-        raise DataError(f"{xml}, line {line}: broken XML ({error}); repair or remove it") from None
-    except DefusedXmlException:
-        raise DataError(f"{xml}: declares entities, which may be an attack; remove them") from None
-    except (OSError, LookupError, ValueError) as error:  # a wrong encoding is one of these
-        raise DataError(f"{xml}: cannot be read ({error}); repair or remove it") from error
-    if root.tag != "annotation":
-        raise DataError(f"{xml}: opens with <{root.tag}>; expected <annotation>")
-    return root
 
 
 def read_length(root: Element, tag: str) -> int:

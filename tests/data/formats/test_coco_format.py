@@ -22,6 +22,22 @@ def test_crowd_and_area_are_kept_and_a_missing_area_is_the_boxs(add_coco, tmp_pa
     assert truths.areas.tolist() == [12.5, 20, 81]
 
 
+@pytest.mark.parametrize("key", ["ignore", "isgroupof"])
+def test_ignored_objects_and_groups_are_regions(add_coco, tmp_path, key):
+    add_coco("train2017", {key: 1}, {key: 0}, {"iscrowd": 0, key: 1})
+    assert coco.read(tmp_path).truths.crowd.tolist() == [True, False, True]
+
+
+def test_a_picture_of_unknown_size_that_is_not_there_clips_nothing(add_coco):
+    file = add_coco("val", {"bbox": [0, 0, 900, 9]}, pictures_in=None)
+    content = json.loads(file.read_text())
+    content["images"] = [{"id": 10, "file_name": "10.jpg"}]
+    file.write_text(json.dumps(content))
+    dataset = coco.read(file)
+    assert dataset.sizes.tolist() == [[0, 0]]
+    assert dataset.truths.boxes.tolist() == [[0, 0, 900, 9]]
+
+
 def test_ids_keep_their_gaps_and_classes_their_order(add_coco, tmp_path):
     add_coco("train2017", {"category_id": 90}, categories={90: "toothbrush", 1: "person"})
     dataset = coco.read(tmp_path)

@@ -69,7 +69,11 @@ def score(
     """
     rules = protocol_named(protocol)
     dataset = measured_data(data, split, say, class_names=None)
-    found = load_predictions(Path(predictions), dataset)
+    read = load_predictions(Path(predictions), dataset)
+    for message in (f"{predictions}: taken for {read.kind}", *read.notes):
+        if say is not None:
+            say(message)
+    found = read.predictions
     judged = judge(found, dataset, protocol=rules)
     if report is not None:
         name, page = str(predictions), Path(report, "report.html")

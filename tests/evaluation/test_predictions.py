@@ -20,7 +20,7 @@ ENTRY = {"image_id": 7, "category_id": 2, "bbox": [1, 2, 3, 4], "score": 0.5}
 
 def test_what_was_saved_comes_back_in_full(dataset, tmp_path):
     save_predictions(PREDICTIONS, dataset, tmp_path / "found.json")
-    loaded = load_predictions(tmp_path / "found.json", dataset)
+    loaded = load_predictions(tmp_path / "found.json", dataset).predictions
     assert loaded.images.tolist() == [0, 0, 2]
     assert loaded.labels.tolist() == [1, 0, 1]
     assert loaded.scores.tolist() == PREDICTIONS.scores.tolist()
@@ -36,7 +36,7 @@ def test_the_file_speaks_of_the_ids_of_the_data_set(dataset, tmp_path):
 def test_no_detections_are_an_empty_list(dataset, tmp_path):
     save_predictions(PREDICTIONS[:0], dataset, tmp_path / "found.json")
     assert json.loads((tmp_path / "found.json").read_text()) == []
-    assert len(load_predictions(tmp_path / "found.json", dataset)) == 0
+    assert len(load_predictions(tmp_path / "found.json", dataset).predictions) == 0
 
 
 @pytest.mark.parametrize(

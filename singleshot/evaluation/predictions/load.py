@@ -16,31 +16,15 @@ import numpy as np
 
 from singleshot.data.dataset import DataSet
 from singleshot.errors import DataError
-from singleshot.files import appears_whole
+from singleshot.evaluation.predictions.gather import ReadPredictions
 from singleshot.metrics import Predictions
-from singleshot.metrics.coco import corner_and_size
 
-__all__ = ["load_predictions", "save_predictions"]
+__all__ = ["load_predictions"]
 
 ENTRY_WIDTHS = {"image_id": 1, "category_id": 1, "bbox": 4, "score": 1}
 
 
-def save_predictions(predictions: Predictions, dataset: DataSet, path: Path) -> None:
-    """Write a COCO results file, one detection a line."""
-    category_ids = np.array(dataset.category_ids, np.int64)
-    columns = (
-        dataset.image_ids[predictions.images].tolist(),
-        category_ids[predictions.labels].tolist(),
-        corner_and_size(predictions.boxes).tolist(),
-        predictions.scores.tolist(),
-    )
-    keys = ("image_id", "category_id", "bbox", "score")
-    lines = (json.dumps(dict(zip(keys, row, strict=True))) for row in zip(*columns, strict=True))
-    with appears_whole(path) as beside:
-        beside.write_text("[" + ",\n".join(lines) + "]\n", encoding="utf-8")
-
-
-def load_predictions(path: Path, dataset: DataSet) -> Predictions:
+def load_predictions(path: Path, dataset: DataSet) -> ReadPredictions:
     """Read a COCO results file about the pictures and classes of a data set.
 
     Raises:
@@ -58,7 +42,7 @@ def load_predictions(path: Path, dataset: DataSet) -> Predictions:
     refuse(path, entries, images < 0, f"is about a picture not in {dataset.description}")
     refuse(path, entries, labels < 0, f"is of a class not in {dataset.description}")
     boxes = np.hstack([sizes[:, :2], sizes[:, :2] + sizes[:, 2:]])
-    return Predictions(images, boxes, scores[:, 0], labels)
+    return ReadPredictions(Predictions(images, boxes, scores[:, 0], labels), (), "COCO results")
 
 
 def read_entries(path: Path) -> list[dict[str, Any]]:

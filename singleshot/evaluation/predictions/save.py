@@ -1,0 +1,34 @@
+"""Predictions as a COCO results file, which every evaluator reads.
+
+`[{"image_id": 7, "category_id": 1, "bbox": [x, y, width, height], "score": 0.9}, …]` with the ids
+of the data set; numbers are written in full, so that what was saved is judged exactly as before.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from singleshot.data.dataset import DataSet
+from singleshot.files import appears_whole
+from singleshot.metrics import Predictions
+from singleshot.metrics.coco import corner_and_size
+
+__all__ = ["save_predictions"]
+
+
+def save_predictions(predictions: Predictions, dataset: DataSet, path: Path) -> None:
+    """Write a COCO results file, one detection a line."""
+    category_ids = np.array(dataset.category_ids, np.int64)
+    columns = (
+        dataset.image_ids[predictions.images].tolist(),
+        category_ids[predictions.labels].tolist(),
+        corner_and_size(predictions.boxes).tolist(),
+        predictions.scores.tolist(),
+    )
+    keys = ("image_id", "category_id", "bbox", "score")
+    lines = (json.dumps(dict(zip(keys, row, strict=True))) for row in zip(*columns, strict=True))
+    with appears_whole(path) as beside:
+        beside.write_text("[" + ",\n".join(lines) + "]\n", encoding="utf-8")

@@ -1,10 +1,12 @@
-"""Ours against pycocotools: random cases with crowds and empty classes, and a published case."""
+"""Ours against pycocotools: random cases, real pictures, and cocoapi's published example."""
 
 from __future__ import annotations
 
 import contextlib
+import copy
 import io
 import json
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -13,10 +15,13 @@ from hypothesis import strategies as st
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
+import singleshot
 from singleshot.metrics import CocoNumbers, Predictions, Protocol, Truths, measure
 
 NUM_IMAGES, NUM_CLASSES = 3, 3
 CLASS_NAMES = [str(label) for label in range(NUM_CLASSES)]
+MOST_COUNTED = 100  # detections a picture and class
+SPLITS = ("train2017", "val2017")
 
 
 @st.composite
@@ -27,27 +32,120 @@ def boxes(draw):
     return x, y, side + draw(st.integers(0, 6)), side + draw(st.integers(0, 6))
 
 
+@st.composite
+def floods(draw):
+    """More detections of one class in one picture than COCO looks at."""
+    random = np.random.default_rng(draw(st.integers(0, 99)))
+    corners, sides = random.integers(0, 40, (130, 2)), random.integers(5, 66, (130, 2))
+    scores = random.integers(0, 10, 130)
+    return [
+        (0, tuple(box), 0, int(score))
+        for box, score in zip(np.hstack([corners, sides]).tolist(), scores, strict=True)
+    ]
+
+
 images = st.integers(0, NUM_IMAGES - 1)
 # The last class is predicted but never annotated.
-objects = st.lists(
-    st.tuples(images, boxes(), st.integers(0, NUM_CLASSES - 2), st.booleans()), max_size=14
-)
-findings = st.lists(
-    st.tuples(images, boxes(), st.integers(0, NUM_CLASSES - 1), st.integers(0, 9)), max_size=30
-)
+object_ = st.tuples(images, boxes(), st.integers(0, NUM_CLASSES - 2), st.booleans())
+finding = st.tuples(images, boxes(), st.integers(0, NUM_CLASSES - 1), st.integers(0, 9))
+objects = st.lists(object_, max_size=4) | st.lists(object_, min_size=6, max_size=14)
+findings = st.lists(finding, max_size=4) | st.lists(finding, min_size=10, max_size=30) | floods()
 
 
-@given(objects, findings)
-@settings(max_examples=200, deadline=None)
-def test_twelve_numbers_and_class_averages_are_those_of_pycocotools(objects, findings):
-    truths = as_truths(objects)
-    predictions = as_predictions(findings)
-    report = measure(predictions, truths, CLASS_NAMES, protocol=Protocol.COCO)
-    expected, expected_per_class = by_pycocotools(truths, predictions)
+def test_twelve_numbers_and_class_averages_are_those_of_pycocotools():
+    seen = Counter()
+
+    @given(objects, findings)
+    @settings(max_examples=200, deadline=None)
+    def agrees(objects, findings):
+        truths, predictions = as_truths(objects), as_predictions(findings)
+        report = measure(predictions, truths, CLASS_NAMES, protocol=Protocol.COCO)
+        expected, expected_per_class = by_pycocotools(*as_documents(truths, predictions))
+        assert report.coco == pytest.approx(expected)
+        found = [report.per_class[name].average_precision for name in CLASS_NAMES]
+        assert found == pytest.approx(expected_per_class)
+        assert report.mean_average_precision == report.coco.AP
+        seen.update(what_happens(objects, findings))
+
+    agrees()
+    occasions = (
+        "a crowd",
+        "a class of crowds only",
+        "a class without objects",
+        "nothing found",
+        "equal scores",
+        "more detections than count",
+    )
+    assert min(seen[occasion] for occasion in occasions) >= 5, seen
+
+
+def what_happens(objects, findings):
+    """Which of the interesting things occur in a case."""
+    crowds = {label: [] for label in range(NUM_CLASSES)}
+    for _, _, label, crowd in objects:
+        crowds[label].append(crowd)
+    per_place = Counter((image, label) for image, _, label, _ in findings)
+    places_of_score = Counter((label, score) for _, _, label, score in findings)
+    occasions = {
+        "a crowd": any(map(any, crowds.values())),
+        "a class of crowds only": any(own and all(own) for own in crowds.values()),
+        "a class without objects": any(not crowds[label] for _, _, label, _ in findings),
+        "nothing found": objects and not findings,
+        "equal scores": max(places_of_score.values(), default=0) > 1,
+        "more detections than count": max(per_place.values(), default=0) > MOST_COUNTED,
+    }
+    return [name for name, happens in occasions.items() if happens]
+
+
+@pytest.mark.parametrize("split", SPLITS)
+def test_real_pictures_from_file_to_number(shared, split, tmp_path):
+    """Both read the same two files of COCO's JSON: ours by `singleshot.score`."""
+    folder = shared / "data" / "tiny_coco"
+    document = json.loads((folder / f"annotations/instances_{split}.json").read_text())
+    results = realistic_results(document, np.random.default_rng(0))
+    saved = tmp_path / "results.json"
+    saved.write_text(json.dumps(results))
+    report = singleshot.score(saved, folder, split=split, protocol="coco")
+    expected, expected_per_class = by_pycocotools(document, results)
     assert report.coco == pytest.approx(expected)
-    found = [report.per_class[name].average_precision for name in CLASS_NAMES]
+    categories = sorted(document["categories"], key=lambda one: one["id"])
+    assert [one["id"] for one in categories] != list(range(1, 81)), "no gaps in the ids"
+    found = [report.per_class[one["name"]].average_precision for one in categories]
     assert found == pytest.approx(expected_per_class)
-    assert report.mean_average_precision == report.coco.AP
+    assert 0.2 < report.coco.AP < 0.8, "too easy or too hard to tell rules apart"
+
+
+def realistic_results(document, random):
+    """What a middling detector would find, in COCO's format of results.
+
+    Most objects, a little beside their place; some twice, some as another class; several in each
+    crowd; and false alarms of low score anywhere.
+    """
+    category_ids = [category["id"] for category in document["categories"]]
+    results = []
+    for truth in document["annotations"]:
+        x, y, width, height = truth["bbox"]
+        for _ in range(4 if truth["iscrowd"] else random.choice([0, 1, 1, 1, 2])):
+            shrink = random.uniform(0.1, 0.5) if truth["iscrowd"] else random.uniform(0.85, 1.15)
+            shift = random.normal(0, 0.06, 2) * (width, height)
+            box = [x + shift[0], y + shift[1], width * shrink, height * shrink]
+            wrong = random.random() < 0.1
+            category = random.choice(category_ids) if wrong else truth["category_id"]
+            results.append(result(truth["image_id"], category, box, random.beta(4, 2)))
+    for image in document["images"]:
+        for _ in range(5):
+            box = [*random.uniform(0, 200, 2), *random.uniform(10, 200, 2)]
+            results.append(result(image["id"], random.choice(category_ids), box, random.beta(1, 4)))
+    return results
+
+
+def result(image_id, category_id, box, score):
+    return {
+        "image_id": image_id,
+        "category_id": int(category_id),
+        "bbox": [round(float(side), 2) for side in box],
+        "score": round(float(score), 2),
+    }
 
 
 def test_published_twelve_numbers_of_cocoapi(shared):
@@ -84,8 +182,8 @@ def read_coco(document, results):
     return truths, predictions, [category["name"] for category in document["categories"]]
 
 
-def by_pycocotools(truths: Truths, predictions: Predictions):
-    """Twelve numbers and AP per class; None where pycocotools says -1."""
+def as_documents(truths: Truths, predictions: Predictions):
+    """The two JSON documents of COCO."""
     truth_boxes, found_boxes = sizes(truths.boxes), sizes(predictions.boxes)
     document = {
         "images": [{"id": image + 1} for image in range(NUM_IMAGES)],
@@ -111,14 +209,19 @@ def by_pycocotools(truths: Truths, predictions: Predictions):
         }
         for k in range(len(predictions))
     ]
+    return document, results
+
+
+def by_pycocotools(document, results):
+    """Twelve numbers and AP per class; None where pycocotools says -1."""
     with contextlib.redirect_stdout(io.StringIO()):
         truth = COCO()
-        truth.dataset = document
+        truth.dataset = copy.deepcopy(document)
         truth.createIndex()
         # pycocotools cannot load an empty list of results.
-        found = truth.loadRes(results) if results else COCO()
+        found = truth.loadRes(copy.deepcopy(results)) if results else COCO()
         evaluator = COCOeval(truth, found, "bbox")
-        evaluator.params.imgIds = list(range(1, NUM_IMAGES + 1))
+        evaluator.params.imgIds = sorted(truth.getImgIds())
         evaluator.evaluate()
         evaluator.accumulate()
         evaluator.summarize()

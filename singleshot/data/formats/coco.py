@@ -73,7 +73,7 @@ def read(path: Path, split: str | None = None) -> DataSet:
 
 
 def read_file(file: Path, name: str) -> DataSet:
-    """All pictures of one JSON file, in its order."""
+    """All pictures of one JSON file, by rising id."""
     content = parsed(file)
     categories = read_categories(content["categories"], file)
     pictures = read_pictures(content["images"], file)
@@ -122,14 +122,17 @@ def read_categories(entries: list[Any], file: Path) -> dict[int, str]:
 
 
 def read_pictures(entries: list[Any], file: Path) -> dict[int, AnnotatedPicture]:
-    """Image id to picture, still without objects and without its folder."""
+    """Image id to picture in the order of the ids, still without objects and without its folder.
+
+    pycocotools takes pictures by rising id, and equal scores rank in the order of the pictures.
+    """
     pictures: dict[int, AnnotatedPicture] = {}
     for index, entry in enumerate(entries, start=1):
         with naming(file, "image", index):
             size = int(entry.get("height") or 0), int(entry.get("width") or 0)
             picture = AnnotatedPicture(Path(entry["file_name"]), size, [])
             pictures[new_id(entry, pictures)] = picture
-    return pictures
+    return dict(sorted(pictures.items()))
 
 
 def add_objects(

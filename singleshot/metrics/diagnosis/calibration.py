@@ -1,10 +1,24 @@
-"""Do scores mean what they say? Of detections with score 0.8, four in five should be hits."""
+"""Do scores mean what they say? Of detections with score 0.8, four in five should be hits.
+
+Guo, Pleiss, Sun and Weinberger 2017, "On Calibration of Modern Neural Networks"; for detection,
+Küppers, Kronenberger, Shantia and Haselhoff 2020, "Multivariate Confidence Calibration for Object
+Detection", where precision takes the place of accuracy.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["Calibration", "ScoreBin"]
+import hotcoco
+import numpy as np
+from jaxtyping import Bool, Float64
+
+__all__ = ["Calibration", "ScoreBin", "apply_temperature", "calibrate", "fit_temperature"]
+
+# A score of 1 usually is a float32 rounded up from at most half a unit of its last place below.
+CLOSEST_TO_CERTAIN = 2.0**-25
+LOWEST_TEMPERATURE, HIGHEST_TEMPERATURE = 0.01, 100.0
+MOST_STEPS = 100  # Newton's method takes about six
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,9 +36,94 @@ class ScoreBin:
 class Calibration:
     """How far scores are from the share of hits, before and after temperature scaling."""
 
-    bins: tuple[ScoreBin, ...]  # equally wide, from 0 to 1
+    bins: tuple[ScoreBin, ...]  # equally wide, from 0 to 1; a score on a border is in the higher
     expected_error: float  # ECE: mean over detections of |mean score - share of hits| of their bin
     temperature: float  # above 1 where the detector is too sure of itself
     expected_error_after: float  # of the scores at that temperature
     negative_log_likelihood: float  # mean over detections, in nats
     negative_log_likelihood_after: float
+
+
+def calibrate(
+    scores: Float64[np.ndarray, " n"], hit: Bool[np.ndarray, " n"], *, num_bins: int = 10
+) -> Calibration | None:
+    """Compare scores with the share of hits; None without detections. Leave ignored ones out.
+
+    ECE = sum over bins of count / n x |mean score - share of hits| (Guo et al. 2017, eq. 3; the
+    D-ECE of Küppers et al. 2020 over the score alone). The temperature is fitted to the very
+    detections it is judged on: one number, so that this flatters little.
+    """
+    if not len(scores):
+        return None
+    temperature = fit_temperature(scores, hit)
+    after = apply_temperature(scores, temperature)
+    bins = hotcoco.metrics.calibration_curve(scores, hit, n_bins=num_bins)
+    return Calibration(
+        bins=tuple(
+            ScoreBin(
+                low=one["bin_lower"],
+                high=one["bin_upper"],
+                count=one["count"],
+                mean_score=one["avg_confidence"] if one["count"] else None,
+                share_of_hits=one["avg_accuracy"] if one["count"] else None,
+            )
+            for one in bins
+        ),
+        expected_error=hotcoco.metrics.calibration_error(scores, hit, n_bins=num_bins)[0],
+        temperature=temperature,
+        expected_error_after=hotcoco.metrics.calibration_error(after, hit, n_bins=num_bins)[0],
+        negative_log_likelihood=negative_log_likelihood(scores, hit, temperature=1.0),
+        negative_log_likelihood_after=negative_log_likelihood(scores, hit, temperature=temperature),
+    )
+
+
+def apply_temperature(
+    scores: Float64[np.ndarray, " n"], temperature: float
+) -> Float64[np.ndarray, " n"]:
+    """sigmoid(logit(score) / temperature); 0 and 1 stay, and the order of scores is kept."""
+    with np.errstate(divide="ignore", over="ignore"):
+        logits = np.log(scores) - np.log1p(-scores)
+        return np.asarray(1 / (1 + np.exp(-logits / temperature)))
+
+
+def fit_temperature(scores: Float64[np.ndarray, " n"], hit: Bool[np.ndarray, " n"]) -> float:
+    """Temperature, 0.01 to 100, with the least negative log likelihood (Guo et al. 2017, §4.2).
+
+    The likelihood is convex in 1 / temperature, so its slope has one zero: Newton's method, halving
+    the interval instead whenever a step would leave it. An end of the range is the answer where
+    the scores order all detections rightly (the lowest), or are worse than chance (the highest).
+    Scores of 0 and 1 count as 2^-25 away from it, for one certain mistake would be infinitely
+    unlikely. Without detections the temperature is 1.
+    """
+    agreement = agreements(scores, hit)
+    if not agreement.any():
+        return 1.0
+    low, high = 1 / HIGHEST_TEMPERATURE, 1 / LOWEST_TEMPERATURE  # of the inverse temperature
+    inverse = 1.0
+    for _ in range(MOST_STEPS):
+        doubt = 1 / (1 + np.exp(inverse * agreement))
+        slope = -float(agreement @ doubt)
+        curvature = float(agreement**2 @ (doubt * (1 - doubt)))
+        low, high = (inverse, high) if slope < 0 else (low, inverse)
+        step = inverse - slope / curvature if curvature > 0 else np.inf
+        following = step if low < step < high else (low + high) / 2
+        if abs(following - inverse) <= 1e-12 * inverse:
+            break
+        inverse = following
+    return float(1 / inverse)
+
+
+def negative_log_likelihood(
+    scores: Float64[np.ndarray, " n"], hit: Bool[np.ndarray, " n"], *, temperature: float
+) -> float:
+    """Mean of -log(probability of what happened), scores kept 2^-25 away from 0 and 1."""
+    return float(np.logaddexp(0, -agreements(scores, hit) / temperature).mean())
+
+
+def agreements(
+    scores: Float64[np.ndarray, " n"], hit: Bool[np.ndarray, " n"]
+) -> Float64[np.ndarray, " n"]:
+    """Logit of each score, negated for a false alarm: positive where the score was right."""
+    inside = scores.clip(CLOSEST_TO_CERTAIN, 1 - CLOSEST_TO_CERTAIN)
+    logits = np.log(inside) - np.log1p(-inside)
+    return np.asarray(np.where(hit, logits, -logits))

@@ -2,10 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
 from enum import StrEnum
 from typing import NamedTuple
 
-__all__ = ["Suspect", "SuspectKind"]
+import numpy as np
+from jaxtyping import Bool, Int64
+
+from singleshot.metrics.columns import Predictions, Truths
+from singleshot.metrics.diagnosis.error_types import (
+    BACKGROUND_IOU,
+    Errors,
+    ErrorType,
+    not_hit,
+)
+from singleshot.metrics.diagnosis.neighbours import Neighbours
+from singleshot.metrics.hits import (
+    Hits,
+    intersection_over_own_area,
+    most_overlapped,
+    paired_iou,
+)
+
+__all__ = ["Suspect", "SuspectKind", "find_suspects"]
+
+SAME_PLACE = 0.75  # IoU: COCO's strict threshold
+SAME_OBJECT = 0.9  # IoU: two people who draw the same object seldom agree more
 
 
 class SuspectKind(StrEnum):
@@ -26,3 +49,109 @@ class Suspect(NamedTuple):
     label: int  # of the detection; of the two truths
     truth: int  # index of the annotation in doubt; -1 where it is missing
     score: float  # of the detection; of two truths, their IoU
+
+
+def find_suspects(
+    kept: Predictions,
+    truths: Truths,
+    hits: Hits,
+    errors: Errors,
+    neighbours: Neighbours,
+    *,
+    ignore: Bool[np.ndarray, " m"],
+    most: int = 100,
+) -> tuple[Suspect, ...]:
+    """Likely mistakes of the annotation, surest first, at most so many.
+
+    missing annotation   a confident background error, and no annotation of any class, counted or
+                         not, overlaps it (IoU <= 0.1; half of it inside a region)
+    wrong class          a confident false alarm with IoU >= 0.75 with a truth of another class
+    wrong box            a confident localization error
+    double annotation    two truths of one class with IoU > 0.9
+
+    For the middle two the truth must not be hit by any detection: where it is, the detector sides
+    with the annotation. A detection is confident when it is kept at the score threshold of its
+    class and at least as sure as half of the hits of its class: a detector that is usually right
+    at such a score deserves to be asked about. A class without hits has none.
+    """
+    confident = confident_false_alarms(kept, hits)
+    free = not_hit(hits, ignore=ignore)
+    # A -1 would read the last truth; an entry more makes it "no truth".
+    is_free = np.append(free, False)
+
+    background = np.flatnonzero(confident & errors.are(ErrorType.BACKGROUND))
+    missing = background[nothing_annotated(kept[background], truths)]
+    wrong_class = confident & (neighbours.other_iou >= SAME_PLACE) & is_free[neighbours.other]
+    wrong_box = (
+        confident & errors.are(ErrorType.LOCALIZATION) & is_free[neighbours.own] & ~wrong_class
+    )
+    nowhere = np.full(len(kept), -1, np.int64)
+    suspects = [
+        *disputes(SuspectKind.MISSING_ANNOTATION, kept, missing, nowhere),
+        *disputes(SuspectKind.WRONG_CLASS, kept, np.flatnonzero(wrong_class), neighbours.other),
+        *disputes(SuspectKind.WRONG_BOX, kept, np.flatnonzero(wrong_box), neighbours.own),
+        *double_annotations(truths),
+    ]
+    return tuple(sorted(suspects, key=lambda one: -one.score)[:most])
+
+
+def confident_false_alarms(kept: Predictions, hits: Hits) -> Bool[np.ndarray, " n"]:
+    """False alarms at least as sure as half of the hits of their class."""
+    usual = np.full(kept.labels.max(initial=-1) + 1, np.inf)
+    for label in np.unique(kept.labels[hits.hit]):
+        usual[label] = np.median(kept.scores[hits.hit & (kept.labels == label)])
+    return np.asarray(~hits.hit & ~hits.ignored & (kept.scores >= usual[kept.labels]))
+
+
+def nothing_annotated(found: Predictions, truths: Truths) -> Bool[np.ndarray, " k"]:
+    """Whether no annotation of any class, counted or not, lies where something was found."""
+    found = replace(found, labels=np.zeros_like(found.labels))
+    anything = replace(truths, labels=np.zeros_like(truths.labels))
+    _, iou = most_overlapped(found, anything, np.arange(len(truths)), paired_iou)
+    regions = np.flatnonzero(truths.crowd)
+    _, covered = most_overlapped(found, anything, regions, intersection_over_own_area)
+    return (iou <= BACKGROUND_IOU) & (covered < 0.5)
+
+
+def disputes(
+    kind: SuspectKind,
+    kept: Predictions,
+    which: Int64[np.ndarray, " k"],
+    about: Int64[np.ndarray, " n"],
+) -> Iterator[Suspect]:
+    """Suspects of one kind, from the detections that raise them."""
+    for index in which:
+        x1, y1, x2, y2 = kept.boxes[index].tolist()
+        yield Suspect(
+            image=int(kept.images[index]),
+            kind=kind,
+            box=(x1, y1, x2, y2),
+            label=int(kept.labels[index]),
+            truth=int(about[index]),
+            score=float(kept.scores[index]),
+        )
+
+
+def double_annotations(truths: Truths) -> Iterator[Suspect]:
+    """Pairs of objects of one class and picture that almost coincide; regions may well overlap."""
+    objects = np.flatnonzero(~truths.crowd)
+    order = objects[np.lexsort((truths.labels[objects], truths.images[objects]))]
+    # Neighbours in this order, then next but one …: as many rounds as a picture has objects.
+    for apart in range(1, len(order)):
+        first, second = order[:-apart], order[apart:]
+        same = truths.images[first] == truths.images[second]
+        same &= truths.labels[first] == truths.labels[second]
+        if not same.any():
+            return
+        first, second = first[same], second[same]
+        ious = paired_iou(truths.boxes[first], truths.boxes[second])
+        for at in np.flatnonzero(ious > SAME_OBJECT):
+            x1, y1, x2, y2 = truths.boxes[second[at]].tolist()
+            yield Suspect(
+                image=int(truths.images[second[at]]),
+                kind=SuspectKind.DOUBLE_ANNOTATION,
+                box=(x1, y1, x2, y2),
+                label=int(truths.labels[second[at]]),
+                truth=int(second[at]),
+                score=float(ious[at]),
+            )

@@ -5,6 +5,7 @@ hits                which detections are right (the rule of VOCdevkit)
 curves              precision and recall as the score threshold falls
 average_precision   the area under that curve, by 11 points or by every point
 operating_points    precision at a recall, recall at a precision, the best F1
+bootstrap           is one detector better than another, and how sure that is
 coco                the twelve numbers of the COCO challenge
 report              all of the above for one set of detections
 """
@@ -14,6 +15,7 @@ from singleshot.metrics.average_precision import (
     every_point,
     hundred_one_points,
 )
+from singleshot.metrics.bootstrap import Comparison, Interval, compare
 from singleshot.metrics.coco import CocoNumbers
 from singleshot.metrics.columns import Predictions, Truths
 from singleshot.metrics.curves import Curve, curves_per_class, precision_recall_curve
@@ -32,14 +34,17 @@ __all__ = [
     "BestF1",
     "ClassReport",
     "CocoNumbers",
+    "Comparison",
     "Curve",
     "Hits",
+    "Interval",
     "Overlaps",
     "Predictions",
     "Protocol",
     "Report",
     "Truths",
     "best_f1",
+    "compare",
     "curves_per_class",
     "eleven_points",
     "every_point",

@@ -1,0 +1,159 @@
+"""Average precision where each picture counts as often as its weight says.
+
+What is right in a picture does not depend on the other pictures. So detections are matched and
+sorted once, and a picture of weight w counts its hits, false alarms and truths w times. At the k-th
+hit of a class, best first:
+
+    recall_k    = sum of w over the first k hits / sum of w over all truths
+    precision_k = sum of w over the first k hits / sum of w over all detections until the k-th hit
+    AP          = sum over k of (best precision from k on) x (rise of the part of recall reached)
+
+where the part reached is recall itself (voc10), or the share of the 11 (voc07) or 101 (coco) points
+that are not above it. A whole weight gives what copies of the picture, each after the other, would.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float64, Int64
+
+from singleshot.metrics.coco_hits import find_coco_hits
+from singleshot.metrics.columns import Predictions, Truths
+from singleshot.metrics.hits import find_hits
+from singleshot.metrics.protocol import Protocol
+
+__all__ = ["ClassFates", "find_fates", "weighted_average_precisions"]
+
+ELEVEN = np.arange(11) * 0.1
+HUNDRED_ONE = np.linspace(0, 1, 101)
+
+Weights = Float64[np.ndarray, "num_images draws"]
+
+
+@dataclass(frozen=True, slots=True)
+class ClassFates:
+    """The detections of one class until its last hit, best first, and its truths."""
+
+    images: Int64[np.ndarray, " n"]
+    hit: Bool[np.ndarray, "n num_thresholds"]
+    ignored: Bool[np.ndarray, "n num_thresholds"]
+    truth_images: Int64[np.ndarray, " m"]  # of the truths that count
+
+
+def find_fates(
+    predictions: Predictions,
+    truths: Truths,
+    num_classes: int,
+    *,
+    protocol: Protocol,
+    iou_threshold: float,
+) -> list[ClassFates]:
+    """Judge and sort all detections: at COCO's ten IoU thresholds, or at one."""
+    ignore = protocol.ignores(truths)
+    if protocol is Protocol.COCO:
+        found = find_coco_hits(predictions, truths)
+        hit, ignored = found.hit, found.ignored
+    else:
+        hits = find_hits(predictions, truths, ignore=ignore, iou_threshold=iou_threshold)
+        hit, ignored = hits.hit[:, None], hits.ignored[:, None]
+    order = np.lexsort((predictions.images, -predictions.scores, predictions.labels))
+    ends = np.searchsorted(predictions.labels[order], range(num_classes), side="right")
+    fates = []
+    for label, own in enumerate(np.split(order, ends)[:num_classes]):
+        # What comes after the last hit changes nothing.
+        kept = own[: 1 + np.flatnonzero(hit[own].any(axis=1)).max(initial=-1)]
+        truth_images = truths.images[~ignore & (truths.labels == label)]
+        fates.append(ClassFates(predictions.images[kept], hit[kept], ignored[kept], truth_images))
+    return fates
+
+
+def weighted_average_precisions(
+    fates: Sequence[ClassFates], weights: Weights, *, protocol: Protocol
+) -> Float64[np.ndarray, "num_classes draws"]:
+    """Average precision of each class by each column of weights; NaN without truths of weight."""
+    return np.array([class_precision(own, weights, protocol) for own in fates]).reshape(
+        len(fates), weights.shape[1]
+    )
+
+
+def class_precision(
+    fates: ClassFates, weights: Weights, protocol: Protocol
+) -> Float64[np.ndarray, " draws"]:
+    """Average precision of one class, mean over the IoU thresholds."""
+    num_truths = weights[fates.truth_images].sum(axis=0)
+    hits = np.flatnonzero(fates.hit.any(axis=1))
+    num_found = sums_until(hits, fates.images, weights)
+    total = np.zeros(len(num_truths))
+    for hit, ignored in zip(fates.hit.T, fates.ignored.T, strict=True):
+        own = np.flatnonzero(hit)
+        num_hits = weights[fates.images[own]].cumsum(axis=0)
+        num_counted = num_found[np.searchsorted(hits, own)]
+        num_counted -= sums_until(own, fates.images, weights, among=ignored)
+        total += area(num_hits, num_counted, np.maximum(num_truths, 1), protocol)
+    return np.where(num_truths > 0, total / fates.hit.shape[1], np.nan)
+
+
+def sums_until(
+    places: Int64[np.ndarray, " k"],
+    images: Int64[np.ndarray, " n"],
+    weights: Weights,
+    *,
+    among: Bool[np.ndarray, " n"] | None = None,
+) -> Float64[np.ndarray, "k draws"]:
+    """For each place, the weights of all detections up to and with it; or of those `among` them."""
+    taken = np.arange(len(images)) if among is None else np.flatnonzero(among)
+    ends = np.searchsorted(taken, places, side="right")
+    if not len(ends) or not ends[-1]:
+        return np.zeros((len(places), weights.shape[1]))
+    # A bag of embeddings is a sum of chosen rows, without a copy of each: 40 times NumPy's speed.
+    sums = F.embedding_bag(
+        torch.from_numpy(images[taken[: ends[-1]]]),
+        torch.from_numpy(weights),
+        torch.from_numpy(np.append(0, ends[:-1])),
+        mode="sum",
+    )
+    return np.asarray(sums.cumsum(dim=0).numpy())
+
+
+def area(
+    num_hits: Float64[np.ndarray, "k draws"],
+    num_counted: Float64[np.ndarray, "k draws"],
+    num_truths: Float64[np.ndarray, " draws"],
+    protocol: Protocol,
+) -> Float64[np.ndarray, " draws"]:
+    """Average precision of each column, from the weighted counts at each hit."""
+    precision = num_hits / np.maximum(num_counted, 1)
+    best = np.maximum.accumulate(precision[::-1], axis=0)[::-1]
+    reached = part_reached(num_hits / num_truths, protocol)
+    return np.asarray(np.einsum("kd,kd->d", best, np.diff(reached, axis=0, prepend=0)))
+
+
+def part_reached(
+    recall: Float64[np.ndarray, "k draws"], protocol: Protocol
+) -> Float64[np.ndarray, "k draws"]:
+    """How much of the axis of recall the protocol takes for reached, 0 to 1."""
+    match protocol:
+        case Protocol.VOC07:
+            return share_of_points(ELEVEN, recall)
+        case Protocol.VOC10:
+            return recall
+        case Protocol.COCO:
+            return share_of_points(HUNDRED_ONE, recall)
+
+
+def share_of_points(
+    points: Float64[np.ndarray, " points"], recall: Float64[np.ndarray, "k draws"]
+) -> Float64[np.ndarray, "k draws"]:
+    """Share of points, evenly from 0 to 1, that are not above the recall.
+
+    They are searched for among two neighbours only, since rounding errs by one at most.
+    """
+    near = (recall * (len(points) - 1)).astype(np.int64)
+    padded = np.append(points, np.inf)
+    number = near + (padded[near] <= recall) + (padded[near + 1] <= recall)
+    return np.asarray(number / len(points))

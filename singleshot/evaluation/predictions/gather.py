@@ -1,12 +1,24 @@
-"""What was read from files of predictions."""
+"""Predictions gathered from files of any format, and judged as they come: one policy for all."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from array import array
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
 
+import numpy as np
+from jaxtyping import Bool, Float64, Int64
+
+from singleshot.data.dataset import DataSet
+from singleshot.errors import DataError, some_of
+from singleshot.evaluation.predictions.names import AMBIGUOUS, UNKNOWN
 from singleshot.metrics import Predictions
 
-__all__ = ["ReadPredictions"]
+__all__ = ["Gathering", "ReadPredictions", "Rows", "Source"]
+
+MIXER = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio: spreads neighbours far apart
 
 
 class ReadPredictions(NamedTuple):
@@ -15,3 +27,206 @@ class ReadPredictions(NamedTuple):
     predictions: Predictions
     notes: tuple[str, ...]  # what a person should be told once: "3 of 452 detections …"
     kind: str  # what the file was taken for
+
+
+class Source(Protocol):
+    """Where some rows are from, for messages."""
+
+    def place(self, row: int) -> str:
+        """ "found.json: entry 3"."""
+
+    def text(self, row: int) -> str:
+        """The row as it stands in the file."""
+
+    def picture(self, row: int) -> str:
+        """The name or id of its picture."""
+
+    def class_name(self, row: int) -> str:
+        """The name or id of its class."""
+
+
+class Rows(NamedTuple):
+    """Some detections as their file states them."""
+
+    images: Int64[np.ndarray, " n"]  # index in the data set, UNKNOWN or AMBIGUOUS
+    labels: Int64[np.ndarray, " n"]  # index in the class names, or UNKNOWN
+    boxes: Float64[np.ndarray, "n 4"]  # in our convention; NaN where there are no four numbers
+    scores: Float64[np.ndarray, " n"]  # NaN where there is no number
+    source: Source
+    box_key: str  # what the file calls its box
+    score_key: str
+
+
+@dataclass
+class Problem:
+    """What is wrong with some rows."""
+
+    first: str  # "found.json: entry 3 has a box of negative size"
+    first_text: str
+    remedy: str
+    num_rows: int = 0
+    names: dict[str, None] = field(default_factory=dict)  # of unknown pictures or classes
+
+
+class Gathering:
+    """Detections as they are read, in arrays that grow, and what is wrong with them."""
+
+    def __init__(self, dataset: DataSet) -> None:
+        self.dataset = dataset
+        self.images, self.labels = array("q"), array("q")
+        self.boxes, self.scores = array("d"), array("d")
+        self.problems: dict[str, Problem] = {}
+        self.notes: list[str] = []
+
+    def add(self, rows: Rows) -> None:
+        """Check and keep some rows."""
+        self.check(rows)
+        self.images.frombytes(rows.images.tobytes())
+        self.labels.frombytes(rows.labels.tobytes())
+        self.boxes.frombytes(rows.boxes.tobytes())
+        self.scores.frombytes(rows.scores.tobytes())
+
+    def result(self, kind: str, *, by_picture: bool = False) -> ReadPredictions:
+        """All of them, in the order read or that of the pictures.
+
+        Raises:
+            DataError: there were rows that cannot be meant; the first kind of them is told.
+        """
+        for problem in self.problems.values():
+            raise DataError(message(problem))
+        predictions = Predictions(
+            images=np.asarray(self.images).view(np.int64),
+            boxes=np.asarray(self.boxes).reshape(-1, 4),
+            scores=np.asarray(self.scores),
+            labels=np.asarray(self.labels).view(np.int64),
+        )
+        if by_picture:
+            predictions = predictions[np.argsort(predictions.images, kind="stable")]
+        notes = (*self.notes, *note_on_copies(predictions, self.dataset))
+        return ReadPredictions(predictions, notes, kind)
+
+    def note_repeated_ids(self, path: Path, ids: array[int]) -> None:
+        """Detections of one file should have ids of their own, if they have any."""
+        values, counts = np.unique(np.asarray(ids), return_counts=True)
+        num_repeated = len(ids) - len(values)
+        if num_repeated:
+            first = values[counts > 1][0]
+            self.notes.append(
+                f"{path}: {num_repeated} of {len(ids)} entries have the id of another one "
+                f"(such as {first}); they count all the same"
+            )
+
+    def check(self, rows: Rows) -> None:
+        """Look for each of the things that cannot be meant."""
+        what, source = self.dataset.description, rows.source
+        known = f"it has {some_of(self.dataset.class_names)}"
+        low, high = rows.boxes[:, :2], rows.boxes[:, 2:]
+        self.refuse(
+            rows,
+            ~np.all(np.isfinite(rows.boxes), axis=1),
+            f"needs {rows.box_key}: 4 finite numbers",
+            "correct or remove it",
+        )
+        self.refuse(
+            rows,
+            ~np.isfinite(rows.scores),
+            f"needs {rows.score_key}: a finite number",
+            "export the scores with the boxes; truths have none",
+        )
+        self.refuse(
+            rows,
+            np.any(high < low, axis=1),
+            "has a box of negative size",
+            "order the corners, or remove it",
+        )
+        self.refuse(
+            rows,
+            (rows.scores < 0) | (rows.scores > 1),
+            "has a score outside 0 to 1",
+            "map them to 0..1: any rising function, such as a sigmoid, keeps their order",
+        )
+        self.refuse(
+            rows,
+            rows.images == UNKNOWN,
+            f"is about a picture not in {what}",
+            "take the split that they were made on, or remove them",
+            source.picture,
+        )
+        self.refuse(
+            rows,
+            rows.images == AMBIGUOUS,
+            f"has a name that several pictures have in {what}",
+            "write the folder in front of the name",
+            source.picture,
+        )
+        self.refuse(
+            rows,
+            rows.labels == UNKNOWN,
+            f"is of a class not in {what}",
+            f"{known}; rename or remove the others",
+            source.class_name,
+        )
+
+    def refuse(
+        self,
+        rows: Rows,
+        wrong: Bool[np.ndarray, " n"],
+        problem: str,
+        remedy: str,
+        name: Callable[[int], str] | None = None,
+    ) -> None:
+        """Remember the first of the wrong rows, how many there are, and their names."""
+        if not wrong.any():
+            return
+        where = np.flatnonzero(wrong).tolist()
+        first = f"{rows.source.place(where[0])} {problem}"
+        known = self.problems.setdefault(
+            problem, Problem(first, rows.source.text(where[0]), remedy)
+        )
+        known.num_rows += len(where)
+        if name is not None:
+            known.names.update(dict.fromkeys(map(name, where)))
+
+
+def message(problem: Problem) -> str:
+    """One line: the place, how often, the value, the remedy."""
+    more = f" (and {problem.num_rows - 1} more)" if problem.num_rows > 1 else ""
+    value = some_of(problem.names) if problem.names else problem.first_text
+    return f"{problem.first}{more}: {value}; {problem.remedy}"
+
+
+def note_on_copies(predictions: Predictions, dataset: DataSet) -> list[str]:
+    """A remark on detections that are there twice, if any are."""
+    copies = find_copies(predictions)
+    if not len(copies):
+        return []
+    picture = Path(dataset.paths[predictions.images[copies[0]]]).name
+    return [
+        f"{len(copies)} of {len(predictions)} detections are exact copies of another one (same "
+        f"picture, class, box and score), the first in {picture}; they count, so that the copy of "
+        "a hit is a false alarm"
+    ]
+
+
+def find_copies(predictions: Predictions) -> Int64[np.ndarray, " copies"]:
+    """Indices of the detections that equal an earlier one in everything."""
+    columns = [
+        predictions.images,
+        predictions.labels,
+        *predictions.boxes.T,
+        predictions.scores,
+    ]
+    digests = np.zeros(len(predictions), np.uint64)
+    for column in columns:
+        bits = (column + 0.0).view(np.uint64)  # with - 0.0 as 0.0
+        digests = (digests ^ bits) * MIXER
+        digests ^= digests >> np.uint64(29)
+    # Sorting one number a detection is far faster than sorting rows; few rows then remain.
+    in_order = np.sort(digests)
+    repeated = in_order[1:][in_order[1:] == in_order[:-1]]
+    if not len(repeated):
+        return np.zeros(0, np.int64)
+    suspects = np.flatnonzero(np.isin(digests, repeated))
+    rows: Any = np.column_stack([column[suspects] for column in columns])
+    _, first = np.unique(rows, axis=0, return_index=True)
+    return np.delete(suspects, first)

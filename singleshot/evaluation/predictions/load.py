@@ -1,92 +1,148 @@
-"""Predictions as a COCO results file, which every evaluator reads.
-
-`[{"image_id": 7, "category_id": 1, "bbox": [x, y, width, height], "score": 0.9}, …]` with the ids
-of the data set; numbers are written in full, so that what was saved is judged exactly as before.
-"""
+"""Reading anyone's predictions; what a file or folder is, is told by its content."""
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
-from typing import Any
-
-import numpy as np
 
 from singleshot.data.dataset import DataSet
 from singleshot.errors import DataError
-from singleshot.evaluation.predictions.gather import ReadPredictions
-from singleshot.metrics import Predictions
+from singleshot.evaluation.predictions import (
+    coco_results,
+    predict_json,
+    scored_annotations,
+    voc_text,
+    yolo_text,
+)
+from singleshot.evaluation.predictions.gather import Gathering, ReadPredictions
+from singleshot.evaluation.predictions.json_pieces import opened_json
+from singleshot.evaluation.predictions.names import PictureIds, PictureNames
 
 __all__ = ["load_predictions"]
 
-ENTRY_WIDTHS = {"image_id": 1, "category_id": 1, "bbox": 4, "score": 1}
+PROBED = 1 << 16  # bytes that tell JSON from text
+BLANK = b" \t\r\n\xef\xbb\xbf"  # and the mark that some editors put first
+EXPECTED = (
+    'expected COCO results (a list such as [{"image_id": 7, "category_id": 1, "bbox": [x, y, '
+    'width, height], "score": 0.9}]), COCO annotations with a "score" each, what `singleshot '
+    "predict --json` prints, VOC text (comp4_det_test_CLASS.txt), or a folder of such files, or "
+    "of YOLO text files with scores"
+)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a file is read with and into."""
+
+    dataset: DataSet
+    names: PictureNames
+    ids: PictureIds
+    gathering: Gathering
 
 
 def load_predictions(path: Path, dataset: DataSet) -> ReadPredictions:
-    """Read a COCO results file about the pictures and classes of a data set.
+    """Read predictions about the pictures and classes of a data set.
+
+    Taken are COCO results, COCO annotations with scores, what `predict --json` prints, a folder of
+    such JSON files (shards of one evaluation: ordered by picture, they are exactly the whole), VOC
+    text, and a folder of YOLO text.
 
     Raises:
-        DataError: no such file, no such list, or an entry that cannot be meant: an unknown picture
-            or class, a number that is not finite, a negative size, a score outside 0 to 1.
+        DataError: nothing of these; or an entry that cannot be meant: an unknown picture or class,
+            a number that is not finite, a negative size, a score outside 0 to 1.
     """
-    entries = read_entries(path)
-    image_ids, category_ids, sizes, scores = [
-        column(path, entries, key, width) for key, width in ENTRY_WIDTHS.items()
-    ]
-    refuse(path, entries, np.any(sizes[:, 2:] < 0, axis=1), "has a box of negative size")
-    refuse(path, entries, np.any(scores != scores.clip(0, 1), axis=1), "has a score outside 0 to 1")
-    images = positions(image_ids[:, 0], dataset.image_ids.tolist())
-    labels = positions(category_ids[:, 0], dataset.category_ids)
-    refuse(path, entries, images < 0, f"is about a picture not in {dataset.description}")
-    refuse(path, entries, labels < 0, f"is of a class not in {dataset.description}")
-    boxes = np.hstack([sizes[:, :2], sizes[:, :2] + sizes[:, 2:]])
-    return ReadPredictions(Predictions(images, boxes, scores[:, 0], labels), (), "COCO results")
+    names = PictureNames(dataset)
+    gathering = Gathering(dataset)
+    reading = Reading(dataset, names, PictureIds(dataset, names), gathering)
+    if path.is_dir():
+        return read_folder(path, reading)
+    if is_json(path):
+        return gathering.result(read_json(path, reading))
+    if voc_text.is_named_so(path):
+        voc_text.gather([path], dataset, names=names, gathering=gathering)
+        return gathering.result("VOC text")
+    raise DataError(f"{path}: {EXPECTED}")
 
 
-def read_entries(path: Path) -> list[dict[str, Any]]:
-    """The list in the file."""
+def read_folder(path: Path, reading: Reading) -> ReadPredictions:
+    """All files of the folder, which must be of one kind."""
+    files = sorted(file for file in path.iterdir() if not file.name.startswith("."))
+    documents = [file for file in files if file.suffix.lower() == ".json"]
+    texts = [file for file in files if file.suffix.lower() == ".txt"]
+    if documents and texts:
+        raise DataError(
+            f"{path}: has both JSON and text files, such as {documents[0].name} and "
+            f"{texts[0].name}; give one file, or a folder of one kind"
+        )
+    if documents:
+        kinds = dict.fromkeys(read_json(file, reading) for file in documents)
+        kind = f"{len(documents)} files of {' and '.join(kinds)}"
+        return reading.gathering.result(kind, by_picture=True)
+    if texts:
+        return reading.gathering.result(read_texts(texts, reading))
+    raise DataError(f"{path}: has neither JSON nor text files; {EXPECTED}")
+
+
+def read_texts(texts: Sequence[Path], reading: Reading) -> str:
+    """Text files of one kind; returns the kind."""
+    of_voc = [text for text in texts if voc_text.is_named_so(text)]
+    if of_voc and len(of_voc) < len(texts):
+        other = next(text for text in texts if text not in of_voc)
+        raise DataError(
+            f"{other.parent}: has {of_voc[0].name} and {other.name}, which are of two kinds; "
+            "give each kind its own folder"
+        )
+    kind, gather = ("VOC text", voc_text.gather) if of_voc else ("YOLO text", yolo_text.gather)
+    gather(texts, reading.dataset, names=reading.names, gathering=reading.gathering)
+    return f"{len(texts)} files of {kind}"
+
+
+def is_json(path: Path) -> bool:
+    """Whether the file begins like JSON; DataError when it cannot be read."""
     try:
-        entries = json.loads(path.read_text(encoding="utf-8"), parse_int=float)
+        with path.open("rb") as file:
+            return file.read(PROBED).lstrip(BLANK)[:1] in (b"[", b"{")
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from error
-    except ValueError as error:
-        raise DataError(f"{path}: is no JSON, or only a part of it: {error}") from error
-    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
-        raise DataError(
-            f"{path}: expected COCO results, a list of detections such as "
-            '[{"image_id": 7, "category_id": 1, "bbox": [x, y, width, height], "score": 0.9}]'
-        )
-    return entries
 
 
-def column(path: Path, entries: list[dict[str, Any]], key: str, width: int) -> np.ndarray:
-    """One key of all entries, (entries, width)."""
-    rows = [numbers(entry.get(key), width) for entry in entries]
-    table = np.array(rows, np.float64).reshape(-1, width)
-    expected = "a finite number" if width == 1 else f"{width} finite numbers"
-    refuse(path, entries, np.any(~np.isfinite(table), axis=1), f"needs {key!r}: {expected}")
-    return table
+def read_json(path: Path, reading: Reading) -> str:
+    """A JSON document of any of the kinds; returns the kind."""
+    with opened_json(path) as document:
+        if document.next_character() == "[":
+            return read_list(path, reading)
+    found = scored_annotations.gather(
+        path, reading.dataset, names=reading.names, gathering=reading.gathering
+    )
+    if not found:
+        raise DataError(f"{path}: {EXPECTED}")
+    return "COCO annotations with scores"
 
 
-def numbers(value: Any, width: int) -> list[float]:
-    """A number, or a list of as many as there should be; NaN for anything else."""
-    values = value if isinstance(value, list) else [value]
-    right = len(values) == width and all(isinstance(one, float) for one in values)
-    return values if right else [math.nan] * width
+def read_list(path: Path, reading: Reading) -> str:
+    """A list, whose first item tells its kind."""
+    dataset, gathering = reading.dataset, reading.gathering
+    with opened_json(path) as document:
+        batches = document.batches()
+        first = next(batches, [])
+        keys = set(first[0]) if first and isinstance(first[0], dict) else set()
+        together = chain([first], batches) if first else batches
+        if keys & predict_json.KEYS:
+            predict_json.gather(together, path, dataset, names=reading.names, gathering=gathering)
+            kind = "output of singleshot predict --json"
+        elif not first or keys & coco_results.KEYS:
+            coco_results.gather(together, path, lookup=ids_of(reading), gathering=gathering)
+            kind = "COCO results"
+        else:
+            raise DataError(f"{path}: {EXPECTED}")
+        document.finish()
+    return kind
 
 
-def positions(ids: np.ndarray, known: Sequence[int]) -> np.ndarray:
-    """Where each id stands among the known ones; -1 for unknown ones."""
-    index_of = {one: index for index, one in enumerate(known)}
-    return np.array([index_of.get(one, -1) for one in ids.tolist()], np.int64)
-
-
-def refuse(path: Path, entries: list[dict[str, Any]], wrong: np.ndarray, problem: str) -> None:
-    """Name the first of the wrong entries and say how many there are."""
-    where = np.flatnonzero(wrong)
-    if len(where):
-        more = f" (and {len(where) - 1} more)" if len(where) > 1 else ""
-        entry = json.dumps(entries[where[0]])[:200]
-        raise DataError(f"{path}: entry {where[0]} {problem}{more}: {entry}")
+def ids_of(reading: Reading) -> coco_results.Lookup:
+    """The ids of the data set itself."""
+    category_ids = reading.dataset.category_ids
+    labels: dict[object, int] = {number: label for label, number in enumerate(category_ids)}
+    return coco_results.Lookup(reading.ids, labels, picture_names={}, class_names={})

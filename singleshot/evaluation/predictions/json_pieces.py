@@ -1,0 +1,181 @@
+"""JSON read piece by piece: a list of any length takes the memory of a few thousand items.
+
+The decoder of the standard library works on a window of the text that moves along. `json.load`
+would hold the text and all objects at once, about nine bytes for each one of the file.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from json import JSONDecodeError, JSONDecoder
+from pathlib import Path
+from typing import Any, TextIO
+
+from singleshot.errors import DataError
+
+__all__ = ["JsonPieces", "opened_json"]
+
+CHUNK = 1 << 20  # characters that are read at once
+LONGEST_TEXT = 1 << 16  # characters of one string or number; what breaks off later is broken
+LONGEST_ITEM = 1 << 26  # characters of one item of a list: a picture with 600,000 detections
+SPACE = re.compile(r"[ \t\n\r]*")
+SEPARATOR = re.compile(r"[ \t\n\r]*([,\]])[ \t\n\r]*")
+
+
+@contextmanager
+def opened_json(path: Path) -> Iterator[JsonPieces]:
+    """Open a file; DataError when it cannot be read."""
+    try:
+        with path.open(encoding="utf-8-sig") as file:
+            yield JsonPieces(file, path)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: is no text in UTF-8 ({error.reason}); export it anew") from None
+
+
+class JsonPieces:
+    """A JSON document, read from its beginning to its end.
+
+    Every method raises DataError, with the place, where the document is broken or cut short.
+    """
+
+    def __init__(self, file: TextIO, path: Path) -> None:
+        self.file = file
+        self.path = path
+        self.window = ""  # of the text; all before `position` is done with
+        self.position = 0
+        self.num_left_behind = 0  # characters before the window
+        self.num_items = 0  # of the list that is being read, so far
+        self.decode = JSONDecoder().raw_decode
+
+    def next_character(self) -> str:
+        """What comes after any blanks, not yet taken; "" at the end."""
+        self.skip_blanks()
+        while self.position == len(self.window) and self.read_more():
+            pass
+        return self.window[self.position : self.position + 1]
+
+    def members(self) -> Iterator[str]:
+        """The keys of the object that comes next; the caller reads the value after each."""
+        self.take("{")
+        while self.next_character() != "}":
+            key = str(self.value())
+            self.take(":")
+            yield key
+            if self.next_character() != "}":
+                self.take(",")
+        self.take("}")
+
+    def value(self) -> Any:
+        """What comes next, as a whole."""
+        self.next_character()
+        while True:
+            try:
+                value, end = self.decode(self.window, self.position)
+            except (ValueError, RecursionError) as error:
+                self.read_on(error)
+                continue
+            # A number that ends with the window may go on behind it.
+            if end < len(self.window) or not self.read_more():
+                self.position = end
+                return value
+
+    def batches(self) -> Iterator[list[Any]]:
+        """The items of the list that comes next, some at a time."""
+        self.take("[")
+        self.num_items = 0
+        if self.next_character() == "]":
+            self.take("]")
+            return
+        ended = False
+        while not ended:
+            items, ended = self.items_at_hand()
+            self.num_items += len(items)
+            if items:
+                yield items
+
+    def finish(self) -> None:
+        """Nothing but blanks may follow."""
+        if self.next_character():
+            raise self.broken("goes on after its end", self.position)
+
+    def items_at_hand(self) -> tuple[list[Any], bool]:
+        """Items that lie in the window, perhaps none, and whether the list ends with them."""
+        items: list[Any] = []
+        while True:
+            try:
+                item, end = self.decode(self.window, self.position)
+                separator = SEPARATOR.match(self.window, end)
+                if separator is None:
+                    raise JSONDecodeError("expected ',' or ']'", self.window, end)
+            except (ValueError, RecursionError) as error:
+                if not items:
+                    self.read_on(error)
+                    items = self.items_at_once()
+                return items, False
+            else:
+                items.append(item)
+                self.position = separator.end()
+                if separator[1] == "]":
+                    return items, True
+
+    def items_at_once(self) -> list[Any]:
+        """The items up to the last "},", decoded together, which takes half the time.
+
+        None where that is inside an item, or the list ends before: they are then taken singly.
+        """
+        end = self.window.rfind("},", self.position) + 1
+        text = f"[{self.window[self.position : end]}]"
+        try:
+            items, length = self.decode(text)
+        except (ValueError, RecursionError):
+            return []
+        if not items or length < len(text):
+            return []
+        self.position = end + 1
+        self.skip_blanks()
+        return list(items)
+
+    def take(self, character: str) -> None:
+        """Go on behind this character, which must come next."""
+        if self.next_character() != character:
+            raise self.broken(f"expected {character!r}", self.position)
+        self.position += 1
+
+    def skip_blanks(self) -> None:
+        """Move to what is not blank, or to the end of the window."""
+        blanks = SPACE.match(self.window, self.position)
+        assert blanks is not None
+        self.position = blanks.end()
+
+    def read_on(self, error: ValueError | RecursionError) -> None:
+        """Read on if the text merely broke off at the end of the window, else raise DataError."""
+        place = error.pos if isinstance(error, JSONDecodeError) else self.position
+        near_the_end = len(self.window) - place <= LONGEST_TEXT
+        going_on = near_the_end and len(self.window) - self.position <= LONGEST_ITEM
+        if isinstance(error, RecursionError):
+            raise self.broken("brackets within brackets without end", place) from None
+        if not (going_on and self.read_more()):
+            message = error.msg if isinstance(error, JSONDecodeError) else str(error)
+            raise self.broken(message, place) from None
+
+    def read_more(self) -> bool:
+        """Move the window on, over as much again as is pending; False at the end of the file."""
+        more = self.file.read(max(CHUNK, len(self.window) - self.position))
+        if more:
+            self.num_left_behind += self.position
+            self.window = self.window[self.position :] + more
+            self.position = 0
+            self.skip_blanks()
+        return bool(more)
+
+    def broken(self, message: str, place: int) -> DataError:
+        """Name the character and, of a list, the item."""
+        character = self.num_left_behind + place
+        return DataError(
+            f"{self.path}: is no JSON, or only a part of it: entry {self.num_items}, "
+            f"character {character}: {message}; write the file anew"
+        )

@@ -1,0 +1,121 @@
+"""What `singleshot predict --json` prints.
+
+`[{"image": "a.jpg", "width": 640, "height": 480, "detections": [{"box": [x1, y1, x2, y2], "label":
+"cat", "score": 0.9}, …]}, …]`: pictures are found in the data set by their names, classes likewise.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from singleshot.data.dataset import DataSet
+from singleshot.errors import DataError
+from singleshot.evaluation.predictions.coco_results import require_objects
+from singleshot.evaluation.predictions.gather import Gathering, Rows
+from singleshot.evaluation.predictions.json_columns import box_column, number_column
+from singleshot.evaluation.predictions.names import (
+    UNKNOWN,
+    PictureNames,
+    refuse_second_name,
+)
+
+__all__ = ["KEYS", "gather"]
+
+KEYS = {"image", "detections"}
+
+
+@dataclass(frozen=True)
+class Findings:
+    """The detections of some pictures, one after the other."""
+
+    path: Path
+    places: list[tuple[int, int]]  # (number of the picture's entry, of the detection in it)
+    pictures: list[str]
+    detections: list[dict[str, Any]]
+
+    def place(self, row: int) -> str:
+        entry, detection = self.places[row]
+        return f"{self.path}: entry {entry} ({self.pictures[row]}), detection {detection}"
+
+    def text(self, row: int) -> str:
+        return json.dumps(self.detections[row])[:200]
+
+    def picture(self, row: int) -> str:
+        return self.pictures[row]
+
+    def class_name(self, row: int) -> str:
+        return str(self.detections[row].get("label"))
+
+
+def gather(
+    batches: Iterable[list[Any]],
+    path: Path,
+    dataset: DataSet,
+    *,
+    names: PictureNames,
+    gathering: Gathering,
+) -> None:
+    """Add all detections of a list; DataError for an item of another form."""
+    label_of: dict[object, int] = {name: label for label, name in enumerate(dataset.class_names)}
+    name_of: dict[int, str] = {}
+    first = 0
+    for batch in batches:
+        require_objects(batch, path, first)
+        source = findings_of(batch, path, first)
+        for picture in dict.fromkeys(source.pictures):
+            refuse_second_name(path, names[picture], picture, name_of)
+        gathering.add(rows_of(source, names, label_of))
+        first += len(batch)
+
+
+def findings_of(batch: list[dict[str, Any]], path: Path, first: int) -> Findings:
+    """The detections of the pictures, end to end."""
+    places: list[tuple[int, int]] = []
+    pictures: list[str] = []
+    found: list[dict[str, Any]] = []
+    for number, (image, detections) in enumerate(entries_of(batch, path, first), start=first):
+        places += [(number, place) for place in range(len(detections))]
+        pictures += [image] * len(detections)
+        found += detections
+    return Findings(path, places, pictures, found)
+
+
+def entries_of(
+    batch: list[dict[str, Any]], path: Path, first: int
+) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    """The name and the detections of each picture."""
+    for number, entry in enumerate(batch, start=first):
+        image: Any = entry.get("image")
+        detections: Any = entry.get("detections")
+        right = isinstance(image, str) and isinstance(detections, list)
+        if not right or not set(map(type, detections)) <= {dict}:
+            raise DataError(
+                f"{path}: entry {number} needs 'image': a name, and 'detections': a list of "
+                f"objects: {json.dumps(entry)[:200]}; correct or remove it"
+            )
+        yield image, detections
+
+
+def rows_of(source: Findings, names: PictureNames, label_of: dict[object, int]) -> Rows:
+    labels = [one.get("label") for one in source.detections]
+    return Rows(
+        images=np.array([names[picture] for picture in source.pictures], np.int64),
+        labels=np.array(
+            [
+                label_of.get(label, UNKNOWN) if isinstance(label, str) else UNKNOWN
+                for label in labels
+            ],
+            np.int64,
+        ),
+        boxes=box_column(source.detections, "box"),
+        scores=number_column(source.detections, "score"),
+        source=source,
+        box_key="'box'",
+        score_key="'score'",
+    )

@@ -1,0 +1,91 @@
+"""Lines of text files, several files end to end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple
+
+from singleshot.errors import DataError
+
+__all__ = ["Line", "TextSource", "batches_of_lines", "number", "wrong_columns"]
+
+LONGEST_LINE = 10_000  # characters; a line of numbers has a hundred
+BATCH = 20_000  # lines
+
+
+class Line(NamedTuple):
+    """A line that is not blank, cut at its blanks."""
+
+    path: Path
+    number: int  # from 1
+    cells: list[str]
+
+
+@dataclass(frozen=True)
+class TextSource:
+    """Some lines, as `Source` wants them."""
+
+    lines: list[Line]
+    pictures: list[str]
+    class_names: list[str]
+
+    def place(self, row: int) -> str:
+        """The file and the line."""
+        return f"{self.lines[row].path}, line {self.lines[row].number}"
+
+    def text(self, row: int) -> str:
+        """The line without needless blanks."""
+        return " ".join(self.lines[row].cells)[:200]
+
+    def picture(self, row: int) -> str:
+        """As the line or the file's name says it."""
+        return self.pictures[row]
+
+    def class_name(self, row: int) -> str:
+        """As the line or the file's name says it."""
+        return self.class_names[row]
+
+
+def batches_of_lines(paths: Iterable[Path]) -> Iterator[list[Line]]:
+    """The lines of all files, some thousands at a time; DataError where one cannot be read."""
+    lines = (line for path in paths for line in lines_of(path))
+    while batch := list(islice(lines, BATCH)):
+        yield batch
+
+
+def lines_of(path: Path) -> Iterator[Line]:
+    """The lines of one file; DataError for one without end, long before that end."""
+    try:
+        with path.open(encoding="utf-8-sig") as file:
+            texts = iter(lambda: file.readline(LONGEST_LINE), "")
+            for number, text in enumerate(texts, start=1):
+                if len(text) == LONGEST_LINE:
+                    raise DataError(
+                        f"{path}, line {number}: is longer than {LONGEST_LINE} characters: "
+                        f"{text[:50]}…; this is no text of detections"
+                    )
+                if cells := text.split():
+                    yield Line(path, number, cells)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: is no text in UTF-8 ({error.reason}); export it anew") from None
+
+
+def wrong_columns(line: Line, remedy: str) -> DataError:
+    """For a line with more or fewer columns than it should have."""
+    return DataError(
+        f"{line.path}, line {line.number}: has {len(line.cells)} columns: "
+        f"{' '.join(line.cells)[:200]}; {remedy}"
+    )
+
+
+def number(cell: str) -> float:
+    """The number; NaN when it is none."""
+    try:
+        return float(cell)
+    except ValueError:
+        return float("nan")

@@ -1,0 +1,97 @@
+"""VOC's text of detections: a file `comp4_det_test_CLASS.txt` for each class.
+
+Lines `image_id score x1 y1 x2 y2`, best first or in any order: equal scores rank as in the file.
+Pixels count from 1 and both ends are inside (VOCdevkit, `VOCevaldet.m`), so that 1 is taken from x1
+and y1. "comp3" is the same for detectors trained on VOC's pictures alone; "test" may be any name.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from singleshot.data.dataset import DataSet
+from singleshot.errors import DataError, some_of
+from singleshot.evaluation.predictions.gather import Gathering, Rows
+from singleshot.evaluation.predictions.names import PictureNames
+from singleshot.evaluation.predictions.text_lines import (
+    Line,
+    TextSource,
+    batches_of_lines,
+    number,
+    wrong_columns,
+)
+
+__all__ = ["gather", "is_named_so"]
+
+FILE_NAME = re.compile(r"comp[34]_det_(.+)\.txt")
+NUM_NUMBERS = 5  # behind the picture's name
+
+
+def is_named_so(path: Path) -> bool:
+    """Whether the file's name is such as comp4_det_test_CLASS.txt."""
+    return FILE_NAME.fullmatch(path.name) is not None
+
+
+def gather(
+    paths: Sequence[Path], dataset: DataSet, *, names: PictureNames, gathering: Gathering
+) -> None:
+    """Add the detections of all files; DataError for a file of an unknown class."""
+    labels = labels_of(paths, dataset)
+    for batch in batches_of_lines(paths):
+        gathering.add(rows_of(batch, labels, dataset, names))
+
+
+def labels_of(paths: Sequence[Path], dataset: DataSet) -> dict[Path, int]:
+    """The class of each file; the names of sets and of classes may hold "_" themselves."""
+    found = {path: class_and_set(path, dataset.class_names) for path in paths}
+    unknown = [path.name for path, pair in found.items() if pair is None]
+    if unknown:
+        raise DataError(
+            f"{paths[0].parent}: {len(unknown)} of {len(paths)} files are of a class not in "
+            f"{dataset.description}: {some_of(unknown)}; it has {some_of(dataset.class_names)}; "
+            "rename or remove the others"
+        )
+    pairs = {path: pair for path, pair in found.items() if pair is not None}
+    sets = sorted({of_set for _, of_set in pairs.values()})
+    if len(sets) > 1:
+        raise DataError(
+            f"{paths[0].parent}: has files of {len(sets)} sets of pictures: {some_of(sets)}; "
+            "give each its own folder"
+        )
+    return {path: label for path, (label, _) in pairs.items()}
+
+
+def class_and_set(path: Path, class_names: Sequence[str]) -> tuple[int, str] | None:
+    """Label and set of pictures that the file's name tells; the longest class name that fits."""
+    named = FILE_NAME.fullmatch(path.name)
+    assert named is not None, path
+    fitting = [name for name in class_names if named[1].endswith(f"_{name}")]
+    if not fitting:
+        return None
+    longest = max(fitting, key=len)
+    return class_names.index(longest), named[1].removesuffix(f"_{longest}")
+
+
+def rows_of(
+    lines: list[Line], labels: dict[Path, int], dataset: DataSet, names: PictureNames
+) -> Rows:
+    for line in lines:
+        if len(line.cells) <= NUM_NUMBERS:
+            raise wrong_columns(line, "expected image_id score x1 y1 x2 y2")
+    # Whoever names a picture with blanks gets them back.
+    pictures = [" ".join(line.cells[:-NUM_NUMBERS]) for line in lines]
+    numbers = np.array([[number(cell) for cell in line.cells[-NUM_NUMBERS:]] for line in lines])
+    of_files = [labels[line.path] for line in lines]
+    return Rows(
+        images=np.array([names[picture] for picture in pictures], np.int64),
+        labels=np.array(of_files, np.int64),
+        boxes=numbers[:, 1:] - (1, 1, 0, 0),
+        scores=np.ascontiguousarray(numbers[:, 0]),
+        source=TextSource(lines, pictures, [dataset.class_names[label] for label in of_files]),
+        box_key="x1 y1 x2 y2",
+        score_key="a score",
+    )

@@ -1,0 +1,136 @@
+"""YOLO's text of detections: a file for each picture, as Ultralytics' `save_txt save_conf` writes.
+
+Lines `class cx cy w h score`, the class an index into the class names of the data set, the box as
+centre and size in fractions of the picture. Where nothing was found there may be no file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float64, Int64
+
+from singleshot.data.dataset import DataSet
+from singleshot.data.pictures import picture_size
+from singleshot.errors import DataError
+from singleshot.evaluation.predictions.gather import Gathering, Rows
+from singleshot.evaluation.predictions.names import UNKNOWN, PictureNames
+from singleshot.evaluation.predictions.text_lines import (
+    Line,
+    TextSource,
+    batches_of_lines,
+    number,
+    wrong_columns,
+)
+
+__all__ = ["gather"]
+
+COLUMNS = "class cx cy w h score"
+ROUNDING = 0.01  # fractions; files with two decimals stick out by less
+
+
+def gather(
+    paths: Sequence[Path], dataset: DataSet, *, names: PictureNames, gathering: Gathering
+) -> None:
+    """Add the detections of all files.
+
+    Raises:
+        DataError: lines without score, values that are no fractions, columns in another order, or a
+            picture whose size nobody knows.
+    """
+    sizes = dataset.sizes.copy()
+    outside: Line | None = None
+    score_may_come_second = True
+    for batch in batches_of_lines(paths):
+        numbers = numbers_of(batch)
+        reaching_out = ~fits(numbers[:, :4])
+        if outside is None and reaching_out.any():
+            outside = batch[int(np.flatnonzero(reaching_out)[0])]
+        score_may_come_second = score_may_come_second and bool(fits(numbers[:, 1:]).all())
+        gathering.add(rows_of(batch, numbers, dataset, names, sizes))
+    if outside is not None and score_may_come_second:
+        raise DataError(
+            f"{outside.path}, line {outside.number}: its box reaches out of the picture: "
+            f"{' '.join(outside.cells)}; all would fit as `class score cx cy w h`: "
+            f"order the columns as {COLUMNS}"
+        )
+
+
+def numbers_of(lines: list[Line]) -> Float64[np.ndarray, "n 5"]:
+    """Centre, size and score; DataError for other columns, or values that are no fractions."""
+    for line in lines:
+        if len(line.cells) != 6:
+            raise wrong_columns(line, remedy_for(len(line.cells)))
+    numbers = np.array([[number(cell) for cell in line.cells[1:]] for line in lines])
+    # A negative size is another mistake, and told as such.
+    pixels = (numbers[:, :4] > 1).any(axis=1) | (numbers[:, :2] < 0).any(axis=1)
+    if pixels.any():
+        line = lines[int(np.flatnonzero(pixels)[0])]
+        raise DataError(
+            f"{line.path}, line {line.number}: values beyond 0..1 are not YOLO's fractions of the "
+            f"picture: {' '.join(line.cells)[:200]}; write {COLUMNS}, with the box divided by the "
+            f"picture's width and height"
+        )
+    return numbers
+
+
+def remedy_for(num_columns: int) -> str:
+    if num_columns == 5:
+        return (
+            f"the score is missing: export {COLUMNS}, in Ultralytics with "
+            "save_txt=True save_conf=True"
+        )
+    return f"expected {COLUMNS}"
+
+
+def fits(boxes: Float64[np.ndarray, "n 4"]) -> np.ndarray:
+    """Which boxes, centre and size, lie inside the picture."""
+    low, high = boxes[:, :2] - boxes[:, 2:] / 2, boxes[:, :2] + boxes[:, 2:] / 2
+    inside = np.logical_and(low >= -ROUNDING, high <= 1 + ROUNDING)
+    return np.logical_and(inside[:, 0], inside[:, 1])
+
+
+def rows_of(
+    lines: list[Line],
+    numbers: Float64[np.ndarray, "n 5"],
+    dataset: DataSet,
+    names: PictureNames,
+    sizes: Int64[np.ndarray, "m 2"],
+) -> Rows:
+    pictures = [line.path.stem for line in lines]
+    images = np.array([names[picture] for picture in pictures], np.int64)
+    complete(sizes, images, dataset)
+    width_and_height = sizes[images][:, ::-1] if len(sizes) else np.zeros((len(lines), 2))
+    centres, halves = numbers[:, :2] * width_and_height, numbers[:, 2:4] * width_and_height / 2
+    classes = [line.cells[0] for line in lines]
+    return Rows(
+        images=images,
+        labels=np.array([label_of(one, len(dataset.class_names)) for one in classes], np.int64),
+        boxes=np.hstack([centres - halves, centres + halves]),
+        scores=np.ascontiguousarray(numbers[:, 4]),
+        source=TextSource(lines, pictures, classes),
+        box_key="cx cy w h",
+        score_key="a score",
+    )
+
+
+def complete(
+    sizes: Int64[np.ndarray, "m 2"], images: Int64[np.ndarray, " n"], dataset: DataSet
+) -> None:
+    """Ask the pictures for sizes that are not stated; DataError when they are gone."""
+    for image in np.unique(images[images >= 0]).tolist():
+        if not sizes[image].all():
+            path = Path(dataset.paths[image])
+            if not path.exists():
+                raise DataError(
+                    f"{path}: its size is needed to read YOLO's fractions, but it is not stated "
+                    "and there is no such picture; restore it, or state width and height"
+                )
+            sizes[image] = picture_size(path)
+
+
+def label_of(cell: str, num_classes: int) -> int:
+    """The index that the cell says, if there is such a class."""
+    return int(cell) if cell.isdecimal() and int(cell) < num_classes else UNKNOWN

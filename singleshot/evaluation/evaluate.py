@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
 
 import torch
 
@@ -13,7 +14,7 @@ from singleshot.structures import Detections, Detector
 
 __all__ = ["detect_all", "evaluate"]
 
-Progress = Callable[[int, int], None]  # pictures done, pictures in all
+Progress = Callable[[int, int], None]  # pictures done, pictures to do
 
 
 def evaluate(
@@ -35,24 +36,34 @@ def detect_all(
     *,
     batch_size: int = 8,
     progress: Progress | None = None,
+    shard: int = 0,
+    num_shards: int = 1,
 ) -> Predictions:
-    """Find objects in all pictures.
+    """Find objects in all pictures, or in the share of one of several processes.
 
     The detector and the data set must have the same classes in the same order (`with_classes`).
+    Of N shards, shard K takes the batches K, K + N, K + 2 N …: the very batches of one process that
+    does it all, since a network rounds differently in batches of another size. Pictures keep their
+    index in the whole data set, so that `Predictions.merge` joins the shards to exactly the same.
     """
     names = tuple(detector.class_names)
     assert names == dataset.class_names, (names, dataset.class_names)
-    return Predictions.of(each_detected(detector, dataset, batch_size, progress))
+    assert 0 <= shard < num_shards, (shard, num_shards)
+    starts = range(shard * batch_size, len(dataset), num_shards * batch_size)
+    batches = [range(start, min(start + batch_size, len(dataset))) for start in starts]
+    found = each_detected(detector, dataset, batches, progress)
+    return Predictions.of(found, images=chain.from_iterable(batches))
 
 
 def each_detected(
-    detector: Detector, dataset: DataSet, batch_size: int, progress: Progress | None
+    detector: Detector, dataset: DataSet, batches: Sequence[range], progress: Progress | None
 ) -> Iterator[Detections]:
     """Findings in one picture after the other."""
-    for start in range(0, len(dataset), batch_size):
-        end = min(start + batch_size, len(dataset))
-        images = [dataset[index].image for index in range(start, end)]
+    done, total = 0, sum(map(len, batches))
+    for batch in batches:
+        images = [dataset[index].image for index in batch]
         with torch.inference_mode():
             yield from detector.detect(images)
+        done += len(batch)
         if progress is not None:
-            progress(end, len(dataset))
+            progress(done, total)

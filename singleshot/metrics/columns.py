@@ -6,17 +6,22 @@ other people's scores and boxes come as decimals, and rounding them could make o
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
+from itertools import count, islice
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float64, Int64
 from torch import Tensor
 
+from singleshot.errors import DataError
 from singleshot.structures import Detections, Truth
 
 __all__ = ["Predictions", "Truths"]
+
+PICTURES_AT_ONCE = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,17 +34,37 @@ class Predictions:
     labels: Int64[np.ndarray, " n"]
 
     @classmethod
-    def of(cls, found: Iterable[Detections]) -> Predictions:
-        """Gather the detections of each picture, in order."""
-        found = [detections.to(torch.device("cpu")) for detections in found]
-        counts = [len(detections) for detections in found]
-        empty = Detections(torch.zeros(0, 4), torch.zeros(0), torch.zeros(0, dtype=torch.int64))
+    def of(cls, found: Iterable[Detections], images: Iterable[int] | None = None) -> Predictions:
+        """Gather the detections of each picture, in order, and let each go once it is copied.
+
+        Args:
+            found: what was found in one picture after the other.
+            images: the index of each of these pictures in the data set; left out, 0, 1, 2 …
+        """
+        counts, boxes, scores, labels = gather(found)
+        numbers = np.fromiter(count() if images is None else images, np.int64, len(counts))
         return cls(
-            images=np.repeat(np.arange(len(found), dtype=np.int64), counts),
-            boxes=torch.cat([empty.boxes, *(one.boxes for one in found)]).double().numpy(),
-            scores=torch.cat([empty.scores, *(one.scores for one in found)]).double().numpy(),
-            labels=torch.cat([empty.labels, *(one.labels for one in found)]).long().numpy(),
+            boxes=joined(boxes, np.float64),
+            scores=joined(scores, np.float64),
+            labels=joined(labels, np.int64),
+            images=np.repeat(numbers, counts),
         )
+
+    @classmethod
+    def merge(cls, parts: Iterable[Predictions]) -> Predictions:
+        """Join what was found in separate parts of the pictures, whatever the order of the parts.
+
+        The result is by picture, within a picture in the order given: just what one process that
+        took all pictures in order would have gathered.
+
+        Raises:
+            DataError: two parts are about the same picture, whose detections would count twice.
+        """
+        parts = [cls.of([]), *parts]
+        refuse_common_images(parts)
+        order = np.argsort(np.concatenate([part.images for part in parts]), kind="stable")
+        columns = ([getattr(part, field.name) for part in parts] for field in fields(cls))
+        return cls(*(np.concatenate(column)[order] for column in columns))
 
     def __len__(self) -> int:
         return len(self.scores)
@@ -86,3 +111,45 @@ class Truths:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+
+class Gathered(NamedTuple):
+    """Detections of many pictures as a few long arrays, in the precision of the detector."""
+
+    counts: list[int]  # of the detections of each picture
+    boxes: list[np.ndarray]
+    scores: list[np.ndarray]
+    labels: list[np.ndarray]
+
+
+def gather(found: Iterable[Detections]) -> Gathered:
+    """Copy what was found, a hundred pictures at a time: an object each would outweigh it."""
+    nothing = np.zeros(0, np.float32)
+    gathered = Gathered([], [nothing.reshape(0, 4)], [nothing], [nothing.astype(np.int64)])
+    waiting = iter(found)
+    while some := list(islice(waiting, PICTURES_AT_ONCE)):
+        gathered.counts.extend(len(one) for one in some)
+        gathered.boxes.append(torch.cat([one.boxes for one in some]).cpu().numpy())
+        gathered.scores.append(torch.cat([one.scores for one in some]).cpu().numpy())
+        gathered.labels.append(torch.cat([one.labels for one in some]).cpu().numpy())
+    return gathered
+
+
+def joined(blocks: list[np.ndarray], dtype: type[np.float64 | np.int64]) -> np.ndarray:
+    """The blocks end to end; they are let go, to make room for the next column."""
+    whole = np.concatenate(blocks, dtype=dtype)
+    blocks.clear()
+    return whole
+
+
+def refuse_common_images(parts: Sequence[Predictions]) -> None:
+    """Each picture is found in by one part only."""
+    images, times = np.unique(
+        np.concatenate([np.unique(part.images) for part in parts]), return_counts=True
+    )
+    common = images[times > 1]
+    if len(common):
+        raise DataError(
+            f"picture {common[0]} is in more than one of the parts to merge (as are "
+            f"{len(common) - 1} others): its detections would count twice; give each part once"
+        )

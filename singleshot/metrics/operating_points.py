@@ -13,7 +13,7 @@ from jaxtyping import Float64
 
 from singleshot.metrics.curves import Curve
 
-__all__ = ["BestF1", "best_f1", "precision_at_recall", "recall_at_precision"]
+__all__ = ["BestF1", "best_f1", "f1_scores", "precision_at_recall", "recall_at_precision"]
 
 
 class BestF1(NamedTuple):
@@ -45,8 +45,7 @@ def best_f1(curve: Curve) -> BestF1:
     Without any hit no threshold is better than keeping nothing: F1 and recall are 0, and there is
     neither a threshold nor a precision.
     """
-    total = curve.precision + curve.recall
-    f1 = np.divide(2 * curve.precision * curve.recall, total, out=0 * total, where=total > 0)
+    f1 = f1_scores(curve)
     if not f1.any():
         return BestF1(f1=0.0, score_threshold=None, precision=None, recall=0.0)
     best = int(f1.argmax())
@@ -56,3 +55,11 @@ def best_f1(curve: Curve) -> BestF1:
         precision=float(curve.precision[best]),
         recall=float(curve.recall[best]),
     )
+
+
+def f1_scores(curve: Curve) -> Float64[np.ndarray, " n"]:
+    """F1 after each detection, 0 without any hit."""
+    total = curve.precision + curve.recall
+    f1 = np.zeros(len(curve))
+    np.divide(2 * curve.precision * curve.recall, total, out=f1, where=total > 0)
+    return f1

@@ -1,0 +1,72 @@
+"""Missed objects against false alarms per picture: how pedestrians and faces are judged.
+
+As the score threshold falls, fewer objects are missed and more false alarms are raised:
+
+    miss rate                 1 - recall
+    false alarms per picture  false alarms / pictures, those without objects included (FPPI)
+
+Ignored detections are in neither, and are not on the curve given here (`curves_per_class`).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Float64
+
+from singleshot.metrics.curves import Curve
+
+__all__ = [
+    "false_alarms_per_picture",
+    "log_average_miss_rate",
+    "miss_rate_at",
+    "recall_at_false_alarms",
+]
+
+REFERENCES: Float64[np.ndarray, " limits"] = np.logspace(-2, 0, 9)  # false alarms per picture
+LEAST_MISS_RATE = 1e-10  # a detector that misses nothing has no logarithm
+
+
+def false_alarms_per_picture(curve: Curve, num_images: int) -> Float64[np.ndarray, " thresholds"]:
+    """At each of `curve.at_thresholds()`: (1 - precision) x detections kept / pictures.
+
+    Args:
+        curve: of one class, a point for each detection; at thresholds alone, those between them
+            could not be counted any more.
+        num_images: pictures searched, with or without objects.
+    """
+    points = curve.at_thresholds()
+    num_kept = np.searchsorted(-curve.scores, -points.scores, side="right")
+    # Whole numbers again: precision is a quotient, rounded.
+    return np.asarray(np.rint(num_kept * (1 - points.precision)) / num_images)
+
+
+def recall_at_false_alarms(curve: Curve, num_images: int, limit: float) -> float:
+    """Best recall with at most `limit` false alarms per picture; 0 when the first is too many.
+
+    FDDB (Jain and Learned-Miller 2010) draws it against the false alarms in all of its 2,845
+    pictures: its "at 1000 false positives" is a limit of 1000 / 2845.
+    """
+    alarms = false_alarms_per_picture(curve, num_images)
+    within = int(np.searchsorted(alarms, limit, side="right"))
+    return float(curve.at_thresholds().recall[within - 1]) if within else 0.0
+
+
+def miss_rate_at(curve: Curve, num_images: int, limit: float) -> float:
+    """Lowest miss rate with at most `limit` false alarms per picture; 1 when the first is too many.
+
+    A curve that ends before `limit` counts with its last point, the lowest miss rate it has.
+    """
+    return 1 - recall_at_false_alarms(curve, num_images, limit)
+
+
+def log_average_miss_rate(curve: Curve, num_images: int) -> float:
+    """Geometric mean of the miss rates at nine false alarm rates, 0.01 to 1 per picture.
+
+    exp(mean of log(miss rate at f)) for f = 10^-2, 10^-1.75 … 10^0; lower is better (Dollár et al.
+    2012, "Pedestrian Detection: An Evaluation of the State of the Art", §3.1). At each f the rule
+    is `miss_rate_at`, and no miss rate counts as less than 1e-10 (bbGt.m, compRoc, and acfTest.m of
+    Dollár's toolbox). There each detection is a point; here those of equal score are one, because
+    no threshold parts them.
+    """
+    rates = [miss_rate_at(curve, num_images, limit) for limit in REFERENCES.tolist()]
+    return float(np.exp(np.log(np.maximum(rates, LEAST_MISS_RATE)).mean()))

@@ -1,0 +1,158 @@
+"""Choosing a score threshold: what must be reached, and the best of the rest.
+
+precision=0.95   at least this precision; of those, the most recall
+recall=0.9       at least this recall; of those, the highest precision
+alarms=0.1       at most so many false alarms per picture; of those, the most recall
+f1               the highest F1
+
+Of several thresholds that are equally good, the highest is taken.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+from jaxtyping import Float64
+
+from singleshot.errors import SingleshotError
+from singleshot.metrics.curves import Curve
+from singleshot.metrics.miss_rate import false_alarms_per_picture
+from singleshot.metrics.operating_points import f1_scores
+
+__all__ = ["Choice", "Quantity", "Rule", "choose_each", "choose_threshold"]
+
+Points = Float64[np.ndarray, " thresholds"]
+
+
+class Quantity(StrEnum):
+    """What a rule is about."""
+
+    PRECISION = "precision"
+    RECALL = "recall"
+    ALARMS = "alarms"
+    F1 = "f1"
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What a score threshold must reach."""
+
+    quantity: Quantity
+    limit: float | None = None  # for F1 there is none: it is to be as high as it can
+
+    @classmethod
+    def parse(cls, text: str) -> Rule:
+        """Read `precision=0.95`, `recall=0.9`, `alarms=0.1` or `f1`; SingleshotError otherwise."""
+        name, equals, value = text.partition("=")
+        if name not in set(Quantity):
+            raise SingleshotError(
+                f"no rule {text!r} to choose a score threshold by; say precision=0.95, recall=0.9, "
+                f"alarms=0.1 (false alarms per picture) or f1"
+            )
+        quantity = Quantity(name)
+        if quantity is Quantity.F1:
+            if equals:
+                raise SingleshotError(f"{text}: the best F1 takes no value; say f1")
+            return cls(quantity)
+        return cls(quantity, limit_of(quantity, value, text))
+
+    def __str__(self) -> str:
+        """The text that it is parsed from."""
+        return str(self.quantity) if self.limit is None else f"{self.quantity}={self.limit:.15g}"
+
+    @property
+    def sentence(self) -> str:
+        """For a person."""
+        match self.quantity:
+            case Quantity.F1:
+                return "the best F1"
+            case Quantity.ALARMS:
+                return f"at most {self.limit:.15g} false alarms per picture"
+            case _:
+                return f"{self.quantity} ≥ {self.limit:.15g}"
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The threshold of one class, and what it reached on the pictures it was chosen on.
+
+    Where no threshold does what the rule asks, there is none, and the numbers are those of the one
+    that came closest. They are None where nothing was found, or the class has no truths.
+    """
+
+    score_threshold: float | None  # keep detections with this score or more
+    precision: float | None
+    recall: float | None
+    false_alarms_per_picture: float | None
+
+
+NO_TRUTHS = Choice(None, None, None, None)
+NOTHING_FOUND = Choice(None, precision=None, recall=0.0, false_alarms_per_picture=0.0)
+
+
+def choose_each(curves: Sequence[Curve | None], num_images: int, rule: Rule) -> list[Choice]:
+    """Choose on the curve of each class (`find_class_curves`); None is a class without truths."""
+    return [
+        NO_TRUTHS if curve is None else choose_threshold(curve, num_images, rule)
+        for curve in curves
+    ]
+
+
+def choose_threshold(curve: Curve, num_images: int, rule: Rule) -> Choice:
+    """Choose on the curve of one class, a point for each detection.
+
+    `num_images` are the pictures searched, with or without objects.
+    """
+    points = curve.at_thresholds()
+    if not len(points):
+        return NOTHING_FOUND
+    alarms = false_alarms_per_picture(curve, num_images)
+    demanded, preferred = wishes(points, alarms, rule.quantity)
+    reached = demanded >= least(rule)
+    among = reached if reached.any() else demanded == demanded.max()
+    best = int(np.where(among, preferred, -np.inf).argmax())
+    return Choice(
+        score_threshold=float(points.scores[best]) if reached.any() else None,
+        precision=float(points.precision[best]),
+        recall=float(points.recall[best]),
+        false_alarms_per_picture=float(alarms[best]),
+    )
+
+
+def wishes(points: Curve, alarms: Points, quantity: Quantity) -> tuple[Points, Points]:
+    """What a rule asks of each threshold, and what it then prefers; of both, more is better."""
+    match quantity:
+        case Quantity.PRECISION:
+            return points.precision, points.recall
+        case Quantity.RECALL:
+            return points.recall, points.precision
+        case Quantity.ALARMS:
+            return -alarms, points.recall
+        case Quantity.F1:
+            f1 = f1_scores(points)
+            return f1, f1
+
+
+def least(rule: Rule) -> float:
+    """How much of what is demanded is enough; of F1 anything, but there must be a hit."""
+    if rule.limit is None:
+        return math.ulp(0.0)
+    return -rule.limit if rule.quantity is Quantity.ALARMS else rule.limit
+
+
+def limit_of(quantity: Quantity, value: str, text: str) -> float:
+    """The number after the equals sign."""
+    try:
+        limit = float(value)
+    except ValueError:
+        limit = math.nan
+    if quantity is Quantity.ALARMS:
+        if not 0 <= limit < math.inf:
+            raise SingleshotError(f"{text}: expected a number of false alarms per picture, as 0.1")
+    elif not 0 < limit <= 1:
+        raise SingleshotError(f"{text}: expected a {quantity} above 0 and up to 1, as 0.95")
+    return limit

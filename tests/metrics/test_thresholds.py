@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pytest
+
+from singleshot.errors import SingleshotError
+from singleshot.metrics import (
+    Choice,
+    Rule,
+    choose_each,
+    choose_threshold,
+    precision_recall_curve,
+)
+
+# Five objects in ten pictures: precision 1, 1, 2/3, 3/4, 3/5, 4/6 at recall 0.2 … 0.8.
+HIT = np.array([True, True, False, True, False, True])
+SCORES = np.array([0.9, 0.8, 0.7, 0.6, 0.5, 0.4])
+CURVE = precision_recall_curve(SCORES, HIT, num_truths=5)
+
+
+@pytest.mark.parametrize(
+    ("rule", "threshold"),
+    [
+        ("precision=1", 0.8),
+        ("precision=0.75", 0.6),
+        ("precision=0.7", 0.6),
+        ("precision=0.1", 0.4),
+        ("recall=0.2", 0.9),  # 0.8 is as precise: the highest is taken
+        ("recall=0.5", 0.6),
+        ("recall=0.6", 0.6),
+        ("recall=0.8", 0.4),
+        ("alarms=0", 0.8),
+        ("alarms=0.1", 0.6),
+        ("alarms=0.15", 0.6),
+        ("alarms=5", 0.4),
+        ("f1", 0.4),  # 2 x 4 hits / (6 detections + 5 truths)
+    ],
+)
+def test_the_best_of_the_thresholds_that_do_what_is_asked(rule, threshold):
+    assert choose_threshold(CURVE, 10, Rule.parse(rule)).score_threshold == threshold
+
+
+def test_a_choice_says_what_it_reached():
+    assert choose_threshold(CURVE, 10, Rule.parse("precision=0.7")) == Choice(
+        score_threshold=0.6, precision=0.75, recall=0.6, false_alarms_per_picture=0.1
+    )
+
+
+def test_a_threshold_cannot_part_detections_of_equal_score():
+    tied = precision_recall_curve(np.array([0.9, 0.5, 0.5]), HIT[:3], num_truths=5)
+    assert choose_threshold(tied, 10, Rule.parse("precision=1")).score_threshold == 0.9
+
+
+def test_of_equally_good_thresholds_the_highest_is_taken():
+    """Both false alarms after the last hit are within the limit, and add nothing."""
+    curve = precision_recall_curve(SCORES[:3], np.array([True, False, False]), num_truths=5)
+    assert choose_threshold(curve, 10, Rule.parse("alarms=0.2")).score_threshold == 0.9
+
+
+@pytest.mark.parametrize(
+    ("rule", "nearest"),
+    [
+        ("recall=0.9", Choice(None, 4 / 6, 0.8, 0.2)),
+        ("precision=0.9", Choice(None, 0.75, 0.6, 0.1)),
+        ("alarms=0.05", Choice(None, 0.75, 0.6, 0.1)),
+    ],
+)
+def test_out_of_reach_there_is_no_threshold_but_the_nearest_numbers(rule, nearest):
+    hit = HIT if rule.startswith("recall") else np.array([False, True, True, True, False, False])
+    curve = precision_recall_curve(SCORES, hit, num_truths=5)
+    assert choose_threshold(curve, 10, Rule.parse(rule)) == nearest
+
+
+def test_without_any_hit_there_is_no_best_f1():
+    curve = precision_recall_curve(SCORES, np.zeros(6, np.bool_), num_truths=5)
+    assert choose_threshold(curve, 10, Rule.parse("f1")) == Choice(None, 0, 0, 0.1)
+
+
+def test_nothing_found_and_nothing_to_find_are_told_apart():
+    empty = precision_recall_curve(np.zeros(0), np.zeros(0, np.bool_), num_truths=5)
+    assert choose_each([empty, None], 10, Rule.parse("precision=0.5")) == [
+        Choice(None, None, 0, 0),
+        Choice(None, None, None, None),
+    ]
+
+
+@pytest.mark.parametrize("text", ["precision=0.95", "recall=0.9", "alarms=0", "alarms=2.5", "f1"])
+def test_a_rule_is_written_as_it_is_read(text):
+    assert str(Rule.parse(text)) == text
+
+
+def test_a_rule_reads_as_a_sentence():
+    rules = map(Rule.parse, ["precision=0.95", "recall=0.9", "alarms=0.1", "f1"])
+    assert [rule.sentence for rule in rules] == [
+        "precision ≥ 0.95",
+        "recall ≥ 0.9",
+        "at most 0.1 false alarms per picture",
+        "the best F1",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "no rule ''"),
+        ("accuracy=0.9", "no rule 'accuracy=0.9'"),
+        ("Precision=0.9", "say precision=0.95"),
+        ("precision", "expected a precision above 0 and up to 1"),
+        ("precision=95", "expected a precision above 0 and up to 1"),
+        ("precision=0", "expected a precision above 0"),
+        ("recall=90%", "recall=90%: expected a recall"),
+        ("recall=nan", "expected a recall"),
+        ("alarms=-1", "expected a number of false alarms per picture"),
+        ("alarms=inf", "expected a number of false alarms per picture"),
+        ("f1=0.8", "takes no value"),
+    ],
+)
+def test_nonsense_is_no_rule(text, message):
+    with pytest.raises(SingleshotError, match=message):
+        Rule.parse(text)
+
+
+def test_eighty_classes_of_half_a_million_detections_are_chosen_for_at_once():
+    random = np.random.default_rng(0)
+    scores, hit = random.random((80, 6250)), random.random((80, 6250)) < 0.1
+    curves = [
+        precision_recall_curve(*one, num_truths=1000) for one in zip(scores, hit, strict=True)
+    ]
+    start = time.perf_counter()
+    chosen = choose_each(curves, 5000, Rule.parse("precision=0.5"))
+    assert time.perf_counter() - start < 0.5
+    assert len(chosen) == 80

@@ -1,0 +1,126 @@
+"""Ours against Dollár's rule, and chosen thresholds against every threshold there is."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from oracle import comp_roc
+
+from singleshot.metrics import (
+    Rule,
+    choose_threshold,
+    false_alarms_per_picture,
+    log_average_miss_rate,
+    miss_rate_at,
+    precision_recall_curve,
+)
+
+LIMITS = [0, 0.01, 0.1, 0.25, 0.5, 1, 3]
+RULES = ["precision=0.5", "precision=0.75", "precision=1", "recall=0.5", "recall=1"]
+RULES += ["alarms=0", "alarms=0.1", "alarms=0.5", "alarms=2", "f1"]
+
+one_found = st.tuples(st.integers(0, 6), st.booleans())
+found = st.lists(one_found, max_size=5) | st.lists(one_found, min_size=8, max_size=40)
+num_images = st.sampled_from([1, 2, 3, 7, 40, 250])
+
+
+@st.composite
+def cases(draw):
+    """Scores with ties, hits, truths (at least the hits) and pictures of one class."""
+    detections = draw(found)
+    scores = [score / 6 for score, _ in detections]
+    hit = [right for _, right in detections]
+    num_truths = max(1, sum(hit) + draw(st.integers(0, 5)))
+    return scores, hit, num_truths, draw(num_images)
+
+
+def curve_of(scores, hit, num_truths):
+    return precision_recall_curve(
+        np.array(scores, np.float64), np.array(hit, np.bool_), num_truths=num_truths
+    )
+
+
+def test_miss_rates_are_those_of_the_published_rule():
+    seen = Counter()
+
+    @given(cases())
+    @settings(max_examples=200, deadline=None)
+    def agrees(case):
+        scores, hit, num_truths, num_images = case
+        points = comp_roc.by_threshold(*case)
+        curve = curve_of(scores, hit, num_truths)
+        alarms = false_alarms_per_picture(curve, num_images)
+        assert alarms.tolist() == [one for one, _ in points]
+        for limit in LIMITS:
+            assert miss_rate_at(curve, num_images, limit) == comp_roc.miss_rate_at(points, limit)
+        expected = comp_roc.log_average_miss_rate(points)
+        assert log_average_miss_rate(curve, num_images) == pytest.approx(expected)
+        seen.update(
+            {
+                "equal scores": len(set(scores)) < len(scores),
+                "nothing found": not scores,
+                "the first is too many": bool(points) and points[0][0] > 1,
+                "nothing is missed": expected == pytest.approx(1e-10),
+                "the curve ends early": bool(points) and points[-1][0] < 1,
+                "in between": 1e-3 < expected < 0.99,
+            }
+        )
+
+    agrees()
+    assert min(seen.values()) >= 3, seen
+
+
+@given(st.lists(st.booleans(), max_size=30), st.integers(0, 4), num_images)
+@settings(max_examples=100, deadline=None)
+def test_without_equal_scores_each_detection_is_a_point_as_in_matlab(hit, missed, num_images):
+    scores = [1 / (k + 1) for k in range(len(hit))]
+    num_truths = max(1, sum(hit) + missed)
+    points = comp_roc.by_detection(scores, hit, num_truths, num_images)
+    ours = log_average_miss_rate(curve_of(scores, hit, num_truths), num_images)
+    assert ours == pytest.approx(comp_roc.log_average_miss_rate(points))
+
+
+def test_no_threshold_is_better_than_the_chosen_one():
+    seen = Counter()
+
+    @given(cases(), st.sampled_from(RULES))
+    @settings(max_examples=400, deadline=None)
+    def agrees(case, text):
+        scores, hit, num_truths, num_images = case
+        chosen = choose_threshold(curve_of(scores, hit, num_truths), num_images, Rule.parse(text))
+        best = by_trying_all(case, text)
+        seen[text, best is None] += 1
+        if best is None:
+            assert chosen.score_threshold is None
+        else:
+            numbers = chosen.precision, chosen.recall, chosen.false_alarms_per_picture
+            assert (chosen.score_threshold, *numbers) == pytest.approx(best)
+
+    agrees()
+    assert all(seen[text, False] for text in RULES), seen
+    assert all(seen[text, True] for text in RULES), seen
+
+
+def by_trying_all(case, text):
+    """The threshold a rule chooses and its worth; of equally good ones, the highest."""
+    name, _, limit = text.partition("=")
+    best, best_preferred = None, -1.0
+    for threshold in sorted(set(case[0]), reverse=True):
+        worth = comp_roc.worth(*case, threshold)
+        precision, recall, alarms = worth
+        f1 = 2 * precision * recall / (precision + recall) if precision else 0
+        if name == "precision":
+            reached, preferred = precision >= float(limit), recall
+        elif name == "recall":
+            reached, preferred = recall >= float(limit), precision
+        elif name == "alarms":
+            reached, preferred = alarms <= float(limit), recall
+        else:
+            reached, preferred = f1 > 0, f1
+        if reached and preferred > best_preferred + 1e-12:
+            best, best_preferred = (threshold, *worth), preferred
+    return best

@@ -99,7 +99,8 @@ def confident_false_alarms(kept: Predictions, hits: Hits) -> Bool[np.ndarray, " 
     """False alarms at least as sure as half of the hits of their class."""
     usual = np.full(kept.labels.max(initial=-1) + 1, np.inf)
     for label in np.unique(kept.labels[hits.hit]):
-        usual[label] = np.median(kept.scores[hits.hit & (kept.labels == label)])
+        right = kept.scores[hits.hit & (kept.labels == label)]
+        usual[label] = np.quantile(right, 0.5, method="lower")
     return np.asarray(~hits.hit & ~hits.ignored & (kept.scores >= usual[kept.labels]))
 
 

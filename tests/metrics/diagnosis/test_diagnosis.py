@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from detection_cases import FAR, SQUARE, THIRD, annotated, found, random_case
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from singleshot.metrics import Protocol, find_class_curves, find_hits
+from singleshot.metrics.diagnosis import (
+    ErrorTotal,
+    ErrorType,
+    confusion_matrix,
+    diagnose,
+    find_errors,
+)
+
+
+def diagnosed(predictions, truths, *, names=("a", "b"), score_thresholds=None, **options):
+    thresholds = np.zeros(len(names)) if score_thresholds is None else np.array(score_thresholds)
+    options = {"protocol": Protocol.VOC10, "score_thresholds": thresholds} | options
+    return diagnose(predictions, truths, names, **options)
+
+
+EXAMPLE = (
+    found(SQUARE, FAR, THIRD, scores=[0.9, 0.8, 0.3], images=[0, 0, 1]),
+    annotated(SQUARE, SQUARE, images=[0, 1]),
+)
+
+
+def test_gains_and_calibration_are_about_all_detections_and_the_rest_about_those_kept():
+    diagnosis = diagnosed(*EXAMPLE, score_thresholds=[0.5, 0.5])
+    counts = {one.error: one.count for one in (*diagnosis.errors, *diagnosis.totals)}
+    assert counts[ErrorType.LOCALIZATION] == 1
+    assert counts[ErrorTotal.FALSE_ALARMS] == 2
+    assert sum(one.count for one in diagnosis.calibration.bins) == 3
+
+    assert diagnosis.kept.scores.tolist() == [0.9, 0.8]
+    assert diagnosis.kept_hits.truths.tolist() == [0, -1]
+    assert diagnosis.kept_errors.count(ErrorType.LOCALIZATION) == 0
+    assert diagnosis.kept_errors.missed.tolist() == [False, True]
+    assert diagnosis.confusion.tolist() == [[1, 0, 1], [0, 0, 0], [1, 0, 0]]
+    assert [tuple(one) for one in diagnosis.hardest] == [(1, 1, 0, 0.0), (0, 0, 1, 2 / 3)]
+    assert diagnosis.average_precision == 0.5
+    small = diagnosis.slices[0]
+    assert (small.name, small.average_precision, small.recall) == ("small", 0.5, 0.5)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.integers(0, 2**32), st.sampled_from(Protocol))
+def test_what_is_kept_is_judged_as_if_there_were_nothing_else(seed, protocol):
+    predictions, truths = random_case(seed)
+    truths = replace(truths, difficult=np.arange(len(truths)) % 5 == 0)
+    thresholds = np.array([0.2, 0.5, np.inf])
+    diagnosis = diagnosed(
+        predictions, truths, names="abc", protocol=protocol, score_thresholds=thresholds
+    )
+    rule = {"ignore": protocol.ignores(truths), "iou_threshold": 0.5}
+    kept = predictions[predictions.scores >= thresholds[predictions.labels]]
+    kept = kept[np.argsort(-kept.scores)]
+    hits = find_hits(kept, truths, **rule)
+    errors = find_errors(kept, truths, hits, **rule)
+    assert diagnosis.kept.scores.tolist() == kept.scores.tolist()
+    assert diagnosis.kept_hits.truths.tolist() == hits.truths.tolist()
+    assert diagnosis.kept_hits.ignored.tolist() == hits.ignored.tolist()
+    assert diagnosis.kept_errors.types.tolist() == errors.types.tolist()
+    assert diagnosis.kept_errors.missed.tolist() == errors.missed.tolist()
+    matrix = confusion_matrix(predictions, truths, 3, score_thresholds=thresholds, **rule)
+    assert diagnosis.confusion.tolist() == matrix.tolist()
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(0, 2**32), st.sampled_from(Protocol))
+def test_average_precision_is_that_of_the_class_curves(seed, protocol):
+    predictions, truths = random_case(seed)
+    curves = find_class_curves(predictions, truths, 3, protocol=protocol)
+    areas = [protocol.area(one.recall, one.precision) for one in curves if one is not None]
+    mean = sum(areas) / len(areas) if areas else None
+    diagnosis = diagnosed(predictions, truths, names="abc", protocol=protocol)
+    assert diagnosis.average_precision == mean
+
+
+@pytest.mark.parametrize("truths", [annotated(), annotated(SQUARE), annotated(num_images=0)])
+@pytest.mark.parametrize("predictions", [found(), found(SQUARE, FAR)])
+def test_nothing_found_or_nothing_there_is_no_special_case(predictions, truths):
+    if not truths.num_images:
+        predictions = found()
+    diagnosis = diagnosed(predictions, truths)
+    assert (diagnosis.average_precision is None) == (len(truths) == 0)
+    assert (diagnosis.calibration is None) == (len(predictions) == 0)
+    assert diagnosis.confusion.sum(axis=1)[0] == len(truths)
+    json.dumps(diagnosis.to_json())
+
+
+def test_without_classes_all_is_undefined():
+    diagnosis = diagnosed(found(), annotated(), names=())
+    assert diagnosis.confusion.tolist() == [[0]]
+    assert diagnosis.average_precision is None
+
+
+def test_json_is_plain_names_the_pictures_and_has_no_infinity():
+    diagnosis = diagnosed(
+        *EXAMPLE, score_thresholds=[0.5, np.inf], attributes={"light": ("day", "night")}
+    )
+    document = json.loads(json.dumps(diagnosis.to_json(["x.jpg", "y.jpg"]), allow_nan=False))
+    assert document["score_thresholds"] == [0.5, None]
+    assert document["hardest"][0] == {
+        "name": "y.jpg",
+        "image": 1,
+        "misses": 1,
+        "false_alarms": 0,
+        "f1": 0.0,
+    }
+    assert [one["error"] for one in document["errors"]] == list(ErrorType)
+    assert document["errors_at_score_thresholds"]["background"] == 1
+    assert document["slices"][-1]["name"] == "night"
+    assert "name" not in diagnosis.to_json()["hardest"][0]

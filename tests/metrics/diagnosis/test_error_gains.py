@@ -1,0 +1,152 @@
+from __future__ import annotations
+
+import json
+from functools import partial
+
+import hotcoco
+import pytest
+from detection_cases import (
+    FAR,
+    SQUARE,
+    THIRD,
+    annotated,
+    found,
+    greedy_hits,
+    nothing_ignored,
+    random_case,
+)
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from singleshot.metrics import Protocol, find_hits
+from singleshot.metrics.coco import as_coco, as_rows
+from singleshot.metrics.diagnosis import ErrorTotal, ErrorType, error_gains, find_errors
+
+OTHER_NAMES = {
+    "Cls": ErrorType.CLASS,
+    "Loc": ErrorType.LOCALIZATION,
+    "Both": ErrorType.BOTH,
+    "Dupe": ErrorType.DUPLICATE,
+    "Bkg": ErrorType.BACKGROUND,
+    "Miss": ErrorType.MISSED,
+    "FP": ErrorTotal.FALSE_ALARMS,
+    "FN": ErrorTotal.MISSES,
+}
+
+
+def gains(predictions, truths, *, num_classes=2, hits=None, protocol=Protocol.COCO, ignore=None):
+    ignore = nothing_ignored(truths) if ignore is None else ignore
+    hits = hits or find_hits(predictions, truths, ignore=ignore, iou_threshold=0.5)
+    errors = find_errors(predictions, truths, hits, ignore=ignore, iou_threshold=0.5)
+    found_gains = error_gains(
+        predictions,
+        truths,
+        hits,
+        errors,
+        ignore=ignore,
+        num_classes=num_classes,
+        protocol=protocol,
+    )
+    return {one.error: one for one in found_gains}
+
+
+def tide_errors(predictions, truths, *, num_classes):
+    truth = as_coco(truths, num_classes)
+    evaluator = hotcoco.COCOeval(truth, truth.load_res(as_rows(predictions)), "bbox")
+    evaluator.evaluate()
+    return evaluator.tide_errors(pos_thr=0.5, bg_thr=0.1)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.integers(0, 2**32))
+def test_counts_and_gains_equal_those_of_tide_given_its_hits(seed):
+    """TIDE matches like COCO, not like VOC: so it is given here COCO's hits."""
+    predictions, truths = random_case(seed)
+    if not len(truths) or not len(predictions):
+        return
+    theirs = tide_errors(predictions, truths, num_classes=3)
+    ours = gains(predictions, truths, num_classes=3, hits=greedy_hits(predictions, truths))
+    for name, error in OTHER_NAMES.items():
+        if name in theirs["counts"]:
+            assert ours[error].count == theirs["counts"][name], name
+        assert ours[error].gain == pytest.approx(theirs["delta_ap"][name], abs=1e-12), name
+
+
+def test_published_detections_of_cocoapi_have_the_gains_of_tide(shared):
+    """Here no detection's best truth is taken, so that both rules find the same hits."""
+    predictions, truths = published_case(shared / "metric-cases" / "cocoapi_fakebbox100")
+    theirs = tide_errors(predictions, truths, num_classes=80)
+    ours = gains(predictions, truths, num_classes=80, ignore=truths.crowd)
+    counts = [ours[error].count for error in ErrorType]
+    assert counts == [83, 1, 0, 1, 0, 97]
+    assert counts == [theirs["counts"][name] for name in list(OTHER_NAMES)[:6]]
+    for name, error in OTHER_NAMES.items():
+        assert ours[error].gain == pytest.approx(theirs["delta_ap"][name], abs=1e-12), name
+
+
+def published_case(folder):
+    document = json.loads((folder / "instances_val2014_100.json").read_text())
+    results = json.loads((folder / "instances_val2014_fakebbox100_results.json").read_text())
+    image_of = {one["id"]: index for index, one in enumerate(document["images"])}
+    label_of = {one["id"]: index for index, one in enumerate(document["categories"])}
+    # COCO ranks equal scores by picture.
+    results.sort(key=lambda one: image_of[one["image_id"]])
+    predictions, truths = (
+        make(
+            *[(x, y, x + width, y + height) for x, y, width, height in column(rows, "bbox")],
+            images=[image_of[image] for image in column(rows, "image_id")],
+            labels=[label_of[category] for category in column(rows, "category_id")],
+            **{key: column(rows, name) for key, name in more.items()},
+        )
+        for make, rows, more in (
+            (found, results, {"scores": "score"}),
+            (partial(annotated, num_images=100), document["annotations"], {"crowd": "iscrowd"}),
+        )
+    )
+    return predictions, truths
+
+
+def column(rows, name):
+    return [row[name] for row in rows]
+
+
+def test_a_class_error_becomes_a_hit_of_the_right_class():
+    fixed = gains(found(SQUARE, labels=[1]), annotated(SQUARE))[ErrorType.CLASS]
+    assert (fixed.count, fixed.gain) == (1, pytest.approx(1))
+
+
+def test_only_the_surest_of_several_errors_about_a_truth_becomes_a_hit():
+    twice = found(SQUARE, SQUARE, SQUARE, labels=[1, 1, 0], images=[0, 0, 1])
+    objects = annotated(SQUARE, SQUARE, images=[0, 1])
+    fixed = gains(twice, objects, protocol=Protocol.VOC10)[ErrorType.CLASS]
+    assert (fixed.count, fixed.gain) == (
+        2,
+        0.5,
+    )  # from one truth of two found to both, no false alarm
+
+
+def test_a_class_error_is_no_hit_where_a_surer_localization_error_is_about_the_same_truth():
+    both = found(THIRD, SQUARE, scores=[0.9, 0.8], labels=[0, 1])
+    fixed = gains(both, annotated(SQUARE))
+    assert fixed[ErrorType.CLASS].count == 1
+    assert fixed[ErrorType.CLASS].gain == 0
+    assert fixed[ErrorType.LOCALIZATION].gain == pytest.approx(1)
+
+
+def test_fixing_background_removes_a_false_alarm_before_the_only_hit():
+    fixed = gains(found(FAR, SQUARE), annotated(SQUARE), protocol=Protocol.VOC10)
+    assert fixed[ErrorType.BACKGROUND].gain == 0.5
+    assert fixed[ErrorTotal.FALSE_ALARMS].gain == 0.5
+
+
+def test_fixing_misses_takes_the_truths_away():
+    fixed = gains(found(SQUARE), annotated(SQUARE, FAR), protocol=Protocol.VOC10)
+    for error in (ErrorType.MISSED, ErrorTotal.MISSES):
+        assert (fixed[error].count, fixed[error].gain) == (1, 0.5)
+
+
+def test_gains_are_undefined_without_truths_and_nothing_without_detections():
+    assert {one.gain for one in gains(found(SQUARE), annotated()).values()} == {None}
+    nothing_found = gains(found(), annotated(SQUARE))
+    assert [one.gain for one in nothing_found.values()] == [0] * 8
+    assert nothing_found[ErrorType.MISSED].count == 1

@@ -1,0 +1,162 @@
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from detection_cases import FAR, MOST, SQUARE, THIRD, annotated, found
+
+from singleshot.data.opening import open_dataset
+from singleshot.metrics import Predictions, Protocol, Truths, find_hits
+from singleshot.metrics.diagnosis import SuspectKind, diagnose, find_errors, find_suspects
+from singleshot.metrics.diagnosis.neighbours import find_neighbours
+
+ELSEWHERE = (
+    80,
+    80,
+    90,
+    90,
+)  # where class 0 is hit with score 0.5, so that a surer one is confident
+
+
+def suspects(kept, truths, *, ignore=None, most=100):
+    ignore = truths.crowd if ignore is None else np.array(ignore)
+    rule = {"ignore": ignore, "iou_threshold": 0.5}
+    hits = find_hits(kept, truths, **rule)
+    errors = find_errors(kept, truths, hits, **rule)
+    neighbours = find_neighbours(kept, truths, ignore=ignore)
+    return find_suspects(kept, truths, hits, errors, neighbours, ignore=ignore, most=most)
+
+
+def with_a_hit(*boxes, scores, labels=None) -> Predictions:
+    """And a detection of ELSEWHERE with score 0.5."""
+    labels = [0] * len(boxes) if labels is None else labels
+    return found(*boxes, ELSEWHERE, scores=[*scores, 0.5], labels=[*labels, 0])
+
+
+@pytest.mark.parametrize(
+    ("box", "label", "kind", "truth"),
+    [
+        (FAR, 0, SuspectKind.MISSING_ANNOTATION, -1),
+        (MOST, 0, SuspectKind.WRONG_CLASS, 1),
+        (THIRD, 1, SuspectKind.WRONG_BOX, 1),
+    ],
+)
+def test_a_confident_false_alarm_doubts_the_annotation(box, label, kind, truth):
+    objects = annotated(ELSEWHERE, SQUARE, ELSEWHERE, labels=[0, 1, 1])
+    kept = found(box, ELSEWHERE, ELSEWHERE, scores=[0.7, 0.5, 0.5], labels=[label, 0, 1])
+    (suspect,) = suspects(kept, objects)
+    assert (suspect.kind, suspect.truth, suspect.image) == (kind, truth, 0)
+    assert (suspect.box, suspect.label, suspect.score) == (box, label, 0.7)
+
+
+def test_two_truths_that_almost_coincide_are_one_too_many():
+    close, closer = (0, 0, 100, 91), (0, 0, 100, 99)
+    objects = annotated((0, 0, 100, 100), FAR, closer, FAR, labels=[0, 0, 0, 1])
+    (suspect,) = suspects(found(), objects)
+    assert suspect == (0, SuspectKind.DOUBLE_ANNOTATION, closer, 0, 2, 0.99)
+    assert [one.score for one in suspects(found(), annotated((0, 0, 100, 100), close))] == [0.91]
+    assert suspects(found(), annotated(SQUARE, (0, 0, 10, 9))) == ()  # IoU of exactly 0.9
+    assert suspects(found(), annotated(SQUARE, SQUARE, images=[0, 1])) == ()
+    assert suspects(found(), annotated(SQUARE, SQUARE, crowd=[True, True])) == ()
+
+
+def test_only_detections_as_sure_as_half_of_the_hits_of_their_class_are_asked():
+    another = (200, 200, 210, 210)
+    kept = found(SQUARE, ELSEWHERE, another, FAR, FAR, scores=[0.8, 0.6, 0.4, 0.6, 0.59])
+    objects = annotated(SQUARE, ELSEWHERE, another)
+    assert [one.score for one in suspects(kept, objects)] == [0.6]
+    assert suspects(found(FAR), annotated(SQUARE)) == ()  # no hits at all
+
+
+def test_a_truth_that_was_hit_is_not_in_doubt():
+    objects = annotated(SQUARE, ELSEWHERE, labels=[1, 0])
+    kept = with_a_hit(SQUARE, SQUARE, scores=[0.9, 0.6], labels=[0, 1])
+    assert suspects(kept, objects) == ()
+
+
+def test_annotations_that_do_not_count_are_annotations_all_the_same():
+    region, difficult = (40, 40, 100, 100), SQUARE
+    objects = annotated(ELSEWHERE, region, difficult, labels=[0, 1, 1], crowd=[False, True, False])
+    kept = with_a_hit(FAR, MOST, (200, 200, 210, 210), scores=[0.9, 0.8, 0.7])
+    (suspect,) = suspects(kept, objects, ignore=[False, True, True])
+    assert suspect.score == 0.7
+
+
+def test_surest_first_and_no_more_than_asked_for():
+    kept = with_a_hit(*[(x, 0, x + 9, 9) for x in (100, 200, 300)], scores=[0.6, 0.9, 0.7])
+    assert [one.score for one in suspects(kept, annotated(ELSEWHERE))] == [0.9, 0.7, 0.6]
+    assert [one.score for one in suspects(kept, annotated(ELSEWHERE), most=1)] == [0.9]
+
+
+def test_mistakes_planted_into_real_annotations_are_found(shared):
+    """Detections are as annotated, most sure of what is planted: nothing else is in doubt."""
+    truths = cells(shared)
+    random = np.random.default_rng(0)
+    planted = random.permutation(isolated(truths))[:40]
+    gone, renamed, moved, doubled = np.split(planted, 4)
+    scores = random.uniform(0.5, 0.9, len(truths))
+    scores[planted] = 0.95
+    perfect = Predictions(truths.images, truths.boxes, scores, truths.labels)
+
+    boxes, labels = truths.boxes.copy(), truths.labels.copy()
+    labels[renamed] = (labels[renamed] + 1) % 3
+    boxes[moved, 0::2] += (boxes[moved, 2:3] - boxes[moved, 0:1]) / 2  # IoU with before: 1/3
+    remaining = np.setdiff1d(np.arange(len(truths)), gone)
+    order = np.concatenate([remaining, doubled])
+    wrong = select(replace(truths, boxes=boxes, labels=labels), order)
+
+    told = told_by(perfect, wrong, order)
+    assert told[SuspectKind.MISSING_ANNOTATION] == {-1: 10}
+    assert set(told[SuspectKind.WRONG_CLASS]) == set(renamed)
+    assert set(told[SuspectKind.WRONG_BOX]) == set(moved)
+    # The data set has double annotations of its own.
+    before = told_by(perfect, truths, np.arange(len(truths)))
+    assert [kind for kind, among in before.items() if among] == [SuspectKind.DOUBLE_ANNOTATION]
+    own = before[SuspectKind.DOUBLE_ANNOTATION]
+    assert set(told[SuspectKind.DOUBLE_ANNOTATION]) == set(doubled) | set(own)
+
+
+def told_by(predictions, truths, order):
+    """For each kind, how often each annotation (by its number before) is in doubt."""
+    diagnosis = diagnose(
+        predictions,
+        truths,
+        ["RBC", "WBC", "Platelets"],
+        protocol=Protocol.VOC07,
+        score_thresholds=np.full(3, 0.5),
+    )
+    numbers = [*order.tolist(), -1]
+    return {
+        kind: Counter(numbers[one.truth] for one in diagnosis.suspects if one.kind is kind)
+        for kind in SuspectKind
+    }
+
+
+def cells(shared) -> Truths:
+    dataset = open_dataset(shared / "data" / "bccd", "trainval+test")
+    return Truths.of(dataset.truths, dataset.ends)
+
+
+def isolated(truths: Truths) -> np.ndarray:
+    """Objects that overlap no other of their picture and have none within half their width."""
+    wide = truths.boxes.copy()
+    widths = wide[:, 2] - wide[:, 0]
+    wide[:, 0] -= widths
+    wide[:, 2] += widths
+    alone = []
+    for index in range(len(truths)):
+        others = np.flatnonzero(truths.images == truths.images[index])
+        others = others[others != index]
+        apart = (truths.boxes[others, :2] >= wide[index, 2:]) | (
+            truths.boxes[others, 2:] <= wide[index, :2]
+        )
+        if apart.any(axis=1).all():
+            alone.append(index)
+    return np.array(alone)
+
+
+def select(truths: Truths, order: np.ndarray) -> Truths:
+    columns = ("images", "boxes", "labels", "difficult", "crowd", "areas")
+    return replace(truths, **{name: getattr(truths, name)[order] for name in columns})

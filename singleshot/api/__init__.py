@@ -9,6 +9,7 @@ from singleshot.api.models import (
     recipes,
     show_model,
 )
+from singleshot.api.operating import operating_point, run_weights
 from singleshot.api.training import Run, train
 
 __all__ = [
@@ -18,7 +19,9 @@ __all__ = [
     "evaluate",
     "import_model",
     "load",
+    "operating_point",
     "recipes",
+    "run_weights",
     "score",
     "show_model",
     "train",

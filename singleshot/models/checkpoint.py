@@ -56,6 +56,12 @@ class Checkpoint:
         except (SafetensorError, OSError):
             return False
 
+    @staticmethod
+    def class_names_of(path: Path) -> tuple[str, ...]:
+        """Those of a file that `is_one`, without reading its weights."""
+        with safe_open(path, framework="pt") as file:
+            return tuple(json.loads(file.metadata()["singleshot"])["class_names"])
+
     @classmethod
     def load(cls, path: Path) -> "Checkpoint":
         """Read on the CPU; raises ModelError for anything that is no checkpoint of ours."""

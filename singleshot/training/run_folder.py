@@ -39,6 +39,11 @@ class RunFolder:
         return self.path / "checkpoints" / "best.safetensors"
 
     @property
+    def operating_point(self) -> Path:
+        """The score thresholds that were chosen for its weights."""
+        return self.path / "operating_point.json"
+
+    @property
     def state(self) -> Path:
         """All that going on needs."""
         return self.path / "training_state" / "state.safetensors"

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
+from command_line import singleshot
 
 from singleshot.metrics import Predictions, Protocol, Truths, measure
 
@@ -29,6 +32,39 @@ def test_published_average_precision(shared, protocol, iou_threshold, published)
     assert report.truths == 15
     assert report.detections == 24
     assert round(report.mean_average_precision, 6) == published
+
+
+@pytest.mark.parametrize(("protocol", "published"), [("voc10", 0.022222), ("voc07", 0.030303)])
+def test_published_average_precision_from_the_command_line(shared, tmp_path, protocol, published):
+    folder = shared / "metric-cases" / "padilla_voc"
+    images, boxes, _ = read_folder(folder / "groundtruths")
+    objects = [
+        {"id": k, "image_id": image, "category_id": 1, "bbox": box}
+        for k, (image, box) in enumerate(zip(images.tolist(), as_sizes(boxes), strict=True))
+    ]
+    truth = {
+        "images": [{"id": image, "file_name": f"{image}.jpg"} for image in range(7)],
+        "categories": [{"id": 1, "name": "object"}],
+        "annotations": objects,
+    }
+    images, boxes, rest = read_folder(folder / "detections")
+    found = [
+        {"image_id": image, "category_id": 1, "bbox": box, "score": score}
+        for image, box, score in zip(
+            images.tolist(), as_sizes(boxes), rest[:, 0].tolist(), strict=True
+        )
+    ]
+    (tmp_path / "truth.json").write_text(json.dumps(truth))
+    (tmp_path / "found.json").write_text(json.dumps(found))
+    files = str(tmp_path / "found.json"), str(tmp_path / "truth.json")
+    done = singleshot("score", *files, "--protocol", protocol, "--json")
+    assert done.exit_code == 0, done.stderr
+    assert round(json.loads(done.stdout)["mean_average_precision"], 6) == published
+
+
+def as_sizes(boxes):
+    """x, y, width, height."""
+    return np.hstack([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]]).tolist()
 
 
 def read_folder(folder):

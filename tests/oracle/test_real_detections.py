@@ -15,7 +15,6 @@ from oracle import voc_devkit
 from oracle.test_pycocotools import by_pycocotools
 
 import singleshot
-from singleshot.data.opening import open_dataset
 
 DETECTIONS = "data/voc2012_100/detections/coco_format/coco_dets.json"
 VOC = "data/voc2012_100/VOC2012"
@@ -38,8 +37,8 @@ def detections(shared):
 
 
 @pytest.mark.parametrize(("protocol", "mean"), [("voc07", 0.6011), ("voc10", 0.6076)])
-def test_voc_numbers_are_those_of_the_devkit(shared, tmp_path, detections, protocol, mean):
-    report = score(tmp_path, detections, shared / VOC, protocol)
+def test_voc_numbers_are_those_of_the_devkit(shared, detections, protocol, mean):
+    report = singleshot.score(shared / DETECTIONS, shared / VOC, protocol=protocol)
     expected = by_voc_devkit(shared / VOC, detections, protocol)
     found = {name: one.average_precision for name, one in report.per_class.items()}
     assert found == pytest.approx(expected)
@@ -49,8 +48,8 @@ def test_voc_numbers_are_those_of_the_devkit(shared, tmp_path, detections, proto
 
 
 @pytest.mark.parametrize("place", COCO_EXPORTS)
-def test_coco_numbers_are_those_of_pycocotools(shared, tmp_path, detections, place):
-    report = score(tmp_path, detections, shared / place, "coco")
+def test_coco_numbers_are_those_of_pycocotools(shared, detections, place):
+    report = singleshot.score(shared / DETECTIONS, shared / place, protocol="coco")
     document = json.loads((shared / place).read_text())
     expected, expected_per_class = by_pycocotools(document, as_results(detections, document))
     assert report.coco == pytest.approx(expected)
@@ -62,31 +61,14 @@ def test_coco_numbers_are_those_of_pycocotools(shared, tmp_path, detections, pla
     assert rounded[6:] == [0.3735, 0.5206, 0.5226, 0.1583, 0.4467, 0.5809]
 
 
-def test_a_pixel_more_changes_the_numbers(shared, tmp_path, detections):
+def test_a_pixel_more_changes_the_numbers(shared):
     """Both exports took VOC's first pixel, counted from 1, for COCO's left edge, counted from 0."""
     reports = [
-        score(tmp_path, detections, shared / place, "coco") for place in (VOC, COCO_EXPORTS[0])
+        singleshot.score(shared / DETECTIONS, shared / place, protocol="coco")
+        for place in (VOC, COCO_EXPORTS[0])
     ]
     assert [round(report.coco.AP, 4) for report in reports] == [0.3482, 0.347]
     assert [report.truths for report in reports] == [273, 273]  # COCO knows no difficult ones
-
-
-def score(folder: Path, detections, data: Path, protocol: str):
-    """By `singleshot.score`, from a file of COCO results."""
-    dataset = open_dataset(data)
-    document = {
-        "images": [
-            {"id": int(number), "file_name": Path(path).name}
-            for number, path in zip(dataset.image_ids, dataset.paths, strict=True)
-        ],
-        "categories": [
-            {"id": number, "name": name}
-            for number, name in zip(dataset.category_ids, dataset.class_names, strict=True)
-        ],
-    }
-    saved = folder / "results.json"
-    saved.write_text(json.dumps(as_results(detections, document)))
-    return singleshot.score(saved, data, protocol=protocol)
 
 
 def as_results(detections, document):

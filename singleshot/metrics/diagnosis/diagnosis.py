@@ -105,11 +105,10 @@ def diagnose(
     gains = error_gains(
         predictions, truths, hits, errors, ignore=ignore, num_classes=num_classes, protocol=protocol
     )
-    num_truths = np.bincount(truths.labels[~ignore], minlength=num_classes).tolist()
 
-    # A truth is hit by the surest detection on it, so that less sure ones change nothing of this.
     is_kept = predictions.scores >= score_thresholds[predictions.labels]
     kept, near = predictions[is_kept], neighbours[is_kept]
+    # A truth is hit by the surest detection on it, so that less sure ones change nothing of this.
     kept_hits = Hits(hits.truths[is_kept], hits.ignored[is_kept])
     kept_errors = classify_errors(near, kept_hits, ignore=ignore, iou_threshold=iou_threshold)
     return Diagnosis(
@@ -117,7 +116,12 @@ def diagnose(
         protocol=protocol,
         iou_threshold=iou_threshold,
         score_thresholds=score_thresholds,
-        average_precision=mean_average_precision(predictions, hits, num_truths, protocol=protocol),
+        average_precision=mean_average_precision(
+            predictions,
+            hits,
+            np.bincount(truths.labels[~ignore], minlength=num_classes).tolist(),
+            protocol=protocol,
+        ),
         errors=gains[: len(ErrorType)],
         totals=gains[len(ErrorType) :],
         confusion=count_confusions(

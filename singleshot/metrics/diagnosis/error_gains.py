@@ -6,7 +6,7 @@ is fixed alone, all else staying as it is, so the gains do not add up to what is
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -20,9 +20,6 @@ from singleshot.metrics.hits import Hits
 from singleshot.metrics.protocol import Protocol
 
 __all__ = ["ErrorGain", "ErrorTotal", "error_gains"]
-
-REPAIRABLE = (ErrorType.CLASS, ErrorType.LOCALIZATION)
-VANISHING = (ErrorType.BOTH, ErrorType.DUPLICATE, ErrorType.BACKGROUND)
 
 
 class ErrorTotal(StrEnum):
@@ -90,29 +87,35 @@ def error_gains(
     num_truths = np.bincount(truths.labels[~ignore], minlength=num_classes)
     judged = Judged(predictions, hits, num_truths)
     base = judged.areas(protocol)
-    right = surest_repairs(predictions, hits, errors)
-    false_alarm = ~hits.hit & ~hits.ignored
-    missed = not_hit(hits, ignore=ignore)
-
-    fixed = {error: judged.without(errors.are(error)) for error in VANISHING}
-    fixed |= {error: repair(judged, errors, right, error, truths) for error in REPAIRABLE}
-    fixed[ErrorType.MISSED] = judged.without_truths(truths.labels[errors.missed])
-    types = [
-        ErrorGain(error, errors.count(error), gain(fixed[error].areas(protocol), base))
-        for error in ErrorType
-    ]
-    all_right = judged.without(false_alarm).areas(protocol)
-    all_found = judged.without_truths(truths.labels[missed]).areas(protocol)
-    return (
-        *types,
-        ErrorGain(ErrorTotal.FALSE_ALARMS, int(false_alarm.sum()), gain(all_right, base)),
-        ErrorGain(ErrorTotal.MISSES, int(missed.sum()), gain(all_found, base)),
+    return tuple(
+        ErrorGain(error, count, gain(fixed.areas(protocol), base))
+        for error, count, fixed in each_fixed(judged, truths, errors, not_hit(hits, ignore=ignore))
     )
+
+
+def each_fixed(
+    judged: Judged, truths: Truths, errors: Errors, missed: Bool[np.ndarray, " m"]
+) -> Iterator[tuple[ErrorType | ErrorTotal, int, Judged]]:
+    """For each kind of error, how many there are and what is left when they are fixed."""
+    right = surest_repairs(judged.predictions, judged.hits, errors)
+    for error in ErrorType:
+        match error:
+            case ErrorType.CLASS | ErrorType.LOCALIZATION:
+                fixed = repair(judged, errors, right, error, truths)
+            case ErrorType.MISSED:
+                fixed = judged.without_truths(truths.labels[errors.missed])
+            case _:
+                fixed = judged.without(errors.are(error))
+        yield error, errors.count(error), fixed
+    false_alarm = ~judged.hits.hit & ~judged.hits.ignored
+    yield ErrorTotal.FALSE_ALARMS, int(false_alarm.sum()), judged.without(false_alarm)
+    all_found = judged.without_truths(truths.labels[missed])
+    yield ErrorTotal.MISSES, int(missed.sum()), all_found
 
 
 def surest_repairs(predictions: Predictions, hits: Hits, errors: Errors) -> Bool[np.ndarray, " n"]:
     """The surest class or localization error about each truth that was not hit."""
-    candidates = np.flatnonzero(np.any([errors.are(error) for error in REPAIRABLE], axis=0))
+    candidates = np.flatnonzero(errors.are(ErrorType.CLASS) | errors.are(ErrorType.LOCALIZATION))
     free = ~np.isin(errors.truths[candidates], hits.truths[hits.hit])
     best_first = candidates[free]
     best_first = best_first[np.argsort(-predictions.scores[best_first], kind="stable")]

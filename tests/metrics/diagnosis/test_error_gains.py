@@ -4,6 +4,7 @@ import json
 from functools import partial
 
 import hotcoco
+import numpy as np
 import pytest
 from detection_cases import (
     FAR,
@@ -19,7 +20,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from singleshot.metrics import Protocol, find_hits
-from singleshot.metrics.coco import as_coco, as_rows
 from singleshot.metrics.diagnosis import ErrorTotal, ErrorType, error_gains, find_errors
 
 OTHER_NAMES = {
@@ -51,10 +51,29 @@ def gains(predictions, truths, *, num_classes=2, hits=None, protocol=Protocol.CO
 
 
 def tide_errors(predictions, truths, *, num_classes):
-    truth = as_coco(truths, num_classes)
-    evaluator = hotcoco.COCOeval(truth, truth.load_res(as_rows(predictions)), "bbox")
+    # Ids count from 1: to COCO, 0 may mean "none".
+    truth = hotcoco.COCO.from_arrays(
+        images=[{"id": image + 1} for image in range(truths.num_images)],
+        categories=[{"id": label + 1, "name": str(label)} for label in range(num_classes)],
+        image_ids=truths.images + 1,
+        category_ids=truths.labels + 1,
+        boxes=corner_and_size(truths.boxes),
+        area=truths.areas,
+        iscrowd=truths.crowd,
+    )
+    rows = [
+        predictions.images + 1,
+        corner_and_size(predictions.boxes),
+        predictions.scores,
+        predictions.labels + 1,
+    ]
+    evaluator = hotcoco.COCOeval(truth, truth.load_res(np.column_stack(rows)), "bbox")
     evaluator.evaluate()
     return evaluator.tide_errors(pos_thr=0.5, bg_thr=0.1)
+
+
+def corner_and_size(boxes):
+    return np.hstack([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]])
 
 
 @settings(max_examples=300, deadline=None)

@@ -28,6 +28,8 @@ from singleshot.metrics.columns import Predictions, Truths
 
 __all__ = ["Hits", "Overlaps", "find_hits", "find_overlaps", "hits_at"]
 
+DETECTIONS_AT_ONCE = 1 << 18
+
 Boxes = Float64[np.ndarray, "n 4"]
 
 
@@ -108,19 +110,21 @@ def most_overlapped(
 
     And that overlap; a detection that overlaps none has index -1 and overlap 0. The first truths of
     all pictures and classes are compared at once, then the second ones: there are as many rounds as
-    a picture has objects of one class, and no table of all pairs.
+    a picture has objects of one class, and no table of all pairs. Many detections take turns, so
+    that copies of their boxes need little memory.
     """
     looked_at = np.full(len(predictions), -1, np.int64)
     greatest = np.zeros(len(predictions))
     by_group, starts, counts = group_truths(predictions, truths, among)
-    active = np.arange(len(predictions))
-    for k in range(counts.max(initial=0)):
-        active = active[counts[active] > k]
-        candidates = by_group[starts[active] + k]
-        overlap = overlap_of(predictions.boxes[active], truths.boxes[candidates])
-        better = overlap > greatest[active]
-        looked_at[active[better]] = candidates[better]
-        greatest[active[better]] = overlap[better]
+    for first in range(0, len(predictions), DETECTIONS_AT_ONCE):
+        active = np.arange(first, min(first + DETECTIONS_AT_ONCE, len(predictions)))
+        for k in range(counts[active].max()):
+            active = active[counts[active] > k]
+            candidates = by_group[starts[active] + k]
+            overlap = overlap_of(predictions.boxes[active], truths.boxes[candidates])
+            better = overlap > greatest[active]
+            looked_at[active[better]] = candidates[better]
+            greatest[active[better]] = overlap[better]
     return looked_at, greatest
 
 

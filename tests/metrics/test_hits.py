@@ -123,3 +123,26 @@ def test_a_box_without_area_overlaps_nothing():
     point = np.array([[5.0, 5, 5, 5]])
     assert paired_iou(point, point).tolist() == [0]
     assert paired_iou(point, np.array([SQUARE], np.float64)).tolist() == [0]
+
+
+def test_overlaps_are_the_same_some_detections_at_a_time(monkeypatch):
+    random = np.random.default_rng(0)
+    corners = random.integers(0, 30, (60, 2))
+    boxes = np.hstack([corners, corners + 10]).astype(np.float64)
+    images, labels = random.integers(0, 4, 60), random.integers(0, 2, 60)
+    predictions = Predictions(images, boxes, random.random(60), labels)
+    truths = Truths(
+        images=random.integers(0, 4, 20),
+        boxes=boxes[:20] + 1,
+        labels=random.integers(0, 2, 20),
+        difficult=np.zeros(20, bool),
+        crowd=np.arange(20) < 3,
+        areas=np.full(20, 100.0),
+        num_images=4,
+    )
+    at_once = find_overlaps(predictions, truths)
+    monkeypatch.setattr("singleshot.metrics.hits.DETECTIONS_AT_ONCE", 7)
+    in_turn = find_overlaps(predictions, truths)
+    assert (at_once.truths >= 0).sum() == 24
+    for name in ("truths", "ious", "covered"):
+        np.testing.assert_array_equal(getattr(at_once, name), getattr(in_turn, name))

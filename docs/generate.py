@@ -1,15 +1,19 @@
-"""Fills in, when the site is built, what the code itself knows: commands, recipes, their keys."""
+"""Fills in, when the site is built, what the code itself knows: commands, recipes, metrics."""
 
 from __future__ import annotations
 
+import inspect
+import re
 from collections.abc import Iterator, Mapping
-from itertools import takewhile
+from itertools import groupby, takewhile
 from typing import Any
 
 from typer.main import get_command
 from typer.testing import CliRunner
 
+from singleshot import metrics
 from singleshot.cli import app
+from singleshot.metrics import diagnosis
 from singleshot.recipes.load import recipe_files, toml_value
 from singleshot.recipes.schema import Recipe
 
@@ -112,4 +116,44 @@ def bounds(value: Schema) -> str:
     return " and ".join(f"{sign} {value[key]:g}" for key, sign in signs.items() if key in value)
 
 
-GENERATED = {"commands": commands, "recipes": recipes, "keys": keys}
+def functions() -> Iterator[str]:
+    """What each public function and type of `singleshot.metrics` is, module by module."""
+    for package in (metrics, diagnosis):
+        public = [getattr(package, name) for name in package.__all__]
+        own = [one for one in public if defined_in(package, one)]
+        order = sorted(own, key=lambda one: (one.__module__, inspect.getsourcelines(one)[1]))
+        for module, members in groupby(order, key=inspect.getmodule):
+            yield from of_module(module, members)
+
+
+def defined_in(package: Any, member: Any) -> bool:
+    """Whether a function or class comes from a module of this very package."""
+    documented = inspect.isroutine(member) or inspect.isclass(member)
+    return documented and member.__module__.rpartition(".")[0] == package.__name__
+
+
+def of_module(module: Any, members: Iterator[Any]) -> Iterator[str]:
+    """What a module says about itself, then its functions and types as they stand in it."""
+    path = module.__name__.removeprefix("singleshot.")
+    yield f"## {path}\n\n{as_markdown(module.__doc__)}\n"
+    for member in members:
+        yield f"### {member.__name__}\n\n```python\n{declaration(member)}\n```\n"
+        yield f"{as_markdown(member.__doc__)}\n"
+
+
+def declaration(member: Any) -> str:
+    """A function's signature; a class with its fields and the comments beside them."""
+    head, _, rest = inspect.getsource(member).partition('"""')
+    if not inspect.isclass(member):
+        return head.rstrip()
+    fields = re.split(r"\n\n    (?=def |@)", rest.partition('"""')[2])[0]
+    return f"{head.rstrip()}\n" + fields.strip("\n")
+
+
+def as_markdown(docstring: str) -> str:
+    """A docstring's lists of arguments and errors as lists; the rest is Markdown already."""
+    text = re.sub(r"^(Args|Returns|Raises):$", r"*\1:*\n", inspect.cleandoc(docstring), flags=re.M)
+    return re.sub(r"^    (\w+): (?=\w)", r"- `\1`: ", text, flags=re.M)
+
+
+GENERATED = {"commands": commands, "recipes": recipes, "keys": keys, "metrics": functions}

@@ -39,4 +39,7 @@ def test_generated_parts_are_filled_in(site):
     recipes = (site / "reference/recipes/index.html").read_text()
     for part in ("ssdlite320-lite0", "[training.schedule]", "learning_rate"):
         assert part in recipes
-    assert "generated:" not in commands + recipes
+    metrics = (site / "reference/metrics/index.html").read_text()
+    for part in ('id="every_point"', 'id="log_average_miss_rate"', 'id="find_errors"', "VOCap.m"):
+        assert part in metrics
+    assert "generated:" not in commands + recipes + metrics

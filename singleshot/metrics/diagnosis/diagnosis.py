@@ -48,8 +48,10 @@ class Diagnosis:
     kept_hits: Hits  # the fate of each of those
     kept_errors: Errors  # what is wrong with each of those, and which truths are missed
 
-    def to_json(self, names: Sequence[str] = ()) -> dict[str, Any]:
-        """Plain numbers, no per-detection arrays; pictures by index, and by name where given.
+    image_names: Sequence[str]  # of the pictures, empty if they have none
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain numbers, no per-detection arrays; pictures by index, and by name if they have one.
 
         `null` where undefined, and for a score threshold that keeps nothing.
         """
@@ -69,8 +71,11 @@ class Diagnosis:
             "confusion": self.confusion.tolist(),
             "calibration": None if self.calibration is None else asdict(self.calibration),
             "slices": [one._asdict() for one in self.slices],
-            "hardest": [with_name(one._asdict(), names) for one in self.hardest],
-            "suspects": [with_name(one._asdict(), names) for one in self.suspects],
+            "hardest": [with_name(one._asdict(), self.image_names) for one in self.hardest],
+            "suspects": [
+                with_name({**one._asdict(), "label": self.class_names[one.label]}, self.image_names)
+                for one in self.suspects
+            ],
         }
 
 
@@ -88,6 +93,7 @@ def diagnose(
     iou_threshold: float = 0.5,
     score_thresholds: Float64[np.ndarray, " num_classes"],
     attributes: Mapping[str, Sequence[str]] | None = None,
+    image_names: Sequence[str] = (),
 ) -> Diagnosis:
     """Find out why a detector is wrong.
 
@@ -142,4 +148,5 @@ def diagnose(
         kept=kept,
         kept_hits=kept_hits,
         kept_errors=kept_errors,
+        image_names=image_names,
     )

@@ -47,10 +47,12 @@ def most_overlapped_of_other_classes(
     by_image = among[np.argsort(truths.images[among], kind="stable")]
     starts = np.searchsorted(truths.images[by_image], predictions.images, side="left")
     ends = np.searchsorted(truths.images[by_image], predictions.images, side="right")
+    counts = ends - starts
     nearest = np.full(len(predictions), -1, np.int64)
     greatest = np.zeros(len(predictions))
-    for k in range((ends - starts).max(initial=0)):
-        reach = np.flatnonzero(ends - starts > k)
+    reach = np.arange(len(predictions))
+    for k in range(counts.max(initial=0)):
+        reach = reach[counts[reach] > k]
         candidates = by_image[starts[reach] + k]
         differs = truths.labels[candidates] != predictions.labels[reach]
         active, candidates = reach[differs], candidates[differs]

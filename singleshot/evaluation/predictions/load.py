@@ -59,10 +59,10 @@ def load_predictions(path: Path, dataset: DataSet) -> ReadPredictions:
     if path.is_dir():
         return read_folder(path, reading)
     if is_json(path):
-        return gathering.result(read_json(path, reading))
+        return gathering.result(f"1 file of {read_json(path, reading)}")
     if voc_text.is_named_so(path):
         voc_text.gather([path], dataset, names=names, gathering=gathering)
-        return gathering.result("VOC text")
+        return gathering.result("1 file of VOC text")
     raise DataError(f"{path}: {EXPECTED}")
 
 
@@ -78,8 +78,9 @@ def read_folder(path: Path, reading: Reading) -> ReadPredictions:
         )
     if documents:
         kinds = dict.fromkeys(read_json(file, reading) for file in documents)
-        kind = f"{len(documents)} files of {' and '.join(kinds)}"
-        return reading.gathering.result(kind, by_picture=True)
+        return reading.gathering.result(
+            f"{number_of(documents)} of {' and '.join(kinds)}", by_picture=True
+        )
     if texts:
         return reading.gathering.result(read_texts(texts, reading))
     raise DataError(f"{path}: has neither JSON nor text files; {EXPECTED}")
@@ -96,7 +97,11 @@ def read_texts(texts: Sequence[Path], reading: Reading) -> str:
         )
     kind, gather = ("VOC text", voc_text.gather) if of_voc else ("YOLO text", yolo_text.gather)
     gather(texts, reading.dataset, names=reading.names, gathering=reading.gathering)
-    return f"{len(texts)} files of {kind}"
+    return f"{number_of(texts)} of {kind}"
+
+
+def number_of(files: Sequence[Path]) -> str:
+    return "1 file" if len(files) == 1 else f"{len(files)} files"
 
 
 def is_json(path: Path) -> bool:
@@ -131,7 +136,7 @@ def read_list(path: Path, reading: Reading) -> str:
         together = chain([first], batches) if first else batches
         if keys & predict_json.KEYS:
             predict_json.gather(together, path, dataset, names=reading.names, gathering=gathering)
-            kind = "output of singleshot predict --json"
+            kind = "`singleshot predict --json`"
         elif not first or keys & coco_results.KEYS:
             coco_results.gather(together, path, lookup=ids_of(reading), gathering=gathering)
             kind = "COCO results"

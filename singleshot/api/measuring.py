@@ -3,17 +3,19 @@
 from collections.abc import Callable
 from pathlib import Path
 
+from singleshot.api.answers import Say, Wanted, answer, read
 from singleshot.api.models import load
+from singleshot.api.operating import run_weights
 from singleshot.api.places import Data, listed
 from singleshot.data.dataset import DataSet
 from singleshot.data.opening import evaluation_split
 from singleshot.errors import SingleshotError
-from singleshot.evaluation import detect_all, judge, load_predictions, save_predictions
+from singleshot.evaluation import detect_all, save_predictions
 from singleshot.metrics import Protocol, Report
-from singleshot.reporting import report_on
 from singleshot.structures import Detector
+from singleshot.training.run_weights import RunWeights
 
-__all__ = ["evaluate", "score"]
+__all__ = ["detect_shard", "evaluate", "score"]
 
 
 def evaluate(
@@ -22,8 +24,13 @@ def evaluate(
     *,
     split: str | None = None,
     protocol: str | Protocol = Protocol.COCO,
+    iou_threshold: float = 0.5,
+    diagnosis: bool = False,
+    attributes: str | Path | None = None,
+    against: str | Path | None = None,
+    choose: str | None = None,
     progress: Callable[[int, int], None] | None = None,
-    say: Callable[[str], None] | None = None,
+    say: Say | None = None,
     save_predictions_to: str | Path | None = None,
     report: str | Path | None = None,
 ) -> Report:
@@ -34,24 +41,67 @@ def evaluate(
         data: a folder or JSON file of annotated pictures, or several, joined by class name.
         split: which pictures; left out, `test`, else `val`, else all.
         protocol: "voc07" (11 points), "voc10" (every point) or "coco".
+        iou_threshold: from which overlap a detection is a hit; COCO's twelve numbers keep theirs.
+        diagnosis: whether to find out where it goes wrong, too.
+        attributes: a CSV table of what else is known of the pictures, to slice the diagnosis by.
+        against: a file or folder of other detections on these pictures: how much better are ours?
+        choose: a rule for a score threshold of each class, such as "precision=0.95"; a run keeps
+            what it comes to.
         progress: told of (pictures done, pictures in all).
         say: told which pictures were taken, and what was dropped.
         save_predictions_to: a JSON file for the detections, in COCO's format of results.
         report: a folder for `report.html`, a page that needs no other file.
     """
-    rules = protocol_named(protocol)
-    measured = load(detector) if isinstance(detector, str | Path) else detector
-    dataset = measured_data(data, split, say, class_names=tuple(measured.class_names))
+    wanted = Wanted.of(
+        protocol=protocol,
+        iou_threshold=iou_threshold,
+        diagnosis=diagnosis,
+        attributes=attributes,
+        against=against,
+        choose=choose,
+        report=report,
+        say=say,
+    )
+    # Asked before they are loaded: what is chosen holds for these weights and no later ones.
+    weights = None if choose is None else weights_of(detector)
+    measured = loaded(detector)
+    dataset = measured_data(data, split, wanted.say, class_names=tuple(measured.class_names))
     predictions = detect_all(measured, dataset, progress=progress)
     if save_predictions_to is not None:
         save_predictions(predictions, dataset, Path(save_predictions_to))
-    judged = judge(predictions, dataset, protocol=rules)
-    if report is not None:
-        name = str(detector) if isinstance(detector, str | Path) else type(detector).__name__
-        command = f"singleshot evaluate {name} {spelt(data)} --protocol {rules}"
-        page = Path(report, "report.html")
-        report_on(predictions, dataset, report=judged, model=name, command=command, path=page)
-    return judged
+    name = name_of(detector)
+    result = answer(predictions, dataset, wanted, name, command=f"evaluate {name} {spelt(data)}")
+    if result.operating_point is not None and weights is not None:
+        weights.save_operating_point(result.operating_point)
+    return result
+
+
+def detect_shard(
+    detector: Detector | str | Path,
+    data: Data,
+    *,
+    shard: int,
+    num_shards: int,
+    save_predictions_to: str | Path,
+    split: str | None = None,
+    progress: Callable[[int, int], None] | None = None,
+    say: Say | None = None,
+) -> Path:
+    """Find the objects in one of several shares of the pictures, for `score` to judge together.
+
+    Shares 1 to `num_shards` saved in one folder are to `score` what `evaluate` would have found.
+    The other arguments are those of `evaluate`.
+    """
+    if not 1 <= shard <= num_shards:
+        raise SingleshotError(f"there is no shard {shard} of {num_shards}; they begin with 1")
+    measured = loaded(detector)
+    dataset = measured_data(data, split, say, class_names=tuple(measured.class_names))
+    predictions = detect_all(
+        measured, dataset, progress=progress, shard=shard - 1, num_shards=num_shards
+    )
+    path = Path(save_predictions_to)
+    save_predictions(predictions, dataset, path)
+    return path
 
 
 def score(
@@ -60,50 +110,59 @@ def score(
     *,
     split: str | None = None,
     protocol: str | Protocol = Protocol.COCO,
-    say: Callable[[str], None] | None = None,
+    iou_threshold: float = 0.5,
+    diagnosis: bool = False,
+    attributes: str | Path | None = None,
+    against: str | Path | None = None,
+    choose: str | None = None,
+    say: Say | None = None,
     report: str | Path | None = None,
 ) -> Report:
-    """Measure detections that are already there: a file in COCO's format of results.
+    """Measure detections that are already there, whoever made them.
 
-    Its ids of pictures and classes are those of the data set; the other arguments are `evaluate`'s.
+    `predictions` is a file or folder: COCO results, VOC's comp4 texts, YOLO texts with scores, or
+    what `predict` and `evaluate` write. The other arguments are those of `evaluate`.
     """
-    rules = protocol_named(protocol)
-    dataset = measured_data(data, split, say, class_names=None)
-    read = load_predictions(Path(predictions), dataset)
-    for message in (f"{predictions}: taken for {read.kind}", *read.notes):
-        if say is not None:
-            say(message)
-    found = read.predictions
-    judged = judge(found, dataset, protocol=rules)
-    if report is not None:
-        name, page = str(predictions), Path(report, "report.html")
-        command = f"singleshot score {name} {spelt(data)} --protocol {rules}"
-        report_on(found, dataset, report=judged, model=name, command=command, path=page)
-    return judged
-
-
-def protocol_named(name: str) -> Protocol:
-    if name not in set(Protocol):
-        raise SingleshotError(f"no protocol {name!r}; there are {', '.join(Protocol)}")
-    return Protocol(name)
+    wanted = Wanted.of(
+        protocol=protocol,
+        iou_threshold=iou_threshold,
+        diagnosis=diagnosis,
+        attributes=attributes,
+        against=against,
+        choose=choose,
+        report=report,
+        say=say,
+    )
+    dataset = measured_data(data, split, wanted.say, class_names=None)
+    found = read(Path(predictions), dataset, wanted)
+    name = str(predictions)
+    return answer(found, dataset, wanted, name, command=f"score {name} {spelt(data)}")
 
 
 def measured_data(
-    data: Data,
-    split: str | None,
-    say: Callable[[str], None] | None,
-    *,
-    class_names: tuple[str, ...] | None,
+    data: Data, split: str | None, say: Say | None, *, class_names: tuple[str, ...] | None
 ) -> DataSet:
     """The pictures to measure on, with the labels of a model if class names are given."""
-    chosen = evaluation_split(listed(data), split)
-    dataset = chosen.dataset
+    measured = evaluation_split(listed(data), split)
+    dataset = measured.dataset
     if class_names is not None:
         dataset = dataset.with_classes(class_names)
-    for message in (*chosen.said, *dataset.notes):
+    for message in (*measured.said, *dataset.notes):
         if say is not None:
             say(message)
     return dataset
+
+
+def loaded(detector: Detector | str | Path) -> Detector:
+    return load(detector) if isinstance(detector, str | Path) else detector
+
+
+def weights_of(detector: Detector | str | Path) -> RunWeights | None:
+    return run_weights(detector) if isinstance(detector, str | Path) else None
+
+
+def name_of(detector: Detector | str | Path) -> str:
+    return str(detector) if isinstance(detector, str | Path) else type(detector).__name__
 
 
 def spelt(data: Data) -> str:

@@ -1,14 +1,18 @@
 """`singleshot evaluate`: how good a detector is, class by class."""
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from singleshot.cli.options import (
+    Against,
+    Attributes,
+    Choose,
     Data,
     Debug,
+    Diagnose,
+    IouThreshold,
     Json,
     MeasuredSplit,
     Model,
@@ -16,14 +20,16 @@ from singleshot.cli.options import (
     ReportFolder,
     examples,
 )
-from singleshot.cli.output import note, number, print_json, table
+from singleshot.cli.output import note, print_json
+from singleshot.cli.summary import summary
+from singleshot.errors import SingleshotError
 
 if TYPE_CHECKING:
     from singleshot.metrics import Report
 
 EXAMPLES = examples(
     "singleshot evaluate runs/cells cells",
-    "singleshot evaluate runs/cells cells --split test --protocol voc07 --json",
+    "singleshot evaluate runs/cells cells --split val --choose precision=0.95 --report report",
 )
 
 
@@ -33,12 +39,25 @@ def evaluate(
     *,
     split: MeasuredSplit = None,
     protocol: Protocol = "coco",
+    iou_threshold: IouThreshold = 0.5,
     json: Json = False,
     save_predictions: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Keep the detections, as COCO results JSON."),
     ] = None,
     report: ReportFolder = None,
+    diagnose: Diagnose = False,
+    attributes: Attributes = None,
+    against: Against = None,
+    choose: Choose = None,
+    shard: Annotated[
+        str | None,
+        typer.Option(
+            metavar="K/N",
+            help="Only save the detections in the K-th of N shares of the pictures; `score` judges "
+            "a folder of all shares.",
+        ),
+    ] = None,
     _debug: Debug = False,
 ) -> None:
     """Measure a detector on annotated pictures.
@@ -50,17 +69,46 @@ def evaluate(
     from singleshot.cli.progress import picture_progress
 
     with picture_progress() as progress:
+        if shard is not None:
+            if save_predictions is None:
+                raise SingleshotError("--shard saves its share: say where with --save-predictions")
+            number, num_shards = shard_numbers(shard)
+            api.detect_shard(
+                model,
+                data,
+                shard=number,
+                num_shards=num_shards,
+                save_predictions_to=save_predictions,
+                split=split,
+                progress=progress,
+                say=note,
+            )
+            note(f"Share {number} of {num_shards}: {save_predictions}")
+            return
         result = api.evaluate(
             model,
             data,
             split=split,
             protocol=protocol,
+            iou_threshold=iou_threshold,
+            diagnosis=diagnose,
+            attributes=attributes,
+            against=against,
+            choose=choose,
             progress=progress,
             say=note,
             save_predictions_to=save_predictions,
             report=report,
         )
     tell(result, report, json=json)
+
+
+def shard_numbers(text: str) -> tuple[int, int]:
+    """`2/4` as numbers."""
+    number, _, num_shards = text.partition("/")
+    if not (number.isdecimal() and num_shards.isdecimal()):
+        raise SingleshotError(f"--shard {text}: expected a share such as 1/4, the first of four")
+    return int(number), int(num_shards)
 
 
 def tell(result: "Report", report: Path | None, *, json: bool) -> None:
@@ -72,51 +120,3 @@ def tell(result: "Report", report: Path | None, *, json: bool) -> None:
         print_json(document)
     else:
         typer.echo(summary(document))
-
-
-def summary(document: Mapping[str, Any]) -> str:
-    """The evaluation for a person: the whole first, then every class."""
-    counts = (
-        f"protocol {document['protocol']}: {document['images']} images, "
-        f"{document['truths']} truths, {document['detections']} detections"
-    )
-    mean = f"mean average precision: {number(document['mean_average_precision'])}"
-    coco = document.get("coco")
-    parts = [f"{counts}\n{mean}", coco_line(coco) if coco else None, class_table(document)]
-    return "\n\n".join(part for part in parts if part)
-
-
-def coco_line(numbers: Mapping[str, float | None]) -> str:
-    """COCO's twelve numbers, as their own small table."""
-    return table(["COCO", *numbers], [["", *map(number, numbers.values())]])
-
-
-def class_table(document: Mapping[str, Any]) -> str:
-    """One line a class: AP, precision at recall, recall at precision, best F1."""
-    per_class = document["per_class"]
-    if not per_class:
-        return ""
-    first = next(iter(per_class.values()))
-    header = [
-        "class",
-        "truths",
-        "AP",
-        *(f"P@R{recall}" for recall in first["precision_at_recall"]),
-        *(f"R@P{precision}" for precision in first["recall_at_precision"]),
-        "best F1",
-        "at score",
-    ]
-    return table(header, [class_row(name, found) for name, found in per_class.items()])
-
-
-def class_row(name: str, found: Mapping[str, Any]) -> list[str]:
-    """The cells of one class."""
-    return [
-        name,
-        str(found["truths"]),
-        number(found["average_precision"]),
-        *map(number, found["precision_at_recall"].values()),
-        *map(number, found["recall_at_precision"].values()),
-        number(found["best_f1"]["f1"]),
-        number(found["best_f1"]["score_threshold"]),
-    ]

@@ -9,8 +9,13 @@ import typer
 from singleshot.version import __version__
 
 __all__ = [
+    "Against",
+    "Attributes",
+    "Choose",
     "Data",
     "Debug",
+    "Diagnose",
+    "IouThreshold",
     "Json",
     "MeasuredSplit",
     "Model",
@@ -81,6 +86,44 @@ MeasuredSplit = Annotated[
 Protocol = Annotated[
     Literal["voc07", "voc10", "coco"],
     typer.Option(help="Whose rules to measure by: VOC's at 11 points or every point, COCO's."),
+]
+IouThreshold = Annotated[
+    float,
+    typer.Option(
+        min=0.01,
+        max=1,
+        metavar="T",
+        help="IoU from which a detection is a hit; COCO's own twelve numbers keep their own.",
+    ),
+]
+Diagnose = Annotated[
+    bool,
+    typer.Option(
+        "--diagnose",
+        help="Say where it goes wrong: kinds of errors, confusion, calibration, slices, suspects.",
+    ),
+]
+Attributes = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="A CSV table of pictures and their attributes, as in picture,weather: slices by each.",
+    ),
+]
+Against = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="PREDICTIONS",
+        help="Other detections on the same pictures: how much better, with a 95 % interval.",
+    ),
+]
+Choose = Annotated[
+    str | None,
+    typer.Option(
+        metavar="RULE",
+        help="Choose a score threshold for each class: precision=0.95, recall=0.9, alarms=0.1 "
+        "(a picture) or f1. A run keeps them, and predict uses them.",
+    ),
 ]
 ReportFolder = Annotated[
     Path | None,

@@ -7,8 +7,13 @@ import typer
 
 from singleshot.cli.evaluate import tell
 from singleshot.cli.options import (
+    Against,
+    Attributes,
+    Choose,
     Data,
     Debug,
+    Diagnose,
+    IouThreshold,
     Json,
     MeasuredSplit,
     Protocol,
@@ -25,18 +30,40 @@ EXAMPLES = examples(
 
 def score(
     predictions: Annotated[
-        Path, typer.Argument(metavar="PREDICTIONS", help="A file of COCO results JSON.")
+        Path,
+        typer.Argument(
+            metavar="PREDICTIONS",
+            help="COCO results JSON, COCO annotations with scores, JSON of `singleshot predict`, "
+            "VOC comp4 text, or a folder of such files or of YOLO text with scores.",
+        ),
     ],
     data: Data,
     *,
     split: MeasuredSplit = None,
     protocol: Protocol = "coco",
+    iou_threshold: IouThreshold = 0.5,
     json: Json = False,
     report: ReportFolder = None,
+    diagnose: Diagnose = False,
+    attributes: Attributes = None,
+    against: Against = None,
+    choose: Choose = None,
     _debug: Debug = False,
 ) -> None:
     """Measure detections that are already there, whoever made them."""
     from singleshot import api
 
-    result = api.score(predictions, data, split=split, protocol=protocol, say=note, report=report)
+    result = api.score(
+        predictions,
+        data,
+        split=split,
+        protocol=protocol,
+        iou_threshold=iou_threshold,
+        diagnosis=diagnose,
+        attributes=attributes,
+        against=against,
+        choose=choose,
+        say=note,
+        report=report,
+    )
     tell(result, report, json=json)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float64
 
+from singleshot.metrics.bootstrap import Comparison
+from singleshot.metrics.chosen import OperatingPoint
 from singleshot.metrics.coco import CocoNumbers
+from singleshot.metrics.diagnosis import Diagnosis
 from singleshot.metrics.operating_points import BestF1
 from singleshot.metrics.protocol import Protocol
 
@@ -26,6 +29,16 @@ class ClassReport:
     recall_at_precision: Mapping[float, float | None]
     best_f1: BestF1
 
+    def to_json(self) -> dict[str, Any]:
+        """Plain numbers under the names of the fields."""
+        return {
+            "average_precision": self.average_precision,
+            "truths": self.truths,
+            "precision_at_recall": with_text_keys(self.precision_at_recall),
+            "recall_at_precision": with_text_keys(self.recall_at_precision),
+            "best_f1": self.best_f1._asdict(),
+        }
+
 
 @dataclass(frozen=True)
 class Report:
@@ -39,6 +52,10 @@ class Report:
     mean_average_precision: float | None  # over classes with truths; with COCO its AP
     per_class: Mapping[str, ClassReport]
     coco: CocoNumbers | None  # with the COCO protocol only
+    # What may be asked besides; None where it was not.
+    diagnosis: Diagnosis | None = None
+    comparison: Comparison | None = None
+    operating_point: OperatingPoint | None = None
 
     @property
     def score_thresholds(self) -> Float64[np.ndarray, " num_classes"]:
@@ -47,43 +64,24 @@ class Report:
         return np.array([np.inf if best is None else best for best in bests])
 
     def to_json(self) -> dict[str, Any]:
-        """What `evaluate --json` prints; the key `coco` is there with that protocol only."""
-        document = asdict(self)
-        document["protocol"] = self.protocol.value
-        for name, numbers in self.per_class.items():
-            document["per_class"][name] |= {
-                "precision_at_recall": with_text_keys(numbers.precision_at_recall),
-                "recall_at_precision": with_text_keys(numbers.recall_at_precision),
-                "best_f1": numbers.best_f1._asdict(),
-            }
-        del document["coco"]
-        return document if self.coco is None else {**document, "coco": self.coco._asdict()}
-
-    @classmethod
-    def from_json(cls, document: Mapping[str, Any]) -> Report:
-        """Undo `to_json`."""
-        per_class = {name: class_from_json(one) for name, one in document["per_class"].items()}
-        coco = CocoNumbers(**document["coco"]) if "coco" in document else None
-        protocol = Protocol(document["protocol"])
-        own = {"protocol": protocol, "per_class": per_class, "coco": coco}
-        return cls(**{**document, **own})
-
-
-def class_from_json(document: Mapping[str, Any]) -> ClassReport:
-    """Undo what `Report.to_json` does to one class."""
-    own = {
-        "precision_at_recall": with_number_keys(document["precision_at_recall"]),
-        "recall_at_precision": with_number_keys(document["recall_at_precision"]),
-        "best_f1": BestF1(**document["best_f1"]),
-    }
-    return ClassReport(**{**document, **own})
+        """What `evaluate --json` prints; what was not measured or asked has no key."""
+        document = {
+            "protocol": self.protocol.value,
+            "iou_threshold": self.iou_threshold,
+            "images": self.images,
+            "truths": self.truths,
+            "detections": self.detections,
+            "mean_average_precision": self.mean_average_precision,
+            "per_class": {name: numbers.to_json() for name, numbers in self.per_class.items()},
+        }
+        if self.coco is not None:
+            document["coco"] = self.coco._asdict()
+        for name in ("diagnosis", "comparison", "operating_point"):
+            if (asked := getattr(self, name)) is not None:
+                document[name] = asked.to_json()
+        return document
 
 
 def with_text_keys(numbers: Mapping[float, float | None]) -> dict[str, float | None]:
     """JSON has no other keys."""
     return {str(target): value for target, value in numbers.items()}
-
-
-def with_number_keys(numbers: Mapping[str, float | None]) -> dict[float, float | None]:
-    """Undo `with_text_keys`."""
-    return {float(target): value for target, value in numbers.items()}

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -86,13 +86,7 @@ class RunWeights:
         Raises StorageError when the disk does not take it.
         """
         assert tuple(point.per_class) == Checkpoint.class_names_of(self.checkpoint)
-        document = {
-            "rule": str(point.rule),
-            "iou_threshold": point.iou_threshold,
-            "data": point.data,
-            "weights": self.sha256,
-            "per_class": {name: asdict(choice) for name, choice in point.per_class.items()},
-        }
+        document = {**point.to_json(), "weights": self.sha256}
         with appears_whole(self.folder.operating_point) as beside:
             beside.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
 

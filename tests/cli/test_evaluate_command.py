@@ -7,7 +7,7 @@ import pytest
 from command_line import singleshot
 
 from singleshot.cli.evaluate import evaluate
-from singleshot.metrics import CocoNumbers, Protocol, Report
+from singleshot.metrics import BestF1, ClassReport, CocoNumbers, Protocol, Report
 
 DOCUMENT = {
     "protocol": "coco",
@@ -36,6 +36,26 @@ DOCUMENT = {
 }
 
 
+def report_of(document) -> Report:
+    per_class = {
+        name: ClassReport(
+            average_precision=one["average_precision"],
+            truths=one["truths"],
+            precision_at_recall=by_number(one["precision_at_recall"]),
+            recall_at_precision=by_number(one["recall_at_precision"]),
+            best_f1=BestF1(**one["best_f1"]),
+        )
+        for name, one in document["per_class"].items()
+    }
+    coco = CocoNumbers(**document["coco"])
+    own = {"protocol": Protocol(document["protocol"]), "per_class": per_class, "coco": coco}
+    return Report(**{**document, **own})
+
+
+def by_number(values):
+    return {float(target): value for target, value in values.items()}
+
+
 @pytest.fixture
 def asked(monkeypatch):
     """What the Python call was given; it answers with the report above."""
@@ -44,7 +64,7 @@ def asked(monkeypatch):
     def answer(detector, data, *, say, **rest):
         given.update(rest, detector=detector, data=data)
         say("VOC layout, split test")
-        return Report.from_json(DOCUMENT)
+        return report_of(DOCUMENT)
 
     monkeypatch.setattr("singleshot.api.evaluate", answer)
     return given
@@ -75,13 +95,32 @@ def test_the_table_has_a_line_for_every_class():
 
 def test_every_option_arrives(asked, tmp_path):
     options = ["--split", "val", "--protocol", "voc07", "--report", str(tmp_path)]
+    options += ["--iou-threshold", "0.7", "--diagnose", "--attributes", "weather.csv"]
+    options += ["--against", "others.json", "--choose", "recall=0.9"]
     outcome = singleshot("evaluate", "m", "d", *options, "--save-predictions", "found.json")
     assert (asked["detector"], asked["data"], asked["split"]) == ("m", "d", "val")
     assert asked["protocol"] == "voc07"
     assert asked["report"] == tmp_path
     assert str(asked["save_predictions_to"]) == "found.json"
+    assert (asked["iou_threshold"], asked["diagnosis"]) == (0.7, True)
+    assert (asked["choose"], str(asked["against"])) == ("recall=0.9", "others.json")
+    assert str(asked["attributes"]) == "weather.csv"
     assert f"Report: {tmp_path / 'report.html'}" in outcome.stderr
 
 
 def test_the_protocols_are_those_of_the_metrics():
     assert get_type_hints(evaluate)["protocol"].__args__ == tuple(map(str, Protocol))
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--shard", "1/4"], "say where with --save-predictions"),
+        (["--shard", "a", "--save-predictions", "f"], "expected a share such as 1/4"),
+        (["--choose", "speed"], "no rule 'speed' to choose a score threshold by"),
+    ],
+)
+def test_what_cannot_be_meant_is_said_before_anything_is_loaded(options, said):
+    outcome = singleshot("evaluate", "no-such-run", "no-such-data", *options)
+    assert outcome.exit_code == 2
+    assert said in outcome.stderr

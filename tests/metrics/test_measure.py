@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from singleshot.metrics import Predictions, Protocol, Report, Truths, measure
+from singleshot.metrics import Predictions, Protocol, Truths, measure
 from singleshot.structures import Detections, Truth
 
 BOXES = torch.tensor([[0.0, 0, 40, 40], [50, 50, 150, 150], [10, 60, 30, 90]])
@@ -104,7 +104,6 @@ def test_json_is_the_documented_one_and_comes_back(protocol):
     assert list(cat["precision_at_recall"]) == ["0.5", "0.8", "0.9"]
     assert list(cat["recall_at_precision"]) == ["0.8", "0.9", "0.95"]
     assert list(cat["best_f1"]) == ["f1", "score_threshold", "precision", "recall"]
-    assert Report.from_json(document) == report
 
 
 def test_coco_numbers_have_the_names_of_coco_and_null_for_undefined():

@@ -1,14 +1,37 @@
 """From an evaluation to the page that shows it."""
 
-from collections.abc import Sequence
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from singleshot.data.dataset import DataSet
-from singleshot.evaluation import class_curves, pictures_to_show
-from singleshot.metrics import Predictions, Report
-from singleshot.report import Exhibit, Page, write_report
+from singleshot.data.pictures import read_picture
+from singleshot.errors import DataError
+from singleshot.evaluation import truths_of
+from singleshot.metrics import Predictions, Report, Truths, find_class_curves
+from singleshot.metrics.bootstrap import Comparison
+from singleshot.metrics.diagnosis import Diagnosis, diagnose
+from singleshot.metrics.miss_rate import log_average_miss_rate
+from singleshot.metrics.sweep import IOU_THRESHOLDS, sweep
+from singleshot.report import (
+    Crop,
+    Exhibit,
+    Gallery,
+    Page,
+    Place,
+    Showcase,
+    Wanted,
+    choose_galleries,
+    choose_suspects,
+    crop,
+    exhibit,
+    write_report,
+)
 from singleshot.training.log import read_log
 from singleshot.training.run_folder import RunFolder
 from singleshot.version import __version__
@@ -27,31 +50,135 @@ def report_on(
     model: str,
     command: str,
     path: Path,
+    diagnosis: Diagnosis | None = None,
+    comparison: Comparison | None = None,
+    compared_with: str = "",
 ) -> Path:
-    """Write one self-contained page; of a run it also shows the training and the recipe."""
-    random = torch.Generator().manual_seed(SEED)
-    shown = pictures_to_show(predictions, dataset, report, random=random)
+    """Write one self-contained page; of a run it also shows the training and the recipe.
+
+    Args:
+        predictions: what was found in the pictures of the data set.
+        dataset: the pictures, some of which are read; one that cannot be is left out.
+        report: the judgement of these predictions.
+        model: the folder or file they come from, or any name.
+        command: how to get this page again.
+        path: of the page.
+        diagnosis: left out, it is made here, at the best F1 of each class.
+        comparison: with other predictions, shown if there is one.
+        compared_with: whose those are.
+    """
+    truths = truths_of(dataset)
+    if diagnosis is None:
+        diagnosis = diagnose(
+            predictions,
+            truths,
+            dataset.class_names,
+            protocol=report.protocol,
+            iou_threshold=report.iou_threshold,
+            score_thresholds=report.score_thresholds,
+        )
+    iou_thresholds = sorted({*IOU_THRESHOLDS, report.iou_threshold})
     folder = RunFolder(Path(model))
     recipe = folder.recipe.read_text(encoding="utf-8") if folder.recipe.is_file() else ""
     page = Page(
         title=Path(model).name,
         data=dataset.description,
         report=report,
-        curves=class_curves(predictions, dataset, protocol=report.protocol),
-        exhibits=exhibits(predictions, dataset, shown),
+        sweep=sweep(
+            predictions,
+            truths,
+            len(dataset.class_names),
+            protocol=report.protocol,
+            iou_thresholds=iou_thresholds,
+        ),
+        miss_rates=miss_rates(predictions, truths, report),
+        diagnosis=diagnosis,
+        showcase=show_pictures(predictions, dataset, diagnosis, iou_thresholds),
         log=read_log(folder.log),
         recipe=recipe,
         command=command,
         version=__version__,
+        comparison=comparison,
+        compared_with=compared_with,
     )
     return write_report(page, path)
 
 
-def exhibits(predictions: Predictions, dataset: DataSet, indices: Sequence[int]) -> list[Exhibit]:
-    """Pictures with what is in them and what was found."""
-    chosen = []
-    for index in indices:
-        sample = dataset[index]
-        found = predictions.of_image(index)
-        chosen.append(Exhibit(sample.name, sample.image, sample.truth, found))
-    return chosen
+def miss_rates(predictions: Predictions, truths: Truths, report: Report) -> list[float | None]:
+    """The log-average miss rate of each class; None without truths."""
+    curves = find_class_curves(
+        predictions,
+        truths,
+        len(report.per_class),
+        protocol=report.protocol,
+        iou_threshold=report.iou_threshold,
+    )
+    return [None if one is None else log_average_miss_rate(one, report.images) for one in curves]
+
+
+def show_pictures(
+    predictions: Predictions,
+    dataset: DataSet,
+    diagnosis: Diagnosis,
+    iou_thresholds: Sequence[float],
+) -> Showcase:
+    """Read the pictures worth seeing, each once and one at a time; a broken one is left out."""
+    random = torch.Generator().manual_seed(SEED)
+    at_random, hardest = pictures_to_show(len(dataset), diagnosis, random=random)
+    truths = truths_of(dataset)
+    galleries = choose_galleries(diagnosis, truths, random=random)
+    suspects = choose_suspects(diagnosis, truths)
+    places = [place for wanted in (*galleries, suspects) for place in wanted.places]
+    images = {*at_random, *hardest, *(place.image for place in places)}
+    exhibits: dict[int, Exhibit] = {}
+    crops: dict[Place, Crop] = {}
+    for image in sorted(images):
+        path = str(dataset.paths[image])
+        try:
+            picture = read_picture(Path(path))
+        except DataError:
+            continue
+        crops |= {place: crop(place, picture, path) for place in places if place.image == image}
+        if image in {*at_random, *hardest}:
+            exhibits[image] = exhibit(
+                path,
+                picture,
+                of_picture(predictions, image),
+                truths_of_picture(dataset, image),
+                protocol=diagnosis.protocol,
+                iou_thresholds=iou_thresholds,
+            )
+    return Showcase(
+        at_random=[exhibits[image] for image in at_random if image in exhibits],
+        hardest=[exhibits[image] for image in hardest if image in exhibits],
+        galleries=[hung(wanted, crops) for wanted in galleries],
+        suspects=hung(suspects, crops),
+    )
+
+
+def pictures_to_show(
+    num_images: int, diagnosis: Diagnosis, *, count: int = 12, random: torch.Generator
+) -> tuple[list[int], list[int]]:
+    """Half at random, because they show what to expect; then the hardest others."""
+    at_random = torch.randperm(num_images, generator=random)[: (count + 1) // 2].tolist()
+    others = [one.image for one in diagnosis.hardest if one.image not in at_random]
+    return at_random, others[: count - len(at_random)]
+
+
+def of_picture(predictions: Predictions, image: int) -> Predictions:
+    """The detections in one picture, as if there were no other."""
+    own = predictions[predictions.images == image]
+    return replace(own, images=np.zeros_like(own.images))
+
+
+def truths_of_picture(dataset: DataSet, image: int) -> Truths:
+    """The annotations of one picture as if there were no other, in full precision."""
+    start = int(dataset.ends[image - 1]) if image else 0
+    own = dataset.truths[start : int(dataset.ends[image])]
+    return Truths.of(own, torch.tensor([len(own)]))
+
+
+def hung(wanted: Wanted, crops: Mapping[Place, Crop]) -> Gallery:
+    """A gallery of those places whose pictures could be read."""
+    found = tuple(crops[place] for place in wanted.places if place in crops)
+    return Gallery(wanted.title, wanted.explanation, wanted.total, found)

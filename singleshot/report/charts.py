@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float64
 
-__all__ = ["Chart", "Dot", "Series", "chart"]
+__all__ = ["Bubble", "Chart", "Dot", "Series", "chart"]
 
 WIDTH, HEIGHT = 320, 220  # user units; letters are 11 of them high
 LEFT, TOP, RIGHT, BOTTOM = 42.0, 10.0, 308.0, 180.0  # of the plot
@@ -44,6 +44,15 @@ class Dot(NamedTuple):
     text: str
 
 
+class Bubble(NamedTuple):
+    """A point with a weight, in user units once it is in a chart."""
+
+    x: float
+    y: float
+    radius: float  # user units
+    text: str
+
+
 @dataclass(frozen=True)
 class Chart:
     """Everything of one chart, in user units; the y axis points down, as in SVG."""
@@ -55,10 +64,12 @@ class Chart:
     y_ticks: tuple[Tick, ...]
     lines: tuple[tuple[str, str], ...]  # name, SVG points "x,y x,y …"
     dot: Dot | None
+    bubbles: tuple[Bubble, ...]
     width: int = WIDTH
     height: int = HEIGHT
     left: float = LEFT
     right: float = RIGHT
+    top: float = TOP
     bottom: float = BOTTOM
 
 
@@ -71,8 +82,9 @@ def chart(
     x_range: tuple[float, float],
     y_range: tuple[float, float],
     dot: Dot | None = None,
+    bubbles: Sequence[Bubble] = (),
 ) -> Chart:
-    """Scale lines, ticks and a dot from their own ranges to the plot."""
+    """Scale lines, ticks, a dot and bubbles from their own ranges to the plot."""
     x_scale, y_scale = Scale(x_range, (LEFT, RIGHT)), Scale(y_range, (BOTTOM, TOP))
     if dot is not None:
         dot = dot._replace(x=x_scale(dot.x), y=y_scale(dot.y))
@@ -84,6 +96,7 @@ def chart(
         y_ticks=tuple(Tick(y_scale(value), text_of(value)) for value in round_values(*y_range)),
         lines=tuple((line.name, points(line, x_scale, y_scale)) for line in lines),
         dot=dot,
+        bubbles=tuple(one._replace(x=x_scale(one.x), y=y_scale(one.y)) for one in bubbles),
     )
 
 

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 
 from singleshot.files import appears_whole
-from singleshot.metrics import Curve, Protocol, Report
-from singleshot.report.gallery import Exhibit, figure
-from singleshot.report.plots import precision_recall_chart, training_charts
+from singleshot.metrics import Protocol, Report
+from singleshot.metrics.bootstrap import Comparison
+from singleshot.metrics.diagnosis import Diagnosis
+from singleshot.metrics.sweep import Swept
+from singleshot.report.explorer import explore
+from singleshot.report.findings import findings_of
+from singleshot.report.gallery import Gallery
+from singleshot.report.pictures import Exhibit
+from singleshot.report.plots import training_charts
 
-__all__ = ["Page", "write_report"]
+__all__ = ["Page", "Showcase", "write_report"]
 
 HIT = (
     "A detection is a hit when its IoU with the object of its class it overlaps most is at least "
@@ -38,6 +46,17 @@ IN_WORDS = {
     ),
 }
 UNDEFINED = "\N{EN DASH}"
+HERE = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Showcase:
+    """Everything that is shown of pictures; empty where there are none to read."""
+
+    at_random: Sequence[Exhibit] = ()
+    hardest: Sequence[Exhibit] = ()
+    galleries: Sequence[Gallery] = ()
+    suspects: Gallery | None = None
 
 
 @dataclass(frozen=True)
@@ -47,12 +66,16 @@ class Page:
     title: str
     data: str  # what was measured on, in words
     report: Report
-    curves: Mapping[str, Curve]  # of the classes that have truths
-    exhibits: Sequence[Exhibit]
+    sweep: Sequence[Swept]  # one of them at the IoU threshold of the report
+    miss_rates: Sequence[float | None]  # of each class, log-average; None without truths
+    diagnosis: Diagnosis
+    showcase: Showcase
     log: Sequence[Mapping[str, Any]]  # lines of log.jsonl
     recipe: str  # resolved, as TOML
     command: str
     version: str
+    comparison: Comparison | None = None
+    compared_with: str = ""
 
 
 def write_report(page: Page, path: Path) -> Path:
@@ -64,31 +87,76 @@ def write_report(page: Page, path: Path) -> Path:
 
 def render(page: Page) -> str:
     """Fill in the page; everything from outside is escaped."""
-    here = Path(__file__).parent
     # StrictUndefined: a misspelt name in the template is an error instead of a blank.
     environment = Environment(
-        loader=FileSystemLoader(here),
+        loader=FileSystemLoader(HERE),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["number"] = number
-    per_class = page.report.per_class
-    thresholds = torch.from_numpy(page.report.score_thresholds).float()
+    environment.filters |= {
+        "number": number,
+        "per_picture": per_picture,
+        "percent": percent,
+        "signed": signed,
+    }
+    script = (HERE / "page.js").read_text(encoding="utf-8")
+    report = page.report
     return environment.get_template("page.html").render(
         page=page,
-        report=page.report,
-        protocol=IN_WORDS[page.report.protocol].format(iou_threshold=page.report.iou_threshold),
-        class_charts=[
-            precision_recall_chart(name, curve, per_class[name])
-            for name, curve in page.curves.items()
-        ],
+        report=report,
+        showcase=page.showcase,
+        protocol=IN_WORDS[report.protocol].format(iou_threshold=report.iou_threshold),
+        class_names=list(report.per_class),
+        thresholds=report.score_thresholds,
+        now=page.sweep[[one.iou_threshold for one in page.sweep].index(report.iou_threshold)],
+        explorer=explore(
+            page.sweep,
+            list(report.per_class),
+            iou_threshold=report.iou_threshold,
+            num_images=report.images,
+        ),
+        findings=findings_of(page.diagnosis),
         training_charts=training_charts(page.log),
-        figures=[figure(exhibit, list(per_class), thresholds) for exhibit in page.exhibits],
+        widest=widest_bound(page.comparison),
+        script=Markup(script),
+        script_hash=content_hash(script),
     )
+
+
+def widest_bound(comparison: Comparison | None) -> float:
+    """How far the intervals of a comparison reach from 0, to draw them to one scale."""
+    if comparison is None:
+        return 0.0
+    intervals = (comparison.mean_average_precision, *comparison.per_class.values())
+    bounds = (bound for one in intervals for bound in (one.low, one.high) if bound is not None)
+    return max(map(abs, bounds), default=0.0) or 1.0
+
+
+def content_hash(text: str) -> str:
+    """How a content security policy names the one script that may run (CSP level 2, §4.2.5)."""
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
 def number(value: float | None, digits: int = 3) -> str:
     """A dash where undefined."""
     return UNDEFINED if value is None else f"{value:.{digits}f}"
+
+
+def signed(value: float | None, digits: int = 3) -> str:
+    """With a plus or a minus unless it rounds to 0; a dash where undefined."""
+    if value is None:
+        return UNDEFINED
+    rounded = round(value, digits)
+    return f"{rounded:+.{digits}f}".replace("-", "\N{MINUS SIGN}") if rounded else f"{0:.{digits}f}"
+
+
+def per_picture(count: int, num_images: int) -> str:
+    """With two digits; a dash without pictures."""
+    return number(count / num_images if num_images else None, 2)
+
+
+def percent(value: float | None) -> str:
+    """Without digits after the point; a dash where undefined."""
+    return UNDEFINED if value is None else f"{value:.0%}"

@@ -7,40 +7,109 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float64
 
-from singleshot.metrics import BestF1, ClassReport, Curve
-from singleshot.report.charts import Chart, Dot, Series, chart
+from singleshot.metrics import Curve
+from singleshot.metrics.diagnosis import Calibration
+from singleshot.metrics.sweep import SCORE_THRESHOLDS, Counts
+from singleshot.report.charts import Bubble, Chart, Dot, Series, chart
 
-__all__ = ["precision_recall_chart", "training_charts"]
+__all__ = ["precision_recall_chart", "reliability_chart", "threshold_chart", "training_charts"]
+
+UNIT = (0.0, 1.0)
+SMALLEST_RADIUS, LARGEST_RADIUS = 2.0, 9.0
 
 MOST_MEANS = 120  # of a loss that changes with every step, so that its course can be seen
 
 Record = Mapping[str, Any]  # a line of log.jsonl
 
 
-def precision_recall_chart(name: str, curve: Curve, numbers: ClassReport) -> Chart:
-    """Precision against recall of one class, with the point of its best F1."""
-    reachable = curve.at_thresholds()
+def precision_recall_chart(name: str, curve: Curve | None, counts: Counts) -> Chart:
+    """Precision against recall, with the point that some thresholds reach."""
+    recall, precision = (
+        (np.zeros(0), np.zeros(0)) if curve is None else (curve.recall, curve.precision)
+    )
     # From recall 0, or a class found with its first detection would have no line at all.
-    recall = np.insert(reachable.recall, 0, 0.0)
-    precision = np.insert(reachable.precision, 0, reachable.precision[:1].sum())
     return chart(
         name,
-        [Series("precision", recall, precision)],
+        [
+            Series(
+                "precision",
+                np.append(np.zeros(min(len(recall), 1)), recall),
+                np.append(precision[:1], precision),
+            )
+        ],
         x_label="recall",
         y_label="precision",
-        x_range=(0.0, 1.0),
-        y_range=(0.0, 1.0),
-        dot=best_dot(numbers.best_f1),
+        x_range=UNIT,
+        y_range=UNIT,
+        dot=reached(counts),
     )
 
 
-def best_dot(best: BestF1) -> Dot | None:
-    """Where a threshold serves best."""
-    if best.recall is None or best.precision is None:
+def reached(counts: Counts) -> Dot | None:
+    """Where a threshold leads to."""
+    if counts.recall is None or counts.precision is None:
         return None
-    return Dot(
-        best.recall, best.precision, f"F1 {best.f1:.2f} from score {best.score_threshold:.2f}"
+    words = f"precision {counts.precision:.3f} at recall {counts.recall:.3f}"
+    return Dot(counts.recall, counts.precision, words)
+
+
+def threshold_chart(name: str, counts: Sequence[Counts]) -> Chart:
+    """Precision, recall and F1 against the score threshold, where they are defined."""
+    lines = {
+        "precision": [one.precision for one in counts],
+        "recall": [one.recall for one in counts],
+        "F1": [one.f1 for one in counts],
+    }
+    return chart(
+        name,
+        [defined(title, SCORE_THRESHOLDS, values) for title, values in lines.items()],
+        x_label="score threshold",
+        y_label="precision, recall and F1",
+        x_range=UNIT,
+        y_range=UNIT,
+    )
+
+
+def defined(name: str, xs: Float64[np.ndarray, " n"], values: Sequence[float | None]) -> Series:
+    """A line through what is defined."""
+    ys = np.array([np.nan if value is None else value for value in values])
+    known = ~np.isnan(ys)
+    return Series(name, xs[known], ys[known])
+
+
+def reliability_chart(calibration: Calibration) -> Chart:
+    """Share of hits against mean score of each bin; on the diagonal, scores mean what they say."""
+    filled = [one for one in calibration.bins if one.mean_score is not None]
+    scores = np.array([one.mean_score for one in filled], np.float64)
+    shares = np.array([one.share_of_hits for one in filled], np.float64)
+    counts = np.array([one.count for one in filled], np.float64)
+    ends = np.array([0.0, 1.0])
+    return chart(
+        "Reliability",
+        [Series("hits", scores, shares), Series("as it should be", ends, ends)],
+        x_label="mean score",
+        y_label="share of hits",
+        x_range=UNIT,
+        y_range=UNIT,
+        bubbles=[
+            Bubble(
+                x,
+                y,
+                radius,
+                f"{one.count:,} detections with score {one.low:g} to {one.high:g}: "
+                f"mean score {x:.2f}, {y:.0%} hits",
+            )
+            for one, x, y, radius in zip(filled, scores, shares, radii(counts), strict=True)
+        ],
+    )
+
+
+def radii(counts: Float64[np.ndarray, " n"]) -> Float64[np.ndarray, " n"]:
+    """Areas in proportion to the counts, as far as they can still be seen, in user units."""
+    return np.asarray(
+        np.maximum(LARGEST_RADIUS * np.sqrt(counts / counts.max(initial=1)), SMALLEST_RADIUS)
     )
 
 

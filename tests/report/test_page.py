@@ -1,162 +1,169 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import io
+import json
 import re
+from collections import Counter
 from dataclasses import replace
-from html.parser import HTMLParser
 
+import numpy as np
 import pytest
-import torch
+from page_reader import Reader
 from PIL import Image
+from report_scene import EVIL, NAMES, make_scene
 
-from singleshot.metrics import Predictions, Protocol, Truths, find_class_curves, measure
-from singleshot.report import Exhibit, Page, write_report
-from singleshot.structures import Detections, Truth
+from singleshot.evaluation import judge
+from singleshot.metrics import Protocol
+from singleshot.metrics.sweep import sweep
+from singleshot.report.page import signed
+from singleshot.reporting import report_on
 
-EVIL = "<script>alert('cat')</script>"
-VOID = {"meta", "link", "img", "br"}
-LOG = (
-    {"kind": "step", "step": 1, "localization": 2, "classification": 3, "learning_rate": 0.01},
-    {"kind": "evaluation", "step": 1, "mean_average_precision": 0.5},
+
+@pytest.fixture(scope="module")
+def reader(scene) -> Reader:
+    return Reader.of(scene.page)
+
+
+@pytest.mark.parametrize(
+    ("protocol", "said"),
+    [("voc07", "PASCAL VOC 2007."), ("voc10", "PASCAL VOC 2010."), ("coco", "COCO.")],
 )
+def test_the_page_is_well_formed_and_says_how_was_measured(tmp_path, protocol, said):
+    page = make_scene(tmp_path, Protocol(protocol)).page
+    assert f"Protocol. {said}" in Reader.of(page).text
 
 
-class Reader(HTMLParser):
-    """Collects what is in a page, and complains about tags that do not nest."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.text = ""
-        self.feed(text)
-        self.close()
-        assert self.open == []
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append((tag, dict(attrs)))
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag, attrs):
-        self.tags.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        self.text += data
-
-    def all(self, tag: str) -> list[dict[str, str | None]]:
-        return [attributes for name, attributes in self.tags if name == tag]
-
-
-@pytest.fixture
-def page() -> Page:
-    """Two classes, one of them with a name that means harm, and two pictures."""
-    truth = Truth.of(torch.tensor([[10.0, 10, 60, 60], [70, 20, 90, 90]]), torch.tensor([0, 1]))
-    found = Detections(
-        torch.cat([truth.boxes, truth.boxes[:1] + 30]),
-        torch.tensor([0.9, 0.8, 0.3]),
-        torch.tensor([0, 1, 0]),
-    )
-    names, truths = [EVIL, "dog"], Truths.of(truth, torch.tensor([2, 2]))
-    predictions = Predictions.of([found, found[:0]])
-    protocol = Protocol.COCO
-    curves = find_class_curves(predictions, truths, len(names), protocol=protocol)
-    image = torch.full((3, 100, 120), 200, dtype=torch.uint8)
-    return Page(
-        title="cells",
-        data=f"test split of {EVIL}",
-        report=measure(predictions, truths, names, protocol=protocol),
-        curves=dict(zip(names, curves, strict=True)),
-        exhibits=[
-            Exhibit(f"folder/{EVIL}.jpg", image, truth, found),
-            Exhibit("empty.jpg", image.repeat(1, 8, 8), truth[:0], found[:0]),
-        ],
-        log=LOG,
-        recipe='[training]\nnote = "<b>bold</b>"',
-        command=f"singleshot evaluate '{EVIL}'",
-        version="0.1.0",
-    )
-
-
-def read(page: Page, folder) -> Reader:
-    return Reader(write_report(page, folder / "report.html").read_text(encoding="utf-8"))
-
-
-@pytest.mark.parametrize("protocol", list(Protocol))
-def test_the_page_is_well_formed_and_says_how_was_measured(page, tmp_path, protocol):
-    report = replace(page.report, protocol=protocol)
-    reader = read(replace(page, report=report), tmp_path)
-    said = {"voc07": "PASCAL VOC 2007.", "voc10": "PASCAL VOC 2010.", "coco": "COCO."}
-    assert f"Protocol. {said[protocol.value]}" in reader.text
-    assert "singleshot 0.1.0" in reader.text
-
-
-def test_the_page_needs_nothing_from_anywhere(page, tmp_path):
-    text = write_report(page, tmp_path / "report.html").read_text(encoding="utf-8")
+def test_the_page_needs_nothing_from_anywhere(scene, reader):
+    text = scene.page.read_text(encoding="utf-8")
     assert not re.search(r"https?://|url\(|@import", text)
-    reader = Reader(text)
     for _, attributes in reader.tags:
         for name in ("src", "href", "srcset"):
             assert (attributes.get(name) or "#").startswith(("#", "data:"))
-    assert reader.all("script") == []
-    assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
 
 
-def test_names_cannot_become_markup(page, tmp_path):
-    reader = read(page, tmp_path)
-    assert reader.all("script") == []
-    assert reader.all("b") == []
-    assert reader.text.count(EVIL) >= 4  # class name, data, picture, command
+def test_only_the_script_of_the_page_may_run(reader):
+    (policy,) = [tag["content"] for tag in reader.all("meta") if "http-equiv" in tag]
+    rules = dict(rule.split(" ", 1) for rule in policy.split("; "))
+    assert rules["default-src"] == "'none'"
+    _, script = reader.scripts
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert rules["script-src"] == f"'sha256-{digest}'"
+    assert [tag.get("type") for tag in reader.all("script")] == ["application/json", None]
 
 
-def test_pictures_have_words_and_open(page, tmp_path):
-    pictures = read(page, tmp_path).all("img")
-    assert len(pictures) == 4
-    assert pictures[2]["alt"] == "empty.jpg, annotated: nothing"
-    assert all(picture["loading"] == "lazy" for picture in pictures)
-    for picture in pictures:
-        data = base64.b64decode(picture["src"].removeprefix("data:image/jpeg;base64,"))
-        with Image.open(io.BytesIO(data)) as opened:
+def test_names_cannot_become_markup(reader):
+    assert len(reader.all("script")) == 2
+    assert reader.text.count(EVIL) >= 5  # class name, data, command, comparison, galleries
+    data = json.loads(reader.scripts[0])
+    assert [one["name"] for one in data["classes"]] == list(NAMES)
+    assert "<" not in reader.scripts[0]
+
+
+def test_the_page_opens_with_the_best_f1_of_each_class(scene, reader):
+    now, *_ = sweep(scene.predictions, scene.truths, len(NAMES), protocol=Protocol.VOC10)
+    counts = now.at_best()
+    assert f"precision {counts.precision:.3f}" in reader.text
+    assert f"recall {counts.recall:.3f}" in reader.text
+    assert f"{counts.hits} hits, {counts.false_alarms} false alarms" in reader.text
+
+
+def test_the_marks_of_a_picture_are_what_became_of_its_detections(scene, reader):
+    marks = Counter(tag["class"].split()[-1] for tag in reader.of_class("found"))
+    assert set(marks) == {"hit", "false", "forgiven", "off"}
+    for tag in reader.of_class("found"):
+        sure = float(tag["data-score"]) >= scene.report.score_thresholds[int(tag["data-label"])]
+        assert sure == ("off" not in tag["class"])
+        assert len(tag["data-fates"]) == 10
+
+
+def test_pictures_open_and_a_broken_one_is_left_out(reader):
+    pictures = reader.all("img")
+    assert 8 <= len(pictures) <= 12
+    assert not any(picture["alt"].startswith("3<") for picture in pictures)
+    for picture in [*pictures, *reader.all("image")]:
+        data = (picture.get("src") or picture["href"]).removeprefix("data:image/jpeg;base64,")
+        with Image.open(io.BytesIO(base64.b64decode(data))) as opened:
             assert opened.size == (int(picture["width"]), int(picture["height"]))
-            assert max(opened.size) <= 640
 
 
-def test_only_detections_worth_keeping_are_shown(page, tmp_path):
-    pictures = read(page, tmp_path).all("img")
-    # The false alarm scores 0.3; the best F1 of its class keeps scores from 0.9.
-    assert pictures[1]["alt"].endswith(f"found: 1 {EVIL}, 1 dog")
+def test_without_any_picture_the_page_says_so(tmp_path):
+    reader = Reader.of(make_scene(tmp_path, Protocol.COCO, pictures=False).page)
+    assert reader.all("img") == reader.all("image") == []
+    assert "No pictures are shown" in reader.text
+    assert "#galleries" in [link["href"] for link in reader.all("a")]  # counts are still told
 
 
-def test_charts_have_names(page, tmp_path):
-    charts = read(page, tmp_path).all("svg")
-    assert len(charts) == 2 + 3
-    assert all(chart["role"] == "img" for chart in charts)
-    assert charts[1]["aria-label"] == "dog: precision against recall; F1 1.00 from score 0.80"
+def test_every_link_leads_somewhere(reader):
+    targets = {tag.get("id") for _, tag in reader.tags}
+    assert all(link["href"].removeprefix("#") in targets for link in reader.all("a"))
 
 
-def test_sections_without_content_are_left_out(page, tmp_path):
-    bare = replace(page, curves={}, exhibits=[], log=[], recipe="")
-    reader = read(bare, tmp_path)
-    sections = [section.get("id") for section in reader.all("section")]
-    assert sections == [None, "classes"]
-    assert [link["href"] for link in reader.all("a")] == ["#main", "#classes"]
+def test_nothing_found_and_nothing_annotated(scene, tmp_path):
+    for predictions, dataset in [
+        (scene.predictions[:0], scene.dataset),
+        (scene.predictions[:0], scene.dataset.subset([], description="nothing")),
+    ]:
+        page = report_on(
+            predictions,
+            dataset,
+            report=judge(predictions, dataset, protocol=Protocol.VOC10),
+            model="nothing",
+            command="singleshot score nothing",
+            path=tmp_path / "report.html",
+        )
+        text = Reader.of(page).text
+        assert "\N{EN DASH}" in text
+        assert not re.search(r"\bNone\b|\bnan\b|\binf\b", text)
 
 
-def test_undefined_numbers_are_dashes(page, tmp_path):
-    truths = Truths.of(Truth.of(torch.zeros(0, 4), torch.zeros(0).long()), torch.tensor([0]))
-    nothing = measure(Predictions.of([]), truths, ["cat"], protocol=Protocol.VOC10)
-    reader = read(replace(page, report=nothing, curves={}, exhibits=[]), tmp_path)
-    assert "\N{EN DASH}" in reader.text
-    assert "None" not in reader.text
-    assert "nan" not in reader.text
+def test_a_report_at_another_iou_threshold_opens_there(scene, tmp_path):
+    report = judge(scene.predictions, scene.dataset, protocol=Protocol.VOC10, iou_threshold=0.3)
+    page = report_on(
+        scene.predictions,
+        scene.dataset,
+        report=report,
+        model="scene",
+        command="singleshot score",
+        path=tmp_path / "report.html",
+    )
+    data = json.loads(Reader.of(page).scripts[0])
+    assert data["ious"][data["start"]] == 0.3
+    assert len(data["ious"]) == 11
 
 
-def test_every_scrolling_region_can_be_reached_by_keyboard(page, tmp_path):
-    reader = read(page, tmp_path)
-    scrolling = [tag for name, tag in reader.tags if tag.get("class") == "scroll" or name == "pre"]
-    assert len(scrolling) == 2
-    assert all(tag["tabindex"] == "0" for tag in scrolling)
+def test_many_classes_are_chosen_from_a_list_and_take_little_room(scene, tmp_path):
+    names = [f"class {index}" for index in range(80)]
+    dataset = replace(scene.dataset, class_names=tuple(names), category_ids=tuple(range(80)))
+    truths = replace(dataset.truths, labels=(dataset.truths.boxes[:, 0] % 80).long())
+    dataset = replace(dataset, truths=truths)
+    labels = np.arange(len(scene.predictions)) % 80
+    predictions = replace(scene.predictions, labels=labels)
+    page = report_on(
+        predictions,
+        dataset,
+        report=judge(predictions, dataset, protocol=Protocol.COCO),
+        model="scene",
+        command="singleshot score",
+        path=tmp_path / "report.html",
+    )
+    reader = Reader.of(page)
+    assert len(reader.all("option")) == 81
+    assert reader.of_class("of-class") == []
+    assert reader.of_class("confusion") == []
+    assert len(reader.scripts[0]) < 1_000_000
+
+
+def test_every_scrolling_region_can_be_reached_by_keyboard(reader):
+    scrolling = reader.of_class("scroll")
+    assert len(scrolling) >= 5
+    assert all(tag["tabindex"] == "0" and tag["aria-labelledby"] for tag in scrolling)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.0123, "+0.012"), (-0.5, "\N{MINUS SIGN}0.500"), (-0.0001, "0.000"), (None, "\N{EN DASH}")],
+)
+def test_differences_have_a_sign(value, text):
+    assert signed(value) == text

@@ -35,19 +35,18 @@ def measure(
 ) -> Report:
     """Judge detections by a protocol. Labels index `class_names`, images those of `truths`."""
     num_truths = count_truths(truths, len(class_names), protocol)
+    coco = average_precisions = None
+    if protocol is Protocol.COCO:
+        # Before the curves, so that the two never need their memory together.
+        coco, average_precisions = coco_numbers(predictions, truths, len(class_names))
     curves = find_class_curves(
         predictions, truths, len(class_names), protocol=protocol, iou_threshold=iou_threshold
     )
-    if protocol is Protocol.COCO:
-        coco, average_precisions = coco_numbers(predictions, truths, len(class_names))
-        mean = coco.AP
-    else:
-        coco = None
+    if average_precisions is None:
         average_precisions = [
             None if curve is None else protocol.area(curve.recall, curve.precision)
             for curve in curves
         ]
-        mean = mean_of_defined(average_precisions)
     reports = map(class_report, curves, average_precisions, num_truths)
     return Report(
         protocol=protocol,
@@ -55,7 +54,7 @@ def measure(
         images=truths.num_images,
         truths=sum(num_truths),
         detections=len(predictions),
-        mean_average_precision=mean,
+        mean_average_precision=coco.AP if coco else mean_of_defined(average_precisions),
         per_class=dict(zip(class_names, reports, strict=True)),
         coco=coco,
     )

@@ -46,9 +46,7 @@ def recall_at_false_alarms(curve: Curve, num_images: int, limit: float) -> float
     FDDB (Jain and Learned-Miller 2010) draws it against the false alarms in all of its 2,845
     pictures: its "at 1000 false positives" is a limit of 1000 / 2845.
     """
-    alarms = false_alarms_per_picture(curve, num_images)
-    within = int(np.searchsorted(alarms, limit, side="right"))
-    return float(curve.at_thresholds().recall[within - 1]) if within else 0.0
+    return float(recalls_at(curve, num_images, np.array([limit], np.float64))[0])
 
 
 def miss_rate_at(curve: Curve, num_images: int, limit: float) -> float:
@@ -68,5 +66,13 @@ def log_average_miss_rate(curve: Curve, num_images: int) -> float:
     Dollár's toolbox). There each detection is a point; here those of equal score are one, because
     no threshold parts them.
     """
-    rates = [miss_rate_at(curve, num_images, limit) for limit in REFERENCES.tolist()]
+    rates = 1 - recalls_at(curve, num_images, REFERENCES)
     return float(np.exp(np.log(np.maximum(rates, LEAST_MISS_RATE)).mean()))
+
+
+def recalls_at(
+    curve: Curve, num_images: int, limits: Float64[np.ndarray, " limits"]
+) -> Float64[np.ndarray, " limits"]:
+    """`recall_at_false_alarms` for several limits at once."""
+    num_points = np.searchsorted(false_alarms_per_picture(curve, num_images), limits, side="right")
+    return np.asarray(np.append(0.0, curve.at_thresholds().recall)[num_points])

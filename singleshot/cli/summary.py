@@ -1,6 +1,6 @@
 """An evaluation for a person: tables, from the document that `--json` prints."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from singleshot.cli.output import number, table
@@ -97,8 +97,10 @@ def signed(value: float | None) -> str:
 def diagnosis(document: Document) -> list[str]:
     """Where it goes wrong: what to mend first, and which pictures to look at."""
     parts = [errors(document), *confusions(document), *calibration(document), slices(document)]
-    parts += pictures("hardest pictures", document["hardest"], hard_row, "missed", "false alarms")
-    parts += pictures("suspected label errors", document["suspects"], suspect_row, "what", "class", "score")
+    hardest = ["hardest pictures", "missed", "false alarms"]
+    suspects = ["suspected label errors", "what", "class", "score"]
+    parts += pictures(hardest, document["hardest"], hard_row)
+    parts += pictures(suspects, document["suspects"], suspect_row)
     return parts
 
 
@@ -148,12 +150,14 @@ def slices(document: Document) -> str:
     return table(["slice", "images", "truths", "AP", "recall"], rows)
 
 
-def pictures(title: str, entries: Sequence[Document], row: Any, *columns: str) -> list[str]:
-    """The first few of a list of pictures."""
+def pictures(
+    header: Sequence[str], entries: Sequence[Document], row: Callable[[Document], list[str]]
+) -> list[str]:
+    """The first few of a list of pictures; nothing where there is none."""
     if not entries:
         return []
     more = f"\n… and {len(entries) - MOST_PICTURES} more" if len(entries) > MOST_PICTURES else ""
-    return [table([title, *columns], [row(entry) for entry in entries[:MOST_PICTURES]]) + more]
+    return [table(header, [row(entry) for entry in entries[:MOST_PICTURES]]) + more]
 
 
 def hard_row(entry: Document) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from command_line import singleshot
@@ -31,3 +32,58 @@ def test_what_evaluate_saved_scores_the_same(cells_run, tmp_path):
     page = singleshot("score", saved, "cells", "--report", str(tmp_path / "report"))
     assert page.exit_code == 0, page.stderr
     assert (tmp_path / "report/report.html").is_file()
+
+
+def test_shares_of_the_pictures_saved_in_one_folder_score_as_the_whole(cells_run, tmp_path):
+    for share in ("1/3", "2/3", "3/3"):
+        file = tmp_path / "shares" / f"{share[0]}.json"
+        done = singleshot(
+            "evaluate", cells_run, "cells", "--shard", share, "--save-predictions", str(file)
+        )
+        assert done.exit_code == 0, done.stderr
+        assert f"Share {share[0]} of 3: {file}" in done.stderr
+    scored = singleshot("score", str(tmp_path / "shares"), "cells", "--json")
+    whole = singleshot("evaluate", cells_run, "cells", "--json")
+    assert json.loads(scored.stdout) == json.loads(whole.stdout)
+
+
+def test_what_is_asked_besides_comes_beside_the_fixed_keys(cells_run, tmp_path):
+    saved = str(tmp_path / "predictions.json")
+    plain = singleshot("evaluate", cells_run, "cells", "--json", "--save-predictions", saved)
+    asked = ["--diagnose", "--against", saved, "--choose", "f1", "--iou-threshold", "0.5"]
+    scored = singleshot("score", saved, "cells", "--json", *asked)
+    assert scored.exit_code == 0, scored.stderr
+    fixed, document = json.loads(plain.stdout), json.loads(scored.stdout)
+    assert {key: document[key] for key in fixed} == fixed
+    assert set(document) - set(fixed) == {"diagnosis", "comparison", "operating_point"}
+    against_itself = document["comparison"]["mean_average_precision"]
+    assert [against_itself[key] for key in ("difference", "low", "high")] == [0, 0, 0]
+    assert document["operating_point"]["rule"] == "f1"
+    for name, numbers in fixed["per_class"].items():
+        choice = document["operating_point"]["per_class"][name]
+        assert choice["score_threshold"] == numbers["best_f1"]["score_threshold"]
+    for_people = singleshot("score", saved, "cells", *asked)
+    for title in ("AP if fixed", "hardest pictures", "against the others", "alarms a picture"):
+        assert title in for_people.stdout
+
+
+def test_slices_by_an_attribute_cover_all_pictures(cells_run, tmp_path):
+    saved, table = str(tmp_path / "predictions.json"), tmp_path / "light.csv"
+    singleshot("evaluate", cells_run, "cells", "--json", "--save-predictions", saved)
+    names = sorted(path.name for path in Path("cells/JPEGImages").iterdir())
+    rows = [f"{name},{'day' if index % 2 else 'night'}" for index, name in enumerate(names)]
+    table.write_text("\n".join(["picture,light", *rows]))
+    scored = singleshot("score", saved, "cells", "--attributes", str(table), "--json")
+    assert scored.exit_code == 0, scored.stderr
+    document = json.loads(scored.stdout)
+    light = [one for one in document["diagnosis"]["slices"] if one["by"] == "light"]
+    assert {one["name"] for one in light} == {"day", "night"}
+    assert sum(one["images"] for one in light) == document["images"]
+    assert sum(one["truths"] for one in light) == document["truths"]
+
+
+@pytest.mark.usefixtures("cells_run")
+def test_predictions_that_are_not_there_are_said_to_be_missing(tmp_path):
+    done = singleshot("score", str(tmp_path / "none.json"), "cells")
+    assert done.exit_code == 2
+    assert "none.json" in done.stderr

@@ -80,7 +80,8 @@ class Gathering:
 
     def add(self, rows: Rows) -> None:
         """Check and keep some rows."""
-        self.check(rows)
+        self.check_numbers(rows)
+        self.check_names(rows)
         self.images.frombytes(rows.images.tobytes())
         self.labels.frombytes(rows.labels.tobytes())
         self.boxes.frombytes(rows.boxes.tobytes())
@@ -116,10 +117,8 @@ class Gathering:
                 f"(such as {first}); they count all the same"
             )
 
-    def check(self, rows: Rows) -> None:
-        """Look for each of the things that cannot be meant."""
-        what, source = self.dataset.description, rows.source
-        known = f"it has {some_of(self.dataset.class_names)}"
+    def check_numbers(self, rows: Rows) -> None:
+        """Look for boxes and scores that cannot be meant."""
         low, high = rows.boxes[:, :2], rows.boxes[:, 2:]
         self.refuse(
             rows,
@@ -145,6 +144,11 @@ class Gathering:
             "has a score outside 0 to 1",
             "map them to 0..1: any rising function, such as a sigmoid, keeps their order",
         )
+
+    def check_names(self, rows: Rows) -> None:
+        """Look for pictures and classes that are not in the data set."""
+        what, source = self.dataset.description, rows.source
+        known = f"it has {some_of(self.dataset.class_names)}"
         self.refuse(
             rows,
             rows.images == UNKNOWN,

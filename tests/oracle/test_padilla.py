@@ -14,11 +14,14 @@ EVERY_POINT = {0.1: 0.337198, 0.3: 0.245687, 0.5: 0.022222, 0.75: 0}
 ELEVEN_POINTS = {0.1: 0.333333, 0.3: 0.268398, 0.5: 0.030303, 0.75: 0}
 
 
-@pytest.mark.parametrize(
+PUBLISHED = pytest.mark.parametrize(
     ("protocol", "iou_threshold", "published"),
     [(Protocol.VOC10, *row) for row in EVERY_POINT.items()]
     + [(Protocol.VOC07, *row) for row in ELEVEN_POINTS.items()],
 )
+
+
+@PUBLISHED
 def test_published_average_precision(shared, protocol, iou_threshold, published):
     folder = shared / "metric-cases" / "padilla_voc"
     images, boxes, _ = read_folder(folder / "groundtruths")
@@ -34,8 +37,10 @@ def test_published_average_precision(shared, protocol, iou_threshold, published)
     assert round(report.mean_average_precision, 6) == published
 
 
-@pytest.mark.parametrize(("protocol", "published"), [("voc10", 0.022222), ("voc07", 0.030303)])
-def test_published_average_precision_from_the_command_line(shared, tmp_path, protocol, published):
+@PUBLISHED
+def test_published_average_precision_from_the_command_line(
+    shared, tmp_path, protocol, iou_threshold, published
+):
     folder = shared / "metric-cases" / "padilla_voc"
     images, boxes, _ = read_folder(folder / "groundtruths")
     objects = [
@@ -57,7 +62,8 @@ def test_published_average_precision_from_the_command_line(shared, tmp_path, pro
     (tmp_path / "truth.json").write_text(json.dumps(truth))
     (tmp_path / "found.json").write_text(json.dumps(found))
     files = str(tmp_path / "found.json"), str(tmp_path / "truth.json")
-    done = singleshot("score", *files, "--protocol", protocol, "--json")
+    options = ["--protocol", protocol, "--iou-threshold", str(iou_threshold)]
+    done = singleshot("score", *files, *options, "--json")
     assert done.exit_code == 0, done.stderr
     assert round(json.loads(done.stdout)["mean_average_precision"], 6) == published
 

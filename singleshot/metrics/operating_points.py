@@ -13,7 +13,18 @@ from jaxtyping import Float64
 
 from singleshot.metrics.curves import Curve
 
-__all__ = ["BestF1", "best_f1", "f1_scores", "precision_at_recall", "recall_at_precision"]
+__all__ = [
+    "BestF1",
+    "best_f1",
+    "f1_scores",
+    "first_best",
+    "precision_at_recall",
+    "recall_at_precision",
+]
+
+# 3 hits of 5 detections and 4 of 8 have the same F1 with 4 truths, but not in floating point. Two
+# that differ, with a million detections and truths, do so by 1e-12 at least.
+ROUNDING = 1e-14
 
 
 class BestF1(NamedTuple):
@@ -48,7 +59,7 @@ def best_f1(curve: Curve) -> BestF1:
     f1 = f1_scores(curve)
     if not f1.any():
         return BestF1(f1=0.0, score_threshold=None, precision=None, recall=0.0)
-    best = int(f1.argmax())
+    best = first_best(f1)
     return BestF1(
         f1=float(f1[best]),
         score_threshold=float(curve.scores[best]),
@@ -63,3 +74,8 @@ def f1_scores(curve: Curve) -> Float64[np.ndarray, " n"]:
     f1 = np.zeros(len(curve))
     np.divide(2 * curve.precision * curve.recall, total, out=f1, where=total > 0)
     return f1
+
+
+def first_best(values: Float64[np.ndarray, " n"]) -> int:
+    """Index of the first of those that are greatest, whatever their last digits were rounded to."""
+    return int((values >= values.max() - ROUNDING).argmax())

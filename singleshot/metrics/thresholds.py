@@ -22,7 +22,7 @@ from jaxtyping import Float64
 from singleshot.errors import SingleshotError
 from singleshot.metrics.curves import Curve
 from singleshot.metrics.miss_rate import false_alarms_per_picture
-from singleshot.metrics.operating_points import f1_scores
+from singleshot.metrics.operating_points import f1_scores, first_best
 
 __all__ = ["Choice", "Quantity", "Rule", "choose_each", "choose_threshold"]
 
@@ -116,7 +116,7 @@ def choose_threshold(curve: Curve, num_images: int, rule: Rule) -> Choice:
     demanded = np.where(points.recall > 0, demanded, -np.inf)
     reached = demanded >= least(rule)
     among = reached if reached.any() else demanded == demanded.max()
-    best = int(np.where(among, preferred, -np.inf).argmax())
+    best = first_best(np.where(among, preferred, -np.inf))
     return Choice(
         score_threshold=float(points.scores[best]) if reached.any() else None,
         precision=float(points.precision[best]),

@@ -35,6 +35,16 @@ def test_best_f1_says_where_it_is():
     assert (best.score_threshold, best.precision, best.recall) == (0.6, 0.75, 0.75)
 
 
+def test_of_two_best_f1_the_higher_threshold_is_taken():
+    """3 hits of 5 detections and 4 of 8 have an F1 of 2/3 with 4 truths, in exact numbers."""
+    outcomes = [True, True, False, False, True, False, False, True]
+    curve = precision_recall_curve(
+        np.array([0.5] * 5 + [0.25] * 3), np.array(outcomes), num_truths=4
+    ).at_thresholds()
+    assert curve.precision.tolist() == [0.6, 0.5]
+    assert best_f1(curve).score_threshold == 0.5
+
+
 @pytest.mark.parametrize("num_detections", [0, 2])
 def test_without_hits_no_threshold_is_best(num_detections):
     curve = precision_recall_curve(

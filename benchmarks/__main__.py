@@ -5,12 +5,14 @@ import sys
 
 import torch
 
-from benchmarks import matching_and_loss, postprocess, training_step
+from benchmarks import evaluation, matching_and_loss, million_pictures, postprocess, training_step
 
 BENCHMARKS = {
     "postprocess": postprocess.main,
     "matching-and-loss": matching_and_loss.main,
     "training-step": training_step.main,
+    "evaluation": evaluation.main,
+    "million-pictures": million_pictures.main,
 }
 
 

@@ -136,9 +136,11 @@ def group_truths(
     groups = truths.images[among] * num_labels + truths.labels[among]
     own_group = predictions.images * num_labels + predictions.labels
     order = np.argsort(groups, kind="stable")
-    starts = np.searchsorted(groups[order], own_group, side="left")
-    ends = np.searchsorted(groups[order], own_group, side="right")
-    return among[order], starts, ends - starts
+    known, starts, counts = np.unique(groups[order], return_index=True, return_counts=True)
+    # One search for the group itself; past the last one stands a group of no detection.
+    place = np.searchsorted(known, own_group)
+    known, starts, counts = np.append(known, -1), np.append(starts, 0), np.append(counts, 0)
+    return among[order], starts[place], np.where(known[place] == own_group, counts[place], 0)
 
 
 def paired_iou(boxes: Boxes, others: Boxes) -> Float64[np.ndarray, " n"]:

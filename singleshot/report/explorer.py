@@ -14,7 +14,7 @@ from markupsafe import Markup
 from singleshot.metrics import Curve
 from singleshot.metrics.sweep import Counts, Swept
 from singleshot.report.charts import BOTTOM, LEFT, RIGHT, TOP, Chart
-from singleshot.report.plots import precision_recall_chart, threshold_chart
+from singleshot.report.plots import line_of, precision_recall_chart, threshold_chart
 
 __all__ = ["Explorer", "explore"]
 
@@ -72,7 +72,7 @@ def as_json(
         "images": num_images,
         "ious": [swept.iou_threshold for swept in sweep],
         "plot": [LEFT, TOP, RIGHT, BOTTOM],
-        "line": [line_of(swept.pooled) for swept in sweep],
+        "line": [changes(swept.pooled) for swept in sweep],
         "classes": [class_json(sweep, label, name) for label, name in enumerate(class_names)],
     }
     text = json.dumps(document, separators=(",", ":"), allow_nan=False)
@@ -88,7 +88,7 @@ def class_json(sweep: Sequence[Swept], label: int, name: str) -> dict[str, Any]:
         "hits": [falls(swept.hits[label]) for swept in sweep],
         "falseAlarms": [falls(swept.false_alarms[label]) for swept in sweep],
         "best": [best_json(swept, label) for swept in sweep],
-        "line": [line_of(swept.curves[label]) for swept in sweep],
+        "line": [changes(swept.curves[label]) for swept in sweep],
     }
 
 
@@ -107,13 +107,9 @@ def falls(counts: Int64[np.ndarray, " steps"]) -> list[int]:
     return lost
 
 
-def line_of(curve: Curve | None) -> list[int]:
+def changes(curve: Curve | None) -> list[int]:
     """Recall and precision by turns, in thousandths, each as its change from the one before."""
-    if curve is None or not len(curve):
-        return []
-    points = np.stack([curve.recall, curve.precision], axis=1)
-    # From recall 0, or a class found with its first detection would have no line at all.
-    points = np.vstack([[0.0, points[0, 1]], points])
+    points = np.stack(line_of(curve), axis=1)
     thousandths = (points * PER_MILLE).round().astype(np.int64)
-    changes: list[int] = np.diff(thousandths, axis=0, prepend=0).ravel().tolist()
-    return changes
+    steps: list[int] = np.diff(thousandths, axis=0, prepend=0).ravel().tolist()
+    return steps

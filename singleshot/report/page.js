@@ -213,8 +213,9 @@ let speaking;
 
 function speakLater(numbers) {
   clearTimeout(speaking);
-  const words = ["precision", "recall", "f1"].map((name) => `${name} ${text(numbers[name])}`);
-  speaking = setTimeout(() => (element("spoken").textContent = words.join(", ")), SPEAK_AFTER);
+  const [precision, recall, f1] = [numbers.precision, numbers.recall, numbers.f1].map(text);
+  const words = `precision ${precision}, recall ${recall}, F1 ${f1}`;
+  speaking = setTimeout(() => (element("spoken").textContent = words), SPEAK_AFTER);
 }
 
 // ---- Controls

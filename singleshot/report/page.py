@@ -96,6 +96,7 @@ def render(page: Page) -> str:
         lstrip_blocks=True,
     )
     environment.filters |= {
+        "counted": counted,
         "number": number,
         "per_picture": per_picture,
         "percent": percent,
@@ -150,6 +151,11 @@ def signed(value: float | None, digits: int = 3) -> str:
         return UNDEFINED
     rounded = round(value, digits)
     return f"{rounded:+.{digits}f}".replace("-", "\N{MINUS SIGN}") if rounded else f"{0:.{digits}f}"
+
+
+def counted(count: int, thing: str) -> str:
+    """`1 hit`, `2 hits`."""
+    return f"{count:,} {thing}" if count == 1 else f"{count:,} {thing}s"
 
 
 def per_picture(count: int, num_images: int) -> str:

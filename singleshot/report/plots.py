@@ -14,7 +14,13 @@ from singleshot.metrics.diagnosis import Calibration
 from singleshot.metrics.sweep import SCORE_THRESHOLDS, Counts
 from singleshot.report.charts import Bubble, Chart, Dot, Series, chart
 
-__all__ = ["precision_recall_chart", "reliability_chart", "threshold_chart", "training_charts"]
+__all__ = [
+    "line_of",
+    "precision_recall_chart",
+    "reliability_chart",
+    "threshold_chart",
+    "training_charts",
+]
 
 UNIT = (0.0, 1.0)
 SMALLEST_RADIUS, LARGEST_RADIUS = 2.0, 9.0
@@ -26,25 +32,23 @@ Record = Mapping[str, Any]  # a line of log.jsonl
 
 def precision_recall_chart(name: str, curve: Curve | None, counts: Counts) -> Chart:
     """Precision against recall, with the point that some thresholds reach."""
-    recall, precision = (
-        (np.zeros(0), np.zeros(0)) if curve is None else (curve.recall, curve.precision)
-    )
-    # From recall 0, or a class found with its first detection would have no line at all.
     return chart(
         name,
-        [
-            Series(
-                "precision",
-                np.append(np.zeros(min(len(recall), 1)), recall),
-                np.append(precision[:1], precision),
-            )
-        ],
+        [Series("precision", *line_of(curve))],
         x_label="recall",
         y_label="precision",
         x_range=UNIT,
         y_range=UNIT,
         dot=reached(counts),
     )
+
+
+def line_of(curve: Curve | None) -> tuple[Float64[np.ndarray, " n"], Float64[np.ndarray, " n"]]:
+    """Recall and precision to draw; nothing without a curve."""
+    if curve is None or not len(curve):
+        return np.zeros(0), np.zeros(0)
+    # From recall 0, or a class found with its first detection would have no line at all.
+    return np.append(0.0, curve.recall), np.append(curve.precision[0], curve.precision)
 
 
 def reached(counts: Counts) -> Dot | None:

@@ -14,8 +14,7 @@ from PIL import Image
 
 from singleshot import api
 from singleshot.api.measuring import measured_data
-from singleshot.evaluation import detect_all
-from singleshot.evaluation.judge import truths_of
+from singleshot.evaluation import detect_all, truths_of
 from singleshot.metrics import Choice, OperatingPoint, Rule, choose_thresholds, find_hits
 from singleshot.models.checkpoint import Checkpoint
 
@@ -90,6 +89,15 @@ def test_a_broken_choice_is_not_passed_over(run):
     done = singleshot("predict", str(run), PICTURE)
     assert (done.exit_code, done.stdout) == (2, "")
     assert "operating_point.json" in done.stderr
+
+
+def test_what_is_out_of_reach_is_said_and_kept_from_0_3(run):
+    """Two epochs are too few to find a cell."""
+    done = singleshot("evaluate", str(run), "cells", "--split", "val", "--choose", "recall=0.9")
+    assert done.exit_code == 0, done.stderr
+    kept, said = found_in(PICTURE, str(run))
+    assert "recall ≥ 0.9 is out of reach on VOC layout, split val of cells for RBC" in said
+    assert kept == found_in(PICTURE, str(run), "--score-threshold", "0.3")[0]
 
 
 @pytest.fixture(scope="module")

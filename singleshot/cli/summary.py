@@ -97,6 +97,7 @@ def signed(value: float | None) -> str:
 def diagnosis(document: Document) -> list[str]:
     """Where it goes wrong: what to mend first, and which pictures to look at."""
     parts = [errors(document), *confusions(document), *calibration(document), slices(document)]
+    parts.append(miss_rates(document))
     hardest = ["hardest pictures", "missed", "false alarms"]
     suspects = ["suspected label errors", "what", "class", "score"]
     parts += pictures(hardest, document["hardest"], hard_row)
@@ -148,6 +149,12 @@ def slices(document: Document) -> str:
         for one in document["slices"]
     ]
     return table(["slice", "images", "truths", "AP", "recall"], rows)
+
+
+def miss_rates(document: Document) -> str:
+    """Misses against false alarms per picture, as pedestrian detectors are judged."""
+    rates = document["log_average_miss_rates"].items()
+    return table(["log-average", "miss rate"], [[name, number(rate)] for name, rate in rates])
 
 
 def pictures(

@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Float64, Int64
 
 from singleshot.metrics.columns import Predictions, Truths
+from singleshot.metrics.curves import curves_per_class
 from singleshot.metrics.diagnosis.calibration import Calibration, calibrate
 from singleshot.metrics.diagnosis.confusion import count_confusions
 from singleshot.metrics.diagnosis.error_gains import ErrorGain, error_gains
@@ -19,6 +20,7 @@ from singleshot.metrics.diagnosis.neighbours import find_neighbours
 from singleshot.metrics.diagnosis.slices import Slice, find_slices, mean_average_precision
 from singleshot.metrics.diagnosis.suspects import Suspect, find_suspects
 from singleshot.metrics.hits import Hits, find_hits
+from singleshot.metrics.miss_rate import log_average_miss_rate
 from singleshot.metrics.protocol import Protocol
 
 __all__ = ["Diagnosis", "diagnose"]
@@ -28,8 +30,9 @@ __all__ = ["Diagnosis", "diagnose"]
 class Diagnosis:
     """Why a detector is wrong.
 
-    What is said of all detections: `average_precision`, `errors`, `totals`, `calibration` and the
-    slices' average precision. All else is about the detections kept at the score thresholds.
+    What is said of all detections: `average_precision`, `miss_rates`, `errors`, `totals`,
+    `calibration` and the slices' average precision. All else is about the detections kept at the
+    score thresholds.
     """
 
     class_names: tuple[str, ...]
@@ -37,6 +40,7 @@ class Diagnosis:
     iou_threshold: float
     score_thresholds: Float64[np.ndarray, " num_classes"]
     average_precision: float | None  # mean over classes with truths, at the IoU threshold
+    miss_rates: tuple[float | None, ...]  # of each class, log-average; None without truths
     errors: tuple[ErrorGain, ...]  # the six types of TIDE, in the order of ErrorType
     totals: tuple[ErrorGain, ...]  # all false alarms, all misses
     confusion: Int64[np.ndarray, "rows columns"]  # annotated x found; the last is "nothing"
@@ -63,6 +67,7 @@ class Diagnosis:
                 value if np.isfinite(value) else None for value in self.score_thresholds.tolist()
             ],
             "average_precision": self.average_precision,
+            "log_average_miss_rates": dict(zip(self.class_names, self.miss_rates, strict=True)),
             "errors": [asdict(one) for one in self.errors],
             "totals": [asdict(one) for one in self.totals],
             "errors_at_score_thresholds": {
@@ -111,6 +116,7 @@ def diagnose(
     gains = error_gains(
         predictions, truths, hits, errors, ignore=ignore, num_classes=num_classes, protocol=protocol
     )
+    num_truths = np.bincount(truths.labels[~ignore], minlength=num_classes).tolist()
 
     is_kept = predictions.scores >= score_thresholds[predictions.labels]
     kept, near = predictions[is_kept], neighbours[is_kept]
@@ -122,11 +128,10 @@ def diagnose(
         protocol=protocol,
         iou_threshold=iou_threshold,
         score_thresholds=score_thresholds,
-        average_precision=mean_average_precision(
-            predictions,
-            hits,
-            np.bincount(truths.labels[~ignore], minlength=num_classes).tolist(),
-            protocol=protocol,
+        average_precision=mean_average_precision(predictions, hits, num_truths, protocol=protocol),
+        miss_rates=tuple(
+            None if curve is None else log_average_miss_rate(curve, truths.num_images)
+            for curve in curves_per_class(predictions, hits, num_truths)
         ),
         errors=gains[: len(ErrorType)],
         totals=gains[len(ErrorType) :],

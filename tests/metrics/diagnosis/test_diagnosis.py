@@ -95,6 +95,13 @@ def test_nothing_found_or_nothing_there_is_no_special_case(predictions, truths):
     json.dumps(diagnosis.to_json())
 
 
+def test_the_miss_rate_of_a_class_is_that_of_its_curve_and_undefined_without_truths():
+    # One of two truths is hit before any false alarm: 0.5 missed at each of the nine rates.
+    diagnosis = diagnosed(*EXAMPLE)
+    assert diagnosis.miss_rates == (pytest.approx(0.5), None)
+    assert diagnosis.to_json()["log_average_miss_rates"] == {"a": pytest.approx(0.5), "b": None}
+
+
 def test_without_classes_all_is_undefined():
     diagnosis = diagnosed(found(), annotated(), names=())
     assert diagnosis.confusion.tolist() == [[0]]

@@ -71,7 +71,11 @@ def evaluate(
         save_predictions(predictions, dataset, Path(save_predictions_to))
     name = name_of(detector)
     result = answer(predictions, dataset, wanted, name, command=f"evaluate {name} {spelt(data)}")
-    if result.operating_point is not None and weights is not None:
+    if result.operating_point is None:
+        return result
+    if weights is None:
+        wanted.say(f"{name} belongs to no run: the score thresholds are told, but not kept")
+    else:
         weights.save_operating_point(result.operating_point)
     return result
 

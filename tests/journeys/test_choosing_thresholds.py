@@ -141,3 +141,13 @@ def test_faces_are_found_as_chosen(faces, shared, rule):
     found = [one for document in json.loads(done.stdout) for one in document["detections"]]
     assert len(found) == pytest.approx(len(kept), abs=1)  # batches of another size round otherwise
     assert point.rule.sentence in done.stderr
+
+
+def test_thresholds_for_a_checkpoint_that_stands_alone_are_told_but_not_kept(cells_run, tmp_path):
+    alone = tmp_path / "alone.safetensors"
+    shutil.copy(Path(cells_run) / "checkpoints" / "last.safetensors", alone)
+    done = singleshot("evaluate", str(alone), "cells", "--choose", "f1", "--json")
+    assert done.exit_code == 0, done.stderr
+    assert "belongs to no run: the score thresholds are told, but not kept" in done.stderr
+    assert json.loads(done.stdout)["operating_point"]["rule"] == "f1"
+    assert [path.name for path in tmp_path.iterdir()] == ["alone.safetensors"]

@@ -158,7 +158,7 @@ def test_many_classes_are_chosen_from_a_list_and_take_little_room(scene, tmp_pat
 def test_every_scrolling_region_can_be_reached_by_keyboard(reader):
     scrolling = reader.of_class("scroll")
     assert len(scrolling) >= 5
-    assert all(tag["tabindex"] == "0" and tag["aria-labelledby"] for tag in scrolling)
+    assert all(tag["tabindex"] == "0" and tag["aria-label"] for tag in scrolling)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,6 @@ from singleshot.data.pictures import read_picture
 from singleshot.errors import DataError
 from singleshot.evaluation import truths_of
 from singleshot.metrics import Predictions, Report, Truths, find_class_curves
-from singleshot.metrics.bootstrap import Comparison
 from singleshot.metrics.diagnosis import Diagnosis, diagnose
 from singleshot.metrics.miss_rate import log_average_miss_rate
 from singleshot.metrics.sweep import IOU_THRESHOLDS, sweep
@@ -50,8 +49,6 @@ def report_on(
     model: str,
     command: str,
     path: Path,
-    diagnosis: Diagnosis | None = None,
-    comparison: Comparison | None = None,
     compared_with: str = "",
 ) -> Path:
     """Write one self-contained page; of a run it also shows the training and the recipe.
@@ -59,24 +56,22 @@ def report_on(
     Args:
         predictions: what was found in the pictures of the data set.
         dataset: the pictures, some of which are read; one that cannot be is left out.
-        report: the judgement of these predictions.
+        report: the judgement of these predictions; a comparison or an operating point in it is
+            shown, and its diagnosis, which is made here where it has none.
         model: the folder or file they come from, or any name.
         command: how to get this page again.
         path: of the page.
-        diagnosis: left out, it is made here, at the best F1 of each class.
-        comparison: with other predictions, shown if there is one.
-        compared_with: whose those are.
+        compared_with: whose predictions the comparison is with.
     """
     truths = truths_of(dataset)
-    if diagnosis is None:
-        diagnosis = diagnose(
-            predictions,
-            truths,
-            dataset.class_names,
-            protocol=report.protocol,
-            iou_threshold=report.iou_threshold,
-            score_thresholds=report.score_thresholds,
-        )
+    diagnosis = report.diagnosis or diagnose(
+        predictions,
+        truths,
+        dataset.class_names,
+        protocol=report.protocol,
+        iou_threshold=report.iou_threshold,
+        score_thresholds=report.score_thresholds,
+    )
     iou_thresholds = sorted({*IOU_THRESHOLDS, report.iou_threshold})
     folder = RunFolder(Path(model))
     recipe = folder.recipe.read_text(encoding="utf-8") if folder.recipe.is_file() else ""
@@ -98,7 +93,6 @@ def report_on(
         recipe=recipe,
         command=command,
         version=__version__,
-        comparison=comparison,
         compared_with=compared_with,
     )
     return write_report(page, path)

@@ -74,8 +74,7 @@ class Page:
     recipe: str  # resolved, as TOML
     command: str
     version: str
-    comparison: Comparison | None = None
-    compared_with: str = ""
+    compared_with: str = ""  # whose predictions the comparison of the report is with
 
 
 def write_report(page: Page, path: Path) -> Path:
@@ -120,7 +119,7 @@ def render(page: Page) -> str:
         ),
         findings=findings_of(page.diagnosis),
         training_charts=training_charts(page.log),
-        widest=widest_bound(page.comparison),
+        widest=widest_bound(report.comparison),
         script=Markup(script),
         script_hash=content_hash(script),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +11,10 @@ from PIL import Image
 
 from singleshot.data.dataset import DataSet
 from singleshot.evaluation import judge
-from singleshot.metrics import Predictions, Protocol, Report, Truths
+from singleshot.metrics import Predictions, Protocol, Report, Truths, find_class_curves
 from singleshot.metrics.bootstrap import compare
+from singleshot.metrics.chosen import OperatingPoint
+from singleshot.metrics.thresholds import Rule, choose_each
 from singleshot.reporting import report_on
 from singleshot.structures import Truth
 
@@ -49,6 +51,16 @@ def make_scene(folder: Path, protocol: Protocol, *, pictures: bool = True) -> Sc
     predictions = shaken(Truths.of(dataset.truths, dataset.ends), random)
     report = judge(predictions, dataset, protocol=protocol)
     others = predictions[random.random(len(predictions)) < 0.8]
+    truths = Truths.of(dataset.truths, dataset.ends)
+    curves = find_class_curves(predictions, truths, len(NAMES), protocol=protocol)
+    choices = choose_each(curves, NUM_IMAGES, Rule.parse("recall=0.5"))
+    report = replace(
+        report,
+        comparison=compare(predictions, others, truths, NAMES, protocol=protocol, resamples=50),
+        operating_point=OperatingPoint(
+            Rule.parse("recall=0.5"), 0.5, EVIL, dict(zip(NAMES, choices, strict=True))
+        ),
+    )
     page = report_on(
         predictions,
         dataset,
@@ -56,14 +68,6 @@ def make_scene(folder: Path, protocol: Protocol, *, pictures: bool = True) -> Sc
         model=str(folder),
         command=f"singleshot evaluate '{EVIL}'",
         path=folder / "report.html",
-        comparison=compare(
-            predictions,
-            others,
-            Truths.of(dataset.truths, dataset.ends),
-            NAMES,
-            protocol=protocol,
-            resamples=50,
-        ),
         compared_with=EVIL,
     )
     return Scene(dataset, predictions, report, page)

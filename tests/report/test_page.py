@@ -95,6 +95,13 @@ def test_without_any_picture_the_page_says_so(tmp_path):
     assert "#galleries" in [link["href"] for link in reader.all("a")]  # counts are still told
 
 
+def test_what_was_asked_besides_is_shown(scene, reader):
+    assert "Compared with" in reader.text
+    assert "chosen for recall ≥ 0.5 on" in reader.text
+    first = next(iter(scene.report.operating_point.per_class.values()))
+    assert f"{first.score_threshold:.3f}" in reader.text
+
+
 def test_every_link_leads_somewhere(reader):
     targets = {tag.get("id") for _, tag in reader.tags}
     assert all(link["href"].removeprefix("#") in targets for link in reader.all("a"))

@@ -13,9 +13,8 @@ from singleshot.data.dataset import DataSet
 from singleshot.data.pictures import read_picture
 from singleshot.errors import DataError
 from singleshot.evaluation import truths_of
-from singleshot.metrics import Predictions, Report, Truths, find_class_curves
+from singleshot.metrics import Predictions, Report, Truths
 from singleshot.metrics.diagnosis import Diagnosis, diagnose
-from singleshot.metrics.miss_rate import log_average_miss_rate
 from singleshot.metrics.sweep import IOU_THRESHOLDS, sweep
 from singleshot.report import (
     Crop,
@@ -86,7 +85,6 @@ def report_on(
             protocol=report.protocol,
             iou_thresholds=iou_thresholds,
         ),
-        miss_rates=miss_rates(predictions, truths, report),
         diagnosis=diagnosis,
         showcase=show_pictures(predictions, dataset, diagnosis, iou_thresholds),
         log=read_log(folder.log),
@@ -96,18 +94,6 @@ def report_on(
         compared_with=compared_with,
     )
     return write_report(page, path)
-
-
-def miss_rates(predictions: Predictions, truths: Truths, report: Report) -> list[float | None]:
-    """The log-average miss rate of each class; None without truths."""
-    curves = find_class_curves(
-        predictions,
-        truths,
-        len(report.per_class),
-        protocol=report.protocol,
-        iou_threshold=report.iou_threshold,
-    )
-    return [None if one is None else log_average_miss_rate(one, report.images) for one in curves]
 
 
 def show_pictures(

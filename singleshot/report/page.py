@@ -67,7 +67,6 @@ class Page:
     data: str  # what was measured on, in words
     report: Report
     sweep: Sequence[Swept]  # one of them at the IoU threshold of the report
-    miss_rates: Sequence[float | None]  # of each class, log-average; None without truths
     diagnosis: Diagnosis
     showcase: Showcase
     log: Sequence[Mapping[str, Any]]  # lines of log.jsonl

@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 from page_reader import Reader
 from PIL import Image
-from report_scene import EVIL, NAMES, make_scene
+from report_scene import EVIL, NAMES, NUM_IMAGES, make_scene
 
 from singleshot.evaluation import judge
-from singleshot.metrics import Protocol
+from singleshot.metrics import Protocol, find_class_curves
+from singleshot.metrics.miss_rate import log_average_miss_rate
 from singleshot.metrics.sweep import sweep
 from singleshot.report.page import signed
 from singleshot.reporting import report_on
@@ -100,6 +101,13 @@ def test_what_was_asked_besides_is_shown(scene, reader):
     assert "chosen for recall ≥ 0.5 on" in reader.text
     first = next(iter(scene.report.operating_point.per_class.values()))
     assert f"{first.score_threshold:.3f}" in reader.text
+
+
+def test_classes_tell_their_miss_rate_and_false_alarms(scene, reader):
+    now, *_ = sweep(scene.predictions, scene.truths, len(NAMES), protocol=Protocol.VOC10)
+    curves = find_class_curves(scene.predictions, scene.truths, len(NAMES), protocol=Protocol.VOC10)
+    assert f"{log_average_miss_rate(curves[1], NUM_IMAGES):.3f}" in reader.text
+    assert f"{now.at_best(1).false_alarms / NUM_IMAGES:.2f}" in reader.text
 
 
 def test_every_link_leads_somewhere(reader):

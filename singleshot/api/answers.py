@@ -91,6 +91,7 @@ def answer(
             model=name,
             command=f"singleshot {command} --protocol {wanted.protocol}",
             path=wanted.report / "report.html",
+            compared_with="" if wanted.against is None else str(wanted.against),
         )
     return report
 

@@ -28,7 +28,7 @@ import pycocotools.cocoeval
 from benchmarks.memory import megabytes_at_the_height
 from benchmarks.timing import alternately, milliseconds, ratio
 from singleshot.metrics import CocoNumbers, Predictions, Protocol, Truths, compare, measure
-from singleshot.metrics.coco import as_annotations, as_rows, corner_and_size
+from singleshot.metrics.coco import as_annotations, as_categories, as_coco, as_rows
 
 NUM_PICTURES, NUM_TRUTHS, DETECTIONS_A_PICTURE, NUM_CLASSES = 5000, 37_000, 100, 80
 WIDTH, HEIGHT = 640, 480
@@ -151,14 +151,7 @@ def by_faster_coco_eval(predictions: Predictions, truths: Truths) -> list[float]
 
 
 def by_hotcoco(predictions: Predictions, truths: Truths) -> list[float]:
-    truth = hotcoco.COCO.from_arrays(
-        **frame(truths),
-        image_ids=truths.images + 1,
-        category_ids=truths.labels + 1,
-        boxes=corner_and_size(truths.boxes),
-        area=truths.areas,
-        iscrowd=truths.crowd,
-    )
+    truth = as_coco(truths, NUM_CLASSES)
     evaluator = hotcoco.COCOeval(truth, truth.load_res(as_rows(predictions)), "bbox")
     evaluator.evaluate()
     evaluator.accumulate()
@@ -172,16 +165,13 @@ def by_ours(protocol: Protocol, predictions: Predictions, truths: Truths) -> lis
     return [] if report.coco is None else [float(number or 0) for number in report.coco]
 
 
-def frame(truths: Truths) -> dict[str, list[dict[str, object]]]:
-    """Pictures and classes; ids from 1, since 0 means "none" to pycocotools."""
+def as_document(truths: Truths) -> dict[str, list[dict[str, object]]]:
+    """Ids from 1, since 0 means "none" to pycocotools."""
     return {
         "images": [{"id": image + 1} for image in range(truths.num_images)],
-        "categories": [{"id": label + 1, "name": name} for label, name in enumerate(NAMES)],
+        "categories": as_categories(NUM_CLASSES),
+        "annotations": as_annotations(truths, np.arange(len(truths))),
     }
-
-
-def as_document(truths: Truths) -> dict[str, list[dict[str, object]]]:
-    return {**frame(truths), "annotations": as_annotations(truths, np.arange(len(truths)))}
 
 
 NAMES = tuple(f"class {label}" for label in range(NUM_CLASSES))

@@ -17,7 +17,8 @@ from singleshot.metrics.columns import Predictions, Truths
 
 __all__ = ["CocoNumbers", "coco_numbers"]
 
-PICTURES_AT_ONCE = 200
+DETECTIONS_AT_ONCE = 1_000_000
+PICTURES_AT_ONCE = 200  # of more detections than that
 
 
 class CocoNumbers(NamedTuple):
@@ -54,14 +55,35 @@ def coco_numbers(
 
 
 def matched(predictions: Predictions, truths: Truths, num_classes: int) -> hotcoco.COCOeval:
-    """Match detections to truths, some pictures at a time.
+    """Match detections to truths: all at once, or many of them some pictures at a time.
 
-    Only the matches are kept, in less than half the memory of matching all pictures at once; the
-    numbers are the same to the last bit. Pictures and classes have the ids 1, 2, 3 …; id 0 means
-    "none" in places.
+    The second way takes a third longer and less than half the memory; the numbers are the same to
+    the last bit.
     """
-    categories = [{"id": label + 1, "name": str(label)} for label in range(num_classes)]
-    evaluator = hotcoco.StreamingEval(categories)
+    if len(predictions) > DETECTIONS_AT_ONCE:
+        return matched_in_turn(predictions, truths, num_classes)
+    truth = as_coco(truths, num_classes)
+    evaluator = hotcoco.COCOeval(truth, truth.load_res(as_rows(predictions)), "bbox")
+    evaluator.evaluate()
+    return evaluator
+
+
+def as_coco(truths: Truths, num_classes: int) -> hotcoco.COCO:
+    """All truths; pictures and classes have the ids 1, 2, 3 …, as id 0 means "none" in places."""
+    return hotcoco.COCO.from_arrays(
+        images=[{"id": image + 1} for image in range(truths.num_images)],
+        categories=as_categories(num_classes),
+        image_ids=truths.images + 1,
+        category_ids=truths.labels + 1,
+        boxes=corner_and_size(truths.boxes),
+        area=truths.areas,
+        iscrowd=truths.crowd,
+    )
+
+
+def matched_in_turn(predictions: Predictions, truths: Truths, num_classes: int) -> hotcoco.COCOeval:
+    """Match some pictures at a time; only the matches are kept."""
+    evaluator = hotcoco.StreamingEval(as_categories(num_classes))
     starts = np.arange(0, truths.num_images, PICTURES_AT_ONCE)
     own_truths = split_by_picture(truths.images, starts)
     own_detections = split_by_picture(predictions.images, starts)
@@ -70,6 +92,11 @@ def matched(predictions: Predictions, truths: Truths, num_classes: int) -> hotco
         images = [{"id": image + 1} for image in range(start, end)]
         evaluator.update(images, as_annotations(truths, objects), as_rows(predictions[found]))
     return evaluator.finalize()
+
+
+def as_categories(num_classes: int) -> list[dict[str, Any]]:
+    """Classes by number: COCO sorts by id, so that the order stays."""
+    return [{"id": label + 1, "name": str(label)} for label in range(num_classes)]
 
 
 def split_by_picture(

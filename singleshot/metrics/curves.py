@@ -50,10 +50,13 @@ def curves_per_class(
 ) -> list[Curve | None]:
     """Draw one curve a class, without ignored detections; None for a class without truths."""
     counted = np.flatnonzero(~hits.ignored)
-    by_class = counted[np.argsort(predictions.labels[counted], kind="stable")]
-    ends = np.searchsorted(predictions.labels[by_class], range(len(num_truths)), side="right")
+    # Numbers of one or two bytes are sorted by counting, ten times as fast.
+    labels = predictions.labels[counted].astype(np.min_scalar_type(len(num_truths)))
+    by_class = counted[np.argsort(labels, kind="stable")]
+    ends = np.bincount(labels, minlength=len(num_truths)).cumsum()
+    hit = hits.hit
     return [
-        precision_recall_curve(predictions.scores[own], hits.hit[own], num_truths=count)
+        precision_recall_curve(predictions.scores[own], hit[own], num_truths=count)
         if count
         else None
         for own, count in zip(np.split(by_class, ends), num_truths, strict=False)

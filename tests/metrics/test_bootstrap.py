@@ -8,13 +8,12 @@ from dataclasses import replace
 import hotcoco
 import numpy as np
 import pytest
-from coco_arrays import as_coco
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from singleshot.metrics import Comparison, Interval, Predictions, Protocol, Truths, compare, measure
 from singleshot.metrics.bootstrap import each_weights, find_differences, mean_of_defined
-from singleshot.metrics.coco import as_rows, corner_and_size
+from singleshot.metrics.coco import as_coco, as_rows, corner_and_size
 from singleshot.metrics.coco_hits import find_coco_hits
 from singleshot.metrics.weighted import find_fates, weighted_average_precisions
 

@@ -5,10 +5,9 @@ from dataclasses import replace
 import hotcoco
 import numpy as np
 import pytest
-from coco_arrays import as_coco
 
 from singleshot.metrics import Predictions, Truths
-from singleshot.metrics.coco import CocoNumbers, as_rows, coco_numbers
+from singleshot.metrics.coco import CocoNumbers, as_coco, as_rows, coco_numbers
 
 
 def case(seed: int) -> tuple[Predictions, Truths]:
@@ -47,6 +46,7 @@ def at_once(predictions: Predictions, truths: Truths) -> dict[str, float | None]
 def test_some_pictures_at_a_time_give_the_very_numbers_of_all_at_once(
     monkeypatch, pictures_at_once, seed
 ):
+    monkeypatch.setattr("singleshot.metrics.coco.DETECTIONS_AT_ONCE", 0)
     monkeypatch.setattr("singleshot.metrics.coco.PICTURES_AT_ONCE", pictures_at_once)
     predictions, truths = case(seed)
     numbers, per_class = coco_numbers(predictions, truths, 3)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
@@ -34,19 +35,27 @@ def measure(
     iou_threshold: float = 0.5,
 ) -> Report:
     """Judge detections by a protocol. Labels index `class_names`, images those of `truths`."""
-    num_truths = count_truths(truths, len(class_names), protocol)
-    coco = average_precisions = None
-    if protocol is Protocol.COCO:
-        # Before the curves, so that the two never need their memory together.
-        coco, average_precisions = coco_numbers(predictions, truths, len(class_names))
-    curves = find_class_curves(
-        predictions, truths, len(class_names), protocol=protocol, iou_threshold=iou_threshold
-    )
+    num_classes = len(class_names)
+    with ThreadPoolExecutor(1) as beside:
+        # COCO's numbers are computed without Python's lock for the most part.
+        coming = beside.submit(
+            find_class_curves,
+            predictions,
+            truths,
+            num_classes,
+            protocol=protocol,
+            iou_threshold=iou_threshold,
+        )
+        coco = average_precisions = None
+        if protocol is Protocol.COCO:
+            coco, average_precisions = coco_numbers(predictions, truths, num_classes)
+        curves = coming.result()
     if average_precisions is None:
         average_precisions = [
             None if curve is None else protocol.area(curve.recall, curve.precision)
             for curve in curves
         ]
+    num_truths = count_truths(truths, num_classes, protocol)
     reports = map(class_report, curves, average_precisions, num_truths)
     return Report(
         protocol=protocol,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from singleshot.errors import StorageError
 
-__all__ = ["appears_whole"]
+__all__ = ["appears_whole", "require_writable"]
 
 
 @contextmanager
@@ -23,6 +23,10 @@ def appears_whole(path: Path) -> Iterator[Path]:
         yield beside
         flush_to_disk(beside)
         beside.replace(path)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise StorageError(
+            f"{path}: not written: a file stands where a folder is wanted; name another place"
+        ) from error
     except OSError as error:
         raise StorageError(
             f"{path}: not written: {error.strerror or error}; what was there before is untouched"
@@ -30,6 +34,19 @@ def appears_whole(path: Path) -> Iterator[Path]:
     finally:
         with suppress(NotADirectoryError):
             beside.unlink(missing_ok=True)
+
+
+def require_writable(path: Path) -> None:
+    """Raise StorageError now rather than after hours of work, when a file cannot go there."""
+    if path.is_dir():
+        raise StorageError(f"{path}: is a folder; name a file")
+    above = next(folder for folder in path.absolute().parents if folder.exists())
+    if not above.is_dir():
+        raise StorageError(
+            f"{path}: {above} is a file where a folder is wanted; name another place"
+        )
+    if not os.access(above, os.W_OK):
+        raise StorageError(f"{path}: no permission to write into {above}; name another place")
 
 
 def flush_to_disk(path: Path) -> None:

@@ -3,7 +3,7 @@ import errno
 import pytest
 
 from singleshot.errors import StorageError
-from singleshot.files import appears_whole
+from singleshot.files import appears_whole, require_writable
 
 
 def test_a_file_appears_when_it_is_complete(tmp_path):
@@ -48,5 +48,24 @@ def test_a_file_where_a_folder_should_be_is_named(tmp_path):
         with appears_whole(tmp_path / "file" / "inside") as beside:
             beside.write_text("never")
 
-    with pytest.raises(StorageError, match="inside: not written: "):
+    with pytest.raises(StorageError, match="inside: not written: a file stands where a folder"):
         write()
+
+
+def test_a_place_that_cannot_be_written_is_refused_beforehand_and_left_as_it_is(tmp_path):
+    (tmp_path / "file").write_text("content")
+    for path, said in (
+        (tmp_path, "is a folder; name a file"),
+        (tmp_path / "file" / "new" / "inside", "file is a file"),
+    ):
+        with pytest.raises(StorageError, match=said):
+            require_writable(path)
+    require_writable(tmp_path / "new" / "folder" / "file")
+    require_writable(tmp_path / "file")
+    assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_folder_without_permission_is_refused_beforehand(tmp_path, monkeypatch):
+    monkeypatch.setattr("os.access", lambda *_: False)
+    with pytest.raises(StorageError, match="no permission to write into"):
+        require_writable(tmp_path / "file")

@@ -1,6 +1,7 @@
 """What may be asked about detections, whoever made them, and the answers."""
 
-from collections.abc import Callable
+import shlex
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from singleshot.data.attributes import read_attributes
 from singleshot.data.dataset import DataSet
 from singleshot.errors import SingleshotError
 from singleshot.evaluation import judge, load_predictions, truths_of
+from singleshot.files import require_writable
 from singleshot.metrics import (
     Comparison,
     Diagnosis,
@@ -22,7 +24,7 @@ from singleshot.metrics import (
 )
 from singleshot.reporting import report_on
 
-__all__ = ["Say", "Wanted", "answer", "read"]
+__all__ = ["Question", "Say", "Wanted", "read", "write_page"]
 
 Say = Callable[[str], None]
 
@@ -31,6 +33,7 @@ Say = Callable[[str], None]
 class Wanted:
     """What is to be said of detections."""
 
+    split: str | None
     protocol: Protocol
     iou_threshold: float
     diagnosis: bool
@@ -44,6 +47,7 @@ class Wanted:
     def of(
         cls,
         *,
+        split: str | None,
         protocol: str,
         iou_threshold: float,
         diagnosis: bool,
@@ -53,12 +57,13 @@ class Wanted:
         report: str | Path | None,
         say: Say | None,
     ) -> "Wanted":
-        """What a caller said, checked before anything is detected."""
+        """What a caller said, checked before anything is read or detected."""
         if protocol not in set(Protocol):
             raise SingleshotError(f"no protocol {protocol!r}; there are {', '.join(Protocol)}")
         if not 0 < iou_threshold <= 1:
             raise SingleshotError(f"an IoU threshold of {iou_threshold} is not within 0 to 1")
-        return cls(
+        wanted = cls(
+            split=split,
             protocol=Protocol(protocol),
             iou_threshold=iou_threshold,
             diagnosis=diagnosis or attributes is not None,
@@ -68,89 +73,131 @@ class Wanted:
             report=None if report is None else Path(report),
             say=say or (lambda _: None),
         )
+        if wanted.page is not None:
+            require_writable(wanted.page)
+        return wanted
+
+    @property
+    def page(self) -> Path | None:
+        """Where the report goes, if there is to be one."""
+        return None if self.report is None else self.report / "report.html"
+
+    def command(self, verb: str, model: str, data: Sequence[str | Path]) -> str:
+        """What to type to be told the same again."""
+        options = {
+            "--split": self.split,
+            "--protocol": self.protocol,
+            "--iou-threshold": self.iou_threshold,
+            "--attributes": self.attributes,
+            "--against": self.against,
+            "--choose": self.choose,
+            "--report": self.report,
+        }
+        given = [(name, str(value)) for name, value in options.items() if value is not None]
+        words = ["singleshot", verb, model, *map(str, data)]
+        return shlex.join([*words, *(word for pair in given for word in pair)])
 
 
-def answer(
-    predictions: Predictions, dataset: DataSet, wanted: Wanted, name: str, *, command: str
-) -> Report:
-    """Everything that was asked about these detections."""
-    report = judge(
-        predictions, dataset, protocol=wanted.protocol, iou_threshold=wanted.iou_threshold
-    )
-    report = replace(
-        report,
-        diagnosis=diagnosed(predictions, dataset, wanted, report),
-        comparison=compared(predictions, dataset, wanted),
-        operating_point=chosen(predictions, dataset, wanted),
-    )
-    if wanted.report is not None:
-        report_on(
+@dataclass(frozen=True)
+class Question:
+    """What is wanted, and all that it takes but the detections, read before these are made."""
+
+    wanted: Wanted
+    dataset: DataSet
+    attributes: Mapping[str, Sequence[str]]
+    others: Predictions | None
+
+    @classmethod
+    def about(cls, dataset: DataSet, wanted: Wanted) -> "Question":
+        """Read what is compared with and sliced by; raises DataError when it cannot be used."""
+        table, others = wanted.attributes, wanted.against
+        attributes = {} if table is None else read_attributes(table, dataset, wanted.say)
+        read_others = None if others is None else read(others, dataset, wanted.say)
+        return cls(wanted, dataset, attributes, read_others)
+
+    def answer(self, predictions: Predictions) -> Report:
+        """Everything that was asked about these detections."""
+        report = judge(
             predictions,
-            dataset,
-            report=report,
-            model=name,
-            command=f"singleshot {command} --protocol {wanted.protocol}",
-            path=wanted.report / "report.html",
-            compared_with="" if wanted.against is None else str(wanted.against),
+            self.dataset,
+            protocol=self.wanted.protocol,
+            iou_threshold=self.wanted.iou_threshold,
         )
-    return report
+        return replace(
+            report,
+            diagnosis=self.diagnose(predictions, report),
+            comparison=self.compare(predictions),
+            operating_point=self.choose(predictions),
+        )
+
+    def diagnose(self, predictions: Predictions, report: Report) -> Diagnosis | None:
+        """Where the detections go wrong, at the score thresholds of the best F1, if asked."""
+        if not self.wanted.diagnosis:
+            return None
+        return diagnose(
+            predictions,
+            truths_of(self.dataset),
+            self.dataset.class_names,
+            protocol=self.wanted.protocol,
+            iou_threshold=self.wanted.iou_threshold,
+            score_thresholds=report.score_thresholds,
+            attributes=self.attributes,
+            image_names=self.dataset.paths.tolist(),
+        )
+
+    def compare(self, predictions: Predictions) -> Comparison | None:
+        """How much better the detections are than others, if there are others."""
+        if self.others is None:
+            return None
+        return compare(
+            predictions,
+            self.others,
+            truths_of(self.dataset),
+            self.dataset.class_names,
+            protocol=self.wanted.protocol,
+            iou_threshold=self.wanted.iou_threshold,
+        )
+
+    def choose(self, predictions: Predictions) -> OperatingPoint | None:
+        """The score thresholds that a rule comes to, if there is one."""
+        if self.wanted.choose is None:
+            return None
+        truths = truths_of(self.dataset)
+        point = choose_thresholds(
+            predictions,
+            truths,
+            self.dataset.class_names,
+            rule=self.wanted.choose,
+            iou_threshold=self.wanted.iou_threshold,
+            ignore=self.wanted.protocol.ignores(truths),
+            data=self.dataset.description,
+        )
+        for sentence in point.sentences():
+            self.wanted.say(sentence)
+        return point
 
 
-def diagnosed(
-    predictions: Predictions, dataset: DataSet, wanted: Wanted, report: Report
-) -> Diagnosis | None:
-    """Where the detections go wrong, at the score thresholds of the best F1, if asked."""
-    if not wanted.diagnosis:
-        return None
-    attributes = {} if wanted.attributes is None else read_attributes(wanted.attributes, dataset)
-    return diagnose(
+def write_page(
+    report: Report, predictions: Predictions, question: Question, *, name: str, command: str
+) -> None:
+    """Show the answers on a page, if one is wanted."""
+    wanted = question.wanted
+    if wanted.page is None:
+        return
+    report_on(
         predictions,
-        truths_of(dataset),
-        dataset.class_names,
-        protocol=wanted.protocol,
-        iou_threshold=wanted.iou_threshold,
-        score_thresholds=report.score_thresholds,
-        attributes=attributes,
-        image_names=dataset.paths.tolist(),
+        question.dataset,
+        report=report,
+        model=name,
+        command=command,
+        path=wanted.page,
+        compared_with="" if wanted.against is None else str(wanted.against),
     )
 
 
-def compared(predictions: Predictions, dataset: DataSet, wanted: Wanted) -> Comparison | None:
-    """How much better the detections are than others, if there are others."""
-    if wanted.against is None:
-        return None
-    return compare(
-        predictions,
-        read(wanted.against, dataset, wanted),
-        truths_of(dataset),
-        dataset.class_names,
-        protocol=wanted.protocol,
-        iou_threshold=wanted.iou_threshold,
-    )
-
-
-def chosen(predictions: Predictions, dataset: DataSet, wanted: Wanted) -> OperatingPoint | None:
-    """The score thresholds that a rule comes to, if there is one."""
-    if wanted.choose is None:
-        return None
-    truths = truths_of(dataset)
-    point = choose_thresholds(
-        predictions,
-        truths,
-        dataset.class_names,
-        rule=wanted.choose,
-        iou_threshold=wanted.iou_threshold,
-        ignore=wanted.protocol.ignores(truths),
-        data=dataset.description,
-    )
-    for sentence in point.sentences():
-        wanted.say(sentence)
-    return point
-
-
-def read(path: Path, dataset: DataSet, wanted: Wanted) -> Predictions:
+def read(path: Path, dataset: DataSet, say: Say) -> Predictions:
     """Somebody's detections on these pictures."""
     found = load_predictions(path, dataset)
     for message in (f"{path}: taken for {found.kind}", *found.notes):
-        wanted.say(message)
+        say(message)
     return found.predictions

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from singleshot.api.answers import Say, Wanted, answer, read
+from singleshot.api.answers import Question, Say, Wanted, read, write_page
 from singleshot.api.models import load
 from singleshot.api.operating import run_weights
 from singleshot.api.places import Data, listed
@@ -11,6 +11,7 @@ from singleshot.data.dataset import DataSet
 from singleshot.data.opening import evaluation_split
 from singleshot.errors import SingleshotError
 from singleshot.evaluation import detect_all, save_predictions
+from singleshot.files import require_writable
 from singleshot.metrics import Protocol, Report
 from singleshot.structures import Detector
 from singleshot.training.run_weights import RunWeights
@@ -53,6 +54,7 @@ def evaluate(
         report: a folder for `report.html`, a page that needs no other file.
     """
     wanted = Wanted.of(
+        split=split,
         protocol=protocol,
         iou_threshold=iou_threshold,
         diagnosis=diagnosis,
@@ -62,21 +64,24 @@ def evaluate(
         report=report,
         say=say,
     )
+    if save_predictions_to is not None:
+        require_writable(Path(save_predictions_to))
     # Asked before they are loaded: what is chosen holds for these weights and no later ones.
     weights = None if choose is None else weights_of(detector)
     measured = loaded(detector)
     dataset = measured_data(data, split, wanted.say, class_names=tuple(measured.class_names))
+    question = Question.about(dataset, wanted)
     predictions = detect_all(measured, dataset, progress=progress)
     if save_predictions_to is not None:
         save_predictions(predictions, dataset, Path(save_predictions_to))
-    name = name_of(detector)
-    result = answer(predictions, dataset, wanted, name, command=f"evaluate {name} {spelt(data)}")
-    if result.operating_point is None:
-        return result
-    if weights is None:
-        wanted.say(f"{name} belongs to no run: the score thresholds are told, but not kept")
-    else:
-        weights.save_operating_point(result.operating_point)
+    result, name = question.answer(predictions), name_of(detector)
+    if result.operating_point is not None:
+        if weights is None:
+            wanted.say(f"{name} belongs to no run: the score thresholds are told, but not kept")
+        else:
+            weights.save_operating_point(result.operating_point)
+    command = wanted.command("evaluate", name, listed(data))
+    write_page(result, predictions, question, name=name, command=command)
     return result
 
 
@@ -98,12 +103,13 @@ def detect_shard(
     """
     if not 1 <= shard <= num_shards:
         raise SingleshotError(f"there is no shard {shard} of {num_shards}; they begin with 1")
+    path = Path(save_predictions_to)
+    require_writable(path)
     measured = loaded(detector)
     dataset = measured_data(data, split, say, class_names=tuple(measured.class_names))
     predictions = detect_all(
         measured, dataset, progress=progress, shard=shard - 1, num_shards=num_shards
     )
-    path = Path(save_predictions_to)
     save_predictions(predictions, dataset, path)
     return path
 
@@ -128,6 +134,7 @@ def score(
     what `predict` and `evaluate` write. The other arguments are those of `evaluate`.
     """
     wanted = Wanted.of(
+        split=split,
         protocol=protocol,
         iou_threshold=iou_threshold,
         diagnosis=diagnosis,
@@ -138,9 +145,12 @@ def score(
         say=say,
     )
     dataset = measured_data(data, split, wanted.say, class_names=None)
-    found = read(Path(predictions), dataset, wanted)
-    name = str(predictions)
-    return answer(found, dataset, wanted, name, command=f"score {name} {spelt(data)}")
+    question = Question.about(dataset, wanted)
+    found = read(Path(predictions), dataset, wanted.say)
+    result, name = question.answer(found), str(predictions)
+    command = wanted.command("score", name, listed(data))
+    write_page(result, found, question, name=name, command=command)
+    return result
 
 
 def measured_data(
@@ -167,7 +177,3 @@ def weights_of(detector: Detector | str | Path) -> RunWeights | None:
 
 def name_of(detector: Detector | str | Path) -> str:
     return str(detector) if isinstance(detector, str | Path) else type(detector).__name__
-
-
-def spelt(data: Data) -> str:
-    return " ".join(map(str, listed(data)))

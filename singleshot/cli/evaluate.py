@@ -68,11 +68,15 @@ def evaluate(
     from singleshot import api
     from singleshot.cli.progress import picture_progress
 
-    with picture_progress() as progress:
-        if shard is not None:
-            if save_predictions is None:
-                raise SingleshotError("--shard saves its share: say where with --save-predictions")
-            number, num_shards = shard_numbers(shard)
+    if shard is not None:
+        if save_predictions is None:
+            raise SingleshotError("--shard saves its share: say where with --save-predictions")
+        if json or diagnose or any((report, attributes, against, choose)):
+            raise SingleshotError(
+                "--shard only saves its share of the detections; ask `score` about all of them"
+            )
+        number, num_shards = shard_numbers(shard)
+        with picture_progress() as progress:
             api.detect_shard(
                 model,
                 data,
@@ -83,8 +87,9 @@ def evaluate(
                 progress=progress,
                 say=note,
             )
-            note(f"Share {number} of {num_shards}: {save_predictions}")
-            return
+        note(f"Share {number} of {num_shards}: {save_predictions}")
+        return
+    with picture_progress() as progress:
         result = api.evaluate(
             model,
             data,

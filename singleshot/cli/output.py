@@ -7,6 +7,8 @@ import typer
 
 __all__ = ["note", "number", "print_json", "table"]
 
+LONGEST_CELL = 100
+
 
 def print_json(document: object) -> None:
     """The one document on stdout; a value that JSON cannot hold is a mistake of ours."""
@@ -25,8 +27,14 @@ def number(value: float | None) -> str:
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Columns as wide as their widest cell, the first to the left, the others to the right."""
+    header, *rows = [[shortened(cell) for cell in row] for row in (header, *rows)]
     widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
     return "\n".join(aligned(row, widths) for row in (header, *rows))
+
+
+def shortened(cell: str) -> str:
+    """Without its middle, if it is longer than a line."""
+    return cell if len(cell) <= LONGEST_CELL else f"{cell[:40]} … {cell[-(LONGEST_CELL - 43) :]}"
 
 
 def aligned(row: Sequence[str], widths: Sequence[int]) -> str:

@@ -14,11 +14,14 @@ MOST_PICTURES = 5
 
 def summary(document: Document) -> str:
     """The whole first, then every class, then what was asked besides."""
+    iou_threshold = f"IoU {document['iou_threshold']:g}"
     counts = (
         f"protocol {document['protocol']}: {document['images']} images, "
-        f"{document['truths']} truths, {document['detections']} detections"
+        f"{document['truths']} truths, {document['detections']} detections; "
+        f"a hit from {iou_threshold}"
     )
-    mean = f"mean average precision: {number(document['mean_average_precision'])}"
+    of_coco = "IoU 0.5 to 0.95" if "coco" in document else iou_threshold
+    mean = f"mean average precision at {of_coco}: {number(document['mean_average_precision'])}"
     parts = [f"{counts}\n{mean}"]
     for key, describe in DESCRIBED.items():
         if document.get(key):
@@ -52,11 +55,16 @@ def class_row(name: str, found: Document) -> list[str]:
         name,
         str(found["truths"]),
         number(found["average_precision"]),
-        *map(number, found["precision_at_recall"].values()),
-        *map(number, found["recall_at_precision"].values()),
+        *map(reached, found["precision_at_recall"].values()),
+        *map(reached, found["recall_at_precision"].values()),
         number(found["best_f1"]["f1"]),
         number(found["best_f1"]["score_threshold"]),
     ]
+
+
+def reached(value: float | None) -> str:
+    """A precision or recall that can be had; 0 says that no threshold reaches what is asked."""
+    return "never" if value == 0 else number(value)
 
 
 def comparison(document: Document) -> list[str]:
@@ -65,7 +73,7 @@ def comparison(document: Document) -> list[str]:
         "against the others",
         "AP, difference",
         *(f"{end} of {document['confidence']:.0%}" for end in ("low", "high")),
-        "better in",
+        "better in redrawn sets",
     ]
     named = {"all classes": document["mean_average_precision"], **document["per_class"]}
     return [table(header, [interval_row(name, one) for name, one in named.items()])]
@@ -98,7 +106,7 @@ def diagnosis(document: Document) -> list[str]:
     """Where it goes wrong: what to mend first, and which pictures to look at."""
     parts = [errors(document), *confusions(document), *calibration(document), slices(document)]
     parts.append(miss_rates(document))
-    hardest = ["hardest pictures", "missed", "false alarms"]
+    hardest = ["hardest pictures, at best F1", "missed", "false alarms"]
     suspects = ["suspected label errors", "what", "class", "score"]
     parts += pictures(hardest, document["hardest"], hard_row)
     parts += pictures(suspects, document["suspects"], suspect_row)
@@ -108,7 +116,8 @@ def diagnosis(document: Document) -> list[str]:
 def errors(document: Document) -> str:
     """TIDE's six kinds, and what fixing each would gain."""
     rows = [[one["error"], str(one["count"]), signed(one["gain"])] for one in document["errors"]]
-    return table(["error", "count", "AP if fixed"], rows)
+    at = f"IoU {document['iou_threshold']:g}"
+    return table(["errors of all detections", "count", f"AP at {at} if fixed"], rows)
 
 
 def confusions(document: Document) -> list[str]:
@@ -148,13 +157,14 @@ def slices(document: Document) -> str:
         ]
         for one in document["slices"]
     ]
-    return table(["slice", "images", "truths", "AP", "recall"], rows)
+    at = f"IoU {document['iou_threshold']:g}"
+    return table(["slice", "images", "truths", f"AP at {at}", "recall at best F1"], rows)
 
 
 def miss_rates(document: Document) -> str:
     """Misses against false alarms per picture, as pedestrian detectors are judged."""
     rates = document["log_average_miss_rates"].items()
-    return table(["log-average", "miss rate"], [[name, number(rate)] for name, rate in rates])
+    return table(["class", "log-average miss rate"], [[name, number(rate)] for name, rate in rates])
 
 
 def pictures(

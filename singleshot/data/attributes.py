@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 from singleshot.data.dataset import DataSet
@@ -10,19 +12,23 @@ from singleshot.errors import DataError
 
 __all__ = ["read_attributes"]
 
+TAKEN = {"box size", "aspect ratio", "crowding"}  # what every diagnosis is sliced by
 
-def read_attributes(path: Path, dataset: DataSet) -> dict[str, tuple[str, ...]]:
+
+def read_attributes(
+    path: Path, dataset: DataSet, say: Callable[[str], None]
+) -> dict[str, tuple[str, ...]]:
     """Read a CSV file whose first column names a picture and whose others are its attributes.
 
     A picture is named by its file name, with or without extension; one that is not in the table has
-    the value "" throughout, and rows about other pictures are passed over.
+    the value "" throughout, which is said, and rows about other pictures are passed over.
 
     Returns:
         For each attribute its values, one a picture of the data set.
 
     Raises:
-        DataError: no such file, no attribute in it, a row of another length, a picture named twice,
-            or no row about any picture of the data set.
+        DataError: no such file, no attribute in it, an attribute or a picture named twice, a row of
+            another length, or no row about any picture of the data set.
     """
     names, rows = read_table(path)
     known: dict[str, list[str]] = {}
@@ -32,17 +38,20 @@ def read_attributes(path: Path, dataset: DataSet) -> dict[str, tuple[str, ...]]:
                 f"{path}, line {number}: has {len(row)} values, but the first line names "
                 f"{1 + len(names)} columns; correct the line"
             )
-        if row[0] in known:
-            raise DataError(f"{path}, line {number}: {row[0]!r} is there twice; remove one")
-        known[row[0]] = row[1:]
+        picture = Path(row[0]).stem
+        if picture in known:
+            raise DataError(f"{path}, line {number}: {picture!r} is there twice; remove one")
+        known[picture] = row[1:]
     nothing = [""] * len(names)
-    of_pictures = [Path(picture) for picture in dataset.paths]
-    found = [known.get(one.name, known.get(one.stem, nothing)) for one in of_pictures]
-    if all(one is nothing for one in found):
+    found = [known.get(Path(picture).stem, nothing) for picture in dataset.paths]
+    num_unknown = sum(one is nothing for one in found)
+    if num_unknown == len(found):
         raise DataError(
             f"{path}: its first column names no picture of {dataset.description}; "
-            f"write file names such as {of_pictures[0].name}"
+            f"write file names such as {Path(dataset.paths[0]).name}"
         )
+    if num_unknown:
+        say(f"{path}: {num_unknown} of {len(found)} pictures are not in the table")
     return {
         name: tuple(values) for name, values in zip(names, zip(*found, strict=True), strict=True)
     }
@@ -61,4 +70,8 @@ def read_table(path: Path) -> tuple[list[str], list[list[str]]]:
         raise DataError(
             f"{path}: names no attribute; its first line should be such as picture,weather,time"
         )
+    if twice := [name for name, count in Counter(header[1:]).items() if count > 1]:
+        raise DataError(f"{path}: two columns are called {twice[0]!r}; rename one")
+    if taken := TAKEN.intersection(header[1:]):
+        raise DataError(f"{path}: {taken.pop()!r} is a slice of our own; rename the column")
     return header[1:], rows

@@ -81,14 +81,14 @@ def test_json_is_all_there_is_on_stdout():
 def test_the_table_has_a_line_for_every_class():
     outcome = singleshot("evaluate", "runs/cells", "cells")
     assert outcome.stdout.splitlines() == [
-        "protocol coco: 72 images, 967 truths, 2310 detections",
-        "mean average precision: 0.610",
+        "protocol coco: 72 images, 967 truths, 2310 detections; a hit from IoU 0.5",
+        "mean average precision at IoU 0.5 to 0.95: 0.610",
         "",
         "COCO     AP   AP50   AP75    APs    APm    APl    AR1   AR10  AR100    ARs    ARm    ARl",
         "      0.500  0.500  0.500  0.500  0.500  0.500  0.500  0.500  0.500  0.500  0.500  0.500",
         "",
         "class  truths     AP  P@R0.5  P@R0.8  P@R0.9  R@P0.8  R@P0.9  R@P0.95  best F1  at score",
-        "RBC       819  0.610   0.990   0.910   0.000   0.860   0.810    0.700    0.850     0.410",
+        "RBC       819  0.610   0.990   0.910   never   0.860   0.810    0.700    0.850     0.410",
         "WBC         0      -       -       -       -       -       -        -        -         -",
     ]
 
@@ -116,6 +116,7 @@ def test_the_protocols_are_those_of_the_metrics():
     ("options", "said"),
     [
         (["--shard", "1/4"], "say where with --save-predictions"),
+        (["--shard", "1/4", "--save-predictions", "f", "--json"], "ask `score` about all of them"),
         (["--shard", "a", "--save-predictions", "f"], "expected a share such as 1/4"),
         (["--choose", "speed"], "no rule 'speed' to choose a score threshold by"),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 from pathlib import Path
 
@@ -63,7 +64,12 @@ def test_what_is_asked_besides_comes_beside_the_fixed_keys(cells_run, tmp_path):
         choice = document["operating_point"]["per_class"][name]
         assert choice["score_threshold"] == numbers["best_f1"]["score_threshold"]
     for_people = singleshot("score", saved, "cells", *asked)
-    for title in ("AP if fixed", "hardest pictures", "against the others", "alarms a picture"):
+    for title in (
+        "AP at IoU 0.5 if fixed",
+        "hardest pictures",
+        "against the others",
+        "alarms a picture",
+    ):
         assert title in for_people.stdout
 
 
@@ -87,3 +93,32 @@ def test_predictions_that_are_not_there_are_said_to_be_missing(tmp_path):
     done = singleshot("score", str(tmp_path / "none.json"), "cells")
     assert done.exit_code == 2
     assert "none.json" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--against", "nowhere.json"], "nowhere.json"),
+        (["--attributes", "nowhere.csv"], "nowhere.csv: cannot be read"),
+        (["--report", "cells/ImageSets/Main/test.txt"], "is a file"),
+        (["--save-predictions", "cells"], "cells: is a folder; name a file"),
+    ],
+)
+def test_what_cannot_be_read_or_written_is_said_before_hours_of_detecting(
+    cells_run, monkeypatch, options, said
+):
+    monkeypatch.setattr("singleshot.api.measuring.detect_all", None)
+    done = singleshot("evaluate", cells_run, "cells", *options)
+    assert done.exit_code == 2, done.stderr
+    assert said in done.stderr
+
+
+def test_the_page_tells_the_command_that_makes_it_again(cells_run, tmp_path):
+    saved = str(tmp_path / "found here.json")
+    singleshot("evaluate", cells_run, "cells", "--json", "--save-predictions", saved)
+    options = ["--split", "test", "--protocol", "voc10", "--iou-threshold", "0.6"]
+    folder = str(tmp_path / "report")
+    singleshot("score", saved, "cells", *options, "--choose", "recall=0.5", "--report", folder)
+    command = f"singleshot score '{saved}' cells {' '.join(options)} --choose recall=0.5"
+    page = html.unescape((tmp_path / "report/report.html").read_text())
+    assert f"{command} --report {folder}" in page

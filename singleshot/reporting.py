@@ -15,7 +15,7 @@ from singleshot.errors import DataError
 from singleshot.evaluation import truths_of
 from singleshot.metrics import Predictions, Report, Truths
 from singleshot.metrics.diagnosis import Diagnosis, diagnose
-from singleshot.metrics.sweep import IOU_THRESHOLDS, sweep
+from singleshot.metrics.sweep import IOU_THRESHOLDS, Swept, sweep
 from singleshot.report import (
     Crop,
     Exhibit,
@@ -62,15 +62,7 @@ def report_on(
         path: of the page.
         compared_with: whose predictions the comparison is with.
     """
-    truths = truths_of(dataset)
-    diagnosis = report.diagnosis or diagnose(
-        predictions,
-        truths,
-        dataset.class_names,
-        protocol=report.protocol,
-        iou_threshold=report.iou_threshold,
-        score_thresholds=report.score_thresholds,
-    )
+    diagnosis = report.diagnosis or diagnosed(predictions, dataset, report)
     iou_thresholds = sorted({*IOU_THRESHOLDS, report.iou_threshold})
     folder = RunFolder(Path(model))
     recipe = folder.recipe.read_text(encoding="utf-8") if folder.recipe.is_file() else ""
@@ -78,13 +70,7 @@ def report_on(
         title=Path(model).name,
         data=dataset.description,
         report=report,
-        sweep=sweep(
-            predictions,
-            truths,
-            len(dataset.class_names),
-            protocol=report.protocol,
-            iou_thresholds=iou_thresholds,
-        ),
+        sweep=swept(predictions, dataset, report, iou_thresholds),
         diagnosis=diagnosis,
         showcase=show_pictures(predictions, dataset, diagnosis, iou_thresholds),
         log=read_log(folder.log),
@@ -94,6 +80,31 @@ def report_on(
         compared_with=compared_with,
     )
     return write_report(page, path)
+
+
+def diagnosed(predictions: Predictions, dataset: DataSet, report: Report) -> Diagnosis:
+    """Where it goes wrong, at the best F1 of each class."""
+    return diagnose(
+        predictions,
+        truths_of(dataset),
+        dataset.class_names,
+        protocol=report.protocol,
+        iou_threshold=report.iou_threshold,
+        score_thresholds=report.score_thresholds,
+    )
+
+
+def swept(
+    predictions: Predictions, dataset: DataSet, report: Report, iou_thresholds: Sequence[float]
+) -> list[Swept]:
+    """What the sliders of the page run over."""
+    return sweep(
+        predictions,
+        truths_of(dataset),
+        len(dataset.class_names),
+        protocol=report.protocol,
+        iou_thresholds=iou_thresholds,
+    )
 
 
 def show_pictures(

@@ -20,11 +20,7 @@ from singleshot.metrics.average_precision import (
     hundred_one_points,
 )
 from singleshot.metrics.bootstrap import Comparison, Interval, compare
-from singleshot.metrics.chosen import (
-    DEFAULT_SCORE_THRESHOLD,
-    OperatingPoint,
-    choose_thresholds,
-)
+from singleshot.metrics.chosen import OperatingPoint, choose_thresholds
 from singleshot.metrics.coco import CocoNumbers
 from singleshot.metrics.columns import Predictions, Truths
 from singleshot.metrics.curves import Curve, curves_per_class, precision_recall_curve
@@ -38,6 +34,7 @@ from singleshot.metrics.miss_rate import (
     recall_at_false_alarms,
 )
 from singleshot.metrics.operating_points import (
+    DEFAULT_SCORE_THRESHOLD,
     BestF1,
     best_f1,
     precision_at_recall,
@@ -45,7 +42,13 @@ from singleshot.metrics.operating_points import (
 )
 from singleshot.metrics.protocol import Protocol
 from singleshot.metrics.report import ClassReport, Report
-from singleshot.metrics.thresholds import Choice, Quantity, Rule, choose_each, choose_threshold
+from singleshot.metrics.thresholds import (
+    Choice,
+    Quantity,
+    Rule,
+    choose_threshold,
+    choose_without_truths,
+)
 
 __all__ = [
     "DEFAULT_SCORE_THRESHOLD",
@@ -67,9 +70,9 @@ __all__ = [
     "Rule",
     "Truths",
     "best_f1",
-    "choose_each",
     "choose_threshold",
     "choose_thresholds",
+    "choose_without_truths",
     "compare",
     "curves_per_class",
     "diagnose",

@@ -6,6 +6,10 @@ alone; both detectors are judged on the same draw, so that what makes a picture 
 cancels out. The interval holds the middle 95 % (`confidence`) of the differences over all draws
 (Efron and Tibshirani, An Introduction to the Bootstrap, 1993, §13.3, the percentile interval).
 
+A draw that finds both equal counts half for each. Where truths lie in a handful of pictures there
+is no interval: drawn again and again, two pictures are always the same two, and it would be as
+narrow as it is wrong.
+
 hotcoco's own `compare` counts a picture that is drawn twice only once; its intervals are about a
 quarter too narrow.
 """
@@ -19,22 +23,29 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float64
 
+from singleshot.metrics.average_precision import means_of_defined
 from singleshot.metrics.columns import Predictions, Truths
 from singleshot.metrics.protocol import Protocol
 from singleshot.metrics.weighted import ClassFates, find_fates, weighted_average_precisions
 
 __all__ = ["Comparison", "Interval", "compare"]
 
+FEWEST_PICTURES = 5
+ROUNDING = 1e-12  # two average precisions that differ by less do so by the order of their sums
 NUMBERS_AT_ONCE = 1 << 23  # pictures, or truths of a class, x draws: 64 MB an array
 
 
 class Interval(NamedTuple):
-    """A difference of average precisions, the first minus the second; None where undefined."""
+    """A difference of average precisions, the first minus the second; None where undefined.
+
+    Below `FEWEST_PICTURES` only the difference itself is defined.
+    """
 
     difference: float | None  # on all pictures, each once
     low: float | None
     high: float | None
-    share_positive: float | None  # of the draws: those where the first is better
+    share_positive: float | None  # of the draws: those where the first is better, and half the ties
+    images: int  # pictures with truths that count, of the class or of any
 
 
 @dataclass(frozen=True)
@@ -89,7 +100,12 @@ def compare(
         each_weights(truths, resamples, np.random.default_rng(seed)),
         protocol=protocol,
     )
-    per_class = [interval(of_class, confidence) for of_class in differences]
+    places = [own.truth_images for own in first]
+    per_class = [
+        interval(of_class, confidence, images=len(np.unique(own)))
+        for of_class, own in zip(differences, places, strict=True)
+    ]
+    anywhere = len(np.unique(np.concatenate([np.zeros(0, np.int64), *places])))
     return Comparison(
         protocol=protocol,
         iou_threshold=iou_threshold,
@@ -97,7 +113,7 @@ def compare(
         resamples=resamples,
         seed=seed,
         confidence=confidence,
-        mean_average_precision=interval(mean_of_defined(differences), confidence),
+        mean_average_precision=interval(means_of_defined(differences), confidence, images=anywhere),
         per_class=dict(zip(class_names, per_class, strict=True)),
     )
 
@@ -134,22 +150,15 @@ def each_weights(
         yield np.stack(draws, axis=1).astype(np.float64)
 
 
-def interval(differences: Float64[np.ndarray, " draws"], confidence: float) -> Interval:
+def interval(
+    differences: Float64[np.ndarray, " draws"], confidence: float, *, images: int
+) -> Interval:
     """The difference on all pictures, which is the first, and the spread of the others."""
     on_all, drawn = differences[0], differences[1:]
     drawn = drawn[~np.isnan(drawn)]
-    if not len(drawn):
-        return Interval(None if np.isnan(on_all) else float(on_all), None, None, None)
+    if images < FEWEST_PICTURES or not len(drawn):
+        return Interval(None if np.isnan(on_all) else float(on_all), None, None, None, images)
     low, high = np.quantile(drawn, [(1 - confidence) / 2, (1 + confidence) / 2])
-    return Interval(float(on_all), float(low), float(high), float((drawn > 0).mean()))
-
-
-def mean_of_defined(
-    values: Float64[np.ndarray, "num_classes draws"],
-) -> Float64[np.ndarray, " draws"]:
-    """Mean over the classes that are defined in a draw; NaN where none is."""
-    defined = ~np.isnan(values)
-    count = defined.sum(axis=0)
-    total = np.where(defined, values, 0).sum(axis=0)
-    mean = np.divide(total, count, out=np.full(len(count), np.nan), where=count > 0)
-    return np.asarray(mean)
+    tied = np.abs(drawn) <= ROUNDING
+    better = np.where(tied, 0.5, drawn > 0).mean()
+    return Interval(float(on_all), float(low), float(high), float(better), images)

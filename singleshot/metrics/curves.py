@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float64
+from jaxtyping import Bool, Float64, Int64
 
-from singleshot.metrics.columns import Predictions
+from singleshot.metrics.columns import Predictions, Truths
 from singleshot.metrics.hits import Hits
 
-__all__ = ["Curve", "curves_per_class", "precision_recall_curve"]
+__all__ = ["Curve", "count_truths", "curves_per_class", "precision_recall_curve"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +30,15 @@ class Curve:
         last_of_its_score = np.append(self.scores[1:] != self.scores[:-1], True)[: len(self)]
         return Curve(*(a[last_of_its_score] for a in (self.scores, self.recall, self.precision)))
 
+    def counts_at_thresholds(
+        self,
+    ) -> tuple[Int64[np.ndarray, " thresholds"], Int64[np.ndarray, " thresholds"]]:
+        """How many detections each of `at_thresholds` keeps, and how many are false alarms."""
+        points = self.at_thresholds()
+        num_kept = np.searchsorted(-self.scores, -points.scores, side="right")
+        # Whole numbers again: precision is a quotient, rounded.
+        return num_kept, np.rint(num_kept * (1 - points.precision)).astype(np.int64)
+
 
 def precision_recall_curve(
     scores: Float64[np.ndarray, " n"], hit: Bool[np.ndarray, " n"], *, num_truths: int
@@ -43,6 +52,12 @@ def precision_recall_curve(
     num_hits = hit[best_first].cumsum()
     num_detections = np.arange(1, len(scores) + 1)
     return Curve(scores[best_first], num_hits / num_truths, num_hits / num_detections)
+
+
+def count_truths(truths: Truths, num_classes: int, *, ignore: Bool[np.ndarray, " m"]) -> list[int]:
+    """Truths of each class that count."""
+    counted: list[int] = np.bincount(truths.labels[~ignore], minlength=num_classes).tolist()
+    return counted
 
 
 def curves_per_class(

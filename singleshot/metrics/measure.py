@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-import numpy as np
-
+from singleshot.metrics.average_precision import mean_of_defined
 from singleshot.metrics.coco import coco_numbers
 from singleshot.metrics.columns import Predictions, Truths
-from singleshot.metrics.curves import Curve, curves_per_class
+from singleshot.metrics.curves import Curve, count_truths, curves_per_class
 from singleshot.metrics.hits import find_hits
 from singleshot.metrics.operating_points import (
-    BestF1,
+    NO_BEST_F1,
     best_f1,
     precision_at_recall,
     recall_at_precision,
@@ -51,11 +50,8 @@ def measure(
             coco, average_precisions = coco_numbers(predictions, truths, num_classes)
         curves = coming.result()
     if average_precisions is None:
-        average_precisions = [
-            None if curve is None else protocol.area(curve.recall, curve.precision)
-            for curve in curves
-        ]
-    num_truths = count_truths(truths, num_classes, protocol)
+        average_precisions = protocol.average_precisions(curves)
+    num_truths = count_truths(truths, num_classes, ignore=protocol.ignores(truths))
     reports = map(class_report, curves, average_precisions, num_truths)
     return Report(
         protocol=protocol,
@@ -80,13 +76,7 @@ def find_class_curves(
     """Precision-recall curve of each class; None for a class without truths."""
     ignore = protocol.ignores(truths)
     hits = find_hits(predictions, truths, ignore=ignore, iou_threshold=iou_threshold)
-    return curves_per_class(predictions, hits, count_truths(truths, num_classes, protocol))
-
-
-def count_truths(truths: Truths, num_classes: int, protocol: Protocol) -> list[int]:
-    """Truths of each class that count."""
-    counted = truths.labels[~protocol.ignores(truths)]
-    return [int(count) for count in np.bincount(counted, minlength=num_classes)]
+    return curves_per_class(predictions, hits, count_truths(truths, num_classes, ignore=ignore))
 
 
 def class_report(curve: Curve | None, average_precision: float | None, truths: int) -> ClassReport:
@@ -97,7 +87,7 @@ def class_report(curve: Curve | None, average_precision: float | None, truths: i
             truths=truths,
             precision_at_recall=dict.fromkeys(RECALLS),
             recall_at_precision=dict.fromkeys(PRECISIONS),
-            best_f1=BestF1(None, None, None, None),
+            best_f1=NO_BEST_F1,
         )
     points = curve.at_thresholds()
     axes = points.recall, points.precision
@@ -108,9 +98,3 @@ def class_report(curve: Curve | None, average_precision: float | None, truths: i
         recall_at_precision={target: recall_at_precision(*axes, target) for target in PRECISIONS},
         best_f1=best_f1(points),
     )
-
-
-def mean_of_defined(values: Sequence[float | None]) -> float | None:
-    """Mean of those that are defined, None when none is."""
-    found = [value for value in values if value is not None]
-    return sum(found) / len(found) if found else None

@@ -16,6 +16,7 @@ from jaxtyping import Float64
 from singleshot.metrics.curves import Curve
 
 __all__ = [
+    "FEWEST_PICTURES",
     "false_alarms_per_picture",
     "log_average_miss_rate",
     "miss_rate_at",
@@ -23,6 +24,7 @@ __all__ = [
 ]
 
 REFERENCES: Float64[np.ndarray, " limits"] = np.logspace(-2, 0, 9)  # false alarms per picture
+FEWEST_PICTURES = 100  # on fewer, 0.01 false alarms per picture is less than one in all of them
 LEAST_MISS_RATE = 1e-10  # a detector that misses nothing has no logarithm
 
 
@@ -34,10 +36,8 @@ def false_alarms_per_picture(curve: Curve, num_images: int) -> Float64[np.ndarra
             could not be counted any more.
         num_images: pictures searched, with or without objects.
     """
-    points = curve.at_thresholds()
-    num_kept = np.searchsorted(-curve.scores, -points.scores, side="right")
-    # Whole numbers again: precision is a quotient, rounded.
-    return np.asarray(np.rint(num_kept * (1 - points.precision)) / num_images)
+    _, num_false_alarms = curve.counts_at_thresholds()
+    return np.asarray(num_false_alarms / num_images)
 
 
 def recall_at_false_alarms(curve: Curve, num_images: int, limit: float) -> float:
@@ -65,6 +65,10 @@ def log_average_miss_rate(curve: Curve, num_images: int) -> float:
     is `miss_rate_at`, and no miss rate counts as less than 1e-10 (bbGt.m, compRoc, and acfTest.m of
     Dollár's toolbox). There each detection is a point; here those of equal score are one, because
     no threshold parts them.
+
+    On fewer than 100 pictures (`FEWEST_PICTURES`) the lowest rates allow no false alarm at all, and
+    a class that is found before its first one has a miss rate of 1e-10 there, which pulls the mean
+    to nothing. The number is then about those few detections alone; a diagnosis leaves it out.
     """
     rates = 1 - recalls_at(curve, num_images, REFERENCES)
     return float(np.exp(np.log(np.maximum(rates, LEAST_MISS_RATE)).mean()))

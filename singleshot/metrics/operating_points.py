@@ -14,6 +14,8 @@ from jaxtyping import Float64
 from singleshot.metrics.curves import Curve
 
 __all__ = [
+    "DEFAULT_SCORE_THRESHOLD",
+    "NO_BEST_F1",
     "BestF1",
     "best_f1",
     "f1_scores",
@@ -21,6 +23,8 @@ __all__ = [
     "precision_at_recall",
     "recall_at_precision",
 ]
+
+DEFAULT_SCORE_THRESHOLD = 0.3  # where nothing was chosen, or nothing is worth choosing
 
 # 3 hits of 5 detections and 4 of 8 have the same F1 with 4 truths, but not in floating point. Two
 # that differ, with a million detections and truths, do so by 1e-12 at least.
@@ -34,6 +38,19 @@ class BestF1(NamedTuple):
     score_threshold: float | None  # keep detections with this score or more
     precision: float | None
     recall: float | None
+
+    @property
+    def kept_from(self) -> float:
+        """The score threshold to look at a class with: of the best F1, else the default.
+
+        A class without a hit, or without truths, would best be left out of everything; but then the
+        worst failure would be the one that nobody sees.
+        """
+        threshold = self.score_threshold
+        return DEFAULT_SCORE_THRESHOLD if threshold is None else threshold
+
+
+NO_BEST_F1 = BestF1(None, None, None, None)  # without truths
 
 
 def precision_at_recall(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 
 import numpy as np
@@ -13,6 +14,7 @@ from singleshot.metrics.average_precision import (
     hundred_one_points,
 )
 from singleshot.metrics.columns import Truths
+from singleshot.metrics.curves import Curve
 
 __all__ = ["Protocol"]
 
@@ -48,3 +50,7 @@ class Protocol(StrEnum):
                 return every_point(recall, precision)
             case Protocol.COCO:
                 return hundred_one_points(recall, precision)
+
+    def average_precisions(self, curves: Sequence[Curve | None]) -> list[float | None]:
+        """`area` under the curve of each class (`curves_per_class`); None without truths."""
+        return [None if one is None else self.area(one.recall, one.precision) for one in curves]

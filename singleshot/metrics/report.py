@@ -59,9 +59,12 @@ class Report:
 
     @property
     def score_thresholds(self) -> Float64[np.ndarray, " num_classes"]:
-        """Score from which to keep each class, for the best F1; infinite where none is worth it."""
-        bests = (numbers.best_f1.score_threshold for numbers in self.per_class.values())
-        return np.array([np.inf if best is None else best for best in bests])
+        """Score from which to look at each class: that of the best F1.
+
+        `DEFAULT_SCORE_THRESHOLD` for a class without a hit or without truths, so that its false
+        alarms are seen.
+        """
+        return np.array([numbers.best_f1.kept_from for numbers in self.per_class.values()])
 
     def to_json(self) -> dict[str, Any]:
         """What `evaluate --json` prints; what was not measured or asked has no key."""

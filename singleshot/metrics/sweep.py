@@ -13,16 +13,17 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float64, Int64
 
+from singleshot.metrics.coco_hits import IOU_THRESHOLDS as COCO_IOU_THRESHOLDS
 from singleshot.metrics.columns import Predictions, Truths
-from singleshot.metrics.curves import Curve, curves_per_class, precision_recall_curve
+from singleshot.metrics.curves import Curve, count_truths, curves_per_class, precision_recall_curve
 from singleshot.metrics.hits import Hits, find_overlaps, hits_at
-from singleshot.metrics.measure import count_truths
-from singleshot.metrics.operating_points import best_f1
+from singleshot.metrics.operating_points import NO_BEST_F1, best_f1
 from singleshot.metrics.protocol import Protocol
 
 __all__ = ["IOU_THRESHOLDS", "SCORE_THRESHOLDS", "Counts", "Swept", "sweep"]
 
-IOU_THRESHOLDS = tuple(percent / 100 for percent in range(50, 100, 5))
+# COCO's, as decimals: its own 0.9 is 0.8999999999999999.
+IOU_THRESHOLDS = tuple(round(one, 2) for one in COCO_IOU_THRESHOLDS.tolist())
 SCORE_THRESHOLDS: Float64[np.ndarray, " steps"] = np.arange(101) / 100
 MOST_POINTS = 100  # of a line: more than can be seen
 
@@ -64,7 +65,7 @@ class Swept:
     truths: Int64[np.ndarray, " num_classes"]
     hits: Int64[np.ndarray, "num_classes steps"]  # with at least each of SCORE_THRESHOLDS
     false_alarms: Int64[np.ndarray, "num_classes steps"]
-    best_thresholds: Float64[np.ndarray, " num_classes"]  # of the best F1; infinite where none is
+    best_thresholds: Float64[np.ndarray, " num_classes"]  # of the best F1 (`BestF1.kept_from`)
     best_hits: Int64[np.ndarray, " num_classes"]
     best_false_alarms: Int64[np.ndarray, " num_classes"]
     curves: Sequence[Curve | None]  # thinned to what can be seen; None for a class without truths
@@ -80,7 +81,10 @@ class Swept:
         )
 
     def at_best(self, label: int | None = None) -> Counts:
-        """At the best F1 of each class, of one class or summed over all."""
+        """At the best F1 of each class, of one class or summed over all.
+
+        A class without a hit or without truths counts from `DEFAULT_SCORE_THRESHOLD`.
+        """
         which = slice(None) if label is None else slice(label, label + 1)
         return Counts(
             int(self.best_hits[which].sum()),
@@ -100,7 +104,7 @@ def sweep(
     """Count hits and false alarms by VOC's rule, ignoring the truths the protocol ignores."""
     overlaps = find_overlaps(predictions, truths)
     ignore = protocol.ignores(truths)
-    num_truths = np.array(count_truths(truths, num_classes, protocol), np.int64)
+    num_truths = np.array(count_truths(truths, num_classes, ignore=ignore), np.int64)
     return [
         sweep_scores(
             predictions,
@@ -138,9 +142,9 @@ def sweep_scores(
 
 
 def best_threshold(curve: Curve | None) -> float:
-    """The score to keep from for the best F1; infinite where there is nothing to hit."""
-    best = None if curve is None else best_f1(curve.at_thresholds()).score_threshold
-    return np.inf if best is None else best
+    """The score to keep from for the best F1, or to look at what cannot be kept for any."""
+    best = NO_BEST_F1 if curve is None else best_f1(curve.at_thresholds())
+    return best.kept_from
 
 
 def count_from_each_step(

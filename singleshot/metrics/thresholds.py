@@ -7,13 +7,15 @@ f1               the highest F1
 
 A threshold that keeps no hit serves nobody, and so reaches nothing. Of several thresholds that are
 equally good, the highest is taken.
+
+Where there are no objects to find, there is neither precision nor recall, but false alarms there
+are: at most so many can still be asked for, and the lowest score that keeps to it is taken.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import numpy as np
@@ -21,10 +23,9 @@ from jaxtyping import Float64
 
 from singleshot.errors import SingleshotError
 from singleshot.metrics.curves import Curve
-from singleshot.metrics.miss_rate import false_alarms_per_picture
 from singleshot.metrics.operating_points import f1_scores, first_best
 
-__all__ = ["Choice", "Quantity", "Rule", "choose_each", "choose_threshold"]
+__all__ = ["Choice", "Quantity", "Rule", "choose_threshold", "choose_without_truths"]
 
 Points = Float64[np.ndarray, " thresholds"]
 
@@ -83,24 +84,28 @@ class Choice:
 
     Where no threshold does what the rule asks, there is none, and the numbers are those of the one
     that came closest. They are None where nothing was found, or the class has no truths.
+    The counts are also None where nobody counted, as in one written by hand.
     """
 
     score_threshold: float | None  # keep detections with this score or more
     precision: float | None
     recall: float | None
     false_alarms_per_picture: float | None
+    hits: int | None = None
+    false_alarms: int | None = None
+
+    @property
+    def num_kept(self) -> int | None:
+        """Detections that the numbers rest on."""
+        if self.hits is None or self.false_alarms is None:
+            return None
+        return self.hits + self.false_alarms
 
 
 NO_TRUTHS = Choice(None, None, None, None)
-NOTHING_FOUND = Choice(None, precision=None, recall=0.0, false_alarms_per_picture=0.0)
-
-
-def choose_each(curves: Sequence[Curve | None], num_images: int, rule: Rule) -> list[Choice]:
-    """Choose on the curve of each class (`find_class_curves`); None is a class without truths."""
-    return [
-        NO_TRUTHS if curve is None else choose_threshold(curve, num_images, rule)
-        for curve in curves
-    ]
+NOTHING_FOUND = Choice(
+    None, precision=None, recall=0.0, false_alarms_per_picture=0.0, hits=0, false_alarms=0
+)
 
 
 def choose_threshold(curve: Curve, num_images: int, rule: Rule) -> Choice:
@@ -111,8 +116,8 @@ def choose_threshold(curve: Curve, num_images: int, rule: Rule) -> Choice:
     points = curve.at_thresholds()
     if not len(points):
         return NOTHING_FOUND
-    alarms = false_alarms_per_picture(curve, num_images)
-    demanded, preferred = wishes(points, alarms, rule.quantity)
+    num_kept, alarms = curve.counts_at_thresholds()
+    demanded, preferred = wishes(points, alarms / num_images, rule.quantity)
     demanded = np.where(points.recall > 0, demanded, -np.inf)
     reached = demanded >= least(rule)
     among = reached if reached.any() else demanded == demanded.max()
@@ -121,7 +126,29 @@ def choose_threshold(curve: Curve, num_images: int, rule: Rule) -> Choice:
         score_threshold=float(points.scores[best]) if reached.any() else None,
         precision=float(points.precision[best]),
         recall=float(points.recall[best]),
-        false_alarms_per_picture=float(alarms[best]),
+        false_alarms_per_picture=float(alarms[best] / num_images),
+        hits=int(num_kept[best] - alarms[best]),
+        false_alarms=int(alarms[best]),
+    )
+
+
+def choose_without_truths(scores: Float64[np.ndarray, " n"], num_images: int, rule: Rule) -> Choice:
+    """Choose for a class that nothing is annotated of: all its detections are false alarms."""
+    if rule.quantity is not Quantity.ALARMS:
+        return NO_TRUTHS
+    if not len(scores):
+        return replace(NOTHING_FOUND, recall=None)
+    values, counts = np.unique(-scores, return_counts=True)
+    alarms = counts.cumsum()
+    num_within = int((-alarms / num_images >= least(rule)).sum())
+    chosen = max(num_within - 1, 0)
+    return Choice(
+        score_threshold=float(-values[chosen]) if num_within else None,
+        precision=None,
+        recall=None,
+        false_alarms_per_picture=float(alarms[chosen] / num_images),
+        hits=0,
+        false_alarms=int(alarms[chosen]),
     )
 
 

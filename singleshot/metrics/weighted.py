@@ -10,6 +10,9 @@ hit of a class, best first:
 
 where the part reached is recall itself (voc10), or the share of the 11 (voc07) or 101 (coco) points
 that are not above it. A whole weight gives what copies of the picture, each after the other, would.
+
+Equal scores rank as they do in the reports of the protocol: by COCO's code in the order of the
+pictures, by VOC's in the order in which the detections are given.
 """
 
 from __future__ import annotations
@@ -22,15 +25,13 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float64, Int64
 
+from singleshot.metrics.average_precision import ELEVEN, HUNDRED_ONE
 from singleshot.metrics.coco_hits import find_coco_hits
 from singleshot.metrics.columns import Predictions, Truths
 from singleshot.metrics.hits import find_hits
 from singleshot.metrics.protocol import Protocol
 
 __all__ = ["ClassFates", "find_fates", "weighted_average_precisions"]
-
-ELEVEN = np.arange(11) * 0.1
-HUNDRED_ONE = np.linspace(0, 1, 101)
 
 Weights = Float64[np.ndarray, "num_images draws"]
 
@@ -55,13 +56,15 @@ def find_fates(
 ) -> list[ClassFates]:
     """Judge and sort all detections: at COCO's ten IoU thresholds, or at one."""
     ignore = protocol.ignores(truths)
+    best_first = -predictions.scores, predictions.labels
     if protocol is Protocol.COCO:
         found = find_coco_hits(predictions, truths)
         hit, ignored = found.hit, found.ignored
+        order = np.lexsort((predictions.images, *best_first))
     else:
         hits = find_hits(predictions, truths, ignore=ignore, iou_threshold=iou_threshold)
         hit, ignored = hits.hit[:, None], hits.ignored[:, None]
-    order = np.lexsort((predictions.images, -predictions.scores, predictions.labels))
+        order = np.lexsort(best_first)
     ends = np.searchsorted(predictions.labels[order], range(num_classes), side="right")
     fates = []
     for label, own in enumerate(np.split(order, ends)[:num_classes]):
@@ -94,7 +97,7 @@ def class_precision(
         num_hits = weights[fates.images[own]].cumsum(axis=0)
         num_counted = num_found[np.searchsorted(hits, own)]
         num_counted -= sums_until(own, fates.images, weights, among=ignored)
-        total += area(num_hits, num_counted, np.maximum(num_truths, 1), protocol)
+        total += area_under_curve(num_hits, num_counted, np.maximum(num_truths, 1), protocol)
     return np.where(num_truths > 0, total / fates.hit.shape[1], np.nan)
 
 
@@ -120,7 +123,7 @@ def sums_until(
     return np.asarray(sums.cumsum(dim=0).numpy())
 
 
-def area(
+def area_under_curve(
     num_hits: Float64[np.ndarray, "k draws"],
     num_counted: Float64[np.ndarray, "k draws"],
     num_truths: Float64[np.ndarray, " draws"],

@@ -92,11 +92,10 @@ def class_json(sweep: Sequence[Swept], label: int, name: str) -> dict[str, Any]:
     }
 
 
-def best_json(swept: Swept, label: int) -> list[float | int | None]:
+def best_json(swept: Swept, label: int) -> list[float | int]:
     """Score threshold of the best F1, hits and false alarms there."""
-    threshold = float(swept.best_thresholds[label])
     best = swept.at_best(label)
-    return [threshold if np.isfinite(threshold) else None, best.hits, best.false_alarms]
+    return [float(swept.best_thresholds[label]), best.hits, best.false_alarms]
 
 
 def falls(counts: Int64[np.ndarray, " steps"]) -> list[int]:

@@ -136,7 +136,7 @@ def choose_galleries(
 
 
 def choose_suspects(diagnosis: Diagnosis, truths: Truths) -> Wanted:
-    """Annotations in doubt, the surest first."""
+    """Annotations in doubt, of each kind the surest first."""
     found = Finds(diagnosis, truths)
     return Wanted(
         "Suspected label errors",

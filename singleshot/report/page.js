@@ -55,10 +55,10 @@ function measured({ hits, falseAlarms, truths }) {
   return { precision, recall, f1: precision ? (2 * precision * recall) / (precision + recall) : 0 };
 }
 
-// The score a class is kept from; infinite where its best F1 is to keep nothing.
+// The score a class is kept from.
 function scoreThreshold(label) {
   if (state.step !== null) return state.step / 100;
-  return sweep.classes[label].best[state.iou][0] ?? Infinity;
+  return sweep.classes[label].best[state.iou][0];
 }
 
 // Three digits. Python rounds a tie to the even digit, toFixed up; a tie is an odd sixteenth.

@@ -13,9 +13,10 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from singleshot.files import appears_whole
-from singleshot.metrics import Protocol, Report
-from singleshot.metrics.bootstrap import Comparison
+from singleshot.metrics import DEFAULT_SCORE_THRESHOLD, Protocol, Report
+from singleshot.metrics.bootstrap import FEWEST_PICTURES, Comparison
 from singleshot.metrics.diagnosis import Diagnosis
+from singleshot.metrics.miss_rate import FEWEST_PICTURES as FEWEST_FOR_MISS_RATES
 from singleshot.metrics.sweep import Swept
 from singleshot.report.explorer import explore
 from singleshot.report.findings import findings_of
@@ -98,6 +99,7 @@ def render(page: Page) -> str:
         "number": number,
         "per_picture": per_picture,
         "percent": percent,
+        "reached": reached,
         "signed": signed,
     }
     script = (HERE / "page.js").read_text(encoding="utf-8")
@@ -108,6 +110,10 @@ def render(page: Page) -> str:
         showcase=page.showcase,
         protocol=IN_WORDS[report.protocol].format(iou_threshold=report.iou_threshold),
         class_names=list(report.per_class),
+        stand_in=DEFAULT_SCORE_THRESHOLD,
+        without_hits=without_hits(report),
+        fewest_pictures=FEWEST_PICTURES,
+        fewest_for_miss_rates=FEWEST_FOR_MISS_RATES,
         thresholds=report.score_thresholds,
         now=page.sweep[[one.iou_threshold for one in page.sweep].index(report.iou_threshold)],
         explorer=explore(
@@ -122,6 +128,11 @@ def render(page: Page) -> str:
         script=Markup(script),
         script_hash=content_hash(script),
     )
+
+
+def without_hits(report: Report) -> list[str]:
+    """Classes of which not a single object is found."""
+    return [name for name, one in report.per_class.items() if one.best_f1.f1 == 0]
 
 
 def widest_bound(comparison: Comparison | None) -> float:
@@ -141,6 +152,11 @@ def content_hash(text: str) -> str:
 def number(value: float | None, digits: int = 3) -> str:
     """A dash where undefined."""
     return UNDEFINED if value is None else f"{value:.{digits}f}"
+
+
+def reached(value: float | None) -> str:
+    """A precision or recall that can be had; 0 says that no threshold reaches what is asked."""
+    return "never" if value == 0 else number(value)
 
 
 def signed(value: float | None, digits: int = 3) -> str:

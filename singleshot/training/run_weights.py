@@ -35,6 +35,8 @@ class StoredChoice(BaseModel):
     precision: float | None = None
     recall: float | None = None
     false_alarms_per_picture: float | None = None
+    hits: int | None = Field(default=None, ge=0)
+    false_alarms: int | None = Field(default=None, ge=0)
 
 
 class StoredPoint(BaseModel):

@@ -12,7 +12,8 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from singleshot.metrics import Comparison, Interval, Predictions, Protocol, Truths, compare, measure
-from singleshot.metrics.bootstrap import each_weights, find_differences, mean_of_defined
+from singleshot.metrics.average_precision import means_of_defined
+from singleshot.metrics.bootstrap import each_weights, find_differences
 from singleshot.metrics.coco import as_coco, as_rows, corner_and_size
 from singleshot.metrics.coco_hits import find_coco_hits
 from singleshot.metrics.weighted import find_fates, weighted_average_precisions
@@ -151,12 +152,12 @@ def test_hits_are_those_of_coco_with_ties_and_crowds_and_more_than_a_hundred(see
 @each_protocol
 def test_a_detector_against_itself_differs_by_nothing(protocol):
     random = np.random.default_rng(0)
-    truths = make_truths(random)
+    truths = make_truths(random, num_images=15, num_truths=80)
     found = find_them(truths, random)
     comparison = compare(found, found, truths, NAMES, protocol=protocol, resamples=50)
-    assert comparison.mean_average_precision == (0, 0, 0, 0)
-    assert comparison.per_class["dog"] == (0, 0, 0, 0)
-    assert comparison.per_class["unicorn"] == (None, None, None, None)
+    assert comparison.mean_average_precision == (0, 0, 0, 0.5, 15)
+    assert comparison.per_class["dog"] == (0, 0, 0, 0.5, 14)
+    assert comparison.per_class["unicorn"] == (None, None, None, None, 0)
 
 
 @each_protocol
@@ -200,7 +201,7 @@ def differences(truths, pair, weights):
         find_fates(found, truths, 2, protocol=Protocol.COCO, iou_threshold=0.5) for found in pair
     )
     by_class = find_differences(*fates, iter([weights]), protocol=Protocol.COCO)
-    return mean_of_defined(by_class)
+    return means_of_defined(by_class)
 
 
 def test_each_draw_differs_as_two_evaluations_of_the_pictures_drawn():
@@ -224,7 +225,7 @@ def test_hotcocos_interval_is_narrower_because_it_counts_a_picture_drawn_twice_o
         [lower, upper], abs=0.08 * (upper - lower)
     )
     mean = compare(*pair, truths, NAMES, protocol=Protocol.COCO, resamples=2000)
-    difference, low, high, _ = mean.mean_average_precision
+    difference, low, high, *_ = mean.mean_average_precision
     assert low < lower < difference < upper < high
     assert 1.2 < (high - low) / (upper - lower) < 1.4
 
@@ -236,7 +237,7 @@ def test_between_equals_nineteen_intervals_of_twenty_hold_zero():
         truths = make_truths(random, num_images=50, num_truths=100, num_classes=1)
         pair = [find_them(truths, random, num=150, shift=4, num_classes=1) for _ in range(2)]
         comparison = compare(*pair, truths, ["cat"], protocol=Protocol.VOC10, resamples=200)
-        _, low, high, _ = comparison.mean_average_precision
+        _, low, high, *_ = comparison.mean_average_precision
         held.append(low <= 0 <= high)
     assert 0.91 <= np.mean(held) <= 0.985
 
@@ -289,8 +290,8 @@ def test_without_truths_everything_is_undefined_and_json_says_null():
         resamples=10,
         seed=0,
         confidence=0.95,
-        mean_average_precision=Interval(None, None, None, None),
-        per_class=dict.fromkeys(NAMES, Interval(None, None, None, None)),
+        mean_average_precision=Interval(None, None, None, None, 0),
+        per_class=dict.fromkeys(NAMES, Interval(None, None, None, None, 0)),
     )
     document = json.loads(json.dumps(comparison.to_json()))
     assert document["protocol"] == "coco"
@@ -299,6 +300,7 @@ def test_without_truths_everything_is_undefined_and_json_says_null():
         "low": None,
         "high": None,
         "share_positive": None,
+        "images": 0,
     }
 
 
@@ -306,4 +308,56 @@ def test_detectors_that_find_nothing_are_equal():
     truths = make_truths(np.random.default_rng(0))
     nothing = Predictions.of([])
     comparison = compare(nothing, nothing, truths, NAMES, protocol=Protocol.VOC07, resamples=10)
-    assert comparison.mean_average_precision == (0, 0, 0, 0)
+    assert comparison.mean_average_precision == (0, 0, 0, 0.5, 6)
+
+
+@each_protocol
+@pytest.mark.parametrize("seed", range(10))
+def test_with_many_equal_scores_the_difference_is_still_that_of_the_two_reports(protocol, seed):
+    random = np.random.default_rng(seed)
+    truths = make_truths(random, num_images=12, num_truths=60)
+    pair = [find_them(truths, random, num=300, shift=shift) for shift in (2, 3)]
+    # Three scores, in no order of the pictures.
+    tied = [
+        replace(one, scores=np.round(one.scores * 2) / 2)[random.permutation(len(one))]
+        for one in pair
+    ]
+    assert (np.diff(tied[0].images) < 0).any()
+    comparison = compare(*tied, truths, NAMES, protocol=protocol, resamples=1)
+    first, second = (measure(one, truths, NAMES, protocol=protocol) for one in tied)
+    expected = first.mean_average_precision - second.mean_average_precision
+    assert comparison.mean_average_precision.difference == pytest.approx(expected, abs=1e-12)
+    for name in NAMES[:2]:
+        pair = [one.per_class[name].average_precision for one in (first, second)]
+        assert comparison.per_class[name].difference == pytest.approx(pair[0] - pair[1], abs=1e-12)
+
+
+@pytest.mark.parametrize(("num_images", "known"), [(4, False), (5, True)])
+def test_truths_in_fewer_than_five_pictures_are_too_few_for_an_interval(num_images, known):
+    """The first finds the cat of each picture, the second none of them."""
+    boxes = np.tile([0.0, 0, 10, 10], (num_images, 1))
+    images, cats = np.arange(num_images), np.zeros(num_images, np.int64)
+    none = np.zeros(num_images, np.bool_)
+    truths = Truths(images, boxes, cats, none, none, np.full(num_images, 100.0), num_images=50)
+    found = Predictions(images, boxes, np.full(num_images, 0.9), cats)
+    comparison = compare(found, found[:0], truths, ["cat"], protocol=Protocol.VOC10, resamples=200)
+    expected = (1, 1, 1, 1) if known else (1, None, None, None)
+    assert comparison.per_class["cat"] == (*expected, num_images)
+    assert comparison.mean_average_precision == (*expected, num_images)
+
+
+def test_a_draw_in_which_both_are_equal_counts_half_for_each():
+    """They differ in one picture of ten, which (9/10)^10 = 35 % of the draws leave out."""
+    boxes = np.tile([0.0, 0, 10, 10], (10, 1))
+    images, cats, none = np.arange(10), np.zeros(10, np.int64), np.zeros(10, np.bool_)
+    truths = Truths(images, boxes, cats, none, none, np.full(10, 100.0), num_images=10)
+    found = Predictions(images, boxes, np.full(10, 0.9), cats)
+    pair = found, found[1:]
+    share, swapped = (
+        compare(*two, truths, ["cat"], protocol=Protocol.VOC10, resamples=2000)
+        .per_class["cat"]
+        .share_positive
+        for two in (pair, pair[::-1])
+    )
+    assert share == pytest.approx(1 - 0.9**10 / 2, abs=0.02)
+    assert share + swapped == pytest.approx(1)

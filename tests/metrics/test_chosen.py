@@ -17,12 +17,14 @@ def point(rule: str = "precision=0.95", **per_class: Choice) -> OperatingPoint:
     return OperatingPoint(Rule.parse(rule), 0.5, "the val pictures", per_class)
 
 
-def choose(rule: str, *, difficult: bool = False, iou_threshold: float = 0.5) -> OperatingPoint:
-    """Two pictures, a cat in each; one is found, then a false cat; a dog is found nowhere."""
+def choose(
+    rule: str, *, difficult: bool = False, iou_threshold: float = 0.5, wanted: int = 0
+) -> OperatingPoint:
+    """Two pictures, a cat (or what is wanted) in each, and a dog; two cats are found, one right."""
     truths = Truths.of(
         Truth(
             boxes=BOX.repeat(3, 1),
-            labels=torch.tensor([0, 0, 1]),
+            labels=torch.tensor([wanted, wanted, 1]),
             difficult=torch.tensor([False, difficult, False]),
             crowd=torch.zeros(3, dtype=torch.bool),
             areas=torch.full((3,), 100.0),
@@ -46,8 +48,8 @@ def choose(rule: str, *, difficult: bool = False, iou_threshold: float = 0.5) ->
 
 def test_each_class_is_chosen_for_on_its_own():
     chosen = choose("precision=0.9").per_class
-    assert chosen["cat"] == Choice(0.75, 1, 0.5, 0)
-    assert chosen["dog"] == Choice(None, None, 0, 0)
+    assert chosen["cat"] == Choice(0.75, 1, 0.5, 0, hits=1, false_alarms=0)
+    assert chosen["dog"] == Choice(None, None, 0, 0, 0, 0)
     assert chosen["unicorn"] == Choice(None, None, None, None)
 
 
@@ -104,6 +106,31 @@ def test_a_person_is_told_what_is_kept_and_why():
 def test_a_person_is_told_what_is_out_of_reach(rule, choice, reason):
     (told,) = point(rule, dog=choice).sentences()
     assert f"out of reach on the val pictures for dog ({reason}): kept from 0.3" in told
+
+
+def test_a_person_is_warned_of_a_threshold_that_rests_on_few_detections():
+    few = Choice(0.41, 0.8, 0.8, 0.2, hits=4, false_alarms=1)
+    enough = Choice(0.5, 0.95, 0.8, 0.2, hits=19, false_alarms=1)
+    alone = Choice(0.9, 1, 0.1, 0, hits=1, false_alarms=0)
+    _, warning = point(cat=few, dog=enough, cow=alone).sentences()
+    assert warning.startswith(
+        "few to choose by: cat rests on 5 detections, cow rests on 1 detection;"
+    )
+
+
+def test_few_false_alarms_can_be_asked_for_without_any_object():
+    """Two pictures; the cat is annotated away, so that both detections are false alarms."""
+    chosen = choose("alarms=0.5", wanted=1)
+    assert chosen.per_class["cat"] == Choice(0.75, None, None, 0.5, 0, 1)
+    kept, few, unfound = chosen.sentences()
+    assert kept.startswith("keeping cat from 0.75: chosen for at most 0.5 false alarms")
+    assert "cat rests on 1 detection" in few
+    assert unfound == (
+        "nothing was found of dog, unicorn on two pictures, so no false alarm was made: "
+        "kept from 0.3"
+    )
+    (*_, failed) = choose("alarms=0.1", wanted=1).sentences()
+    assert "out of reach on two pictures for cat (0.50 at best, with no objects there)" in failed
 
 
 def test_eighty_classes_do_not_fill_the_screen():

@@ -84,7 +84,8 @@ def test_the_best_of_each_class_is_the_one_of_the_report(protocol):
     for label, numbers in enumerate(report.per_class.values()):
         best = half.at_best(label)
         assert best.f1 == pytest.approx(numbers.best_f1.f1)
-        assert best.precision == pytest.approx(numbers.best_f1.precision)
+        expected = numbers.best_f1.precision if numbers.truths else 0  # all are false alarms
+        assert best.precision == pytest.approx(expected)
 
 
 def test_thresholds_are_the_decimals_they_look_like():
@@ -110,8 +111,20 @@ def test_nothing_found_and_nothing_annotated():
     predictions, truths = random_case(0)
     swept, *_ = sweep(predictions[:0], truths, NUM_CLASSES, protocol=Protocol.VOC07)
     assert swept.hits.sum() == swept.false_alarms.sum() == 0
-    assert np.isinf(swept.best_thresholds).all()
+    assert swept.best_thresholds.tolist() == [0.3] * NUM_CLASSES
     assert len(swept.pooled) == 0
+
+
+def test_a_class_without_a_hit_is_counted_from_the_default_score():
+    """Ten cats, all of them found as dogs, with scores 0.15, 0.25 … 1.05 cut to 1."""
+    boxes = np.tile([0.0, 0, 10, 10], (10, 1))
+    images, cats, none = np.arange(10), np.zeros(10, np.int64), np.zeros(10, np.bool_)
+    truths = Truths(images, boxes, cats, none, none, np.full(10, 100.0), num_images=10)
+    scores = np.minimum(0.15 + images / 10, 1)
+    found = Predictions(images, boxes, scores, labels=cats + 1)
+    swept, *_ = sweep(found, truths, 2, protocol=Protocol.VOC10)
+    assert swept.at_best() == (0, 8, 10)  # 0.15 and 0.25 are below 0.3
+    assert swept.at_best(1) == (0, 8, 0)
 
 
 def test_curves_have_at_most_a_hundred_points_and_keep_their_ends():

@@ -9,8 +9,8 @@ from singleshot.errors import SingleshotError
 from singleshot.metrics import (
     Choice,
     Rule,
-    choose_each,
     choose_threshold,
+    choose_without_truths,
     precision_recall_curve,
 )
 
@@ -44,7 +44,12 @@ def test_the_best_of_the_thresholds_that_do_what_is_asked(rule, threshold):
 
 def test_a_choice_says_what_it_reached():
     assert choose_threshold(CURVE, 10, Rule.parse("precision=0.7")) == Choice(
-        score_threshold=0.6, precision=0.75, recall=0.6, false_alarms_per_picture=0.1
+        score_threshold=0.6,
+        precision=0.75,
+        recall=0.6,
+        false_alarms_per_picture=0.1,
+        hits=3,
+        false_alarms=1,
     )
 
 
@@ -62,9 +67,9 @@ def test_of_equally_good_thresholds_the_highest_is_taken():
 @pytest.mark.parametrize(
     ("rule", "nearest"),
     [
-        ("recall=0.9", Choice(None, 4 / 6, 0.8, 0.2)),
-        ("precision=0.9", Choice(None, 0.75, 0.6, 0.1)),
-        ("alarms=0.05", Choice(None, 0.75, 0.6, 0.1)),
+        ("recall=0.9", Choice(None, 4 / 6, 0.8, 0.2, 4, 2)),
+        ("precision=0.9", Choice(None, 0.75, 0.6, 0.1, 3, 1)),
+        ("alarms=0.05", Choice(None, 0.75, 0.6, 0.1, 3, 1)),
     ],
 )
 def test_out_of_reach_there_is_no_threshold_but_the_nearest_numbers(rule, nearest):
@@ -81,15 +86,32 @@ def test_without_any_hit_there_is_nothing_to_choose(rule):
 
 def test_few_false_alarms_and_no_hit_are_not_what_was_asked_for():
     curve = precision_recall_curve(SCORES[:3], np.array([False, False, True]), num_truths=5)
-    assert choose_threshold(curve, 10, Rule.parse("alarms=0.1")) == Choice(None, 1 / 3, 0.2, 0.2)
+    nearest = Choice(None, 1 / 3, 0.2, 0.2, hits=1, false_alarms=2)
+    assert choose_threshold(curve, 10, Rule.parse("alarms=0.1")) == nearest
 
 
 def test_nothing_found_and_nothing_to_find_are_told_apart():
     empty = precision_recall_curve(np.zeros(0), np.zeros(0, np.bool_), num_truths=5)
-    assert choose_each([empty, None], 10, Rule.parse("precision=0.5")) == [
-        Choice(None, None, 0, 0),
-        Choice(None, None, None, None),
-    ]
+    rule = Rule.parse("precision=0.5")
+    assert choose_threshold(empty, 10, rule) == Choice(None, None, 0, 0, 0, 0)
+    assert choose_without_truths(SCORES, 10, rule) == Choice(None, None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("limit", "threshold", "num_alarms"),
+    [(0.3, 0.5, 3), (0.29, 0.8, 1), (0.1, 0.8, 1), (9, 0.2, 4), (0.05, None, 1), (0, None, 1)],
+)
+def test_where_there_is_nothing_to_find_the_lowest_score_with_few_false_alarms_is_taken(
+    limit, threshold, num_alarms
+):
+    scores = np.array([0.5, 0.8, 0.2, 0.5])  # 1, 3 and 4 false alarms in ten pictures
+    choice = choose_without_truths(scores, 10, Rule.parse(f"alarms={limit}"))
+    assert choice == Choice(threshold, None, None, num_alarms / 10, 0, num_alarms)
+
+
+def test_without_objects_and_detections_there_is_no_false_alarm_and_no_threshold():
+    choice = choose_without_truths(np.zeros(0), 10, Rule.parse("alarms=0"))
+    assert choice == Choice(None, None, None, 0, 0, 0)
 
 
 @pytest.mark.parametrize("text", ["precision=0.95", "recall=0.9", "alarms=0", "alarms=2.5", "f1"])
@@ -135,6 +157,6 @@ def test_eighty_classes_of_half_a_million_detections_are_chosen_for_at_once():
         precision_recall_curve(*one, num_truths=1000) for one in zip(scores, hit, strict=True)
     ]
     start = time.perf_counter()
-    chosen = choose_each(curves, 5000, Rule.parse("precision=0.5"))
+    chosen = [choose_threshold(curve, 5000, Rule.parse("precision=0.5")) for curve in curves]
     assert time.perf_counter() - start < 0.5
     assert len(chosen) == 80

@@ -11,10 +11,9 @@ from PIL import Image
 
 from singleshot.data.dataset import DataSet
 from singleshot.evaluation import judge
-from singleshot.metrics import Predictions, Protocol, Report, Truths, find_class_curves
+from singleshot.metrics import Predictions, Protocol, Report, Truths, choose_thresholds
 from singleshot.metrics.bootstrap import compare
-from singleshot.metrics.chosen import OperatingPoint
-from singleshot.metrics.thresholds import Rule, choose_each
+from singleshot.metrics.thresholds import Rule
 from singleshot.reporting import report_on
 from singleshot.structures import Truth
 
@@ -52,13 +51,17 @@ def make_scene(folder: Path, protocol: Protocol, *, pictures: bool = True) -> Sc
     report = judge(predictions, dataset, protocol=protocol)
     others = predictions[random.random(len(predictions)) < 0.8]
     truths = Truths.of(dataset.truths, dataset.ends)
-    curves = find_class_curves(predictions, truths, len(NAMES), protocol=protocol)
-    choices = choose_each(curves, NUM_IMAGES, Rule.parse("recall=0.5"))
     report = replace(
         report,
         comparison=compare(predictions, others, truths, NAMES, protocol=protocol, resamples=50),
-        operating_point=OperatingPoint(
-            Rule.parse("recall=0.5"), 0.5, EVIL, dict(zip(NAMES, choices, strict=True))
+        operating_point=choose_thresholds(
+            predictions,
+            truths,
+            NAMES,
+            rule=Rule.parse("recall=0.5"),
+            iou_threshold=0.5,
+            ignore=protocol.ignores(truths),
+            data=EVIL,
         ),
     )
     page = report_on(

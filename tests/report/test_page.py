@@ -10,16 +10,18 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from page_reader import Reader
 from PIL import Image
 from report_scene import EVIL, NAMES, NUM_IMAGES, make_scene
 
+from singleshot.data.dataset import DataSet
 from singleshot.evaluation import judge
-from singleshot.metrics import Protocol, find_class_curves
-from singleshot.metrics.miss_rate import log_average_miss_rate
+from singleshot.metrics import Predictions, Protocol
 from singleshot.metrics.sweep import sweep
 from singleshot.report.page import signed
 from singleshot.reporting import report_on
+from singleshot.structures import Detections, Truth
 
 
 @pytest.fixture(scope="module")
@@ -105,9 +107,54 @@ def test_what_was_asked_besides_is_shown(scene, reader):
 
 def test_classes_tell_their_miss_rate_and_false_alarms(scene, reader):
     now, *_ = sweep(scene.predictions, scene.truths, len(NAMES), protocol=Protocol.VOC10)
-    curves = find_class_curves(scene.predictions, scene.truths, len(NAMES), protocol=Protocol.VOC10)
-    assert f"{log_average_miss_rate(curves[1], NUM_IMAGES):.3f}" in reader.text
     assert f"{now.at_best(1).false_alarms / NUM_IMAGES:.2f}" in reader.text
+    assert "not told for fewer than 100 pictures" in reader.text
+
+
+def test_on_a_hundred_pictures_the_miss_rate_is_told(tmp_path):
+    reader = Reader.of(page_of_cats_and_dogs(tmp_path, num_images=100))
+    assert "not told for fewer than 100 pictures" not in reader.text
+    assert "1.000" in row_of(reader, "cat")  # all are missed
+
+
+def test_a_class_without_a_hit_is_seen_on_the_page(tmp_path):
+    """Ten cats, all of them found as dogs, which are not annotated at all."""
+    reader = Reader.of(page_of_cats_and_dogs(tmp_path, num_images=10))
+    dash = "\N{EN DASH}"
+    cat = ["cat", "10", "0.000", "never", "0.000", "0.300", "0.00", dash]
+    assert row_of(reader, "cat") == cat
+    dog = ["dog", "0", dash, dash, dash, "0.300", "1.00", dash]
+    assert row_of(reader, "dog") == dog
+    assert "0 hits, 10 false alarms (1.00 a picture), 10 objects" in reader.text
+    assert "without a single hit, or without objects, is looked at from score 0.3" in reader.text
+    assert "Of cat not one object is found, and mending misses gains nothing" in reader.text
+    best = [one["best"][0] for one in json.loads(reader.scripts[0])["classes"]]
+    assert best == [[0.3, 0, 0], [0.3, 0, 10]]
+
+
+def page_of_cats_and_dogs(folder, *, num_images: int):
+    """A page about a cat in each picture that was found as a dog; the pictures are not there."""
+    box = torch.tensor([[0.0, 0, 10, 10]], dtype=torch.float64)
+    truths = [Truth.of(box, torch.tensor([0]))] * num_images
+    paths = [folder / f"{index}.png" for index in range(num_images)]
+    dataset = DataSet.of(("cat", "dog"), zip(paths, truths, strict=True), description="cats")
+    dog = Detections(box.float(), torch.tensor([0.9]), torch.tensor([1]))
+    predictions = Predictions.of([dog] * num_images)
+    return report_on(
+        predictions,
+        dataset,
+        report=judge(predictions, dataset, protocol=Protocol.VOC10),
+        model="dogs",
+        command="singleshot score dogs",
+        path=folder / "report.html",
+    )
+
+
+def row_of(reader: Reader, name: str) -> list[str]:
+    """The cells of the first table row that begins with a name."""
+    lines = [line.strip() for line in reader.text.splitlines() if line.strip()]
+    start = lines.index(name)
+    return lines[start : start + 8]
 
 
 def test_every_link_leads_somewhere(reader):

@@ -66,7 +66,7 @@ def kept(scene: Scene, step: int | None, iou_threshold: float) -> np.ndarray:
     )
     bests = [None if one is None else best_f1(one.at_thresholds()) for one in curves]
     thresholds = [
-        np.inf if best is None or best.score_threshold is None else best.score_threshold
+        0.3 if best is None or best.score_threshold is None else best.score_threshold
         for best in bests
     ]
     return scene.predictions.scores >= np.array(thresholds)[scene.predictions.labels]

@@ -19,7 +19,9 @@ POINT = OperatingPoint(
     iou_threshold=0.5,
     data="the val pictures",
     per_class={
-        "RBC": Choice(0.41, precision=0.953, recall=0.5, false_alarms_per_picture=0.125),
+        "RBC": Choice(
+            0.41, 0.953, recall=0.5, false_alarms_per_picture=0.125, hits=41, false_alarms=2
+        ),
         "WBC": Choice(None, precision=0.8, recall=0.25, false_alarms_per_picture=2),
     },
 )
@@ -65,6 +67,8 @@ def test_the_file_can_be_read_by_a_person(run):
         "precision": 0.953,
         "recall": 0.5,
         "false_alarms_per_picture": 0.125,
+        "hits": 41,
+        "false_alarms": 2,
     }
 
 

@@ -8,10 +8,12 @@ calibration   whether scores mean what they say
 slices        which objects and pictures are hard
 hardest       the worst pictures
 suspects      annotations that are probably wrong
+verdicts      what is right and wrong about each detection
 diagnosis     all of the above
 """
 
 from singleshot.metrics.diagnosis.calibration import (
+    SCORE_FLOOR,
     Calibration,
     ScoreBin,
     apply_temperature,
@@ -27,6 +29,7 @@ from singleshot.metrics.diagnosis.slices import Slice, find_slices
 from singleshot.metrics.diagnosis.suspects import Suspect, SuspectKind, find_suspects
 
 __all__ = [
+    "SCORE_FLOOR",
     "Calibration",
     "Diagnosis",
     "ErrorGain",

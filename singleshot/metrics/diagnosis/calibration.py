@@ -3,6 +3,11 @@
 Guo, Pleiss, Sun and Weinberger 2017, "On Calibration of Modern Neural Networks"; for detection,
 Küppers, Kronenberger, Shantia and Haselhoff 2020, "Multivariate Confidence Calibration for Object
 Detection", where precision takes the place of accuracy.
+
+A detector gives out many detections with scores close to 0, how many depends on where it stops, and
+all of them are false alarms as they say. An error over all of them is a number about these: they
+are typically more than 95 % (Neumann, Zisserman and Vedaldi 2018, "Relaxed Softmax"). So only
+detections with at least a score of `SCORE_FLOOR` are looked at.
 """
 
 from __future__ import annotations
@@ -13,7 +18,16 @@ import hotcoco
 import numpy as np
 from jaxtyping import Bool, Float64
 
-__all__ = ["Calibration", "ScoreBin", "apply_temperature", "calibrate", "fit_temperature"]
+__all__ = [
+    "SCORE_FLOOR",
+    "Calibration",
+    "ScoreBin",
+    "apply_temperature",
+    "calibrate",
+    "fit_temperature",
+]
+
+SCORE_FLOOR = 0.05  # where torchvision and Detectron2 have their two-stage detectors stop
 
 # A score of 1 usually is a float32 rounded up from at most half a unit of its last place below.
 CLOSEST_TO_CERTAIN = 2.0**-25
@@ -36,6 +50,8 @@ class ScoreBin:
 class Calibration:
     """How far scores are from the share of hits, before and after temperature scaling."""
 
+    score_floor: float  # detections with less are left out
+    count: int  # detections that are not
     bins: tuple[ScoreBin, ...]  # equally wide, from 0 to 1; a score on a border is in the higher
     expected_error: float  # ECE: mean over detections of |mean score - share of hits| of their bin
     temperature: float  # above 1 where the detector is too sure of itself
@@ -45,20 +61,30 @@ class Calibration:
 
 
 def calibrate(
-    scores: Float64[np.ndarray, " n"], hit: Bool[np.ndarray, " n"], *, num_bins: int = 10
+    scores: Float64[np.ndarray, " n"],
+    hit: Bool[np.ndarray, " n"],
+    *,
+    num_bins: int = 10,
+    score_floor: float = SCORE_FLOOR,
 ) -> Calibration | None:
-    """Compare scores with the share of hits; None without detections. Leave ignored ones out.
+    """Compare scores from the floor on with the share of hits; None without any such detection.
+
+    Leave ignored detections out.
 
     ECE = sum over bins of count / n x |mean score - share of hits| (Guo et al. 2017, eq. 3; the
     D-ECE of Küppers et al. 2020 over the score alone). The temperature is fitted to the very
     detections it is judged on: one number, so that this flatters little.
     """
+    counted = scores >= score_floor
+    scores, hit = scores[counted], hit[counted]
     if not len(scores):
         return None
     temperature = fit_temperature(scores, hit)
     after = apply_temperature(scores, temperature)
     bins = hotcoco.metrics.calibration_curve(scores, hit, n_bins=num_bins)
     return Calibration(
+        score_floor=score_floor,
+        count=len(scores),
         bins=tuple(
             ScoreBin(
                 low=one["bin_lower"],

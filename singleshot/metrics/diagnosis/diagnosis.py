@@ -9,18 +9,18 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float64, Int64
 
+from singleshot.metrics.average_precision import mean_of_defined
 from singleshot.metrics.columns import Predictions, Truths
-from singleshot.metrics.curves import curves_per_class
-from singleshot.metrics.diagnosis.calibration import Calibration, calibrate
-from singleshot.metrics.diagnosis.confusion import count_confusions
-from singleshot.metrics.diagnosis.error_gains import ErrorGain, error_gains
-from singleshot.metrics.diagnosis.error_types import Errors, ErrorType, classify_errors
+from singleshot.metrics.curves import Curve
+from singleshot.metrics.diagnosis.calibration import Calibration
+from singleshot.metrics.diagnosis.error_gains import ErrorGain
+from singleshot.metrics.diagnosis.error_types import Errors, ErrorType
 from singleshot.metrics.diagnosis.hardest import HardPicture, find_hardest
-from singleshot.metrics.diagnosis.neighbours import find_neighbours
-from singleshot.metrics.diagnosis.slices import Slice, find_slices, mean_average_precision
+from singleshot.metrics.diagnosis.slices import Slice
 from singleshot.metrics.diagnosis.suspects import Suspect, find_suspects
-from singleshot.metrics.hits import Hits, find_hits
-from singleshot.metrics.miss_rate import log_average_miss_rate
+from singleshot.metrics.diagnosis.verdicts import Judge
+from singleshot.metrics.hits import Hits
+from singleshot.metrics.miss_rate import FEWEST_PICTURES, log_average_miss_rate
 from singleshot.metrics.protocol import Protocol
 
 __all__ = ["Diagnosis", "diagnose"]
@@ -40,14 +40,16 @@ class Diagnosis:
     iou_threshold: float
     score_thresholds: Float64[np.ndarray, " num_classes"]
     average_precision: float | None  # mean over classes with truths, at the IoU threshold
-    miss_rates: tuple[float | None, ...]  # of each class, log-average; None without truths
+    miss_rates: tuple[
+        float | None, ...
+    ]  # of each class, log-average; None without truths or 100 pictures
     errors: tuple[ErrorGain, ...]  # the six types of TIDE, in the order of ErrorType
     totals: tuple[ErrorGain, ...]  # all false alarms, all misses
     confusion: Int64[np.ndarray, "rows columns"]  # annotated x found; the last is "nothing"
-    calibration: Calibration | None  # None without detections that count
+    calibration: Calibration | None  # None without detections to judge it by
     slices: tuple[Slice, ...]
     hardest: tuple[HardPicture, ...]  # worst first, at most 20
-    suspects: tuple[Suspect, ...]  # surest first, at most 100
+    suspects: tuple[Suspect, ...]  # by turns one of each kind, at most 100
     kept: Predictions  # the detections kept at the score thresholds, best first
     kept_hits: Hits  # the fate of each of those
     kept_errors: Errors  # what is wrong with each of those, and which truths are missed
@@ -104,54 +106,39 @@ def diagnose(
 
     Hits are VOC's at one IoU threshold, whatever the protocol; the protocol decides what is
     ignored and how average precision is taken. Detections with at least the score threshold of
-    their class are kept (`np.inf` keeps none); `Diagnosis` says what is about those and what about
-    all. `attributes` are values of the pictures, "" where unknown: {"light": ("day", "night", …)}.
+    their class are kept (take `Report.score_thresholds`); `Diagnosis` says what is about those and
+    what about all. `attributes` are values of the pictures, "" where unknown: {"light": ("day", …)}
     """
-    # Curves are drawn many times, and sorting what is sorted costs little.
-    predictions = predictions[np.argsort(-predictions.scores, kind="stable")]
-    num_classes, ignore = len(class_names), protocol.ignores(truths)
-    hits = find_hits(predictions, truths, ignore=ignore, iou_threshold=iou_threshold)
-    neighbours = find_neighbours(predictions, truths, ignore=ignore)
-    errors = classify_errors(neighbours, hits, ignore=ignore, iou_threshold=iou_threshold)
-    gains = error_gains(
-        predictions, truths, hits, errors, ignore=ignore, num_classes=num_classes, protocol=protocol
-    )
-    num_truths = np.bincount(truths.labels[~ignore], minlength=num_classes).tolist()
-
-    is_kept = predictions.scores >= score_thresholds[predictions.labels]
-    kept, near = predictions[is_kept], neighbours[is_kept]
-    # A truth is hit by the surest detection on it, so that less sure ones change nothing of this.
-    kept_hits = Hits(hits.truths[is_kept], hits.ignored[is_kept])
-    kept_errors = classify_errors(near, kept_hits, ignore=ignore, iou_threshold=iou_threshold)
+    judge = Judge(truths, len(class_names), protocol, iou_threshold)
+    everything = judge.all(predictions)
+    kept = judge.kept(everything, score_thresholds)
+    curves, gains = judge.curves(everything), judge.gains(everything)
+    about_kept = kept.predictions, truths, kept.hits
     return Diagnosis(
         class_names=tuple(class_names),
         protocol=protocol,
         iou_threshold=iou_threshold,
         score_thresholds=score_thresholds,
-        average_precision=mean_average_precision(predictions, hits, num_truths, protocol=protocol),
-        miss_rates=tuple(
-            None if curve is None else log_average_miss_rate(curve, truths.num_images)
-            for curve in curves_per_class(predictions, hits, num_truths)
-        ),
+        average_precision=mean_of_defined(protocol.average_precisions(curves)),
+        miss_rates=miss_rates(curves, truths.num_images),
         errors=gains[: len(ErrorType)],
         totals=gains[len(ErrorType) :],
-        confusion=count_confusions(
-            kept, truths, kept_hits, num_classes, ignore=ignore, iou_threshold=iou_threshold
-        ),
-        calibration=calibrate(predictions.scores[~hits.ignored], hits.hit[~hits.ignored]),
-        slices=find_slices(
-            predictions,
-            truths,
-            num_classes,
-            protocol=protocol,
-            iou_threshold=iou_threshold,
-            score_thresholds=score_thresholds,
-            attributes=attributes or {},
-        ),
-        hardest=find_hardest(kept, truths, kept_hits, ignore=ignore),
-        suspects=find_suspects(kept, truths, kept_hits, kept_errors, near, ignore=ignore),
-        kept=kept,
-        kept_hits=kept_hits,
-        kept_errors=kept_errors,
+        confusion=judge.confusion(kept),
+        calibration=judge.calibration(everything),
+        slices=judge.slices(everything, score_thresholds, attributes or {}),
+        hardest=find_hardest(*about_kept, ignore=judge.ignore),
+        suspects=find_suspects(*about_kept, kept.errors, kept.neighbours, ignore=judge.ignore),
+        kept=kept.predictions,
+        kept_hits=kept.hits,
+        kept_errors=kept.errors,
         image_names=image_names,
+    )
+
+
+def miss_rates(curves: Sequence[Curve | None], num_images: int) -> tuple[float | None, ...]:
+    """Log-average miss rate of each class, on pictures enough to tell."""
+    enough = num_images >= FEWEST_PICTURES
+    return tuple(
+        log_average_miss_rate(curve, num_images) if enough and curve is not None else None
+        for curve in curves
     )

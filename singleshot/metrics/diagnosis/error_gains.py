@@ -13,8 +13,9 @@ from enum import StrEnum
 import numpy as np
 from jaxtyping import Bool, Int64
 
+from singleshot.metrics.average_precision import mean_of_defined
 from singleshot.metrics.columns import Predictions, Truths
-from singleshot.metrics.curves import curves_per_class
+from singleshot.metrics.curves import count_truths, curves_per_class
 from singleshot.metrics.diagnosis.error_types import Errors, ErrorType, not_hit
 from singleshot.metrics.hits import Hits
 from singleshot.metrics.protocol import Protocol
@@ -49,7 +50,7 @@ class Judged:
     def areas(self, protocol: Protocol) -> list[float | None]:
         """Average precision of each class; None without truths."""
         curves = curves_per_class(self.predictions, self.hits, self.num_truths.tolist())
-        return [None if one is None else protocol.area(one.recall, one.precision) for one in curves]
+        return protocol.average_precisions(curves)
 
     def without(self, wrong: Bool[np.ndarray, " n"]) -> Judged:
         """As if these detections had not been made."""
@@ -81,10 +82,13 @@ def error_gains(
     missed, misses                              the truths vanish
 
     AP is the protocol's area at the IoU threshold of `hits` and `errors`, its mean over classes
-    with truths; a class all of whose truths vanished has AP 0. Meant for all detections, since
-    AP is about every score threshold.
+    with truths. Meant for all detections, since AP is about every score threshold.
+
+    A class all of whose truths vanished has AP 0, by TIDE's code. So a class of which nothing is
+    found gains nothing when its misses are fixed: it had AP 0 and keeps it, for want of anything to
+    find. What finding it would be worth is the AP it lacks.
     """
-    num_truths = np.bincount(truths.labels[~ignore], minlength=num_classes)
+    num_truths = np.array(count_truths(truths, num_classes, ignore=ignore), np.int64)
     judged = Judged(predictions, hits, num_truths)
     base = judged.areas(protocol)
     return tuple(
@@ -147,9 +151,9 @@ def repair(
 
 def gain(fixed: Sequence[float | None], base: Sequence[float | None]) -> float | None:
     """Rise of the mean over classes that had truths; None without any."""
-    rises = [
-        (after or 0.0) - before
-        for after, before in zip(fixed, base, strict=True)
-        if before is not None
-    ]
-    return sum(rises) / len(rises) if rises else None
+    return mean_of_defined(
+        [
+            None if before is None else (after or 0.0) - before
+            for after, before in zip(fixed, base, strict=True)
+        ]
+    )

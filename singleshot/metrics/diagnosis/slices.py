@@ -9,12 +9,13 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float64
 
+from singleshot.metrics.average_precision import mean_of_defined
 from singleshot.metrics.columns import Predictions, Truths
-from singleshot.metrics.curves import curves_per_class
+from singleshot.metrics.curves import count_truths, curves_per_class
 from singleshot.metrics.hits import Hits, Overlaps, area, find_overlaps, hits_at
 from singleshot.metrics.protocol import Protocol
 
-__all__ = ["Slice", "find_slices", "mean_average_precision"]
+__all__ = ["Slice", "find_slices"]
 
 SMALL, LARGE = 32.0**2, 96.0**2  # square pixels: COCO's bounds (cocoeval.py, Params)
 LONGISH = 2.0  # one side of a tall or a wide box is more than so many times the other
@@ -76,31 +77,14 @@ def find_slices(
         parts_of_truths(predictions, truths, overlaps, ignore=ignore, iou_threshold=iou_threshold),
         parts_of_pictures(predictions, truths, hits, ignore=ignore, attributes=attributes),
     )
-    return tuple(
-        Slice(
-            by=part.by,
-            name=part.name,
-            images=part.images,
-            truths=int(part.counted.sum()),
-            average_precision=mean_average_precision(
-                predictions,
-                part.hits,
-                np.bincount(truths.labels[part.counted], minlength=num_classes).tolist(),
-                protocol=protocol,
-            ),
-            recall=recall(part, kept),
-        )
-        for part in parts
-    )
-
-
-def mean_average_precision(
-    predictions: Predictions, hits: Hits, num_truths: Sequence[int], *, protocol: Protocol
-) -> float | None:
-    """Mean over classes with truths of the protocol's area; None without any."""
-    curves = curves_per_class(predictions, hits, num_truths)
-    areas = [protocol.area(one.recall, one.precision) for one in curves if one is not None]
-    return sum(areas) / len(areas) if areas else None
+    slices = []
+    for part in parts:
+        num_truths = count_truths(truths, num_classes, ignore=~part.counted)
+        curves = curves_per_class(predictions, part.hits, num_truths)
+        average_precision = mean_of_defined(protocol.average_precisions(curves))
+        numbers = sum(num_truths), average_precision, recall(part, kept)
+        slices.append(Slice(part.by, part.name, part.images, *numbers))
+    return tuple(slices)
 
 
 def recall(part: Part, kept: Bool[np.ndarray, " n"]) -> float | None:

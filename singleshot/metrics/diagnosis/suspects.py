@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from enum import StrEnum
+from itertools import zip_longest
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Int64
+from jaxtyping import Bool, Float64, Int64
 
 from singleshot.metrics.columns import Predictions, Truths
 from singleshot.metrics.diagnosis.error_types import (
@@ -61,7 +62,10 @@ def find_suspects(
     ignore: Bool[np.ndarray, " m"],
     most: int = 100,
 ) -> tuple[Suspect, ...]:
-    """Likely mistakes of the annotation, surest first, at most so many.
+    """Likely mistakes of the annotation, at most so many.
+
+    By turns one of each kind, the surest first: the scores of different kinds do not compare, and
+    no kind is to push out the others.
 
     missing annotation   a confident background error, and no annotation of any class, counted or
                          not, overlaps it (IoU <= 0.1; half of it inside a region)
@@ -70,9 +74,7 @@ def find_suspects(
     double annotation    two truths of one class with IoU > 0.9
 
     For the middle two the truth must not be hit by any detection: where it is, the detector sides
-    with the annotation. A detection is confident when it is kept at the score threshold of its
-    class and at least as sure as half of the hits of its class: a detector that is usually right
-    at such a score deserves to be asked about. A class without hits has none.
+    with the annotation. Who is confident says `confident_false_alarms`.
     """
     confident = confident_false_alarms(kept, hits)
     free = not_hit(hits, ignore=ignore)
@@ -86,22 +88,35 @@ def find_suspects(
         confident & errors.are(ErrorType.LOCALIZATION) & is_free[neighbours.own] & ~wrong_class
     )
     nowhere = np.full(len(kept), -1, np.int64)
-    suspects = [
-        *disputes(SuspectKind.MISSING_ANNOTATION, kept, missing, nowhere),
-        *disputes(SuspectKind.WRONG_CLASS, kept, np.flatnonzero(wrong_class), neighbours.other),
-        *disputes(SuspectKind.WRONG_BOX, kept, np.flatnonzero(wrong_box), neighbours.own),
-        *double_annotations(truths),
+    kinds = [
+        disputes(SuspectKind.MISSING_ANNOTATION, kept, missing, nowhere),
+        disputes(SuspectKind.WRONG_CLASS, kept, np.flatnonzero(wrong_class), neighbours.other),
+        disputes(SuspectKind.WRONG_BOX, kept, np.flatnonzero(wrong_box), neighbours.own),
+        double_annotations(truths),
     ]
-    return tuple(sorted(suspects, key=lambda one: -one.score)[:most])
+    surest_first = [sorted(kind, key=lambda one: -one.score) for kind in kinds]
+    turns = zip_longest(*surest_first)
+    return tuple(one for turn in turns for one in turn if one is not None)[:most]
 
 
 def confident_false_alarms(kept: Predictions, hits: Hits) -> Bool[np.ndarray, " n"]:
-    """False alarms at least as sure as half of the hits of their class."""
-    usual = np.full(kept.labels.max(initial=-1) + 1, np.inf)
+    """False alarms at least as sure as half of the hits of their class.
+
+    A detector that is usually right at such a score deserves to be asked about. A class without
+    hits is compared with the hits of all classes; without any hit at all, every detection kept is
+    confident: then the annotation may be wrong as a whole, such as by two names swapped.
+    """
+    usual = np.zeros(kept.labels.max(initial=-1) + 1)
+    if hits.hit.any():
+        usual[:] = usual_score(kept.scores[hits.hit])
     for label in np.unique(kept.labels[hits.hit]):
-        right = kept.scores[hits.hit & (kept.labels == label)]
-        usual[label] = np.quantile(right, 0.5, method="lower")
+        usual[label] = usual_score(kept.scores[hits.hit & (kept.labels == label)])
     return np.asarray(~hits.hit & ~hits.ignored & (kept.scores >= usual[kept.labels]))
+
+
+def usual_score(scores: Float64[np.ndarray, " n"]) -> float:
+    """What half of the scores reach."""
+    return float(np.quantile(scores, 0.5, method="lower"))
 
 
 def nothing_annotated(found: Predictions, truths: Truths) -> Bool[np.ndarray, " k"]:

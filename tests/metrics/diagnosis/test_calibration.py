@@ -27,7 +27,7 @@ def test_always_claiming_nine_tenths_and_being_right_half_the_time_errs_by_four_
 
 def test_bins_hold_their_lower_border_and_the_last_one_also_its_upper():
     scores = np.array([0.0, 0.05, 0.5, 0.55, 1.0])
-    bins = calibrate(scores, np.array([False, False, True, False, True])).bins
+    bins = calibrate(scores, np.array([False, False, True, False, True]), score_floor=0).bins
     assert [one.count for one in bins] == [2, 0, 0, 0, 0, 2, 0, 0, 0, 1]
     assert (bins[5].low, bins[5].high) == (0.5, 0.6)
     assert (bins[5].mean_score, bins[5].share_of_hits) == (0.525, 0.5)
@@ -35,14 +35,14 @@ def test_bins_hold_their_lower_border_and_the_last_one_also_its_upper():
 
 
 def test_expected_error_is_guos_formula_over_the_bins():
-    result = calibrate(*sampled(2.0))
+    result = calibrate(*sampled(2.0), score_floor=0)
     gaps = [one.count * abs(one.mean_score - one.share_of_hits) for one in result.bins]
     assert result.expected_error == pytest.approx(sum(gaps) / 20_000)
 
 
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 2.5])
 def test_the_temperature_that_spoilt_scores_is_found_and_mends_them(temperature):
-    result = calibrate(*sampled(temperature))
+    result = calibrate(*sampled(temperature), score_floor=0)
     assert result.temperature == pytest.approx(temperature, rel=0.03)
     assert result.expected_error_after < 0.02 < result.expected_error or temperature == 1
     assert result.negative_log_likelihood_after <= result.negative_log_likelihood
@@ -92,6 +92,19 @@ def test_temperature_never_changes_the_order_of_scores(scores, temperature):
 
 def test_certain_scores_stay_certain():
     assert apply_temperature(np.array([0.0, 0.5, 1.0]), 7.0).tolist() == [0, 0.5, 1]
+
+
+def test_detections_below_the_floor_change_nothing():
+    """A thousand false alarms with score 0.01 would bring the error from 0.4 to 0.045."""
+    scores, hit = np.full(100, 0.9), np.arange(100) < 50
+    junk, wrong = np.full(1000, 0.01), np.zeros(1000, np.bool_)
+    with_junk = np.append(scores, junk), np.append(hit, wrong)
+    assert calibrate(*with_junk) == calibrate(scores, hit)
+    assert (calibrate(*with_junk).count, calibrate(*with_junk).score_floor) == (100, 0.05)
+    everything = calibrate(*with_junk, score_floor=0)
+    assert (everything.count, everything.expected_error) == (1100, pytest.approx(50 / 1100))
+    assert calibrate(np.array([0.05]), np.array([True])).count == 1
+    assert calibrate(junk, wrong) is None
 
 
 def test_without_detections_there_is_no_calibration():

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import replace
 
 import numpy as np
@@ -9,10 +10,11 @@ from detection_cases import FAR, SQUARE, THIRD, annotated, found, random_case
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from singleshot.metrics import Protocol, find_class_curves, find_hits
+from singleshot.metrics import Protocol, find_class_curves, find_hits, measure
 from singleshot.metrics.diagnosis import (
     ErrorTotal,
     ErrorType,
+    SuspectKind,
     confusion_matrix,
     diagnose,
     find_errors,
@@ -97,9 +99,33 @@ def test_nothing_found_or_nothing_there_is_no_special_case(predictions, truths):
 
 def test_the_miss_rate_of_a_class_is_that_of_its_curve_and_undefined_without_truths():
     # One of two truths is hit before any false alarm: 0.5 missed at each of the nine rates.
-    diagnosis = diagnosed(*EXAMPLE)
+    predictions, truths = EXAMPLE
+    diagnosis = diagnosed(predictions, replace(truths, num_images=100))
     assert diagnosis.miss_rates == (pytest.approx(0.5), None)
     assert diagnosis.to_json()["log_average_miss_rates"] == {"a": pytest.approx(0.5), "b": None}
+
+
+def test_fewer_than_a_hundred_pictures_have_no_log_average_miss_rate():
+    predictions, truths = EXAMPLE
+    assert diagnosed(predictions, replace(truths, num_images=99)).miss_rates == (None, None)
+
+
+def test_a_class_of_which_nothing_is_right_is_seen_in_all_that_is_said():
+    """Ten cats, all of them found as dogs: the worst failure must not be the one that is hidden."""
+    cats = annotated(*[SQUARE] * 10, images=range(10), num_images=10)
+    dogs = found(*[SQUARE] * 10, images=range(10), labels=[1] * 10, scores=[0.9] * 10)
+    report = measure(dogs, cats, ["cat", "dog"], protocol=Protocol.VOC10)
+    assert report.score_thresholds.tolist() == [0.3, 0.3]
+    diagnosis = diagnosed(
+        dogs, cats, names=("cat", "dog"), score_thresholds=report.score_thresholds
+    )
+    assert diagnosis.confusion.tolist() == [[0, 10, 0], [0, 0, 0], [0, 0, 0]]
+    assert {(one.misses, one.false_alarms) for one in diagnosis.hardest} == {(1, 1)}
+    assert Counter(one.kind for one in diagnosis.suspects) == {SuspectKind.WRONG_CLASS: 10}
+    assert diagnosis.kept_errors.count(ErrorType.CLASS) == 10
+    gains = {one.error: one.gain for one in (*diagnosis.errors, *diagnosis.totals)}
+    assert gains[ErrorType.CLASS] == 1
+    assert gains[ErrorTotal.MISSES] == 0  # no cat is left to find
 
 
 def test_without_classes_all_is_undefined():
@@ -117,6 +143,7 @@ def test_json_is_plain_names_the_pictures_and_has_no_infinity():
     )
     document = json.loads(json.dumps(diagnosis.to_json(), allow_nan=False))
     assert document["score_thresholds"] == [0.5, None]
+    assert (document["calibration"]["score_floor"], document["calibration"]["count"]) == (0.05, 3)
     assert document["hardest"][0] == {
         "name": "y.jpg",
         "image": 1,

@@ -67,7 +67,24 @@ def test_only_detections_as_sure_as_half_of_the_hits_of_their_class_are_asked():
     kept = found(SQUARE, ELSEWHERE, another, FAR, FAR, scores=[0.8, 0.6, 0.4, 0.6, 0.59])
     objects = annotated(SQUARE, ELSEWHERE, another)
     assert [one.score for one in suspects(kept, objects)] == [0.6]
-    assert suspects(found(FAR), annotated(SQUARE)) == ()  # no hits at all
+
+
+def test_a_class_without_hits_is_compared_with_all_hits_and_where_there_are_none_it_is_asked():
+    kept = found(SQUARE, ELSEWHERE, FAR, FAR, scores=[0.8, 0.6, 0.6, 0.59], labels=[0, 0, 1, 1])
+    assert [one.score for one in suspects(kept, annotated(SQUARE, ELSEWHERE))] == [0.6]
+    (swapped,) = suspects(found(SQUARE, labels=[1]), annotated(SQUARE))
+    assert (swapped.kind, swapped.label) == (SuspectKind.WRONG_CLASS, 1)
+
+
+def test_no_kind_pushes_out_another():
+    """Three objects are annotated twice, exactly; two are not annotated, with lower scores."""
+    twice = [(x, 0, x + 9, 9) for x in (100, 200, 300)]
+    kept = with_a_hit(FAR, SQUARE, scores=[0.7, 0.6])
+    objects = annotated(*twice, *twice, ELSEWHERE)
+    missing, double = SuspectKind.MISSING_ANNOTATION, SuspectKind.DOUBLE_ANNOTATION
+    kinds = [missing, double, missing, double, double]
+    assert [one.kind for one in suspects(kept, objects)] == kinds
+    assert [one.score for one in suspects(kept, objects, most=3)] == [0.7, 1, 0.6]
 
 
 def test_a_truth_that_was_hit_is_not_in_doubt():
@@ -84,7 +101,7 @@ def test_annotations_that_do_not_count_are_annotations_all_the_same():
     assert suspect.score == 0.7
 
 
-def test_surest_first_and_no_more_than_asked_for():
+def test_surest_first_of_a_kind_and_no_more_than_asked_for():
     kept = with_a_hit(*[(x, 0, x + 9, 9) for x in (100, 200, 300)], scores=[0.6, 0.9, 0.7])
     assert [one.score for one in suspects(kept, annotated(ELSEWHERE))] == [0.9, 0.7, 0.6]
     assert [one.score for one in suspects(kept, annotated(ELSEWHERE), most=1)] == [0.9]

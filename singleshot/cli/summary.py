@@ -71,6 +71,7 @@ def comparison(document: Document) -> list[str]:
     """How much better than the others, of all and of each class."""
     header = [
         "against the others",
+        "pictures",
         "AP, difference",
         *(f"{end} of {document['confidence']:.0%}" for end in ("low", "high")),
         "better in redrawn sets",
@@ -83,15 +84,16 @@ def interval_row(name: str, interval: Document) -> list[str]:
     """A difference with its interval; how many of the redrawn test sets it is positive in."""
     share = interval["share_positive"]
     ends = (signed(interval[key]) for key in ("difference", "low", "high"))
-    return [name, *ends, "-" if share is None else f"{share:.1%}"]
+    better = "-" if share is None else f"{share:.1%}"
+    return [name, str(interval["images"]), *ends, better]
 
 
 def operating_point(document: Document) -> list[str]:
     """The score thresholds that a rule comes to, and what they reach."""
-    header = [f"{document['rule']}", "from score", "precision", "recall", "alarms a picture"]
+    header = [document["rule"], "from score", "precision", "recall", "alarms a picture", "hits"]
     keys = ("score_threshold", "precision", "recall", "false_alarms_per_picture")
     rows = [
-        [name, *(number(choice[key]) for key in keys)]
+        [name, *(number(choice[key]) for key in keys), str(choice["hits"])]
         for name, choice in document["per_class"].items()
     ]
     return [table(header, rows)]
@@ -105,7 +107,7 @@ def signed(value: float | None) -> str:
 def diagnosis(document: Document) -> list[str]:
     """Where it goes wrong: what to mend first, and which pictures to look at."""
     parts = [errors(document), *confusions(document), *calibration(document), slices(document)]
-    parts.append(miss_rates(document))
+    parts += miss_rates(document)
     hardest = ["hardest pictures, at best F1", "missed", "false alarms"]
     suspects = ["suspected label errors", "what", "class", "score"]
     parts += pictures(hardest, document["hardest"], hard_row)
@@ -140,7 +142,8 @@ def calibration(document: Document) -> list[str]:
     if found is None:
         return []
     return [
-        f"scores are off by {number(found['expected_error'])} on average (ECE), "
+        f"scores of {found['score_floor']:g} and more are off by {number(found['expected_error'])} "
+        f"on average (ECE of {found['count']} detections), "
         f"{number(found['expected_error_after'])} at temperature {found['temperature']:.2f}"
     ]
 
@@ -161,10 +164,13 @@ def slices(document: Document) -> str:
     return table(["slice", "images", "truths", f"AP at {at}", "recall at best F1"], rows)
 
 
-def miss_rates(document: Document) -> str:
+def miss_rates(document: Document) -> list[str]:
     """Misses against false alarms per picture, as pedestrian detectors are judged."""
-    rates = document["log_average_miss_rates"].items()
-    return table(["class", "log-average miss rate"], [[name, number(rate)] for name, rate in rates])
+    rates = document["log_average_miss_rates"]
+    if all(rate is None for rate in rates.values()):
+        return []
+    rows = [[name, number(rate)] for name, rate in rates.items()]
+    return [table(["class", "log-average miss rate"], rows)]
 
 
 def pictures(

@@ -35,6 +35,7 @@ class DataSet:
     ends: Tensor  # int64: where the truth of each picture ends
     image_ids: np.ndarray  # int64: COCO's own, else 0, 1, 2 …
     category_ids: tuple[int, ...]  # of the class names: COCO's own, with gaps, else 1, 2, 3 …
+    has_ids: bool  # whether they are its files' own; counted ones mean nothing to anyone else
     description: str  # "VOC layout, split test of data/bccd": what was taken
     notes: tuple[str, ...] = ()  # what a person should be told once: "dropped 2 boxes …"
 
@@ -52,6 +53,7 @@ class DataSet:
         """Gather pictures of unknown size and their truths, in order."""
         gathered = list(pictures)
         truths = [truth for _, truth in gathered]
+        has_ids = image_ids is not None and category_ids is not None
         if image_ids is None:
             image_ids = range(len(gathered))
         if category_ids is None:
@@ -64,6 +66,7 @@ class DataSet:
             ends=torch.tensor([len(truth) for truth in truths], dtype=torch.int64).cumsum(0),
             image_ids=np.array(image_ids, dtype=np.int64),
             category_ids=tuple(category_ids),
+            has_ids=has_ids,
             description=description,
             notes=tuple(notes),
         )
@@ -157,8 +160,10 @@ def join(datasets: Sequence[DataSet]) -> DataSet:
     class_names = tuple(dict.fromkeys(name for part in datasets for name in part.class_names))
     parts = [part.with_classes(class_names) for part in datasets]
     image_ids = np.concatenate([part.image_ids for part in parts])
+    category_ids = joint_category_ids(datasets, class_names)
+    has_ids = all(part.has_ids for part in parts) and category_ids is not None
     if len(np.unique(image_ids)) < len(image_ids):
-        image_ids = np.arange(len(image_ids))
+        image_ids, has_ids = np.arange(len(image_ids)), False
     counts = torch.tensor([0] + [len(part.truths) for part in parts])
     starts = counts.cumsum(0)
     return DataSet(
@@ -168,21 +173,24 @@ def join(datasets: Sequence[DataSet]) -> DataSet:
         truths=concatenate([part.truths for part in parts]),
         ends=torch.cat([part.ends + start for part, start in zip(parts, starts[:-1], strict=True)]),
         image_ids=image_ids,
-        category_ids=joint_category_ids(datasets, class_names),
+        category_ids=category_ids or tuple(range(1, len(class_names) + 1)),
+        has_ids=has_ids,
         description=" + ".join(dict.fromkeys(part.description for part in parts)),
         notes=tuple(dict.fromkeys(note for part in parts for note in part.notes)),
     )
 
 
-def joint_category_ids(datasets: Sequence[DataSet], class_names: Sequence[str]) -> tuple[int, ...]:
-    """The ids of the data sets if each name has one and each id one name, else 1, 2, 3 …"""
+def joint_category_ids(
+    datasets: Sequence[DataSet], class_names: Sequence[str]
+) -> tuple[int, ...] | None:
+    """The ids of the data sets if each name has one and each id one name, else none."""
     pairs = {
         pair for part in datasets for pair in zip(part.class_names, part.category_ids, strict=True)
     }
     id_of = dict(pairs)
     if len(pairs) == len(class_names) == len(set(id_of.values())):
         return tuple(id_of[name] for name in class_names)
-    return tuple(range(1, len(class_names) + 1))
+    return None
 
 
 def concatenate(truths: Sequence[Truth]) -> Truth:

@@ -72,16 +72,6 @@ class Predictions:
     def __getitem__(self, keep: np.ndarray | slice) -> Predictions:
         return Predictions(*(getattr(self, field.name)[keep] for field in fields(self)))
 
-    def of_image(self, image: int) -> Detections:
-        """What was found in one picture, best first."""
-        here = np.flatnonzero(self.images == image)
-        here = here[np.argsort(-self.scores[here], kind="stable")]
-        return Detections(
-            boxes=torch.from_numpy(self.boxes[here]).float(),
-            scores=torch.from_numpy(self.scores[here]).float(),
-            labels=torch.from_numpy(self.labels[here]),
-        )
-
 
 @dataclass(frozen=True, slots=True)
 class Truths:

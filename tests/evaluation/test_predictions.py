@@ -30,7 +30,13 @@ def test_what_was_saved_comes_back_in_full(dataset, tmp_path):
 def test_the_file_speaks_of_the_ids_of_the_data_set(dataset, tmp_path):
     save_predictions(PREDICTIONS, dataset, tmp_path / "found.json")
     first, *_ = json.loads((tmp_path / "found.json").read_text())
-    assert first == {"image_id": 7, "category_id": 9, "bbox": [0, 0, 20, 20], "score": 0.9}
+    assert first == {
+        "image_id": 7,
+        "category_id": 9,
+        "category_name": "dog",
+        "bbox": [0, 0, 20, 20],
+        "score": 0.9,
+    }
 
 
 def test_no_detections_are_an_empty_list(dataset, tmp_path):

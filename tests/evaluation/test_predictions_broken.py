@@ -5,14 +5,22 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from cells import make_cells
 
+from singleshot.data.opening import open_dataset
 from singleshot.errors import DataError
-from singleshot.evaluation import load_predictions
+from singleshot.evaluation import load_predictions, save_predictions
+from singleshot.metrics import Predictions
 
+ONE_IN_THE_SECOND_PICTURE = Predictions(
+    np.array([1]), np.array([[4.0, 4, 30, 30]]), np.array([0.9]), np.array([0])
+)
 ENTRY = {"image_id": 7, "category_id": 2, "bbox": [1, 2, 3, 4], "score": 0.5}
 FOUND = {"box": [1, 2, 4, 6], "label": "cat", "score": 0.5}
 
@@ -64,6 +72,7 @@ NAN, INFINITY = float("nan"), float("inf")
         (own, {"label": "cow"}, r"\(0\.png\), detection 1 is of a class not in .*: cow; it has ca"),
         (yolo, "2 0.5 0.5 0.5 0.5 0.5", r"0\.txt, line 2 is of a class not in .*: 2; it has cat"),
         (coco, {"score": NAN}, r"entry 1 needs 'score': a finite number.*\"score\": NaN.*export"),
+        (coco, {"bbox": [1, 2, 1e308, 4]}, r"entry 1 needs 'bbox': 4 finite numbers.*1e\+308"),
         (coco, {"bbox": [1, 2, INFINITY, 4]}, r"entry 1 needs 'bbox': 4 finite numbers.*Infinity"),
         (own, {"box": [1, NAN, 3, 4]}, r"detection 1 needs 'box': 4 finite numbers.*correct or"),
         (own, {"score": None}, r"detection 1 needs 'score': a finite number"),
@@ -121,7 +130,8 @@ def test_exact_copies_count_and_are_told(dataset, tmp_path):
     (tmp_path / "found.json").write_text(json.dumps(entries))
     loaded = load_predictions(tmp_path / "found.json", dataset)
     assert len(loaded.predictions) == 5
-    (note,) = loaded.notes
+    note, gaps = loaded.notes
+    assert gaps == "2 of 3 pictures have no detection"
     assert note.startswith("2 of 5 detections are exact copies of another one")
     assert "the first in 0.png" in note
 
@@ -134,11 +144,47 @@ def test_repeated_ids_count_and_are_told(dataset, tmp_path):
     assert "1 of 2 entries have the id of another one (such as 1)" in loaded.notes[0]
 
 
-def test_shards_may_number_their_entries_alike(dataset, tmp_path):
-    for name, score in (("a", 0.5), ("b", 0.4)):
-        (tmp_path / f"{name}.json").write_text(json.dumps([ENTRY | {"id": 1, "score": score}]))
-    (tmp_path / "0.png").unlink()
-    assert load_predictions(tmp_path, dataset).notes == ()
+def test_shares_may_number_their_entries_alike(dataset, tmp_path):
+    folder = tmp_path / "shares"
+    folder.mkdir()
+    for name, image in (("a", 7), ("b", 3)):
+        entry = ENTRY | {"id": 1, "image_id": image}
+        (folder / f"{name}.json").write_text(json.dumps([entry]))
+    assert load_predictions(folder, dataset).notes == ("1 of 3 pictures have no detection",)
+
+
+def test_two_files_about_one_picture_are_refused(dataset, tmp_path):
+    folder = tmp_path / "shares"
+    folder.mkdir()
+    for name in ("a", "b"):
+        (folder / f"{name}.json").write_text(json.dumps([ENTRY]))
+    with pytest.raises(DataError, match=r"b\.json: 0\.png is in a\.json as well; .* own folder"):
+        load_predictions(folder, dataset)
+
+
+def test_ids_that_a_data_set_has_only_counted_are_no_ids(dataset, tmp_path):
+    counted = replace(dataset, has_ids=False)
+    file = tmp_path / "found.json"
+    for wrong in (ENTRY, ENTRY | {"image_id": "0"}):
+        file.write_text(json.dumps([wrong]))
+        with pytest.raises(DataError, match="has no ids: write file names as image_id"):
+            load_predictions(file, counted)
+    file.write_text(json.dumps([ENTRY | {"image_id": "0", "category_name": "dog"}]))
+    assert load_predictions(file, counted).predictions.labels.tolist() == [1]
+
+
+def test_what_was_found_on_one_split_is_not_scored_on_another(tmp_path):
+    cells = make_cells(tmp_path / "cells")
+    val, test = open_dataset(cells, "val"), open_dataset(cells, "test")
+    save_predictions(ONE_IN_THE_SECOND_PICTURE, val, tmp_path / "found.json")
+    assert len(load_predictions(tmp_path / "found.json", val).predictions) == 1
+    with pytest.raises(DataError, match=r"entry 0 is about a picture not in .*: val_1; take"):
+        load_predictions(tmp_path / "found.json", test)
+
+
+def test_a_list_without_detections_is_noted(dataset, tmp_path):
+    (tmp_path / "found.json").write_text("[]")
+    assert load_predictions(tmp_path / "found.json", dataset).notes == ("holds no detections",)
 
 
 def test_boxes_without_area_are_fine(dataset, tmp_path):

@@ -89,7 +89,8 @@ def test_coco_results_with_the_ids_of_the_data_set(dataset, tmp_path):
     save_predictions(EXPECTED, dataset, tmp_path / "found.json")
     loaded = load_predictions(tmp_path / "found.json", dataset)
     assert_as_expected(loaded.predictions)
-    assert (loaded.kind, loaded.notes) == ("1 file of COCO results", ())
+    assert loaded.kind == "1 file of COCO results"
+    assert loaded.notes == ("1 of 3 pictures have no detection",)
 
 
 def test_coco_results_may_name_pictures_instead(dataset, tmp_path):
@@ -156,6 +157,19 @@ def test_yolo_text_takes_the_sizes_of_the_annotations_first(dataset, tmp_path):
     np.testing.assert_allclose(loaded.boxes, 10 * EXPECTED.boxes)
 
 
+def test_classes_txt_beside_yolo_text_names_its_classes(dataset, tmp_path):
+    labels = write_yolo(tmp_path / "labels")
+    note = "class numbers: 0 cat, 1 dog; classes.txt beside the files can say otherwise"
+    assert load_predictions(labels, dataset).notes[0] == note
+    (labels / "classes.txt").write_text("dog\ncat\n")
+    loaded = load_predictions(labels, dataset)
+    assert loaded.predictions.labels.tolist() == (1 - EXPECTED.labels).tolist()
+    assert loaded.notes[0].startswith("class numbers: 0 dog, 1 cat;")
+    (labels / "classes.txt").write_text("cow\ncat\n")
+    with pytest.raises(DataError, match="is of a class not in"):
+        load_predictions(labels, dataset)
+
+
 def test_an_empty_yolo_file_found_nothing(dataset, tmp_path):
     (write_yolo(tmp_path / "labels") / "1.txt").touch()
     assert_as_expected(load_predictions(tmp_path / "labels", dataset).predictions)
@@ -190,9 +204,13 @@ def test_pictures_of_one_name_are_told_apart_by_their_folders(dataset, tmp_path)
     paths = np.array(["data/train/a.jpg", "data/val/a.jpg", "data/val/a.png"])
     twins = replace(dataset, paths=paths)
     names = ["train/a.jpg", "/elsewhere/val/a.png", "val\\a.jpg"]
-    found = [{"image": name, "detections": OWN[2]["detections"]} for name in names]
+    (detection,) = OWN[2]["detections"]
+    found = [
+        {"image": name, "detections": [detection | {"score": score}]}
+        for name, score in zip(names, (0.1, 0.2, 0.3), strict=True)
+    ]
     file = write_json(tmp_path / "found.json", found)
-    assert load_predictions(file, twins).predictions.images.tolist() == [0, 2, 1]
+    assert load_predictions(file, twins).predictions.scores.tolist() == [0.1, 0.3, 0.2]
     write_json(file, [{"image": "a", "detections": OWN[2]["detections"]}])
     with pytest.raises(DataError, match=r"name that several pictures have .*: a; write the folder"):
         load_predictions(file, twins)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -50,8 +51,9 @@ def dataset(pictures, whole):
     """The same pictures; every seventh detection of the whole, moved a little, is an object."""
     truths = []
     for index in range(NUM_PICTURES):
-        some = whole.of_image(index)[::7]
-        truths.append(Truth.of(some.boxes.round() + torch.tensor([0.0, 0, 2, 2]), some.labels))
+        some = whole[np.flatnonzero(whole.images == index)[::7]]
+        boxes = torch.from_numpy(some.boxes).float().round() + torch.tensor([0.0, 0, 2, 2])
+        truths.append(Truth.of(boxes, torch.from_numpy(some.labels)))
     paths = pictures.paths.tolist()
     return DataSet.of(CLASSES, zip(paths, truths, strict=True), description="noise")
 

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import json
 
-import numpy as np
 import pytest
 import torch
 
@@ -133,14 +132,7 @@ def test_judging_prints_nothing(capfd):
 def test_columns_hold_pictures_in_order_and_give_them_back():
     predictions = found()
     assert predictions.images.tolist() == [0, 0, 0]
-    assert predictions.of_image(0).labels.tolist() == [0, 1, 0]
-    assert len(predictions.of_image(1)) == 0
+    assert predictions.labels.tolist() == [0, 1, 0]
     several = Truths.of(Truth.of(BOXES, LABELS), torch.tensor([0, 2, 3, 3]))
     assert several.images.tolist() == [1, 1, 2]
     assert several.num_images == 4
-
-
-def test_detections_of_a_picture_come_back_best_first():
-    predictions = Predictions.of([Detections(BOXES, torch.tensor([0.1, 0.9, 0.5]), LABELS)])
-    assert predictions.of_image(0).scores.tolist() == pytest.approx([0.9, 0.5, 0.1])
-    assert predictions[np.array([True, False, False])].scores.tolist() == pytest.approx([0.1])

@@ -89,6 +89,7 @@ def assemble(
         ends=torch.from_numpy(np.bincount(owners[keep], minlength=len(pictures)).cumsum()),
         image_ids=np.array(image_ids or range(len(pictures)), dtype=np.int64),
         category_ids=tuple(category_ids or range(1, len(class_names) + 1)),
+        has_ids=image_ids is not None and category_ids is not None,
         description=description,
         notes=(*notes, *(text for text in remarks if text)),
     )

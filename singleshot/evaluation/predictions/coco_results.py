@@ -1,7 +1,7 @@
 """COCO results: `[{"image_id": 7, "category_id": 1, "bbox": [x, y, width, height], "score": 0.9}]`.
 
 Ids are those of the data set; an `image_id` that is text is the picture's name, as Ultralytics
-writes it.
+writes it, and a `category_name`, as `evaluate` writes it, goes before the `category_id`.
 """
 
 from __future__ import annotations
@@ -55,8 +55,7 @@ class Entries:
         return name_of(key, self.lookup.picture_names)
 
     def class_name(self, row: int) -> str:
-        key = self.entries[row].get("category_id")
-        return name_of(key, self.lookup.class_names)
+        return name_of(class_key(self.entries[row]), self.lookup.class_names)
 
 
 def gather(
@@ -79,13 +78,18 @@ def rows_of(source: Entries) -> Rows:
     corners[:, 2:] += corners[:, :2]
     return Rows(
         images=indices([entry.get("image_id") for entry in entries], lookup.images),
-        labels=indices([entry.get("category_id") for entry in entries], lookup.labels),
+        labels=indices([class_key(entry) for entry in entries], lookup.labels),
         boxes=corners,
         scores=number_column(entries, "score"),
         source=source,
         box_key="'bbox'",
         score_key="'score'",
     )
+
+
+def class_key(entry: dict[str, Any]) -> Any:
+    """What the entry says of its class: the name, else the id."""
+    return entry.get("category_name", entry.get("category_id"))
 
 
 def indices(keys: list[Any], index_of: Mapping[object, int]) -> np.ndarray:

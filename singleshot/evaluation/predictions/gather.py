@@ -16,8 +16,17 @@ from singleshot.errors import DataError, some_of
 from singleshot.evaluation.predictions.names import AMBIGUOUS, UNKNOWN
 from singleshot.metrics import Predictions
 
-__all__ = ["Gathering", "ReadPredictions", "Rows", "Source"]
+__all__ = [
+    "Gathering",
+    "ReadPredictions",
+    "Rows",
+    "Source",
+    "note_on_copies",
+    "note_on_gaps",
+]
 
+NO_IDS = " (the data set has no ids: write file names as image_id, class names as category_name)"
+LARGEST = 1e9  # pixels; the area of a box is still far from infinity
 MIXER = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio: spreads neighbours far apart
 
 
@@ -87,8 +96,8 @@ class Gathering:
         self.boxes.frombytes(rows.boxes.tobytes())
         self.scores.frombytes(rows.scores.tobytes())
 
-    def result(self, kind: str, *, by_picture: bool = False) -> ReadPredictions:
-        """All of them, in the order read or that of the pictures.
+    def result(self, kind: str) -> ReadPredictions:
+        """All of them, in the order read.
 
         Raises:
             DataError: there were rows that cannot be meant; the first kind of them is told.
@@ -101,10 +110,7 @@ class Gathering:
             scores=np.asarray(self.scores),
             labels=np.asarray(self.labels).view(np.int64),
         )
-        if by_picture:
-            predictions = predictions[np.argsort(predictions.images, kind="stable")]
-        notes = (*self.notes, *note_on_copies(predictions, self.dataset))
-        return ReadPredictions(predictions, notes, kind)
+        return ReadPredictions(predictions, tuple(self.notes), kind)
 
     def note_repeated_ids(self, path: Path, ids: array[int]) -> None:
         """Detections of one file should have ids of their own, if they have any."""
@@ -122,7 +128,7 @@ class Gathering:
         low, high = rows.boxes[:, :2], rows.boxes[:, 2:]
         self.refuse(
             rows,
-            ~np.all(np.isfinite(rows.boxes), axis=1),
+            ~np.all(np.abs(rows.boxes) <= LARGEST, axis=1),
             f"needs {rows.box_key}: 4 finite numbers",
             "correct or remove it",
         )
@@ -148,12 +154,13 @@ class Gathering:
     def check_names(self, rows: Rows) -> None:
         """Look for pictures and classes that are not in the data set."""
         what, source = self.dataset.description, rows.source
+        by_name = "" if self.dataset.has_ids else NO_IDS
         known = f"it has {some_of(self.dataset.class_names)}"
         self.refuse(
             rows,
             rows.images == UNKNOWN,
             f"is about a picture not in {what}",
-            "take the split that they were made on, or remove them",
+            f"take the split that they were made on, or remove them{by_name}",
             source.picture,
         )
         self.refuse(
@@ -167,7 +174,7 @@ class Gathering:
             rows,
             rows.labels == UNKNOWN,
             f"is of a class not in {what}",
-            f"{known}; rename or remove the others",
+            f"{known}; rename or remove the others{by_name}",
             source.class_name,
         )
 
@@ -197,6 +204,14 @@ def message(problem: Problem) -> str:
     more = f" (and {problem.num_rows - 1} more)" if problem.num_rows > 1 else ""
     value = some_of(problem.names) if problem.names else problem.first_text
     return f"{problem.first}{more}: {value}; {problem.remedy}"
+
+
+def note_on_gaps(predictions: Predictions, dataset: DataSet) -> list[str]:
+    """A remark on pictures without any detection: a share may be missing."""
+    if not len(predictions):
+        return ["holds no detections"]
+    num_without = len(dataset) - len(np.unique(predictions.images))
+    return [f"{num_without} of {len(dataset)} pictures have no detection"] if num_without else []
 
 
 def note_on_copies(predictions: Predictions, dataset: DataSet) -> list[str]:

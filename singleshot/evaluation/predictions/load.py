@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
+
+import numpy as np
 
 from singleshot.data.dataset import DataSet
 from singleshot.errors import DataError
@@ -16,9 +18,15 @@ from singleshot.evaluation.predictions import (
     voc_text,
     yolo_text,
 )
-from singleshot.evaluation.predictions.gather import Gathering, ReadPredictions
+from singleshot.evaluation.predictions.gather import (
+    Gathering,
+    ReadPredictions,
+    note_on_copies,
+    note_on_gaps,
+)
 from singleshot.evaluation.predictions.json_pieces import opened_json
 from singleshot.evaluation.predictions.names import PictureIds, PictureNames
+from singleshot.metrics import Predictions
 
 __all__ = ["load_predictions"]
 
@@ -46,23 +54,27 @@ def load_predictions(path: Path, dataset: DataSet) -> ReadPredictions:
     """Read predictions about the pictures and classes of a data set.
 
     Taken are COCO results, COCO annotations with scores, what `predict --json` prints, a folder of
-    such JSON files (shards of one evaluation: ordered by picture, they are exactly the whole), VOC
-    text, and a folder of YOLO text.
+    such JSON files (shares of one evaluation), VOC text, and a folder of YOLO text. What is JSON is
+    taken by picture, so that all shares are exactly the whole.
 
     Raises:
         DataError: nothing of these; or an entry that cannot be meant: an unknown picture or class,
             a number that is not finite, a negative size, a score outside 0 to 1.
     """
     names = PictureNames(dataset)
-    gathering = Gathering(dataset)
-    reading = Reading(dataset, names, PictureIds(dataset, names), gathering)
-    if path.is_dir():
-        return read_folder(path, reading)
+    reading = Reading(dataset, names, PictureIds(dataset, names), Gathering(dataset))
+    found = read_folder(path, reading) if path.is_dir() else read_file(path, reading)
+    predictions = found.predictions
+    remarks = [*note_on_copies(predictions, dataset), *note_on_gaps(predictions, dataset)]
+    return found._replace(notes=(*found.notes, *remarks))
+
+
+def read_file(path: Path, reading: Reading) -> ReadPredictions:
+    """One file of any kind that is one file."""
     if is_json(path):
-        return gathering.result(f"1 file of {read_json(path, reading)}")
+        return read_documents([path], reading)
     if voc_text.is_named_so(path):
-        voc_text.gather([path], dataset, names=names, gathering=gathering)
-        return gathering.result("1 file of VOC text")
+        return read_texts([path], reading)
     raise DataError(f"{path}: {EXPECTED}")
 
 
@@ -77,17 +89,45 @@ def read_folder(path: Path, reading: Reading) -> ReadPredictions:
             f"{texts[0].name}; give one file, or a folder of one kind"
         )
     if documents:
-        kinds = dict.fromkeys(read_json(file, reading) for file in documents)
-        return reading.gathering.result(
-            f"{number_of(documents)} of {' and '.join(kinds)}", by_picture=True
-        )
+        return read_documents(documents, reading)
     if texts:
-        return reading.gathering.result(read_texts(texts, reading))
+        return read_texts(texts, reading)
     raise DataError(f"{path}: has neither JSON nor text files; {EXPECTED}")
 
 
-def read_texts(texts: Sequence[Path], reading: Reading) -> str:
-    """Text files of one kind; returns the kind."""
+def read_documents(paths: Sequence[Path], reading: Reading) -> ReadPredictions:
+    """JSON documents of any kinds, each about other pictures; by picture."""
+    parts: list[ReadPredictions] = []
+    file_of: dict[int, Path] = {}
+    for path in paths:
+        own = replace(reading, gathering=Gathering(reading.dataset))
+        part = own.gathering.result(read_json(path, own))
+        refuse_common_pictures(path, part.predictions, file_of, reading.dataset)
+        parts.append(part)
+    kinds = dict.fromkeys(part.kind for part in parts)
+    return ReadPredictions(
+        Predictions.merge(part.predictions for part in parts),
+        tuple(note for part in parts for note in part.notes),
+        f"{number_of(paths)} of {' and '.join(kinds)}",
+    )
+
+
+def refuse_common_pictures(
+    path: Path, predictions: Predictions, file_of: dict[int, Path], dataset: DataSet
+) -> None:
+    """DataError when an earlier file is about one of the pictures: it would count twice."""
+    for image in np.unique(predictions.images).tolist():
+        other = file_of.setdefault(image, path)
+        if other != path:
+            raise DataError(
+                f"{path}: {Path(dataset.paths[image]).name} is in {other.name} as well; files of "
+                "one folder are the shares of one evaluation: give each model its own folder"
+            )
+
+
+def read_texts(texts: Sequence[Path], reading: Reading) -> ReadPredictions:
+    """Text files of one kind, in their own order."""
+    dataset, names, gathering = reading.dataset, reading.names, reading.gathering
     of_voc = [text for text in texts if voc_text.is_named_so(text)]
     if of_voc and len(of_voc) < len(texts):
         other = next(text for text in texts if text not in of_voc)
@@ -95,9 +135,13 @@ def read_texts(texts: Sequence[Path], reading: Reading) -> str:
             f"{other.parent}: has {of_voc[0].name} and {other.name}, which are of two kinds; "
             "give each kind its own folder"
         )
-    kind, gather = ("VOC text", voc_text.gather) if of_voc else ("YOLO text", yolo_text.gather)
-    gather(texts, reading.dataset, names=reading.names, gathering=reading.gathering)
-    return f"{number_of(texts)} of {kind}"
+    if of_voc:
+        voc_text.gather(texts, dataset, names=names, gathering=gathering)
+        return gathering.result(f"{number_of(texts)} of VOC text")
+    order, texts = yolo_text.class_order(texts, dataset)
+    gathering.notes.append(yolo_text.note_on_classes(order))
+    yolo_text.gather(texts, dataset, order, names=names, gathering=gathering)
+    return gathering.result(f"{number_of(texts)} of YOLO text")
 
 
 def number_of(files: Sequence[Path]) -> str:
@@ -147,7 +191,9 @@ def read_list(path: Path, reading: Reading) -> str:
 
 
 def ids_of(reading: Reading) -> coco_results.Lookup:
-    """The ids of the data set itself."""
-    category_ids = reading.dataset.category_ids
-    labels: dict[object, int] = {number: label for label, number in enumerate(category_ids)}
+    """The ids of the data set itself, if it has any, and the names of its classes."""
+    dataset = reading.dataset
+    labels: dict[object, int] = {name: label for label, name in enumerate(dataset.class_names)}
+    if dataset.has_ids:
+        labels |= {number: label for label, number in enumerate(dataset.category_ids)}
     return coco_results.Lookup(reading.ids, labels, picture_names={}, class_names={})

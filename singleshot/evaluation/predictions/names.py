@@ -54,10 +54,14 @@ class PictureNames(dict[object, int]):
 
 
 class PictureIds(dict[object, int]):
-    """The index of a picture by its id in the data set, or by its name where the id is text."""
+    """The index of a picture by its id in the data set, or by its name where the id is text.
+
+    Numbers that the data set only counted by are no ids: another split has the same ones.
+    """
 
     def __init__(self, dataset: DataSet, names: PictureNames) -> None:
-        super().__init__(zip(dataset.image_ids.tolist(), range(len(dataset)), strict=True))
+        ids = dataset.image_ids.tolist() if dataset.has_ids else []
+        super().__init__(zip(ids, range(len(ids)), strict=True))
         self.names = names
 
     def __missing__(self, key: object) -> int:

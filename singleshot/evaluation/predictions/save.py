@@ -1,12 +1,14 @@
 """Predictions as a COCO results file, which every evaluator reads.
 
-`[{"image_id": 7, "category_id": 1, "bbox": [x, y, width, height], "score": 0.9}, …]` with the ids
-of the data set; numbers are written in full, so that what was saved is judged exactly as before.
+`[{"image_id": 7, "category_id": 1, "category_name": "cat", "bbox": [x, y, width, height],
+"score": 0.9}, …]` with the ids of the data set; where it has none of its own, `image_id` is the
+picture's name. Numbers are written in full, so that what was saved is judged exactly as before.
 """
 
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -21,14 +23,22 @@ __all__ = ["save_predictions"]
 
 def save_predictions(predictions: Predictions, dataset: DataSet, path: Path) -> None:
     """Write a COCO results file, one detection a line."""
-    category_ids = np.array(dataset.category_ids, np.int64)
+    image_ids = dataset.image_ids if dataset.has_ids else np.array(names_of_pictures(dataset))
     columns = (
-        dataset.image_ids[predictions.images].tolist(),
-        category_ids[predictions.labels].tolist(),
+        image_ids[predictions.images].tolist(),
+        np.array(dataset.category_ids, np.int64)[predictions.labels].tolist(),
+        np.array(dataset.class_names, np.str_)[predictions.labels].tolist(),
         corner_and_size(predictions.boxes).tolist(),
         predictions.scores.tolist(),
     )
-    keys = ("image_id", "category_id", "bbox", "score")
+    keys = ("image_id", "category_id", "category_name", "bbox", "score")
     lines = (json.dumps(dict(zip(keys, row, strict=True))) for row in zip(*columns, strict=True))
     with appears_whole(path) as beside:
         beside.write_text("[" + ",\n".join(lines) + "]\n", encoding="utf-8")
+
+
+def names_of_pictures(dataset: DataSet) -> list[str]:
+    """The stem of each file, or the whole path where several have that stem."""
+    paths = [Path(path) for path in dataset.paths.tolist()]
+    times = Counter(path.stem for path in paths)
+    return [path.stem if times[path.stem] == 1 else path.as_posix() for path in paths]

@@ -1,7 +1,8 @@
 """YOLO's text of detections: a file for each picture, as Ultralytics' `save_txt save_conf` writes.
 
-Lines `class cx cy w h score`, the class an index into the class names of the data set, the box as
-centre and size in fractions of the picture. Where nothing was found there may be no file.
+Lines `class cx cy w h score`, the class an index into the names of `classes.txt` beside the files,
+else into those of the data set, the box as centre and size in fractions of the picture. Where
+nothing was found there may be no file.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from jaxtyping import Float64, Int64
 
 from singleshot.data.dataset import DataSet
 from singleshot.data.pictures import picture_size
-from singleshot.errors import DataError
+from singleshot.errors import DataError, some_of
 from singleshot.evaluation.predictions.gather import Gathering, Rows
 from singleshot.evaluation.predictions.names import UNKNOWN, PictureNames
 from singleshot.evaluation.predictions.text_lines import (
@@ -25,22 +26,45 @@ from singleshot.evaluation.predictions.text_lines import (
     wrong_columns,
 )
 
-__all__ = ["gather"]
+__all__ = ["class_order", "gather", "note_on_classes"]
 
 COLUMNS = "class cx cy w h score"
+CLASSES = "classes.txt"
 ROUNDING = 0.01  # fractions; files with two decimals stick out by less
 
 
+def class_order(paths: Sequence[Path], dataset: DataSet) -> tuple[list[str], list[Path]]:
+    """The names of the classes 0, 1, 2 …, and the files but for the one that may tell them."""
+    own = [path for path in paths if path.name == CLASSES]
+    if not own:
+        return list(dataset.class_names), list(paths)
+    names = [line.strip() for line in own[0].read_text(encoding="utf-8").splitlines()]
+    return names, [path for path in paths if path.name != CLASSES]
+
+
+def note_on_classes(order: Sequence[str]) -> str:
+    """What the numbers were taken for: another order would score near 0."""
+    numbered = [f"{number} {name}" for number, name in enumerate(order)]
+    return f"class numbers: {some_of(numbered)}; {CLASSES} beside the files can say otherwise"
+
+
 def gather(
-    paths: Sequence[Path], dataset: DataSet, *, names: PictureNames, gathering: Gathering
+    paths: Sequence[Path],
+    dataset: DataSet,
+    order: Sequence[str],
+    *,
+    names: PictureNames,
+    gathering: Gathering,
 ) -> None:
-    """Add the detections of all files.
+    """Add the detections of all files; `order` names the classes.
 
     Raises:
         DataError: lines without score, values that are no fractions, columns in another order, or a
             picture whose size nobody knows.
     """
     sizes = dataset.sizes.copy()
+    known = {name: label for label, name in enumerate(dataset.class_names)}
+    labels = [known.get(name, UNKNOWN) for name in order]
     outside: Line | None = None
     score_may_come_second = True
     for batch in batches_of_lines(paths):
@@ -49,7 +73,9 @@ def gather(
         if outside is None and reaching_out.any():
             outside = batch[int(np.flatnonzero(reaching_out)[0])]
         score_may_come_second = score_may_come_second and bool(fits(numbers[:, 1:]).all())
-        gathering.add(rows_of(batch, numbers, dataset, names, sizes))
+        images = np.array([names[line.path.stem] for line in batch], np.int64)
+        complete(sizes, images, dataset)
+        gathering.add(rows_of(batch, numbers, labels, images, sizes))
     if outside is not None and score_may_come_second:
         raise DataError(
             f"{outside.path}, line {outside.number}: its box reaches out of the picture: "
@@ -95,22 +121,19 @@ def fits(boxes: Float64[np.ndarray, "n 4"]) -> np.ndarray:
 def rows_of(
     lines: list[Line],
     numbers: Float64[np.ndarray, "n 5"],
-    dataset: DataSet,
-    names: PictureNames,
+    labels: Sequence[int],
+    images: Int64[np.ndarray, " n"],
     sizes: Int64[np.ndarray, "m 2"],
 ) -> Rows:
-    pictures = [line.path.stem for line in lines]
-    images = np.array([names[picture] for picture in pictures], np.int64)
-    complete(sizes, images, dataset)
     width_and_height = sizes[images][:, ::-1] if len(sizes) else np.zeros((len(lines), 2))
     centres, halves = numbers[:, :2] * width_and_height, numbers[:, 2:4] * width_and_height / 2
     classes = [line.cells[0] for line in lines]
     return Rows(
         images=images,
-        labels=np.array([label_of(one, len(dataset.class_names)) for one in classes], np.int64),
+        labels=np.array([label_of(one, labels) for one in classes], np.int64),
         boxes=np.hstack([centres - halves, centres + halves]),
         scores=np.ascontiguousarray(numbers[:, 4]),
-        source=TextSource(lines, pictures, classes),
+        source=TextSource(lines, [line.path.stem for line in lines], classes),
         box_key="cx cy w h",
         score_key="a score",
     )
@@ -131,6 +154,6 @@ def complete(
             sizes[image] = picture_size(path)
 
 
-def label_of(cell: str, num_classes: int) -> int:
-    """The index that the cell says, if there is such a class."""
-    return int(cell) if cell.isdecimal() and int(cell) < num_classes else UNKNOWN
+def label_of(cell: str, labels: Sequence[int]) -> int:
+    """The label of the class with this number, if there is such a class."""
+    return labels[int(cell)] if cell.isdecimal() and int(cell) < len(labels) else UNKNOWN

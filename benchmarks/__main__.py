@@ -5,7 +5,14 @@ import sys
 
 import torch
 
-from benchmarks import evaluation, matching_and_loss, million_pictures, postprocess, training_step
+from benchmarks import (
+    evaluation,
+    matching_and_loss,
+    million_pictures,
+    postprocess,
+    reading,
+    training_step,
+)
 
 BENCHMARKS = {
     "postprocess": postprocess.main,
@@ -13,6 +20,7 @@ BENCHMARKS = {
     "training-step": training_step.main,
     "evaluation": evaluation.main,
     "million-pictures": million_pictures.main,
+    "reading": reading.main,
 }
 
 

@@ -112,3 +112,26 @@ def test_ids_that_do_not_contradict_each_other_are_kept():
 def test_one_data_set_joins_to_itself():
     dataset = dataset_of(("x",), [0])
     assert join([dataset]) is dataset
+
+
+def test_only_ids_of_the_files_are_ids():
+    counted = dataset_of(("x",), [0])
+    own = dataset_of(("x",), [0], [], image_ids=[139, 285], category_ids=[90])
+    assert not counted.has_ids
+    assert own.has_ids
+    assert own.subset([1], description="").has_ids
+    assert own.with_classes(("new", "x")).has_ids
+
+
+@pytest.mark.parametrize(
+    ("other", "kept"),
+    [
+        ({"image_ids": [7], "category_ids": [90]}, True),
+        ({"image_ids": [139], "category_ids": [90]}, False),  # one id, two pictures
+        ({"image_ids": [7], "category_ids": [1]}, False),  # one class, two ids
+        ({}, False),
+    ],
+)
+def test_joined_data_sets_have_ids_where_they_were_kept(other, kept):
+    first = dataset_of(("x",), [0], image_ids=[139], category_ids=[90])
+    assert join([first, dataset_of(("x",), [0], **other)]).has_ids is kept

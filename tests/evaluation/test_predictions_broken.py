@@ -72,12 +72,18 @@ NAN, INFINITY = float("nan"), float("inf")
         (own, {"label": "cow"}, r"\(0\.png\), detection 1 is of a class not in .*: cow; it has ca"),
         (yolo, "2 0.5 0.5 0.5 0.5 0.5", r"0\.txt, line 2 is of a class not in .*: 2; it has cat"),
         (coco, {"score": NAN}, r"entry 1 needs 'score': a finite number.*\"score\": NaN.*export"),
+        (coco, {"bbox": [1e308] * 4}, r"entry 1 needs 'bbox': 4 finite numbers up to 1e\+09"),
+        (yolo, "0 0.5 0.5 -1e308 0.5 0.5", r"line 2 needs cx cy w h: 4 finite numbers up to 1e"),
         (coco, {"bbox": [1, 2, 1e308, 4]}, r"entry 1 needs 'bbox': 4 finite numbers.*1e\+308"),
         (coco, {"bbox": [1, 2, INFINITY, 4]}, r"entry 1 needs 'bbox': 4 finite numbers.*Infinity"),
         (own, {"box": [1, NAN, 3, 4]}, r"detection 1 needs 'box': 4 finite numbers.*correct or"),
         (own, {"score": None}, r"detection 1 needs 'score': a finite number"),
         (voc, "0 nan 1 1 9 9", r"line 3 needs a score: a finite number: 0 nan 1 1 9 9; export"),
-        (voc, "0 0.5 1 x 9 9", r"line 3 needs x1 y1 x2 y2: 4 finite numbers: 0 0\.5 1 x 9 9; cor"),
+        (
+            voc,
+            "0 0.5 1 x 9 9",
+            r"line 3 needs x1 y1 x2 y2: 4 finite numbers up to .*: 0 0\.5 1 x 9 9; cor",
+        ),
         (yolo, "0 0.5 inf 0.5 0.5 0.5", r"line 2: values beyond 0\.\.1 are not YOLO's fractions"),
         (coco, {"bbox": [1, 2, 3, -4]}, r"entry 1 has a box of negative size.*-4.*order the corn"),
         (own, {"box": [5, 2, 4, 6]}, r"detection 1 has a box of negative size"),
@@ -247,6 +253,10 @@ def test_two_names_of_one_picture_would_mix_two_pictures_up(dataset, tmp_path):
     (tmp_path / "found.json").write_text(json.dumps(pictures))
     with pytest.raises(DataError, match=r"'a/0\.png' and 'b/0\.png' would both be the same"):
         load_predictions(tmp_path / "found.json", dataset)
+    entries = [ENTRY | {"image_id": name} for name in ("a/0.png", "b/0.png")]
+    (tmp_path / "found.json").write_text(json.dumps(entries))
+    with pytest.raises(DataError, match=r"'a/0\.png' and 'b/0\.png' would both be the same"):
+        load_predictions(tmp_path / "found.json", dataset)
 
 
 @pytest.mark.parametrize(
@@ -270,3 +280,21 @@ def test_garbage_is_refused_without_reading_it_all(dataset, tmp_path, name, head
     with pytest.raises(DataError, match=said):
         load_predictions(file, dataset)
     assert time.process_time() - start < 1
+
+
+def test_a_missing_share_shows(dataset, tmp_path):
+    """Of three shares, each about one picture, the last one is not there."""
+    folder = tmp_path / "shares"
+    folder.mkdir()
+    for image in (7, 3):
+        (folder / f"{image}.json").write_text(json.dumps([ENTRY | {"image_id": image}]))
+    assert "1 of 3 pictures have no detection" in load_predictions(folder, dataset).notes
+    (folder / "12.json").write_text(json.dumps([ENTRY | {"image_id": 12}]))
+    assert load_predictions(folder, dataset).notes == ()
+
+
+def test_classes_that_are_no_text_are_an_error(dataset, tmp_path):
+    folder = yolo(tmp_path, "")
+    (folder / "classes.txt").write_bytes(b"caf\xe9")
+    with pytest.raises(DataError, match=r"classes\.txt: is no text in UTF-8"):
+        load_predictions(folder, dataset)

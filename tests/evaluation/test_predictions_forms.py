@@ -13,8 +13,8 @@ import torch
 from singleshot.data.dataset import DataSet
 from singleshot.data.opening import open_dataset
 from singleshot.errors import DataError
-from singleshot.evaluation import load_predictions, save_predictions
-from singleshot.metrics import Predictions
+from singleshot.evaluation import judge, load_predictions, save_predictions
+from singleshot.metrics import Predictions, Protocol
 from singleshot.structures import Truth
 
 # Picture 0 is 60 wide and 40 high, picture 2 is 40 wide and 60 high.
@@ -159,12 +159,13 @@ def test_yolo_text_takes_the_sizes_of_the_annotations_first(dataset, tmp_path):
 
 def test_classes_txt_beside_yolo_text_names_its_classes(dataset, tmp_path):
     labels = write_yolo(tmp_path / "labels")
-    note = "class numbers: 0 cat, 1 dog; classes.txt beside the files can say otherwise"
-    assert load_predictions(labels, dataset).notes[0] == note
-    (labels / "classes.txt").write_text("dog\ncat\n")
+    note = load_predictions(labels, dataset).notes[0]
+    assert note.startswith("class numbers: 0 cat, 1 dog, as in the data set; a classes.txt beside")
+    (labels / "classes.txt").write_text("\ufeffdog\ncat\n\n", encoding="utf-8")
     loaded = load_predictions(labels, dataset)
     assert loaded.predictions.labels.tolist() == (1 - EXPECTED.labels).tolist()
-    assert loaded.notes[0].startswith("class numbers: 0 dog, 1 cat;")
+    assert loaded.notes[0] == f"class numbers: 0 dog, 1 cat, as in {labels / 'classes.txt'}"
+    assert loaded.kind == "2 files of YOLO text"
     (labels / "classes.txt").write_text("cow\ncat\n")
     with pytest.raises(DataError, match="is of a class not in"):
         load_predictions(labels, dataset)
@@ -276,3 +277,42 @@ def test_a_size_that_nobody_knows_is_an_error(tmp_path):
     write(tmp_path / "labels/0.txt", "1 0.25 0.25 0.5 0.5 0.9")
     with pytest.raises(DataError, match=r"0\.png: its size is needed .* state width and height"):
         load_predictions(tmp_path / "labels", bare)
+
+
+def test_an_annotation_may_name_its_class_itself(dataset, tmp_path):
+    named = [one | {"category_name": None} for one in SCORED["annotations"]]
+    named[0]["category_name"] = "dog"
+    file = write_json(tmp_path / "found.json", SCORED | {"annotations": named})
+    assert_as_expected(load_predictions(file, dataset).predictions)
+
+
+def test_saved_names_are_as_long_as_they_must_be(tmp_path):
+    """Two pictures a.jpg, an a.png beside the second, and one whose stem ends like a suffix."""
+    paths = np.array(["/d/x/a.jpg", "/d/y/a.jpg", "/d/y/a.png", "/d/b.jpg.png", "/d/c.d.png"])
+    five = DataSet.of(
+        ["cat", "dog"],
+        [(Path(path), Truth.of(torch.zeros(0, 4), torch.zeros(0).long())) for path in paths],
+        description="five",
+    )
+    found = replace(EXPECTED[np.zeros(5, int)], images=np.arange(5))
+    save_predictions(found, five, tmp_path / "found.json")
+    names = [one["image_id"] for one in json.loads((tmp_path / "found.json").read_text())]
+    assert names == ["x/a.jpg", "y/a.jpg", "a.png", "b.jpg.png", "c.d"]
+    again = load_predictions(tmp_path / "found.json", five).predictions
+    assert again.images.tolist() == [0, 1, 2, 3, 4]
+
+
+def test_equal_scores_rank_by_picture_in_one_file_as_in_shares(dataset, tmp_path):
+    """A hit in picture 0 and a false alarm in picture 2, both 0.5: AP 1 if the hit comes first."""
+    hit = {"image_id": 7, "category_id": 2, "bbox": [0, 0, 20, 20], "score": 0.5}
+    wrong = hit | {"image_id": 12}
+    file = write_json(tmp_path / "found.json", [wrong, hit])
+    for name, entry in (("a", wrong), ("b", hit)):
+        write_json(tmp_path / f"shares/{name}.json", [entry])
+    write(tmp_path / "voc/comp4_det_test_cat.txt", "2 0.5 1 1 20 20", "0 0.5 1 1 20 20")
+    precisions = []
+    for place in (file, tmp_path / "shares", tmp_path / "voc"):
+        loaded = load_predictions(place, dataset).predictions
+        report = judge(loaded, dataset, protocol=Protocol.VOC10)
+        precisions.append(report.per_class["cat"].average_precision)
+    assert precisions == [1, 1, 0.5]

@@ -1,7 +1,7 @@
 """COCO results: `[{"image_id": 7, "category_id": 1, "bbox": [x, y, width, height], "score": 0.9}]`.
 
 Ids are those of the data set; an `image_id` that is text is the picture's name, as Ultralytics
-writes it, and a `category_name`, as `evaluate` writes it, goes before the `category_id`.
+writes it, and a `category_name`, as `evaluate` and SAHI write it, goes before the `category_id`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import numpy as np
 from singleshot.errors import DataError
 from singleshot.evaluation.predictions.gather import Gathering, Rows
 from singleshot.evaluation.predictions.json_columns import box_column, number_column
-from singleshot.evaluation.predictions.names import UNKNOWN
+from singleshot.evaluation.predictions.names import UNKNOWN, refuse_second_name
 
 __all__ = ["KEYS", "Lookup", "gather", "require_objects"]
 
@@ -62,10 +62,14 @@ def gather(
     batches: Iterable[list[Any]], path: Path, *, lookup: Lookup, gathering: Gathering
 ) -> None:
     """Add all detections of a list; DataError for an item that is no object."""
+    name_of: dict[int, str] = {}
     first = 0
     ids = array("q")
     for batch in batches:
         require_objects(batch, path, first)
+        image_ids = [entry.get("image_id") for entry in batch]
+        for name in dict.fromkeys(one for one in image_ids if isinstance(one, str)):
+            refuse_second_name(path, index_or_unknown(name, lookup.images), name, name_of)
         gathering.add(rows_of(Entries(path, first, batch, lookup)))
         ids.extend([entry["id"] for entry in batch if is_whole(entry.get("id"))])
         first += len(batch)
@@ -75,7 +79,8 @@ def gather(
 def rows_of(source: Entries) -> Rows:
     entries, lookup = source.entries, source.lookup
     corners = box_column(entries, "bbox")
-    corners[:, 2:] += corners[:, :2]
+    with np.errstate(over="ignore", invalid="ignore"):  # such a box is refused
+        corners[:, 2:] += corners[:, :2]
     return Rows(
         images=indices([entry.get("image_id") for entry in entries], lookup.images),
         labels=indices([class_key(entry) for entry in entries], lookup.labels),
@@ -89,7 +94,8 @@ def rows_of(source: Entries) -> Rows:
 
 def class_key(entry: dict[str, Any]) -> Any:
     """What the entry says of its class: the name, else the id."""
-    return entry.get("category_name", entry.get("category_id"))
+    name = entry.get("category_name")
+    return entry.get("category_id") if name is None else name
 
 
 def indices(keys: list[Any], index_of: Mapping[object, int]) -> np.ndarray:

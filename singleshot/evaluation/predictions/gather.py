@@ -129,7 +129,7 @@ class Gathering:
         self.refuse(
             rows,
             ~np.all(np.abs(rows.boxes) <= LARGEST, axis=1),
-            f"needs {rows.box_key}: 4 finite numbers",
+            f"needs {rows.box_key}: 4 finite numbers up to {LARGEST:.0e}",
             "correct or remove it",
         )
         self.refuse(

@@ -82,7 +82,9 @@ def read_folder(path: Path, reading: Reading) -> ReadPredictions:
     """All files of the folder, which must be of one kind."""
     files = sorted(file for file in path.iterdir() if not file.name.startswith("."))
     documents = [file for file in files if file.suffix.lower() == ".json"]
-    texts = [file for file in files if file.suffix.lower() == ".txt"]
+    texts = [
+        file for file in files if file.suffix.lower() == ".txt" and file.name != yolo_text.CLASSES
+    ]
     if documents and texts:
         raise DataError(
             f"{path}: has both JSON and text files, such as {documents[0].name} and "
@@ -126,7 +128,7 @@ def refuse_common_pictures(
 
 
 def read_texts(texts: Sequence[Path], reading: Reading) -> ReadPredictions:
-    """Text files of one kind, in their own order."""
+    """Text files of one kind: VOC's in their own order, as VOCdevkit has it, YOLO's by picture."""
     dataset, names, gathering = reading.dataset, reading.names, reading.gathering
     of_voc = [text for text in texts if voc_text.is_named_so(text)]
     if of_voc and len(of_voc) < len(texts):
@@ -138,10 +140,11 @@ def read_texts(texts: Sequence[Path], reading: Reading) -> ReadPredictions:
     if of_voc:
         voc_text.gather(texts, dataset, names=names, gathering=gathering)
         return gathering.result(f"{number_of(texts)} of VOC text")
-    order, texts = yolo_text.class_order(texts, dataset)
-    gathering.notes.append(yolo_text.note_on_classes(order))
+    order, note = yolo_text.class_order(texts[0].parent, dataset)
+    gathering.notes.append(note)
     yolo_text.gather(texts, dataset, order, names=names, gathering=gathering)
-    return gathering.result(f"{number_of(texts)} of YOLO text")
+    found = gathering.result(f"{number_of(texts)} of YOLO text")
+    return found._replace(predictions=Predictions.merge([found.predictions]))
 
 
 def number_of(files: Sequence[Path]) -> str:

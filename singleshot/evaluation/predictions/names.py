@@ -52,6 +52,17 @@ class PictureNames(dict[object, int]):
         num_agreeing = agree.index(False) if False in agree else len(agree)
         return num_agreeing, Path(path).suffix == Path(name).suffix
 
+    def shortest(self, index: int) -> str:
+        """The shortest ending of a picture's path, without suffix if possible, that finds it.
+
+        The whole path where none does, because another picture's path ends with it.
+        """
+        *folders, last = Path(self.paths[index]).as_posix().split("/")
+        endings = ["/".join([*folders[len(folders) - num :], last]) for num in range(len(folders))]
+        candidates = (parts_of(last)[-1], *endings)
+        found = (name for name in candidates if self.find(name) == index)
+        return next(found, str(self.paths[index]))
+
 
 class PictureIds(dict[object, int]):
     """The index of a picture by its id in the data set, or by its name where the id is text.

@@ -2,18 +2,19 @@
 
 `[{"image_id": 7, "category_id": 1, "category_name": "cat", "bbox": [x, y, width, height],
 "score": 0.9}, …]` with the ids of the data set; where it has none of its own, `image_id` is the
-picture's name. Numbers are written in full, so that what was saved is judged exactly as before.
+picture's name, or as much of its path as tells it from the others. Numbers are written in full, so
+that what was saved is judged exactly as before.
 """
 
 from __future__ import annotations
 
 import json
-from collections import Counter
 from pathlib import Path
 
 import numpy as np
 
 from singleshot.data.dataset import DataSet
+from singleshot.evaluation.predictions.names import PictureNames
 from singleshot.files import appears_whole
 from singleshot.metrics import Predictions
 from singleshot.metrics.coco import corner_and_size
@@ -23,7 +24,10 @@ __all__ = ["save_predictions"]
 
 def save_predictions(predictions: Predictions, dataset: DataSet, path: Path) -> None:
     """Write a COCO results file, one detection a line."""
-    image_ids = dataset.image_ids if dataset.has_ids else np.array(names_of_pictures(dataset))
+    image_ids = dataset.image_ids
+    if not dataset.has_ids:
+        names = PictureNames(dataset)
+        image_ids = np.array([names.shortest(index) for index in range(len(dataset))], np.str_)
     columns = (
         image_ids[predictions.images].tolist(),
         np.array(dataset.category_ids, np.int64)[predictions.labels].tolist(),
@@ -35,10 +39,3 @@ def save_predictions(predictions: Predictions, dataset: DataSet, path: Path) -> 
     lines = (json.dumps(dict(zip(keys, row, strict=True))) for row in zip(*columns, strict=True))
     with appears_whole(path) as beside:
         beside.write_text("[" + ",\n".join(lines) + "]\n", encoding="utf-8")
-
-
-def names_of_pictures(dataset: DataSet) -> list[str]:
-    """The stem of each file, or the whole path where several have that stem."""
-    paths = [Path(path) for path in dataset.paths.tolist()]
-    times = Counter(path.stem for path in paths)
-    return [path.stem if times[path.stem] == 1 else path.as_posix() for path in paths]

@@ -48,7 +48,10 @@ def gather(path: Path, dataset: DataSet, *, names: PictureNames, gathering: Gath
     label_of = {name: label for label, name in enumerate(dataset.class_names)}
     lookup = coco_results.Lookup(
         images={key: names[name] for key, name in declared.pictures.items()},
-        labels={key: label_of.get(name, UNKNOWN) for key, name in declared.classes.items()},
+        labels={
+            **label_of,  # an annotation may name its class itself
+            **{key: label_of.get(name, UNKNOWN) for key, name in declared.classes.items()},
+        },
         picture_names=declared.pictures,
         class_names=declared.classes,
     )

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from singleshot.errors import DataError
 
-__all__ = ["Line", "TextSource", "batches_of_lines", "number", "wrong_columns"]
+__all__ = ["Line", "TextSource", "batches_of_lines", "lines_of", "number", "wrong_columns"]
 
 LONGEST_LINE = 10_000  # characters; a line of numbers has a hundred
 BATCH = 20_000  # lines

@@ -22,30 +22,30 @@ from singleshot.evaluation.predictions.text_lines import (
     Line,
     TextSource,
     batches_of_lines,
+    lines_of,
     number,
     wrong_columns,
 )
 
-__all__ = ["class_order", "gather", "note_on_classes"]
+__all__ = ["CLASSES", "class_order", "gather"]
 
 COLUMNS = "class cx cy w h score"
 CLASSES = "classes.txt"
 ROUNDING = 0.01  # fractions; files with two decimals stick out by less
 
 
-def class_order(paths: Sequence[Path], dataset: DataSet) -> tuple[list[str], list[Path]]:
-    """The names of the classes 0, 1, 2 …, and the files but for the one that may tell them."""
-    own = [path for path in paths if path.name == CLASSES]
-    if not own:
-        return list(dataset.class_names), list(paths)
-    names = [line.strip() for line in own[0].read_text(encoding="utf-8").splitlines()]
-    return names, [path for path in paths if path.name != CLASSES]
-
-
-def note_on_classes(order: Sequence[str]) -> str:
-    """What the numbers were taken for: another order would score near 0."""
-    numbered = [f"{number} {name}" for number, name in enumerate(order)]
-    return f"class numbers: {some_of(numbered)}; {CLASSES} beside the files can say otherwise"
+def class_order(folder: Path, dataset: DataSet) -> tuple[list[str], str]:
+    """The names of the classes 0, 1, 2 …, and a note on it: another order would score near 0."""
+    file = folder / CLASSES
+    if not file.exists():
+        names = list(dataset.class_names)
+        whence = f"as in the data set; a {CLASSES} beside the files says otherwise"
+    else:
+        name_of = {line.number - 1: " ".join(line.cells) for line in lines_of(file)}
+        names = [name_of.get(number, "") for number in range(max(name_of, default=-1) + 1)]
+        whence = f"as in {file}"
+    numbered = [f"{number} {name}" for number, name in enumerate(names)]
+    return names, f"class numbers: {some_of(numbered)}, {whence}"
 
 
 def gather(
@@ -126,12 +126,14 @@ def rows_of(
     sizes: Int64[np.ndarray, "m 2"],
 ) -> Rows:
     width_and_height = sizes[images][:, ::-1] if len(sizes) else np.zeros((len(lines), 2))
-    centres, halves = numbers[:, :2] * width_and_height, numbers[:, 2:4] * width_and_height / 2
+    with np.errstate(over="ignore", invalid="ignore"):  # such a box is refused
+        centres, halves = numbers[:, :2] * width_and_height, numbers[:, 2:4] * width_and_height / 2
+        corners = np.hstack([centres - halves, centres + halves])
     classes = [line.cells[0] for line in lines]
     return Rows(
         images=images,
         labels=np.array([label_of(one, labels) for one in classes], np.int64),
-        boxes=np.hstack([centres - halves, centres + halves]),
+        boxes=corners,
         scores=np.ascontiguousarray(numbers[:, 4]),
         source=TextSource(lines, [line.path.stem for line in lines], classes),
         box_key="cx cy w h",

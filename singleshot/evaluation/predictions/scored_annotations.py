@@ -45,7 +45,7 @@ def gather(path: Path, dataset: DataSet, *, names: PictureNames, gathering: Gath
     name_of: dict[int, str] = {}
     for name in declared.pictures.values():
         refuse_second_name(path, names[name], name, name_of)
-    label_of = {name: label for label, name in enumerate(dataset.class_names)}
+    label_of: dict[object, int] = {name: label for label, name in enumerate(dataset.class_names)}
     lookup = coco_results.Lookup(
         images={key: names[name] for key, name in declared.pictures.items()},
         labels={

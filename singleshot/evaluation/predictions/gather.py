@@ -154,13 +154,12 @@ class Gathering:
     def check_names(self, rows: Rows) -> None:
         """Look for pictures and classes that are not in the data set."""
         what, source = self.dataset.description, rows.source
-        by_name = "" if self.dataset.has_ids else NO_IDS
         known = f"it has {some_of(self.dataset.class_names)}"
         self.refuse(
             rows,
             rows.images == UNKNOWN,
             f"is about a picture not in {what}",
-            f"take the split that they were made on, or remove them{by_name}",
+            "take the split that they were made on, or remove them",
             source.picture,
         )
         self.refuse(
@@ -174,7 +173,7 @@ class Gathering:
             rows,
             rows.labels == UNKNOWN,
             f"is of a class not in {what}",
-            f"{known}; rename or remove the others{by_name}",
+            f"{known}; rename or remove the others",
             source.class_name,
         )
 
@@ -191,6 +190,8 @@ class Gathering:
             return
         where = np.flatnonzero(wrong).tolist()
         first = f"{rows.source.place(where[0])} {problem}"
+        if name is not None and name(where[0]).isdecimal() and not self.dataset.has_ids:
+            remedy += NO_IDS
         known = self.problems.setdefault(
             problem, Problem(first, rows.source.text(where[0]), remedy)
         )

@@ -32,6 +32,7 @@ def test_the_file_speaks_of_the_ids_of_the_data_set(dataset, tmp_path):
     first, *_ = json.loads((tmp_path / "found.json").read_text())
     assert first == {
         "image_id": 7,
+        "file_name": "0",
         "category_id": 9,
         "category_name": "dog",
         "bbox": [0, 0, 20, 20],

@@ -188,6 +188,13 @@ def test_what_was_found_on_one_split_is_not_scored_on_another(tmp_path):
         load_predictions(tmp_path / "found.json", test)
 
 
+def test_a_split_that_numbers_its_pictures_alike_is_told_by_their_names(dataset, tmp_path):
+    save_predictions(ONE_IN_THE_SECOND_PICTURE, dataset, tmp_path / "found.json")
+    other = replace(dataset, paths=np.array(["other/4.png", "other/5.png", "other/6.png"]))
+    with pytest.raises(DataError, match=r"entry 0 is about a picture not in .*: 1; take the split"):
+        load_predictions(tmp_path / "found.json", other)
+
+
 def test_a_list_without_detections_is_noted(dataset, tmp_path):
     (tmp_path / "found.json").write_text("[]")
     assert load_predictions(tmp_path / "found.json", dataset).notes == ("holds no detections",)

@@ -62,7 +62,7 @@ def load_predictions(path: Path, dataset: DataSet) -> ReadPredictions:
             a number that is not finite, a negative size, a score outside 0 to 1.
     """
     names = PictureNames(dataset)
-    reading = Reading(dataset, names, PictureIds(dataset, names), Gathering(dataset))
+    reading = Reading(dataset, names, PictureIds.of(dataset, names), Gathering(dataset))
     found = read_folder(path, reading) if path.is_dir() else read_file(path, reading)
     predictions = found.predictions
     remarks = [*note_on_copies(predictions, dataset), *note_on_gaps(predictions, dataset)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from singleshot.data.dataset import DataSet
@@ -65,15 +65,20 @@ class PictureNames(dict[object, int]):
 
 
 class PictureIds(dict[object, int]):
-    """The index of a picture by its id in the data set, or by its name where the id is text.
+    """The index of a picture by its id, or by its name where there is text instead."""
 
-    Numbers that the data set only counted by are no ids: another split has the same ones.
-    """
-
-    def __init__(self, dataset: DataSet, names: PictureNames) -> None:
-        ids = dataset.image_ids.tolist() if dataset.has_ids else []
-        super().__init__(zip(ids, range(len(ids)), strict=True))
+    def __init__(self, index_of: Mapping[object, int], names: PictureNames) -> None:
+        super().__init__(index_of)
         self.names = names
+
+    @classmethod
+    def of(cls, dataset: DataSet, names: PictureNames) -> PictureIds:
+        """Those of the data set itself.
+
+        Numbers that it only counted by are no ids: another split has the same ones.
+        """
+        ids = dataset.image_ids.tolist() if dataset.has_ids else []
+        return cls({key: index for index, key in enumerate(ids)}, names)
 
     def __missing__(self, key: object) -> int:
         return self.names[key]

@@ -18,6 +18,7 @@ from singleshot.evaluation.predictions.gather import Gathering
 from singleshot.evaluation.predictions.json_pieces import opened_json
 from singleshot.evaluation.predictions.names import (
     UNKNOWN,
+    PictureIds,
     PictureNames,
     refuse_second_name,
 )
@@ -47,7 +48,7 @@ def gather(path: Path, dataset: DataSet, *, names: PictureNames, gathering: Gath
         refuse_second_name(path, names[name], name, name_of)
     label_of: dict[object, int] = {name: label for label, name in enumerate(dataset.class_names)}
     lookup = coco_results.Lookup(
-        images={key: names[name] for key, name in declared.pictures.items()},
+        images=PictureIds({key: names[name] for key, name in declared.pictures.items()}, names),
         labels={
             **label_of,  # an annotation may name its class itself
             **{key: label_of.get(name, UNKNOWN) for key, name in declared.classes.items()},

@@ -12,9 +12,9 @@ import torch
 from singleshot.data.dataset import DataSet
 from singleshot.data.pictures import read_picture
 from singleshot.errors import DataError
-from singleshot.evaluation import truths_of
+from singleshot.evaluation import diagnose_judged, truths_of
 from singleshot.metrics import Predictions, Report, Truths
-from singleshot.metrics.diagnosis import Diagnosis, diagnose
+from singleshot.metrics.diagnosis import Diagnosis
 from singleshot.metrics.sweep import IOU_THRESHOLDS, Swept, sweep
 from singleshot.report import (
     Crop,
@@ -62,7 +62,7 @@ def report_on(
         path: of the page.
         compared_with: whose predictions the comparison is with.
     """
-    diagnosis = report.diagnosis or diagnosed(predictions, dataset, report)
+    diagnosis = report.diagnosis or diagnose_judged(predictions, dataset, report)
     iou_thresholds = sorted({*IOU_THRESHOLDS, report.iou_threshold})
     folder = RunFolder(Path(model))
     recipe = folder.recipe.read_text(encoding="utf-8") if folder.recipe.is_file() else ""
@@ -80,18 +80,6 @@ def report_on(
         compared_with=compared_with,
     )
     return write_report(page, path)
-
-
-def diagnosed(predictions: Predictions, dataset: DataSet, report: Report) -> Diagnosis:
-    """Where it goes wrong, at the best F1 of each class."""
-    return diagnose(
-        predictions,
-        truths_of(dataset),
-        dataset.class_names,
-        protocol=report.protocol,
-        iou_threshold=report.iou_threshold,
-        score_thresholds=report.score_thresholds,
-    )
 
 
 def swept(

@@ -8,7 +8,7 @@ from pathlib import Path
 from singleshot.data.attributes import read_attributes
 from singleshot.data.dataset import DataSet
 from singleshot.errors import SingleshotError
-from singleshot.evaluation import judge, load_predictions, truths_of
+from singleshot.evaluation import diagnose_judged, judge, load_predictions, truths_of
 from singleshot.files import require_writable
 from singleshot.metrics import (
     Comparison,
@@ -20,7 +20,6 @@ from singleshot.metrics import (
     Rule,
     choose_thresholds,
     compare,
-    diagnose,
 )
 from singleshot.reporting import report_on
 
@@ -134,16 +133,7 @@ class Question:
         """Where the detections go wrong, at the score thresholds of the best F1, if asked."""
         if not self.wanted.diagnosis:
             return None
-        return diagnose(
-            predictions,
-            truths_of(self.dataset),
-            self.dataset.class_names,
-            protocol=self.wanted.protocol,
-            iou_threshold=self.wanted.iou_threshold,
-            score_thresholds=report.score_thresholds,
-            attributes=self.attributes,
-            image_names=self.dataset.paths.tolist(),
-        )
+        return diagnose_judged(predictions, self.dataset, report, attributes=self.attributes)
 
     def compare(self, predictions: Predictions) -> Comparison | None:
         """How much better the detections are than others, if there are others."""

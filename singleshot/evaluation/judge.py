@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
-from singleshot.data.dataset import DataSet
-from singleshot.metrics import Predictions, Protocol, Report, Truths, measure
+from collections.abc import Mapping, Sequence
 
-__all__ = ["judge", "truths_of"]
+from singleshot.data.dataset import DataSet
+from singleshot.metrics import (
+    Diagnosis,
+    Predictions,
+    Protocol,
+    Report,
+    Truths,
+    diagnose,
+    measure,
+)
+
+__all__ = ["diagnose_judged", "judge", "truths_of"]
 
 
 def judge(
@@ -18,6 +28,26 @@ def judge(
         dataset.class_names,
         protocol=protocol,
         iou_threshold=iou_threshold,
+    )
+
+
+def diagnose_judged(
+    predictions: Predictions,
+    dataset: DataSet,
+    report: Report,
+    *,
+    attributes: Mapping[str, Sequence[str]] | None = None,
+) -> Diagnosis:
+    """Find out where judged predictions go wrong, at the best F1 of each class."""
+    return diagnose(
+        predictions,
+        truths_of(dataset),
+        dataset.class_names,
+        protocol=report.protocol,
+        iou_threshold=report.iou_threshold,
+        score_thresholds=report.score_thresholds,
+        attributes=attributes,
+        image_names=dataset.paths.tolist(),
     )
 
 

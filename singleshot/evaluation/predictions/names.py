@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 
 from singleshot.data.dataset import DataSet
@@ -58,8 +59,9 @@ class PictureNames(dict[object, int]):
         The whole path where none does, because another picture's path ends with it.
         """
         *folders, last = Path(self.paths[index]).as_posix().split("/")
-        endings = ["/".join([*folders[len(folders) - num :], last]) for num in range(len(folders))]
-        candidates = (parts_of(last)[-1], *endings)
+        # One after the other: the first hardly ever leaves a doubt.
+        endings = ("/".join([*folders[len(folders) - num :], last]) for num in range(len(folders)))
+        candidates = chain([parts_of(last)[-1]], endings)
         found = (name for name in candidates if self.find(name) == index)
         return next(found, str(self.paths[index]))
 

@@ -1,4 +1,4 @@
-"""The tables `model.matching` and `model.loss`: what the detector learns from."""
+"""The tables `model.matching`, `model.loss` and `training.distillation`: what is learned from."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pydantic import Field
 
 from singleshot.recipes.settings import Count, Fraction, Positive, Settings
 
-__all__ = ["LossSettings", "MatchingSettings"]
+__all__ = ["DistillationSettings", "LossSettings", "MatchingSettings"]
 
 # What each rule's paper found to be good; the bipartite rule has no candidates.
 CANDIDATES = {"bipartite": 0, "atss": 9, "task-aligned": 13, "simota": 10}
@@ -59,4 +59,16 @@ class LossSettings(Settings):
     localization_weight: Positive = Field(1.0, description="of localization, in the sum")
     label_smoothing: Fraction = Field(
         0.0, description="of mined cross-entropy: what is taken from the true class"
+    )
+
+
+class DistillationSettings(Settings):
+    """What a teacher's word counts, where there is one (--teacher)."""
+
+    weight: float = Field(
+        1.0, ge=0, description="of what the teacher says, in the sum; the labels have 1"
+    )
+    score_threshold: Fraction = Field(
+        0.3,
+        description="of a teacher with other priors: what it finds with a lower score is left out",
     )

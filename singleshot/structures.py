@@ -101,10 +101,11 @@ class Detections:
 
 
 class Losses(NamedTuple):
-    """The two terms of the MultiBox loss, each a scalar."""
+    """The two terms of the MultiBox loss, each a scalar, and what they rest on."""
 
     localization: Tensor
     classification: Tensor
+    matched_priors: int  # in the whole batch
 
     @property
     def total(self) -> Tensor:

@@ -32,12 +32,15 @@ class RunLog:
         self.board = SummaryWriter(str(self.folder.tensorboard), purge_step=plan.first_step + 1)
 
     def stepped(self, step: StepRecord) -> None:
-        """A line, and four curves."""
+        """A line, and a point of each curve."""
         curves = {
             "loss/localization": step.localization,
             "loss/classification": step.classification,
+            "matched_priors": step.matched_priors,
+            "gradient_norm": step.gradient_norm,
             "learning_rate": step.learning_rate,
             "images_per_second": step.images_per_second,
+            "seconds_waiting": step.seconds_waiting,
         }
         self.write({"kind": "step", **asdict(step)}, curves)
 

@@ -27,6 +27,8 @@ class StepRecord:
     num_epochs: int
     localization: float
     classification: float
+    matched_priors: int  # in the whole batch
+    gradient_norm: float  # before it was clipped
     learning_rate: float
     images_per_second: float
     seconds_waiting: float  # for data, of the last step

@@ -16,6 +16,7 @@ STEP = SimpleNamespace(
     num_epochs=10,
     localization=1.25,
     classification=2.5,
+    matched_priors=212,
     learning_rate=0.01,
     images_per_second=41.04,
     seconds_left=95.2,
@@ -39,8 +40,8 @@ def test_a_plain_line_says_everything(capsys):
     PlainProgress().stepped(STEP)
     assert capsys.readouterr() == (
         "",
-        "epoch 3/10, step 30/100: localization 1.250, classification 2.500, learning rate 0.01, "
-        "41.0 images/s, 0:01:35 left\n",
+        "epoch 3/10, step 30/100: localization 1.250, classification 2.500, 212 matches, "
+        "learning rate 0.01, 41.0 images/s, 0:01:35 left\n",
     )
 
 

@@ -35,6 +35,7 @@ def objective(
     return Losses(
         localization=settings.loss.localization_weight * wrong / matched.total_weight,
         classification=classification_loss(outputs.logits, matched, settings),
+        matched_priors=len(matched.prior),
     )
 
 

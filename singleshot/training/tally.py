@@ -1,0 +1,125 @@
+"""What the steps of a training were like, told to whoever watches."""
+
+import math
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from singleshot.errors import RunFailed
+from singleshot.structures import Batch, Losses
+from singleshot.training.epochs import Epochs
+from singleshot.training.watch import StepRecord, Watcher
+
+__all__ = ["Taken", "Tally", "timed"]
+
+# Looking at a loss on a GPU makes the host wait for it, so there losses are looked at in groups.
+STEPS_BETWEEN_LOOKS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A step that was taken; its losses and gradient may still be on their way from a GPU."""
+
+    step: int  # counted from 1
+    names: tuple[str, ...]  # of the pictures
+    losses: Losses
+    gradient_norm: Tensor
+    learning_rate: float
+    seconds_waiting: float
+
+    def numbers(self) -> Tensor:
+        """What has to be read from the device."""
+        terms = (self.losses.localization, self.losses.classification, self.gradient_norm)
+        return torch.stack([term.detach() for term in terms])
+
+
+@dataclass
+class Tally:
+    """Takes note of each step, and looks at the notes now and then."""
+
+    watch: Watcher
+    epochs: Epochs
+    num_steps: int
+    steps_between_looks: int
+    unseen: list[Taken] = field(default_factory=list)
+    num_seen: int = 0
+    start: float = 0.0
+    last_look: float = 0.0
+
+    @classmethod
+    def on(cls, device: torch.device, watch: Watcher, epochs: Epochs, num_steps: int) -> "Tally":
+        """On a processor there is nothing to wait for."""
+        every = 1 if device.type == "cpu" else STEPS_BETWEEN_LOOKS
+        return cls(watch, epochs, num_steps, every)
+
+    def begin(self) -> None:
+        """Time runs from here."""
+        self.start = self.last_look = time.monotonic()
+
+    def forget_the_time(self) -> None:
+        """What was done since the last look, as saving or validating, is no part of a step."""
+        self.last_look = time.monotonic()
+
+    def add(self, taken: Taken) -> None:
+        """Note a step; raises RunFailed as `look` does."""
+        self.unseen.append(taken)
+        if len(self.unseen) >= self.steps_between_looks:
+            self.look()
+
+    def look(self) -> None:
+        """Tell of the steps since the last look; RunFailed when a number is not finite."""
+        if not self.unseen:
+            return
+        numbers = torch.stack([taken.numbers() for taken in self.unseen]).tolist()
+        now = time.monotonic()
+        seconds_per_step = (now - self.last_look) / len(self.unseen)
+        self.num_seen += len(self.unseen)
+        # With all that happens between steps, validation and saving too.
+        seconds_so_far = (now - self.start) / self.num_seen
+        seconds_left = seconds_so_far * (self.num_steps - self.unseen[-1].step)
+        for taken, values in zip(self.unseen, numbers, strict=True):
+            localization, classification, gradient_norm = values
+            require_finite(taken, localization, classification, gradient_norm)
+            self.watch.stepped(
+                StepRecord(
+                    step=taken.step,
+                    num_steps=self.num_steps,
+                    epoch=self.epochs.of(taken.step),
+                    num_epochs=self.epochs.of(self.num_steps),
+                    localization=localization,
+                    classification=classification,
+                    matched_priors=taken.losses.matched_priors,
+                    gradient_norm=gradient_norm,
+                    learning_rate=taken.learning_rate,
+                    images_per_second=len(taken.names) / seconds_per_step,
+                    seconds_waiting=taken.seconds_waiting,
+                    seconds_left=seconds_left,
+                )
+            )
+        self.unseen.clear()
+        self.last_look = now
+
+
+def require_finite(
+    taken: Taken, localization: float, classification: float, gradient_norm: float
+) -> None:
+    """Nothing that was learned from a bad batch may reach a checkpoint."""
+    if all(map(math.isfinite, (localization, classification, gradient_norm))):
+        return
+    raise RunFailed(
+        f"step {taken.step}: the loss is not finite (localization {localization}, classification "
+        f"{classification}, norm of the gradient {gradient_norm}) with {', '.join(taken.names)}. "
+        f"Look at these pictures' boxes, or lower training.learning_rate in a new run; what was "
+        f"saved before is good, and --resume goes on from there"
+    )
+
+
+def timed(batches: Iterable[Batch]) -> Iterator[tuple[Batch, float]]:
+    """Each batch with the seconds that were spent waiting for it."""
+    start = time.monotonic()
+    for batch in batches:
+        yield batch, time.monotonic() - start
+        start = time.monotonic()

@@ -17,6 +17,7 @@ from singleshot.models.backbones.vgg import Vgg16
 from singleshot.models.backbones.weights import classifier_weights, fill, vgg_weights
 from singleshot.models.checkpoint import Checkpoint
 from singleshot.models.ssd.network import Ssd
+from singleshot.models.teacher import Teacher, fingerprint_of
 from singleshot.models.transfer import Start
 from singleshot.recipes.backbone import (
     BackboneSettings,
@@ -27,6 +28,7 @@ from singleshot.recipes.backbone import (
 from singleshot.recipes.graph import GraphSettings
 from singleshot.recipes.model import ModelSettings
 from singleshot.recipes.schema import Recipe
+from singleshot.recipes.training import TrainingSettings
 from singleshot.structures import Batch
 from singleshot.training.frozen import freeze
 from singleshot.training.loop import Training
@@ -42,6 +44,7 @@ __all__ = [
     "build_backbone",
     "build_detector",
     "build_pictures",
+    "build_teacher",
     "build_training",
     "detector_from",
 ]
@@ -106,6 +109,27 @@ def build_pictures(recipe: Recipe, pictures: Pictures, backbone: Backbone) -> Au
     return AugmentedPictures(pictures, augmentation, recipe.training.seed)
 
 
+def build_teacher(
+    teacher: Start, student: Ssd, settings: TrainingSettings, watch: Watcher
+) -> Teacher | None:
+    """A detector as the teacher of another; None when the recipe gives its word no weight."""
+    if not settings.distillation.weight:
+        watch.said(f"{teacher.place}: teaches nothing (training.distillation.weight = 0)")
+        return None
+    # Weights are random before they are filled: the student's training must not notice.
+    with torch.random.fork_rng(devices=[]):
+        detector = detector_from(teacher.checkpoint, teacher.place)
+    built = Teacher.of(
+        detector.to(student.pixel_mean.device),
+        student,
+        settings.distillation,
+        fingerprint=fingerprint_of(teacher.checkpoint),
+        place=teacher.place,
+    )
+    watch.said(f"{teacher.place}: {built}")
+    return built
+
+
 def build_training(
     recipe: Recipe,
     pictures: Pictures,
@@ -116,12 +140,13 @@ def build_training(
     watch: Watcher,
     evaluate: Callable[[nn.Module], float] | None,
     start: Start | None,
+    teacher: Start | None,
     resume: bool,
 ) -> tuple[Training, Iterable[Batch]]:
     """A training and its batches, from the start or from where it was stopped.
 
     `fingerprint` tells data sets apart: a run goes on with the pictures it was begun with. `start`
-    is a detector to take weights from.
+    is a detector to take weights from, `teacher` one to learn from.
     """
     if not class_names:
         raise DataError("the training pictures have no objects at all; there is nothing to learn")
@@ -132,6 +157,7 @@ def build_training(
     if start is not None and not resume:
         watch.said(f"{start.place}: {start.fill(model)}")
     model = model.to(device)
+    taught_by = None if teacher is None else build_teacher(teacher, model, settings, watch)
     varied = build_pictures(recipe, pictures, model.backbone)
     precision = precision_on(device) if settings.precision == "auto" else settings.precision
     settings = settings.model_copy(update={"precision": precision})
@@ -140,7 +166,13 @@ def build_training(
     average = WeightAverage(model, settings.average_decay)
     optimizer = build_optimizer(model, settings)
     num_steps = settings.steps or -(-(settings.epochs or 0) * len(pictures) // settings.batch_size)
-    progress = Progress(step=0, num_steps=num_steps, best=None, data=fingerprint)
+    progress = Progress(
+        step=0,
+        num_steps=num_steps,
+        best=None,
+        data=fingerprint,
+        teacher=None if taught_by is None else taught_by.fingerprint,
+    )
     if resume:
         progress = load_state(folder.state, model, average, optimizer, expected=progress)
     order = Order(
@@ -166,5 +198,6 @@ def build_training(
         device=device,
         precision=precision,
         evaluate=evaluate,
+        teacher=taught_by,
     )
     return training, batches

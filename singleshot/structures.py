@@ -106,11 +106,13 @@ class Losses(NamedTuple):
     localization: Tensor
     classification: Tensor
     matched_priors: int  # in the whole batch
+    distillation: Tensor | None = None  # what a teacher adds, where there is one
 
     @property
     def total(self) -> Tensor:
         """What is minimised; the paper weighs both terms equally (§2.2, α = 1)."""
-        return self.localization + self.classification
+        labels = self.localization + self.classification
+        return labels if self.distillation is None else labels + self.distillation
 
 
 @runtime_checkable

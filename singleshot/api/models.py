@@ -27,6 +27,7 @@ __all__ = [
     "recipes",
     "show_model",
     "start_from",
+    "teacher_from",
 ]
 
 
@@ -76,6 +77,19 @@ def start_from(init: str | Path) -> Start | None:
         return Start(Checkpoint.load(checkpoint_file(path)), str(init))
     kind = recognised(path)
     return None if kind is None else Start(read_weights(path, kind), str(init))
+
+
+def teacher_from(teacher: str | Path) -> Start:
+    """A detector of ours or of other people; raises ModelError for a file that holds none."""
+    if not Path(teacher).exists():
+        raise ModelError(f"{teacher}: there is no such run folder or checkpoint")
+    found = start_from(teacher)
+    if found is None:
+        raise ModelError(
+            f"{teacher}: not a detector known here; a teacher is a run folder, a checkpoint or a "
+            f"file that models import reads"
+        )
+    return found
 
 
 def import_model(

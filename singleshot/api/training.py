@@ -7,7 +7,7 @@ from pathlib import Path
 
 from torch import nn
 
-from singleshot.api.models import load, start_from
+from singleshot.api.models import load, start_from, teacher_from
 from singleshot.api.places import Data, default_folder, listed
 from singleshot.build import build_training
 from singleshot.data.cache import cached, require_readable
@@ -49,6 +49,7 @@ def train(
     val_split: str | None = None,
     init: str | Path | None = None,
     overrides: Mapping[str, object] | Sequence[str] = (),
+    teacher: str | Path | None = None,
     resume: bool = False,
     watch: Watcher | None = None,
 ) -> Run:
@@ -62,6 +63,7 @@ def train(
         val_split: the pictures to validate on, or "none"; left out, `val`, else a tenth set aside.
         init: a detector to start from: a run, a checkpoint or a file that `import_model` reads.
         overrides: recipe keys and values, `{"training.epochs": 10}` or `["training.epochs=10"]`.
+        teacher: a larger detector to learn from as well; as `init`, whatever its priors are.
         resume: go on with a run that was stopped.
         watch: told of everything as it happens.
 
@@ -99,6 +101,7 @@ def train(
         watch=audience,
         evaluate=None if validation is None else validation_on(validation),
         start=start,
+        teacher=None if teacher is None else teacher_from(teacher),
         resume=resume,
     )
     if not resume:

@@ -154,6 +154,7 @@ def measured(step: "StepRecord") -> list[str]:
     return [
         f"localization {step.localization:.3f}",
         f"classification {step.classification:.3f}",
+        *([] if step.distillation is None else [f"distillation {step.distillation:.3f}"]),
         f"{step.matched_priors} matches",
         f"learning rate {step.learning_rate:.2g}",
         f"{step.images_per_second:.1f} images/s",

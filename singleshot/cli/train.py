@@ -52,6 +52,14 @@ def train(
             "import reads. Class outputs are carried over by class name.",
         ),
     ] = None,
+    teacher: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MODEL",
+            help="Learn from this larger detector, too: a run folder, a checkpoint, or a file that "
+            "models import reads. Its classes go by name.",
+        ),
+    ] = None,
     overrides: Overrides = [],  # noqa: B006 (typer's way to say: none)
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on where this run was stopped.")
@@ -73,6 +81,7 @@ def train(
             split=split,
             val_split=val_split,
             init=init,
+            teacher=teacher,
             overrides=overrides,
             resume=resume,
             watch=watch,

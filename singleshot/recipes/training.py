@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from singleshot.recipes.learning import DistillationSettings
 from singleshot.recipes.settings import Count, Fraction, Positive, Settings
 
 __all__ = ["ScheduleSettings", "TrainingSettings"]
@@ -42,6 +43,7 @@ class TrainingSettings(Settings):
         1.0, description="of the backbone, times the learning rate"
     )
     schedule: ScheduleSettings = ScheduleSettings()
+    distillation: DistillationSettings = DistillationSettings()
     frozen: tuple[Literal["backbone", "extra", "top_down", "heads", "batch_norm"], ...] = Field(
         (),
         description="parts that do not learn; 'batch_norm': statistics, scales and shifts of every "

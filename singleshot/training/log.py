@@ -42,6 +42,8 @@ class RunLog:
             "images_per_second": step.images_per_second,
             "seconds_waiting": step.seconds_waiting,
         }
+        if step.distillation is not None:
+            curves["loss/distillation"] = step.distillation
         self.write({"kind": "step", **asdict(step)}, curves)
 
     def evaluated(self, record: EvaluationRecord) -> None:

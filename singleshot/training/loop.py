@@ -11,6 +11,7 @@ from torch.optim import Optimizer
 from singleshot.errors import DataError
 from singleshot.models.checkpoint import Checkpoint
 from singleshot.models.ssd.network import Ssd
+from singleshot.models.teacher import Teacher
 from singleshot.recipes.schema import Recipe
 from singleshot.structures import Batch, Losses
 from singleshot.training.epochs import Epochs
@@ -44,6 +45,7 @@ class Training:
     device: torch.device
     precision: Precision
     evaluate: Callable[[nn.Module], float] | None  # gives the mean average precision
+    teacher: Teacher | None
     epochs: Epochs = field(init=False)
     tally: Tally = field(init=False)
     last_save: float = field(init=False, default=0.0)
@@ -103,12 +105,15 @@ class Training:
     def find_gradients(self, batch: Batch) -> Losses:
         """Leave the gradient of a batch in the parameters."""
         with autocast(self.device, self.precision):
-            losses = self.model.losses(batch.to(self.device))
+            batch = batch.to(self.device)
+            lesson = None if self.teacher is None else self.teacher.lesson(batch)
+            losses = self.model.losses(batch, lesson)
         self.optimizer.zero_grad(set_to_none=True)
         losses.total.backward()  # type: ignore[no-untyped-call]
         return losses._replace(
             localization=losses.localization.detach(),
             classification=losses.classification.detach(),
+            distillation=None if losses.distillation is None else losses.distillation.detach(),
         )
 
     def clip_gradients(self) -> Tensor:

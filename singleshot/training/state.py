@@ -29,6 +29,7 @@ class Progress:
     num_steps: int
     best: float | None  # the best validation so far
     data: str  # the pictures and classes it learns from, as a hash
+    teacher: str | None = None  # the detector that it learns from as well, as a hash
 
     @property
     def finished(self) -> bool:
@@ -72,6 +73,15 @@ def load_state(
         raise ModelError(
             f"{path}: the run was begun with other pictures, boxes, classes or another split; "
             f"resume with the same, or begin a new run"
+        )
+    if progress.teacher != expected.teacher:
+        how = "with another teacher than this one"
+        if progress.teacher is None:
+            how = "without a teacher, and one is given"
+        elif expected.teacher is None:
+            how = "with a teacher, and none is given"
+        raise ModelError(
+            f"{path}: the run was begun {how}; resume with the same --teacher, or begin a new run"
         )
     try:
         with safe_open(path, framework="pt") as file:

@@ -32,7 +32,10 @@ class Taken:
 
     def numbers(self) -> Tensor:
         """What has to be read from the device."""
-        terms = (self.losses.localization, self.losses.classification, self.gradient_norm)
+        losses = self.losses
+        terms = [losses.localization, losses.classification, self.gradient_norm]
+        if losses.distillation is not None:
+            terms.append(losses.distillation)
         return torch.stack([term.detach() for term in terms])
 
 
@@ -81,7 +84,7 @@ class Tally:
         seconds_so_far = (now - self.start) / self.num_seen
         seconds_left = seconds_so_far * (self.num_steps - self.unseen[-1].step)
         for taken, values in zip(self.unseen, numbers, strict=True):
-            localization, classification, gradient_norm = values
+            localization, classification, gradient_norm, *distillation = values
             require_finite(taken, localization, classification, gradient_norm)
             self.watch.stepped(
                 StepRecord(
@@ -97,6 +100,7 @@ class Tally:
                     images_per_second=len(taken.names) / seconds_per_step,
                     seconds_waiting=taken.seconds_waiting,
                     seconds_left=seconds_left,
+                    distillation=distillation[0] if distillation else None,
                 )
             )
         self.unseen.clear()

@@ -33,6 +33,7 @@ class StepRecord:
     images_per_second: float
     seconds_waiting: float  # for data, of the last step
     seconds_left: float
+    distillation: float | None = None  # what a teacher adds to the loss, where there is one
 
 
 @dataclass(frozen=True, slots=True)

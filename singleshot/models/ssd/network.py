@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from singleshot.errors import ModelError
 from singleshot.models.backbones.backbone import Backbone, grids
 from singleshot.models.ssd.heads import Heads
+from singleshot.models.ssd.losses.distillation import Lesson, distillation
 from singleshot.models.ssd.losses.objective import objective
 from singleshot.models.ssd.matching.targets import Matched, Outputs, match_priors
 from singleshot.models.ssd.mirror import Said, mirrored, together
@@ -76,11 +77,19 @@ class Ssd(nn.Module):
         outputs: tuple[Tensor, Tensor] = self.heads(self.pyramid(self.backbone(normalised)))
         return outputs
 
-    def losses(self, batch: Batch) -> Losses:
-        """What is minimised on pictures of the input size; in float32, whatever the precision."""
+    def losses(self, batch: Batch, lesson: Lesson | None = None) -> Losses:
+        """What is minimised on pictures of the input size; in float32, whatever the precision.
+
+        `lesson` is what a teacher says of these pictures.
+        """
         outputs = Outputs(*(output.float() for output in self(batch.images)))
         matched = self.matched(batch.truths, outputs)
-        return objective(outputs, matched, self.priors_cxcywh_unit, self.settings)
+        priors, settings = self.priors_cxcywh_unit, self.settings
+        losses = objective(outputs, matched, priors, settings)
+        if lesson is None:
+            return losses
+        taught = distillation(outputs, matched, priors, self.levels, settings, lesson=lesson)
+        return losses._replace(distillation=taught)
 
     def matched(self, truths: Sequence[Truth], outputs: Outputs) -> Matched:
         """Which priors learn which objects."""

@@ -1,0 +1,155 @@
+"""Trainings with a teacher, on a few made-up pictures."""
+
+import os
+import signal
+
+import pytest
+import torch
+from cells import make_cells
+
+import singleshot
+from singleshot.errors import ModelError
+from singleshot.models.checkpoint import Checkpoint
+from singleshot.training.log import read_log
+from singleshot.training.watch import Audience
+
+OVERRIDES = {
+    "training.steps": 4,
+    "training.batch_size": 3,
+    "training.precision": "float32",
+    "model.input": [96, 128],
+    "model.backbone": {
+        "kind": "timm",
+        "name": "mobilenetv3_small_050",
+        "strides": [8, 16, 32],
+        "weights": "none",
+    },
+}
+
+
+class Listener(Audience):
+    """Hears what is said, and asks for the end after two steps if it is to."""
+
+    def __init__(self, *, stops=False):
+        super().__init__([])
+        self.stops, self.heard = stops, []
+
+    def said(self, message):
+        self.heard.append(message)
+
+    def stepped(self, step):
+        if self.stops and step.step == 2:
+            os.kill(os.getpid(), signal.SIGINT)
+
+
+@pytest.fixture(scope="module")
+def cells(tmp_path_factory):
+    return make_cells(tmp_path_factory.mktemp("data") / "cells")
+
+
+@pytest.fixture(scope="module")
+def train(cells):
+    def run(folder, *, overrides=(), **more):
+        settings = {**OVERRIDES, **dict(overrides)}
+        return singleshot.train(
+            "ssdlite320-lite0", cells, run=folder, val_split="none", overrides=settings, **more
+        )
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def teachers(train, tmp_path_factory):
+    """Two detectors that differ."""
+    folder = tmp_path_factory.mktemp("teachers")
+    return [train(folder / str(seed), overrides={"training.seed": seed}).folder for seed in (1, 2)]
+
+
+@pytest.fixture(scope="module")
+def alone(train, tmp_path_factory):
+    return train(tmp_path_factory.mktemp("runs") / "alone")
+
+
+@pytest.fixture(scope="module")
+def taught(train, teachers, tmp_path_factory):
+    """A training that was never stopped."""
+    return train(tmp_path_factory.mktemp("runs") / "taught", teacher=teachers[0])
+
+
+def weights(run):
+    return Checkpoint.load(run.checkpoint).weights
+
+
+def equal(run, other):
+    ours, theirs = weights(run), weights(other)
+    assert ours.keys() == theirs.keys()
+    return all(torch.equal(ours[name], tensor) for name, tensor in theirs.items())
+
+
+def losses(run):
+    return [line for line in read_log(run.folder / "log.jsonl") if line["kind"] == "step"]
+
+
+def test_the_log_tells_what_the_teacher_adds(taught, alone):
+    assert all(line["distillation"] > 0 for line in losses(taught))
+    assert all(line["distillation"] is None for line in losses(alone))
+
+
+def test_it_learns_something_else_from_the_same_beginning_and_pictures(taught, alone):
+    ours, theirs = losses(taught)[0], losses(alone)[0]
+    assert ours["classification"] == theirs["classification"]
+    assert ours["localization"] == theirs["localization"]
+    assert not equal(taught, alone)
+
+
+def test_a_checkpoint_holds_nothing_of_the_teacher(taught, alone):
+    assert weights(taught).keys() == weights(alone).keys()
+
+
+def test_without_weight_it_is_bit_for_bit_the_training_without_a_teacher(
+    train, teachers, alone, tmp_path
+):
+    listener = Listener()
+    overrides = {"training.distillation.weight": 0}
+    mute = train(tmp_path / "run", overrides=overrides, teacher=teachers[0], watch=listener)
+    assert equal(mute, alone)
+    silent = f"{teachers[0]}: teaches nothing (training.distillation.weight = 0)"
+    assert silent in listener.heard
+
+
+def test_stopped_and_resumed_is_as_if_never_stopped(train, teachers, taught, tmp_path):
+    stopped = train(tmp_path / "run", teacher=teachers[0], watch=Listener(stops=True))
+    assert stopped.interrupted
+    resumed = train(tmp_path / "run", teacher=teachers[0], resume=True)
+    assert not resumed.interrupted
+    assert equal(resumed, taught)
+
+
+def test_a_run_goes_on_with_the_teacher_it_was_begun_with(train, teachers, tmp_path):
+    train(tmp_path / "taught", teacher=teachers[0], watch=Listener(stops=True))
+    with pytest.raises(ModelError, match="begun with another teacher than this one"):
+        train(tmp_path / "taught", teacher=teachers[1], resume=True)
+    with pytest.raises(ModelError, match="begun with a teacher, and none is given"):
+        train(tmp_path / "taught", resume=True)
+    train(tmp_path / "alone", watch=Listener(stops=True))
+    with pytest.raises(ModelError, match="begun without a teacher"):
+        train(tmp_path / "alone", teacher=teachers[0], resume=True)
+
+
+def test_what_and_how_it_teaches_is_said(train, teachers, tmp_path):
+    listener = Listener()
+    larger = {"model.input": [128, 160], "training.steps": 1}
+    train(tmp_path / "run", overrides=larger, teacher=teachers[0], watch=listener)
+    assert (
+        f"{teachers[0]}: teaches RBC, WBC by its detections: its priors are others"
+        in listener.heard
+    )
+
+
+def test_a_teacher_must_be_a_detector(train, tmp_path):
+    with pytest.raises(ModelError, match="there is no such run folder or checkpoint"):
+        train(tmp_path / "run", teacher=tmp_path / "nothing")
+    (tmp_path / "text.pth").write_text("no detector")
+    with pytest.raises(ModelError, match=r"text\.pth: not a detector known here; a teacher is"):
+        train(tmp_path / "run", teacher=tmp_path / "text.pth")
+    assert not (tmp_path / "run").exists()

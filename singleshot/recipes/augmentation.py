@@ -61,3 +61,8 @@ class AugmentationSettings(Settings):
     clean_end: Fraction = Field(
         0.1, description="last part of all steps, without mosaic and mixup (Ge et al. 2021)"
     )
+    clean_size: bool = Field(
+        False,
+        description="in it, without expansion and crops either: objects are learned last at the "
+        "size that they will be met with (Touvron et al. 2019)",
+    )

@@ -50,6 +50,17 @@ def test_a_sample_can_be_drawn_again(random):
     assert not torch.equal(first.image, later.image)
 
 
+@pytest.mark.parametrize("clean_size", [False, True])
+def test_at_the_clean_end_objects_keep_their_size_where_the_recipe_says_so(random, clean_size):
+    varied = pictures(random, clean_size=clean_size)
+    sizes = set()
+    for epoch in range(20):
+        for x1, y1, x2, y2 in varied[Draw(epoch, 3, clean=True)].truth.boxes.tolist():
+            sizes.add((round(x2 - x1, 3), round(y2 - y1, 3)))
+    # 25 × 25 of 50 × 40 pixels, in 48 × 32.
+    assert (sizes == {(24.0, 20.0)}) is clean_size
+
+
 def test_batches_are_the_same_from_this_process_and_from_others(random):
     varied = pictures(random)
     here = list(training_batches(varied, order(), workers=0, pin_memory=False))

@@ -22,6 +22,7 @@ class Augmentation:
     """Vary a sample; the same generator state gives the same picture."""
 
     variations: Sequence[Variation]
+    clean_variations: Sequence[Variation]  # near the end of the training
     render: Render
     mosaic: Mosaic
     mosaic_probability: float
@@ -41,8 +42,18 @@ class Augmentation:
 
     def __call__(self, sample: Sample, random: torch.Generator) -> Sample:
         """A sample of the network's input size."""
+        return self.varied(sample, self.variations, random)
+
+    def clean(self, sample: Sample, random: torch.Generator) -> Sample:
+        """One for the end of the training, where no other picture is mixed in."""
+        return self.varied(sample, self.clean_variations, random)
+
+    def varied(
+        self, sample: Sample, variations: Sequence[Variation], random: torch.Generator
+    ) -> Sample:
+        """A sample of the network's input size, varied in this order."""
         view = View.of(sample)
-        for vary in self.variations:
+        for vary in variations:
             view = vary(view, random)
         return self.render(view, random)
 
@@ -52,10 +63,12 @@ class Augmentation:
     ) -> "Augmentation":
         """As a recipe says; `fill` is the colour of the canvas beyond the picture."""
         colours, flip = DistortColours(settings.photometric), FlipHorizontally(settings.flip)
-        crop = CropAroundObjects(settings.crop)
+        expand, crop = Expand(settings.expand), CropAroundObjects(settings.crop)
         render = Render(size, settings.interpolations, fill)
+        every = (colours, expand, crop, flip)
         return cls(
-            variations=(colours, Expand(settings.expand), crop, flip),
+            variations=every,
+            clean_variations=(colours, flip) if settings.clean_size else every,
             render=render,
             # Objects are smaller in a tile as they are; an expanded picture would lose them.
             mosaic=Mosaic((colours, crop, flip), render),

@@ -30,6 +30,7 @@ from singleshot.recipes.model import ModelSettings
 from singleshot.recipes.schema import Recipe
 from singleshot.recipes.training import TrainingSettings
 from singleshot.structures import Batch
+from singleshot.training.compiling import compile_network
 from singleshot.training.frozen import freeze
 from singleshot.training.loop import Training
 from singleshot.training.optimizers import build_optimizer
@@ -158,6 +159,8 @@ def build_training(
         watch.said(f"{start.place}: {start.fill(model)}")
     model = model.to(device)
     taught_by = None if teacher is None else build_teacher(teacher, model, settings, watch)
+    if settings.compile:
+        compile_network(model, device)
     varied = build_pictures(recipe, pictures, model.backbone)
     precision = precision_on(device) if settings.precision == "auto" else settings.precision
     settings = settings.model_copy(update={"precision": precision})

@@ -1,13 +1,16 @@
 """Files appear whole or not at all."""
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from singleshot.errors import StorageError
 
-__all__ = ["appears_whole", "require_writable"]
+__all__ = ["appears_whole", "flush_to_disk", "remove_leftovers", "require_writable"]
+
+BESIDE = re.compile(r"\..+\.(\d+)\.part")  # the number is that of the process that writes it
 
 
 @contextmanager
@@ -23,6 +26,7 @@ def appears_whole(path: Path) -> Iterator[Path]:
         yield beside
         flush_to_disk(beside)
         beside.replace(path)
+        flush_folder(path.parent)
     except (FileExistsError, NotADirectoryError) as error:
         raise StorageError(
             f"{path}: not written: a file stands where a folder is wanted; name another place"
@@ -47,6 +51,37 @@ def require_writable(path: Path) -> None:
         )
     if not os.access(above, os.W_OK):
         raise StorageError(f"{path}: no permission to write into {above}; name another place")
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Take away what processes left beside the files that they were killed in the middle of."""
+    for path in folder.rglob(".*.part"):
+        found = BESIDE.fullmatch(path.name)
+        if found and not is_alive(int(found[1])):
+            path.unlink(missing_ok=True)
+
+
+def is_alive(process: int) -> bool:
+    """Whether there is a process with this number; not asked of ourselves, who know."""
+    if process == os.getpid():
+        return False  # it had our number, in a container that was started again
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def flush_folder(folder: Path) -> None:
+    """So that the new name outlasts a power cut, too, and files keep their order."""
+    if os.name == "posix":  # Windows opens no folders
+        number = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(number)
+        finally:
+            os.close(number)
 
 
 def flush_to_disk(path: Path) -> None:

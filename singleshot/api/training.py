@@ -37,7 +37,8 @@ class Run:
     checkpoint: Path  # the best weights, or the last where nothing was validated
     steps: int
     mean_average_precision: float | None  # the best validation: COCO's, over IoU 0.5 to 0.95
-    interrupted: bool
+    stopped_by: int | None  # the signal that a person or a cluster stopped it with, as SIGINT
+    interrupted: bool  # something is left to do, and `resume` does it
 
 
 def train(
@@ -115,6 +116,7 @@ def train(
         checkpoint=folder.checkpoint(),
         steps=progress.step,
         mean_average_precision=progress.best,
+        stopped_by=None if progress.finished else wish.signal,
         interrupted=not progress.finished,
     )
 

@@ -1,5 +1,6 @@
 """`singleshot train`: a recipe and annotated pictures become a run."""
 
+import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,7 +16,7 @@ EXAMPLES = examples(
     "singleshot train ssdlite320-lite0 --data cells --run runs/cells",
     "singleshot train ssdlite320-lite0 --data cells --run runs/cells --resume",
 )
-INTERRUPTED = 130  # what a shell calls a program stopped by Ctrl-C: 128 + SIGINT
+BY_A_SIGNAL = 128  # a shell adds the signal's number: 130 for Ctrl-C, 143 for SIGTERM
 
 
 def train(
@@ -88,7 +89,7 @@ def train(
         )
     report(result)
     if result.interrupted:
-        raise typer.Exit(INTERRUPTED)
+        raise typer.Exit(BY_A_SIGNAL + (result.stopped_by or signal.SIGINT))
 
 
 def report(run: "Run") -> None:

@@ -1,8 +1,10 @@
 """Training batches: they follow from the seed alone, so that any of them can be replayed."""
 
 import signal
+import threading
 from collections.abc import Iterator, Sequence, Sized
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Protocol, runtime_checkable
@@ -13,7 +15,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from singleshot.data.augment.chance import pick
 from singleshot.data.augment.pipeline import Augmentation
-from singleshot.errors import DataError
+from singleshot.errors import DataError, RunFailed
 from singleshot.structures import Batch, Sample
 
 __all__ = ["AugmentedPictures", "Draw", "Order", "Pictures", "training_batches"]
@@ -99,6 +101,10 @@ class Order(Sampler[list[Draw]]):
         return Draw(epoch, index, clean)
 
 
+# What PyTorch says when a process of its loader was killed, left, or had no shared memory.
+WORDS_OF_DEATH = ("is killed by signal", "exited unexpectedly", "unable to allocate shared memory")
+
+
 # A batch may reach into the next epoch.
 @lru_cache(maxsize=2)
 def permutation(number: int, seed: int, epoch: int) -> np.ndarray:
@@ -106,8 +112,12 @@ def permutation(number: int, seed: int, epoch: int) -> np.ndarray:
 
 
 def ignore_interrupts(_: int) -> None:
-    """Ctrl-C reaches every process of a terminal; the training process decides what to do."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """Ctrl-C reaches every process of a terminal, and a cluster's SIGTERM every process of a job.
+
+    The training process decides what to do, and this one ends with it.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
 
 
 def training_batches(
@@ -115,7 +125,8 @@ def training_batches(
 ) -> Iterator[Batch]:
     """All batches of a training, prepared by this process or by several others.
 
-    Raises DataError when it comes to a picture that cannot be read.
+    Raises DataError when it comes to a picture that cannot be read, and RunFailed when a process
+    that prepares pictures died.
     """
     loader = DataLoader(
         pictures,
@@ -124,11 +135,45 @@ def training_batches(
         collate_fn=batch_or_error,
         pin_memory=pin_memory,
         worker_init_fn=ignore_interrupts,
+        # Or it would draw from the random numbers of the training, once more for each resuming.
+        generator=torch.Generator(),
     )
-    for batch in loader:
+    for batch in prepared(loader):
         if isinstance(batch, DataError):
             raise batch
-        yield batch
+        with deaths_wait():
+            yield batch
+
+
+def prepared(loader: DataLoader[Sample]) -> Iterator[Batch | DataError]:
+    """What the loader gives; RunFailed when one of its processes died or found no memory."""
+    try:
+        yield from loader
+    except RuntimeError as error:
+        if not any(words in str(error) for words in WORDS_OF_DEATH):
+            raise
+        what = str(error).splitlines()[0]
+        raise RunFailed(
+            f"a process that prepares pictures died ({what}), most often because there is too "
+            f"little memory, or shared memory in a container; take fewer of them, such as "
+            f"--set training.workers=0, with --resume: what was learned until then is saved"
+        ) from error
+
+
+@contextmanager
+def deaths_wait() -> Iterator[None]:
+    """Keep PyTorch from raising in the middle of a step when a process of its loader dies.
+
+    Its handler of SIGCHLD does so; without it the loader notices when the next batch is waited for.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield  # where PyTorch has no handler either
+        return
+    handler = signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGCHLD, handler)
 
 
 def batch_or_error(fetched: list[Sample] | DataError) -> Batch | DataError:

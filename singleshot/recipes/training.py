@@ -57,6 +57,10 @@ class TrainingSettings(Settings):
         "auto", description="'auto': bfloat16 on a GPU that has it, else float32"
     )
     validate_every: Count = Field(5, description="epochs between validations")
+    patience: Count | None = Field(
+        None, description="validations without a new best after which the training ends"
+    )
+    compile: bool = Field(False, description="let PyTorch compile the network (torch.compile)")
     seed: int = Field(0, ge=0)
     workers: int = Field(0, ge=0, description="processes that prepare pictures; 0: this one")
     cache: Fraction = Field(

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM as a wish that the training grants between two steps."""
+"""Ctrl-C and SIGTERM as a wish that the training grants between two steps, or in a validation."""
 
 import signal
 import threading
@@ -7,7 +7,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
 
-__all__ = ["Wish", "granting_interrupts"]
+__all__ = ["Left", "Wish", "granting_interrupts"]
+
+
+class Left(BaseException):
+    """Raised inside work that is broken off; no handler of mere errors may catch it."""
 
 
 @dataclass
@@ -15,6 +19,26 @@ class Wish:
     """Whether someone wants the training to stop."""
 
     stop: bool = False
+    signal: int | None = None  # that the wish was made by
+    breaks_off: bool = False
+
+    @contextmanager
+    def breaking_off(self) -> Iterator[None]:
+        """Work that leaves nothing behind, so that a wish may end it anywhere by raising Left."""
+        self.breaks_off = True
+        try:
+            if self.stop:
+                raise Left
+            yield
+        finally:
+            self.breaks_off = False
+
+    def make(self, number: int) -> None:
+        """Someone wants the training to stop; raises Left inside work that may be broken off."""
+        self.stop, self.signal = True, number
+        if self.breaks_off:
+            self.breaks_off = False
+            raise Left
 
 
 @contextmanager
@@ -28,8 +52,8 @@ def granting_interrupts() -> Iterator[Wish]:
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
     def want_stop(number: int, _: FrameType | None) -> None:
-        wish.stop = True
         signal.signal(number, before[signal.Signals(number)])
+        wish.make(number)
 
     for number in before:
         signal.signal(number, want_stop)

@@ -1,6 +1,7 @@
 """What stays of a training: log.jsonl and TensorBoard's files."""
 
 import json
+import time
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -15,6 +16,18 @@ from singleshot.training.watch import EvaluationRecord, Plan, StepRecord
 
 __all__ = ["RunLog", "read_log"]
 
+CURVES = {
+    "loss/localization": "localization",
+    "loss/classification": "classification",
+    "loss/distillation": "distillation",
+    "matched_priors": "matched_priors",
+    "gradient_norm": "gradient_norm",
+    "learning_rate": "learning_rate",
+    "images_per_second": "images_per_second",
+    "seconds_waiting": "seconds_waiting",
+    "validation/mean_average_precision": "mean_average_precision",
+}
+
 
 class RunLog:
     """A watcher that writes."""
@@ -23,33 +36,27 @@ class RunLog:
         self.folder = folder
 
     def started(self, plan: Plan) -> None:
-        """Open the files; lines of steps that will be done again are taken out first."""
-        kept = [line for line in read_log(self.folder.log) if line["step"] <= plan.first_step]
+        """Open the files; what will be done again is taken out of them first."""
+        last = {"step": plan.first_step, "evaluation": plan.validated}
+        kept = [line for line in read_log(self.folder.log) if line["step"] <= last[line["kind"]]]
         with appears_whole(self.folder.log) as beside:
             beside.write_text("".join(map(as_line, kept)), encoding="utf-8")
         # A line at a time, so that a log can be followed and a crash loses one line at most.
         self.lines = self.folder.log.open("a", encoding="utf-8", buffering=1)
-        self.board = SummaryWriter(str(self.folder.tensorboard), purge_step=plan.first_step + 1)
+        # Its files lag behind and may end in the middle of a point: they are written anew.
+        for path in self.folder.tensorboard.glob("events.out.tfevents.*"):
+            path.unlink()
+        self.board = SummaryWriter(str(self.folder.tensorboard))
+        for line in kept:
+            self.draw(line)
 
     def stepped(self, step: StepRecord) -> None:
         """A line, and a point of each curve."""
-        curves = {
-            "loss/localization": step.localization,
-            "loss/classification": step.classification,
-            "matched_priors": step.matched_priors,
-            "gradient_norm": step.gradient_norm,
-            "learning_rate": step.learning_rate,
-            "images_per_second": step.images_per_second,
-            "seconds_waiting": step.seconds_waiting,
-        }
-        if step.distillation is not None:
-            curves["loss/distillation"] = step.distillation
-        self.write({"kind": "step", **asdict(step)}, curves)
+        self.write({"kind": "step", "time": time.time(), **asdict(step)})
 
     def evaluated(self, record: EvaluationRecord) -> None:
         """A line, and a point of the curve."""
-        curves = {"validation/mean_average_precision": record.mean_average_precision}
-        self.write({"kind": "evaluation", **asdict(record)}, curves)
+        self.write({"kind": "evaluation", "time": time.time(), **asdict(record)})
 
     def said(self, message: str) -> None:
         """Words are for people, not for the log."""
@@ -60,12 +67,18 @@ class RunLog:
             with suppress(OSError):
                 file.close()
 
-    def write(self, record: dict[str, Any], curves: dict[str, float]) -> None:
+    def draw(self, record: dict[str, Any]) -> None:
+        """A point of each of TensorBoard's curves."""
+        for name, key in CURVES.items():
+            value = record.get(key)
+            if value is not None:
+                self.board.add_scalar(name, value, record["step"], record.get("time"))
+
+    def write(self, record: dict[str, Any]) -> None:
         """Append one record; raises StorageError when the disk does not take it."""
         try:
             self.lines.write(as_line(record))
-            for name, value in curves.items():
-                self.board.add_scalar(name, value, record["step"])
+            self.draw(record)
         except OSError as error:
             raise StorageError(
                 f"{self.folder.path}: the log is not written: {error.strerror}; what was saved "

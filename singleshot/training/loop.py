@@ -1,22 +1,24 @@
 """The training, told from top to bottom."""
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field, replace
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from singleshot.errors import DataError
+from singleshot.errors import SingleshotError
+from singleshot.files import flush_to_disk, remove_leftovers
 from singleshot.models.checkpoint import Checkpoint
 from singleshot.models.ssd.network import Ssd
 from singleshot.models.teacher import Teacher
 from singleshot.recipes.schema import Recipe
 from singleshot.structures import Batch, Losses
 from singleshot.training.epochs import Epochs
+from singleshot.training.faults import explained
 from singleshot.training.frozen import train_what_learns
-from singleshot.training.interrupt import Wish
+from singleshot.training.interrupt import Left, Wish
 from singleshot.training.optimizers import rate_at, set_learning_rate
 from singleshot.training.precision import Precision, autocast
 from singleshot.training.run_folder import RunFolder
@@ -58,6 +60,7 @@ class Training:
 
     def run(self, batches: Iterable[Batch], wish: Wish) -> Progress:
         """Take all steps, or those until someone wishes to stop; what was learned is saved."""
+        remove_leftovers(self.folder.path)
         self.watch.started(self.plan)
         train_what_learns(self.model, self.recipe.training.frozen)
         try:
@@ -65,22 +68,37 @@ class Training:
             self.save_state()
             self.last_save = time.monotonic()
             self.tally.begin()
-            for batch, seconds_waiting in timed(batches):
-                self.step(batch, seconds_waiting)
-                if self.validation_is_due:
-                    self.validate()
-                if time.monotonic() - self.last_save > SECONDS_BETWEEN_SAVES:
-                    self.save()
-                if wish.stop:
-                    break
-            self.save()
-        except DataError:
-            # A picture that cannot be read takes nothing away from what was learned.
-            self.save()
-            raise
+            with explained(self.recipe.training):
+                self.take_steps(batches, wish)
         finally:
             self.watch.finished()
         return self.progress
+
+    def take_steps(self, batches: Iterable[Batch], wish: Wish) -> None:
+        """Until all is done, or someone wishes to stop."""
+        # The last process may have been stopped between a step and its validation.
+        self.validate_when_due(wish)
+        if not (wish.stop or self.over):
+            for batch, seconds_waiting in self.drawn(batches):
+                self.step(batch, seconds_waiting)
+                self.validate_when_due(wish)
+                if time.monotonic() - self.last_save > SECONDS_BETWEEN_SAVES:
+                    self.save()
+                if wish.stop or self.over:
+                    break
+        self.progress = replace(self.progress, finished=self.over)
+        self.save()
+
+    def drawn(self, batches: Iterable[Batch]) -> Iterator[tuple[Batch, float]]:
+        """Each batch with the seconds spent waiting; when there is none, what was learned is kept.
+
+        Between two steps everything is as the next step needs it, and so may be saved.
+        """
+        try:
+            yield from timed(batches)
+        except SingleshotError:
+            self.save()
+            raise
 
     def step(self, batch: Batch, seconds_waiting: float) -> None:
         """Learn from one batch."""
@@ -124,15 +142,33 @@ class Training:
             nn.utils.clip_grads_with_norm_(self.learning, limit, norm)
         return norm
 
-    def validate(self) -> None:
-        """Judge the averaged weights; the best so far are kept."""
-        assert self.evaluate is not None
+    def validate_when_due(self, wish: Wish) -> None:
+        """Judge the averaged weights, unless someone wishes to stop meanwhile."""
+        if self.evaluate is None or not self.validation_is_due:
+            return
         self.save()
-        found = self.evaluate(self.average.model)
-        step = self.progress.step
-        self.watch.evaluated(EvaluationRecord(step, self.epochs.of(step), found))
-        if self.progress.best is None or found > self.progress.best:
-            self.progress = replace(self.progress, best=found)
+        try:
+            with wish.breaking_off():
+                found = self.evaluate(self.average.model)
+        except Left:
+            return  # it is still due when the training goes on
+        self.take_in(found)
+
+    def take_in(self, found: float) -> None:
+        """What a validation found; the best weights so far are kept."""
+        step, is_best = self.progress.step, self.progress.best is None or found > self.progress.best
+        since_best = 0 if is_best else self.progress.since_best + 1
+        best = found if is_best else self.progress.best
+        self.progress = replace(self.progress, best=best, since_best=since_best, validated=step)
+        ends = self.patience_is_over and step < self.progress.num_steps
+        self.watch.evaluated(
+            EvaluationRecord(step, self.epochs.of(step), found, since_best, ends_early=ends)
+        )
+        if ends:
+            self.watch.said(
+                f"Ends early: no better validation in the last {since_best} (training.patience)"
+            )
+        if is_best:
             self.checkpoint().save(self.folder.best)
         self.save()
 
@@ -146,6 +182,9 @@ class Training:
 
     def save_state(self) -> None:
         """What going on needs, and nothing else does."""
+        if self.folder.log.exists():
+            # First the log: it must hold the steps that the state says are done.
+            flush_to_disk(self.folder.log)
         save_state(self.folder.state, self.progress, self.model, self.average, self.optimizer)
 
     def checkpoint(self) -> Checkpoint:
@@ -165,13 +204,26 @@ class Training:
             num_steps=num_steps,
             num_epochs=self.epochs.of(num_steps),
             first_step=self.progress.step,
+            validated=self.progress.validated,
             batch_size=self.recipe.training.batch_size,
         )
 
     @property
     def validation_is_due(self) -> bool:
         """At the end of every so many epochs, and after the last step."""
-        if self.evaluate is None:
+        progress, every = self.progress, self.recipe.training.validate_every
+        if self.evaluate is None or progress.validated == progress.step:
             return False
-        every = self.recipe.training.validate_every
-        return self.progress.finished or self.epochs.ends_period(self.progress.step, every)
+        return progress.all_steps_done or self.epochs.ends_period(progress.step, every)
+
+    @property
+    def patience_is_over(self) -> bool:
+        """As many validations as the recipe allows found nothing better."""
+        patience = self.recipe.training.patience
+        return patience is not None and self.progress.since_best >= patience
+
+    @property
+    def over(self) -> bool:
+        """Nothing is left to do."""
+        done = self.progress.all_steps_done and not self.validation_is_due
+        return done or self.patience_is_over

@@ -1,5 +1,6 @@
 """The folder of a run: what is where, and whether it may be used."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -79,11 +80,10 @@ class RunFolder:
         if load_progress(self.state).finished:
             raise ModelError(f"{self.path} is finished; there is nothing to resume")
         begun = load_recipe(self.recipe)
-        # What was measured when the run began stays as it is.
-        precision = {"precision": begun.training.precision}
-        wanted = wanted.model_copy(
-            update={"training": wanted.training.model_copy(update=precision)}
-        )
+        # What was measured when the run began stays as it is; how pictures get here may change.
+        wanted = with_training(wanted, {"precision": begun.training.precision})
+        supply = {"workers": wanted.training.workers, "cache": wanted.training.cache}
+        begun = with_training(begun, supply)
         if changed := differences(begun, wanted):
             raise RecipeError(
                 f"{self.path} was begun with another recipe ({', '.join(changed)}); "
@@ -102,3 +102,9 @@ class RunFolder:
             if path.exists():
                 return path
         raise ModelError(f"{self.path} holds no checkpoint yet")
+
+
+def with_training(recipe: Recipe, values: Mapping[str, object]) -> Recipe:
+    """The recipe with these keys of its training changed."""
+    training = recipe.training.model_copy(update=values)
+    return recipe.model_copy(update={"training": training})

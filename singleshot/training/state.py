@@ -30,10 +30,13 @@ class Progress:
     best: float | None  # the best validation so far
     data: str  # the pictures and classes it learns from, as a hash
     teacher: str | None = None  # the detector that it learns from as well, as a hash
+    validated: int = 0  # the step that was validated last
+    since_best: int = 0  # validations, one after the other, that found nothing better
+    finished: bool = False  # nothing is left to do: neither steps nor a validation
 
     @property
-    def finished(self) -> bool:
-        """Nothing is left to do."""
+    def all_steps_done(self) -> bool:
+        """The last step has been taken; its validation may still be due."""
         return self.step >= self.num_steps
 
 

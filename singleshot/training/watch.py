@@ -13,7 +13,8 @@ class Plan:
 
     num_steps: int
     num_epochs: int
-    first_step: int  # not 0 when resuming
+    first_step: int  # steps done before; not 0 when resuming
+    validated: int  # of these, the one that was validated last
     batch_size: int
 
 
@@ -43,6 +44,8 @@ class EvaluationRecord:
     step: int
     epoch: int
     mean_average_precision: float  # COCO's, over IoU 0.5 to 0.95
+    since_best: int  # validations, one after the other, that found nothing better; 0: the best
+    ends_early: bool  # patience is at its end: no further step is taken
 
 
 @runtime_checkable

@@ -11,12 +11,11 @@ import torch
 from torch import Tensor
 
 from singleshot.data.dataset import DataSet
+from singleshot.data.memory import free_memory
 from singleshot.data.pictures import picture_size
 from singleshot.structures import Sample
 
 __all__ = ["PictureCache", "cached", "require_readable"]
-
-MEMORY_WHERE_UNKNOWN = 4_000_000_000  # bytes; any laptop has that
 
 
 class PictureCache:
@@ -87,13 +86,3 @@ def for_each_picture(dataset: DataSet, work: Callable[[int], object]) -> None:
 def picture_sizes(dataset: DataSet) -> Iterator[tuple[int, int]]:
     for path in dataset.paths:
         yield picture_size(Path(path))
-
-
-def free_memory() -> int:
-    """Bytes of memory that programs could have now, or a cautious guess."""
-    try:
-        # Unlike "free", "available" counts what the system keeps of files it has read.
-        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-        return 1024 * next(int(line.split()[1]) for line in lines if "MemAvailable" in line)
-    except (OSError, StopIteration):
-        return MEMORY_WHERE_UNKNOWN

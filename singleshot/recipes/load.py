@@ -18,7 +18,9 @@ __all__ = ["differences", "load_recipe", "recipe_files", "recipe_from", "to_toml
 
 
 # Two ways to say one thing: who says the one does not mean the other any more.
-EXCLUSIVE = {"epochs": "steps", "steps": "epochs"}
+EXCLUSIVE = {"epochs": "steps", "steps": "epochs", "batch_size": "largest_batch"}
+
+SHORT = {"batch": "training.batch_size"}  # what is said often
 
 BACKBONE_KINDS = {"vgg16", "timm", "torchvision", "graph"}
 
@@ -63,7 +65,8 @@ def with_bases(content: dict[str, Any], chain: tuple[str, ...]) -> dict[str, Any
 
 def read_toml(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        # Upon nothing: what a key may be spelled as is spelled out.
+        return merged({}, tomllib.loads(path.read_text(encoding="utf-8")))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise RecipeError(f"{path}: not readable as TOML: {error}") from error
 
@@ -72,7 +75,7 @@ def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]
     """Two tables as one, where the second says more and the last word."""
     exclusive = {EXCLUSIVE[key] for key in above if key in EXCLUSIVE}
     whole = {key: value for key, value in below.items() if key not in exclusive}
-    for key, value in above.items():
+    for key, value in (spelled_out(*pair) for pair in above.items()):
         tables = isinstance(value, Mapping) and isinstance(whole.get(key), Mapping)
         whole[key] = merged(whole[key], value) if tables else value
     return whole
@@ -120,13 +123,19 @@ def parse_value(text: str) -> object:
 
 def put(content: dict[str, Any], key: str, value: object) -> None:
     """Set a dotted key."""
-    *tables, last = key.split(".")
+    *tables, last = SHORT.get(key, key).split(".")
     for table in tables:
         content = content.setdefault(table, {})
         if not isinstance(content, dict):
             raise RecipeError(f"--set {key}: {table!r} is a value and has no keys of its own")
+    last, value = spelled_out(last, value)
     content.pop(EXCLUSIVE.get(last, ""), None)
     content[last] = value
+
+
+def spelled_out(key: str, value: Any) -> tuple[str, Any]:
+    """`batch_size = "auto"` keeps the number that was there: the learning rate belongs to it."""
+    return ("largest_batch", True) if (key, value) == ("batch_size", "auto") else (key, value)
 
 
 def explain(error: ValidationError) -> Iterable[str]:

@@ -19,3 +19,8 @@ class Epochs:
     def ends_period(self, step: int, every: int) -> bool:
         """Whether the step after this one belongs to another period of so many epochs."""
         return (self.of(step + 1) - 1) // every > (self.of(step) - 1) // every
+
+    def periods_ended(self, step: int, until: int, every: int) -> int:
+        """How many of the steps from one to before another end a period of so many epochs."""
+        periods = (self.of(until) - 1) // every - (self.of(step) - 1) // every
+        return min(periods, until - step)

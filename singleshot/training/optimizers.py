@@ -59,7 +59,7 @@ def set_learning_rate(optimizer: Optimizer, factor: float) -> None:
         group["lr"] = factor * group["full_rate"]
 
 
-def rate_at(step: int, num_steps: int, settings: ScheduleSettings) -> float:
+def rate_at(step: float, num_steps: int, settings: ScheduleSettings) -> float:
     """The part of the full rate at a step, counted from 0.
 
     Cosine: Loshchilov and Hutter 2017, without restarts.

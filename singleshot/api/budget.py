@@ -1,0 +1,67 @@
+"""Measuring what a training takes besides its steps."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from torch import nn
+
+from singleshot.data.dataset import DataSet
+from singleshot.training.budget import Costs
+from singleshot.training.loop import Training
+from singleshot.training.processes import ALONE, Processes
+from singleshot.training.run_folder import RunFolder
+
+__all__ = ["costs_of", "decode_seconds"]
+
+TRIED = 8  # pictures: a batch of the evaluation
+PAGE = 2.0  # seconds: what drawing the report takes at least
+PAGE_PICTURE = 0.02  # seconds of it for each picture
+
+
+def decode_seconds(dataset: DataSet) -> float:
+    """What reading a picture takes one thread, on average over some from all over the data set."""
+    chosen = range(0, len(dataset), max(len(dataset) // TRIED, 1))
+    start = time.monotonic()
+    for index in chosen:
+        dataset[index]
+    return (time.monotonic() - start) / len(chosen)
+
+
+def costs_of(
+    training: Training,
+    validation: DataSet | None,
+    judge: Callable[[DataSet, Processes], Callable[[nn.Module], float]],
+    *,
+    begin: float,
+    step: float,
+) -> Costs:
+    """What a validation, saving and the report take, from one batch of the validation pictures."""
+    saving = seconds_to_save(training)
+    if validation is None:
+        return Costs(step, validation=0.0, begin=begin, finish=saving)
+    few = validation.subset(range(min(TRIED, len(validation))), description="")
+    judged = judge(few, ALONE)
+    judged(training.average.model)  # warms up
+    start = time.monotonic()
+    judged(training.average.model)
+    detecting = (time.monotonic() - start) * len(validation) / len(few)
+    # The weights are saved before and after a validation, and once more as the best.
+    return Costs(
+        step,
+        validation=detecting + 3 * saving,
+        begin=begin,
+        finish=detecting + PAGE + PAGE_PICTURE * len(validation),
+    )
+
+
+def seconds_to_save(training: Training) -> float:
+    """What writing all that is kept takes, on the disk of temporary files."""
+    with TemporaryDirectory() as nowhere:
+        training.folder = RunFolder(Path(nowhere))
+        start = time.monotonic()
+        training.save()
+        return time.monotonic() - start

@@ -1,0 +1,162 @@
+"""The largest batch that memory takes, found by trying."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from itertools import pairwise
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+
+from singleshot.errors import RunFailed, SingleshotError
+from singleshot.recipes.schema import Recipe
+from singleshot.structures import Batch
+from singleshot.training.frozen import train_what_learns
+from singleshot.training.loop import Training
+
+__all__ = ["LARGEST", "largest_batch", "with_batch_size"]
+
+LARGEST = 256  # a sane end: larger ones need other optimizers (You et al. 2017, "LARS")
+SHARE_OF_GPU = 0.9
+SHARE_OF_MEMORY = 0.8
+TRIED = (2, 4, 8)  # pictures; batch norm needs two
+STEPS = 2  # the first one creates the momentum
+
+
+class Peak(NamedTuple):
+    """The most memory that steps took."""
+
+    pictures: int  # in a batch
+    num_bytes: int
+
+
+def largest_batch(training: Training, batch: Batch, *, at_most: int, free: int) -> int:
+    """How many pictures fit into memory at once; `training` is one to throw away afterwards.
+
+    On a GPU by doubling and bisecting, up to 90 % of what is free. On a processor, where asking for
+    too much would end the program, from the peaks of small batches, up to 80 % of the `free` bytes.
+    """
+    if at_most <= TRIED[0]:
+        return at_most
+    train_what_learns(training.model, training.recipe.training.frozen)
+    if training.device.type == "cuda":
+        return largest_that_fits(lambda number: fits_gpu(training, batch, number), at_most)
+    if training.device.type != "cpu":
+        raise SingleshotError(
+            f"batch=auto is measured on processors and CUDA, not on {training.device.type}; give a "
+            f"number to training.batch_size"
+        )
+    peaks: list[Peak] = []
+    allowed = resident("VmRSS") + int(SHARE_OF_MEMORY * free)
+    for number in (number for number in TRIED if number <= at_most):
+        if len(peaks) > 1 and largest_on_line(peaks, allowed, at_most) < number:
+            break
+        peaks.append(Peak(number, peak_of(training, batch, number)))
+    return largest_on_line(peaks, allowed, at_most)
+
+
+def largest_on_line(peaks: Sequence[Peak], allowed: int, at_most: int) -> int:
+    """Where the line through measured peaks, at its steepest, reaches the allowed bytes.
+
+    Raises RunFailed when that is below what batch norm needs.
+    """
+    slopes = [(b.num_bytes - a.num_bytes) / (b.pictures - a.pictures) for a, b in pairwise(peaks)]
+    last = peaks[-1]
+    # Peaks that do not grow say nothing: then one picture is taken to need its share of the whole.
+    slope = max(slopes, default=0.0)
+    slope = slope if slope > 0 else last.num_bytes / last.pictures
+    fits = int(last.pictures + (allowed - last.num_bytes) / slope)
+    if fits < TRIED[0]:
+        raise RunFailed(
+            f"a batch of {TRIED[0]} pictures takes {peaks[0].num_bytes / 1e9:.1f} GB of memory and "
+            f"{allowed / 1e9:.1f} GB may be taken; lower model.input, or end other programs"
+        )
+    return min(fits, at_most)
+
+
+def largest_that_fits(fits: Callable[[int], bool], at_most: int) -> int:
+    """By doubling and bisecting; what fits, fits in smaller numbers, too."""
+    good, bad = 0, at_most + 1
+    number = min(TRIED[0], at_most)
+    while bad - good > 1:
+        if fits(number):
+            good = number
+        else:
+            bad = number
+        number = min(2 * good, at_most) if bad > at_most and good else (good + bad) // 2
+    if not good:
+        raise RunFailed("not even one picture fits into the memory of the GPU; lower model.input")
+    return good
+
+
+def fits_gpu(training: Training, batch: Batch, number: int) -> bool:
+    """Whether steps with so many pictures leave a tenth of the GPU's free memory."""
+    torch.cuda.empty_cache()
+    free, _ = torch.cuda.mem_get_info()
+    allowed = SHARE_OF_GPU * (free + torch.cuda.memory_reserved())
+    torch.cuda.reset_peak_memory_stats()
+    try:
+        take_steps(training, repeated(batch, number))
+    except torch.cuda.OutOfMemoryError:
+        return False
+    finally:
+        training.optimizer.zero_grad(set_to_none=True)
+    return torch.cuda.max_memory_reserved() <= allowed
+
+
+def peak_of(training: Training, batch: Batch, number: int) -> int:
+    """Bytes that this program took at most during steps with so many pictures."""
+    with suppress(OSError):  # a peak that cannot be reset still grows with the batch
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+    take_steps(training, repeated(batch, number))
+    return resident("VmHWM")
+
+
+def take_steps(training: Training, batch: Batch) -> None:
+    for _ in range(STEPS):
+        training.step(batch, 0.0)
+
+
+def resident(what: str) -> int:
+    """Bytes of this program in memory: now (VmRSS), or at most so far (VmHWM)."""
+    try:
+        lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+    except OSError as error:
+        raise SingleshotError(
+            "batch=auto cannot see how much memory a program takes on this system; give a number "
+            "to training.batch_size"
+        ) from error
+    return 1024 * next(int(line.split()[1]) for line in lines if line.startswith(f"{what}:"))
+
+
+def repeated(batch: Batch, number: int) -> Batch:
+    """So many pictures, those of the batch again and again."""
+    places = [place % len(batch) for place in range(number)]
+    # By way of channels last, as batches are.
+    images = batch.images.permute(0, 2, 3, 1)[places].permute(0, 3, 1, 2)
+    return Batch(
+        images,
+        tuple(batch.truths[place] for place in places),
+        tuple(batch.names[place] for place in places),
+    )
+
+
+def with_batch_size(recipe: Recipe, batch_size: int) -> Recipe:
+    """The recipe with another batch size, and what follows from it.
+
+    The learning rate grows as the batch does (Goyal et al. 2017, §2.1: "when the minibatch size is
+    multiplied by k, multiply the learning rate by k"); steps, where they are counted, become fewer,
+    so that as many pictures are seen.
+    """
+    settings = recipe.training
+    factor = batch_size / settings.batch_size
+    changes: dict[str, object] = {
+        "largest_batch": False,
+        "batch_size": batch_size,
+        "learning_rate": settings.learning_rate * factor,
+    }
+    if settings.steps is not None:
+        changes["steps"] = max(round(settings.steps / factor), 1)
+    return recipe.model_copy(update={"training": settings.model_copy(update=changes)})

@@ -1,0 +1,149 @@
+"""Where the time of a training goes: some steps under torch's profiler, told by part."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import wraps
+from pathlib import Path
+from typing import ParamSpec, TypeVar
+
+import torch
+from torch.autograd.profiler import record_function
+from torch.profiler import ProfilerActivity, profile
+from torch.utils.flop_counter import FlopCounterMode
+
+from singleshot.files import appears_whole
+from singleshot.structures import Batch
+from singleshot.training.frozen import train_what_learns
+from singleshot.training.loop import Training
+from singleshot.training.precision import autocast
+from singleshot.training.profile_parts import AVERAGE, DATA, LOSSES, NETWORK, Part, parts_of
+from singleshot.training.rehearsal import settled
+
+__all__ = ["NUM_BATCHES", "Profile", "profile_training"]
+
+WARM_UP = 3  # steps
+PLAIN = 5  # steps without the profiler, which slows them down
+PROFILED = 10  # steps
+NUM_BATCHES = WARM_UP + PLAIN + PROFILED + 1
+SIDE = 2048  # of the matrices whose product shows what the processor can do
+TOP = 10  # operators
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+@dataclass(frozen=True)
+class Profile:
+    """What some steps of a training were spent on."""
+
+    parts: tuple[Part, ...]  # the longest first; together they are a step
+    seconds_per_step: float  # without the profiler
+    seconds_per_step_profiled: float
+    gflop_per_step: float  # of convolutions and matrix products, forward and backward
+    peak_gflops: float  # of a large matrix product, a second
+    operators: str  # the ten longest, as torch's profiler shows them
+
+    @property
+    def gflops(self) -> float:
+        """What was reached, a second."""
+        return self.gflop_per_step / self.seconds_per_step
+
+    def __str__(self) -> str:
+        width = max(len(part.name) for part in self.parts)
+        total = sum(part.seconds for part in self.parts)
+        rows = [
+            f"{part.name:{width}}  {1000 * part.seconds:8.1f} ms  {part.seconds / total:6.1%}"
+            for part in self.parts
+        ]
+        return "\n".join(
+            [
+                f"one step: {1000 * self.seconds_per_step:.0f} ms "
+                f"({1000 * self.seconds_per_step_profiled:.0f} ms while profiled, as below)",
+                *rows,
+                f"{self.gflops:.1f} GFLOP/s, {self.gflops / self.peak_gflops:.0%} of the "
+                f"{self.peak_gflops:.1f} that a large matrix product reaches here",
+                "",
+                f"the {TOP} operators that took longest",
+                self.operators,
+            ]
+        )
+
+
+def profile_training(training: Training, batches: Iterator[Batch], trace: Path) -> Profile:
+    """Look at the first steps; `training` is one to throw away afterwards.
+
+    The trace is written in Chrome's format (https://ui.perfetto.dev shows it), gzipped. Raises
+    StorageError when the disk does not take it.
+    """
+    train_what_learns(training.model, training.recipe.training.frozen)
+    seconds_of(training, batches, WARM_UP)
+    plain = seconds_of(training, batches, PLAIN)
+    on_gpu = training.device.type == "cuda"
+    activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if on_gpu else [])]
+    mark(training)
+    with profile(activities=activities, record_shapes=True, acc_events=True) as recorded:
+        profiled = seconds_of(training, batches, PROFILED)
+    with appears_whole(trace) as beside:
+        recorded.export_chrome_trace(str(beside))
+    key = "self_device_time_total" if on_gpu else "self_cpu_time_total"
+    table = recorded.key_averages().table(sort_by=key, row_limit=TOP, max_name_column_width=48)
+    return Profile(
+        parts=parts_of(recorded.events() or (), PROFILED, profiled, on_gpu=on_gpu),
+        seconds_per_step=plain,
+        seconds_per_step_profiled=profiled,
+        gflop_per_step=gflop_of(training, next(batches)),
+        peak_gflops=peak_gflops(training),
+        operators=table,
+    )
+
+
+def seconds_of(training: Training, batches: Iterator[Batch], num_steps: int) -> float:
+    """What one of so many steps takes, with its data."""
+    start = settled(training.device)
+    for _ in range(num_steps):
+        with record_function(DATA):
+            batch = next(batches)
+        training.step(batch, 0.0)
+    return (settled(training.device) - start) / num_steps
+
+
+def mark(training: Training) -> None:
+    """Name the parts in which operators tell nothing; the optimizer names itself."""
+    model, average = training.model, training.average
+    model.losses = named(LOSSES, model.losses)  # type: ignore[method-assign]
+    model.matches = named(LOSSES, model.matches)  # type: ignore[method-assign]
+    model.forward = named(NETWORK, model.forward)  # type: ignore[method-assign]
+    average.update = named(AVERAGE, average.update)  # type: ignore[method-assign]
+
+
+def named(name: str, function: Callable[P, R]) -> Callable[P, R]:
+    """The same function, seen by the profiler."""
+
+    @wraps(function)
+    def seen(*args: P.args, **kwargs: P.kwargs) -> R:
+        with record_function(name):
+            return function(*args, **kwargs)
+
+    return seen
+
+
+def gflop_of(training: Training, batch: Batch) -> float:
+    """Billions of operations of a step; a multiplication and an addition are two."""
+    with FlopCounterMode(display=False) as counter:
+        training.find_gradients(batch)
+    return float(counter.get_total_flops() / 1e9)
+
+
+def peak_gflops(training: Training) -> float:
+    """The best of some products of large matrices, in the training's precision."""
+    device = training.device
+    matrix = torch.rand(SIDE, SIDE, device=device)
+    rates = []
+    with autocast(device, training.precision), torch.no_grad():
+        for _ in range(5):
+            start = settled(device)
+            matrix @ matrix
+            rates.append(2 * SIDE**3 / (settled(device) - start) / 1e9)
+    return max(rates)

@@ -1,0 +1,122 @@
+"""The test before a run passes what can learn, fails what cannot, and leaves the run as it was."""
+
+import pytest
+import torch
+from cells import make_cells
+
+import singleshot
+from singleshot.api.self_test import require_truth_scores_one
+from singleshot.build import build_detector
+from singleshot.data.opening import open_dataset
+from singleshot.errors import RunFailed, SingleshotError
+from singleshot.models.checkpoint import Checkpoint
+from singleshot.training import self_test
+from singleshot.training.self_test import require_equal_after_loading
+
+OVERRIDES = {"training.epochs": 1, "training.batch_size": 3, "model.input": [96, 128]}
+
+
+class Ears:
+    """A watcher that keeps what is said."""
+
+    def __init__(self):
+        self.lines = []
+
+    def started(self, plan): ...
+
+    def stepped(self, step): ...
+
+    def evaluated(self, record): ...
+
+    def said(self, message):
+        self.lines.append(message)
+
+    def finished(self): ...
+
+
+@pytest.fixture(scope="module")
+def cells(tmp_path_factory):
+    return make_cells(tmp_path_factory.mktemp("data") / "cells")
+
+
+def train(cells, run, *, overrides=(), **more):
+    overrides = {**OVERRIDES, **dict(overrides)}
+    return singleshot.train("ssdlite320-lite0", cells, run=run, overrides=overrides, **more)
+
+
+def test_a_good_recipe_passes_and_the_run_is_bit_for_bit_the_same(cells, tmp_path):
+    ears = Ears()
+    tested = train(cells, tmp_path / "tested", self_test=True, watch=ears)
+    plain = train(cells, tmp_path / "plain")
+    assert any("3 pictures learned by heart, loss " in line for line in ears.lines)
+    assert any(line.startswith("self-test passed") for line in ears.lines)
+    ours, theirs = (
+        Checkpoint.load(run.folder / "checkpoints/last.safetensors") for run in (tested, plain)
+    )
+    assert all(torch.equal(ours.weights[key], theirs.weights[key]) for key in theirs.weights)
+
+
+def test_a_learning_rate_that_teaches_nothing_fails_and_no_run_begins(cells, tmp_path, monkeypatch):
+    monkeypatch.setattr(self_test, "STEPS", 12)
+    with pytest.raises(RunFailed, match="not learned by heart") as error:
+        train(cells, tmp_path / "run", overrides={"training.learning_rate": 1e-12}, self_test=True)
+    message = str(error.value)
+    assert error.value.exit_code == 1
+    for part in ("training.learning_rate = 1e-12", "sizes of the objects (", "train_0.jpg"):
+        assert part in message
+    assert not (tmp_path / "run" / "recipe.toml").exists()
+
+
+def test_a_model_that_is_all_but_frozen_fails(cells, tmp_path, monkeypatch):
+    monkeypatch.setattr(self_test, "STEPS", 12)
+    frozen = {"training.frozen": ["backbone", "heads", "top_down"]}
+    with pytest.raises(RunFailed, match=r"'backbone', 'heads', 'top_down'"):
+        train(cells, tmp_path / "run", overrides=frozen, self_test=True)
+
+
+def test_a_learning_rate_that_explodes_fails(cells, tmp_path):
+    wild = {"training.learning_rate": 1e6, "training.clip_gradient": 0.0}
+    with pytest.raises(RunFailed, match=r"self-test: .*training\.learning_rate = 1e\+06"):
+        train(cells, tmp_path / "run", overrides=wild, self_test=True)
+
+
+def test_the_annotations_score_one(cells):
+    require_truth_scores_one(open_dataset(cells, "val"))
+
+
+def test_a_box_without_area_is_found(cells):
+    dataset = open_dataset(cells, "val")
+    dataset.truths.boxes[0, 2] = dataset.truths.boxes[0, 0]
+    with pytest.raises(RunFailed, match=r"taken as predictions, score .* instead of 1"):
+        require_truth_scores_one(dataset)
+
+
+def test_a_checkpoint_that_comes_back_changed_is_found(cells, tmp_path, monkeypatch):
+    found = {}
+
+    def remember(training, batch, load):
+        found.update(training=training, batch=batch)
+        require_equal_after_loading(training, batch, load)
+
+    monkeypatch.setattr("singleshot.api.self_test.require_equal_after_loading", remember)
+    train(cells, tmp_path / "run", self_test=True)
+    training = found["training"]
+    other = build_detector(training.recipe.model, training.model.class_names, pretrained=False)
+    with pytest.raises(RunFailed, match="saved and loaded computes something else"):
+        require_equal_after_loading(training, found["batch"], lambda _: other)
+
+
+def test_a_self_test_comes_before_the_run_only(cells, tmp_path, monkeypatch):
+    monkeypatch.setattr("singleshot.training.watch.Audience.stepped", stop)
+    run = train(cells, tmp_path / "run")
+    assert run.interrupted
+    with pytest.raises(SingleshotError, match="leave it out together with --resume"):
+        train(cells, tmp_path / "run", resume=True, self_test=True)
+
+
+def stop(_self, _step):
+    """Ask for the end, as Ctrl-C would."""
+    import os
+    import signal
+
+    os.kill(os.getpid(), signal.SIGINT)

@@ -7,7 +7,9 @@ import torch
 
 from benchmarks import (
     evaluation,
+    kills,
     matching_and_loss,
+    memory_over_epochs,
     million_pictures,
     postprocess,
     reading,
@@ -21,6 +23,8 @@ BENCHMARKS = {
     "evaluation": evaluation.main,
     "million-pictures": million_pictures.main,
     "reading": reading.main,
+    "kills": kills.main,
+    "memory-over-epochs": memory_over_epochs.main,
 }
 
 

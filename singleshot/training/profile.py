@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import ParamSpec, TypeVar
 
 import torch
@@ -85,8 +86,11 @@ def profile_training(training: Training, batches: Iterator[Batch], trace: Path) 
     mark(training)
     with profile(activities=activities, record_shapes=True, acc_events=True) as recorded:
         profiled = seconds_of(training, batches, PROFILED)
-    with appears_whole(trace) as beside:
-        recorded.export_chrome_trace(str(beside))
+    with TemporaryDirectory() as folder, appears_whole(trace) as beside:
+        # The name tells torch to compress.
+        written = Path(folder) / "trace.json.gz"
+        recorded.export_chrome_trace(str(written))
+        beside.write_bytes(written.read_bytes())
     key = "self_device_time_total" if on_gpu else "self_cpu_time_total"
     table = recorded.key_averages().table(sort_by=key, row_limit=TOP, max_name_column_width=48)
     return Profile(

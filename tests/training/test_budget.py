@@ -39,7 +39,7 @@ def test_there_is_one_validation_however_long_it_takes():
 
 def test_a_time_too_short_for_a_step_is_refused_and_says_how_much_is_needed():
     costs = Costs(step=5.0, validation=500.0, begin=10.0, finish=400.0)
-    with pytest.raises(SingleshotError, match=r"0:16:40 is too short: .* at least 0:19:37"):
+    with pytest.raises(SingleshotError, match=r"0:16:40 is too short: .* at least 0:19:36"):
         allot(BUDGET, 100.0, costs, RECIPE, num_pictures=1000)
 
 

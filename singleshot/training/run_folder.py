@@ -55,6 +55,21 @@ class RunFolder:
         return self.path / "tensorboard"
 
     @property
+    def profile(self) -> Path:
+        """Where the time of the first steps went, as a table."""
+        return self.path / "profile.txt"
+
+    @property
+    def trace(self) -> Path:
+        """The same operator by operator, in Chrome's format."""
+        return self.path / "profile.json.gz"
+
+    @property
+    def asked(self) -> Path:
+        """The recipe as it was asked for, before anything was measured."""
+        return self.path / "training_state" / "asked.toml"
+
+    @property
     def report(self) -> Path:
         """The page that shows the run."""
         return self.path / "report.html"
@@ -80,10 +95,12 @@ class RunFolder:
         if load_progress(self.state).finished:
             raise ModelError(f"{self.path} is finished; there is nothing to resume")
         begun = load_recipe(self.recipe)
-        # What was measured when the run began stays as it is; how pictures get here may change.
-        wanted = with_training(wanted, {"precision": begun.training.precision})
+        # How pictures get here may change; what was measured when the run began stays as it is.
         supply = {"workers": wanted.training.workers, "cache": wanted.training.cache}
         begun = with_training(begun, supply)
+        if self.asked.exists() and wanted == with_training(load_recipe(self.asked), supply):
+            return begun
+        wanted = with_training(wanted, {"precision": begun.training.precision})
         if changed := differences(begun, wanted):
             raise RecipeError(
                 f"{self.path} was begun with another recipe ({', '.join(changed)}); "
@@ -91,8 +108,11 @@ class RunFolder:
             )
         return begun
 
-    def begin(self, recipe: Recipe) -> None:
-        """Create the folder with its recipe."""
+    def begin(self, recipe: Recipe, *, asked: Recipe | None = None) -> None:
+        """Create the folder with its recipe, and with what was asked for before measuring."""
+        if asked is not None:
+            with appears_whole(self.asked) as beside:
+                beside.write_text(to_toml(asked), encoding="utf-8")
         with appears_whole(self.recipe) as beside:
             beside.write_text(to_toml(recipe), encoding="utf-8")
 

@@ -34,7 +34,7 @@ from singleshot.training.compiling import compile_network
 from singleshot.training.frozen import freeze
 from singleshot.training.loop import Training
 from singleshot.training.optimizers import build_optimizer
-from singleshot.training.precision import precision_on
+from singleshot.training.precision import measured_precision
 from singleshot.training.run_folder import RunFolder
 from singleshot.training.state import Progress, load_state
 from singleshot.training.watch import Watcher
@@ -162,7 +162,9 @@ def build_training(
     if settings.compile:
         compile_network(model, device)
     varied = build_pictures(recipe, pictures, model.backbone)
-    precision = precision_on(device) if settings.precision == "auto" else settings.precision
+    precision = (
+        measured_precision(model, device) if settings.precision == "auto" else settings.precision
+    )
     settings = settings.model_copy(update={"precision": precision})
     recipe = recipe.model_copy(update={"training": settings})
     freeze(model, settings.frozen)

@@ -1,17 +1,76 @@
 import math
 
+import pytest
 import torch
 from cells import make_cells
 
 import singleshot
-from singleshot.build import best_device
+from singleshot.build import build_detector
 from singleshot.recipes.load import load_recipe
+from singleshot.training import precision
 from singleshot.training.log import read_log
-from singleshot.training.precision import precision_on
+from singleshot.training.precision import Pass, bfloat16_is_worth_it, measured_precision
 
 
-def test_a_processor_computes_in_float32():
-    assert precision_on(torch.device("cpu")) == "float32"
+def passes(seconds, *, finite=True):
+    return [Pass(s, finite) for s in seconds]
+
+
+def test_half_of_the_digits_are_given_up_for_a_tenth_of_the_time_and_no_less():
+    full = passes([2.0, 1.1, 1.3])
+    assert bfloat16_is_worth_it({"float32": full, "bfloat16": passes([9.0, 1.0, 1.2])})
+    assert not bfloat16_is_worth_it({"float32": full, "bfloat16": passes([1.01, 1.02, 1.03])})
+
+
+def test_one_gradient_that_is_not_finite_is_enough_to_stay_with_float32():
+    broken = passes([0.1, 0.1]) + passes([0.1], finite=False)
+    assert not bfloat16_is_worth_it({"float32": passes([1.0]), "bfloat16": broken})
+
+
+def built(**overrides):
+    recipe = load_recipe("ssdlite320-lite0", {"model.input": [96, 128], **overrides})
+    return build_detector(recipe.model, ["one"], pretrained=False)
+
+
+PLAIN = {
+    "model.backbone.name": "resnet18",
+    "model.backbone.weights": "none",
+    "model.pyramid.block": "plain",
+    "model.pyramid.top_down": 0,
+    "model.heads.block": "plain",
+}
+
+
+def test_depthwise_convolutions_that_learn_stay_in_float32_on_a_processor(monkeypatch):
+    monkeypatch.setattr(precision, "has_bfloat16", lambda: True)
+    monkeypatch.setattr(precision, "passed", None)  # nothing is measured
+    assert measured_precision(built(), torch.device("cpu")) == "float32"
+
+
+def test_a_processor_without_bfloat16_measures_nothing(monkeypatch):
+    monkeypatch.setattr(precision, "has_bfloat16", lambda: False)
+    monkeypatch.setattr(precision, "passed", None)
+    model = built(**PLAIN)
+    assert measured_precision(model, torch.device("cpu")) == "float32"
+
+
+@pytest.mark.parametrize(("seconds", "chosen"), [(0.5, "bfloat16"), (1.5, "float32")])
+def test_the_faster_is_taken_and_nothing_changes(monkeypatch, seconds, chosen):
+    monkeypatch.setattr(precision, "has_bfloat16", lambda: True)
+    really = precision.passed
+
+    def passed(copy, batch, device, kind):
+        found = really(copy, batch, device, kind)
+        return found._replace(seconds=seconds if kind == "bfloat16" else 1.0)
+
+    monkeypatch.setattr(precision, "passed", passed)
+    model = built(**PLAIN)
+    before = {key: tensor.clone() for key, tensor in model.state_dict().items()}
+    random = torch.get_rng_state()
+    assert measured_precision(model, torch.device("cpu")) == chosen
+    assert torch.equal(random, torch.get_rng_state())
+    assert all(torch.equal(tensor, before[key]) for key, tensor in model.state_dict().items())
+    assert all(parameter.grad is None for parameter in model.parameters())
 
 
 def test_training_in_bfloat16_has_finite_losses_and_float32_weights(tmp_path):
@@ -48,6 +107,4 @@ def test_what_was_chosen_is_written_into_the_recipe_of_the_run(tmp_path):
         run=tmp_path / "run",
         overrides={"training.epochs": 1, "model.input": [96, 128]},
     )
-    assert load_recipe(run.folder / "recipe.toml").training.precision == str(
-        precision_on(best_device())
-    )
+    assert load_recipe(run.folder / "recipe.toml").training.precision == "float32"

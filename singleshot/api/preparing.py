@@ -218,8 +218,8 @@ class Preparation:
         wanted = settings.epochs or (settings.steps or 0) * settings.batch_size / num_pictures
         self.say(
             f"a time budget of {in_words(budget.seconds)} gives {fits.num_steps} steps of "
-            f"{in_words(pace.step)}, {epochs:.1f} epochs, and {fits.num_validations} validations "
-            f"of {in_words(pace.validation)}"
+            f"{in_words(pace.step)}, {epochs:.1f} epochs, and as validations "
+            f"{fits.num_validations} of {in_words(pace.validation)}"
         )
         if epochs < wanted and not self.resume:
             self.say(

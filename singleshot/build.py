@@ -1,13 +1,13 @@
 """From a recipe to objects: the only file that knows both."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import nn
 
 from singleshot.data.augment.pipeline import Augmentation
-from singleshot.data.batching import AugmentedPictures, Order, Pictures, training_batches
-from singleshot.errors import DataError
+from singleshot.data.batching import AugmentedPictures, Order, Pictures, TrainingBatches
+from singleshot.errors import DataError, RecipeError
 from singleshot.models.backbones.backbone import Backbone
 from singleshot.models.backbones.classifier import ClassifierBackbone
 from singleshot.models.backbones.graph import GraphBackbone
@@ -15,6 +15,7 @@ from singleshot.models.backbones.timm import TimmBackbone
 from singleshot.models.backbones.torchvision import TorchvisionBackbone
 from singleshot.models.backbones.vgg import Vgg16
 from singleshot.models.backbones.weights import classifier_weights, fill, vgg_weights
+from singleshot.models.batch_norm import synchronise_batch_norms
 from singleshot.models.checkpoint import Checkpoint
 from singleshot.models.ssd.network import Ssd
 from singleshot.models.teacher import Teacher, fingerprint_of
@@ -29,14 +30,14 @@ from singleshot.recipes.graph import GraphSettings
 from singleshot.recipes.model import ModelSettings
 from singleshot.recipes.schema import Recipe
 from singleshot.recipes.training import TrainingSettings
-from singleshot.structures import Batch
 from singleshot.training.compiling import compile_network
 from singleshot.training.frozen import freeze
 from singleshot.training.loop import Training
 from singleshot.training.optimizers import build_optimizer
 from singleshot.training.precision import measured_precision
+from singleshot.training.processes import ALONE, Processes
 from singleshot.training.run_folder import RunFolder
-from singleshot.training.state import Progress, load_state
+from singleshot.training.state import Progress, load_progress, load_state
 from singleshot.training.watch import Watcher
 from singleshot.training.weight_average import WeightAverage
 
@@ -143,7 +144,8 @@ def build_training(
     start: Start | None,
     teacher: Start | None,
     resume: bool,
-) -> tuple[Training, Iterable[Batch]]:
+    processes: Processes = ALONE,
+) -> tuple[Training, TrainingBatches]:
     """A training and its batches, from the start or from where it was stopped.
 
     `fingerprint` tells data sets apart: a run goes on with the pictures it was begun with. `start`
@@ -152,6 +154,7 @@ def build_training(
     if not class_names:
         raise DataError("the training pictures have no objects at all; there is nothing to learn")
     settings = recipe.training
+    require_a_picture_each(settings, processes)
     torch.manual_seed(settings.seed)
     device = best_device()
     model = build_detector(recipe.model, class_names, pretrained=not (resume or start))
@@ -163,11 +166,18 @@ def build_training(
         compile_network(model, device)
     varied = build_pictures(recipe, pictures, model.backbone)
     precision = (
-        measured_precision(model, device) if settings.precision == "auto" else settings.precision
+        processes.from_first(measured_precision(model, device))
+        if settings.precision == "auto"
+        else settings.precision
     )
     settings = settings.model_copy(update={"precision": precision})
     recipe = recipe.model_copy(update={"training": settings})
     freeze(model, settings.frozen)
+    if processes.several and settings.batch_norm == "synchronised":
+        synchronise_batch_norms(model, device)
+    if not processes.first:
+        # Weights begin alike; what is drawn from here on, as dropout, is each process' own.
+        torch.manual_seed(settings.seed + processes.rank)
     average = WeightAverage(model, settings.average_decay)
     optimizer = build_optimizer(model, settings)
     num_steps = settings.steps or -(-(settings.epochs or 0) * len(pictures) // settings.batch_size)
@@ -177,18 +187,28 @@ def build_training(
         best=None,
         data=fingerprint,
         teacher=None if taught_by is None else taught_by.fingerprint,
+        num_processes=processes.number,
     )
     if resume:
-        progress = load_state(folder.state, model, average, optimizer, expected=progress)
+        if (before := load_progress(folder.state).num_processes) != processes.number:
+            watch.said(
+                f"{folder.path}: begun with {before} processes, goes on with {processes.number}: "
+                f"the result is the same to rounding, not to the last bit"
+            )
+        progress = load_state(
+            folder.state, model, average, optimizer, processes=processes, expected=progress
+        )
     order = Order(
         len(pictures),
         settings.batch_size,
-        num_steps,
+        progress.num_steps,
         settings.seed,
         first_step=progress.step,
         clean_end=recipe.augmentation.clean_end,
+        share=processes.rank,
+        num_shares=processes.number,
     )
-    batches = training_batches(
+    batches = TrainingBatches(
         varied, order, workers=settings.workers, pin_memory=device.type == "cuda"
     )
     training = Training(
@@ -204,5 +224,14 @@ def build_training(
         precision=precision,
         evaluate=evaluate,
         teacher=taught_by,
+        processes=processes,
     )
     return training, batches
+
+
+def require_a_picture_each(settings: TrainingSettings, processes: Processes) -> None:
+    if settings.batch_size // processes.number < settings.accumulate:
+        raise RecipeError(
+            f"training.batch_size = {settings.batch_size} is too few for {processes.number} "
+            f"processes and training.accumulate = {settings.accumulate}: each part needs a picture"
+        )

@@ -6,6 +6,7 @@ SingleshotError          one line, exit code 2: what was asked is impossible
 ├── ModelError           a model file, or a model that does not fit what it is asked to do
 ├── StorageError         a file cannot be written: a full disk, a folder without permission
 └── RunFailed            exit code 1: it was possible, yet it failed on the way
+    └── SaidElsewhere    … in another process, which says what happened
 """
 
 from collections.abc import Collection
@@ -16,6 +17,7 @@ __all__ = [
     "ModelError",
     "RecipeError",
     "RunFailed",
+    "SaidElsewhere",
     "SingleshotError",
     "StorageError",
     "some_of",
@@ -50,6 +52,10 @@ class RunFailed(SingleshotError):
     """The work was possible but failed on the way: a loss that is not finite."""
 
     exit_code = 1
+
+
+class SaidElsewhere(RunFailed):
+    """Another of several processes failed, and says why: this one keeps silent."""
 
 
 def some_of(names: Collection[str]) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from itertools import pairwise
 from typing import NamedTuple, Protocol, runtime_checkable
 
 import torch
@@ -68,6 +69,14 @@ class Batch:
 
     def __len__(self) -> int:
         return len(self.names)
+
+    def parts(self, number: int) -> list[Batch]:
+        """The batch cut into so many, as equal as can be, one after the other in its memory."""
+        ends = [len(self) * part // number for part in range(number + 1)]
+        return [
+            Batch(self.images[start:end], self.truths[start:end], self.names[start:end])
+            for start, end in pairwise(ends)
+        ]
 
     def pin_memory(self) -> Batch:
         """The same in page-locked memory, so that copies to a GPU overlap with its work."""

@@ -50,7 +50,8 @@ def in_group(
         "gloo", store=store, rank=rank, world_size=num_processes, timeout=PATIENCE
     )
     try:
-        return work(rank, *arguments)
-    finally:
+        found = work(rank, *arguments)
         dist.barrier()
+        return found
+    finally:
         dist.destroy_process_group()

@@ -1,30 +1,38 @@
 """Training a detector on annotated pictures."""
 
-import os
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from torch import nn
 
 from singleshot.api.models import load, start_from, teacher_from
 from singleshot.api.places import Data, default_folder, listed
+from singleshot.api.preparing import Preparation, Wishes
 from singleshot.build import build_training
-from singleshot.data.cache import cached, require_readable
+from singleshot.data.cache import require_readable
 from singleshot.data.dataset import DataSet
 from singleshot.data.opening import training_split
 from singleshot.errors import ModelError, SingleshotError
-from singleshot.evaluation import detect_all, evaluate, judge
-from singleshot.metrics import Protocol
+from singleshot.evaluation import detect_all, judge
+from singleshot.metrics import Predictions, Protocol
 from singleshot.models.ssd.network import Ssd
 from singleshot.recipes.graph import GraphSettings
-from singleshot.recipes.load import load_recipe
+from singleshot.recipes.load import load_recipe, to_toml
 from singleshot.recipes.schema import Recipe
 from singleshot.reporting import report_on
+from singleshot.structures import Detector
+from singleshot.training.allocator import keeping_memory
+from singleshot.training.budget import TimeBudget
 from singleshot.training.interrupt import granting_interrupts
 from singleshot.training.log import RunLog
+from singleshot.training.processes import Processes, joined_processes
 from singleshot.training.run_folder import RunFolder
+from singleshot.training.state import load_progress
 from singleshot.training.watch import Audience, Watcher
+from singleshot.version import __version__
 
 __all__ = ["Run", "train"]
 
@@ -52,6 +60,9 @@ def train(
     overrides: Mapping[str, object] | Sequence[str] = (),
     teacher: str | Path | None = None,
     resume: bool = False,
+    time_budget: float | TimeBudget | None = None,
+    profile: bool = False,
+    self_test: bool = False,
     watch: Watcher | None = None,
 ) -> Run:
     """Train a detector and leave it in a run folder.
@@ -66,58 +77,123 @@ def train(
         overrides: recipe keys and values, `{"training.epochs": 10}` or `["training.epochs=10"]`.
         teacher: a larger detector to learn from as well; as `init`, whatever its priors are.
         resume: go on with a run that was stopped.
+        time_budget: seconds from now on, into which steps and validations are fitted.
+        profile: find out where the time of the first steps goes: `profile.txt` in the run.
+        self_test: before the run, learn one batch by heart, and score the truth as predictions.
         watch: told of everything as it happens.
 
     Raises:
         SingleshotError: one of its kinds; nothing is written when the input is at fault.
     """
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        raise SingleshotError("training on several processes is not there yet; start one")
-    start = None if init is None else start_from(init)
-    wanted = load_recipe(recipe, overrides)
-    if init is not None and start is None:
-        # Not a detector, so a classifier: what it knows is the backbone's.
-        wanted = with_backbone_weights(wanted, str(init))
-    folder = RunFolder(default_folder(Path(recipe).stem, resume) if run is None else Path(run))
-    if resume:
-        wanted = folder.recipe_to_resume(wanted)
-    else:
-        folder.check_free()
-    audience = Audience([RunLog(folder), *([] if watch is None else [watch])])
-    chosen = training_split(listed(data), split, val_split, wanted.training.seed)
-    validation = chosen.validation
-    notes = chosen.train.notes + (() if validation is None else validation.notes)
-    for message in (*chosen.said, *dict.fromkeys(notes)):
-        audience.said(message)
-    if start is None and wanted.model.backbone.weights == "none":
-        audience.said("the backbone starts from random weights (model.backbone.weights = none)")
-    if validation is not None:
-        require_readable(validation)
-    training, batches = build_training(
-        wanted,
-        cached(chosen.train, wanted.training.cache, audience.said),
-        chosen.train.class_names,
-        fingerprint=chosen.train.fingerprint(),
-        folder=folder,
-        watch=audience,
-        evaluate=None if validation is None else validation_on(validation),
-        start=start,
-        teacher=None if teacher is None else teacher_from(teacher),
-        resume=resume,
-    )
-    if not resume:
-        folder.begin(training.recipe)
-    with granting_interrupts() as wish:
-        progress = training.run(batches, wish)
-    if progress.finished and validation is not None:
-        report_on_validation(folder, validation, command=f"singleshot train {recipe}")
-    return Run(
-        folder=folder.path,
-        checkpoint=folder.checkpoint(),
-        steps=progress.step,
-        mean_average_precision=progress.best,
-        stopped_by=None if progress.finished else wish.signal,
-        interrupted=not progress.finished,
+    wishes = Wishes(TimeBudget.of(time_budget), profile=profile, self_test=self_test)
+    with joined_processes() as processes:
+        start = None if init is None else start_from(init)
+        wanted = load_recipe(recipe, overrides)
+        if init is not None and start is None:
+            # Not a detector, so a classifier: what it knows is the backbone's.
+            wanted = with_backbone_weights(wanted, str(init))
+        folder = run_folder(run, Path(recipe).stem, resume=resume, processes=processes)
+        resume = resume or goes_on(folder, processes)
+        if resume:
+            wanted = folder.recipe_to_resume(wanted)
+        else:
+            folder.check_free()
+        watchers = [RunLog(folder), *([] if watch is None else [watch])]
+        audience = Audience(watchers if processes.first else [])
+        if resume and processes.first:
+            audience.said(f"{folder.path}: goes on after step {load_progress(folder.state).step}")
+        chosen = training_split(listed(data), split, val_split, wanted.training.seed)
+        validation = chosen.validation
+        notes = chosen.train.notes + (() if validation is None else validation.notes)
+        for message in (*chosen.said, *dict.fromkeys(notes)):
+            audience.said(message)
+        if start is None and wanted.model.backbone.weights == "none":
+            audience.said("the backbone starts from random weights (model.backbone.weights = none)")
+        if validation is not None:
+            require_readable(validation)
+        fingerprint = chosen.train.fingerprint()
+        processes.require_same(
+            {
+                "the recipe": to_toml(wanted),
+                "the training pictures": fingerprint,
+                "the validation pictures": "" if validation is None else validation.fingerprint(),
+                "the version of singleshot": __version__,
+            }
+        )
+        build = partial(
+            build_training,
+            class_names=chosen.train.class_names,
+            fingerprint=fingerprint,
+            folder=folder,
+            evaluate=None if validation is None else validation_on(validation, processes),
+            start=start,
+            teacher=None if teacher is None else teacher_from(teacher),
+            processes=processes,
+        )
+        preparation = Preparation(
+            chosen, build, validation_on, folder, wishes, processes, audience.said, resume
+        )
+        prepared = preparation.run(wanted)
+        training, batches = build(prepared.recipe, prepared.pictures, watch=audience, resume=resume)
+        if not resume:
+            begin(folder, training.recipe, processes, asked=wanted)
+        with granting_interrupts() as wish, keeping_memory():
+            progress = training.run(prepared.in_time(training, batches), wish)
+        # Known once the first process has written it.
+        checkpoint = processes.from_first(folder.checkpoint() if processes.first else folder.path)
+        if progress.finished and validation is not None:
+            report_on_validation(folder, validation, f"singleshot train {recipe}", processes)
+        if wishes.time_budget is not None:
+            audience.said(wishes.time_budget.account(time.monotonic()))
+        return Run(
+            folder=folder.path,
+            checkpoint=checkpoint,
+            steps=progress.step,
+            mean_average_precision=progress.best,
+            stopped_by=None if progress.finished else wish.signal,
+            interrupted=not progress.finished,
+        )
+
+
+def run_folder(
+    run: str | Path | None, name: str, *, resume: bool, processes: Processes
+) -> RunFolder:
+    """The folder named, or one under `runs/`; several processes must be told."""
+    if run is None and processes.several:
+        raise SingleshotError(
+            "give --run DIR: a folder that every one of the processes can reach, so that the "
+            "training can go on whichever of them is lost"
+        )
+    return RunFolder(default_folder(name, resume) if run is None else Path(run))
+
+
+def goes_on(folder: RunFolder, processes: Processes) -> bool:
+    """Whether there is a stopped run that torchrun, which starts commands again, goes on with.
+
+    It takes the same recipe, pictures and teacher, or an error follows: nothing is overwritten.
+    """
+    if not processes.supervised:
+        return False
+    stopped = folder.state.exists() and not load_progress(folder.state).finished
+    if any(processes.any(stopped)) and not stopped:
+        raise ModelError(not_shared(folder))
+    return stopped
+
+
+def begin(folder: RunFolder, recipe: Recipe, processes: Processes, *, asked: Recipe) -> None:
+    """Create the folder; raises ModelError where some process cannot see it."""
+    if processes.first:
+        folder.begin(recipe, asked=asked)
+    # Nobody looks before it is there.
+    processes.from_first(None)
+    if not folder.recipe.exists():
+        raise ModelError(not_shared(folder))
+
+
+def not_shared(folder: RunFolder) -> str:
+    return (
+        f"{folder.path}: another process sees a run here, this one does not; choose a --run on "
+        f"storage that all machines share"
     )
 
 
@@ -133,25 +209,42 @@ def with_backbone_weights(recipe: Recipe, file: str) -> Recipe:
     )
 
 
-def report_on_validation(folder: RunFolder, validation: DataSet, command: str) -> None:
+def report_on_validation(
+    folder: RunFolder, validation: DataSet, command: str, processes: Processes
+) -> None:
     """Leave a page in the run that shows what it came to."""
-    predictions = detect_all(load(folder.path), validation)
-    report_on(
-        predictions,
-        validation,
-        report=judge(predictions, validation, protocol=Protocol.COCO),
-        model=str(folder.path),
-        command=command,
-        path=folder.report,
-    )
+    predictions = detect_together(load(folder.path), validation, processes)
+    if predictions is not None:
+        report_on(
+            predictions,
+            validation,
+            report=judge(predictions, validation, protocol=Protocol.COCO),
+            model=str(folder.path),
+            command=command,
+            path=folder.report,
+        )
 
 
-def validation_on(dataset: DataSet) -> Callable[[nn.Module], float]:
+def validation_on(dataset: DataSet, processes: Processes) -> Callable[[nn.Module], float]:
     """A function that judges a detector by COCO's average precision."""
 
     def validate(detector: nn.Module) -> float:
         assert isinstance(detector, Ssd)
-        report = evaluate(detector, dataset, protocol=Protocol.COCO)
-        return report.mean_average_precision or 0.0
+        # Batch norm without synchronisation has other statistics in each process.
+        processes.copy_from_first(detector.buffers())
+        found = detect_together(detector, dataset, processes)
+        if found is None:
+            return processes.from_first(0.0)
+        report = judge(found, dataset, protocol=Protocol.COCO)
+        return processes.from_first(report.mean_average_precision or 0.0)
 
     return validate
+
+
+def detect_together(
+    detector: Detector, dataset: DataSet, processes: Processes
+) -> Predictions | None:
+    """What is found in all pictures, each process having its share; None but in the first."""
+    shard = detect_all(detector, dataset, shard=processes.rank, num_shards=processes.number)
+    shards = processes.gather(shard)
+    return Predictions.merge(shards) if processes.first else None

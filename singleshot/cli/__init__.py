@@ -7,9 +7,9 @@ from typing import NoReturn
 
 import typer
 
-from singleshot.cli import evaluate, models, predict, score, train
+from singleshot.cli import evaluate, models, predict, score, train, tune
 from singleshot.cli.options import Debug, Session, Version, examples
-from singleshot.errors import SingleshotError
+from singleshot.errors import SaidElsewhere, SingleshotError
 
 __all__ = ["app", "main"]
 
@@ -21,6 +21,7 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 app.command(epilog=train.EXAMPLES)(train.train)
+app.command(epilog=tune.EXAMPLES)(tune.tune)
 app.command(epilog=evaluate.EXAMPLES)(evaluate.evaluate)
 app.command(epilog=score.EXAMPLES)(score.score)
 app.command(epilog=predict.EXAMPLES)(predict.predict)
@@ -47,6 +48,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except SingleshotError as error:
         if session.debug:
             raise
+        if isinstance(error, SaidElsewhere):
+            sys.exit(error.exit_code)
         fail(str(error), error.exit_code)
     except Exception as error:
         if session.debug:

@@ -1,11 +1,13 @@
 """`singleshot train`: a recipe and annotated pictures become a run."""
 
 import signal
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from singleshot.cli.duration import seconds_in
 from singleshot.cli.options import Debug, Overrides, Recipe, examples
 from singleshot.cli.output import note, number
 
@@ -65,29 +67,63 @@ def train(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on where this run was stopped.")
     ] = False,
+    time_budget: Annotated[
+        float | None,
+        typer.Option(
+            parser=seconds_in,
+            metavar="TIME",
+            help="Fit everything into this wall time, as in 90s, 20m or 1h30m: steps, validations "
+            "and the report.",
+        ),
+    ] = None,
+    profile: Annotated[
+        bool,
+        typer.Option(
+            "--profile", help="Say where the time of a step goes; profile.txt in the run has it."
+        ),
+    ] = False,
+    self_test: Annotated[
+        bool,
+        typer.Option(
+            "--self-test",
+            help="Before the run, see that one batch is learned by heart and that the annotations "
+            "score 1 as predictions.",
+        ),
+    ] = False,
     _debug: Debug = False,
 ) -> None:
     """Train a detector on annotated pictures.
 
     Ctrl-C stops cleanly, and --resume goes on from there.
     """
+    start = time.monotonic()  # before PyTorch is imported, which takes seconds
     from singleshot import api
     from singleshot.cli.progress import training_progress
+    from singleshot.training.budget import TimeBudget
+    from singleshot.training.processes import is_first_process
 
-    with training_progress() as watch:
-        result = api.train(
-            recipe,
-            data,
-            run=run,
-            split=split,
-            val_split=val_split,
-            init=init,
-            teacher=teacher,
-            overrides=overrides,
-            resume=resume,
-            watch=watch,
-        )
-    report(result)
+    try:
+        with training_progress() as watch:
+            result = api.train(
+                recipe,
+                data,
+                run=run,
+                split=split,
+                val_split=val_split,
+                init=init,
+                teacher=teacher,
+                overrides=overrides,
+                resume=resume,
+                time_budget=None if time_budget is None else TimeBudget(time_budget, start),
+                profile=profile,
+                self_test=self_test,
+                watch=watch,
+            )
+    except KeyboardInterrupt:
+        note("Stopped at once; --resume goes on from what was saved last.")
+        raise typer.Exit(BY_A_SIGNAL + signal.SIGINT) from None
+    if is_first_process():
+        report(result)
     if result.interrupted:
         raise typer.Exit(BY_A_SIGNAL + (result.stopped_by or signal.SIGINT))
 

@@ -1,11 +1,13 @@
 """Training batches: they follow from the seed alone, so that any of them can be replayed."""
 
+from __future__ import annotations
+
 import signal
 import threading
 from collections.abc import Iterator, Sequence, Sized
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Protocol, runtime_checkable
 
@@ -18,7 +20,7 @@ from singleshot.data.augment.pipeline import Augmentation
 from singleshot.errors import DataError, RunFailed
 from singleshot.structures import Batch, Sample
 
-__all__ = ["AugmentedPictures", "Draw", "Order", "Pictures", "training_batches"]
+__all__ = ["AugmentedPictures", "Draw", "Order", "Pictures", "TrainingBatches", "training_batches"]
 
 
 @runtime_checkable
@@ -34,7 +36,7 @@ class Draw:
 
     epoch: int
     index: int
-    clean: bool = False  # near the end of the training: no other picture is mixed in
+    clean: bool = False  # near the end of the training: varied less
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ class AugmentedPictures(Dataset[Sample]):
         random.manual_seed(int(mixed.generate_state(1, np.uint64)[0]) >> 1)
         sample = self.pictures[draw.index]
         if draw.clean:
-            return self.augmentation(sample, random)
+            return self.augmentation.clean(sample, random)
 
         def another() -> Sample:
             return self.pictures[pick(len(self.pictures), random)]
@@ -73,26 +75,35 @@ class AugmentedPictures(Dataset[Sample]):
 
 @dataclass(frozen=True)
 class Order(Sampler[list[Draw]]):
-    """Every picture once an epoch, in a new order; its last batch takes from the next epoch."""
+    """Every picture once an epoch, in a new order; its last batch takes from the next epoch.
+
+    Of several processes, each draws its share of every batch: together they see what one would.
+    """
 
     num_pictures: int
-    batch_size: int
+    batch_size: int  # of all shares together
     num_steps: int
     seed: int
     first_step: int = 0
-    clean_end: float = 0.0  # last part of all steps, without other pictures mixed in
+    clean_end: float = 0.0  # last part of all steps, whose pictures are varied less
+    share: int = 0
+    num_shares: int = 1
 
     def __len__(self) -> int:
         return self.num_steps - self.first_step
 
     def __iter__(self) -> Iterator[list[Draw]]:
         for step in range(self.first_step, self.num_steps):
-            start = step * self.batch_size
             clean = step >= (1 - self.clean_end) * self.num_steps
-            yield [
-                self.draw(position, clean=clean)
-                for position in range(start, start + self.batch_size)
-            ]
+            yield [self.draw(position, clean=clean) for position in self.positions(step)]
+
+    def positions(self, step: int) -> range:
+        """This share of a batch, counted over all epochs; shares differ by one picture at most."""
+        start = step * self.batch_size
+        first, end = (
+            self.batch_size * share // self.num_shares for share in (self.share, self.share + 1)
+        )
+        return range(start + first, start + end)
 
     def draw(self, position: int, *, clean: bool) -> Draw:
         """The picture at a position, counted over all epochs."""
@@ -174,6 +185,26 @@ def deaths_wait() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGCHLD, handler)
+
+
+@dataclass(frozen=True)
+class TrainingBatches:
+    """The batches of a training, drawn anew whenever they are asked for."""
+
+    pictures: AugmentedPictures
+    order: Order
+    workers: int
+    pin_memory: bool
+
+    def __iter__(self) -> Iterator[Batch]:
+        return training_batches(
+            self.pictures, self.order, workers=self.workers, pin_memory=self.pin_memory
+        )
+
+    def between(self, first_step: int, num_steps: int) -> TrainingBatches:
+        """Those from a step on, of a training with so many steps."""
+        order = replace(self.order, first_step=first_step, num_steps=num_steps)
+        return replace(self, order=order)
 
 
 def batch_or_error(fetched: list[Sample] | DataError) -> Batch | DataError:

@@ -13,7 +13,7 @@ import torch
 import torch.distributed as dist
 import torch.nn.functional as F
 from jaxtyping import Float
-from timm.layers import BatchNormAct2d, convert_sync_batchnorm
+from timm.layers import convert_sync_batchnorm
 from torch import Tensor, nn
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
@@ -45,8 +45,8 @@ class SynchronisedBatchNorm(nn.BatchNorm2d):
         self.weight, self.bias = norm.weight, norm.bias
         self.running_mean, self.running_var = norm.running_mean, norm.running_var
         self.num_batches_tracked = norm.num_batches_tracked
-        carries = isinstance(norm, BatchNormAct2d)
-        self.after = nn.Sequential(norm.drop, norm.act) if carries else nn.Identity()
+        # timm's `BatchNormAct2d` has an activation inside.
+        self.after = nn.Sequential(*norm.children())
         self.train(norm.training)
 
     def forward(self, input: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
@@ -54,8 +54,9 @@ class SynchronisedBatchNorm(nn.BatchNorm2d):
         if not self.training:
             normalised: Tensor = super().forward(input)
         else:
-            # Sums over a whole batch need float32, whatever the precision.
-            normalised = self.synchronised(input.float()).to(input.dtype)
+            # Sums over a whole batch need float32 at least, whatever the precision.
+            wide = torch.promote_types(input.dtype, torch.float32)
+            normalised = self.synchronised(input.to(wide)).to(input.dtype)
         after: Tensor = self.after(normalised)
         return after
 
@@ -98,7 +99,7 @@ def statistics_of_all(input: Float[Tensor, "b c h w"]) -> Statistics:
     everyone = [torch.empty_like(ours) for _ in range(dist.get_world_size())]
     dist.all_gather(everyone, ours)
     table = torch.stack(everyone)
-    means, variances, numbers = table.split([len(mean), len(mean), 1], dim=1)
+    means, variances, numbers = torch.tensor_split(table, [len(mean), 2 * len(mean)], dim=1)
     number = numbers.sum()
     shares = numbers / number
     joined = (shares * means).sum(dim=0)
@@ -120,7 +121,7 @@ class Normalise(Function):
         return F.batch_norm(input, mean, variance, weight, bias, training=False, eps=eps)
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         """With x̂ = (x - mean) / σ: dx = weight / σ · (dy - Σ dy / n - x̂ Σ (dy x̂) / n).
 

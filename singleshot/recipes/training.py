@@ -33,7 +33,19 @@ class TrainingSettings(Settings):
 
     epochs: Count | None = Field(None, description="passes over the data; exclusive with steps")
     steps: Count | None = Field(None, description="optimizer steps; exclusive with epochs")
-    batch_size: Count = 16
+    batch_size: Count = Field(
+        16, description="pictures in a step; 'auto' is another way to say largest_batch = true"
+    )
+    largest_batch: bool = Field(
+        False,
+        description="as many pictures in a step as memory takes; batch_size then says what "
+        "learning_rate is for, which grows as the batch does (Goyal et al. 2017, §2.1)",
+    )
+    accumulate: Count = Field(
+        1,
+        description="parts in which a process learns its pictures of a step, to take less memory; "
+        "batch norm sees a part at a time",
+    )
     learning_rate: Positive = 0.01
     momentum: Fraction = 0.9
     nesterov: bool = False
@@ -49,12 +61,17 @@ class TrainingSettings(Settings):
         description="parts that do not learn; 'batch_norm': statistics, scales and shifts of every "
         "batch norm, in all parts",
     )
+    batch_norm: Literal["synchronised", "local"] = Field(
+        "synchronised",
+        description="of several processes: statistics of the pictures of all, or of each alone",
+    )
     average_decay: Fraction = Field(
         0.0, description="of the exponential average of weights; 0: none"
     )
     clip_gradient: float = Field(0.0, ge=0, description="largest norm of the gradient; 0: any")
     precision: Literal["auto", "float32", "bfloat16"] = Field(
-        "auto", description="'auto': bfloat16 on a GPU that has it, else float32"
+        "auto",
+        description="'auto': bfloat16 where it is measured to be faster and sound, else float32",
     )
     validate_every: Count = Field(5, description="epochs between validations")
     patience: Count | None = Field(

@@ -2,7 +2,9 @@
 
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -18,9 +20,11 @@ from singleshot.structures import Batch, Losses
 from singleshot.training.epochs import Epochs
 from singleshot.training.faults import explained
 from singleshot.training.frozen import train_what_learns
+from singleshot.training.gradients import Gradients
 from singleshot.training.interrupt import Left, Wish
 from singleshot.training.optimizers import rate_at, set_learning_rate
-from singleshot.training.precision import Precision, autocast
+from singleshot.training.precision import Precision
+from singleshot.training.processes import Processes, together
 from singleshot.training.run_folder import RunFolder
 from singleshot.training.state import Progress, save_state
 from singleshot.training.tally import Taken, Tally, timed
@@ -48,6 +52,8 @@ class Training:
     precision: Precision
     evaluate: Callable[[nn.Module], float] | None  # gives the mean average precision
     teacher: Teacher | None
+    processes: Processes
+    gradients: Gradients = field(init=False)
     epochs: Epochs = field(init=False)
     tally: Tally = field(init=False)
     last_save: float = field(init=False, default=0.0)
@@ -55,12 +61,22 @@ class Training:
     def __post_init__(self) -> None:
         self.epochs = Epochs(self.num_pictures, self.recipe.training.batch_size)
         self.tally = Tally.on(self.device, self.watch, self.epochs, self.progress.num_steps)
+        self.tally.processes = self.processes
+        self.gradients = Gradients(
+            self.model,
+            self.teacher,
+            self.processes,
+            self.device,
+            self.precision,
+            num_parts=self.recipe.training.accumulate,
+        )
         # The parameters that learn; going through the modules for them takes long.
         self.learning = [p for p in self.model.parameters() if p.requires_grad]
 
     def run(self, batches: Iterable[Batch], wish: Wish) -> Progress:
         """Take all steps, or those until someone wishes to stop; what was learned is saved."""
-        remove_leftovers(self.folder.path)
+        if self.processes.first:
+            remove_leftovers(self.folder.path)
         self.watch.started(self.plan)
         train_what_learns(self.model, self.recipe.training.frozen)
         try:
@@ -78,13 +94,15 @@ class Training:
         """Until all is done, or someone wishes to stop."""
         # The last process may have been stopped between a step and its validation.
         self.validate_when_due(wish)
-        if not (wish.stop or self.over):
-            for batch, seconds_waiting in self.drawn(batches):
+        (stop,) = self.processes.any(wish.stop)
+        if not (stop or self.over):
+            for batch, seconds_waiting in self.drawn(together(batches, self.processes)):
                 self.step(batch, seconds_waiting)
                 self.validate_when_due(wish)
-                if time.monotonic() - self.last_save > SECONDS_BETWEEN_SAVES:
+                stop, save = self.processes.any(wish.stop, self.save_is_due)
+                if save:
                     self.save()
-                if wish.stop or self.over:
+                if stop or self.over:
                     break
         self.progress = replace(self.progress, finished=self.over)
         self.save()
@@ -116,23 +134,14 @@ class Training:
     def set_learning_rate(self) -> float:
         """That of the step to come; gives the recipe's own, times what the schedule says."""
         settings = self.recipe.training
-        factor = rate_at(self.progress.step, self.progress.num_steps, settings.schedule)
+        factor = rate_at(self.progress.schedule_step, self.progress.num_steps, settings.schedule)
         set_learning_rate(self.optimizer, factor)
         return factor * settings.learning_rate
 
     def find_gradients(self, batch: Batch) -> Losses:
-        """Leave the gradient of a batch in the parameters."""
-        with autocast(self.device, self.precision):
-            batch = batch.to(self.device)
-            lesson = None if self.teacher is None else self.teacher.lesson(batch)
-            losses = self.model.losses(batch, lesson)
+        """Leave the gradient of a batch in the parameters; `batch` is this process' share."""
         self.optimizer.zero_grad(set_to_none=True)
-        losses.total.backward()  # type: ignore[no-untyped-call]
-        return losses._replace(
-            localization=losses.localization.detach(),
-            classification=losses.classification.detach(),
-            distillation=None if losses.distillation is None else losses.distillation.detach(),
-        )
+        return self.gradients.find(batch)
 
     def clip_gradients(self) -> Tensor:
         """Shorten the gradient to what the recipe allows; gives the norm that it had."""
@@ -148,7 +157,8 @@ class Training:
             return
         self.save()
         try:
-            with wish.breaking_off():
+            # Others would wait in vain for a process that leaves alone.
+            with nullcontext() if self.processes.several else wish.breaking_off():
                 found = self.evaluate(self.average.model)
         except Left:
             return  # it is still due when the training goes on
@@ -160,7 +170,7 @@ class Training:
         since_best = 0 if is_best else self.progress.since_best + 1
         best = found if is_best else self.progress.best
         self.progress = replace(self.progress, best=best, since_best=since_best, validated=step)
-        ends = self.patience_is_over and step < self.progress.num_steps
+        ends = self.patience_is_over and not self.progress.all_steps_done
         self.watch.evaluated(
             EvaluationRecord(step, self.epochs.of(step), found, since_best, ends_early=ends)
         )
@@ -169,23 +179,35 @@ class Training:
                 f"Ends early: no better validation in the last {since_best} (training.patience)"
             )
         if is_best:
-            self.checkpoint().save(self.folder.best)
+            self.save_weights(self.folder.best)
         self.save()
 
     def save(self) -> None:
         """The newest weights, and all that going on needs."""
         self.tally.look()  # nothing learned from a loss that was not finite may be kept
-        self.checkpoint().save(self.folder.last)
+        self.save_weights(self.folder.last)
         self.save_state()
         self.tally.forget_the_time()
         self.last_save = time.monotonic()
 
     def save_state(self) -> None:
         """What going on needs, and nothing else does."""
-        if self.folder.log.exists():
+        if self.processes.first and self.folder.log.exists():
             # First the log: it must hold the steps that the state says are done.
             flush_to_disk(self.folder.log)
-        save_state(self.folder.state, self.progress, self.model, self.average, self.optimizer)
+        save_state(
+            self.folder.state,
+            self.progress,
+            self.model,
+            self.average,
+            self.optimizer,
+            self.processes,
+        )
+
+    def save_weights(self, path: Path) -> None:
+        """The averaged weights, whole or not at all, by one process for all."""
+        if self.processes.first:
+            self.checkpoint().save(path)
 
     def checkpoint(self) -> Checkpoint:
         """The averaged weights as a detector."""
@@ -195,6 +217,12 @@ class Training:
             class_names=self.model.class_names,
             metrics=asdict(self.progress),
         )
+
+    @property
+    def save_is_due(self) -> bool:
+        """By the clock of the first process: those of others may differ."""
+        waited = time.monotonic() - self.last_save
+        return self.processes.first and waited > SECONDS_BETWEEN_SAVES
 
     @property
     def plan(self) -> Plan:
@@ -207,6 +235,20 @@ class Training:
             validated=self.progress.validated,
             batch_size=self.recipe.training.batch_size,
         )
+
+    def change_num_steps(self, num_steps: int) -> None:
+        """End earlier or later than planned; batches have to be drawn anew from here."""
+        self.progress = self.progress.refitted(num_steps)
+        self.tally.num_steps = num_steps
+
+    @property
+    def validations_left(self) -> int:
+        """How many are still to come."""
+        if self.evaluate is None or self.progress.all_steps_done:
+            return 0
+        every = self.recipe.training.validate_every
+        step, last = self.progress.step, self.progress.num_steps
+        return 1 + self.epochs.periods_ended(step + 1, last, every)
 
     @property
     def validation_is_due(self) -> bool:

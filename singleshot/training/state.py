@@ -1,7 +1,8 @@
 """All that a training needs to go on exactly where it stopped."""
 
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import torch
@@ -12,6 +13,7 @@ from torch.optim import Optimizer
 
 from singleshot.errors import ModelError
 from singleshot.files import appears_whole
+from singleshot.training.processes import Processes
 from singleshot.training.weight_average import WeightAverage
 
 __all__ = ["Progress", "load_progress", "load_state", "save_state"]
@@ -23,7 +25,7 @@ RANDOM, CUDA_RANDOM = "random", "random.cuda"
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a training is."""
+    """How far a training is; the number of its steps may have changed on the way."""
 
     step: int  # steps done
     num_steps: int
@@ -34,20 +36,65 @@ class Progress:
     since_best: int = 0  # validations, one after the other, that found nothing better
     finished: bool = False  # nothing is left to do: neither steps nor a validation
 
+    num_processes: int = 1
+    fitted_at: int = 0  # the step at which the number of steps was last changed, else 0 …
+    fitted_part: float = 0.0  # … and the part of the schedule that was done by then
+
+    @property
+    def part(self) -> float:
+        """The part of the schedule that is done; changing the number of steps leaves no gap."""
+        since, in_all = self.step - self.fitted_at, self.num_steps - self.fitted_at
+        return self.fitted_part + (1 - self.fitted_part) * since / in_all
+
+    @property
+    def schedule_step(self) -> float:
+        """Where the schedule is, of `num_steps`; a whole number unless that was changed."""
+        return self.part * self.num_steps if self.fitted_at else self.step
+
+    def refitted(self, num_steps: int) -> "Progress":
+        """The same with another number of steps; the rest of the schedule is stretched to it."""
+        assert num_steps > self.step
+        if not self.step:
+            return replace(self, num_steps=num_steps)
+        part = self.part
+        return replace(self, num_steps=num_steps, fitted_at=self.step, fitted_part=part)
+
     @property
     def all_steps_done(self) -> bool:
         """The last step has been taken; its validation may still be due."""
         return self.step >= self.num_steps
 
 
-def save_state(
-    path: Path, progress: Progress, model: nn.Module, average: WeightAverage, optimizer: Optimizer
+def save_state(  # noqa: PLR0917 (all that a training consists of)
+    path: Path,
+    progress: Progress,
+    model: nn.Module,
+    average: WeightAverage,
+    optimizer: Optimizer,
+    processes: Processes,
 ) -> None:
-    """Write everything, whole or not at all."""
+    """Write everything, whole or not at all: one process does it for all."""
+    everyone = processes.gather(random_states())
+    if processes.first:
+        write_state(path, progress, model, average, optimizer, everyone)
+    # Nobody goes on, or leaves, before it is there.
+    processes.from_first(None)
+
+
+def write_state(  # noqa: PLR0917
+    path: Path,
+    progress: Progress,
+    model: nn.Module,
+    average: WeightAverage,
+    optimizer: Optimizer,
+    random_states: Sequence[dict[str, Tensor]],
+) -> None:
+    """`random_states` are those of every process."""
     tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
     tensors |= {f"average.{name}": tensor for name, tensor in average.model.state_dict().items()}
     tensors |= {f"momentum.{number}": tensor for number, tensor in momenta(optimizer).items()}
-    tensors |= random_states()
+    for rank, states in enumerate(random_states):
+        tensors |= {of_rank(name, rank): state for name, state in states.items()}
     content = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
     with appears_whole(path) as beside:
         beside.write_bytes(save(content, metadata={"progress": json.dumps(asdict(progress))}))
@@ -68,11 +115,13 @@ def load_state(
     average: WeightAverage,
     optimizer: Optimizer,
     *,
+    processes: Processes,
     expected: Progress,
 ) -> Progress:
     """Put everything back; ModelError unless it was begun with the same data and length."""
     progress = load_progress(path)
-    if (progress.data, progress.num_steps) != (expected.data, expected.num_steps):
+    same_length = progress.fitted_at or progress.num_steps == expected.num_steps
+    if progress.data != expected.data or not same_length:
         raise ModelError(
             f"{path}: the run was begun with other pictures, boxes, classes or another split; "
             f"resume with the same, or begin a new run"
@@ -98,10 +147,16 @@ def load_state(
         parameter = numbered(optimizer)[int(number)]
         # In the parameter's own memory layout: the optimizer is several times slower across two.
         optimizer.state[parameter]["momentum_buffer"] = torch.empty_like(parameter).copy_(tensor)
-    torch.set_rng_state(tensors[RANDOM])
-    if CUDA_RANDOM in tensors and torch.cuda.is_available():
-        torch.cuda.set_rng_state(tensors[CUDA_RANDOM])
-    return progress
+    # With more processes than before, new ones keep the random numbers they begin with.
+    if (own := of_rank(RANDOM, processes.rank)) in tensors:
+        torch.set_rng_state(tensors[own])
+    if (own := of_rank(CUDA_RANDOM, processes.rank)) in tensors and torch.cuda.is_available():
+        torch.cuda.set_rng_state(tensors[own])
+    return replace(progress, num_processes=processes.number)
+
+
+def of_rank(name: str, rank: int) -> str:
+    return f"{name}.{rank}" if rank else name
 
 
 def random_states() -> dict[str, Tensor]:

@@ -11,6 +11,7 @@ from torch import Tensor
 from singleshot.errors import RunFailed
 from singleshot.structures import Batch, Losses
 from singleshot.training.epochs import Epochs
+from singleshot.training.processes import ALONE, Processes
 from singleshot.training.watch import StepRecord, Watcher
 
 __all__ = ["Taken", "Tally", "timed"]
@@ -47,6 +48,7 @@ class Tally:
     epochs: Epochs
     num_steps: int
     steps_between_looks: int
+    processes: Processes = ALONE
     unseen: list[Taken] = field(default_factory=list)
     num_seen: int = 0
     start: float = 0.0
@@ -85,7 +87,7 @@ class Tally:
         seconds_left = seconds_so_far * (self.num_steps - self.unseen[-1].step)
         for taken, values in zip(self.unseen, numbers, strict=True):
             localization, classification, gradient_norm, *distillation = values
-            require_finite(taken, localization, classification, gradient_norm)
+            self.require_finite(taken, localization, classification, gradient_norm)
             self.watch.stepped(
                 StepRecord(
                     step=taken.step,
@@ -97,7 +99,7 @@ class Tally:
                     matched_priors=taken.losses.matched_priors,
                     gradient_norm=gradient_norm,
                     learning_rate=taken.learning_rate,
-                    images_per_second=len(taken.names) / seconds_per_step,
+                    images_per_second=self.epochs.batch_size / seconds_per_step,
                     seconds_waiting=taken.seconds_waiting,
                     seconds_left=seconds_left,
                     distillation=distillation[0] if distillation else None,
@@ -106,19 +108,19 @@ class Tally:
         self.unseen.clear()
         self.last_look = now
 
-
-def require_finite(
-    taken: Taken, localization: float, classification: float, gradient_norm: float
-) -> None:
-    """Nothing that was learned from a bad batch may reach a checkpoint."""
-    if all(map(math.isfinite, (localization, classification, gradient_norm))):
-        return
-    raise RunFailed(
-        f"step {taken.step}: the loss is not finite (localization {localization}, classification "
-        f"{classification}, norm of the gradient {gradient_norm}) with {', '.join(taken.names)}. "
-        f"Look at these pictures' boxes, or lower training.learning_rate in a new run; what was "
-        f"saved before is good, and --resume goes on from there"
-    )
+    def require_finite(
+        self, taken: Taken, localization: float, classification: float, gradient_norm: float
+    ) -> None:
+        """Nothing that was learned from a bad batch may reach a checkpoint."""
+        if all(map(math.isfinite, (localization, classification, gradient_norm))):
+            return
+        names = [name for share in self.processes.gather(taken.names) for name in share]
+        raise RunFailed(
+            f"step {taken.step}: the loss is not finite (localization {localization}, "
+            f"classification {classification}, norm of the gradient {gradient_norm}) with "
+            f"{', '.join(names)}. Look at these pictures' boxes, or lower training.learning_rate "
+            f"in a new run; what was saved before is good, and --resume goes on from there"
+        )
 
 
 def timed(batches: Iterable[Batch]) -> Iterator[tuple[Batch, float]]:

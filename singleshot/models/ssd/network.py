@@ -1,6 +1,6 @@
 """The SSD: backbone, pyramid and heads over a fixed set of priors (paper §2)."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from jaxtyping import Float, UInt8
@@ -11,7 +11,13 @@ from singleshot.models.backbones.backbone import Backbone, grids
 from singleshot.models.ssd.heads import Heads
 from singleshot.models.ssd.losses.distillation import Lesson, distillation
 from singleshot.models.ssd.losses.objective import objective
-from singleshot.models.ssd.matching.targets import Matched, Outputs, match_priors
+from singleshot.models.ssd.matching.targets import (
+    Matched,
+    Matches,
+    Outputs,
+    match_by_place,
+    match_priors,
+)
 from singleshot.models.ssd.mirror import Said, mirrored, together
 from singleshot.models.ssd.priors import prior_boxes, prior_levels
 from singleshot.models.ssd.pyramid import Pyramid
@@ -49,6 +55,8 @@ class Ssd(nn.Module):
             self.heads.start_rare()
         pixels = settings.pixels or PixelSettings(mean=backbone.pixel_mean, std=backbone.pixel_std)
         priors = prior_boxes(self.levels, settings.input, settings.priors.clip)
+        # No buffer: it stays where truths are, wherever the model goes.
+        self.host_priors = priors
         for name, values in (
             ("priors_cxcywh_unit", priors),
             ("pixel_mean", torch.tensor(pixels.mean)[:, None, None]),
@@ -77,13 +85,21 @@ class Ssd(nn.Module):
         outputs: tuple[Tensor, Tensor] = self.heads(self.pyramid(self.backbone(normalised)))
         return outputs
 
-    def losses(self, batch: Batch, lesson: Lesson | None = None) -> Losses:
+    def losses(
+        self,
+        batch: Batch,
+        lesson: Lesson | None = None,
+        *,
+        known: Matches | None = None,
+        join: Callable[[Matched], Matched] = lambda matched: matched,
+    ) -> Losses:
         """What is minimised on pictures of the input size; in float32, whatever the precision.
 
-        `lesson` is what a teacher says of these pictures.
+        `lesson` is what a teacher says of these pictures, `known` what `matches` found beforehand;
+        `join` says what a part of a batch, as a process has, is part of.
         """
         outputs = Outputs(*(output.float() for output in self(batch.images)))
-        matched = self.matched(batch.truths, outputs)
+        matched = join(self.matched(batch.truths, outputs, known))
         priors, settings = self.priors_cxcywh_unit, self.settings
         losses = objective(outputs, matched, priors, settings)
         if lesson is None:
@@ -91,9 +107,16 @@ class Ssd(nn.Module):
         taught = distillation(outputs, matched, priors, self.levels, settings, lesson=lesson)
         return losses._replace(distillation=taught)
 
-    def matched(self, truths: Sequence[Truth], outputs: Outputs) -> Matched:
-        """Which priors learn which objects."""
-        return match_priors(truths, outputs, self.priors_cxcywh_unit, self.levels, self.settings)
+    def matches(self, truths: Sequence[Truth]) -> Matches | None:
+        """Which priors learn which objects, found on the host; None if that depends on outputs."""
+        return match_by_place(truths, self.host_priors, self.levels, self.settings)
+
+    def matched(
+        self, truths: Sequence[Truth], outputs: Outputs, known: Matches | None = None
+    ) -> Matched:
+        """Which priors learn which objects, and how well they say it."""
+        priors, settings = self.priors_cxcywh_unit, self.settings
+        return match_priors(truths, outputs, priors, self.levels, settings, known=known)
 
     @torch.inference_mode()
     def detect(self, images: Sequence[UInt8[Tensor, "3 _h _w"]]) -> list[Detections]:

@@ -1,0 +1,126 @@
+"""Several processes learn what one would: the same loss, the same gradient."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from groups import run_group
+
+from singleshot.build import build_detector
+from singleshot.models.batch_norm import synchronise_batch_norms
+from singleshot.recipes.load import load_recipe
+from singleshot.structures import Batch, Truth
+from singleshot.training.frozen import train_what_learns
+from singleshot.training.gradients import Gradients
+from singleshot.training.processes import ALONE, Processes, from_environment
+
+HEIGHT, WIDTH = 64, 96
+OBJECTS = (3, 0, 1, 2, 5)  # in each picture; two processes have shares of two and three
+RULES = {
+    "bipartite": {},
+    "task-aligned": {
+        "model.matching.rule": "task-aligned",
+        "model.heads.scores": "sigmoid",
+        "model.loss.classification": "varifocal",
+    },
+}
+FROZEN = ("batch_norm",)
+
+
+def batch() -> Batch:
+    random = torch.Generator().manual_seed(0)
+
+    def truth(number: int) -> Truth:
+        corner = torch.rand(number, 2, generator=random) * torch.tensor([WIDTH / 2, HEIGHT / 2])
+        side = 8 + 20 * torch.rand(number, 2, generator=random)
+        labels = torch.randint(2, (number,), generator=random)
+        return Truth.of(torch.cat([corner, corner + side], dim=1), labels)
+
+    images = torch.randint(
+        256, (len(OBJECTS), HEIGHT, WIDTH, 3), generator=random, dtype=torch.uint8
+    )
+    truths = tuple(map(truth, OBJECTS))
+    names = tuple(f"{number} objects" for number in OBJECTS)
+    return Batch(images.permute(0, 3, 1, 2), truths, names)
+
+
+def learned(
+    share: Batch, processes: Processes, rule: str, *, num_parts: int = 1, frozen: bool = False
+) -> dict[str, torch.Tensor]:
+    """The losses and the gradient of a batch; in float64, so that rounding hides nothing."""
+    overrides = {"model.input": [HEIGHT, WIDTH], "model.backbone.weights": "none", **RULES[rule]}
+    torch.manual_seed(0)
+    recipe = load_recipe("ssdlite320-lite0", overrides)
+    model = build_detector(recipe.model, ("cat", "dog"), pretrained=False).double()
+    model.priors_cxcywh_unit = model.host_priors  # outputs are float32 from there on
+    # What rounding makes of flat maps is not what this is about.
+    for module in model.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.eps = 1e-2
+    train_what_learns(model, FROZEN if frozen else ())
+    if processes.several:
+        synchronise_batch_norms(model, torch.device("cpu"))
+    device = torch.device("cpu")
+    gradients = Gradients(model, None, processes, device, "float32", num_parts=num_parts)
+    losses = gradients.find(share)
+    found = {name: parameter.grad for name, parameter in model.named_parameters()}
+    return {
+        "localization": losses.localization,
+        "classification": losses.classification,
+        "matches": torch.tensor(losses.matched_priors),
+        **{name: gradient.clone() for name, gradient in found.items()},
+    }
+
+
+def learn_shares(rank: int) -> dict[str, dict[str, torch.Tensor]]:
+    processes = Processes(rank=rank, number=2)
+    share = batch().parts(2)[rank]
+    found = {rule: learned(share, processes, rule) for rule in RULES}
+    return {**found, "in parts": learned(share, processes, "bipartite", num_parts=2, frozen=True)}
+
+
+@pytest.fixture(scope="module")
+def shares():
+    """What two processes find together, each with its share of the batch."""
+    return run_group(learn_shares, 2)
+
+
+def require_equal(found: dict[str, torch.Tensor], expected: dict[str, torch.Tensor]) -> None:
+    assert found["matches"] == expected["matches"] > 10
+    for name, value in expected.items():
+        torch.testing.assert_close(
+            found[name], value, rtol=1e-4, atol=1e-5, msg=lambda text, name=name: f"{name}: {text}"
+        )
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_two_processes_with_unequal_shares_find_the_gradient_of_one(rule, shares):
+    alone = learned(batch(), ALONE, rule)
+    for share in shares:
+        require_equal(share[rule], alone)
+
+
+def test_parts_of_shares_add_up_to_the_gradient_of_the_whole_batch(shares):
+    alone = learned(batch(), ALONE, "bipartite", frozen=True)
+    require_equal(learned(batch(), ALONE, "bipartite", num_parts=3, frozen=True), alone)
+    for share in shares:
+        require_equal(share["in parts"], alone)
+
+
+def test_parts_of_a_batch_differ_by_one_picture_at_most():
+    assert [len(part) for part in batch().parts(3)] == [1, 2, 2]
+
+
+def test_a_process_is_told_by_torchrun_who_it_is():
+    told = {
+        "RANK": "3",
+        "WORLD_SIZE": "4",
+        "LOCAL_RANK": "1",
+        "LOCAL_WORLD_SIZE": "2",
+        "TORCHELASTIC_RUN_ID": "any",
+        "TORCHELASTIC_RESTART_COUNT": "1",
+    }
+    assert from_environment(told) == Processes(
+        rank=3, number=4, local_rank=1, num_local=2, supervised=True, restarted=True
+    )
+    assert from_environment({}) == ALONE

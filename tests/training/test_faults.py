@@ -1,0 +1,220 @@
+"""Whatever breaks a training off: what was learned stays, and the message says what to do."""
+
+from __future__ import annotations
+
+import errno
+import math
+import os
+import signal
+from pathlib import Path
+
+import pytest
+import torch
+from cells import make_cells
+from killing import OVERRIDES, differences, log_without_timings
+
+import singleshot
+from singleshot import files
+from singleshot.errors import RunFailed
+from singleshot.models.ssd import network
+from singleshot.training.run_folder import RunFolder
+from singleshot.training.state import load_progress
+
+SHORT = {**OVERRIDES, "training.epochs": 4, "training.workers": 0, "training.cache": 0.0}
+
+
+class After:
+    """A watcher that does something after some step."""
+
+    def __init__(self, step, work):
+        self.step, self.work = step, work
+
+    def started(self, plan): ...
+
+    def stepped(self, step):
+        if step.step == self.step:
+            self.work()
+
+    def evaluated(self, record): ...
+
+    def said(self, message): ...
+
+    def finished(self): ...
+
+
+@pytest.fixture(scope="module")
+def cells(tmp_path_factory):
+    return make_cells(tmp_path_factory.mktemp("data") / "cells")
+
+
+def train(cells, run, **more):
+    overrides = {**SHORT, **more.pop("overrides", {})}
+    return singleshot.train("ssdlite320-lite0", cells, run=run, overrides=overrides, **more)
+
+
+@pytest.fixture(scope="module")
+def whole(cells, tmp_path_factory):
+    """A training that nothing happened to."""
+    return train(cells, tmp_path_factory.mktemp("runs") / "whole").folder
+
+
+def require_goes_on(cells, run, whole, **more):
+    """Nothing was lost, but what comes after `state`."""
+    train(cells, run, resume=True, **more)
+    assert [r["step"] for r in log_without_timings(run) if r["kind"] == "step"] == [*range(1, 9)]
+    assert differences(run, whole) == []
+
+
+def steps_saved(run):
+    return load_progress(RunFolder(run).state).step
+
+
+def test_a_full_disk_leaves_the_last_good_state(cells, whole, tmp_path, monkeypatch):
+    run = tmp_path / "run"
+
+    def full(_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    fill = After(6, lambda: monkeypatch.setattr(files, "flush_to_disk", full))
+    with pytest.raises(
+        RunFailed, match=r"No space left on device.* make room, then --resume"
+    ) as told:
+        train(cells, run, watch=fill)
+    assert told.value.exit_code == 1
+    monkeypatch.undo()
+    assert steps_saved(run) == 4
+    require_goes_on(cells, run, whole)
+
+
+def test_a_picture_that_breaks_after_the_check_loses_no_step(cells, whole, tmp_path):
+    run, picture = tmp_path / "run", cells / "JPEGImages/train_1.jpg"
+    good = picture.read_bytes()
+    try:
+        with pytest.raises(RunFailed, match=r"train_1\.jpg.*--resume goes on") as told:
+            train(cells, run, watch=After(5, lambda: picture.write_bytes(good[:500])))
+    finally:
+        picture.write_bytes(good)
+    assert told.value.exit_code == 1
+    assert steps_saved(run) >= 5
+    require_goes_on(cells, run, whole)
+
+
+def test_a_folder_that_vanishes_loses_no_step(cells, whole, tmp_path):
+    run, folder = tmp_path / "run", cells / "JPEGImages"
+    away = cells / "away"
+    try:
+        with pytest.raises(RunFailed, match=r"JPEGImages.*--resume goes on") as told:
+            train(cells, run, watch=After(5, lambda: folder.rename(away)))
+    finally:
+        away.rename(folder)
+    assert told.value.exit_code == 1
+    assert steps_saved(run) == 5
+    require_goes_on(cells, run, whole)
+
+
+def kill_a_worker():
+    children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+    workers = [int(c) for c in children if b"resource_tracker" not in command_of(c)]
+    os.kill(workers[0], signal.SIGKILL)
+
+
+def command_of(process):
+    return Path(f"/proc/{process}/cmdline").read_bytes()
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="finds the workers in /proc")
+def test_a_killed_worker_loses_no_step(cells, whole, tmp_path):
+    run = tmp_path / "run"
+    words = r"a process that prepares pictures died .*--set training\.workers=0, with --resume"
+    with pytest.raises(RunFailed, match=words) as told:
+        train(cells, run, overrides={"training.workers": 1}, watch=After(5, kill_a_worker))
+    assert told.value.exit_code == 1
+    assert steps_saved(run) >= 5
+    # How pictures get there may be changed, as the message says.
+    require_goes_on(cells, run, whole)
+
+
+def test_a_loss_that_is_no_number_names_the_pictures(cells, whole, tmp_path, monkeypatch):
+    run, real, calls = tmp_path / "run", network.objective, []
+
+    def explode(*words, **settings):
+        calls.append(1)
+        losses = real(*words, **settings)
+        factor = math.nan if len(calls) == 6 else 1
+        return losses._replace(localization=losses.localization * factor)
+
+    monkeypatch.setattr(network, "objective", explode)
+    words = r"step 6: the loss is not finite .*train_\d\.jpg.*--resume goes on"
+    with pytest.raises(RunFailed, match=words) as told:
+        train(cells, run)
+    monkeypatch.undo()
+    assert told.value.exit_code == 1
+    assert steps_saved(run) == 4
+    require_goes_on(cells, run, whole)
+
+
+def test_too_little_memory_names_what_to_lower(cells, whole, tmp_path, monkeypatch):
+    run, real, calls = tmp_path / "run", network.objective, []
+
+    def exhaust(*words, **settings):
+        calls.append(1)
+        if len(calls) == 6:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+        return real(*words, **settings)
+
+    monkeypatch.setattr(network, "objective", exhaust)
+    words = r"too little memory .*training\.batch_size \(now 3; .*model\.input"
+    with pytest.raises(RunFailed, match=words) as told:
+        train(cells, run)
+    monkeypatch.undo()
+    assert told.value.exit_code == 1
+    require_goes_on(cells, run, whole)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_a_log_that_cannot_be_written_is_said(cells, tmp_path, monkeypatch):
+    real = Path.open
+
+    def open_full(path, *arguments, **settings):
+        path = Path("/dev/full") if path.name == "log.jsonl" and "a" in arguments else path
+        return real(path, *arguments, **settings)
+
+    monkeypatch.setattr(Path, "open", open_full)
+    with pytest.raises(RunFailed, match="the log is not written: No space left on device"):
+        train(cells, tmp_path / "run")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_in_the_middle_of_a_validation_records_nothing(
+    cells, whole, tmp_path, monkeypatch, number
+):
+    from singleshot.api import training as api
+
+    run, real = tmp_path / "run", api.detect_all
+
+    def half_way(*words, **settings):
+        if not stopped:
+            stopped.append(1)
+            os.kill(os.getpid(), number)
+            pytest.fail("the signal came too late")
+        return real(*words, **settings)
+
+    stopped = []
+    monkeypatch.setattr(api, "detect_all", half_way)
+    result = train(cells, run, overrides={"training.workers": 2})
+    assert (result.interrupted, result.stopped_by) == (True, number)
+    assert [r["kind"] for r in log_without_timings(run)] == ["step"] * 4
+    require_goes_on(cells, run, whole)
+
+
+def test_an_end_by_patience_is_final_and_said(cells, tmp_path):
+    said = []
+    watch = After(0, lambda: None)
+    watch.said = said.append
+    patient = {"training.patience": 1, "training.learning_rate": 1e-9, "training.epochs": 12}
+    run = train(cells, tmp_path / "run", overrides=patient, watch=watch)
+    assert (run.steps, run.interrupted) == (8, False)  # of 24: validations after steps 4 and 8
+    assert "Ends early: no better validation in the last 1 (training.patience)" in said
+    validations = [r for r in log_without_timings(run.folder) if r["kind"] == "evaluation"]
+    assert [(r["since_best"], r["ends_early"]) for r in validations] == [(0, False), (1, True)]
+    assert load_progress(RunFolder(run.folder).state).finished

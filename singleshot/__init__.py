@@ -12,9 +12,19 @@ from typing import TYPE_CHECKING, Any
 from singleshot.version import __version__
 
 if TYPE_CHECKING:
-    from singleshot.api import Run, evaluate, import_model, load, score, train
+    from singleshot.api import Run, Search, evaluate, import_model, load, score, train, tune
 
-__all__ = ["Run", "__version__", "evaluate", "import_model", "load", "score", "train"]
+__all__ = [
+    "Run",
+    "Search",
+    "__version__",
+    "evaluate",
+    "import_model",
+    "load",
+    "score",
+    "train",
+    "tune",
+]
 
 
 def __getattr__(name: str) -> Any:

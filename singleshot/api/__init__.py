@@ -10,12 +10,15 @@ from singleshot.api.models import (
     show_model,
 )
 from singleshot.api.operating import operating_point, run_weights
+from singleshot.api.search_result import Search
 from singleshot.api.training import Run, train
+from singleshot.api.tuning import tune
 
 __all__ = [
     "Imported",
     "RecipeSummary",
     "Run",
+    "Search",
     "detect_shard",
     "evaluate",
     "import_model",
@@ -26,4 +29,5 @@ __all__ = [
     "score",
     "show_model",
     "train",
+    "tune",
 ]

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
 from torch import nn
 
@@ -28,6 +29,7 @@ from singleshot.training.allocator import keeping_memory
 from singleshot.training.budget import TimeBudget
 from singleshot.training.interrupt import granting_interrupts
 from singleshot.training.log import RunLog
+from singleshot.training.mlflow_log import MlflowLog
 from singleshot.training.processes import Processes, joined_processes
 from singleshot.training.run_folder import RunFolder
 from singleshot.training.state import load_progress
@@ -63,6 +65,7 @@ def train(
     time_budget: float | TimeBudget | None = None,
     profile: bool = False,
     self_test: bool = False,
+    track: Literal["mlflow"] | None = None,
     watch: Watcher | None = None,
 ) -> Run:
     """Train a detector and leave it in a run folder.
@@ -80,6 +83,7 @@ def train(
         time_budget: seconds from now on, into which steps and validations are fitted.
         profile: find out where the time of the first steps goes: `profile.txt` in the run.
         self_test: before the run, learn one batch by heart, and score the truth as predictions.
+        track: keep a record in MLflow, too; its store is `MLFLOW_TRACKING_URI`, else `mlruns/`.
         watch: told of everything as it happens.
 
     Raises:
@@ -98,7 +102,10 @@ def train(
             wanted = folder.recipe_to_resume(wanted)
         else:
             folder.check_free()
-        watchers = [RunLog(folder), *([] if watch is None else [watch])]
+        own = [] if watch is None else [watch]
+        say = Audience(own).said
+        tracked = [MlflowLog(folder, say)] if track and processes.first else []
+        watchers = [RunLog(folder), *own, *tracked]
         audience = Audience(watchers if processes.first else [])
         if resume and processes.first:
             audience.said(f"{folder.path}: goes on after step {load_progress(folder.state).step}")
@@ -143,6 +150,7 @@ def train(
         checkpoint = processes.from_first(folder.checkpoint() if processes.first else folder.path)
         if progress.finished and validation is not None:
             report_on_validation(folder, validation, f"singleshot train {recipe}", processes)
+        keep_files(tracked)
         if wishes.time_budget is not None:
             audience.said(wishes.time_budget.account(time.monotonic()))
         return Run(
@@ -153,6 +161,12 @@ def train(
             stopped_by=None if progress.finished else wish.signal,
             interrupted=not progress.finished,
         )
+
+
+def keep_files(tracked: Sequence[MlflowLog]) -> None:
+    """What can be told at the very end only, when the page is there."""
+    for tracker in tracked:
+        tracker.keep_files()
 
 
 def run_folder(

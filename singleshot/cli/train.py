@@ -3,7 +3,7 @@
 import signal
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -90,6 +90,12 @@ def train(
             "score 1 as predictions.",
         ),
     ] = False,
+    track: Annotated[
+        Literal["mlflow"] | None,
+        typer.Option(
+            help="Keep a record in MLflow, too: in MLFLOW_TRACKING_URI, else in the folder mlruns."
+        ),
+    ] = None,
     _debug: Debug = False,
 ) -> None:
     """Train a detector on annotated pictures.
@@ -117,6 +123,7 @@ def train(
                 time_budget=None if time_budget is None else TimeBudget(time_budget, start),
                 profile=profile,
                 self_test=self_test,
+                track=track,
                 watch=watch,
             )
     except KeyboardInterrupt:

@@ -24,7 +24,7 @@ from singleshot.report.gallery import Gallery
 from singleshot.report.pictures import Exhibit
 from singleshot.report.plots import training_charts
 
-__all__ = ["Page", "Showcase", "write_report"]
+__all__ = ["Page", "Showcase", "environment", "write_report"]
 
 HIT = (
     "A detection is a hit when its IoU with the object of its class it overlaps most is at least "
@@ -86,25 +86,10 @@ def write_report(page: Page, path: Path) -> Path:
 
 def render(page: Page) -> str:
     """Fill in the page; everything from outside is escaped."""
-    # StrictUndefined: a misspelt name in the template is an error instead of a blank.
-    environment = Environment(
-        loader=FileSystemLoader(HERE),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {
-        "counted": counted,
-        "number": number,
-        "per_picture": per_picture,
-        "percent": percent,
-        "reached": reached,
-        "signed": signed,
-    }
+    filled = environment()
     script = (HERE / "page.js").read_text(encoding="utf-8")
     report = page.report
-    return environment.get_template("page.html").render(
+    return filled.get_template("page.html").render(
         page=page,
         report=report,
         showcase=page.showcase,
@@ -128,6 +113,27 @@ def render(page: Page) -> str:
         script=Markup(script),
         script_hash=content_hash(script),
     )
+
+
+def environment() -> Environment:
+    """Templates and filters, for any page in this style; everything from outside is escaped."""
+    # StrictUndefined: a misspelt name in the template is an error instead of a blank.
+    made = Environment(
+        loader=FileSystemLoader(HERE),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters |= {
+        "counted": counted,
+        "number": number,
+        "per_picture": per_picture,
+        "percent": percent,
+        "reached": reached,
+        "signed": signed,
+    }
+    return made
 
 
 def without_hits(report: Report) -> list[str]:

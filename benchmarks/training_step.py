@@ -1,109 +1,216 @@
-"""What a whole training step costs, over a bare forward and backward pass of the same network.
+"""A whole training step, data included, beside torchvision's own; and what ours is made of.
 
-The whole step draws and varies pictures (decoded ones, as the cache keeps them), matches priors,
-computes the loss, clips the gradient, steps the optimizer and averages the weights. The bare pass
-runs the network on one fixed tensor and differentiates the mean of its outputs. Both take turns.
+python -m benchmarks training-step
+
+Both train the same network, all layers from random weights and batch norm on the batch's own
+statistics, in float32, with batches of 8 drawn from the same JPEG files and the same kinds of
+variation. Each side is a process of its own, as in life, and they take turns; a round is a few
+steps of each. A third process of ours keeps decoded pictures in memory, as `training.cache` does.
 """
 
+import multiprocessing
+import os
 import statistics
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from multiprocessing.connection import Connection
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import NamedTuple, TypeVar
 
+import numpy as np
 import torch
+from PIL import Image
 
+from benchmarks.reference_training import ReferenceTraining
+from benchmarks.timing import ratio
 from singleshot.build import build_training
+from singleshot.data.cache import cached
+from singleshot.data.dataset import DataSet
+from singleshot.data.opening import open_dataset
 from singleshot.recipes.load import load_recipe
-from singleshot.structures import Batch, Sample, Truth
+from singleshot.structures import Batch, Truth
+from singleshot.training.allocator import keeping_memory
 from singleshot.training.loop import Training
+from singleshot.training.profile import Profile, profile_training
 from singleshot.training.run_folder import RunFolder
 from singleshot.training.watch import Audience
 
-ROUNDS = 9
-NUM_PICTURES = 64
-OBJECTS = 13  # of a picture: the mean of the blood-cell data
-CASES = {"ssdlite320-lite0": {}, "ssd300-vgg16": {"training.batch_size": 4, "training.workers": 0}}
+BATCH = 8
+NUM_PICTURES, NUM_OBJECTS = 100, 3  # where VOC is not at hand; as many objects as VOC has
+WORKERS = (0, 1)
+KINDS = ("torchvision", "ours", "ours, cached")
+
+T = TypeVar("T")
+
+
+class Case(NamedTuple):
+    """A network, by our name and by torchvision's."""
+
+    recipe: str
+    model: str
+    overrides: dict[str, object]
+    rounds: int
+    steps: int  # of a round
+
+
+class Step(NamedTuple):
+    """The mean of a round's."""
+
+    whole: float  # milliseconds
+    waiting: float  # of that, for data
+
+
+# torchvision's preset for its SSDLite leaves colours as they are and does not zoom out.
+SSDLITE = {"augmentation.photometric.probability": 0.0, "augmentation.expand.probability": 0.0}
+CASES = (
+    Case("ssdlite320-mobilenet-v3", "ssdlite320_mobilenet_v3_large", SSDLITE, rounds=9, steps=4),
+    Case("ssd300-vgg16", "ssd300_vgg16", {"model.backbone.weights": "none"}, rounds=5, steps=1),
+)
 
 
 def main() -> None:
-    print("| recipe | batch | bare pass | whole step | ratio | augmentation | targets and loss |")
-    print("|---|---|---|---|---|---|---|")
-    for name, overrides in CASES.items():
-        print(row(name, overrides))
+    pairs = [(case, workers) for case in CASES for workers in WORKERS]
+    print(
+        "| recipe | workers | torchvision | ours | times as fast | waiting for data "
+        "| ours, cached | times as fast | waiting for data |"
+    )
+    print("|---|---|---|---|---|---|---|---|---|")
+    for case, workers in pairs:
+        print(row(case, workers), flush=True)
+    for case in CASES:
+        print(f"\n### {case.recipe}, no workers, pictures read from files\n")
+        print(f"```\n{profile_of(case)}\n```", flush=True)
 
 
-def row(name: str, overrides: dict[str, object]) -> str:
-    overrides = {**overrides, "training.precision": "float32"}
-    recipe = load_recipe(name, overrides)
+def row(case: Case, workers: int) -> str:
+    """Medians over the rounds; how many times as fast is the median over pairs."""
+    theirs, ours, from_memory = in_turn(case, workers)
+    cells = [case.recipe, str(workers), f"{middle(theirs):.0f} ms"]
+    for mine in (ours, from_memory):
+        waiting = statistics.median(step.waiting / step.whole for step in mine)
+        times = ratio([step.whole for step in theirs], [step.whole for step in mine])
+        cells += [f"{middle(mine):.0f} ms", f"{times:.2f}", f"{waiting:.1%}"]
+    return f"| {' | '.join(cells)} |"
+
+
+def middle(steps: list[Step]) -> float:
+    return statistics.median(step.whole for step in steps)
+
+
+def in_turn(case: Case, workers: int) -> list[list[Step]]:
+    """Rounds of each kind, in processes that wait while it is not their turn."""
+    start = multiprocessing.get_context("spawn")
+    pipes, processes = [], []
+    for kind in KINDS:
+        here, there = start.Pipe()
+        processes.append(start.Process(target=contend, args=(kind, case, workers, there)))
+        processes[-1].start()
+        pipes.append(here)
+    taken = []
+    for _ in range(case.rounds + 1):
+        for pipe in pipes:
+            pipe.send(True)
+            taken.append(pipe.recv())
+    for pipe, process in zip(pipes, processes, strict=True):
+        pipe.send(False)
+        process.join()
+    # The first round warms up.
+    return [taken[place + len(KINDS) :: len(KINDS)] for place in range(len(KINDS))]
+
+
+def contend(kind: str, case: Case, workers: int, pipe: Connection) -> None:
+    """One side: take the steps of a round whenever it is told to."""
+    with files() as pictures:
+        if kind == "torchvision":
+            theirs = ReferenceTraining(case.model, pictures, batch_size=BATCH, workers=workers)
+            batches = iter(theirs.loader)
+            while pipe.recv():
+                pipe.send(steps_of(case.steps, batches, theirs.step))
+            return
+        with keeping_memory(), our_training(case, pictures, workers, kind) as (training, ours):
+            while pipe.recv():
+                pipe.send(steps_of(case.steps, ours, lambda batch: training.step(batch, 0.0)))
+
+
+def steps_of(number: int, batches: Iterator[T], learn: Callable[[T], object]) -> Step:
+    waiting = 0.0
+    start = time.perf_counter()
+    for _ in range(number):
+        asked = time.perf_counter()
+        batch = next(batches)
+        waiting += time.perf_counter() - asked
+        learn(batch)
+    whole = time.perf_counter() - start
+    return Step(1000 * whole / number, 1000 * waiting / number)
+
+
+@contextmanager
+def our_training(
+    case: Case, pictures: DataSet, workers: int, kind: str
+) -> Iterator[tuple[Training, Iterator[Batch]]]:
+    """A training as `singleshot train` makes it."""
+    overrides = {
+        **case.overrides,
+        "training.batch_size": BATCH,
+        "training.workers": workers,
+        "training.precision": "float32",
+    }
+    recipe = load_recipe(case.recipe, overrides)
+    share = recipe.training.cache if kind == "ours, cached" else 0.0
     with TemporaryDirectory() as folder:
         training, batches = build_training(
             recipe,
-            pictures(),
-            ["one", "two", "three"],
+            cached(pictures, share, lambda _: None),
+            pictures.class_names,
             fingerprint="",
             folder=RunFolder(Path(folder)),
             watch=Audience([]),
             evaluate=None,
+            start=None,
+            teacher=None,
             resume=False,
         )
-        endless = forever(iter(batches))
-        fixed = next(endless)
         training.model.train()
-        bare, whole, data, loss = [], [], [], []
-        for _ in range(ROUNDS):
-            bare.append(seconds(lambda: bare_pass(training, fixed)))
-            whole.append(seconds(lambda: training.step(next(endless), 0.0)))
-            data.append(seconds(lambda: next(endless)))
-            loss.append(seconds(lambda: targets_and_loss(training, fixed)))
-    middle = [statistics.median(times[1:]) for times in (bare, whole, data, loss)]
-    ratio = statistics.median(w / b for w, b in zip(whole[1:], bare[1:], strict=True))
-    cells = [f"{1000 * value:.0f} ms" for value in middle]
-    columns = [name, str(len(fixed)), *cells[:2], f"{ratio:.3f}", *cells[2:]]
-    return f"| {' | '.join(columns)} |"
+        yield training, iter(batches)
 
 
-def pictures() -> list[Sample]:
-    """Pictures of 640 × 480 with boxes of many sizes; what they show does not matter for time."""
-    random = torch.Generator().manual_seed(0)
-    samples = []
+def profile_of(case: Case) -> Profile:
+    with (
+        files() as pictures,
+        keeping_memory(),
+        TemporaryDirectory() as folder,
+        our_training(case, pictures, 0, "ours") as (training, batches),
+    ):
+        return profile_training(training, batches, Path(folder, "trace.json.gz"))
+
+
+@contextmanager
+def files() -> Iterator[DataSet]:
+    """100 pictures of VOC2012, or made ones of their size where those are not at hand."""
+    here = Path(__file__).resolve().parent.parent
+    shared = Path(os.environ.get("SINGLESHOT_SHARED", here.parent / "shared"))
+    voc = shared / "data" / "voc2012_100" / "VOC2012"
+    if voc.is_dir():
+        yield open_dataset(voc, "trainval")
+        return
+    with TemporaryDirectory() as folder:
+        yield made_pictures(Path(folder))
+
+
+def made_pictures(folder: Path) -> DataSet:
+    """Smooth noise, which takes as long to decode as a photograph, with boxes of many sizes."""
+    random = np.random.default_rng(0)
+    pictures = []
     for number in range(NUM_PICTURES):
-        pixels = torch.randint(256, (480, 640, 3), generator=random, dtype=torch.uint8)
-        sides = 40 + 160 * torch.rand(OBJECTS, 2, generator=random)
-        corners = torch.rand(OBJECTS, 2, generator=random) * (torch.tensor([640, 480]) - sides)
-        labels = torch.randint(3, (OBJECTS,), generator=random)
-        truth = Truth.of(torch.cat([corners, corners + sides], dim=1), labels)
-        samples.append(Sample(pixels.permute(2, 0, 1), truth, str(number)))
-    return samples
-
-
-def forever(batches: Iterator[Batch]) -> Iterator[Batch]:
-    yield from batches
-    raise AssertionError("the recipe has fewer steps than the benchmark takes")
-
-
-def bare_pass(training: Training, batch: Batch) -> None:
-    offsets, logits = training.model(batch.images)
-    (offsets.mean() + logits.mean()).backward()
-    training.optimizer.zero_grad(set_to_none=True)
-
-
-def targets_and_loss(training: Training, batch: Batch) -> None:
-    """What remains of `losses` when the network is taken away."""
-    model = training.model
-    priors = len(model.priors_cxcywh_unit)
-    outputs = (
-        torch.zeros(len(batch), priors, 4, requires_grad=True),
-        torch.zeros(len(batch), priors, 1 + len(model.class_names), requires_grad=True),
-    )
-    model.forward, forward = lambda _: outputs, model.forward
-    try:
-        model.losses(batch).total.backward()
-    finally:
-        model.forward = forward
-
-
-def seconds(work: Callable[[], object]) -> float:
-    start = time.perf_counter()
-    work()
-    return time.perf_counter() - start
+        path = folder / f"{number}.jpg"
+        coarse = Image.fromarray(random.integers(256, size=(94, 125, 3), dtype=np.uint8))
+        coarse.resize((500, 375), Image.Resampling.BICUBIC).save(path, quality=90)
+        sides = 50 + 250 * random.random((NUM_OBJECTS, 2))
+        corners = random.random((NUM_OBJECTS, 2)) * ([500, 375] - sides)
+        boxes = torch.from_numpy(np.concatenate([corners, corners + sides], axis=1))
+        labels = torch.from_numpy(random.integers(20, size=NUM_OBJECTS))
+        pictures.append((path, Truth.of(boxes, labels)))
+    names = [str(label) for label in range(20)]
+    return DataSet.of(names, pictures, description="made pictures")

@@ -1,0 +1,102 @@
+"""torchvision's reference training of a detector, beside which ours is timed.
+
+The loop, the loader and the presets of `references/detection` in pytorch/vision, said again with
+what torchvision itself offers: its pictures come from Pillow, vary in `transforms.v2`, and are
+resized and normalised in the model. All layers learn, from random weights.
+"""
+
+import math
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.utils.data import BatchSampler, DataLoader, Dataset, RandomSampler
+from torchvision import tv_tensors
+from torchvision.models import get_model
+from torchvision.transforms import v2
+
+from singleshot.data.dataset import DataSet
+
+__all__ = ["ReferenceTraining"]
+
+MEAN = (123.0, 117.0, 104.0)  # what a picture is zoomed out onto
+STEPS = 10_000  # more than are ever taken
+
+Target = dict[str, Tensor]
+
+
+class VariedPictures(Dataset[tuple[Tensor, Target]]):
+    """Annotations are in memory, as pycocotools keeps them."""
+
+    def __init__(self, pictures: DataSet, transform: v2.Transform) -> None:
+        self.pictures = pictures
+        self.transform = transform
+
+    def __len__(self) -> int:
+        return len(self.pictures)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, Target]:
+        image = Image.open(self.pictures.paths[index]).convert("RGB")
+        truth = self.pictures.truth(index)
+        size = (image.height, image.width)
+        boxes = tv_tensors.BoundingBoxes(truth.boxes, format="XYXY", canvas_size=size)
+        varied: tuple[Tensor, Target]
+        varied = self.transform(image, {"boxes": boxes, "labels": 1 + truth.labels})
+        return varied
+
+
+class ReferenceTraining:
+    """A model of torchvision's and what trains it."""
+
+    def __init__(self, name: str, pictures: DataSet, *, batch_size: int, workers: int) -> None:
+        """`name` is "ssd300_vgg16" or "ssdlite320_mobilenet_v3_large"."""
+        columns = 1 + len(pictures.class_names)
+        self.model = get_model(name, weights=None, weights_backbone=None, num_classes=columns)
+        self.model.train()
+        parameters = [p for p in self.model.parameters() if p.requires_grad]
+        self.optimizer = torch.optim.SGD(parameters, lr=1e-3, momentum=0.9, weight_decay=5e-4)
+        varied = VariedPictures(pictures, preset(colours_and_zoom=name == "ssd300_vgg16"))
+        order = RandomSampler(varied, num_samples=STEPS * batch_size)
+        self.loader = DataLoader(
+            varied,
+            batch_sampler=BatchSampler(order, batch_size, drop_last=True),
+            num_workers=workers,
+            collate_fn=collate,
+        )
+
+    def step(self, batch: tuple[Sequence[Tensor], Sequence[Target]]) -> None:
+        """`train_one_epoch` between two batches, without its meters."""
+        images, targets = batch
+        losses: dict[str, Tensor] = self.model(list(images), list(targets))
+        total = torch.stack(list(losses.values())).sum()
+        assert math.isfinite(total.item())
+        self.optimizer.zero_grad()
+        total.backward()
+        self.optimizer.step()
+
+
+def preset(*, colours_and_zoom: bool) -> v2.Transform:
+    """`DetectionPresetTrain`, "ssd" or "ssdlite", for pictures from Pillow."""
+    first: list[v2.Transform] = []
+    if colours_and_zoom:
+        fill = defaultdict(lambda: MEAN, {tv_tensors.Mask: 0})
+        first = [v2.RandomPhotometricDistort(), v2.RandomZoomOut(fill=fill)]
+    return v2.Compose(
+        [
+            *first,
+            v2.RandomIoUCrop(),
+            v2.RandomHorizontalFlip(p=0.5),
+            v2.ToImage(),
+            v2.ToDtype(torch.float, scale=True),
+            v2.ConvertBoundingBoxFormat(tv_tensors.BoundingBoxFormat.XYXY),
+            v2.SanitizeBoundingBoxes(),
+            v2.ToPureTensor(),
+        ]
+    )
+
+
+def collate(samples: list[Any]) -> tuple[Any, ...]:
+    return tuple(zip(*samples, strict=True))

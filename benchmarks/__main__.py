@@ -8,6 +8,7 @@ import torch
 from benchmarks import (
     evaluation,
     kills,
+    machines,
     matching_and_loss,
     memory_over_epochs,
     million_pictures,
@@ -24,6 +25,7 @@ BENCHMARKS = {
     "million-pictures": million_pictures.main,
     "reading": reading.main,
     "kills": kills.main,
+    "machines": machines.main,
     "memory-over-epochs": memory_over_epochs.main,
 }
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 MACHINES = {"singleshot-a": "10.91.7.1", "singleshot-b": "10.91.7.2"}
-STEPS, KILLED_AFTER = 16, 5
+STEPS, KILLED_AFTER = 16, 8
 PATIENCE = 900.0  # seconds, on a busy machine
 
 

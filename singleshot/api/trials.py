@@ -63,6 +63,7 @@ class Trials:
 
     def __init__(self, folder: Path, space: SearchSpace, *, seed: int, prune_after: int) -> None:
         """Open the store or create it; `prune_after` is how many trials are finished before."""
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
         folder.mkdir(parents=True, exist_ok=True)
         self.folder, self.space, self.seed = folder, space, seed
         self.lock = FileLock(folder / "search.lock")

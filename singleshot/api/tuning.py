@@ -191,7 +191,8 @@ class Ear:
     def evaluated(self, record: EvaluationRecord) -> None:
         """Raises Pruned, unless the training is over anyway."""
         promising = self.claim.report(record.epoch, record.mean_average_precision)
-        if not promising and record.step < self.num_steps:
+        is_last = record.ends_early or record.step >= self.num_steps
+        if not (promising or is_last):
             raise Pruned
 
     def said(self, message: str) -> None:

@@ -80,6 +80,7 @@ class MlflowLog:
 
     def evaluated(self, record: EvaluationRecord) -> None:
         """A point of the curve."""
+        self.is_finished = self.is_finished or record.ends_early
         self.add([asdict(record)])
 
     def said(self, message: str) -> None:

@@ -1,0 +1,90 @@
+"""Searches whose trainings take no time: what a recipe is worth follows from its learning rate."""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from singleshot.api import tuning
+from singleshot.api.training import Run
+from singleshot.errors import RunFailed
+from singleshot.training.watch import EvaluationRecord, Plan, Watcher
+
+__all__ = ["RATE", "Said", "pretend", "worth"]
+
+RATE = "training.learning_rate"
+EPOCHS = 2
+
+
+class Said:
+    """A watcher that remembers what was said."""
+
+    def __init__(self) -> None:
+        self.words: list[str] = []
+
+    def started(self, plan): ...
+
+    def stepped(self, step): ...
+
+    def evaluated(self, record): ...
+
+    def said(self, message):
+        self.words.append(message)
+
+    def finished(self): ...
+
+
+def worth(rate: float) -> float:
+    """1 at a learning rate of 0.01, less by 0.2 for each power of ten beside it."""
+    return 1 - 0.2 * abs(math.log10(rate) + 2)
+
+
+def pretend(
+    *, seconds: float = 0.0, during: Callable[[int], None] = lambda _: None
+) -> Callable[..., Run]:
+    """Stands in for `train`: validates after each of two epochs, ever nearer to its worth."""
+
+    def train(
+        recipe: str,  # noqa: ARG001
+        data: list[Path],  # noqa: ARG001
+        *,
+        run: Path,
+        split: str | None,  # noqa: ARG001
+        val_split: str | None,  # noqa: ARG001
+        overrides: Mapping[str, object],
+        watch: Watcher,
+    ) -> Run:
+        (run / "checkpoints").mkdir(parents=True)
+        checkpoint = run / "checkpoints" / "best.safetensors"
+        checkpoint.write_text("weights")
+        rate = float(str(overrides.get(RATE, 0.02)))
+        watch.started(
+            Plan(num_steps=EPOCHS, num_epochs=EPOCHS, first_step=0, validated=0, batch_size=1)
+        )
+        if rate > 1:
+            raise RunFailed("step 1: the loss is not finite")
+        for epoch in range(1, EPOCHS + 1):
+            during(epoch)
+            time.sleep(seconds / EPOCHS)
+            score = worth(rate) * epoch / EPOCHS
+            watch.evaluated(EvaluationRecord(epoch, epoch, score, since_best=0, ends_early=False))
+        return Run(run, checkpoint, EPOCHS, worth(rate), stopped_by=None, interrupted=False)
+
+    return train
+
+
+def search_in_background(folder: str, cells: str, kill_at: int) -> None:
+    """Another process of the search in the tests; it kills itself in so many epochs, if not 0."""
+
+    def count(_: int) -> None:
+        nonlocal kill_at
+        kill_at -= 1
+        if kill_at == 0:
+            os.kill(os.getpid(), 9)
+
+    tuning.train = pretend(seconds=0.2, during=count)  # type: ignore[assignment]
+    search = [f"{RATE}=0.0001..0.1:log"]
+    tuning.tune("ssdlite320-lite0", cells, trials=4, run=folder, search=search)

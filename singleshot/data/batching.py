@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator, Sequence, Sized
+from collections.abc import Generator, Iterator, Sequence, Sized
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Protocol, runtime_checkable
+from typing import Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 import torch
@@ -21,6 +21,8 @@ from singleshot.errors import DataError, RunFailed
 from singleshot.structures import Batch, Sample
 
 __all__ = ["AugmentedPictures", "Draw", "Order", "Pictures", "TrainingBatches", "training_batches"]
+
+Prepared: TypeAlias = Generator[Batch | DataError, None, None]
 
 
 @runtime_checkable
@@ -112,6 +114,8 @@ class Order(Sampler[list[Draw]]):
         return Draw(epoch, index, clean)
 
 
+SECONDS_TO_OUTLIVE = 20  # enough for a step and its saving
+
 # What PyTorch says when a process of its loader was killed, left, or had no shared memory.
 WORDS_OF_DEATH = ("is killed by signal", "exited unexpectedly", "unable to allocate shared memory")
 
@@ -122,13 +126,14 @@ def permutation(number: int, seed: int, epoch: int) -> np.ndarray:
     return np.random.default_rng([seed, epoch]).permutation(number)
 
 
-def ignore_interrupts(_: int) -> None:
+def outlive_interrupts(_: int) -> None:
     """Ctrl-C reaches every process of a terminal, and a cluster's SIGTERM every process of a job.
 
-    The training process decides what to do, and this one ends with it.
+    The training process decides what to do, and this one ends with it; or by itself, where nobody
+    does after a SIGTERM: Python waits at its end for the processes it has told to stop.
     """
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda *_: signal.alarm(SECONDS_TO_OUTLIVE))
 
 
 def training_batches(
@@ -145,18 +150,20 @@ def training_batches(
         num_workers=workers,
         collate_fn=batch_or_error,
         pin_memory=pin_memory,
-        worker_init_fn=ignore_interrupts,
+        worker_init_fn=outlive_interrupts,
         # Or it would draw from the random numbers of the training, once more for each resuming.
         generator=torch.Generator(),
     )
-    for batch in prepared(loader):
-        if isinstance(batch, DataError):
-            raise batch
-        with deaths_wait():
-            yield batch
+    # Closed in any case: an error that somebody keeps would keep the loader's processes, too.
+    with closing(prepared(loader) if workers else ahead(prepared(loader))) as batches:
+        for batch in batches:
+            if isinstance(batch, DataError):
+                raise batch
+            with deaths_wait():
+                yield batch
 
 
-def prepared(loader: DataLoader[Sample]) -> Iterator[Batch | DataError]:
+def prepared(loader: DataLoader[Sample]) -> Prepared:
     """What the loader gives; RunFailed when one of its processes died or found no memory."""
     try:
         yield from loader
@@ -169,6 +176,15 @@ def prepared(loader: DataLoader[Sample]) -> Iterator[Batch | DataError]:
             f"little memory, or shared memory in a container; take fewer of them, such as "
             f"--set training.workers=0, with --resume: what was learned until then is saved"
         ) from error
+
+
+def ahead(batches: Prepared) -> Prepared:
+    """The same, each prepared by a thread while the one before it is learned from."""
+    with ThreadPoolExecutor(1) as thread:
+        coming = thread.submit(next, batches, None)
+        while (batch := coming.result()) is not None:
+            coming = thread.submit(next, batches, None)
+            yield batch
 
 
 @contextmanager

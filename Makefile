@@ -49,7 +49,7 @@ demo: setup
 
 test: setup
 	@# Tiny tensors gain nothing from threads, which wait for each other on a busy machine.
-	OMP_NUM_THREADS=1 $(BIN)/pytest
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto
 
 check: setup
 	$(BIN)/ruff format --check .

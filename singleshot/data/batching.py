@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import signal
 import threading
 from collections.abc import Generator, Iterator, Sequence, Sized
@@ -9,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Protocol, TypeAlias, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -21,8 +22,6 @@ from singleshot.errors import DataError, RunFailed
 from singleshot.structures import Batch, Sample
 
 __all__ = ["AugmentedPictures", "Draw", "Order", "Pictures", "TrainingBatches", "training_batches"]
-
-Prepared: TypeAlias = Generator[Batch | DataError, None, None]
 
 
 @runtime_checkable
@@ -155,7 +154,7 @@ def training_batches(
         generator=torch.Generator(),
     )
     # Closed in any case: an error that somebody keeps would keep the loader's processes, too.
-    with closing(prepared(loader) if workers else ahead(prepared(loader))) as batches:
+    with closing(prepared(loader)) as batches:
         for batch in batches:
             if isinstance(batch, DataError):
                 raise batch
@@ -163,7 +162,7 @@ def training_batches(
                 yield batch
 
 
-def prepared(loader: DataLoader[Sample]) -> Prepared:
+def prepared(loader: DataLoader[Sample]) -> Generator[Batch | DataError, None, None]:
     """What the loader gives; RunFailed when one of its processes died or found no memory."""
     try:
         yield from loader
@@ -178,13 +177,9 @@ def prepared(loader: DataLoader[Sample]) -> Prepared:
         ) from error
 
 
-def ahead(batches: Prepared) -> Prepared:
-    """The same, each prepared by a thread while the one before it is learned from."""
-    with ThreadPoolExecutor(1) as thread:
-        coming = thread.submit(next, batches, None)
-        while (batch := coming.result()) is not None:
-            coming = thread.submit(next, batches, None)
-            yield batch
+def default_workers() -> int:
+    """One process beside this where it shares the pictures in memory, none where it copies them."""
+    return int(multiprocessing.get_all_start_methods()[0] == "fork")
 
 
 @contextmanager
@@ -209,12 +204,13 @@ class TrainingBatches:
 
     pictures: AugmentedPictures
     order: Order
-    workers: int
+    workers: int | None  # as many as serve this machine
     pin_memory: bool
 
     def __iter__(self) -> Iterator[Batch]:
+        workers = default_workers() if self.workers is None else self.workers
         return training_batches(
-            self.pictures, self.order, workers=self.workers, pin_memory=self.pin_memory
+            self.pictures, self.order, workers=workers, pin_memory=self.pin_memory
         )
 
     def between(self, first_step: int, num_steps: int) -> TrainingBatches:

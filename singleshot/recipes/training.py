@@ -79,7 +79,12 @@ class TrainingSettings(Settings):
     )
     compile: bool = Field(False, description="let PyTorch compile the network (torch.compile)")
     seed: int = Field(0, ge=0)
-    workers: int = Field(0, ge=0, description="processes that prepare pictures; 0: this one")
+    workers: int | None = Field(
+        None,
+        ge=0,
+        description="processes that prepare pictures; 0: this one; left out, 1 where Python forks "
+        "(Linux), else 0",
+    )
     cache: Fraction = Field(
         0.3,
         description="keep decoded pictures in memory if they take at most this share of it",

@@ -91,9 +91,11 @@ class MlflowLog:
         self.send()
 
     def keep_files(self) -> None:
-        """The recipe, the page and the best weights; then the run is over, or waits to go on."""
+        """The recipe, and, when all is done, the page and the best weights."""
         self.send()
-        files = [self.folder.recipe, self.folder.report, self.folder.checkpoint()]
+        files = [self.folder.recipe]
+        if self.is_finished:
+            files += [self.folder.report, self.folder.checkpoint()]
         try:
             for file in files:
                 if file.exists():

@@ -17,6 +17,7 @@ STEP = SimpleNamespace(
     localization=1.25,
     classification=2.5,
     matched_priors=212,
+    distillation=None,
     learning_rate=0.01,
     images_per_second=41.04,
     seconds_left=95.2,

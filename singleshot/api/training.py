@@ -7,32 +7,26 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from torch import nn
-
-from singleshot.api.models import load, start_from, teacher_from
+from singleshot.api.models import start_from, teacher_from
 from singleshot.api.places import Data, default_folder, listed
 from singleshot.api.preparing import Preparation, Wishes
+from singleshot.api.validating import report_on_validation, validation_on
 from singleshot.build import build_training
 from singleshot.data.cache import require_readable
-from singleshot.data.dataset import DataSet
-from singleshot.data.opening import training_split
+from singleshot.data.opening import TrainingData, training_split
 from singleshot.errors import ModelError, SingleshotError
-from singleshot.evaluation import detect_all, judge
-from singleshot.metrics import Predictions, Protocol
-from singleshot.models.ssd.network import Ssd
+from singleshot.models.transfer import Start
 from singleshot.recipes.graph import GraphSettings
 from singleshot.recipes.load import load_recipe, to_toml
 from singleshot.recipes.schema import Recipe
-from singleshot.reporting import report_on
-from singleshot.structures import Detector
 from singleshot.training.allocator import keeping_memory
 from singleshot.training.budget import TimeBudget
-from singleshot.training.interrupt import granting_interrupts
+from singleshot.training.interrupt import Wish, granting_interrupts
 from singleshot.training.log import RunLog
 from singleshot.training.mlflow_log import MlflowLog
 from singleshot.training.processes import Processes, joined_processes
 from singleshot.training.run_folder import RunFolder
-from singleshot.training.state import load_progress
+from singleshot.training.state import Progress, load_progress
 from singleshot.training.watch import Audience, Watcher
 from singleshot.version import __version__
 
@@ -91,42 +85,21 @@ def train(
     """
     wishes = Wishes(TimeBudget.of(time_budget), profile=profile, self_test=self_test)
     with joined_processes() as processes:
-        start = None if init is None else start_from(init)
-        wanted = load_recipe(recipe, overrides)
-        if init is not None and start is None:
-            # Not a detector, so a classifier: what it knows is the backbone's.
-            wanted = with_backbone_weights(wanted, str(init))
+        wanted, start = recipe_and_start(recipe, overrides, init)
         folder = run_folder(run, Path(recipe).stem, resume=resume, processes=processes)
         resume = resume or goes_on(folder, processes)
         if resume:
             wanted = folder.recipe_to_resume(wanted)
         else:
             folder.check_free()
-        own = [] if watch is None else [watch]
-        say = Audience(own).said
-        tracked = [MlflowLog(folder, say)] if track and processes.first else []
-        watchers = [RunLog(folder), *own, *tracked]
-        audience = Audience(watchers if processes.first else [])
+        tracked = tracker(folder, track, watch, processes)
+        audience = listeners(folder, watch, tracked, processes)
         if resume and processes.first:
             audience.said(f"{folder.path}: goes on after step {load_progress(folder.state).step}")
         chosen = training_split(listed(data), split, val_split, wanted.training.seed)
+        tell(chosen, wanted, start, audience.said)
+        fingerprint = require_same(wanted, chosen, processes)
         validation = chosen.validation
-        notes = chosen.train.notes + (() if validation is None else validation.notes)
-        for message in (*chosen.said, *dict.fromkeys(notes)):
-            audience.said(message)
-        if start is None and wanted.model.backbone.weights == "none":
-            audience.said("the backbone starts from random weights (model.backbone.weights = none)")
-        if validation is not None:
-            require_readable(validation)
-        fingerprint = chosen.train.fingerprint()
-        processes.require_same(
-            {
-                "the recipe": to_toml(wanted),
-                "the training pictures": fingerprint,
-                "the validation pictures": "" if validation is None else validation.fingerprint(),
-                "the version of singleshot": __version__,
-            }
-        )
         build = partial(
             build_training,
             class_names=chosen.train.class_names,
@@ -137,36 +110,96 @@ def train(
             teacher=None if teacher is None else teacher_from(teacher),
             processes=processes,
         )
-        preparation = Preparation(
+        prepared = Preparation(
             chosen, build, validation_on, folder, wishes, processes, audience.said, resume
-        )
-        prepared = preparation.run(wanted)
+        ).run(wanted)
         training, batches = build(prepared.recipe, prepared.pictures, watch=audience, resume=resume)
         if not resume:
             begin(folder, training.recipe, processes, asked=wanted)
         with granting_interrupts() as wish, keeping_memory():
             progress = training.run(prepared.in_time(training, batches), wish)
-        # Known once the first process has written it.
-        checkpoint = processes.from_first(folder.checkpoint() if processes.first else folder.path)
+        # Others look at the weights only once the first process has written them.
+        found = result(folder, progress, wish, processes)
         if progress.finished and validation is not None:
             report_on_validation(folder, validation, f"singleshot train {recipe}", processes)
-        keep_files(tracked)
+        if tracked is not None:
+            tracked.keep_files()
         if wishes.time_budget is not None:
             audience.said(wishes.time_budget.account(time.monotonic()))
-        return Run(
-            folder=folder.path,
-            checkpoint=checkpoint,
-            steps=progress.step,
-            mean_average_precision=progress.best,
-            stopped_by=None if progress.finished else wish.signal,
-            interrupted=not progress.finished,
-        )
+        return found
 
 
-def keep_files(tracked: Sequence[MlflowLog]) -> None:
-    """What can be told at the very end only, when the page is there."""
-    for tracker in tracked:
-        tracker.keep_files()
+def recipe_and_start(
+    recipe: str | Path, overrides: Mapping[str, object] | Sequence[str], init: str | Path | None
+) -> tuple[Recipe, Start | None]:
+    """The recipe as it is asked for, and the detector to start from."""
+    start = None if init is None else start_from(init)
+    wanted = load_recipe(recipe, overrides)
+    if init is not None and start is None:
+        # Not a detector, so a classifier: what it knows is the backbone's.
+        wanted = with_backbone_weights(wanted, str(init))
+    return wanted, start
+
+
+def tracker(
+    folder: RunFolder, track: str | None, watch: Watcher | None, processes: Processes
+) -> MlflowLog | None:
+    """What keeps a record elsewhere; one process writes for all."""
+    if track is None or not processes.first:
+        return None
+    return MlflowLog(folder, Audience([] if watch is None else [watch]).said)
+
+
+def listeners(
+    folder: RunFolder, watch: Watcher | None, tracked: MlflowLog | None, processes: Processes
+) -> Audience:
+    """All that are told of the training; in the first process alone."""
+    if not processes.first:
+        return Audience([])
+    others = [watcher for watcher in (watch, tracked) if watcher is not None]
+    return Audience([RunLog(folder), *others])
+
+
+def tell(
+    chosen: TrainingData, wanted: Recipe, start: Start | None, say: Callable[[str], None]
+) -> None:
+    """What a person should know before it begins; an error where a picture cannot be read."""
+    validation = chosen.validation
+    notes = chosen.train.notes + (() if validation is None else validation.notes)
+    for message in (*chosen.said, *dict.fromkeys(notes)):
+        say(message)
+    if start is None and wanted.model.backbone.weights == "none":
+        say("the backbone starts from random weights (model.backbone.weights = none)")
+    if validation is not None:
+        require_readable(validation)
+
+
+def require_same(wanted: Recipe, chosen: TrainingData, processes: Processes) -> str:
+    """The fingerprint of the training pictures; an error where processes were told differently."""
+    fingerprint = chosen.train.fingerprint()
+    validation = chosen.validation
+    processes.require_same(
+        {
+            "the recipe": to_toml(wanted),
+            "the training pictures": fingerprint,
+            "the validation pictures": "" if validation is None else validation.fingerprint(),
+            "the version of singleshot": __version__,
+        }
+    )
+    return fingerprint
+
+
+def result(folder: RunFolder, progress: Progress, wish: Wish, processes: Processes) -> Run:
+    """What the training came to, the same in every process."""
+    checkpoint = processes.from_first(folder.checkpoint() if processes.first else folder.path)
+    return Run(
+        folder=folder.path,
+        checkpoint=checkpoint,
+        steps=progress.step,
+        mean_average_precision=progress.best,
+        stopped_by=None if progress.finished else wish.signal,
+        interrupted=not progress.finished,
+    )
 
 
 def run_folder(
@@ -221,44 +254,3 @@ def with_backbone_weights(recipe: Recipe, file: str) -> Recipe:
     return recipe.model_copy(
         update={"model": recipe.model.model_copy(update={"backbone": backbone})}
     )
-
-
-def report_on_validation(
-    folder: RunFolder, validation: DataSet, command: str, processes: Processes
-) -> None:
-    """Leave a page in the run that shows what it came to."""
-    predictions = detect_together(load(folder.path), validation, processes)
-    if predictions is not None:
-        report_on(
-            predictions,
-            validation,
-            report=judge(predictions, validation, protocol=Protocol.COCO),
-            model=str(folder.path),
-            command=command,
-            path=folder.report,
-        )
-
-
-def validation_on(dataset: DataSet, processes: Processes) -> Callable[[nn.Module], float]:
-    """A function that judges a detector by COCO's average precision."""
-
-    def validate(detector: nn.Module) -> float:
-        assert isinstance(detector, Ssd)
-        # Batch norm without synchronisation has other statistics in each process.
-        processes.copy_from_first(detector.buffers())
-        found = detect_together(detector, dataset, processes)
-        if found is None:
-            return processes.from_first(0.0)
-        report = judge(found, dataset, protocol=Protocol.COCO)
-        return processes.from_first(report.mean_average_precision or 0.0)
-
-    return validate
-
-
-def detect_together(
-    detector: Detector, dataset: DataSet, processes: Processes
-) -> Predictions | None:
-    """What is found in all pictures, each process having its share; None but in the first."""
-    shard = detect_all(detector, dataset, shard=processes.rank, num_shards=processes.number)
-    shards = processes.gather(shard)
-    return Predictions.merge(shards) if processes.first else None

@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.distributed.distributed_c10d import PrefixStore, Store
 from torch.distributed.rendezvous import rendezvous
 
-from singleshot.errors import DataError, RunFailed, SaidElsewhere, SingleshotError
+from singleshot.errors import RunFailed, SaidElsewhere, SingleshotError
 from singleshot.structures import Batch
 
 __all__ = ["ALONE", "Processes", "is_first_process", "joined_processes", "together"]
@@ -120,13 +120,13 @@ ALONE = Processes()
 
 
 def together(batches: Iterable[Batch], processes: Processes) -> Iterator[Batch]:
-    """Batches; a DataError in one process is one in all, so that all can save what they learned."""
+    """Batches; an error in one process is one in all, so that all can save what they learned."""
     following = iter(batches)
     while True:
         batch, error = None, None
         try:
             batch = next(following, None)
-        except DataError as caught:
+        except SingleshotError as caught:
             error = caught
         if any(processes.any(error is not None)):
             raise next(one for one in processes.gather(error) if one is not None)

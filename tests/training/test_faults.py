@@ -15,6 +15,7 @@ from killing import OVERRIDES, differences, log_without_timings
 
 import singleshot
 from singleshot import files
+from singleshot.api import validating
 from singleshot.errors import RunFailed
 from singleshot.models.ssd import network
 from singleshot.training.run_folder import RunFolder
@@ -188,9 +189,7 @@ def test_a_log_that_cannot_be_written_is_said(cells, tmp_path, monkeypatch):
 def test_a_signal_in_the_middle_of_a_validation_records_nothing(
     cells, whole, tmp_path, monkeypatch, number
 ):
-    from singleshot.api import training as api
-
-    run, real = tmp_path / "run", api.detect_all
+    run, real = tmp_path / "run", validating.detect_all
 
     def half_way(*words, **settings):
         if not stopped:
@@ -200,7 +199,7 @@ def test_a_signal_in_the_middle_of_a_validation_records_nothing(
         return real(*words, **settings)
 
     stopped = []
-    monkeypatch.setattr(api, "detect_all", half_way)
+    monkeypatch.setattr(validating, "detect_all", half_way)
     result = train(cells, run, overrides={"training.workers": 2})
     assert (result.interrupted, result.stopped_by) == (True, number)
     assert [r["kind"] for r in log_without_timings(run)] == ["step"] * 4

@@ -1,0 +1,58 @@
+"""Judging a detector while it learns, and once it has learned; by all processes together."""
+
+from collections.abc import Callable
+
+from torch import nn
+
+from singleshot.api.models import load
+from singleshot.data.dataset import DataSet
+from singleshot.evaluation import detect_all, judge
+from singleshot.metrics import Predictions, Protocol
+from singleshot.models.ssd.network import Ssd
+from singleshot.reporting import report_on
+from singleshot.structures import Detector
+from singleshot.training.processes import Processes
+from singleshot.training.run_folder import RunFolder
+
+__all__ = ["report_on_validation", "validation_on"]
+
+
+def report_on_validation(
+    folder: RunFolder, validation: DataSet, command: str, processes: Processes
+) -> None:
+    """Leave a page in the run that shows what it came to."""
+    predictions = detect_together(load(folder.path), validation, processes)
+    if predictions is not None:
+        report_on(
+            predictions,
+            validation,
+            report=judge(predictions, validation, protocol=Protocol.COCO),
+            model=str(folder.path),
+            command=command,
+            path=folder.report,
+        )
+
+
+def validation_on(dataset: DataSet, processes: Processes) -> Callable[[nn.Module], float]:
+    """A function that judges a detector by COCO's average precision."""
+
+    def validate(detector: nn.Module) -> float:
+        assert isinstance(detector, Ssd)
+        # Batch norm without synchronisation has other statistics in each process.
+        processes.copy_from_first(detector.buffers())
+        found = detect_together(detector, dataset, processes)
+        if found is None:
+            return processes.from_first(0.0)
+        report = judge(found, dataset, protocol=Protocol.COCO)
+        return processes.from_first(report.mean_average_precision or 0.0)
+
+    return validate
+
+
+def detect_together(
+    detector: Detector, dataset: DataSet, processes: Processes
+) -> Predictions | None:
+    """What is found in all pictures, each process having its share; None but in the first."""
+    shard = detect_all(detector, dataset, shard=processes.rank, num_shards=processes.number)
+    shards = processes.gather(shard)
+    return Predictions.merge(shards) if processes.first else None

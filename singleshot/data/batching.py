@@ -166,10 +166,12 @@ def prepared(loader: DataLoader[Sample]) -> Generator[Batch | DataError, None, N
     """What the loader gives; RunFailed when one of its processes died or found no memory."""
     try:
         yield from loader
-    except RuntimeError as error:
-        if not any(words in str(error) for words in WORDS_OF_DEATH):
+    except (RuntimeError, ConnectionError, EOFError) as error:
+        # A connection breaks where the process died while it handed a batch over.
+        broken = not isinstance(error, RuntimeError)
+        if not broken and not any(words in str(error) for words in WORDS_OF_DEATH):
             raise
-        what = str(error).splitlines()[0]
+        what = (str(error) or type(error).__name__).splitlines()[0]
         raise RunFailed(
             f"a process that prepares pictures died ({what}), most often because there is too "
             f"little memory, or shared memory in a container; take fewer of them, such as "

@@ -58,7 +58,7 @@ def test_what_was_found_is_a_recipe_that_loads(cells, tmp_path):
     assert recipe.training.epochs == 3
     opening = found.recipe.read_text().splitlines()[:3]
     assert f"trial {found.best.number} of 4" in opening[0]
-    assert "--set=training.epochs=30" in opening[1]
+    assert "--set=training.epochs=40" in opening[1]
     assert f"AP {found.best.score:.3f}" in opening[2]
     assert tomllib.loads(found.recipe.read_text())["preset"] == "modern"
 

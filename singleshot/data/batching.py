@@ -190,7 +190,8 @@ def deaths_wait() -> Iterator[None]:
 
     Its handler of SIGCHLD does so; without it the loader notices when the next batch is waited for.
     """
-    if threading.current_thread() is not threading.main_thread():
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    if not in_main_thread or not hasattr(signal, "SIGCHLD"):
         yield  # where PyTorch has no handler either
         return
     handler = signal.signal(signal.SIGCHLD, signal.SIG_DFL)

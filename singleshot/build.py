@@ -190,11 +190,7 @@ def build_training(
         num_processes=processes.number,
     )
     if resume:
-        if (before := load_progress(folder.state).num_processes) != processes.number:
-            watch.said(
-                f"{folder.path}: begun with {before} processes, goes on with {processes.number}: "
-                f"the result is the same to rounding, not to the last bit"
-            )
+        tell_of_processes(folder, processes, watch)
         progress = load_state(
             folder.state, model, average, optimizer, processes=processes, expected=progress
         )
@@ -227,6 +223,15 @@ def build_training(
         processes=processes,
     )
     return training, batches
+
+
+def tell_of_processes(folder: RunFolder, processes: Processes, watch: Watcher) -> None:
+    """Going on with another number of them is not exact to the last bit."""
+    if (before := load_progress(folder.state).num_processes) != processes.number:
+        watch.said(
+            f"{folder.path}: begun with {before} processes, goes on with {processes.number}: "
+            f"the result is the same to rounding, not to the last bit"
+        )
 
 
 def require_a_picture_each(settings: TrainingSettings, processes: Processes) -> None:

@@ -14,18 +14,19 @@ from singleshot.files import appears_whole
 from singleshot.training.run_folder import RunFolder
 from singleshot.training.watch import EvaluationRecord, Plan, StepRecord
 
-__all__ = ["RunLog", "read_log"]
+__all__ = ["CURVES", "RunLog", "read_log"]
 
+# What a record holds, and the name of its curve.
 CURVES = {
-    "loss/localization": "localization",
-    "loss/classification": "classification",
-    "loss/distillation": "distillation",
+    "localization": "loss/localization",
+    "classification": "loss/classification",
+    "distillation": "loss/distillation",
     "matched_priors": "matched_priors",
     "gradient_norm": "gradient_norm",
     "learning_rate": "learning_rate",
     "images_per_second": "images_per_second",
     "seconds_waiting": "seconds_waiting",
-    "validation/mean_average_precision": "mean_average_precision",
+    "mean_average_precision": "validation/mean_average_precision",
 }
 
 
@@ -69,7 +70,7 @@ class RunLog:
 
     def draw(self, record: dict[str, Any]) -> None:
         """A point of each of TensorBoard's curves."""
-        for name, key in CURVES.items():
+        for key, name in CURVES.items():
             value = record.get(key)
             if value is not None:
                 self.board.add_scalar(name, value, record["step"], record.get("time"))

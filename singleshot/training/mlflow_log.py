@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from singleshot.errors import SingleshotError, StorageError
 from singleshot.files import appears_whole
 from singleshot.recipes.load import flat, load_recipe
-from singleshot.training.log import read_log
+from singleshot.training.log import CURVES, read_log
 from singleshot.training.run_folder import RunFolder
 from singleshot.training.watch import EvaluationRecord, Plan, StepRecord
 from singleshot.version import __version__
@@ -31,17 +31,6 @@ EXPERIMENT = "singleshot"
 SECONDS_BETWEEN_WRITES = 5.0  # a write takes about as long as a step
 MOST_PARAMETERS = 100  # that MLflow takes at once
 MOST_RECORDS = 100  # at once: MLflow takes 1000 metrics
-METRICS = {
-    "localization": "loss/localization",
-    "classification": "loss/classification",
-    "distillation": "loss/distillation",
-    "matched_priors": "matched_priors",
-    "gradient_norm": "gradient_norm",
-    "learning_rate": "learning_rate",
-    "images_per_second": "images_per_second",
-    "seconds_waiting": "seconds_waiting",
-    "mean_average_precision": "validation/mean_average_precision",
-}
 # What every step has, and every validation: their histories say how far MLflow knows the training.
 OF_STEPS, OF_VALIDATIONS = "learning_rate", "mean_average_precision"
 
@@ -158,7 +147,7 @@ class MlflowLog:
 
     def last_known(self, name: str) -> int:
         """The last step that MLflow has; a resumed training repeats the same numbers after it."""
-        history = self.client.get_metric_history(self.run_id, METRICS[name])
+        history = self.client.get_metric_history(self.run_id, CURVES[name])
         return max((point.step for point in history), default=0)
 
     @property
@@ -171,7 +160,7 @@ def points(record: Record, milliseconds: int) -> Iterator[Metric]:
     """A point of each curve that a record has."""
     from mlflow.entities import Metric  # noqa: PLC0415 (an extra)
 
-    for name, curve in METRICS.items():
+    for name, curve in CURVES.items():
         if record.get(name) is not None:
             yield Metric(curve, float(record[name]), milliseconds, record["step"])
 

@@ -1,0 +1,147 @@
+"""Draws the boxes of built detectors on a picture, for the pages under docs/learn/detectors.
+
+    python docs/draw_boxes.py                   every recipe in PAGES
+    python docs/draw_boxes.py multibox yolo-v2  these alone
+
+Each becomes docs/learn/detectors/RECIPE.png. To add a kind of detector, register a function that
+gives its panels, and name its recipe in PAGES:
+
+    @panels.register
+    def of_multibox(detector: MultiBox) -> list[Panel]:
+        return [Panel("8 x 8, 11 a cell: 704", boxes, grid=(8, 8)), …]
+
+It is given the detector as `build_detector` makes it from the recipe at its own input size, with
+random weights: what it draws comes from the network, never from a table of numbers. Boxes are in
+pixels of the input; the picture is stretched to it, as a detector would. A panel of a few boxes
+shows them thick and in colours, one of many thin and in one colour. `scene()` is the picture for
+detectors that look at it themselves, as selective search does. Titles are ASCII: Pillow's font has
+no other signs.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import singledispatch
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+from PIL import Image, ImageDraw, ImageFont
+from scene import OBJECTS, draw_scene
+from torch import Tensor
+
+from singleshot.boxes.convert import from_unit, to_corners
+from singleshot.build import build_detector
+from singleshot.drawing import class_colour
+from singleshot.models.ssd.network import Ssd
+from singleshot.models.trainable import TrainableDetector
+from singleshot.recipes.load import load_recipe
+
+__all__ = ["Panel", "draw_page", "main", "panels", "scene"]
+
+PAGES = ["ssd300-vgg16"]
+FOLDER = Path(__file__).parent / "learn/detectors"
+
+AREA = 320 * 240  # pixels of a panel's picture
+IN_A_ROW = 3
+GAP, TITLE = 8, 20  # pixels
+FEW = 24  # boxes that can be told apart
+COLOURS = 128  # of the file; the scene has no more to say
+
+
+@dataclass(frozen=True)
+class Panel:
+    """The scene with some boxes."""
+
+    title: str
+    boxes: Float[Tensor, "n 4"]  # pixels of the input
+    grid: tuple[int, int] | None = None  # (rows, columns) of a feature map, drawn as thin lines
+
+
+@singledispatch
+def panels(detector: TrainableDetector) -> list[Panel]:
+    """What shows the boxes of a detector best."""
+    raise NotImplementedError(f"no panels for {type(detector).__name__}: see the docstring above")
+
+
+@panels.register
+def of_ssd(detector: Ssd) -> list[Panel]:
+    """The priors of the middle cell of each level."""
+    priors = from_unit(to_corners(detector.priors_cxcywh_unit), detector.settings.input)
+    found = []
+    for level, boxes in zip(
+        detector.levels, priors.split([len(level) for level in detector.levels]), strict=True
+    ):
+        rows, columns = level.grid
+        cells = boxes.reshape(rows, columns, -1, 4)
+        title = f"{rows} x {columns}, {level.num_priors_per_cell} a cell: {len(level):,}"
+        found.append(Panel(title, cells[rows // 2, columns // 2], level.grid))
+    return found
+
+
+def scene() -> UInt8[Tensor, "3 480 640"]:
+    """The picture as a detector takes it."""
+    return torch.from_numpy(np.array(draw_scene())).permute(2, 0, 1)
+
+
+def draw_page(shown: Sequence[Panel], size: tuple[int, int]) -> Image.Image:
+    """All panels, row by row; `size` is the input's (height, width)."""
+    height, width = size
+    scale = (AREA / (height * width)) ** 0.5
+    cell = round(width * scale), round(height * scale)
+    columns = min(IN_A_ROW, len(shown))
+    rows = -(-len(shown) // columns)
+    across, down = cell[0] + GAP, cell[1] + TITLE + GAP
+    page = Image.new("RGB", (columns * across - GAP, rows * down - GAP), "white")
+    for number, panel in enumerate(shown):
+        left, top = number % columns * across, number // columns * down
+        page.paste(draw_panel(panel, cell, scale), (left, top + TITLE))
+        text = ImageDraw.Draw(page)
+        text.text((left, top), panel.title, fill="black", font=ImageFont.load_default(14))
+    return page
+
+
+def draw_panel(panel: Panel, cell: tuple[int, int], scale: float) -> Image.Image:
+    """The scene with a panel's grid and boxes, at this (width, height)."""
+    picture = draw_scene().resize(cell, Image.Resampling.LANCZOS)
+    canvas = ImageDraw.Draw(picture, "RGBA")
+    if panel.grid is not None:
+        draw_grid(canvas, panel.grid, cell)
+    few = len(panel.boxes) <= FEW
+    for number, box in enumerate((panel.boxes * scale).tolist()):
+        if few:
+            canvas.rectangle(box, outline="black", width=3)
+        colour = class_colour(number) if few else (0, 0, 0, 110)
+        canvas.rectangle(box, outline=colour, width=2 if few else 1)
+    return picture
+
+
+def draw_grid(canvas: ImageDraw.ImageDraw, grid: tuple[int, int], cell: tuple[int, int]) -> None:
+    """Thin lines between the places of a feature map."""
+    (rows, columns), (width, height) = grid, cell
+    for column in range(1, columns):
+        x = column * width / columns
+        canvas.line((x, 0, x, height), fill=(255, 255, 255, 120))
+    for row in range(1, rows):
+        y = row * height / rows
+        canvas.line((0, y, width, y), fill=(255, 255, 255, 120))
+
+
+def main(recipes: Sequence[str]) -> None:
+    """Draw the pages of these recipes, or of all."""
+    for recipe in recipes or PAGES:
+        settings = load_recipe(recipe).model
+        torch.manual_seed(0)
+        detector = build_detector(settings, list(OBJECTS), pretrained=False)
+        page = draw_page(panels(detector), settings.input)
+        path = FOLDER / f"{recipe}.png"
+        path.parent.mkdir(exist_ok=True)
+        page.quantize(COLOURS, dither=Image.Dither.NONE).save(path, optimize=True)
+        print(f"{path}: {page.width} x {page.height}, {path.stat().st_size // 1024} KB")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -7,7 +7,7 @@ from torch import nn
 
 from singleshot.data.augment.pipeline import Augmentation
 from singleshot.data.batching import AugmentedPictures, Order, Pictures, TrainingBatches
-from singleshot.errors import DataError, RecipeError
+from singleshot.errors import DataError, ModelError, RecipeError
 from singleshot.models.backbones.backbone import Backbone
 from singleshot.models.backbones.classifier import ClassifierBackbone
 from singleshot.models.backbones.graph import GraphBackbone
@@ -15,10 +15,12 @@ from singleshot.models.backbones.timm import TimmBackbone
 from singleshot.models.backbones.torchvision import TorchvisionBackbone
 from singleshot.models.backbones.vgg import Vgg16
 from singleshot.models.backbones.weights import classifier_weights, fill, vgg_weights
+from singleshot.models.baselines.localizer import Localizer
 from singleshot.models.batch_norm import synchronise_batch_norms
 from singleshot.models.checkpoint import Checkpoint
 from singleshot.models.ssd.network import Ssd
 from singleshot.models.teacher import Teacher, fingerprint_of
+from singleshot.models.trainable import TrainableDetector
 from singleshot.models.transfer import Start
 from singleshot.recipes.backbone import (
     BackboneSettings,
@@ -26,8 +28,10 @@ from singleshot.recipes.backbone import (
     TorchvisionSettings,
     Vgg16Settings,
 )
+from singleshot.recipes.baselines.localizer import LocalizerSettings
+from singleshot.recipes.detectors import DetectorSettings
 from singleshot.recipes.graph import GraphSettings
-from singleshot.recipes.model import ModelSettings
+from singleshot.recipes.model import SsdSettings
 from singleshot.recipes.schema import Recipe
 from singleshot.recipes.training import TrainingSettings
 from singleshot.training.compiling import compile_network
@@ -59,10 +63,17 @@ def best_device() -> torch.device:
     return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
 
 
-def build_detector(settings: ModelSettings, class_names: Sequence[str], *, pretrained: bool) -> Ssd:
+def build_detector(
+    settings: DetectorSettings, class_names: Sequence[str], *, pretrained: bool
+) -> TrainableDetector:
     """A detector with random weights, but for its backbone's when `pretrained`."""
     backbone = build_backbone(settings.backbone, pretrained=pretrained)
-    detector = Ssd(backbone, class_names, settings)
+    detector: TrainableDetector
+    match settings:
+        case SsdSettings():
+            detector = Ssd(backbone, class_names, settings)
+        case LocalizerSettings():
+            detector = Localizer(backbone, class_names, settings)
     return detector.to(memory_format=torch.channels_last).eval()
 
 
@@ -95,24 +106,24 @@ def build_backbone(settings: BackboneSettings, *, pretrained: bool) -> Backbone:
     return classifier
 
 
-def detector_from(checkpoint: Checkpoint, place: str) -> Ssd:
+def detector_from(checkpoint: Checkpoint, place: str) -> TrainableDetector:
     """The detector that a checkpoint holds."""
     detector = build_detector(checkpoint.recipe.model, checkpoint.class_names, pretrained=False)
     checkpoint.restore(detector, place)
     return detector
 
 
-def build_pictures(recipe: Recipe, pictures: Pictures, backbone: Backbone) -> AugmentedPictures:
+def build_pictures(
+    recipe: Recipe, pictures: Pictures, model: TrainableDetector
+) -> AugmentedPictures:
     """Pictures varied as the recipe says, at the network's input size."""
-    pixels = recipe.model.pixels
-    mean = pixels.mean if pixels else backbone.pixel_mean
-    red, green, blue = (round(value) for value in mean)
+    red, green, blue = (round(value) for value in model.pixel_mean.flatten().tolist())
     augmentation = Augmentation.of(recipe.augmentation, recipe.model.input, (red, green, blue))
     return AugmentedPictures(pictures, augmentation, recipe.training.seed)
 
 
 def build_teacher(
-    teacher: Start, student: Ssd, settings: TrainingSettings, watch: Watcher
+    teacher: Start, student: TrainableDetector, settings: TrainingSettings, watch: Watcher
 ) -> Teacher | None:
     """A detector as the teacher of another; None when the recipe gives its word no weight."""
     if not settings.distillation.weight:
@@ -121,6 +132,10 @@ def build_teacher(
     # Weights are random before they are filled: the student's training must not notice.
     with torch.random.fork_rng(devices=[]):
         detector = detector_from(teacher.checkpoint, teacher.place)
+    if not (isinstance(student, Ssd) and isinstance(detector, Ssd)):
+        raise ModelError(
+            f"{teacher.place}: only an SSD teaches an SSD; train without --teacher, or with an SSD"
+        )
     built = Teacher.of(
         detector.to(student.pixel_mean.device),
         student,
@@ -164,7 +179,7 @@ def build_training(
     taught_by = None if teacher is None else build_teacher(teacher, model, settings, watch)
     if settings.compile:
         compile_network(model, device)
-    varied = build_pictures(recipe, pictures, model.backbone)
+    varied = build_pictures(recipe, pictures, model)
     precision = (
         processes.from_first(measured_precision(model, device))
         if settings.precision == "auto"

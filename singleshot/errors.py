@@ -6,6 +6,7 @@ SingleshotError          one line, exit code 2: what was asked is impossible
 ├── ModelError           a model file, or a model that does not fit what it is asked to do
 ├── StorageError         a file cannot be written: a full disk, a folder without permission
 └── RunFailed            exit code 1: it was possible, yet it failed on the way
+    ├── Diverged         … because a loss or a gradient is no number any more
     └── SaidElsewhere    … in another process, which says what happened
 """
 
@@ -14,6 +15,7 @@ from itertools import islice
 
 __all__ = [
     "DataError",
+    "Diverged",
     "ModelError",
     "RecipeError",
     "RunFailed",
@@ -49,9 +51,13 @@ class StorageError(SingleshotError):
 
 
 class RunFailed(SingleshotError):
-    """The work was possible but failed on the way: a loss that is not finite."""
+    """The work was possible but failed on the way: a full disk, a process that died."""
 
     exit_code = 1
+
+
+class Diverged(RunFailed):
+    """A loss or a gradient is not finite: the fault of the recipe's values, or of a picture."""
 
 
 class SaidElsewhere(RunFailed):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from singleshot.api import tuning
 from singleshot.api.training import Run
-from singleshot.errors import RunFailed
+from singleshot.errors import Diverged
 from singleshot.training.watch import EvaluationRecord, Plan, Watcher
 
 __all__ = ["RATE", "Said", "pretend", "worth"]
@@ -65,7 +65,7 @@ def pretend(
             Plan(num_steps=EPOCHS, num_epochs=EPOCHS, first_step=0, validated=0, batch_size=1)
         )
         if rate > 1:
-            raise RunFailed("step 1: the loss is not finite")
+            raise Diverged("step 1: the loss is not finite")
         for epoch in range(1, EPOCHS + 1):
             during(epoch)
             time.sleep(seconds / EPOCHS)

@@ -6,17 +6,18 @@ from functools import cache
 from pathlib import Path
 
 import torch
+from pydantic import TypeAdapter
 
 from singleshot.api.places import default_folder
 from singleshot.build import best_device, build_detector, detector_from
 from singleshot.errors import ModelError
 from singleshot.models.checkpoint import Checkpoint
 from singleshot.models.importers.recognise import KINDS, read_weights, recognised
-from singleshot.models.ssd.network import Ssd
 from singleshot.models.summary import ModelSummary, summarise
+from singleshot.models.trainable import TrainableDetector
 from singleshot.models.transfer import Start
+from singleshot.recipes.detectors import DetectorSettings
 from singleshot.recipes.load import load_recipe, recipe_files
-from singleshot.recipes.model import ModelSettings
 from singleshot.training.run_folder import RunFolder
 
 __all__ = [
@@ -29,6 +30,8 @@ __all__ = [
     "start_from",
     "teacher_from",
 ]
+
+DETECTOR: TypeAdapter[DetectorSettings] = TypeAdapter(DetectorSettings)
 
 
 @dataclass(frozen=True)
@@ -49,12 +52,12 @@ class RecipeSummary:
     about: str  # its first line
     preset: str
     input: tuple[int, int]  # height, width
-    priors: int
+    num_boxes: int
     parameters: int  # with VOC's 20 classes
     path: Path
 
 
-def load(model: str | Path, device: str | None = None) -> Ssd:
+def load(model: str | Path, device: str | None = None) -> TrainableDetector:
     """A detector from a run folder or a checkpoint, on the accelerator if there is one."""
     path = checkpoint_file(Path(model))
     return detector_from(Checkpoint.load(path), place=str(path)).to(device or best_device())
@@ -139,13 +142,13 @@ def recipes() -> list[RecipeSummary]:
 
 def recipe_summary(name: str, path: Path) -> RecipeSummary:
     recipe = load_recipe(name)
-    priors, parameters = size_of(recipe.model.model_dump_json())
+    num_boxes, parameters = size_of(recipe.model.model_dump_json())
     return RecipeSummary(
         name=name,
         about=first_line(path),
         preset=recipe.preset,
         input=recipe.model.input,
-        priors=priors,
+        num_boxes=num_boxes,
         parameters=parameters,
         path=path,
     )
@@ -153,14 +156,14 @@ def recipe_summary(name: str, path: Path) -> RecipeSummary:
 
 @cache  # several recipes train one detector
 def size_of(settings: str) -> tuple[int, int]:
-    """Priors and parameters of a detector."""
+    """Boxes and parameters of a detector."""
     # Shapes alone: no weights are made.
     with torch.device("meta"):
         detector = build_detector(
-            ModelSettings.model_validate_json(settings), numbered_classes(20), pretrained=False
+            DETECTOR.validate_json(settings), numbered_classes(20), pretrained=False
         )
     parameters = sum(parameter.numel() for parameter in detector.parameters())
-    return len(detector.priors_cxcywh_unit), parameters
+    return detector.num_boxes, parameters
 
 
 def numbered_classes(number: int) -> list[str]:

@@ -15,7 +15,7 @@ from singleshot.errors import RunFailed, some_of
 from singleshot.evaluation import judge
 from singleshot.metrics import Predictions, Protocol
 from singleshot.models.checkpoint import Checkpoint
-from singleshot.models.ssd.network import Ssd
+from singleshot.models.trainable import TrainableDetector
 from singleshot.recipes.augmentation import (
     AugmentationSettings,
     CropSettings,
@@ -54,7 +54,7 @@ def self_test(training: Training, data: TrainingData, say: Callable[[str], None]
     )
 
 
-def load(path: Path) -> Ssd:
+def load(path: Path) -> TrainableDetector:
     return detector_from(Checkpoint.load(path), place=str(path))
 
 
@@ -65,7 +65,7 @@ def some_pictures(training: Training, train: DataSet) -> Batch:
     number = min(PICTURES, training.recipe.training.batch_size, len(with_objects))
     chosen = [with_objects[place * len(with_objects) // number] for place in range(number)]
     recipe = training.recipe.model_copy(update={"augmentation": UNCHANGED})
-    pictures = build_pictures(recipe, train, training.model.backbone)
+    pictures = build_pictures(recipe, train, training.model)
     return Batch.of([pictures[Draw(epoch=0, index=index, clean=True)] for index in chosen])
 
 

@@ -16,7 +16,7 @@ from singleshot.api.search_result import Leavings, Search, Task
 from singleshot.api.training import train
 from singleshot.data.dataset import DataSet
 from singleshot.data.opening import TrainingData, training_split
-from singleshot.errors import RecipeError, RunFailed, SingleshotError
+from singleshot.errors import Diverged, RecipeError, SingleshotError
 from singleshot.recipes.load import load_recipe, pairs, to_toml, toml_value
 from singleshot.recipes.schema import Recipe
 from singleshot.recipes.search_space import SearchSpace, search_space, value_at
@@ -261,7 +261,7 @@ class Work:
         except Pruned:
             self.watch.said(f"trial {claim.number} is pruned: half of the others were better")
             self.trials.prune(claim, seconds=time.monotonic() - begun)
-        except (RunFailed, RecipeError) as error:
+        except (Diverged, RecipeError) as error:
             # Values that diverge or exclude each other are worth nothing, and worth knowing.
             self.watch.said(f"trial {claim.number} came to nothing: {error}")
             self.trials.finish(claim, 0.0, seconds=time.monotonic() - begun, reason=str(error))

@@ -8,7 +8,7 @@ from singleshot.api.models import load
 from singleshot.data.dataset import DataSet
 from singleshot.evaluation import detect_all, judge
 from singleshot.metrics import Predictions, Protocol
-from singleshot.models.ssd.network import Ssd
+from singleshot.models.trainable import TrainableDetector
 from singleshot.reporting import report_on
 from singleshot.structures import Detector
 from singleshot.training.processes import Processes
@@ -37,7 +37,7 @@ def validation_on(dataset: DataSet, processes: Processes) -> Callable[[nn.Module
     """A function that judges a detector by COCO's average precision."""
 
     def validate(detector: nn.Module) -> float:
-        assert isinstance(detector, Ssd)
+        assert isinstance(detector, TrainableDetector)
         # Batch norm without synchronisation has other statistics in each process.
         processes.copy_from_first(detector.buffers())
         found = detect_together(detector, dataset, processes)

@@ -42,7 +42,7 @@ def list_models(json: Json = False, _debug: Debug = False) -> None:
     if json:
         print_json([recipe_json(recipe) for recipe in found])
         return
-    header = ["recipe", "input", "priors", "parameters", "preset"]
+    header = ["recipe", "input", "boxes", "parameters", "preset"]
     typer.echo(table(header, [recipe_row(recipe) for recipe in found]))
 
 
@@ -51,7 +51,7 @@ def recipe_json(recipe: "RecipeSummary") -> dict[str, Any]:
     return {
         "recipe": recipe.name,
         "input": list(recipe.input),
-        "num_boxes": recipe.priors,
+        "num_boxes": recipe.num_boxes,
         "parameters": recipe.parameters,
         "preset": recipe.preset,
         "about": recipe.about,
@@ -62,8 +62,8 @@ def recipe_row(recipe: "RecipeSummary") -> list[str]:
     """The cells of one recipe."""
     height, width = recipe.input
     size = f"{height} x {width}"
-    priors, parameters = f"{recipe.priors:,}", f"{recipe.parameters:,}"
-    return [recipe.name, size, priors, parameters, recipe.preset]
+    boxes, parameters = f"{recipe.num_boxes:,}", f"{recipe.parameters:,}"
+    return [recipe.name, size, boxes, parameters, recipe.preset]
 
 
 @app.command("show", epilog=SHOW_EXAMPLES)
@@ -139,8 +139,10 @@ def summary(document: Mapping[str, Any]) -> str:
         f"input       {height} x {width} (height x width)",
         f"parameters  {document['parameters']:,}",
         f"macs        {document['macs']:,}",
-        f"priors      {document['num_boxes']:,}",
+        f"boxes       {document['num_boxes']:,}",
     ]
+    if not document["levels"]:
+        return "\n".join(whole)
     header = ["level", "grid", "stride", "channels", "priors per cell"]
     rows = [level_row(index, level) for index, level in enumerate(document["levels"])]
     return "\n".join([*whole, "", table(header, rows)])

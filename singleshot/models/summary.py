@@ -7,6 +7,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from singleshot.models.ssd.network import Ssd
+from singleshot.models.trainable import TrainableDetector
 
 __all__ = ["LevelSummary", "ModelSummary", "summarise"]
 
@@ -27,10 +28,10 @@ class ModelSummary:
 
     recipe: str
     parameters: int
-    macs: int  # multiply-adds of one picture, convolutions alone
+    macs: int  # multiply-adds of one picture: convolutions and fully connected layers
     num_boxes: int
     input: tuple[int, int]  # height, width
-    levels: tuple[LevelSummary, ...]
+    levels: tuple[LevelSummary, ...]  # of an SSD
 
     def to_json(self) -> dict[str, Any]:
         """The same as plain lists and dictionaries; a stride equal both ways is one number."""
@@ -41,25 +42,30 @@ class ModelSummary:
         return document
 
 
-def summarise(detector: Ssd, recipe: str) -> ModelSummary:
+def summarise(detector: TrainableDetector, recipe: str) -> ModelSummary:
     """Count what the built network really has."""
-    levels = zip(detector.levels, detector.pyramid.channels, strict=True)
     return ModelSummary(
         recipe=recipe,
         parameters=sum(parameter.numel() for parameter in detector.parameters()),
         macs=count_macs(detector),
-        num_boxes=len(detector.priors_cxcywh_unit),
+        num_boxes=detector.num_boxes,
         input=detector.settings.input,
-        levels=tuple(
-            LevelSummary(level.grid, level.stride, channels, level.num_priors_per_cell)
-            for level, channels in levels
-        ),
+        levels=levels_of(detector) if isinstance(detector, Ssd) else (),
+    )
+
+
+def levels_of(detector: Ssd) -> tuple[LevelSummary, ...]:
+    """Each feature map, finest first."""
+    levels = zip(detector.levels, detector.pyramid.channels, strict=True)
+    return tuple(
+        LevelSummary(level.grid, level.stride, channels, level.num_priors_per_cell)
+        for level, channels in levels
     )
 
 
 @torch.no_grad()
-def count_macs(detector: Ssd) -> int:
-    """Multiply-adds of the convolutions on one picture."""
+def count_macs(detector: TrainableDetector) -> int:
+    """Multiply-adds of convolutions and fully connected layers on one picture."""
     picture = torch.zeros(1, 3, *detector.settings.input, device=detector.pixel_mean.device)
     with FlopCounterMode(display=False) as counter:
         detector.eval()(picture)

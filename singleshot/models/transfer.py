@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from singleshot.errors import ModelError
 from singleshot.models.checkpoint import Checkpoint
 from singleshot.models.ssd.network import Ssd
-from singleshot.recipes.model import HeadSettings
+from singleshot.models.trainable import TrainableDetector
+from singleshot.recipes.model import HeadSettings, SsdSettings
 
 __all__ = ["Start", "Transfer"]
 
@@ -50,26 +51,23 @@ class Start:
     checkpoint: Checkpoint
     place: str  # where it was found, for messages
 
-    def fill(self, detector: Ssd) -> Transfer:
+    def fill(self, detector: TrainableDetector) -> Transfer:
         """Copy into a detector what this one has under the same name and in the same shape.
 
         The last convolution of each class output goes row by row: the rows of a class of the same
-        name, and of the background. Raises ModelError unless the whole backbone fits.
+        name, and of the background. Raises ModelError unless the whole backbone fits. Only an SSD
+        tells its class outputs apart: others take them only where all classes are the same.
         """
+        self.require_kind(detector)
         theirs, wanted = self.checkpoint.weights, detector.state_dict()
-        outputs = list(class_outputs(detector))
-        columns = shared_columns(self.checkpoint, detector)
+        outputs = list(class_outputs(detector)) if isinstance(detector, Ssd) else []
         whole = {
             name: tensor
             for name, tensor in theirs.items()
             if name in wanted and name not in outputs and tensor.shape == wanted[name].shape
         }
         self.require_backbone(wanted, whole)
-        by_class = {
-            name: with_rows(wanted[name], theirs[name], columns)
-            for name in outputs
-            if name in theirs and fits(wanted[name], theirs[name], columns)
-        }
+        by_class = rows_by_class(self.checkpoint, detector) if isinstance(detector, Ssd) else {}
         detector.load_state_dict({**whole, **by_class}, strict=False)
         shared = coco_names(self.checkpoint.class_names) if by_class else []
         known = [COCO_NAME.get(name, name) in shared for name in detector.class_names]
@@ -80,6 +78,15 @@ class Start:
             new_classes=tuple(compress(detector.class_names, map(not_, known))),
             new=tuple(name for name in wanted if name not in whole and name not in by_class),
         )
+
+    def require_kind(self, detector: TrainableDetector) -> None:
+        """Layers of one name do different things in detectors of different kinds."""
+        theirs, ours = self.checkpoint.recipe.model.kind, detector.settings.kind
+        if theirs != ours:
+            raise ModelError(
+                f"{self.place}: a detector of the kind {theirs!r}, and the recipe's is {ours!r}; "
+                f"start from one of the same kind"
+            )
 
     def require_backbone(self, wanted: Mapping[str, Tensor], carried: Mapping[str, Tensor]) -> None:
         """A convolution with another's weights and without its batch norm would say nothing."""
@@ -111,10 +118,23 @@ class Columns:
     num_theirs: int
 
 
+def rows_by_class(start: Checkpoint, detector: Ssd) -> dict[str, Tensor]:
+    """Class outputs of which classes of the same name are the other detector's."""
+    theirs, ours = start.weights, detector.state_dict()
+    columns = shared_columns(start, detector)
+    return {
+        name: with_rows(ours[name], theirs[name], columns)
+        for name in class_outputs(detector)
+        if name in theirs and fits(ours[name], theirs[name], columns)
+    }
+
+
 def shared_columns(start: Checkpoint, detector: Ssd) -> Columns:
     """Classes of one name, and the background where both have one."""
+    settings = start.recipe.model
+    assert isinstance(settings, SsdSettings)
     ours = columns_of(detector.class_names, detector.settings.heads)
-    theirs = columns_of(start.class_names, start.recipe.model.heads)
+    theirs = columns_of(start.class_names, settings.heads)
     shared = [name for name in ours if name in theirs]
     return Columns(
         torch.tensor([ours.index(name) for name in shared], dtype=torch.int64),

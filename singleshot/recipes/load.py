@@ -7,11 +7,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from types import UnionType
-from typing import Any, Union, get_args, get_origin
+from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
 from singleshot.errors import RecipeError
+from singleshot.recipes.detectors import DETECTOR_KINDS, kind_of
 from singleshot.recipes.schema import Recipe
 
 __all__ = ["differences", "load_recipe", "recipe_files", "recipe_from", "to_toml"]
@@ -22,7 +23,7 @@ EXCLUSIVE = {"epochs": "steps", "steps": "epochs", "batch_size": "largest_batch"
 
 SHORT = {"batch": "training.batch_size"}  # what is said often
 
-BACKBONE_KINDS = {"vgg16", "timm", "torchvision", "graph"}
+KINDS = {"vgg16", "timm", "torchvision", "graph", *DETECTOR_KINDS}
 
 
 def recipe_files() -> dict[str, Path]:
@@ -49,8 +50,16 @@ def load_recipe(recipe: str | Path, overrides: Mapping[str, object] | Sequence[s
         put(content, key, value)
     preset = preset_files().get(str(content.get("preset")))
     if preset is not None:
-        content = merged(read_toml(preset), content)
+        content = merged(of_preset(preset, content), content)
     return recipe_from(content, place=str(recipe))
+
+
+def of_preset(preset: Path, content: Mapping[str, Any]) -> dict[str, Any]:
+    """What a preset says to a recipe; of the detector it speaks to an SSD alone."""
+    below = read_toml(preset)
+    if kind_of(content.get("model", {})) != "ssd":
+        del below["model"]
+    return below
 
 
 def with_bases(content: dict[str, Any], chain: tuple[str, ...]) -> dict[str, Any]:
@@ -142,7 +151,7 @@ def explain(error: ValidationError) -> Iterable[str]:
     """One phrase for each thing wrong: the key, the value, the remedy."""
     for problem in error.errors(include_url=False):
         # The tag of a union ("timm") stands in pydantic's place but is no key of the recipe.
-        place = [str(part) for part in problem["loc"] if part not in BACKBONE_KINDS]
+        place = [str(part) for part in problem["loc"] if part not in KINDS]
         key = ".".join(place)
         if problem["type"] == "extra_forbidden":
             yield f"unknown key {key!r}{nearest_key(place)}"
@@ -172,7 +181,7 @@ def keys_of(settings: type[BaseModel], prefix: str = "") -> Iterable[str]:
 def tables_in(annotation: Any) -> Iterable[type[BaseModel]]:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield annotation
-    elif get_origin(annotation) in {Union, UnionType}:
+    elif get_origin(annotation) in {Union, UnionType, Annotated}:
         for part in get_args(annotation):
             yield from tables_in(part)
 

@@ -1,4 +1,4 @@
-"""The tables under `model`: the detector."""
+"""The tables under `model` of an SSD, and what other detectors share with it."""
 
 from __future__ import annotations
 
@@ -14,10 +14,12 @@ from singleshot.recipes.settings import Count, Fraction, Positive, Settings
 __all__ = [
     "ExtraLevel",
     "HeadSettings",
-    "ModelSettings",
     "PixelSettings",
     "PyramidSettings",
+    "Resize",
     "ResultSettings",
+    "Side",
+    "SsdSettings",
 ]
 
 
@@ -144,13 +146,17 @@ class ResultSettings(Settings):
     )
 
 
-class ModelSettings(Settings):
-    """The detector."""
+Resize = Literal["antialias", "torchvision", "opencv", "tensorflow1"]
 
+
+class SsdSettings(Settings):
+    """A Single Shot MultiBox Detector."""
+
+    kind: Literal["ssd"] = "ssd"
     input: tuple[Side, Side] = Field(
         description="(height, width) in pixels that pictures are resized to"
     )
-    resize: Literal["antialias", "torchvision", "opencv", "tensorflow1"] = Field(
+    resize: Resize = Field(
         "antialias",
         description="bilinear, 'antialias': averaging where it shrinks; the others: as that "
         "library does it, whose weights expect it",
@@ -167,7 +173,7 @@ class ModelSettings(Settings):
     results: ResultSettings = ResultSettings()
 
     @model_validator(mode="after")
-    def loss_fits_scores(self) -> ModelSettings:
+    def loss_fits_scores(self) -> SsdSettings:
         """Focal losses judge each class by itself."""
         if self.loss.classification != "mined" and self.heads.scores != "sigmoid":
             raise ValueError(

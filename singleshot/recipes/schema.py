@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import Field
 
 from singleshot.recipes.augmentation import AugmentationSettings
-from singleshot.recipes.model import ModelSettings
+from singleshot.recipes.detectors import DetectorSettings
 from singleshot.recipes.settings import Settings
 from singleshot.recipes.training import TrainingSettings
 
@@ -23,6 +23,6 @@ class Recipe(Settings):
         description="where values come from that the recipe does not give: 'paper': the original's "
         "to the letter; 'modern': what raises accuracy at no cost on the device",
     )
-    model: ModelSettings
+    model: DetectorSettings
     augmentation: AugmentationSettings = AugmentationSettings()
     training: TrainingSettings

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from singleshot.errors import RecipeError
 from singleshot.recipes.load import SHORT, load_recipe, pairs, parse_value, toml_value
+from singleshot.recipes.model import SsdSettings
 from singleshot.recipes.schema import Recipe
 
 __all__ = ["Between", "OneOf", "SearchSpace", "Values", "default_space", "search_space", "value_at"]
@@ -74,17 +75,20 @@ def default_space(recipe: Recipe) -> SearchSpace:
     """What is worth trying with any recipe, around what the recipe says."""
     settings, varied, model = recipe.training, recipe.augmentation, recipe.model
     suppression = model.results.iou_threshold
-    return {
+    space: dict[str, Values] = {
         "training.learning_rate": around(settings.learning_rate, 5),
         "training.weight_decay": around(settings.weight_decay or 1e-5, 10),
         "training.average_decay": OneOf.of(*sorted({settings.average_decay, *AVERAGE_DECAYS})),
-        "model.loss.localization_weight": around(model.loss.localization_weight, 4),
         "model.results.iou_threshold": Between(min(0.3, suppression), max(0.7, suppression)),
         "augmentation.expand.probability": Between(0.0, 1.0),
         "augmentation.expand.up_to": Between(1.0, max(4.0, varied.expand.up_to)),
         "augmentation.crop.probability": Between(0.0, 1.0),
         "augmentation.flip": OneOf.of(*sorted({varied.flip, 0.0, 0.5})),
     }
+    if isinstance(model, SsdSettings):
+        weight = model.loss.localization_weight
+        space["model.loss.localization_weight"] = around(weight, 4)
+    return space
 
 
 def around(value: float, factor: float) -> Between:

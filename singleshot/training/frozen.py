@@ -6,12 +6,12 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from singleshot.errors import RecipeError
-from singleshot.models.ssd.network import Ssd
+from singleshot.models.trainable import TrainableDetector
 
 __all__ = ["freeze", "train_what_learns"]
 
 
-def freeze(model: Ssd, frozen: Sequence[str]) -> None:
+def freeze(model: TrainableDetector, frozen: Sequence[str]) -> None:
     """Keep gradients from the parts in `training.frozen`; RecipeError if no part is left."""
     for module in frozen_modules(model, frozen):
         module.requires_grad_(False)
@@ -21,7 +21,7 @@ def freeze(model: Ssd, frozen: Sequence[str]) -> None:
         )
 
 
-def train_what_learns(model: Ssd, frozen: Sequence[str]) -> None:
+def train_what_learns(model: TrainableDetector, frozen: Sequence[str]) -> None:
     """Training mode, but for frozen parts: their batch norms use the statistics they have.
 
     As Caffe's `use_global_stats` in the original.
@@ -31,15 +31,14 @@ def train_what_learns(model: Ssd, frozen: Sequence[str]) -> None:
         module.eval()
 
 
-def frozen_modules(model: Ssd, frozen: Sequence[str]) -> Iterator[nn.Module]:
-    parts = {
-        "backbone": model.backbone,
-        "extra": model.pyramid.extra,
-        "top_down": model.pyramid.top_down,
-        "heads": model.heads,
-    }
+def frozen_modules(model: TrainableDetector, frozen: Sequence[str]) -> Iterator[nn.Module]:
     for name in frozen:
         if name == "batch_norm":
             yield from (module for module in model.modules() if isinstance(module, _BatchNorm))
+        elif name in model.parts:
+            yield model.parts[name]
         else:
-            yield parts[name]
+            raise RecipeError(
+                f"training.frozen = {list(frozen)}: a detector of the kind {model.settings.kind!r} "
+                f"has no part {name!r}, but {', '.join(model.parts)}"
+            )

@@ -17,6 +17,7 @@ from singleshot.models.ssd.losses.distillation import Lesson
 from singleshot.models.ssd.matching.targets import Matched, Matches, Normaliser
 from singleshot.models.ssd.network import Ssd
 from singleshot.models.teacher import Teacher
+from singleshot.models.trainable import TrainableDetector
 from singleshot.structures import Batch, Losses
 from singleshot.training.precision import Precision, autocast
 from singleshot.training.processes import Processes
@@ -27,7 +28,7 @@ __all__ = ["Gradients"]
 class Learning(nn.Module):
     """A model's losses as what passes forward: this is what gradients are joined around."""
 
-    def __init__(self, model: Ssd, processes: Processes) -> None:
+    def __init__(self, model: TrainableDetector, processes: Processes) -> None:
         super().__init__()
         self.model = model
         self.processes = processes
@@ -36,12 +37,15 @@ class Learning(nn.Module):
         self, batch: Batch, lesson: Lesson | None, known: Matches | None, whole: Normaliser | None
     ) -> Losses:
         """Of a part of a batch; `whole` is None where a rule matches by what the network says."""
+        model = self.model
+        if not isinstance(model, Ssd):
+            return model.losses(batch)
 
         def join(matched: Matched) -> Matched:
             return matched._replace(whole=self.joined(matched) if whole is None else whole)
 
         known = None if known is None else known.to(batch.images.device)
-        return self.model.losses(batch, lesson, known=known, join=join)
+        return model.losses(batch, lesson, known=known, join=join)
 
     def joined(self, matched: Matched) -> Normaliser | None:
         """Matches of this part in all processes; those of other parts are not known yet."""
@@ -56,7 +60,7 @@ class Learning(nn.Module):
 class Gradients:
     """Leaves the gradient of batches in the parameters of a model."""
 
-    model: Ssd
+    model: TrainableDetector
     teacher: Teacher | None
     processes: Processes
     device: torch.device
@@ -67,7 +71,12 @@ class Gradients:
     def __post_init__(self) -> None:
         self.learning = Learning(self.model, self.processes)
         if self.processes.several:
-            self.learning = DistributedDataParallel(self.learning, gradient_as_bucket_view=True)
+            self.learning = DistributedDataParallel(
+                self.learning,
+                gradient_as_bucket_view=True,
+                # Stages learn one after the other, each some of the parameters.
+                find_unused_parameters=not isinstance(self.model, Ssd),
+            )
             # Statistics are the same everywhere already, or nobody but one process uses them.
             self.learning.broadcast_buffers = False
 
@@ -105,8 +114,7 @@ class Gradients:
             part = part.to(self.device)
             lesson = None if self.teacher is None else self.teacher.lesson(part)
             losses: Losses = self.learning(part, lesson, known, whole)
-        # Each part's own matches stand for those of all: the parts are averaged.
-        factor = 1.0 if whole is not None else 1 / self.num_parts
+        factor = 1.0 if whole is not None else self.part_of_mean
         # Gradients of processes are averaged, too, but their sum is wanted.
         scale = factor * self.processes.number
         (losses.total * scale if scale != 1 else losses.total).backward()  # type: ignore[no-untyped-call]
@@ -116,6 +124,15 @@ class Gradients:
             classification=factor * losses.classification.detach(),
             distillation=None if distillation is None else factor * distillation.detach(),
         )
+
+    @property
+    def part_of_mean(self) -> float:
+        """Where a part's own matches, or its pictures, stand for those of all: means are averaged.
+
+        An SSD has counted the matches of other processes by then, others have not.
+        """
+        others = 1 if isinstance(self.model, Ssd) else self.processes.number
+        return 1 / (self.num_parts * others)
 
     def of_all(self, found: list[Losses], number: int | None) -> Losses:
         """The sum over parts and processes; `number` of matches, where it is known."""

@@ -13,8 +13,8 @@ from torch.optim import Optimizer
 from singleshot.errors import SingleshotError
 from singleshot.files import flush_to_disk, remove_leftovers
 from singleshot.models.checkpoint import Checkpoint
-from singleshot.models.ssd.network import Ssd
 from singleshot.models.teacher import Teacher
+from singleshot.models.trainable import TrainableDetector
 from singleshot.recipes.schema import Recipe
 from singleshot.structures import Batch, Losses
 from singleshot.training.epochs import Epochs
@@ -40,7 +40,7 @@ SECONDS_BETWEEN_SAVES = 300.0
 class Training:
     """The parts of one training, and how far it is."""
 
-    model: Ssd
+    model: TrainableDetector
     optimizer: Optimizer
     average: WeightAverage
     recipe: Recipe
@@ -121,6 +121,7 @@ class Training:
     def step(self, batch: Batch, seconds_waiting: float) -> None:
         """Learn from one batch."""
         learning_rate = self.set_learning_rate()
+        self.model.enter(self.progress.part)
         losses = self.find_gradients(batch)
         gradient_norm = self.clip_gradients()
         self.optimizer.step()
@@ -171,6 +172,9 @@ class Training:
         best = found if is_best else self.progress.best
         self.progress = replace(self.progress, best=best, since_best=since_best, validated=step)
         ends = self.patience_is_over and not self.progress.all_steps_done
+        # Before anyone is told, who may end the training; the state comes last, after the log.
+        if is_best:
+            self.save_weights(self.folder.best)
         self.watch.evaluated(
             EvaluationRecord(step, self.epochs.of(step), found, since_best, ends_early=ends)
         )
@@ -178,8 +182,6 @@ class Training:
             self.watch.said(
                 f"Ends early: no better validation in the last {since_best} (training.patience)"
             )
-        if is_best:
-            self.save_weights(self.folder.best)
         self.save()
 
     def save(self) -> None:

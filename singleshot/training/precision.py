@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from singleshot.models.ssd.network import Ssd
+from singleshot.models.trainable import TrainableDetector
 from singleshot.structures import Batch, Truth
 
 __all__ = ["Precision", "autocast", "bfloat16_is_worth_it", "measured_precision"]
@@ -35,12 +36,13 @@ def autocast(device: torch.device, precision: Precision) -> AbstractContextManag
     return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16")
 
 
-def measured_precision(model: Ssd, device: torch.device) -> Precision:
+def measured_precision(model: TrainableDetector, device: torch.device) -> Precision:
     """bfloat16 where it is a tenth faster than float32 on this device and its gradients are finite.
 
-    Neither the model nor any random state changes. Where it cannot pay, nothing is measured.
+    Neither the model nor any random state changes. Where it cannot pay, nothing is measured; nor is
+    it for other detectors than SSD, whose regions may take longer to find than a pass takes.
     """
-    if not bfloat16_is_possible(model, device):
+    if not isinstance(model, Ssd) or not bfloat16_is_possible(model, device):
         return "float32"
     with torch.random.fork_rng():
         copy = deepcopy(model).train()
@@ -62,7 +64,7 @@ def bfloat16_is_worth_it(passes: dict[Precision, list[Pass]]) -> bool:
     return best["float32"] >= GAIN * best["bfloat16"]
 
 
-def bfloat16_is_possible(model: Ssd, device: torch.device) -> bool:
+def bfloat16_is_possible(model: TrainableDetector, device: torch.device) -> bool:
     """Whether the device computes in it without emulation, and the gradients are sound.
 
     On a processor the gradient of a depthwise convolution was not finite now and then (once in 150
@@ -90,7 +92,7 @@ def learns_depthwise(module: nn.Module) -> bool:
     return module.groups == module.in_channels > 1 and module.weight.requires_grad
 
 
-def made_up(model: Ssd) -> Batch:
+def made_up(model: TrainableDetector) -> Batch:
     """Pictures of noise with an object in the middle of each."""
     height, width = model.settings.input
     box = torch.tensor([[width / 4, height / 4, 3 * width / 4, 3 * height / 4]])
@@ -100,7 +102,9 @@ def made_up(model: Ssd) -> Batch:
     return Batch(pixels.permute(0, 3, 1, 2), (truth,) * PICTURES, names)
 
 
-def passed(model: Ssd, batch: Batch, device: torch.device, precision: Precision) -> Pass:
+def passed(
+    model: TrainableDetector, batch: Batch, device: torch.device, precision: Precision
+) -> Pass:
     """One forward and backward pass, timed."""
     model.zero_grad(set_to_none=True)
     start = time.monotonic()

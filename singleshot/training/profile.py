@@ -118,7 +118,7 @@ def mark(training: Training) -> None:
     model, average = training.model, training.average
     model.losses = named(LOSSES, model.losses)  # type: ignore[method-assign]
     model.matches = named(LOSSES, model.matches)  # type: ignore[method-assign]
-    model.forward = named(NETWORK, model.forward)  # type: ignore[method-assign]
+    model.forward = named(NETWORK, model.forward)
     average.update = named(AVERAGE, average.update)  # type: ignore[method-assign]
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from singleshot.errors import RunFailed
+from singleshot.errors import Diverged
 from singleshot.structures import Batch, Losses
 from singleshot.training.epochs import Epochs
 from singleshot.training.processes import ALONE, Processes
@@ -69,13 +69,13 @@ class Tally:
         self.last_look = time.monotonic()
 
     def add(self, taken: Taken) -> None:
-        """Note a step; raises RunFailed as `look` does."""
+        """Note a step; raises Diverged as `look` does."""
         self.unseen.append(taken)
         if len(self.unseen) >= self.steps_between_looks:
             self.look()
 
     def look(self) -> None:
-        """Tell of the steps since the last look; RunFailed when a number is not finite."""
+        """Tell of the steps since the last look; Diverged when a number is not finite."""
         if not self.unseen:
             return
         numbers = torch.stack([taken.numbers() for taken in self.unseen]).tolist()
@@ -115,7 +115,7 @@ class Tally:
         if all(map(math.isfinite, (localization, classification, gradient_norm))):
             return
         names = [name for share in self.processes.gather(taken.names) for name in share]
-        raise RunFailed(
+        raise Diverged(
             f"step {taken.step}: the loss is not finite (localization {localization}, "
             f"classification {classification}, norm of the gradient {gradient_norm}) with "
             f"{', '.join(names)}. Look at these pictures' boxes, or lower training.learning_rate "

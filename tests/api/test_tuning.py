@@ -11,7 +11,7 @@ from searches import RATE, Said, pretend, worth
 
 import singleshot
 from singleshot.api import tuning
-from singleshot.errors import DataError, ModelError
+from singleshot.errors import DataError, ModelError, RunFailed
 from singleshot.recipes.load import load_recipe
 
 pytest.importorskip("optuna", reason="needs Optuna: pip install 'singleshot[tune]'")
@@ -111,14 +111,20 @@ def test_values_that_diverge_are_worth_nothing_and_the_search_goes_on(cells, tmp
     assert found.complete
 
 
-def test_a_picture_that_cannot_be_read_ends_the_search(cells, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    "error",
+    [DataError("a.jpg: broken"), RunFailed("No space left on device")],
+    ids=["data", "disk"],
+)
+def test_what_is_no_fault_of_the_values_ends_the_search(cells, tmp_path, monkeypatch, error):
     def broken(_):
-        raise DataError("a.jpg: broken")
+        raise error
 
     monkeypatch.setattr(tuning, "train", pretend(during=broken))
-    with pytest.raises(DataError):
+    with pytest.raises(type(error), match=str(error)):
         search(cells, tmp_path / "run", 2)
     monkeypatch.setattr(tuning, "train", pretend())
     found = search(cells, tmp_path / "run", 2)
     assert [one.outcome for one in found.trials] == ["killed", "finished", "finished"]
-    assert found.trials[0].reason == "DataError: a.jpg: broken"
+    assert found.trials[0].reason == f"{type(error).__name__}: {error}"
+    assert found.trials[1].values == found.trials[0].values

@@ -17,7 +17,7 @@ from killing import OVERRIDES, differences, log_without_timings
 import singleshot
 from singleshot import files
 from singleshot.api import validating
-from singleshot.errors import RunFailed
+from singleshot.errors import Diverged, RunFailed
 from singleshot.models.ssd import network
 from singleshot.training.run_folder import RunFolder
 from singleshot.training.state import load_progress
@@ -159,7 +159,7 @@ def test_a_loss_that_is_no_number_names_the_pictures(cells, whole, tmp_path, mon
 
     monkeypatch.setattr(network, "objective", explode)
     words = r"step 6: the loss is not finite .*train_\d\.jpg.*--resume goes on"
-    with pytest.raises(RunFailed, match=words) as told:
+    with pytest.raises(Diverged, match=words) as told:
         train(cells, run)
     monkeypatch.undo()
     assert told.value.exit_code == 1

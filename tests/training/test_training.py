@@ -12,6 +12,7 @@ import singleshot
 from singleshot.errors import DataError, ModelError, RecipeError
 from singleshot.models.checkpoint import Checkpoint
 from singleshot.training.log import read_log
+from singleshot.training.state import load_progress
 
 OVERRIDES = {
     "training.epochs": 3,
@@ -81,6 +82,25 @@ def test_the_log_has_a_line_for_each_step_and_validation(whole):
     records = read_log(whole.folder / "log.jsonl")
     assert [r["step"] for r in records if r["kind"] == "step"] == [1, 2, 3, 4, 5, 6]
     assert [r["epoch"] for r in records if r["kind"] == "evaluation"] == [2, 3]
+
+
+class Heard(StopAfter):
+    """A watcher that looks at the best weights when it is told of them."""
+
+    def __init__(self, run):
+        super().__init__(step=None)
+        self.run, self.found = run, []
+
+    def evaluated(self, record):
+        best = Checkpoint.load(self.run / "checkpoints/best.safetensors")
+        state = load_progress(self.run / "training_state/state.safetensors")
+        self.found.append((record.step, best.metrics["validated"], state.validated))
+
+
+def test_the_best_weights_are_there_before_anyone_is_told_and_the_state_after(cells, tmp_path):
+    heard = Heard(tmp_path / "run")
+    train(cells, tmp_path / "run", overrides={"training.epochs": 2}, watch=heard)
+    assert heard.found == [(4, 4, 0)]
 
 
 def test_a_checkpoint_describes_itself(whole):

@@ -5,6 +5,7 @@ from abc import abstractmethod
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.func import functional_call
 
 __all__ = ["Backbone", "channels_of", "grids", "scaled_to_255"]
 
@@ -33,9 +34,13 @@ def grids(maps: nn.Module, *inputs: Tensor) -> list[tuple[int, int]]:
 
 @torch.no_grad()
 def trial(maps: nn.Module, *inputs: Tensor) -> list[Tensor]:
+    """Feature maps of which only the shapes are known: nothing is computed."""
+    shapes = torch.device("meta")
+    named = [*maps.named_parameters(), *maps.named_buffers()]
+    weights = {name: tensor.to(shapes) for name, tensor in named}
     training = maps.training
-    maps.eval()  # so that batch norm learns nothing from the trial
-    found: list[Tensor] = maps(*inputs)
+    maps.eval()  # batch norm would count the trial
+    found: list[Tensor] = functional_call(maps, weights, tuple(x.to(shapes) for x in inputs))
     maps.train(training)
     return found
 

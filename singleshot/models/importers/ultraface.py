@@ -25,6 +25,7 @@ from singleshot.models.importers.graph import (
 from singleshot.models.ssd.network import Ssd
 from singleshot.recipes.graph import PICTURE, ConvolutionLayer, MergeLayer, ReluLayer, ScaleLayer
 from singleshot.recipes.load import recipe_from
+from singleshot.recipes.model import SsdSettings
 from singleshot.recipes.schema import Recipe
 
 __all__ = ["looks_like", "read_ultraface"]
@@ -54,6 +55,7 @@ def read_ultraface(path: Path) -> Checkpoint:
     if left := sorted(network.tensors):
         raise ModelError(f"{path}: has {left[0]!r}, which UltraFace has not: of another network")
     recipe = recipe_for(network.graph, f"ultraface-{network.variant}", str(path))
+    assert isinstance(recipe.model, SsdSettings)
     checkpoint = Checkpoint(network.graph.state(), recipe, ("face",), metrics={})
     backbone = GraphBackbone(network.graph.settings(f"ultraface-{network.variant}"))
     checkpoint.restore(Ssd(backbone, ("face",), recipe.model), str(path))

@@ -1,6 +1,6 @@
 """The SSD: backbone, pyramid and heads over a fixed set of priors (paper §2)."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from jaxtyping import Float, UInt8
@@ -23,24 +23,24 @@ from singleshot.models.ssd.priors import prior_boxes, prior_levels
 from singleshot.models.ssd.pyramid import Pyramid
 from singleshot.models.ssd.resize import resize
 from singleshot.models.ssd.results import detections
-from singleshot.recipes.model import ModelSettings, PixelSettings
+from singleshot.models.trainable import TrainableDetector
+from singleshot.recipes.model import PixelSettings, SsdSettings
 from singleshot.structures import Batch, Detections, Losses, Truth
 
 __all__ = ["Ssd"]
 
 
-class Ssd(nn.Module):
+class Ssd(TrainableDetector):
     """Single Shot MultiBox Detector; a `Trainable`."""
 
+    settings: SsdSettings
     priors_cxcywh_unit: Float[Tensor, "priors 4"]
-    pixel_mean: Float[Tensor, "3 1 1"]
-    pixel_std: Float[Tensor, "3 1 1"]
 
     def __init__(
-        self, backbone: Backbone, class_names: Sequence[str], settings: ModelSettings
+        self, backbone: Backbone, class_names: Sequence[str], settings: SsdSettings
     ) -> None:
-        super().__init__()
-        self.class_names = tuple(class_names)
+        pixels = settings.pixels or PixelSettings(mean=backbone.pixel_mean, std=backbone.pixel_std)
+        super().__init__(class_names, pixels)
         self.settings = settings
         self.backbone = backbone
         self.pyramid = Pyramid(backbone.channels, settings.pyramid)
@@ -53,17 +53,27 @@ class Ssd(nn.Module):
         )
         if settings.loss.classification != "mined":
             self.heads.start_rare()
-        pixels = settings.pixels or PixelSettings(mean=backbone.pixel_mean, std=backbone.pixel_std)
         priors = prior_boxes(self.levels, settings.input, settings.priors.clip)
         # No buffer: it stays where truths are, wherever the model goes.
         self.host_priors = priors
-        for name, values in (
-            ("priors_cxcywh_unit", priors),
-            ("pixel_mean", torch.tensor(pixels.mean)[:, None, None]),
-            ("pixel_std", torch.tensor(pixels.std)[:, None, None]),
-        ):
-            # They follow from the recipe: a checkpoint need not hold them.
-            self.register_buffer(name, values, persistent=False)
+        # They follow from the recipe: a checkpoint need not hold them.
+        self.register_buffer("priors_cxcywh_unit", priors, persistent=False)
+
+    @property
+    def num_boxes(self) -> int:
+        """As many as there are priors."""
+        return len(self.priors_cxcywh_unit)
+
+    @property
+    def parts(self) -> Mapping[str, nn.Module]:
+        """What DSSD freezes in its first stage, and the rest."""
+        pyramid = self.pyramid
+        return {
+            "backbone": self.backbone,
+            "extra": pyramid.extra,
+            "top_down": pyramid.top_down,
+            "heads": self.heads,
+        }
 
     def level_grids(self) -> list[tuple[int, int]]:
         """(rows, columns) of each level, found by trial."""
@@ -80,9 +90,9 @@ class Ssd(nn.Module):
         self, images: UInt8[Tensor, "b 3 h w"] | Float[Tensor, "b 3 h w"]
     ) -> tuple[Float[Tensor, "b priors 4"], Float[Tensor, "b priors columns"]]:
         """Offsets and logits of RGB pictures of the input size, with values from 0 to 255."""
-        normalised = (images - self.pixel_mean) / self.pixel_std
-        normalised = normalised.contiguous(memory_format=torch.channels_last)
-        outputs: tuple[Tensor, Tensor] = self.heads(self.pyramid(self.backbone(normalised)))
+        outputs: tuple[Tensor, Tensor] = self.heads(
+            self.pyramid(self.backbone(self.normalised(images)))
+        )
         return outputs
 
     def losses(

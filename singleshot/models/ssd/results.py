@@ -12,15 +12,10 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from singleshot.boxes.suppress import (
-    suppress,
-    suppress_averaging,
-    suppress_by_distance,
-    suppress_softly,
-)
+from singleshot.models.findings import best_of_each_label, suppressed
 from singleshot.models.ssd import BACKGROUND
 from singleshot.models.ssd.offsets import decode
-from singleshot.recipes.model import HeadSettings, ModelSettings, ResultSettings
+from singleshot.recipes.model import HeadSettings, ResultSettings, SsdSettings
 from singleshot.structures import Detections
 
 __all__ = ["detections"]
@@ -46,7 +41,7 @@ def detections(
     logits: Float[Tensor, "b priors columns"],
     priors_cxcywh_unit: Float[Tensor, "priors 4"],
     sizes: list[tuple[int, int]],
-    settings: ModelSettings,
+    settings: SsdSettings,
 ) -> list[Detections]:
     """Scores, threshold, the best of each class, suppression, the best of all.
 
@@ -98,7 +93,7 @@ def reaching(
     least: Float[Tensor, "b #classes"],
     said: Said,
     sizes: list[tuple[int, int]],
-    settings: ModelSettings,
+    settings: SsdSettings,
 ) -> list[Detections]:
     """The detections of each picture among all boxes that score so much, clipped to it."""
     results, num_classes = settings.results, said.scores.shape[2]
@@ -127,37 +122,6 @@ def candidates(
     scores = said.scores[image, prior]
     row, label = ((scores > score_threshold) & (scores >= least[image])).nonzero(as_tuple=True)
     return image[row], prior[row], label
-
-
-def best_of_each_label(found: Detections, number: int) -> Detections:
-    """Label by label, best first, no more than `number` of each; equal scores in their order."""
-    found = found[found.scores.argsort(descending=True, stable=True)]
-    found = found[found.labels.argsort(stable=True)]
-    counts = found.labels.bincount()
-    first = (counts.cumsum(dim=0) - counts)[found.labels]
-    return found[torch.arange(len(found)) - first < number]
-
-
-def suppressed(
-    found: Detections, sides: Float[Tensor, "n 4"], settings: ResultSettings
-) -> Detections:
-    """What is left where boxes of a label overlap; label by label or best first.
-
-    `sides` turn boxes into pixels of their pictures: distances want them.
-    """
-    boxes, scores, labels = found.boxes, found.scores, found.labels
-    match settings.suppression:
-        case "hard":
-            return found[suppress(boxes, scores, labels, settings.iou_threshold)]
-        case "distance":
-            in_pixels = boxes * sides
-            return found[suppress_by_distance(in_pixels, scores, labels, settings.iou_threshold)]
-        case "soft":
-            decayed = suppress_softly(boxes, scores, labels, settings.soft_sigma)
-            return Detections(boxes, decayed, labels)[decayed > settings.score_threshold]
-        case "weighted":
-            kept, averaged = suppress_averaging(boxes, scores, labels, settings.iou_threshold)
-            return Detections(averaged, scores[kept], labels[kept])
 
 
 def by_picture(

@@ -31,6 +31,7 @@ from singleshot.models.importers.graph import FINE_TUNING, GraphWriter
 from singleshot.models.ssd.network import Ssd
 from singleshot.recipes.graph import GraphSettings
 from singleshot.recipes.load import recipe_from
+from singleshot.recipes.model import SsdSettings
 
 __all__ = ["read_caffe"]
 
@@ -81,6 +82,7 @@ def read_caffe(path: Path) -> Checkpoint:
         **tables(heads, settings, size, str(prototxt)),
     }
     recipe = recipe_from({"model": model, "training": FINE_TUNING}, place=str(prototxt))
+    assert isinstance(recipe.model, SsdSettings)
     checkpoint = Checkpoint(graph.state(), recipe, names, metrics={})
     checkpoint.restore(Ssd(GraphBackbone(settings), names, recipe.model), str(caffemodel))
     return checkpoint

@@ -11,7 +11,7 @@ from torchvision.ops import (
 
 from singleshot.boxes.convert import from_unit
 from singleshot.models.ssd.offsets import decode, encode
-from singleshot.recipes.model import ModelSettings
+from singleshot.recipes.model import SsdSettings
 
 __all__ = ["box_losses"]
 
@@ -20,7 +20,7 @@ def box_losses(
     offsets: Float[Tensor, "n 4"],
     truths_unit: Float[Tensor, "n 4"],
     priors_cxcywh_unit: Float[Tensor, "n 4"],
-    settings: ModelSettings,
+    settings: SsdSettings,
 ) -> Float[Tensor, " n"]:
     """The loss of each box, `settings.loss.localization`.
 

@@ -30,7 +30,7 @@ from singleshot.models.ssd.losses.mined import hard_negatives, places
 from singleshot.models.ssd.matching.bipartite import UNMATCHED
 from singleshot.models.ssd.matching.targets import Matched, Outputs, by_rule, padded
 from singleshot.models.ssd.priors import PriorLevel
-from singleshot.recipes.model import ModelSettings
+from singleshot.recipes.model import SsdSettings
 from singleshot.structures import Truth
 
 __all__ = ["Findings", "Lesson", "Opinion", "distillation"]
@@ -70,7 +70,7 @@ def distillation(
     matched: Matched,
     priors_cxcywh_unit: Float[Tensor, "priors 4"],
     levels: Sequence[PriorLevel],
-    settings: ModelSettings,
+    settings: SsdSettings,
     *,
     lesson: Lesson,
 ) -> Float[Tensor, ""]:
@@ -118,7 +118,7 @@ def taught_priors(
     differing: Float[Tensor, "b priors"],
     matched: Matched,
     columns: Int[Tensor, " known"],
-    settings: ModelSettings,
+    settings: SsdSettings,
 ) -> Places:
     """Matched priors, and as many others as the labels' loss would mine, most differing first.
 
@@ -144,7 +144,7 @@ def opinion_of(
     outputs: Outputs,
     priors_cxcywh_unit: Float[Tensor, "priors 4"],
     levels: Sequence[PriorLevel],
-    settings: ModelSettings,
+    settings: SsdSettings,
 ) -> Opinion:
     """Detections, matched to the student's priors by its own rule as if they were truths.
 

@@ -14,7 +14,7 @@ from singleshot.models.ssd.losses.boxes import box_losses
 from singleshot.models.ssd.losses.focal import focal, mined_sigmoid, quality_focal, varifocal
 from singleshot.models.ssd.losses.mined import mined_cross_entropy
 from singleshot.models.ssd.matching.targets import Matched, Outputs
-from singleshot.recipes.model import ModelSettings
+from singleshot.recipes.model import SsdSettings
 from singleshot.structures import Losses
 
 __all__ = ["objective"]
@@ -24,7 +24,7 @@ def objective(
     outputs: Outputs,
     matched: Matched,
     priors_cxcywh_unit: Float[Tensor, "priors 4"],
-    settings: ModelSettings,
+    settings: SsdSettings,
 ) -> Losses:
     """Both terms; localization is weighted already, so that the total is their sum."""
     place = matched.image * len(priors_cxcywh_unit) + matched.prior
@@ -40,7 +40,7 @@ def objective(
 
 
 def classification_loss(
-    logits: Float[Tensor, "b priors columns"], matched: Matched, settings: ModelSettings
+    logits: Float[Tensor, "b priors columns"], matched: Matched, settings: SsdSettings
 ) -> Float[Tensor, ""]:
     """By the kind that the recipe names."""
     match settings.loss.classification:
@@ -58,7 +58,7 @@ def classification_loss(
 
 
 def mined_loss(
-    logits: Float[Tensor, "b priors columns"], matched: Matched, settings: ModelSettings
+    logits: Float[Tensor, "b priors columns"], matched: Matched, settings: SsdSettings
 ) -> Float[Tensor, ""]:
     """Cross-entropy of matches and the hardest negatives, for either kind of scores."""
     if settings.heads.scores == "softmax":

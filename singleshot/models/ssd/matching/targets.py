@@ -17,7 +17,7 @@ from singleshot.models.ssd.matching.task_aligned import task_aligned
 from singleshot.models.ssd.offsets import decode
 from singleshot.models.ssd.priors import PriorLevel
 from singleshot.models.ssd.results import scores_and_ceiling
-from singleshot.recipes.model import ModelSettings
+from singleshot.recipes.model import SsdSettings
 from singleshot.structures import Truth
 
 __all__ = ["Matched", "Matches", "Normaliser", "Outputs", "match_by_place", "match_priors"]
@@ -84,7 +84,7 @@ def match_by_place(
     truths: Sequence[Truth],
     priors_cxcywh_unit: Float[Tensor, "priors 4"],
     levels: Sequence[PriorLevel],
-    settings: ModelSettings,
+    settings: SsdSettings,
 ) -> Matches | None:
     """Match by where objects and priors are; None for a rule that asks the network as well.
 
@@ -101,7 +101,7 @@ def match_priors(
     outputs: Outputs,
     priors_cxcywh_unit: Float[Tensor, "priors 4"],
     levels: Sequence[PriorLevel],
-    settings: ModelSettings,
+    settings: SsdSettings,
     *,
     known: Matches | None = None,
 ) -> Matched:
@@ -123,7 +123,7 @@ def match_priors(
     return Matched(*known, quality=quality, weight=torch.ones_like(quality))
 
 
-def listed(matches: Int[Tensor, "b priors"], objects: Objects, settings: ModelSettings) -> Matches:
+def listed(matches: Int[Tensor, "b priors"], objects: Objects, settings: SsdSettings) -> Matches:
     image, prior = (matches != UNMATCHED).nonzero(as_tuple=True)
     truth = matches[image, prior]
     boxes_unit = to_unit(objects.boxes[image, truth], settings.input)
@@ -135,7 +135,7 @@ def by_rule(
     outputs: Outputs,
     priors_cxcywh_unit: Float[Tensor, "priors 4"],
     levels: Sequence[PriorLevel],
-    settings: ModelSettings,
+    settings: SsdSettings,
 ) -> tuple[Int[Tensor, "b priors"], Float[Tensor, "b priors"] | None]:
     """The truth of each prior, or UNMATCHED; and how well they are aligned, where that counts."""
     placed = by_place(objects, priors_cxcywh_unit, levels, settings)
@@ -158,7 +158,7 @@ def by_place(
     objects: Objects,
     priors_cxcywh_unit: Float[Tensor, "priors 4"],
     levels: Sequence[PriorLevel],
-    settings: ModelSettings,
+    settings: SsdSettings,
 ) -> Int[Tensor, "b priors"] | None:
     """The truth of each prior, or UNMATCHED, by the rules that need no outputs."""
     matching, size = settings.matching, settings.input

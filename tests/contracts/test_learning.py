@@ -1,0 +1,29 @@
+"""Every detector learns four pictures by heart, through the training that all share."""
+
+import pytest
+from small import make_four, small
+
+import singleshot
+from singleshot.training.log import read_log
+
+RECIPES = ["localizer", "ssdlite320-lite0"]
+
+
+@pytest.fixture(scope="module")
+def four(tmp_path_factory):
+    return make_four(tmp_path_factory.mktemp("data") / "four")
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_it_learns_four_pictures_by_heart(name, four, tmp_path):
+    run = singleshot.train(
+        name, four, run=tmp_path / "run", val_split="none", overrides=small(name)
+    )
+    losses = [
+        record["localization"] + record["classification"]
+        for record in read_log(run.folder / "log.jsonl")
+        if record["kind"] == "step"
+    ]
+    assert sum(losses[-10:]) < sum(losses[:10]) / 2
+    report = singleshot.evaluate(run.folder, four, split="train", protocol="coco")
+    assert report.coco.AP50 >= 0.95

@@ -8,21 +8,34 @@ from typing import Annotated
 from pydantic import Discriminator, Tag
 
 from singleshot.recipes.baselines.localizer import LocalizerSettings
+from singleshot.recipes.baselines.regions import (
+    FasterRcnnSettings,
+    FastRcnnSettings,
+    RcnnSettings,
+    RfcnSettings,
+)
+from singleshot.recipes.baselines.sliding_window import SlidingWindowSettings
 from singleshot.recipes.model import SsdSettings
 
 __all__ = ["DETECTOR_KINDS", "DetectorSettings", "kind_of"]
 
-DETECTOR_KINDS = {"ssd", "localizer"}
+DETECTOR_KINDS = {"ssd", "localizer", "rcnn", "fast-rcnn", "faster-rcnn", "rfcn", "sliding-window"}
 
 
 def kind_of(content: object) -> object:
     """The tag of a table, or of settings."""
     if isinstance(content, Mapping):
         return content.get("kind", "ssd")
-    return getattr(content, "kind", None)
+    return getattr(content, "kind", "ssd")
 
 
 DetectorSettings = Annotated[
-    Annotated[SsdSettings, Tag("ssd")] | Annotated[LocalizerSettings, Tag("localizer")],
+    Annotated[SsdSettings, Tag("ssd")]
+    | Annotated[LocalizerSettings, Tag("localizer")]
+    | Annotated[RcnnSettings, Tag("rcnn")]
+    | Annotated[FastRcnnSettings, Tag("fast-rcnn")]
+    | Annotated[FasterRcnnSettings, Tag("faster-rcnn")]
+    | Annotated[RfcnSettings, Tag("rfcn")]
+    | Annotated[SlidingWindowSettings, Tag("sliding-window")],
     Discriminator(kind_of),
 ]

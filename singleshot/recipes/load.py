@@ -23,7 +23,7 @@ EXCLUSIVE = {"epochs": "steps", "steps": "epochs", "batch_size": "largest_batch"
 
 SHORT = {"batch": "training.batch_size"}  # what is said often
 
-KINDS = {"vgg16", "timm", "torchvision", "graph", *DETECTOR_KINDS}
+KINDS = {"vgg16", "timm", "torchvision", "graph", "hog", *DETECTOR_KINDS}
 
 
 def recipe_files() -> dict[str, Path]:
@@ -155,6 +155,9 @@ def explain(error: ValidationError) -> Iterable[str]:
         key = ".".join(place)
         if problem["type"] == "extra_forbidden":
             yield f"unknown key {key!r}{nearest_key(place)}"
+        elif problem["type"] == "union_tag_invalid" and key == "model":
+            found, kinds = problem["ctx"]["tag"], ", ".join(sorted(DETECTOR_KINDS))
+            yield f"model.kind = {found!r}: there are {kinds}"
         elif problem["type"] == "missing":
             yield f"{key} is missing"
         else:

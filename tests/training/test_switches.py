@@ -101,7 +101,7 @@ def test_a_few_steps_lower_the_loss(batch, case, num_classes):
 def test_pictures_of_several_are_learned(cells, mixing):
     model = detector(2, "softmax")
     recipe = load_recipe("ssdlite320-lite0", {**TINY, f"augmentation.{mixing}": 1.0})
-    varied = build_pictures(recipe, cells, model.backbone)
+    varied = build_pictures(recipe, cells, model)
     learns(model, Batch.of([varied[Draw(0, index)] for index in range(4)]))
 
 

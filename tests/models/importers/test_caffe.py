@@ -3,7 +3,7 @@ import pytest
 import torch
 from oracle.caffe_files import PROTOTXT, caffemodel, old_blob, part, small_weights
 
-from singleshot.build import build_backbone, build_detector, build_pictures, detector_from
+from singleshot.build import build_detector, build_pictures, detector_from
 from singleshot.errors import ModelError
 from singleshot.models.importers.caffe.detector import read_caffe
 from singleshot.models.importers.caffe.heads import prior_shapes
@@ -62,9 +62,9 @@ def test_the_recipe_loads_back_from_a_file(files, tmp_path):
 
 def test_canvases_are_filled_with_the_mean_of_its_pixels(files):
     recipe = read_caffe(files() / "small.caffemodel").recipe
-    backbone = build_backbone(recipe.model.backbone, pretrained=False)
-    assert backbone.pixel_mean == (0, 0, 0)  # the network itself knows none
-    assert build_pictures(recipe, [], backbone).augmentation.render.fill == (123, 117, 104)
+    detector = build_detector(recipe.model, ["one", "two", "three"], pretrained=False)
+    assert detector.backbone.pixel_mean == (0, 0, 0)  # the network itself knows none
+    assert build_pictures(recipe, [], detector).augmentation.render.fill == (123, 117, 104)
 
 
 def test_batch_norms_are_folded_where_a_convolution_is_before_them(files):

@@ -8,9 +8,9 @@ __all__ = ["pareto_front"]
 
 
 def pareto_front(costs: Sequence[float | None], worths: Sequence[float | None]) -> list[bool]:
-    """Which are on the front: no other costs at most as much, is worth as much, and beats it in one.
+    """Which are on the front: none that costs no more and is worth no less is better in either.
 
-    Where one of the two is unknown, nothing is on the front, and nothing is beaten.
+    One of which a number is unknown is not on the front, and beats nobody.
     """
     known = [
         (cost, worth)

@@ -8,10 +8,10 @@ and the observed one counts as a draw (Davison and Hinkley, Bootstrap Methods an
 
     p = min(1, 2 (1 + min(#{d <= 0}, #{d >= 0})) / (1 + draws))
 
-Of many pairs some look different by luck. So p-values are adjusted by Holm's method (1979): with the
-k-th smallest of m, the running maximum of (m - k + 1) p. Calling those pairs different whose adjusted
-p-value is at most 5 % calls any pair wrongly different in at most 5 % of all comparisons, however the
-pairs depend on each other.
+Of many pairs some look different by luck. So p-values are adjusted by Holm's method (1979): that of
+the k-th smallest of m is the running maximum of (m - k + 1) p. Who calls pairs different with
+an adjusted p-value of at most 5 % calls any pair wrongly different in at most 5 % of comparisons,
+however the pairs depend on each other.
 """
 
 from __future__ import annotations

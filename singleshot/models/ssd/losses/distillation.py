@@ -155,7 +155,8 @@ def opinion_of(
     matches, _ = by_rule(objects, outputs, priors, levels, settings)
     image, prior = (matches != UNMATCHED).nonzero(as_tuple=True)
     found = matches[image, prior]
-    score = torch.nn.utils.rnn.pad_sequence(list(findings.scores), batch_first=True)[image, found]
+    told = torch.nn.utils.rnn.pad_sequence(list(findings.scores), batch_first=True)
+    score = told.to(priors.device)[image, found]
     scores = outputs.logits.new_zeros(outputs.logits.shape)
     if settings.heads.scores == "softmax":
         scores[..., BACKGROUND] = 1

@@ -4,6 +4,8 @@ import math
 
 import pytest
 import torch
+from torch import Tensor
+from torch.utils._pytree import tree_leaves
 
 from singleshot.models.ssd.losses.distillation import (
     Findings,
@@ -112,6 +114,28 @@ def test_a_detection_is_told_to_the_prior_it_overlaps():
     sigmoid = opinion_of(found, outputs, PRIORS, [], SIGMOID)
     torch.testing.assert_close(sigmoid.scores[1, 3], torch.tensor([0.0, 0.7, 0.0]))
     assert sigmoid.scores.count_nonzero() == 1
+
+
+class OnHost(Tensor):
+    """Behaves as a tensor of the host beside others that are on a GPU."""
+
+    @classmethod
+    def __torch_function__(cls, func, types, args=(), kwargs=None):
+        if func is Tensor.to:
+            with torch._C.DisableTorchFunctionSubclass():
+                return args[0].as_subclass(Tensor)
+        assert all(isinstance(leaf, cls) for leaf in tree_leaves(args) if isinstance(leaf, Tensor))
+        return super().__torch_function__(func, types, args, kwargs)
+
+
+def test_detections_come_from_the_host_to_where_the_student_is():
+    box = decode(torch.zeros(1, 4), PRIORS[3:4], (0.1, 0.2)) * 300
+    scores = torch.full((1,), 0.7).as_subclass(OnHost)
+    found = Findings([Truth.of(box, torch.tensor([1]))], [scores])
+    outputs = Outputs(torch.zeros(1, 5, 4), torch.zeros(1, 5, 3))
+    said = opinion_of(found, outputs, PRIORS, [], SOFTMAX)
+    assert type(said.scores) is Tensor
+    assert said.scores[0, 3, 2] == pytest.approx(0.7)
 
 
 def test_pictures_in_which_nothing_was_found_are_background():

@@ -37,25 +37,24 @@ class Progress:
     finished: bool = False  # nothing is left to do: neither steps nor a validation
 
     num_processes: int = 1
-    fitted_at: int = 0  # the step at which the number of steps was last changed, else 0 …
+    fitted_at: int | None = None  # the step at which the number of steps was last changed …
     fitted_part: float = 0.0  # … and the part of the schedule that was done by then
 
     @property
     def part(self) -> float:
         """The part of the schedule that is done; changing the number of steps leaves no gap."""
-        since, in_all = self.step - self.fitted_at, self.num_steps - self.fitted_at
+        fitted_at = self.fitted_at or 0
+        since, in_all = self.step - fitted_at, self.num_steps - fitted_at
         return self.fitted_part + (1 - self.fitted_part) * since / in_all
 
     @property
     def schedule_step(self) -> float:
-        """Where the schedule is, of `num_steps`; a whole number unless that was changed."""
+        """Where the schedule is, of `num_steps`; a whole number unless changed on the way."""
         return self.part * self.num_steps if self.fitted_at else self.step
 
     def refitted(self, num_steps: int) -> "Progress":
         """The same with another number of steps; the rest of the schedule is stretched to it."""
         assert num_steps > self.step
-        if not self.step:
-            return replace(self, num_steps=num_steps)
         part = self.part
         return replace(self, num_steps=num_steps, fitted_at=self.step, fitted_part=part)
 
@@ -120,21 +119,7 @@ def load_state(
 ) -> Progress:
     """Put everything back; ModelError unless it was begun with the same data and length."""
     progress = load_progress(path)
-    same_length = progress.fitted_at or progress.num_steps == expected.num_steps
-    if progress.data != expected.data or not same_length:
-        raise ModelError(
-            f"{path}: the run was begun with other pictures, boxes, classes or another split; "
-            f"resume with the same, or begin a new run"
-        )
-    if progress.teacher != expected.teacher:
-        how = "with another teacher than this one"
-        if progress.teacher is None:
-            how = "without a teacher, and one is given"
-        elif expected.teacher is None:
-            how = "with a teacher, and none is given"
-        raise ModelError(
-            f"{path}: the run was begun {how}; resume with the same --teacher, or begin a new run"
-        )
+    require_same_training(path, progress, expected)
     try:
         with safe_open(path, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
@@ -153,6 +138,29 @@ def load_state(
     if (own := of_rank(CUDA_RANDOM, processes.rank)) in tensors and torch.cuda.is_available():
         torch.cuda.set_rng_state(tensors[own])
     return replace(progress, num_processes=processes.number)
+
+
+def require_same_training(path: Path, progress: Progress, expected: Progress) -> None:
+    """Raises ModelError, naming what differs between a run that was begun and this one."""
+    if progress.data != expected.data:
+        raise ModelError(
+            f"{path}: the run was begun with other pictures, boxes, classes or another split; "
+            f"resume with the same, or begin a new run"
+        )
+    if progress.fitted_at is None and progress.num_steps != expected.num_steps:
+        raise ModelError(
+            f"{path}: the run was begun with {progress.num_steps} steps, and this recipe has "
+            f"{expected.num_steps}; resume with the recipe it was begun with, or begin a new run"
+        )
+    if progress.teacher != expected.teacher:
+        how = "with another teacher than this one"
+        if progress.teacher is None:
+            how = "without a teacher, and one is given"
+        elif expected.teacher is None:
+            how = "with a teacher, and none is given"
+        raise ModelError(
+            f"{path}: the run was begun {how}; resume with the same --teacher, or begin a new run"
+        )
 
 
 def of_rank(name: str, rank: int) -> str:

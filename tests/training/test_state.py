@@ -1,0 +1,70 @@
+"""What a training needs to go on, written and read again."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+from torch.optim import SGD
+
+from singleshot.errors import ModelError
+from singleshot.training.processes import ALONE
+from singleshot.training.state import Progress, load_progress, load_state, save_state
+from singleshot.training.weight_average import WeightAverage
+
+
+def parts():
+    """A model, its average and its optimizer."""
+    model = nn.Linear(2, 1)
+    return model, WeightAverage(model, 0.9), SGD(model.parameters(), lr=0.1, momentum=0.9)
+
+
+def begun(num_steps, step=0, data="cells"):
+    return Progress(step=step, num_steps=num_steps, best=None, data=data)
+
+
+def saved(folder, progress):
+    save_state(folder / "state.safetensors", progress, *parts(), ALONE)
+    return folder / "state.safetensors"
+
+
+def resumed(path, expected):
+    return load_state(path, *parts(), processes=ALONE, expected=expected)
+
+
+def test_a_run_fitted_anew_before_its_first_step_goes_on_whatever_its_recipe_says(tmp_path):
+    path = saved(tmp_path, begun(100).refitted(60))
+    assert resumed(path, begun(100)).num_steps == 60
+    # Nothing was done of the schedule: it is that of a run of 60 steps, to the last bit.
+    assert load_progress(path).schedule_step == 0
+    halfway = Progress(7, 60, None, "cells", fitted_at=0)
+    assert halfway.schedule_step == 7
+    assert halfway.part == 7 / 60
+
+
+def test_another_length_is_said_as_such(tmp_path):
+    path = saved(tmp_path, begun(100))
+    words = r"was begun with 100 steps, and this recipe has 60; resume with the recipe it"
+    with pytest.raises(ModelError, match=words):
+        resumed(path, begun(60))
+
+
+def test_other_pictures_are_said_as_such_however_long_it_is(tmp_path):
+    path = saved(tmp_path, begun(100).refitted(60))
+    with pytest.raises(ModelError, match="with other pictures, boxes, classes or another split"):
+        resumed(path, begun(60, data="others"))
+
+
+def test_momentum_and_random_numbers_come_back(tmp_path):
+    model, average, optimizer = parts()
+    model(torch.ones(2)).backward()
+    optimizer.step()
+    path = tmp_path / "state.safetensors"
+    save_state(path, begun(2, step=1), model, average, optimizer, ALONE)
+    drawn = torch.rand(3)
+    others = parts()
+    load_state(path, *others, processes=ALONE, expected=begun(2))
+    assert torch.equal(torch.rand(3), drawn)
+    assert torch.equal(others[0].weight, model.weight)
+    momentum = others[2].state[others[0].weight]["momentum_buffer"]
+    assert momentum.tolist() == [[1.0, 1.0]]

@@ -71,7 +71,8 @@ class TrainingSettings(Settings):
     clip_gradient: float = Field(0.0, ge=0, description="largest norm of the gradient; 0: any")
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         "auto",
-        description="'auto': bfloat16 where it is measured to be faster and sound, else float32",
+        description="'auto': bfloat16 on a GPU where it is measured to be faster, else float32; a "
+        "processor's gradients are not always sound in bfloat16",
     )
     validate_every: Count = Field(5, description="epochs between validations")
     patience: Count | None = Field(

@@ -13,8 +13,8 @@ from tempfile import TemporaryDirectory
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
 KILLS = 20
-EPOCHS = 40  # 80 steps, 20 validations
-LONGEST = 0.9  # seconds from the first step to the kill
+EPOCHS = 100  # 200 steps, 50 validations
+LONGEST = 3.0  # seconds from the first step to the kill
 
 
 def main() -> None:

@@ -12,6 +12,7 @@ from singleshot.recipes.settings import Count, Settings
 __all__ = [
     "BackboneSettings",
     "ClassifierSettings",
+    "HogSettings",
     "TimmSettings",
     "TorchvisionSettings",
     "Vgg16Settings",
@@ -31,6 +32,14 @@ class Vgg16Settings(Settings):
         description="what brings it to the magnitude of the levels above: 'l2-norm': the paper's",
     )
     weights: str = Field("none", description="'none', or a file of torchvision's vgg16 weights")
+
+
+class HogSettings(Settings):
+    """Histograms of oriented gradients (Dalal and Triggs 2005); nothing in them learns."""
+
+    kind: Literal["hog"] = "hog"
+    name: Literal["hog"] = "hog"
+    weights: Literal["none"] = "none"
 
 
 class ClassifierSettings(Settings):
@@ -92,6 +101,6 @@ class TorchvisionSettings(ClassifierSettings):
 
 
 BackboneSettings = Annotated[
-    Vgg16Settings | TimmSettings | TorchvisionSettings | GraphSettings,
+    Vgg16Settings | TimmSettings | TorchvisionSettings | GraphSettings | HogSettings,
     Field(discriminator="kind"),
 ]

@@ -92,8 +92,11 @@ class StageSettings(Settings):
     machine_negative_iou: Fraction = Field(
         0.3, description="overlap with a class' truths below which a region is none of it"
     )
+    candidates: Count = Field(
+        512, description="regions of a picture, drawn at random, in which machines look for …"
+    )
     hard_negatives: Count = Field(
-        96, description="regions of a picture with the highest scores that each machine learns from"
+        96, description="… so many with the highest scores, from which each of them learns"
     )
     machine_positive_weight: Positive = Field(2.0, description="of truths (rcnn_train.m)")
     machine_decay: float = Field(1e-4, ge=0, description="λ of λ / 2 · ‖w‖² beside the hinge loss")

@@ -1,18 +1,21 @@
-"""Figures of papers and projects, each with its source, its data or hardware, and a mark of trust."""
+"""Figures of papers and projects, each with its source, its data or hardware, and its trust."""
 
 from __future__ import annotations
 
 import csv
 from collections.abc import Iterator
-from dataclasses import dataclass
 from importlib import resources
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
 
 __all__ = ["Figure", "published_figures"]
 
 
-@dataclass(frozen=True)
-class Figure:
+class Figure(BaseModel):
     """One number as it was published; what does not apply to it is empty."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     recipe: str  # ours for the system
     system: str
@@ -23,20 +26,14 @@ class Figure:
     hardware: str  # what a speed was measured on
     input: str
     source: str
-    confidence: str  # verified (in the source or a copy), remembered, or as the tutorial has it
+    confidence: Literal["verified", "remembered", "tutorial"]  # in the source, or in what else
 
 
 def published_figures() -> list[Figure]:
     """All of them, system by system."""
     sources = {row["source"]: row["text"] for row in rows_of("sources.csv")}
     return [
-        Figure(
-            **{
-                **row,
-                "value": float(row["value"]),
-                "source": sources[row["source"]],
-            }
-        )
+        Figure.model_validate({**row, "source": sources[row["source"]]})
         for row in rows_of("figures.csv")
     ]
 

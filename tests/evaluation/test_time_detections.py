@@ -1,0 +1,96 @@
+import time
+
+import pytest
+import torch
+
+from singleshot.build import build_detector
+from singleshot.evaluation.speed import time_detections, unseen
+from singleshot.models.trainable import TrainableDetector
+from singleshot.recipes.load import load_recipe
+from singleshot.recipes.model import PixelSettings
+from singleshot.structures import Detections
+
+IMAGE = torch.zeros(3, 8, 8, dtype=torch.uint8)
+NOTHING = Detections(torch.zeros(0, 4), torch.zeros(0), torch.zeros(0, dtype=torch.int64))
+
+
+class Sleeper(TrainableDetector):
+    """Sleeps for so many milliseconds in each phase."""
+
+    num_boxes = 1
+    parts = {}  # noqa: RUF012
+
+    def __init__(self, preparing: float, network: float, choosing: float) -> None:
+        super().__init__(["a"], PixelSettings(mean=(0, 0, 0), std=(1, 1, 1)))
+        self.sleeps = preparing, network, choosing
+
+    def forward(self, images):
+        normalised = self.normalised(images)
+        time.sleep(self.sleeps[1] / 1000)
+        return normalised
+
+    def losses(self, batch):
+        raise NotImplementedError
+
+    def detect(self, images):
+        time.sleep(self.sleeps[0] / 1000)
+        self(torch.stack(list(images)))
+        time.sleep(self.sleeps[2] / 1000)
+        return [NOTHING for _ in images]
+
+
+def test_each_phase_has_its_own_time():
+    (found,) = time_detections(Sleeper(20, 60, 40), [[IMAGE]])
+    # A busy machine may sleep longer, never less.
+    assert found.preparing >= 0.02
+    assert found.network >= 0.06
+    assert found.choosing >= 0.04
+    assert found.total == pytest.approx(found.preparing + found.network + found.choosing)
+
+
+def test_every_batch_is_timed_anew():
+    slow, fast = time_detections(Sleeper(0, 40, 0), [[IMAGE] * 2, [IMAGE]])
+    assert slow.network >= 0.04
+    assert fast.network >= 0.04
+    assert slow.total < slow.network + fast.network
+
+
+def test_a_detector_is_left_as_it_was():
+    detector = Sleeper(0, 0, 0)
+    time_detections(detector, [[IMAGE]])
+    for module in (detector, detector.pixels):
+        assert not module._forward_hooks
+        assert not module._forward_pre_hooks
+
+
+def test_of_a_foreign_detector_the_total_is_known_alone():
+    class Foreign:
+        class_names = ("a",)
+
+        def detect(self, images):
+            time.sleep(0.01)
+            return [NOTHING for _ in images]
+
+    (found,) = time_detections(Foreign(), [[IMAGE]])
+    assert found[:3] == (None, None, None)
+    assert found.total >= 0.01
+
+
+@pytest.mark.parametrize(("recipe", "overrides"), [
+    ("ssdlite320-lite0", {"model.results.mirror": True}),
+    ("localizer", {}),
+])  # fmt: skip
+def test_the_phases_of_our_detectors_are_seen(recipe, overrides):
+    settings = load_recipe(recipe, {"model.input": [96, 128], **overrides}).model
+    detector = build_detector(settings, ["a"], pretrained=False)
+    (found,) = time_detections(detector, [[torch.zeros(3, 90, 70, dtype=torch.uint8)]])
+    assert min(found) > 0
+    assert found.network > found.preparing
+
+
+def test_a_moved_picture_has_the_same_pixels_in_other_places():
+    image = torch.arange(3 * 2 * 5, dtype=torch.uint8).reshape(3, 2, 5)
+    moved = unseen(image, 2)
+    assert not torch.equal(moved, image)
+    assert torch.equal(moved[..., 2:], image[..., :3])
+    assert torch.equal(unseen(image, 0), image)

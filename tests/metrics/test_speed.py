@@ -1,0 +1,29 @@
+import pytest
+
+from singleshot.metrics.speed import Seconds, Speed
+
+
+def test_medians_and_quartiles_in_milliseconds():
+    timings = [
+        Seconds(0.001, 0.010, 0.001, 0.012),
+        Seconds(0.003, 0.030, 0.001, 0.034),
+        Seconds(0.002, 0.020, 0.009, 0.031),
+    ]
+    speed = Speed.of(1, timings, peak_memory_mb=100.0)
+    assert speed.preprocess_ms == pytest.approx(2)
+    assert speed.network_ms == pytest.approx(20)
+    assert speed.postprocess_ms == pytest.approx(1)
+    assert speed.total_ms == pytest.approx(31)
+    assert speed.quartiles_ms == pytest.approx((21.5, 32.5))
+    assert speed.num_timings == 3
+
+
+def test_a_batch_of_eight_in_two_seconds_is_four_pictures_a_second():
+    speed = Speed.of(8, [Seconds(None, None, None, 2.0)])
+    assert speed.images_per_second == 4
+    assert speed.to_json()["images_per_second"] == 4
+
+
+def test_phases_that_nobody_can_tell_are_unknown():
+    timings = [Seconds(None, None, None, 0.1), Seconds(0.01, 0.08, 0.01, 0.1)]
+    assert Speed.of(1, timings).network_ms is None

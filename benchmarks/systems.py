@@ -1,0 +1,133 @@
+"""Every system of the tutorial in a small form: the same pictures, the same minutes, one page.
+
+python -m benchmarks.systems DATA --minutes 3 --output FOLDER [--only NAME...]
+
+Trains each recipe with the backbone that is installed (EfficientNet-Lite0 with ImageNet's weights)
+at a small input on `train` (else `trainval`), without validation, within the same wall time, and
+compares all on `test` (else `val`). A training that is there already is not done again.
+"""
+
+import argparse
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import singleshot
+from singleshot.training.budget import TimeBudget
+
+INPUT = [256, 256]
+
+
+def lite0(*strides: int, **more: object) -> dict[str, object]:
+    name = "tf_efficientnet_lite0"
+    return {"kind": "timm", "name": name, "strides": list(strides), **more}
+
+
+# Regions are learned a picture or two at a time: batch norm has too few of them for statistics.
+FROZEN = {"batch_norm": "frozen", "frozen_stride": 4}
+REGIONS: dict[str, object] = {
+    "preset": "modern",
+    "model.input": INPUT,
+    "model.backbone": lite0(8, **FROZEN),
+    "model.fully_connected": [256],
+    "model.dropout": 0.0,
+    "model.pooled": 4,
+    "training.batch_size": 4,
+    "training.learning_rate": 0.01,
+    "training.steps": 1000,  # fitted to the time
+}
+PROPOSALS: dict[str, object] = {
+    "model.proposals.anchors.scales": [2, 5, 12],
+    "model.proposals.min_side": 4,
+    "model.proposals.after_training": 300,
+    "model.proposals.after": 150,
+}
+SYSTEMS: dict[str, dict[str, object]] = {
+    "localizer": {"model.fully_connected": [128]},
+    "sliding-window": {"model.input": INPUT, "model.scales": [1.0, 1.5, 2.2, 3.3, 5.0]},
+    "sliding-window-cnn": {
+        "model.input": INPUT,
+        "model.backbone": lite0(8, **FROZEN),
+        "model.fully_connected": [128],
+        "model.window": [64, 64],
+        "model.scales": [0.75, 1.0, 1.5, 2.2],
+        "training.batch_size": 4,
+    },
+    "rcnn": {
+        **{key: value for key, value in REGIONS.items() if key != "model.pooled"},
+        "model.warped": 64,
+        "model.context": 4,
+        "model.search.regions": 500,
+        "model.sampling.regions": 32,
+        "model.stages.candidates": 64,
+    },
+    "fast-rcnn": {**REGIONS, "model.search.regions": 1000},
+    "faster-rcnn-vgg16": {**REGIONS, **PROPOSALS},
+    "faster-rcnn-resnet50-fpn": {
+        **{key: value for key, value in REGIONS.items() if key != "model.dropout"},
+        **PROPOSALS,
+        "model.backbone": lite0(8, 16, 32, **FROZEN),
+        "model.top_down": 96,
+        "model.proposals.anchors.scales": [3],
+    },
+    "rfcn-resnet101": {
+        **{key: REGIONS[key] for key in REGIONS if key.startswith(("preset", "training"))},
+        **PROPOSALS,
+        "model.input": INPUT,
+        "model.backbone": lite0(8, **FROZEN),
+        "model.reduced": 0,
+        "model.bins": 3,
+        "model.proposals.channels": 128,
+    },
+    "multibox": {
+        "model.input": [224, 224],
+        "model.backbone": lite0(32),
+        "model.classifier.backbone": lite0(32),
+        "model.classifier.warped": 64,
+        "training.batch_size": 8,
+    },
+    "yolo-v1": {
+        "model.input": [224, 224],
+        "model.backbone": lite0(32),
+        "training.batch_size": 8,
+        "training.learning_rate": 0.005,
+    },
+    "yolo-v2": {"model.input": INPUT, "model.backbone": lite0(16, 32), "training.batch_size": 8},
+    "yolo9000": {"model.input": INPUT, "model.backbone": lite0(16, 32), "training.batch_size": 8},
+    "yolo-v3": {"model.input": INPUT, "model.backbone": lite0(8, 16, 32), "training.batch_size": 8},
+    "ssdlite320-lite0": {"model.input": INPUT},
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--minutes", type=float, default=3.0)
+    parser.add_argument("--output", type=Path, required=True)
+    parser.add_argument("--only", nargs="+", default=list(SYSTEMS), choices=SYSTEMS)
+    arguments = parser.parse_args()
+    runs = train_all(arguments.data, arguments.output, arguments.only, 60 * arguments.minutes)
+    singleshot.compare(runs, arguments.data, published=True, report=arguments.output / "page")
+
+
+def train_all(data: Path, output: Path, names: Sequence[str], seconds: float) -> list[Path]:
+    runs = []
+    for name in names:
+        run = output / name
+        if not (run / "checkpoints").exists():
+            train(name, data, run, SYSTEMS[name], seconds)
+        runs.append(run)
+    return runs
+
+
+def train(name: str, data: Path, run: Path, overrides: Mapping[str, Any], seconds: float) -> None:
+    print(f"{name}: {seconds:.0f} seconds", flush=True)
+    budget = TimeBudget.of(seconds)
+    found = singleshot.train(
+        name, data, run=run, val_split="none", overrides=overrides, time_budget=budget
+    )
+    print(f"{name}: {found.steps} steps", flush=True)
+
+
+if __name__ == "__main__":
+    main()

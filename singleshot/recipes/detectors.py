@@ -8,6 +8,7 @@ from typing import Annotated
 from pydantic import Discriminator, Tag
 
 from singleshot.recipes.baselines.localizer import LocalizerSettings
+from singleshot.recipes.baselines.multibox import MultiBoxSettings
 from singleshot.recipes.baselines.regions import (
     FasterRcnnSettings,
     FastRcnnSettings,
@@ -19,7 +20,16 @@ from singleshot.recipes.model import SsdSettings
 
 __all__ = ["DETECTOR_KINDS", "DetectorSettings", "kind_of"]
 
-DETECTOR_KINDS = {"ssd", "localizer", "rcnn", "fast-rcnn", "faster-rcnn", "rfcn", "sliding-window"}
+DETECTOR_KINDS = {
+    "ssd",
+    "localizer",
+    "rcnn",
+    "fast-rcnn",
+    "faster-rcnn",
+    "rfcn",
+    "sliding-window",
+    "multibox",
+}
 
 
 def kind_of(content: object) -> object:
@@ -36,6 +46,7 @@ DetectorSettings = Annotated[
     | Annotated[FastRcnnSettings, Tag("fast-rcnn")]
     | Annotated[FasterRcnnSettings, Tag("faster-rcnn")]
     | Annotated[RfcnSettings, Tag("rfcn")]
-    | Annotated[SlidingWindowSettings, Tag("sliding-window")],
+    | Annotated[SlidingWindowSettings, Tag("sliding-window")]
+    | Annotated[MultiBoxSettings, Tag("multibox")],
     Discriminator(kind_of),
 ]

@@ -1,32 +1,35 @@
 """Classification and localization: which object a picture shows, and where it is.
 
 The step from a classifier to a detector: a second head predicts four numbers. It is attached after
-the convolutions (as in OverFeat, Sermanet et al. 2014, §4) or after the last fully connected layer
-(as in DeepPose, Toshev and Szegedy 2014, §3).
+the convolutions (as in OverFeat, Sermanet et al. 2014, §4.1) or after the last fully connected
+layer (as in DeepPose, Toshev and Szegedy 2014, §3).
 """
 
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
+from singleshot.boxes.convert import from_unit, to_unit
 from singleshot.boxes.iou import area
 from singleshot.models.backbones.backbone import Backbone, grids
 from singleshot.models.baselines.baseline import Baseline, pixels_of
+from singleshot.models.baselines.region_layers import FullyConnected, small_linear
+from singleshot.models.baselines.region_sampling import Objects, objects_of
 from singleshot.recipes.baselines.localizer import LocalizerSettings
-from singleshot.structures import Batch, Detections, Losses, Truth
+from singleshot.structures import Batch, Detections, Losses
 
-__all__ = ["Localizer"]
+__all__ = ["Localizer", "largest_object"]
+
+NUMBERS = 4  # of a box
 
 
 class Localizer(Baseline):
     """One object a picture: its class, and its box."""
 
     settings: LocalizerSettings
-    num_boxes = 1
 
     def __init__(
         self, backbone: Backbone, class_names: Sequence[str], settings: LocalizerSettings
@@ -36,19 +39,26 @@ class Localizer(Baseline):
         self.backbone = backbone
         rows, columns = grids(backbone, torch.zeros(1, 3, *settings.input))[-1]
         widths = [backbone.channels[-1] * rows * columns, *settings.fully_connected]
-        self.layers = fully_connected(widths)
-        self.classes = nn.Linear(widths[-1], len(class_names))
+        self.layers = FullyConnected(widths, dropout=0.0)
         after_convolutions = settings.attach == "convolutions"
-        self.box_layers = fully_connected(widths) if after_convolutions else None
-        self.box = nn.Linear(widths[-1], 4)
+        self.box_layers = FullyConnected(widths, dropout=0.0) if after_convolutions else None
         # Small, or the first gradients silence the layers before (Girshick 2015, §2.3).
-        nn.init.normal_(self.classes.weight, std=0.01)
-        nn.init.normal_(self.box.weight, std=0.001)
+        self.classes = small_linear(widths[-1], len(class_names), 0.01)
+        self.box = small_linear(widths[-1], NUMBERS, 0.001)
+
+    @property
+    def num_boxes(self) -> int:
+        """The regression head has outputs for one."""
+        return self.box.out_features // NUMBERS
 
     @property
     def parts(self) -> Mapping[str, nn.Module]:
-        """The convolutions alone."""
-        return {"backbone": self.backbone}
+        """The convolutions, and all that comes after them."""
+        heads = [self.layers, self.box_layers, self.classes, self.box]
+        return {
+            "backbone": self.backbone,
+            "heads": nn.ModuleList(head for head in heads if head is not None),
+        }
 
     def forward(
         self, images: UInt8[Tensor, "b 3 h w"] | Float[Tensor, "b 3 h w"]
@@ -62,46 +72,28 @@ class Localizer(Baseline):
     def losses(self, batch: Batch) -> Losses:
         """Cross-entropy of the class and squared distance of the box, of the largest object.
 
-        Pictures without an object teach nothing.
+        Averaged over the pictures; one without an object counts 0.
         """
         logits, boxes_unit = (output.float() for output in self(batch.images))
-        shown = [index for index, truth in enumerate(batch.truths) if len(truth)]
-        if not shown:
-            nothing = (logits.sum() + boxes_unit.sum()) * 0
-            return Losses(nothing, nothing, 0)
-        truth_boxes, labels = largest_objects([batch.truths[index] for index in shown])
-        height, width = self.settings.input
-        wanted = (truth_boxes / truth_boxes.new_tensor([width, height] * 2)).to(boxes_unit.device)
-        share = len(shown) / len(batch)
-        localization = F.mse_loss(boxes_unit[shown], wanted) * self.settings.localization_weight
-        classification = F.cross_entropy(logits[shown], labels.to(logits.device))
-        return Losses(share * localization, share * classification, len(shown))
+        largest = [largest_object(objects_of(truth, logits.device)) for truth in batch.truths]
+        shown = torch.tensor([len(one.labels) for one in largest], device=logits.device).bool()
+        boxes, labels = (torch.cat(parts) for parts in zip(*largest, strict=True))
+        wanted = to_unit(boxes, self.settings.input)
+        apart = F.mse_loss(boxes_unit[shown], wanted, reduction="none").mean(dim=1)
+        surprise = F.cross_entropy(logits[shown], labels, reduction="none")
+        localization = self.settings.localization_weight * apart.sum() / len(batch)
+        return Losses(localization, surprise.sum() / len(batch), len(labels))
 
     def scored(self, images: Float[Tensor, "b 3 h w"]) -> list[Detections]:
-        """The one box, with the score of every class."""
+        """The one box, with the class of the highest score."""
         logits, boxes_unit = self(images)
-        height, width = self.settings.input
-        boxes = boxes_unit.float() * boxes_unit.new_tensor([width, height] * 2)
-        best = logits.float().softmax(dim=1).max(dim=1)
-        return [
-            Detections(boxes[[index]], best.values[[index]], best.indices[[index]])
-            for index in range(len(images))
-        ]
+        boxes = from_unit(boxes_unit.float(), self.settings.input)
+        scores, labels = logits.float().softmax(dim=1).max(dim=1)
+        columns = (torch.split(column, 1) for column in (boxes, scores, labels))
+        return [Detections(*found) for found in zip(*columns, strict=True)]
 
 
-def largest_objects(
-    truths: Sequence[Truth],
-) -> tuple[Float[Tensor, "b 4"], Int[Tensor, " b"]]:
-    """The box and label of the largest object of each picture."""
-    largest = [int(area(truth.boxes).argmax()) for truth in truths]
-    chosen = [truth[index : index + 1] for truth, index in zip(truths, largest, strict=True)]
-    return torch.cat([one.boxes for one in chosen]), torch.cat([one.labels for one in chosen])
-
-
-def fully_connected(widths: Sequence[int]) -> nn.Sequential:
-    """Layers from each width to the next."""
-    layers = [
-        nn.Sequential(nn.Linear(before, after), nn.ReLU(inplace=True))
-        for before, after in pairwise(widths)
-    ]
-    return nn.Sequential(*layers)
+def largest_object(objects: Objects) -> Objects:
+    """The object of the largest area, the first of equal ones; none where there is none."""
+    first = area(objects.boxes).argsort(descending=True, stable=True)[:1]
+    return Objects(objects.boxes[first], objects.labels[first])

@@ -25,5 +25,5 @@ class LocalizerSettings(BaselineSettings):
         "last of the classifier's layers",
     )
     localization_weight: Positive = Field(
-        10.0, description="of the squared distance, beside the cross-entropy of the class"
+        2.0, description="of the squared distance, beside the cross-entropy of the class"
     )

@@ -48,7 +48,8 @@ class SlidingWindowSettings(BaselineSettings):
         0.6, description="windows that overlap an object as much learn its class"
     )
     background_iou: Fraction = Field(
-        0.3, description="windows that overlap all objects less are background; others learn nothing"
+        0.3,
+        description="windows that overlap all objects less are background; others learn nothing",
     )
     negatives_per_positive: Positive = Field(
         3.0, description="hardest windows of background in a picture, for each that has a class"

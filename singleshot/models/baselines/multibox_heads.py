@@ -17,6 +17,7 @@ from singleshot.models.ssd.priors import PriorLevel, Shape
 __all__ = ["GridHeads", "Grids", "cell_shapes", "grid_levels"]
 
 STRETCHED = (2.0, 3.0)  # aspect ratios beside the square; each with its inverse
+RARE = 0.01  # confidence to begin with: of all priors, hardly one is an object's
 SQUARES = 3  # sizes of squares from this grid's size to the next one's; stretched ones have two
 
 
@@ -55,10 +56,10 @@ class GridHeads(nn.Module):
             predictor(width, 4 * number)
             for width, number in zip(channels, priors_per_cell, strict=True)
         )
-        self.confidence = nn.ModuleList(map(predictor, channels, priors_per_cell))
-        for layer in self.confidence:
-            # Of all priors, hardly one is an object's.
-            nn.init.constant_(layer.bias, math.log(0.01 / 0.99))
+        self.confidence = nn.ModuleList(
+            predictor(width, number, math.log(RARE / (1 - RARE)))
+            for width, number in zip(channels, priors_per_cell, strict=True)
+        )
 
     def forward(
         self, grids: Sequence[Tensor]
@@ -69,12 +70,12 @@ class GridHeads(nn.Module):
         return cell_by_cell(corners).reshape(len(logits[0]), -1, 4), cell_by_cell(logits)
 
 
-def predictor(channels: int, outputs: int) -> nn.Conv2d:
-    """A 1 × 1 convolution that begins by saying nearly nothing."""
+def predictor(channels: int, outputs: int, bias: float = 0.0) -> nn.Conv2d:
+    """A 1 × 1 convolution that begins by saying nearly the same everywhere."""
     layer = nn.Conv2d(channels, outputs, 1)
     nn.init.normal_(layer.weight, std=0.01)
     assert layer.bias is not None
-    nn.init.zeros_(layer.bias)
+    nn.init.constant_(layer.bias, bias)
     return layer
 
 

@@ -12,12 +12,23 @@ from typing import TYPE_CHECKING, Any
 from singleshot.version import __version__
 
 if TYPE_CHECKING:
-    from singleshot.api import Run, Search, evaluate, import_model, load, score, train, tune
+    from singleshot.api import (
+        Run,
+        Search,
+        compare,
+        evaluate,
+        import_model,
+        load,
+        score,
+        train,
+        tune,
+    )
 
 __all__ = [
     "Run",
     "Search",
     "__version__",
+    "compare",
     "evaluate",
     "import_model",
     "load",

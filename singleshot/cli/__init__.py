@@ -7,7 +7,7 @@ from typing import NoReturn
 
 import typer
 
-from singleshot.cli import evaluate, models, predict, score, train, tune
+from singleshot.cli import compare, evaluate, models, predict, score, train, tune
 from singleshot.cli.options import Debug, Session, Version, examples
 from singleshot.errors import SaidElsewhere, SingleshotError
 
@@ -24,6 +24,7 @@ app.command(epilog=train.EXAMPLES)(train.train)
 app.command(epilog=tune.EXAMPLES)(tune.tune)
 app.command(epilog=evaluate.EXAMPLES)(evaluate.evaluate)
 app.command(epilog=score.EXAMPLES)(score.score)
+app.command(epilog=compare.EXAMPLES)(compare.compare)
 app.command(epilog=predict.EXAMPLES)(predict.predict)
 app.add_typer(models.app, name="models")
 

@@ -1,0 +1,115 @@
+"""`singleshot compare`: which of several detectors to take, and the tutorial's tables."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from singleshot.cli.contest import summary, tutorial_summary
+from singleshot.cli.options import (
+    Debug,
+    IouThreshold,
+    Json,
+    MeasuredSplit,
+    Protocol,
+    ReportFolder,
+    examples,
+)
+from singleshot.cli.output import note, print_json
+from singleshot.errors import SingleshotError
+
+if TYPE_CHECKING:
+    from singleshot.report.contest import Contest
+    from singleshot.report.tutorial import TutorialResult
+
+EXAMPLES = examples(
+    "singleshot compare runs/cells runs/cells-2 --data cells --report compared",
+    "singleshot compare --tutorial --report tutorial",
+)
+
+
+def compare(
+    models: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="MODEL",
+            help="Run folders or checkpoints, two at least; with --tutorial any number, as "
+            "RECIPE=RUN where the folder has another name than the recipe.",
+        ),
+    ] = None,
+    *,
+    data: Annotated[
+        list[str] | None,
+        typer.Option(metavar="DATA", help="Annotated pictures; given twice, joined by class name."),
+    ] = None,
+    split: MeasuredSplit = None,
+    protocol: Protocol = "coco",
+    iou_threshold: IouThreshold = 0.5,
+    json: Json = False,
+    report: ReportFolder = None,
+    speed_pictures: Annotated[
+        int, typer.Option(min=1, metavar="N", help="Pictures that each is timed on, one by one.")
+    ] = 20,
+    published: Annotated[
+        bool,
+        typer.Option(
+            "--published",
+            help="Quote what papers say of the original systems, too, with source and hardware.",
+        ),
+    ] = False,
+    tutorial: Annotated[
+        bool,
+        typer.Option(
+            "--tutorial",
+            help="Rebuild the tutorial's tables: every system at full size, measured here.",
+        ),
+    ] = False,
+    _debug: Debug = False,
+) -> None:
+    """Compare detectors on the same pictures, by the same rules, on this machine.
+
+    Accuracy with intervals, speed by phases, memory, size, and which differences the pictures can
+    tell. Keep the machine free meanwhile.
+    """
+    from singleshot import api
+    from singleshot.cli.progress import picture_progress
+
+    if not (tutorial or data):
+        raise SingleshotError("say which pictures to compare on: --data DATA")
+    with picture_progress() as progress:
+        result: Contest | TutorialResult
+        if tutorial:
+            result = api.compare_with_tutorial(
+                by_recipe(models or []),
+                data or None,
+                split=split,
+                protocol=protocol,
+                progress=progress,
+                say=note,
+                report=report,
+            )
+        else:
+            result = api.compare(
+                models or [],
+                data or [],
+                split=split,
+                protocol=protocol,
+                iou_threshold=iou_threshold,
+                speed_pictures=speed_pictures,
+                published=published,
+                progress=progress,
+                say=note,
+                report=report,
+            )
+    if report is not None:
+        note(f"Report: {report / 'report.html'}")
+    if json:
+        print_json(result.to_json())
+    else:
+        typer.echo((tutorial_summary if tutorial else summary)(result.to_json()))
+
+
+def by_recipe(models: list[str]) -> dict[str, str]:
+    """Runs by the names of their recipes: as they are said, else as their folders are called."""
+    pairs = (model.partition("=") for model in models)
+    return {name if is_said else Path(name).name: path or name for name, is_said, path in pairs}

@@ -1,0 +1,67 @@
+// Sorting the tables of a comparison, and choosing whose pictures are shown.
+"use strict";
+
+const all = (selector, within = document) => [...within.querySelectorAll(selector)];
+
+// ---- Sorting: a click sorts the best first, the next one turns the order round.
+
+// The cell of a row that stands in a column; cells may span several.
+function cellAt(row, column) {
+  let place = 0;
+  for (const cell of row.cells) {
+    if (place <= column && column < place + cell.colSpan) return cell;
+    place += cell.colSpan;
+  }
+  return null;
+}
+
+function columnOf(head) {
+  let place = 0;
+  for (const cell of head.parentElement.cells) {
+    if (cell === head) return place;
+    place += cell.colSpan;
+  }
+  return -1;
+}
+
+// What is unknown comes last, whatever the order.
+function compareCells(one, other, sign) {
+  const [a, b] = [one.dataset.value, other.dataset.value];
+  if (a === "" || b === "") return (a === "") - (b === "");
+  const [x, y] = [Number(a), Number(b)];
+  if (Number.isNaN(x) || Number.isNaN(y)) return sign * a.localeCompare(b, undefined, { numeric: true });
+  return sign * (x - y);
+}
+
+function sortBy(head) {
+  const table = head.closest("table");
+  const before = head.getAttribute("aria-sort");
+  const opposite = { ascending: "descending", descending: "ascending" };
+  const order = before ? opposite[before] : head.dataset.first;
+  all("th[aria-sort]", table).forEach((one) => one.removeAttribute("aria-sort"));
+  head.setAttribute("aria-sort", order);
+  const column = columnOf(head);
+  const body = table.tBodies[0];
+  const rows = [...body.rows];
+  const sign = order === "ascending" ? 1 : -1;
+  rows.sort((a, b) => compareCells(cellAt(a, column), cellAt(b, column), sign));
+  body.append(...rows);
+}
+
+for (const head of all("table.sorted th.sortable")) {
+  const button = document.createElement("button");
+  button.type = "button";
+  button.textContent = head.textContent;
+  button.addEventListener("click", () => sortBy(head));
+  head.replaceChildren(button);
+}
+
+// ---- Pictures
+
+for (const box of all(".choice input")) {
+  box.addEventListener("change", () => {
+    for (const view of all(`.view[data-model="${box.value}"]`)) view.hidden = !box.checked;
+  });
+}
+if (all(".choice input").length > 4) document.body.classList.add("many");
+document.documentElement.classList.add("live");

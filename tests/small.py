@@ -7,14 +7,104 @@ from pathlib import Path
 import numpy as np
 from cells import COLOURS, make_picture
 
-__all__ = ["make_four", "small"]
+__all__ = ["SMALL", "make_four", "small"]
+
+# Instead of the paper's network; batch norm keeps its statistics, as in the papers on regions.
+SMALL_REGIONS: dict[str, object] = {
+    "model.backbone.kind": "timm",
+    "model.backbone.name": "tf_efficientnet_lite0",
+    "model.backbone.strides": [8],
+    "model.backbone.batch_norm": "frozen",
+    "training.learning_rate": 0.01,
+    "training.clip_gradient": 5.0,
+    "training.steps": 80,
+}
+SMALL_BACKBONE: dict[str, object] = {
+    "kind": "timm",
+    "name": "tf_efficientnet_lite0",
+    "strides": [16],
+    "batch_norm": "frozen",
+    "frozen_stride": 8,
+}
+SMALL_PROPOSALS: dict[str, object] = {
+    "model.proposals.anchors.scales": [2, 4, 8],
+    "model.proposals.min_side": 4,
+    "model.proposals.sampled": 64,
+    "model.proposals.after_training": 64,
+    "model.proposals.after": 32,
+}
 
 # What to override beside the size of the input and the length of the training.
 SMALL: dict[str, dict[str, object]] = {
-    "localizer": {
-        "model.fully_connected": [64, 64],
-        "training.learning_rate": 0.01,
+    "rcnn": {
+        **SMALL_REGIONS,
+        "model.warped": 48,
+        "model.context": 4,
+        "model.fully_connected": [64],
+        "model.sampling.regions": 16,
+        "model.stages.candidates": 32,
+    },
+    "fast-rcnn": {
+        **SMALL_REGIONS,
+        "model.pooled": 4,
+        "model.fully_connected": [256],
+        "model.dropout": 0.0,
+    },
+    "faster-rcnn-vgg16": {
+        **SMALL_REGIONS,
+        **SMALL_PROPOSALS,
+        "model.pooled": 4,
+        "model.fully_connected": [256],
+        "model.dropout": 0.0,
+    },
+    "faster-rcnn-resnet50-fpn": {
+        **SMALL_REGIONS,
+        **SMALL_PROPOSALS,
+        "model.backbone.strides": [8, 16],
+        "model.proposals.anchors.scales": [3],
+        "model.top_down": 32,
+        "model.pooled": 4,
+        "model.fully_connected": [256],
+    },
+    "rfcn-resnet101": {
+        **SMALL_REGIONS,
+        **SMALL_PROPOSALS,
+        "model.proposals.channels": 64,
+        "model.reduced": 0,
+        "model.bins": 3,
+        "training.clip_gradient": 2.0,
         "training.steps": 100,
+    },
+    "localizer": {
+        "model.backbone.frozen_stride": 8,
+        "model.fully_connected": [64, 64],
+        "training.steps": 80,
+    },
+    "sliding-window": {
+        "model.window": [32, 32],
+        "model.scales": [1.0, 1.26, 1.59],
+        "model.aspect_ratios": [0.7, 1.0, 1.4],
+        "training.steps": 60,
+    },
+    "sliding-window-cnn": {
+        **SMALL_REGIONS,
+        "model.backbone.frozen_stride": 4,
+        "model.window": [32, 32],
+        "model.scales": [1.0, 1.26, 1.59],
+        "model.aspect_ratios": [0.7, 1.0, 1.4],
+        "model.fully_connected": [32],
+        "model.dropout": 0.0,
+        "training.learning_rate": 0.005,
+        "training.steps": 40,
+    },
+    "multibox": {
+        "model.backbone": SMALL_BACKBONE,
+        "model.classifier.backbone": SMALL_BACKBONE,
+        "model.classifier.warped": 48,
+        "model.classifier.proposals": 8,
+        "model.classifier.begins": 0.7,
+        "model.localization_weight": 30.0,
+        "training.learning_rate": 0.003,
     },
 }
 

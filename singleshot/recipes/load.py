@@ -23,6 +23,7 @@ EXCLUSIVE = {"epochs": "steps", "steps": "epochs", "batch_size": "largest_batch"
 
 SHORT = {"batch": "training.batch_size"}  # what is said often
 
+BACKBONE_KIND = "model.backbone.kind"
 KINDS = {"vgg16", "timm", "torchvision", "graph", "hog", *DETECTOR_KINDS}
 
 
@@ -46,7 +47,7 @@ def load_recipe(recipe: str | Path, overrides: Mapping[str, object] | Sequence[s
     Raises RecipeError naming the file, the key, its value and what is allowed.
     """
     content = with_bases(read_toml(find(recipe)), (str(recipe),))
-    for key, value in pairs(overrides):
+    for key, value in sorted(pairs(overrides), key=lambda pair: pair[0] != BACKBONE_KIND):
         put(content, key, value)
     preset = preset_files().get(str(content.get("preset")))
     if preset is not None:
@@ -139,6 +140,9 @@ def put(content: dict[str, Any], key: str, value: object) -> None:
             raise RecipeError(f"--set {key}: {table!r} is a value and has no keys of its own")
     last, value = spelled_out(last, value)
     content.pop(EXCLUSIVE.get(last, ""), None)
+    if key == BACKBONE_KIND and content.get(last) != value:
+        # Its table has other keys than that of another kind; these come after it.
+        content.clear()
     content[last] = value
 
 

@@ -6,7 +6,18 @@ from small import make_four, small
 import singleshot
 from singleshot.training.log import read_log
 
-RECIPES = ["localizer", "ssdlite320-lite0"]
+RECIPES = [
+    "localizer",
+    "multibox",
+    "rcnn",
+    "fast-rcnn",
+    "faster-rcnn-vgg16",
+    "faster-rcnn-resnet50-fpn",
+    "rfcn-resnet101",
+    "sliding-window",
+    "sliding-window-cnn",
+    "ssdlite320-lite0",
+]
 
 
 @pytest.fixture(scope="module")

@@ -1,17 +1,16 @@
-"""Fast R-CNN (Girshick 2015): one feature map for all regions of a picture, one loss for both tasks."""
+"""Fast R-CNN (Girshick 2015): one feature map for all regions, one loss for both tasks."""
 
 from collections.abc import Mapping, Sequence
 
-import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
 from singleshot.models.backbones.backbone import Backbone
-from singleshot.models.baselines.region_detector import RegionDetector, judged
-from singleshot.models.baselines.region_layers import RegionHead, of_label, pooled
-from singleshot.models.baselines.region_losses import costs_of, decoded, mean_over_pictures
-from singleshot.models.baselines.region_sampling import objects_of, sample_regions, with_truths
-from singleshot.models.baselines.selective_search import SelectiveSearch
+from singleshot.models.baselines.region_detector import RegionDetector, scored_regions
+from singleshot.models.baselines.region_layers import RegionHead, pooled
+from singleshot.models.baselines.region_losses import losses_of
+from singleshot.models.baselines.region_sampling import sample_batch
+from singleshot.models.baselines.selective_search import SelectiveSearch, whole_pictures
 from singleshot.recipes.baselines.regions import FastRcnnSettings
 from singleshot.structures import Batch, Detections, Losses
 
@@ -60,31 +59,20 @@ class FastRcnn(RegionDetector):
         costs at most.
         """
         if regions is None:
-            regions = self.whole(images, self.num_boxes)
+            regions = whole_pictures(images, self.num_boxes)
         features = self.backbone(self.padded(images))[-1]
-        return self.heads(pooled(features, regions, self.settings.pooled, self.strides[-1]))
-
-    def found(self, images: Tensor) -> list[Float[Tensor, "_ 4"]]:
-        """Regions of selective search, on the network's device."""
-        bytes_ = images.round().clamp(0, 255).byte() if images.is_floating_point() else images
-        return [regions.to(images.device) for regions in self.search(bytes_)]
+        cells = pooled(features, regions, self.settings.pooled, self.strides[-1])
+        judged: tuple[Tensor, Tensor] = self.heads(cells)
+        return judged
 
     def losses(self, batch: Batch) -> Losses:
         """Of sampled regions, averaged over those of a picture, then over pictures."""
-        device = batch.images.device
-        sampled = [
-            sample_regions(with_truths(regions, objects), objects, self.settings.sampling)
-            for regions, objects in zip(
-                self.found(batch.images),
-                [objects_of(truth, device) for truth in batch.truths],
-                strict=True,
-            )
-        ]
+        sampled = sample_batch(self.search(batch.images), batch, self.settings.sampling)
         logits, offsets = self(batch.images, [labelled.regions for labelled in sampled])
         return losses_of(logits, offsets, sampled)
 
     def scored(self, images: Float[Tensor, "b 3 h w"]) -> list[Detections]:
         """Every region with every class, where it says its object is."""
-        regions = self.found(images)
+        regions = self.search(images)
         logits, offsets = self(images, regions)
-        return scored_regions(logits, offsets, regions, images.shape[-2:], self.settings)
+        return scored_regions(regions, logits, offsets, images, self.settings.results)

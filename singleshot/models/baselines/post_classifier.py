@@ -57,5 +57,5 @@ class PostClassifier(nn.Module):
         logits = self(images, [of_picture.regions for of_picture in sampled])
         costs = F.cross_entropy(logits, labels, reduction="none")
         numbers = [len(of_picture.labels) for of_picture in sampled]
-        classification = mean_over_pictures(costs, numbers, numbers)
+        classification = mean_over_pictures(costs, numbers)
         return Losses(torch.zeros_like(classification), classification, int((labels > 0).sum()))

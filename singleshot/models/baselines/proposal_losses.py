@@ -44,8 +44,8 @@ def proposal_losses(
         boxes.append(apart * learned.positive)
     numbers = [len(of_picture) for of_picture in logits]
     return (
-        mean_over_pictures(torch.cat(boxes), numbers, numbers),
-        mean_over_pictures(torch.cat(logits), numbers, numbers),
+        mean_over_pictures(torch.cat(boxes), numbers),
+        mean_over_pictures(torch.cat(logits), numbers),
     )
 
 

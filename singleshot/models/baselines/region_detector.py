@@ -1,5 +1,6 @@
 """What detectors share that judge regions of a picture."""
 
+import math
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
@@ -12,13 +13,17 @@ from torchvision.ops import clip_boxes_to_image
 
 from singleshot.models.backbones.backbone import Backbone, grids
 from singleshot.models.baselines.baseline import Baseline, pixels_of
+from singleshot.models.baselines.region_losses import decoded
+from singleshot.models.baselines.region_sampling import BACKGROUND
 from singleshot.models.findings import findings
 from singleshot.models.ssd.resize import resize
 from singleshot.recipes.baselines.regions import RegionSettings
+from singleshot.recipes.model import ResultSettings
 from singleshot.structures import Detections
 
-__all__ = ["RegionDetector", "judged", "kept_aspect", "padded_to", "strides_of", "traced"]
+__all__ = ["RegionDetector", "judged", "kept_aspect", "padded_to", "scored_regions", "traced"]
 
+STRIDED = 512  # pixels: a side that all strides divide
 SMALLEST_SIDE = 1e-2  # pixels; torchvision's RoIHeads drops what is smaller
 
 
@@ -83,17 +88,34 @@ def padded_to(images: Float[Tensor, "b 3 h w"], multiple: int) -> Float[Tensor, 
 
 
 def strides_of(backbone: Backbone) -> list[int]:
-    """Pixels between the places of each feature map."""
-    side = 512  # which all strides divide
-    return [
-        side // rows
-        for rows, _ in grids(traced(backbone), torch.zeros(1, 3, side, side, device="meta"))
-    ]
+    """Pixels between the places of each feature map, a power of two."""
+    picture = torch.zeros(1, 3, STRIDED, STRIDED, device="meta")
+    return [2 ** round(math.log2(STRIDED / rows)) for rows, _ in grids(traced(backbone), picture)]
 
 
 def traced(module: nn.Module) -> nn.Module:
     """A module that gives shapes alone: nothing is computed."""
     return deepcopy(module).to("meta")
+
+
+def scored_regions(
+    regions: Sequence[Float[Tensor, "_ 4"]],
+    logits: Float[Tensor, "n columns"],
+    offsets: Float[Tensor, "n columns 4"],
+    images: Float[Tensor, "b 3 h w"],
+    settings: ResultSettings,
+) -> list[Detections]:
+    """Every region of a picture with every class, where the region says its object is."""
+    scores = logits.float().softmax(dim=1)[:, BACKGROUND + 1 :]
+    boxes = decoded(offsets, torch.cat(list(regions)))[:, BACKGROUND + 1 :]
+    size = images.shape[-2], images.shape[-1]
+    numbers = [len(of_picture) for of_picture in regions]
+    return [
+        judged(*found, size, settings.score_threshold)
+        for found in zip(
+            scores.split_with_sizes(numbers), boxes.split_with_sizes(numbers), strict=True
+        )
+    ]
 
 
 def judged(

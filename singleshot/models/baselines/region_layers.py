@@ -94,7 +94,9 @@ def pooled(
     stride: float,
 ) -> Float[Tensor, "n channels side side"]:
     """RoI pooling (Girshick 2015, §2.1): the greatest value in each of side × side cells."""
-    return roi_pool(features, [both_ends_inside(r) for r in regions], side, 1 / stride)
+    corners = [both_ends_inside(of_picture) for of_picture in regions]
+    cells: Tensor = roi_pool(features, corners, side, 1 / stride)
+    return cells
 
 
 def both_ends_inside(regions: Float[Tensor, "n 4"]) -> Float[Tensor, "n 4"]:

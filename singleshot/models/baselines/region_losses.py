@@ -9,10 +9,20 @@ from jaxtyping import Float
 from torch import Tensor
 
 from singleshot.boxes.convert import to_centres
+from singleshot.models.baselines.region_layers import of_label
 from singleshot.models.baselines.region_sampling import Labelled
 from singleshot.models.ssd.offsets import decode, encode
+from singleshot.structures import Losses
 
-__all__ = ["OFFSET_SCALES", "Costs", "costs_of", "decoded", "mean_over_pictures", "wanted_offsets"]
+__all__ = [
+    "OFFSET_SCALES",
+    "Costs",
+    "costs_of",
+    "decoded",
+    "losses_of",
+    "mean_over_pictures",
+    "wanted_offsets",
+]
 
 # What py-faster-rcnn calls BBOX_NORMALIZE_STDS, and SSD its variances: of the centre, of the size.
 OFFSET_SCALES = (0.1, 0.2)
@@ -23,6 +33,22 @@ class Costs(NamedTuple):
 
     classification: Float[Tensor, " n"]  # cross-entropy
     localization: Float[Tensor, " n"]  # smooth L1, summed over four numbers; 0 of background
+
+
+def losses_of(
+    logits: Float[Tensor, "n columns"],
+    offsets: Float[Tensor, "n columns 4"],
+    sampled: Sequence[Labelled],
+) -> Losses:
+    """Each picture's costs over its number of sampled regions, averaged over pictures."""
+    labelled = Labelled(*(torch.cat(parts) for parts in zip(*sampled, strict=True)))
+    costs = costs_of(logits, of_label(offsets, labelled.labels), labelled)
+    numbers = [len(of_picture.labels) for of_picture in sampled]
+    return Losses(
+        mean_over_pictures(costs.localization, numbers),
+        mean_over_pictures(costs.classification, numbers),
+        int(labelled.positive.sum()),
+    )
 
 
 def costs_of(
@@ -53,15 +79,10 @@ def decoded(
     return decode(offsets.float(), to_centres(regions)[:, None].expand_as(offsets), scales)
 
 
-def mean_over_pictures(
-    costs: Float[Tensor, " n"], numbers: Sequence[int], divisors: Sequence[int]
-) -> Float[Tensor, ""]:
-    """The sum of each picture's costs over its divisor, averaged over pictures.
+def mean_over_pictures(costs: Float[Tensor, " n"], numbers: Sequence[int]) -> Float[Tensor, ""]:
+    """The mean of each picture's costs, averaged over pictures; one without any costs nothing.
 
-    `numbers` says how many costs are each picture's. One without any costs nothing.
+    `numbers` says how many costs are each picture's.
     """
-    sums = [
-        of_picture.sum() / max(divisor, 1)
-        for of_picture, divisor in zip(costs.split(list(numbers)), divisors, strict=True)
-    ]
-    return torch.stack(sums).mean()
+    of_pictures = costs.split_with_sizes(list(numbers))
+    return torch.stack([some.sum() / max(len(some), 1) for some in of_pictures]).mean()

@@ -1,5 +1,6 @@
 """Which regions are learned from, and what each must say."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -8,16 +9,18 @@ from torch import Tensor
 
 from singleshot.boxes.iou import pairwise_iou
 from singleshot.recipes.baselines.regions import SamplingSettings
-from singleshot.structures import Truth
+from singleshot.structures import Batch, Truth
 
 __all__ = [
     "BACKGROUND",
+    "IGNORED",
     "Labelled",
     "Objects",
     "label_regions",
     "objects_of",
     "pick",
     "sample",
+    "sample_batch",
     "sample_regions",
     "with_truths",
 ]
@@ -54,6 +57,17 @@ def objects_of(truth: Truth, device: torch.device) -> Objects:
     """What can be learned from an annotation: a crowd is no object."""
     ordinary = truth[~truth.crowd]
     return Objects(ordinary.boxes.to(device), ordinary.labels.to(device))
+
+
+def sample_batch(
+    regions: Sequence[Float[Tensor, "_ 4"]], batch: Batch, settings: SamplingSettings
+) -> list[Labelled]:
+    """Some regions of each picture at random, and of its annotated boxes."""
+    objects = [objects_of(truth, batch.images.device) for truth in batch.truths]
+    return [
+        sample_regions(with_truths(found, shown), shown, settings)
+        for found, shown in zip(regions, objects, strict=True)
+    ]
 
 
 def with_truths(regions: Float[Tensor, "n 4"], objects: Objects) -> Float[Tensor, "m 4"]:

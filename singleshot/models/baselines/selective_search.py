@@ -16,7 +16,7 @@ from singleshot.errors import ModelError
 from singleshot.models.ssd.resize import resize
 from singleshot.recipes.baselines.regions import SearchSettings
 
-__all__ = ["SelectiveSearch"]
+__all__ = ["SelectiveSearch", "whole_pictures"]
 
 MOST_REMEMBERED = 16_384  # pictures: at 2,000 regions of 8 bytes, 262 MB
 
@@ -41,18 +41,23 @@ class SelectiveSearch:
         self.settings = settings
         self.remembered: OrderedDict[bytes, Int16[Tensor, "n 4"]] = OrderedDict()
 
-    def __call__(self, images: UInt8[Tensor, "b 3 h w"]) -> list[Float[Tensor, "_ 4"]]:
-        """Regions of each picture in its pixels, largest first; on the host.
+    def __call__(
+        self, images: UInt8[Tensor, "b 3 h w"] | Float[Tensor, "b 3 h w"]
+    ) -> list[Float[Tensor, "_ 4"]]:
+        """Regions of each picture in its pixels, largest first.
+
+        Pictures are RGB from 0 to 255, rounded to whole numbers.
 
         Raises ModelError where OpenCV is not installed, or is one without its extra modules.
         """
         height, width = images.shape[-2:]
         columns = min(width, self.settings.width)
         rows = max(round(height * columns / width), 1)
-        views = [view_of(image, (rows, columns)) for image in images.cpu()]
+        whole = images.round().byte() if images.is_floating_point() else images
+        views = [view_of(image, (rows, columns)) for image in whole.cpu()]
         scale = torch.tensor([width / columns, height / rows] * 2)
         return [
-            mirrored_if(view, regions.float(), columns) * scale
+            (mirrored_if(view, regions.float(), columns) * scale).to(images.device)
             for view, regions in zip(views, self.regions_of(views), strict=True)
         ]
 
@@ -74,6 +79,13 @@ class SelectiveSearch:
         while len(self.remembered) > MOST_REMEMBERED:
             self.remembered.popitem(last=False)
         return found
+
+
+def whole_pictures(images: Tensor, number: int) -> list[Float[Tensor, "_ 4"]]:
+    """So many regions of each picture, all of them the picture itself."""
+    height, width = images.shape[-2:]
+    picture = torch.tensor([[0, 0, width, height]], dtype=torch.float32, device=images.device)
+    return [picture.expand(number, 4)] * len(images)
 
 
 def view_of(image: UInt8[Tensor, "3 h w"], size: tuple[int, int]) -> View:

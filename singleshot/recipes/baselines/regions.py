@@ -160,7 +160,7 @@ class FasterRcnnSettings(RegionSettings):
     pooled: Count = Field(7, description="side of a region after pooling, in cells")
     fully_connected: tuple[Count, ...] = Field((4096, 4096), description="fc6 and fc7")
     dropout: Fraction = Field(0.5, lt=1, description="after each of them, in training")
-    sampling: SamplingSettings = SamplingSettings(regions=128)
+    sampling: SamplingSettings = SamplingSettings(regions=128, background_iou=(0.0, 0.5))
 
     @model_validator(mode="after")
     def pooling_fits(self) -> FasterRcnnSettings:

@@ -11,11 +11,19 @@ from singleshot.errors import DataError, ModelError, RecipeError
 from singleshot.models.backbones.backbone import Backbone
 from singleshot.models.backbones.classifier import ClassifierBackbone
 from singleshot.models.backbones.graph import GraphBackbone
+from singleshot.models.backbones.hog import Hog
 from singleshot.models.backbones.timm import TimmBackbone
 from singleshot.models.backbones.torchvision import TorchvisionBackbone
 from singleshot.models.backbones.vgg import Vgg16
 from singleshot.models.backbones.weights import classifier_weights, fill, vgg_weights
+from singleshot.models.baselines.fast_rcnn import FastRcnn
+from singleshot.models.baselines.faster_rcnn import FasterRcnn
 from singleshot.models.baselines.localizer import Localizer
+from singleshot.models.baselines.multibox import MultiBox
+from singleshot.models.baselines.rcnn import Rcnn
+from singleshot.models.baselines.region_detector import RegionDetector
+from singleshot.models.baselines.rfcn import Rfcn
+from singleshot.models.baselines.sliding_window import SlidingWindow
 from singleshot.models.batch_norm import synchronise_batch_norms
 from singleshot.models.checkpoint import Checkpoint
 from singleshot.models.ssd.network import Ssd
@@ -24,11 +32,21 @@ from singleshot.models.trainable import TrainableDetector
 from singleshot.models.transfer import Start
 from singleshot.recipes.backbone import (
     BackboneSettings,
+    ClassifierSettings,
+    HogSettings,
     TimmSettings,
     TorchvisionSettings,
     Vgg16Settings,
 )
 from singleshot.recipes.baselines.localizer import LocalizerSettings
+from singleshot.recipes.baselines.multibox import MultiBoxSettings
+from singleshot.recipes.baselines.regions import (
+    FasterRcnnSettings,
+    FastRcnnSettings,
+    RcnnSettings,
+    RfcnSettings,
+)
+from singleshot.recipes.baselines.sliding_window import SlidingWindowSettings
 from singleshot.recipes.detectors import DetectorSettings
 from singleshot.recipes.graph import GraphSettings
 from singleshot.recipes.model import SsdSettings
@@ -74,7 +92,28 @@ def build_detector(
             detector = Ssd(backbone, class_names, settings)
         case LocalizerSettings():
             detector = Localizer(backbone, class_names, settings)
+        case RcnnSettings():
+            detector = Rcnn(backbone, class_names, settings)
+        case FastRcnnSettings():
+            detector = FastRcnn(backbone, class_names, settings)
+        case FasterRcnnSettings():
+            detector = FasterRcnn(backbone, class_names, settings)
+        case RfcnSettings():
+            detector = Rfcn(backbone, class_names, settings)
+        case SlidingWindowSettings():
+            detector = SlidingWindow(backbone, class_names, settings)
+        case MultiBoxSettings(classifier=classifier):
+            second = build_backbone(classifier.backbone, pretrained=pretrained)
+            detector = MultiBox(backbone, second, class_names, settings)
+    if pretrained and isinstance(detector, RegionDetector):
+        take_classifier(detector, settings.backbone)
     return detector.to(memory_format=torch.channels_last).eval()
+
+
+def take_classifier(detector: RegionDetector, settings: BackboneSettings) -> None:
+    """What else than a backbone the file of its weights holds: fully connected layers."""
+    if isinstance(settings, ClassifierSettings) and settings.weights not in {"none", "installed"}:
+        detector.take_classifier(classifier_weights(settings))
 
 
 def build_backbone(settings: BackboneSettings, *, pretrained: bool) -> Backbone:
@@ -88,6 +127,8 @@ def build_backbone(settings: BackboneSettings, *, pretrained: bool) -> Backbone:
             return vgg
         case GraphSettings():
             return GraphBackbone(settings)
+        case HogSettings():
+            return Hog()
         case TimmSettings(name=name, arguments=arguments):
             classifier: ClassifierBackbone = TimmBackbone(
                 name, strides=settings.strides, nodes=settings.nodes, arguments=arguments

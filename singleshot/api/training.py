@@ -9,7 +9,7 @@ from typing import Literal
 
 from singleshot.api.models import start_from, teacher_from
 from singleshot.api.places import Data, default_folder, listed
-from singleshot.api.preparing import Preparation, Wishes
+from singleshot.api.preparing import Begin, Preparation, Wishes
 from singleshot.api.validating import report_on_validation, validation_on
 from singleshot.build import build_training
 from singleshot.data.cache import require_readable
@@ -21,7 +21,7 @@ from singleshot.recipes.load import load_recipe, to_toml
 from singleshot.recipes.schema import Recipe
 from singleshot.training.allocator import keeping_memory
 from singleshot.training.budget import TimeBudget
-from singleshot.training.interrupt import Wish, granting_interrupts
+from singleshot.training.interrupt import granting_interrupts
 from singleshot.training.log import RunLog
 from singleshot.training.mlflow_log import MlflowLog
 from singleshot.training.processes import Processes, joined_processes
@@ -98,35 +98,71 @@ def train(
             audience.said(f"{folder.path}: goes on after step {load_progress(folder.state).step}")
         chosen = training_split(listed(data), split, val_split, wanted.training.seed)
         tell(chosen, wanted, start, audience.said)
-        fingerprint = require_same(wanted, chosen, processes)
-        validation = chosen.validation
-        build = partial(
-            build_training,
-            class_names=chosen.train.class_names,
-            fingerprint=fingerprint,
-            folder=folder,
-            evaluate=None if validation is None else validation_on(validation, processes),
-            start=start,
-            teacher=None if teacher is None else teacher_from(teacher),
-            processes=processes,
-        )
-        prepared = Preparation(
-            chosen, build, validation_on, folder, wishes, processes, audience.said, resume
-        ).run(wanted)
-        training, batches = build(prepared.recipe, prepared.pictures, watch=audience, resume=resume)
-        if not resume:
-            begin(folder, training.recipe, processes, asked=wanted)
-        with granting_interrupts() as wish, keeping_memory():
-            progress = training.run(prepared.in_time(training, batches), wish)
+        job = Job(wanted, chosen, folder, processes, audience, resume)
+        progress, stopped_by = job.learn(wishes, start, teacher)
         # Others look at the weights only once the first process has written them.
-        found = result(folder, progress, wish, processes)
-        if progress.finished and validation is not None:
-            report_on_validation(folder, validation, f"singleshot train {recipe}", processes)
+        found = result(folder, progress, stopped_by, processes)
+        if progress.finished and chosen.validation is not None:
+            report_on_validation(folder, chosen.validation, f"singleshot train {recipe}", processes)
         if tracked is not None:
             tracked.keep_files()
         if wishes.time_budget is not None:
             audience.said(wishes.time_budget.account(time.monotonic()))
         return found
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is going to be trained, and where."""
+
+    recipe: Recipe  # as it is asked for, or as the run was begun
+    data: TrainingData
+    folder: RunFolder
+    processes: Processes
+    audience: Audience
+    resume: bool
+
+    def learn(
+        self, wishes: Wishes, start: Start | None, teacher: str | Path | None
+    ) -> tuple[Progress, int | None]:
+        """Prepare and take the steps; gives how far it came, and the signal that stopped it."""
+        build = self.builder(start, None if teacher is None else teacher_from(teacher))
+        prepared = self.preparation(build, wishes).run(self.recipe)
+        training, batches = build(
+            prepared.recipe, prepared.pictures, watch=self.audience, resume=self.resume
+        )
+        if not self.resume:
+            begin(self.folder, training.recipe, self.processes, asked=self.recipe)
+        with granting_interrupts() as wish, keeping_memory():
+            progress = training.run(prepared.in_time(training, batches), wish)
+        return progress, None if progress.finished else wish.signal
+
+    def builder(self, start: Start | None, teacher: Start | None) -> Begin:
+        """What builds the training, as often as is needed."""
+        validation = self.data.validation
+        return partial(
+            build_training,
+            class_names=self.data.train.class_names,
+            fingerprint=require_same(self.recipe, self.data, self.processes),
+            folder=self.folder,
+            evaluate=None if validation is None else validation_on(validation, self.processes),
+            start=start,
+            teacher=teacher,
+            processes=self.processes,
+        )
+
+    def preparation(self, build: Begin, wishes: Wishes) -> Preparation:
+        """What is found out before."""
+        return Preparation(
+            data=self.data,
+            begin=build,
+            judge=validation_on,
+            folder=self.folder,
+            wishes=wishes,
+            processes=self.processes,
+            say=self.audience.said,
+            resume=self.resume,
+        )
 
 
 def recipe_and_start(
@@ -189,7 +225,9 @@ def require_same(wanted: Recipe, chosen: TrainingData, processes: Processes) -> 
     return fingerprint
 
 
-def result(folder: RunFolder, progress: Progress, wish: Wish, processes: Processes) -> Run:
+def result(
+    folder: RunFolder, progress: Progress, stopped_by: int | None, processes: Processes
+) -> Run:
     """What the training came to, the same in every process."""
     checkpoint = processes.from_first(folder.checkpoint() if processes.first else folder.path)
     return Run(
@@ -197,7 +235,7 @@ def result(folder: RunFolder, progress: Progress, wish: Wish, processes: Process
         checkpoint=checkpoint,
         steps=progress.step,
         mean_average_precision=progress.best,
-        stopped_by=None if progress.finished else wish.signal,
+        stopped_by=stopped_by,
         interrupted=not progress.finished,
     )
 

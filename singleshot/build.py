@@ -1,9 +1,8 @@
 """From a recipe to objects: the only file that knows both."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
-from torch import nn
 
 from singleshot.data.augment.pipeline import Augmentation
 from singleshot.data.batching import AugmentedPictures, Order, Pictures, TrainingBatches
@@ -54,7 +53,7 @@ from singleshot.recipes.schema import Recipe
 from singleshot.recipes.training import TrainingSettings
 from singleshot.training.compiling import compile_network
 from singleshot.training.frozen import freeze
-from singleshot.training.loop import Training
+from singleshot.training.loop import Evaluate, Training
 from singleshot.training.optimizers import build_optimizer
 from singleshot.training.precision import measured_precision
 from singleshot.training.processes import ALONE, Processes
@@ -196,7 +195,7 @@ def build_training(
     fingerprint: str,
     folder: RunFolder,
     watch: Watcher,
-    evaluate: Callable[[nn.Module], float] | None,
+    evaluate: Evaluate | None,
     start: Start | None,
     teacher: Start | None,
     resume: bool,

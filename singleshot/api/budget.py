@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from torch import nn
-
+from singleshot.api.validating import BATCH_SIZE, Judge
 from singleshot.data.dataset import DataSet
 from singleshot.training.budget import Costs
 from singleshot.training.loop import Training
-from singleshot.training.processes import ALONE, Processes
+from singleshot.training.processes import ALONE
 from singleshot.training.run_folder import RunFolder
 
 __all__ = ["costs_of", "decode_seconds"]
 
-TRIED = 8  # pictures: a batch of the evaluation
+TRIED = BATCH_SIZE  # pictures
 PAGE = 2.0  # seconds: what drawing the report takes at least
 PAGE_PICTURE = 0.02  # seconds of it for each picture
 
@@ -34,7 +32,7 @@ def decode_seconds(dataset: DataSet) -> float:
 def costs_of(
     training: Training,
     validation: DataSet | None,
-    judge: Callable[[DataSet, Processes], Callable[[nn.Module], float]],
+    judge: Judge,
     *,
     begin: float,
     step: float,
@@ -45,9 +43,9 @@ def costs_of(
         return Costs(step, validation=0.0, begin=begin, finish=saving)
     few = validation.subset(range(min(TRIED, len(validation))), description="")
     judged = judge(few, ALONE)
-    judged(training.average.model)  # warms up
+    judged(training.average.model, lambda: None)  # warms up
     start = time.monotonic()
-    judged(training.average.model)
+    judged(training.average.model, lambda: None)
     detecting = (time.monotonic() - start) * len(validation) / len(few)
     # The weights are saved before and after a validation, and once more as the best.
     return Costs(

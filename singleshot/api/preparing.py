@@ -8,17 +8,15 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
-from torch import nn
-
 from singleshot.api.budget import costs_of, decode_seconds
 from singleshot.api.self_test import self_test
+from singleshot.api.validating import Judge
 from singleshot.data.batching import Pictures, TrainingBatches
 from singleshot.data.cache import cached
-from singleshot.data.dataset import DataSet
 from singleshot.data.memory import free_memory
 from singleshot.data.opening import TrainingData
 from singleshot.errors import SingleshotError
@@ -33,11 +31,9 @@ from singleshot.training.processes import Processes
 from singleshot.training.profile import NUM_BATCHES, profile_training
 from singleshot.training.rehearsal import seconds_of_step
 from singleshot.training.run_folder import RunFolder
-from singleshot.training.watch import Audience, Watcher
+from singleshot.training.watch import Audience, Say, Watcher
 
 __all__ = ["Begin", "Preparation", "Prepared", "Wishes"]
-
-Say = Callable[[str], None]
 
 CHEAP = 0.02  # of the budget: decoding all pictures once is worth it without asking
 WORTH_CACHING = 1.5  # times that each picture is looked at
@@ -85,7 +81,7 @@ class Preparation:
 
     data: TrainingData
     begin: Begin
-    judge: Callable[[DataSet, Processes], Callable[[nn.Module], float]]
+    judge: Judge
     folder: RunFolder
     wishes: Wishes
     processes: Processes

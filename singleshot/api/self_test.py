@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +24,7 @@ from singleshot.recipes.augmentation import (
 from singleshot.structures import Batch
 from singleshot.training.loop import Training
 from singleshot.training.self_test import learn_by_heart, require_equal_after_loading
+from singleshot.training.watch import Say
 
 __all__ = ["require_truth_scores_one", "self_test", "truth_as_predictions"]
 
@@ -38,7 +38,7 @@ UNCHANGED = AugmentationSettings(
 )
 
 
-def self_test(training: Training, data: TrainingData, say: Callable[[str], None]) -> None:
+def self_test(training: Training, data: TrainingData, say: Say) -> None:
     """Three tests; `training` is one to throw away afterwards.
 
     Raises RunFailed, with what to look at, when one fails.

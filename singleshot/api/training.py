@@ -1,7 +1,8 @@
 """Training a detector on annotated pictures."""
 
+import hashlib
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,6 +16,7 @@ from singleshot.build import build_training
 from singleshot.data.cache import require_readable
 from singleshot.data.opening import TrainingData, training_split
 from singleshot.errors import ModelError, SingleshotError
+from singleshot.models.teacher import fingerprint_of
 from singleshot.models.transfer import Start
 from singleshot.recipes.graph import GraphSettings
 from singleshot.recipes.load import load_recipe, to_toml
@@ -27,7 +29,7 @@ from singleshot.training.mlflow_log import MlflowLog
 from singleshot.training.processes import Processes, joined_processes
 from singleshot.training.run_folder import RunFolder
 from singleshot.training.state import Progress, load_progress
-from singleshot.training.watch import Audience, Watcher
+from singleshot.training.watch import Audience, Say, Watcher
 from singleshot.version import __version__
 
 __all__ = ["Run", "train"]
@@ -126,7 +128,9 @@ class Job:
         self, wishes: Wishes, start: Start | None, teacher: str | Path | None
     ) -> tuple[Progress, int | None]:
         """Prepare and take the steps; gives how far it came, and the signal that stopped it."""
-        build = self.builder(start, None if teacher is None else teacher_from(teacher))
+        taught_by = None if teacher is None else teacher_from(teacher)
+        require_same(self.recipe, self.data, start, taught_by, self.processes)
+        build = self.builder(start, taught_by)
         prepared = self.preparation(build, wishes).run(self.recipe)
         training, batches = build(
             prepared.recipe, prepared.pictures, watch=self.audience, resume=self.resume
@@ -143,7 +147,7 @@ class Job:
         return partial(
             build_training,
             class_names=self.data.train.class_names,
-            fingerprint=require_same(self.recipe, self.data, self.processes),
+            fingerprint=self.data.train.fingerprint(),
             folder=self.folder,
             evaluate=None if validation is None else validation_on(validation, self.processes),
             start=start,
@@ -196,9 +200,7 @@ def listeners(
     return Audience([RunLog(folder), *others])
 
 
-def tell(
-    chosen: TrainingData, wanted: Recipe, start: Start | None, say: Callable[[str], None]
-) -> None:
+def tell(chosen: TrainingData, wanted: Recipe, start: Start | None, say: Say) -> None:
     """What a person should know before it begins; an error where a picture cannot be read."""
     validation = chosen.validation
     notes = chosen.train.notes + (() if validation is None else validation.notes)
@@ -210,19 +212,37 @@ def tell(
         require_readable(validation)
 
 
-def require_same(wanted: Recipe, chosen: TrainingData, processes: Processes) -> str:
-    """The fingerprint of the training pictures; an error where processes were told differently."""
-    fingerprint = chosen.train.fingerprint()
+def require_same(
+    wanted: Recipe,
+    chosen: TrainingData,
+    start: Start | None,
+    teacher: Start | None,
+    processes: Processes,
+) -> None:
+    """Raises SingleshotError where processes were told differently."""
+    if not processes.several:
+        return
     validation = chosen.validation
     processes.require_same(
         {
             "the recipe": to_toml(wanted),
-            "the training pictures": fingerprint,
+            "the training pictures": chosen.train.fingerprint(),
             "the validation pictures": "" if validation is None else validation.fingerprint(),
+            "the detector to start from": "" if start is None else fingerprint_of(start.checkpoint),
+            "the teacher": "" if teacher is None else fingerprint_of(teacher.checkpoint),
+            "the weights of the backbone": file_fingerprint(wanted),
             "the version of singleshot": __version__,
         }
     )
-    return fingerprint
+
+
+def file_fingerprint(wanted: Recipe) -> str:
+    """A hash of the file that the backbone's weights are in; nothing where they come with it."""
+    path = Path(wanted.model.backbone.weights)
+    if not path.is_file():
+        return ""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def result(

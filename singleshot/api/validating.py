@@ -11,10 +11,15 @@ from singleshot.metrics import Predictions, Protocol
 from singleshot.models.trainable import TrainableDetector
 from singleshot.reporting import report_on
 from singleshot.structures import Detector
+from singleshot.training.loop import Evaluate
 from singleshot.training.processes import Processes
 from singleshot.training.run_folder import RunFolder
 
-__all__ = ["report_on_validation", "validation_on"]
+__all__ = ["BATCH_SIZE", "Judge", "report_on_validation", "validation_on"]
+
+Judge = Callable[[DataSet, Processes], Evaluate]
+
+BATCH_SIZE = 8  # pictures that are looked at together
 
 
 def report_on_validation(
@@ -33,14 +38,14 @@ def report_on_validation(
         )
 
 
-def validation_on(dataset: DataSet, processes: Processes) -> Callable[[nn.Module], float]:
+def validation_on(dataset: DataSet, processes: Processes) -> Evaluate:
     """A function that judges a detector by COCO's average precision."""
 
-    def validate(detector: nn.Module) -> float:
+    def validate(detector: nn.Module, between: Callable[[], None]) -> float:
         assert isinstance(detector, TrainableDetector)
         # Batch norm without synchronisation has other statistics in each process.
         processes.copy_from_first(detector.buffers())
-        found = detect_together(detector, dataset, processes)
+        found = detect_together(detector, dataset, processes, between)
         if found is None:
             return processes.from_first(0.0)
         report = judge(found, dataset, protocol=Protocol.COCO)
@@ -50,9 +55,25 @@ def validation_on(dataset: DataSet, processes: Processes) -> Callable[[nn.Module
 
 
 def detect_together(
-    detector: Detector, dataset: DataSet, processes: Processes
+    detector: Detector,
+    dataset: DataSet,
+    processes: Processes,
+    between: Callable[[], None] = lambda: None,
 ) -> Predictions | None:
-    """What is found in all pictures, each process having its share; None but in the first."""
-    shard = detect_all(detector, dataset, shard=processes.rank, num_shards=processes.number)
+    """What is found in all pictures, each process having its share; None but in the first.
+
+    `between` is called after each batch, as often by every process.
+    """
+    shard = detect_all(
+        detector,
+        dataset,
+        batch_size=BATCH_SIZE,
+        progress=lambda *_: between(),
+        shard=processes.rank,
+        num_shards=processes.number,
+    )
+    num_batches = -(-len(dataset) // BATCH_SIZE)
+    if processes.rank >= num_batches % processes.number > 0:
+        between()  # others have one batch more
     shards = processes.gather(shard)
     return Predictions.merge(shards) if processes.first else None

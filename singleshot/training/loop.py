@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
@@ -31,9 +30,13 @@ from singleshot.training.tally import Taken, Tally, timed
 from singleshot.training.watch import EvaluationRecord, Plan, Watcher
 from singleshot.training.weight_average import WeightAverage
 
-__all__ = ["Training"]
+__all__ = ["Evaluate", "Training"]
 
 SECONDS_BETWEEN_SAVES = 300.0
+
+# Gives the mean average precision of a detector, and calls a function between two batches: it may
+# raise Left.
+Evaluate = Callable[[nn.Module, Callable[[], None]], float]
 
 
 @dataclass
@@ -50,7 +53,7 @@ class Training:
     watch: Watcher
     device: torch.device
     precision: Precision
-    evaluate: Callable[[nn.Module], float] | None  # gives the mean average precision
+    evaluate: Evaluate | None
     teacher: Teacher | None
     processes: Processes
     gradients: Gradients = field(init=False)
@@ -158,12 +161,21 @@ class Training:
             return
         self.save()
         try:
-            # Others would wait in vain for a process that leaves alone.
-            with nullcontext() if self.processes.several else wish.breaking_off():
-                found = self.evaluate(self.average.model)
+            if self.processes.several:
+                # Others would wait in vain for a process that leaves alone.
+                found = self.evaluate(self.average.model, lambda: self.leave_together(wish))
+            else:
+                with wish.breaking_off():
+                    found = self.evaluate(self.average.model, lambda: None)
         except Left:
             return  # it is still due when the training goes on
         self.take_in(found)
+
+    def leave_together(self, wish: Wish) -> None:
+        """Raises Left in every process when someone wishes to stop in one of them."""
+        (stop,) = self.processes.any(wish.stop)
+        if stop:
+            raise Left
 
     def take_in(self, found: float) -> None:
         """What a validation found; the best weights so far are kept."""

@@ -23,10 +23,9 @@ from singleshot.structures import Batch
 from singleshot.training.frozen import train_what_learns
 from singleshot.training.loop import Training
 from singleshot.training.optimizers import set_learning_rate
+from singleshot.training.watch import Say
 
 __all__ = ["learn_by_heart", "require_equal_after_loading"]
-
-Say = Callable[[str], None]
 
 STEPS = 60
 WARM_UP = 10  # steps up to the full rate: a new optimizer's first ones are wild

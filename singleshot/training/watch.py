@@ -1,10 +1,12 @@
 """What a training tells whoever watches: a display, a log, TensorBoard."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
-__all__ = ["Audience", "EvaluationRecord", "Plan", "StepRecord", "Watcher"]
+__all__ = ["Audience", "EvaluationRecord", "Plan", "Say", "StepRecord", "Watcher"]
+
+Say = Callable[[str], None]  # to a person, a line or more
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,13 @@ from collections.abc import Sequence
 import torch
 
 from singleshot.data.augment.pipeline import Augmentation
-from singleshot.data.batching import AugmentedPictures, Order, Pictures, TrainingBatches
+from singleshot.data.batching import (
+    AugmentedPictures,
+    Order,
+    Pictures,
+    TrainingBatches,
+    default_workers,
+)
 from singleshot.errors import DataError, ModelError, RecipeError
 from singleshot.models.backbones.backbone import Backbone
 from singleshot.models.backbones.classifier import ClassifierBackbone
@@ -55,7 +61,7 @@ from singleshot.training.compiling import compile_network
 from singleshot.training.frozen import freeze
 from singleshot.training.loop import Evaluate, Training
 from singleshot.training.optimizers import build_optimizer
-from singleshot.training.precision import measured_precision
+from singleshot.training.precision import Precision, measured_precision
 from singleshot.training.processes import ALONE, Processes
 from singleshot.training.run_folder import RunFolder
 from singleshot.training.state import Progress, load_progress, load_state
@@ -211,7 +217,7 @@ def build_training(
     settings = recipe.training
     require_a_picture_each(settings, processes)
     torch.manual_seed(settings.seed)
-    device = best_device()
+    device = training_device(processes)
     model = build_detector(recipe.model, class_names, pretrained=not (resume or start))
     if start is not None and not resume:
         watch.said(f"{start.place}: {start.fill(model)}")
@@ -219,26 +225,14 @@ def build_training(
     taught_by = None if teacher is None else build_teacher(teacher, model, settings, watch)
     if settings.compile:
         compile_network(model, device)
-    varied = build_pictures(recipe, pictures, model)
-    precision = (
-        processes.from_first(measured_precision(model, device))
-        if settings.precision == "auto"
-        else settings.precision
-    )
+    precision = precision_of(settings, model, device, processes)
     settings = settings.model_copy(update={"precision": precision})
-    recipe = recipe.model_copy(update={"training": settings})
-    freeze(model, settings.frozen)
-    if processes.several and settings.batch_norm == "synchronised":
-        synchronise_batch_norms(model, device)
-    if not processes.first:
-        # Weights begin alike; what is drawn from here on, as dropout, is each process' own.
-        torch.manual_seed(settings.seed + processes.rank)
+    make_ready(model, settings, device, processes)
     average = WeightAverage(model, settings.average_decay)
     optimizer = build_optimizer(model, settings)
-    num_steps = settings.steps or -(-(settings.epochs or 0) * len(pictures) // settings.batch_size)
     progress = Progress(
         step=0,
-        num_steps=num_steps,
+        num_steps=steps_of(settings, len(pictures)),
         best=None,
         data=fingerprint,
         teacher=None if taught_by is None else taught_by.fingerprint,
@@ -249,24 +243,11 @@ def build_training(
         progress = load_state(
             folder.state, model, average, optimizer, processes=processes, expected=progress
         )
-    order = Order(
-        len(pictures),
-        settings.batch_size,
-        progress.num_steps,
-        settings.seed,
-        first_step=progress.step,
-        clean_end=recipe.augmentation.clean_end,
-        share=processes.rank,
-        num_shares=processes.number,
-    )
-    batches = TrainingBatches(
-        varied, order, workers=settings.workers, pin_memory=device.type == "cuda"
-    )
     training = Training(
         model=model,
         optimizer=optimizer,
         average=average,
-        recipe=recipe,
+        recipe=recipe.model_copy(update={"training": settings}),
         num_pictures=len(pictures),
         progress=progress,
         folder=folder,
@@ -277,7 +258,63 @@ def build_training(
         teacher=taught_by,
         processes=processes,
     )
-    return training, batches
+    return training, build_batches(training, pictures)
+
+
+def training_device(processes: Processes) -> torch.device:
+    """The accelerator if there is one; of several processes it is CUDA's: others cannot meet."""
+    device = best_device()
+    return torch.device("cpu") if processes.several and device.type != "cuda" else device
+
+
+def precision_of(
+    settings: TrainingSettings, model: TrainableDetector, device: torch.device, processes: Processes
+) -> Precision:
+    """What the recipe says, or what is measured: the same for all processes."""
+    if settings.precision != "auto":
+        return settings.precision
+    return processes.from_first(measured_precision(model, device))
+
+
+def make_ready(
+    model: TrainableDetector,
+    settings: TrainingSettings,
+    device: torch.device,
+    processes: Processes,
+) -> None:
+    """What learns and what does not, and with whom."""
+    freeze(model, settings.frozen)
+    if processes.several and settings.batch_norm == "synchronised":
+        synchronise_batch_norms(model, device)
+    if not processes.first:
+        # Weights begin alike; what is drawn from here on, as dropout, is each process' own.
+        torch.manual_seed(settings.seed + processes.rank)
+
+
+def steps_of(settings: TrainingSettings, num_pictures: int) -> int:
+    """How long a recipe trains on so many pictures."""
+    return settings.steps or -(-(settings.epochs or 0) * num_pictures // settings.batch_size)
+
+
+def build_batches(training: Training, pictures: Pictures) -> TrainingBatches:
+    """The batches from where a training is, or this process' share of them."""
+    settings, processes = training.recipe.training, training.processes
+    order = Order(
+        len(pictures),
+        settings.batch_size,
+        training.progress.num_steps,
+        settings.seed,
+        first_step=training.progress.step,
+        clean_end=training.recipe.augmentation.clean_end,
+        share=processes.rank,
+        num_shares=processes.number,
+    )
+    on_gpu = training.device.type == "cuda"
+    workers = settings.workers
+    if workers is None:
+        workers = default_workers(on_gpu=on_gpu, num_local=processes.num_local)
+    varied = build_pictures(training.recipe, pictures, training.model)
+    return TrainingBatches(varied, order, workers=workers, pin_memory=on_gpu)
 
 
 def tell_of_processes(folder: RunFolder, processes: Processes, watch: Watcher) -> None:

@@ -66,9 +66,6 @@ class Victim:
 def train_telling_where(cells, run, overrides, resume, place) -> None:
     """Train, and say in shared memory what is being done."""
 
-    # This process would have its loader's started by a server, which outlives it.
-    multiprocessing.set_start_method("fork", force=True)
-
     def told(name, method):
         def telling(*words):
             before, place.value = place.value, name.encode()

@@ -1,7 +1,9 @@
 import errno
+import os
 
 import pytest
 
+from singleshot import files
 from singleshot.errors import StorageError
 from singleshot.files import appears_whole, require_writable
 
@@ -50,6 +52,14 @@ def test_a_file_where_a_folder_should_be_is_named(tmp_path):
 
     with pytest.raises(StorageError, match="inside: not written: a file stands where a folder"):
         write()
+
+
+def test_on_windows_nobody_is_asked_for_a_sign_of_life(monkeypatch):
+    # There os.kill(number, 0) ends the process.
+    monkeypatch.setattr(files.os, "kill", lambda *_: pytest.fail("killed"))
+    monkeypatch.setattr(files.os, "name", "nt")
+    assert files.is_alive(1)
+    assert not files.is_alive(os.getpid())
 
 
 def test_a_place_that_cannot_be_written_is_refused_beforehand_and_left_as_it_is(tmp_path):

@@ -6,7 +6,6 @@ that its weights and random numbers are as if nothing had been measured.
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from singleshot.api.self_test import self_test
 from singleshot.api.validating import Judge
 from singleshot.data.batching import Pictures, TrainingBatches
 from singleshot.data.cache import cached
+from singleshot.data.cores import available_cores
 from singleshot.data.memory import free_memory
 from singleshot.data.opening import TrainingData
 from singleshot.errors import SingleshotError
@@ -128,7 +128,7 @@ class Preparation:
         train, share, budget = self.data.train, recipe.training.cache, self.wishes.time_budget
         if budget is None or self.resume or not share:
             return recipe, self.kept(share)
-        filling = decode_seconds(train) * len(train) / (os.cpu_count() or 1)
+        filling = decode_seconds(train) * len(train) / available_cores()
         if filling <= CHEAP * budget.seconds:
             return recipe, self.kept(share)
         step = self.measured_step(recipe, train, budget)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import signal
+import sys
 import threading
 from collections.abc import Generator, Iterator, Sequence, Sized
 from concurrent.futures import ThreadPoolExecutor
@@ -18,10 +18,28 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from singleshot.data.augment.chance import pick
 from singleshot.data.augment.pipeline import Augmentation
+from singleshot.data.cores import available_cores
 from singleshot.errors import DataError, RunFailed
 from singleshot.structures import Batch, Sample
 
-__all__ = ["AugmentedPictures", "Draw", "Order", "Pictures", "TrainingBatches", "training_batches"]
+__all__ = [
+    "AugmentedPictures",
+    "Draw",
+    "Order",
+    "Pictures",
+    "TrainingBatches",
+    "default_workers",
+    "training_batches",
+]
+
+SECONDS_TO_OUTLIVE = 20  # enough for a step and its saving
+MOST_WORKERS = 8  # beside a GPU
+# Forked processes begin at once and share the pictures in memory. Python does so by default up to
+# 3.13; here they have one thread and touch nothing that other threads hold.
+CAN_FORK = sys.platform == "linux"
+
+# What PyTorch says when a process of its loader was killed, left, or had no shared memory.
+WORDS_OF_DEATH = ("is killed by signal", "exited unexpectedly", "unable to allocate shared memory")
 
 
 @runtime_checkable
@@ -113,12 +131,6 @@ class Order(Sampler[list[Draw]]):
         return Draw(epoch, index, clean)
 
 
-SECONDS_TO_OUTLIVE = 20  # enough for a step and its saving
-
-# What PyTorch says when a process of its loader was killed, left, or had no shared memory.
-WORDS_OF_DEATH = ("is killed by signal", "exited unexpectedly", "unable to allocate shared memory")
-
-
 # A batch may reach into the next epoch.
 @lru_cache(maxsize=2)
 def permutation(number: int, seed: int, epoch: int) -> np.ndarray:
@@ -150,6 +162,7 @@ def training_batches(
         collate_fn=batch_or_error,
         pin_memory=pin_memory,
         worker_init_fn=outlive_interrupts,
+        multiprocessing_context="fork" if CAN_FORK and workers else None,
         # Or it would draw from the random numbers of the training, once more for each resuming.
         generator=torch.Generator(),
     )
@@ -179,9 +192,17 @@ def prepared(loader: DataLoader[Sample]) -> Generator[Batch | DataError, None, N
         ) from error
 
 
-def default_workers() -> int:
-    """One process beside this where it shares the pictures in memory, none where it copies them."""
-    return int(multiprocessing.get_all_start_methods()[0] == "fork")
+def default_workers(*, on_gpu: bool, num_local: int = 1) -> int:
+    """Processes that prepare pictures for one of `num_local` trainings on this machine.
+
+    A GPU leaves them the cores, up to eight. A processor that computes the steps itself is best
+    with one. Where processes cannot be forked there is none: starting one takes seconds, and a
+    script that is not written for it would begin anew in each.
+    """
+    if not CAN_FORK:
+        return 0
+    share = available_cores() // num_local
+    return min(max(share - 1, 1), MOST_WORKERS) if on_gpu else 1
 
 
 @contextmanager
@@ -207,13 +228,12 @@ class TrainingBatches:
 
     pictures: AugmentedPictures
     order: Order
-    workers: int | None  # as many as serve this machine
+    workers: int
     pin_memory: bool
 
     def __iter__(self) -> Iterator[Batch]:
-        workers = default_workers() if self.workers is None else self.workers
         return training_batches(
-            self.pictures, self.order, workers=workers, pin_memory=self.pin_memory
+            self.pictures, self.order, workers=self.workers, pin_memory=self.pin_memory
         )
 
     def between(self, first_step: int, num_steps: int) -> TrainingBatches:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from singleshot.data.cores import available_cores
 from singleshot.data.dataset import DataSet
 from singleshot.data.memory import free_memory
 from singleshot.data.pictures import picture_size
@@ -78,7 +78,7 @@ def require_readable(dataset: DataSet) -> None:
 
 def for_each_picture(dataset: DataSet, work: Callable[[int], object]) -> None:
     """Do something with every index, in threads: decoding releases Python's lock."""
-    with ThreadPoolExecutor(os.cpu_count()) as threads:
+    with ThreadPoolExecutor(available_cores()) as threads:
         for _ in threads.map(work, range(len(dataset))):
             pass
 

@@ -83,8 +83,8 @@ class TrainingSettings(Settings):
     workers: int | None = Field(
         None,
         ge=0,
-        description="processes that prepare pictures; 0: this one; left out, 1 where Python forks "
-        "(Linux), else 0",
+        description="processes that prepare pictures; 0: this one; left out, on Linux 1, beside a "
+        "GPU as many as there are cores for, up to 8, elsewhere 0",
     )
     cache: Fraction = Field(
         0.3,

@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from types import ModuleType
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -20,7 +21,7 @@ __all__ = ["Progress", "load_progress", "load_state", "save_state"]
 
 # Seeds, order and augmentation follow from the recipe and the step: nothing of theirs is stored.
 # What is left is the dropout of a backbone.
-RANDOM, CUDA_RANDOM = "random", "random.cuda"
+RANDOM, CUDA_RANDOM, MPS_RANDOM = "random", "random.cuda", "random.mps"
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,10 +134,9 @@ def load_state(
         # In the parameter's own memory layout: the optimizer is several times slower across two.
         optimizer.state[parameter]["momentum_buffer"] = torch.empty_like(parameter).copy_(tensor)
     # With more processes than before, new ones keep the random numbers they begin with.
-    if (own := of_rank(RANDOM, processes.rank)) in tensors:
-        torch.set_rng_state(tensors[own])
-    if (own := of_rank(CUDA_RANDOM, processes.rank)) in tensors and torch.cuda.is_available():
-        torch.cuda.set_rng_state(tensors[own])
+    for name, generator in random_generators().items():
+        if (own := of_rank(name, processes.rank)) in tensors:
+            generator.set_rng_state(tensors[own])
     return replace(progress, num_processes=processes.number)
 
 
@@ -169,10 +169,17 @@ def of_rank(name: str, rank: int) -> str:
 
 def random_states() -> dict[str, Tensor]:
     """Of the host and, where there is one, of the GPU."""
-    states = {RANDOM: torch.get_rng_state()}
+    return {name: generator.get_rng_state() for name, generator in random_generators().items()}
+
+
+def random_generators() -> dict[str, ModuleType]:
+    """What draws random numbers here: a module of PyTorch for each kind of device."""
+    generators: dict[str, ModuleType] = {RANDOM: torch}
     if torch.cuda.is_available():
-        states[CUDA_RANDOM] = torch.cuda.get_rng_state()
-    return states
+        generators[CUDA_RANDOM] = torch.cuda
+    if torch.backends.mps.is_available():
+        generators[MPS_RANDOM] = torch.mps
+    return generators
 
 
 def momenta(optimizer: Optimizer) -> dict[int, Tensor]:

@@ -1,6 +1,9 @@
+import multiprocessing
+
 import pytest
 import torch
 
+from singleshot.data import batching
 from singleshot.data.augment.pipeline import Augmentation
 from singleshot.data.batching import AugmentedPictures, Draw, Order, training_batches
 from singleshot.errors import DataError
@@ -70,6 +73,41 @@ def test_batches_are_the_same_from_this_process_and_from_others(random):
         assert torch.equal(ours.images, theirs.images)
         assert ours.names == theirs.names
     assert here[0].images.is_contiguous(memory_format=torch.channels_last)
+
+
+@pytest.mark.skipif(not batching.CAN_FORK, reason="processes are forked on Linux")
+def test_workers_share_pictures_whatever_way_python_starts_processes(random):
+    before = multiprocessing.get_start_method()
+    varied = pictures(random)
+    # What is defined here cannot be sent to a process that begins anew.
+    alike = type("Alike", (list,), {})(varied.pictures)
+    varied = AugmentedPictures(alike, varied.augmentation, seed=7)
+    multiprocessing.set_start_method("spawn", force=True)
+    try:
+        batches = list(training_batches(varied, order(), workers=1, pin_memory=False))
+    finally:
+        multiprocessing.set_start_method(before, force=True)
+    assert len(batches) == 6
+
+
+@pytest.mark.parametrize(
+    ("on_gpu", "num_local", "cores", "expected"),
+    [
+        (False, 1, 64, 1),
+        (True, 1, 4, 3),
+        (True, 1, 64, 8),
+        (True, 4, 16, 3),
+        (True, 8, 4, 1),
+    ],
+)
+def test_a_gpu_gets_workers_for_its_share_of_the_cores(
+    monkeypatch, on_gpu, num_local, cores, expected
+):
+    monkeypatch.setattr(batching, "available_cores", lambda: cores)
+    monkeypatch.setattr(batching, "CAN_FORK", True)
+    assert batching.default_workers(on_gpu=on_gpu, num_local=num_local) == expected
+    monkeypatch.setattr(batching, "CAN_FORK", False)
+    assert batching.default_workers(on_gpu=on_gpu, num_local=num_local) == 0
 
 
 def test_a_sample_of_several_pictures_can_be_drawn_again(random):

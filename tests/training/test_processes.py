@@ -6,6 +6,7 @@ import pytest
 import torch
 from groups import run_group
 
+from singleshot import build
 from singleshot.build import build_detector
 from singleshot.models.batch_norm import synchronise_batch_norms
 from singleshot.recipes.load import load_recipe
@@ -109,6 +110,13 @@ def test_parts_of_shares_add_up_to_the_gradient_of_the_whole_batch(shares):
 
 def test_parts_of_a_batch_differ_by_one_picture_at_most():
     assert [len(part) for part in batch().parts(3)] == [1, 2, 2]
+
+
+def test_several_processes_leave_an_accelerator_alone_on_which_they_cannot_meet(monkeypatch):
+    for device, expected in (("mps", ["mps", "cpu"]), ("cuda", ["cuda", "cuda"])):
+        monkeypatch.setattr(build, "best_device", lambda device=device: torch.device(device))
+        devices = [build.training_device(one) for one in (ALONE, Processes(number=2))]
+        assert [device.type for device in devices] == expected
 
 
 def test_a_process_is_told_by_torchrun_who_it_is():

@@ -55,6 +55,17 @@ def test_other_pictures_are_said_as_such_however_long_it_is(tmp_path):
         resumed(path, begun(60, data="others"))
 
 
+def test_random_numbers_of_a_mac_come_back(tmp_path, monkeypatch):
+    held = [torch.tensor([1, 2], dtype=torch.uint8)]
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    monkeypatch.setattr(torch.mps, "get_rng_state", lambda: held[-1])
+    monkeypatch.setattr(torch.mps, "set_rng_state", held.append)
+    path = saved(tmp_path, begun(2))
+    held.append(torch.tensor([3, 4], dtype=torch.uint8))
+    resumed(path, begun(2))
+    assert held[-1].tolist() == [1, 2]
+
+
 def test_momentum_and_random_numbers_come_back(tmp_path):
     model, average, optimizer = parts()
     model(torch.ones(2)).backward()

@@ -3,7 +3,7 @@
 import hashlib
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -23,12 +23,12 @@ from singleshot.recipes.load import load_recipe, to_toml
 from singleshot.recipes.schema import Recipe
 from singleshot.training.allocator import keeping_memory
 from singleshot.training.budget import TimeBudget
-from singleshot.training.interrupt import granting_interrupts
+from singleshot.training.interrupt import granting_interrupts, stopping_at_once
 from singleshot.training.log import RunLog
 from singleshot.training.mlflow_log import MlflowLog
 from singleshot.training.processes import Processes, joined_processes
 from singleshot.training.run_folder import RunFolder
-from singleshot.training.state import Progress, load_progress
+from singleshot.training.state import Progress, load_progress, require_same_training
 from singleshot.training.watch import Audience, Say, Watcher
 from singleshot.version import __version__
 
@@ -89,28 +89,24 @@ def train(
     with joined_processes() as processes:
         wanted, start = recipe_and_start(recipe, overrides, init)
         folder = run_folder(run, Path(recipe).stem, resume=resume, processes=processes)
-        resume = resume or goes_on(folder, processes)
-        if resume:
-            wanted = folder.recipe_to_resume(wanted)
-        else:
-            folder.check_free()
-        tracked = tracker(folder, track, watch, processes)
-        audience = listeners(folder, watch, tracked, processes)
-        if resume and processes.first:
-            audience.said(f"{folder.path}: goes on after step {load_progress(folder.state).step}")
-        chosen = training_split(listed(data), split, val_split, wanted.training.seed)
-        tell(chosen, wanted, start, audience.said)
-        job = Job(wanted, chosen, folder, processes, audience, resume)
-        progress, stopped_by = job.learn(wishes, start, teacher)
-        # Others look at the weights only once the first process has written them.
-        found = result(folder, progress, stopped_by, processes)
-        if progress.finished and chosen.validation is not None:
-            report_on_validation(folder, chosen.validation, f"singleshot train {recipe}", processes)
-        if tracked is not None:
-            tracked.keep_files()
-        if wishes.time_budget is not None:
-            audience.said(wishes.time_budget.account(time.monotonic()))
-        return found
+        with stopping_at_once(partial(left_to_do, folder, processes)):
+            if resume := goes_on(folder, processes, asked=resume):
+                wanted = folder.recipe_to_resume(wanted)
+            tracked = tracker(folder, track, watch, processes)
+            audience = listeners(folder, watch, tracked, processes)
+            if resume:
+                audience.said(goes_on_from(folder))
+            chosen = training_split(listed(data), split, val_split, wanted.training.seed)
+            tell(chosen, wanted, start, audience.said)
+            job = Job(wanted, chosen, folder, processes, audience, resume)
+            progress, stopped_by = job.learn(wishes, start, teacher)
+            found = result(folder, progress, stopped_by, processes)
+            job.report(progress, f"singleshot train {recipe}")
+            if tracked is not None:
+                tracked.keep_files()
+            if wishes.time_budget is not None:
+                audience.said(wishes.time_budget.account(time.monotonic()))
+            return found
 
 
 @dataclass(frozen=True)
@@ -128,18 +124,32 @@ class Job:
         self, wishes: Wishes, start: Start | None, teacher: str | Path | None
     ) -> tuple[Progress, int | None]:
         """Prepare and take the steps; gives how far it came, and the signal that stopped it."""
+        if self.resume and (known := load_progress(self.folder.state)).finished:
+            same_pictures = replace(known, data=self.data.train.fingerprint())
+            require_same_training(self.folder.state, known, same_pictures)
+            return known, None
         taught_by = None if teacher is None else teacher_from(teacher)
         require_same(self.recipe, self.data, start, taught_by, self.processes)
         build = self.builder(start, taught_by)
-        prepared = self.preparation(build, wishes).run(self.recipe)
-        training, batches = build(
-            prepared.recipe, prepared.pictures, watch=self.audience, resume=self.resume
-        )
-        if not self.resume:
-            begin(self.folder, training.recipe, self.processes, asked=self.recipe)
-        with granting_interrupts() as wish, keeping_memory():
-            progress = training.run(prepared.in_time(training, batches), wish)
+        # What is measured before is to be as it will be.
+        with keeping_memory():
+            prepared = self.preparation(build, wishes).run(self.recipe)
+            training, batches = build(
+                prepared.recipe, prepared.pictures, watch=self.audience, resume=self.resume
+            )
+            if not self.resume:
+                begin(self.folder, training.recipe, self.processes, asked=self.recipe)
+            with granting_interrupts() as wish:
+                progress = training.run(prepared.in_time(training, batches), wish)
         return progress, None if progress.finished else wish.signal
+
+    def report(self, progress: Progress, command: str) -> None:
+        """Leave a page that shows what it came to, where there was a validation."""
+        validation = self.data.validation
+        if not progress.finished or validation is None:
+            return
+        if not self.processes.from_first(self.folder.is_done):
+            report_on_validation(self.folder, validation, command, self.processes)
 
     def builder(self, start: Start | None, teacher: Start | None) -> Begin:
         """What builds the training, as often as is needed."""
@@ -249,13 +259,15 @@ def result(
     folder: RunFolder, progress: Progress, stopped_by: int | None, processes: Processes
 ) -> Run:
     """What the training came to, the same in every process."""
+    signals = [number for number in processes.gather(stopped_by) if number is not None]
+    # Others look at the weights only once the first process has written them.
     checkpoint = processes.from_first(folder.checkpoint() if processes.first else folder.path)
     return Run(
         folder=folder.path,
         checkpoint=checkpoint,
         steps=progress.step,
         mean_average_precision=progress.best,
-        stopped_by=stopped_by,
+        stopped_by=signals[0] if signals else None,
         interrupted=not progress.finished,
     )
 
@@ -272,17 +284,56 @@ def run_folder(
     return RunFolder(default_folder(name, resume) if run is None else Path(run))
 
 
-def goes_on(folder: RunFolder, processes: Processes) -> bool:
-    """Whether there is a stopped run that torchrun, which starts commands again, goes on with.
+def goes_on(folder: RunFolder, processes: Processes, *, asked: bool) -> bool:
+    """Whether to go on with the run that is there; ModelError where none may begin, or go on.
 
-    It takes the same recipe, pictures and teacher, or an error follows: nothing is overwritten.
+    Without being `asked` to, it does so under torchrun, which starts commands again. It takes the
+    same recipe, pictures and teacher, or an error follows: nothing is overwritten.
     """
+    if was_left(folder, processes):
+        return True
+    if asked:
+        folder.check_left()
+    else:
+        folder.check_free()
+    return asked
+
+
+def was_left(folder: RunFolder, processes: Processes) -> bool:
+    """Whether torchrun, which starts processes again, has started this training before."""
     if not processes.supervised:
         return False
-    stopped = folder.state.exists() and not load_progress(folder.state).finished
-    if any(processes.any(stopped)) and not stopped:
+    # Of those that were started again, one may have been lost after all was done.
+    (again,) = processes.any(processes.restarted)
+    left = folder.state.exists() and (again or not folder.is_done)
+    if any(processes.any(left)) and not left:
         raise ModelError(not_shared(folder))
-    return stopped
+    return left
+
+
+def goes_on_from(folder: RunFolder) -> str:
+    """Where a run goes on, for a person."""
+    progress = load_progress(folder.state)
+    if progress.finished:
+        return f"{folder.path}: all {progress.step} steps are done"
+    return f"{folder.path}: goes on after step {progress.step}"
+
+
+def left_to_do(folder: RunFolder, processes: Processes) -> str:
+    """What is true of a run that was stopped at once, for a person; one process says it."""
+    if not processes.first:
+        return ""
+    if not folder.state.exists():
+        return "Stopped before the training began; the same command begins it."
+    progress = load_progress(folder.state)
+    if not progress.finished:
+        return (
+            f"Stopped at once; --run {folder.path} --resume goes on after step {progress.step}, "
+            f"which was saved last."
+        )
+    if not folder.is_done:
+        return f"Stopped after the last step; --run {folder.path} --resume writes the report."
+    return f"Stopped after the training; {folder.path} is complete."
 
 
 def begin(folder: RunFolder, recipe: Recipe, processes: Processes, *, asked: Recipe) -> None:

@@ -41,6 +41,8 @@ TOP = 0.25  # of the trials: what is common to them, and not to the others, matt
 # Notes that the store keeps beside the search and beside each trial.
 ASKED = "asked"
 KILLED, FAILED, START, REPLACES, SECONDS = "killed", "failed", "start", "replaces", "seconds"
+# Optuna's words for how a trial stands, and ours.
+OUTCOMES = {"COMPLETE": "finished", "PRUNED": "pruned", "FAIL": "killed", "RUNNING": "running"}
 
 
 @dataclass(frozen=True)
@@ -239,9 +241,6 @@ class Trials:
             key: values[key] if isinstance(one, Between) else parse_value(values[key])
             for key, one in self.space.items()
         }
-
-
-OUTCOMES = {"COMPLETE": "finished", "PRUNED": "pruned", "FAIL": "killed", "RUNNING": "running"}
 
 
 def counts(trial: FrozenTrial) -> bool:

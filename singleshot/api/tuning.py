@@ -21,6 +21,7 @@ from singleshot.recipes.load import load_recipe, pairs, to_toml, toml_value
 from singleshot.recipes.schema import Recipe
 from singleshot.recipes.search_space import SearchSpace, search_space, value_at
 from singleshot.report.trials import SEED
+from singleshot.training.interrupt import stopping_at_once
 from singleshot.training.run_folder import RunFolder
 from singleshot.training.watch import Audience, EvaluationRecord, Plan, StepRecord, Watcher
 
@@ -75,37 +76,35 @@ def tune(
         SingleshotError: one of its kinds; nothing is trained when the input is at fault.
     """
     require_possible(val_split)
+    from singleshot.api.trials import Trials  # noqa: PLC0415 (an extra)
+
     space = search_space(str(recipe), overrides, search)
     start = load_recipe(recipe, overrides)
     chosen = judged_split(listed(data), split, val_split, start, space)
     folder = default_folder(f"{Path(recipe).stem}-search", False) if run is None else Path(run)
     RunFolder(folder).check_free()
-
-    from singleshot.api.trials import Trials  # noqa: PLC0415 (an extra)
-
-    shared = Trials(folder, space, seed=seed, prune_after=prune_after)
-    shared.agree(
-        asked_for(start, space, chosen, seed), {key: value_at(start, key) for key in space}
-    )
     task = Task(
-        str(recipe),
-        listed(data),
-        split,
-        val_split,
-        dict(pairs(overrides)),
-        start,
-        chosen.train,
-        judged_on(chosen),
+        recipe=str(recipe),
+        data=listed(data),
+        split=split,
+        val_split=val_split,
+        overrides=dict(pairs(overrides)),
+        start=start,
+        train=chosen.train,
+        validation=judged_on(chosen),
     )
-    work = Work(
-        task=task,
-        trials=shared,
-        num_trials=trials,
-        keep=keep,
-        watch=Audience([] if watch is None else [watch]),
-        deadline=None if timeout is None else time.monotonic() + timeout,
-    )
-    return work.run()
+    with stopping_at_once(lambda: f"Stopped; the same command with --run {folder} goes on."):
+        shared = Trials(folder, space, seed=seed, prune_after=prune_after)
+        shared.agree(asked_for(task, space, seed), {key: value_at(start, key) for key in space})
+        work = Work(
+            task=task,
+            trials=shared,
+            num_trials=trials,
+            keep=keep,
+            watch=Audience([] if watch is None else [watch]),
+            deadline=None if timeout is None else time.monotonic() + timeout,
+        )
+        return work.run()
 
 
 def require_possible(val_split: str | None) -> None:
@@ -156,15 +155,13 @@ def judged_on(chosen: TrainingData) -> DataSet:
     return chosen.validation
 
 
-def asked_for(
-    start: Recipe, space: SearchSpace, chosen: TrainingData, seed: int
-) -> Mapping[str, str]:
+def asked_for(task: Task, space: SearchSpace, seed: int) -> Mapping[str, str]:
     """What has to be the same to go on with a search."""
     return {
-        "recipe": to_toml(start),
+        "recipe": to_toml(task.start),
         "--search": " ".join(f"{key}={values.written}" for key, values in space.items()),
-        "training pictures": chosen.train.fingerprint(),
-        "validation pictures": judged_on(chosen).fingerprint(),
+        "training pictures": task.train.fingerprint(),
+        "validation pictures": task.validation.fingerprint(),
         "--seed": str(seed),
     }
 

@@ -13,6 +13,7 @@ __all__ = [
     "Attributes",
     "Choose",
     "Data",
+    "DataSets",
     "Debug",
     "Diagnose",
     "IouThreshold",
@@ -24,6 +25,7 @@ __all__ = [
     "Recipe",
     "ReportFolder",
     "Session",
+    "TrainingSplit",
     "Version",
     "examples",
 ]
@@ -79,6 +81,21 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and 
 Model = Annotated[str, typer.Argument(metavar="MODEL", help="A run folder or a checkpoint.")]
 Data = Annotated[
     str, typer.Argument(metavar="DATA", help="A folder or JSON file of annotated pictures.")
+]
+DataSets = Annotated[
+    list[str],
+    typer.Option(
+        "--data",
+        metavar="DATA",
+        help="A folder or JSON file of annotated pictures; repeated, the data sets are joined by "
+        "class name.",
+    ),
+]
+TrainingSplit = Annotated[
+    str | None,
+    typer.Option(
+        "--split", help="Pictures to learn from; a+b joins two. Left out: train, else all."
+    ),
 ]
 MeasuredSplit = Annotated[
     str | None, typer.Option(help="Pictures to measure on. Left out: test, else val, else all.")

@@ -1,13 +1,15 @@
 """How results look: JSON for programs, aligned columns for people, notes beside both."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import typer
 
-__all__ = ["note", "number", "print_json", "table"]
+__all__ = ["note", "number", "print_json", "stops_are_said", "table", "told_to_stop"]
 
 LONGEST_CELL = 100
+BY_A_SIGNAL = 128  # a shell adds the signal's number: 130 for Ctrl-C, 143 for SIGTERM
 
 
 def print_json(document: object) -> None:
@@ -18,6 +20,24 @@ def print_json(document: object) -> None:
 def note(message: str) -> None:
     """Tell the person, leaving stdout to the results."""
     typer.echo(message, err=True)
+
+
+@contextmanager
+def stops_are_said() -> Iterator[None]:
+    """Say what was left to do when Ctrl-C or SIGTERM came, and leave."""
+    from singleshot.training.interrupt import Stopped
+
+    try:
+        yield
+    except Stopped as stop:
+        if str(stop):
+            note(str(stop))
+        raise told_to_stop(stop.signal) from None
+
+
+def told_to_stop(signal: int) -> typer.Exit:
+    """Leave with the exit code of a program that a signal stopped."""
+    return typer.Exit(BY_A_SIGNAL + signal)
 
 
 def number(value: float | None) -> str:

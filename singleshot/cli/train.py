@@ -1,6 +1,5 @@
 """`singleshot train`: a recipe and annotated pictures become a run."""
 
-import signal
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -8,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from singleshot.cli.duration import seconds_in
-from singleshot.cli.options import Debug, Overrides, Recipe, examples
-from singleshot.cli.output import note, number
+from singleshot.cli.options import DataSets, Debug, Overrides, Recipe, TrainingSplit, examples
+from singleshot.cli.output import note, number, stops_are_said, told_to_stop
 
 if TYPE_CHECKING:
     from singleshot.api import Run
@@ -18,84 +17,79 @@ EXAMPLES = examples(
     "singleshot train ssdlite320-lite0 --data cells --run runs/cells",
     "singleshot train ssdlite320-lite0 --data cells --run runs/cells --resume",
 )
-BY_A_SIGNAL = 128  # a shell adds the signal's number: 130 for Ctrl-C, 143 for SIGTERM
+
+ValidationSplit = Annotated[
+    str | None,
+    typer.Option(
+        metavar="SPLIT|none",
+        help="Pictures to validate on. Left out: val, else a tenth of the training pictures; none: "
+        "no validation.",
+    ),
+]
+RunFolder = Annotated[Path | None, typer.Option(metavar="DIR", help="Where the run is written.")]
+Init = Annotated[
+    str | None,
+    typer.Option(
+        metavar="MODEL",
+        help="Start from this detector: a run folder, a checkpoint, or a file that models import "
+        "reads. Class outputs are carried over by class name.",
+    ),
+]
+Teacher = Annotated[
+    str | None,
+    typer.Option(
+        metavar="MODEL",
+        help="Learn from this larger detector, too: a run folder, a checkpoint, or a file that "
+        "models import reads. Its classes go by name.",
+    ),
+]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on where this run was stopped.")]
+Budget = Annotated[
+    float | None,
+    typer.Option(
+        parser=seconds_in,
+        metavar="TIME",
+        help="Fit everything into this wall time, as in 90s, 20m or 1h30m: steps, validations and "
+        "the report.",
+    ),
+]
+Profile = Annotated[
+    bool,
+    typer.Option(
+        "--profile", help="Say where the time of a step goes; profile.txt in the run has it."
+    ),
+]
+SelfTest = Annotated[
+    bool,
+    typer.Option(
+        "--self-test",
+        help="Before the run, see that one batch is learned by heart and that the annotations "
+        "score 1 as predictions.",
+    ),
+]
+Track = Annotated[
+    Literal["mlflow"] | None,
+    typer.Option(
+        help="Keep a record in MLflow, too: in MLFLOW_TRACKING_URI, else in the folder mlruns."
+    ),
+]
 
 
 def train(
     recipe: Recipe,
-    data: Annotated[
-        list[str],
-        typer.Option(
-            metavar="DATA",
-            help="A folder or JSON file of annotated pictures; repeated, the data sets are joined "
-            "by class name.",
-        ),
-    ],
+    data: DataSets,
     *,
-    split: Annotated[
-        str | None,
-        typer.Option(help="Pictures to learn from; a+b joins two. Left out: train, else all."),
-    ] = None,
-    val_split: Annotated[
-        str | None,
-        typer.Option(
-            metavar="SPLIT|none",
-            help="Pictures to validate on. Left out: val, else a tenth of the training pictures; "
-            "none: no validation.",
-        ),
-    ] = None,
-    run: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Where the run is written.")
-    ] = None,
-    init: Annotated[
-        str | None,
-        typer.Option(
-            metavar="MODEL",
-            help="Start from this detector: a run folder, a checkpoint, or a file that models "
-            "import reads. Class outputs are carried over by class name.",
-        ),
-    ] = None,
-    teacher: Annotated[
-        str | None,
-        typer.Option(
-            metavar="MODEL",
-            help="Learn from this larger detector, too: a run folder, a checkpoint, or a file that "
-            "models import reads. Its classes go by name.",
-        ),
-    ] = None,
+    split: TrainingSplit = None,
+    val_split: ValidationSplit = None,
+    run: RunFolder = None,
+    init: Init = None,
+    teacher: Teacher = None,
     overrides: Overrides = [],  # noqa: B006 (typer's way to say: none)
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on where this run was stopped.")
-    ] = False,
-    time_budget: Annotated[
-        float | None,
-        typer.Option(
-            parser=seconds_in,
-            metavar="TIME",
-            help="Fit everything into this wall time, as in 90s, 20m or 1h30m: steps, validations "
-            "and the report.",
-        ),
-    ] = None,
-    profile: Annotated[
-        bool,
-        typer.Option(
-            "--profile", help="Say where the time of a step goes; profile.txt in the run has it."
-        ),
-    ] = False,
-    self_test: Annotated[
-        bool,
-        typer.Option(
-            "--self-test",
-            help="Before the run, see that one batch is learned by heart and that the annotations "
-            "score 1 as predictions.",
-        ),
-    ] = False,
-    track: Annotated[
-        Literal["mlflow"] | None,
-        typer.Option(
-            help="Keep a record in MLflow, too: in MLFLOW_TRACKING_URI, else in the folder mlruns."
-        ),
-    ] = None,
+    resume: Resume = False,
+    time_budget: Budget = None,
+    profile: Profile = False,
+    self_test: SelfTest = False,
+    track: Track = None,
     _debug: Debug = False,
 ) -> None:
     """Train a detector on annotated pictures.
@@ -108,31 +102,27 @@ def train(
     from singleshot.training.budget import TimeBudget
     from singleshot.training.processes import is_first_process
 
-    try:
-        with training_progress() as watch:
-            result = api.train(
-                recipe,
-                data,
-                run=run,
-                split=split,
-                val_split=val_split,
-                init=init,
-                teacher=teacher,
-                overrides=overrides,
-                resume=resume,
-                time_budget=None if time_budget is None else TimeBudget(time_budget, start),
-                profile=profile,
-                self_test=self_test,
-                track=track,
-                watch=watch,
-            )
-    except KeyboardInterrupt:
-        note("Stopped at once; --resume goes on from what was saved last.")
-        raise typer.Exit(BY_A_SIGNAL + signal.SIGINT) from None
+    with stops_are_said(), training_progress() as watch:
+        result = api.train(
+            recipe,
+            data,
+            run=run,
+            split=split,
+            val_split=val_split,
+            init=init,
+            teacher=teacher,
+            overrides=overrides,
+            resume=resume,
+            time_budget=None if time_budget is None else TimeBudget(time_budget, start),
+            profile=profile,
+            self_test=self_test,
+            track=track,
+            watch=watch,
+        )
     if is_first_process():
         report(result)
-    if result.interrupted:
-        raise typer.Exit(BY_A_SIGNAL + (result.stopped_by or signal.SIGINT))
+    if result.stopped_by is not None:
+        raise told_to_stop(result.stopped_by)
 
 
 def report(run: "Run") -> None:

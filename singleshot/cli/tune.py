@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from singleshot.cli.duration import seconds_in
-from singleshot.cli.options import Debug, Overrides, Recipe, examples
-from singleshot.cli.output import note, number
+from singleshot.cli.options import DataSets, Debug, Overrides, Recipe, TrainingSplit, examples
+from singleshot.cli.output import note, number, stops_are_said, told_to_stop
 
 if TYPE_CHECKING:
     from singleshot.api.search_result import Search
@@ -19,65 +19,65 @@ EXAMPLES = examples(
     "--set training.epochs=1 --search training.learning_rate=0.002..0.05:log",
 )
 
+NumTrials = Annotated[
+    int,
+    typer.Option(min=1, metavar="N", help="Trainings in all, those of earlier calls included."),
+]
+JudgingSplit = Annotated[
+    str | None,
+    typer.Option(
+        metavar="SPLIT",
+        help="Pictures that trials are judged on. Left out: val, else a tenth of the training "
+        "pictures.",
+    ),
+]
+SearchFolder = Annotated[
+    Path | None,
+    typer.Option(metavar="DIR", help="Where the search is written; the same again goes on."),
+]
+Space = Annotated[
+    list[str],
+    typer.Option(
+        metavar="KEY=VALUES",
+        help="What to try: key=low..high, key=low..high:log (in equal ratios) or key=a,b,c; may be "
+        "repeated. Left out: nine keys that are worth trying with any recipe.",
+    ),
+]
+Timeout = Annotated[
+    float | None,
+    typer.Option(
+        parser=seconds_in, metavar="TIME", help="No trial begins after 90s, 20m or 1h30m."
+    ),
+]
+Seed = Annotated[int, typer.Option(min=0, help="Of what is tried.")]
+PruneAfter = Annotated[
+    int,
+    typer.Option(
+        min=1,
+        metavar="N",
+        help="From so many finished trials on, one that is worse than half of them is stopped.",
+    ),
+]
+Keep = Annotated[
+    Literal["log", "checkpoint", "all"],
+    typer.Option(help="What stays of a trial: recipe and log, its checkpoint as well, or all."),
+]
+
 
 def tune(
     recipe: Recipe,
-    data: Annotated[
-        list[str],
-        typer.Option(
-            metavar="DATA",
-            help="A folder or JSON file of annotated pictures; repeated, the data sets are joined "
-            "by class name.",
-        ),
-    ],
+    data: DataSets,
     *,
-    trials: Annotated[
-        int,
-        typer.Option(min=1, metavar="N", help="Trainings in all, those of earlier calls included."),
-    ],
-    split: Annotated[
-        str | None, typer.Option(help="Pictures to learn from. Left out: train, else all.")
-    ] = None,
-    val_split: Annotated[
-        str | None,
-        typer.Option(
-            metavar="SPLIT",
-            help="Pictures that trials are judged on. Left out: val, else a tenth of the training "
-            "pictures.",
-        ),
-    ] = None,
-    run: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="Where the search is written; the same again goes on."),
-    ] = None,
+    trials: NumTrials,
+    split: TrainingSplit = None,
+    val_split: JudgingSplit = None,
+    run: SearchFolder = None,
     overrides: Overrides = [],  # noqa: B006 (typer's way to say: none)
-    search: Annotated[
-        list[str],
-        typer.Option(
-            metavar="KEY=VALUES",
-            help="What to try: key=low..high, key=low..high:log (in equal ratios) or key=a,b,c; "
-            "may be repeated. Left out: nine keys that are worth trying with any recipe.",
-        ),
-    ] = [],  # noqa: B006
-    timeout: Annotated[
-        float | None,
-        typer.Option(
-            parser=seconds_in, metavar="TIME", help="No trial begins after 90s, 20m or 1h30m."
-        ),
-    ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of what is tried.")] = 0,
-    prune_after: Annotated[
-        int,
-        typer.Option(
-            min=1,
-            metavar="N",
-            help="From so many finished trials on, one that is worse than half of them is stopped.",
-        ),
-    ] = 5,
-    keep: Annotated[
-        Literal["log", "checkpoint", "all"],
-        typer.Option(help="What stays of a trial: recipe and log, its checkpoint as well, or all."),
-    ] = "checkpoint",
+    search: Space = [],  # noqa: B006
+    timeout: Timeout = None,
+    seed: Seed = 0,
+    prune_after: PruneAfter = 5,
+    keep: Keep = "checkpoint",
     _debug: Debug = False,
 ) -> None:
     """Search for values of a recipe that suit the pictures.
@@ -88,7 +88,7 @@ def tune(
     from singleshot import api
     from singleshot.cli.progress import training_progress
 
-    with training_progress() as watch:
+    with stops_are_said(), training_progress() as watch:
         found = api.tune(
             recipe,
             data,
@@ -106,8 +106,7 @@ def tune(
         )
     report(found)
     if found.stopped_by is not None:
-        # What a shell calls a program stopped by a signal.
-        raise typer.Exit(128 + found.stopped_by)
+        raise told_to_stop(found.stopped_by)
 
 
 def report(search: "Search") -> None:

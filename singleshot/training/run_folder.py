@@ -74,9 +74,16 @@ class RunFolder:
         """The page that shows the run."""
         return self.path / "report.html"
 
+    @property
+    def is_done(self) -> bool:
+        """Nothing is left to do of the run that is there: neither steps nor, after them, a page."""
+        progress = load_progress(self.state)
+        # Without a validation there is no page.
+        return progress.finished and (progress.best is None or self.report.exists())
+
     def check_free(self) -> None:
         """Raises ModelError when a run is already there."""
-        if self.state.exists() and not load_progress(self.state).finished:
+        if self.state.exists() and not self.is_done:
             raise ModelError(
                 f"{self.path} already holds a run that was stopped; go on with --resume, or choose "
                 f"another --run"
@@ -86,14 +93,17 @@ class RunFolder:
         if self.path.exists() and not self.path.is_dir():
             raise ModelError(f"{self.path} is a file; choose another --run")
 
-    def recipe_to_resume(self, wanted: Recipe) -> Recipe:
-        """The recipe that the run was begun with; raises when it cannot go on, or not as wanted."""
+    def check_left(self) -> None:
+        """Raises ModelError when there is no run that has something left to do."""
         if not self.state.exists():
             raise ModelError(
                 f"{self.path} holds no run that was begun; leave --resume out to begin one"
             )
-        if load_progress(self.state).finished:
+        if self.is_done:
             raise ModelError(f"{self.path} is finished; there is nothing to resume")
+
+    def recipe_to_resume(self, wanted: Recipe) -> Recipe:
+        """The recipe that the run was begun with; RecipeError when that is not the one wanted."""
         begun = load_recipe(self.recipe)
         # How pictures get here may change; what was measured when the run began stays as it is.
         supply = {"workers": wanted.training.workers, "cache": wanted.training.cache}

@@ -17,7 +17,7 @@ from singleshot.files import appears_whole
 from singleshot.training.processes import Processes
 from singleshot.training.weight_average import WeightAverage
 
-__all__ = ["Progress", "load_progress", "load_state", "save_state"]
+__all__ = ["Progress", "load_progress", "load_state", "require_same_training", "save_state"]
 
 # Seeds, order and augmentation follow from the recipe and the step: nothing of theirs is stored.
 # What is left is the dropout of a backbone.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 
@@ -12,6 +14,7 @@ from searches import RATE, Said, pretend
 import singleshot
 from singleshot.api import tuning
 from singleshot.errors import RecipeError, SingleshotError
+from singleshot.training.interrupt import Stopped
 
 pytest.importorskip("optuna", reason="needs Optuna: pip install 'singleshot[tune]'")
 
@@ -70,6 +73,20 @@ def test_no_trial_begins_when_the_time_is_over(cells, tmp_path, monkeypatch):
     found = search(cells, tmp_path / "run", 50, timeout=0.2)
     assert len(found.trials) == 1
     assert not found.complete
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_stopped_while_a_trial_prepares_it_says_how_to_go_on(cells, tmp_path, monkeypatch, number):
+    def stop(_):
+        os.kill(os.getpid(), number)
+
+    monkeypatch.setattr(tuning, "train", pretend(during=stop))
+    with pytest.raises(Stopped, match=r"the same command with --run .*run goes on") as told:
+        search(cells, tmp_path / "run", 2)
+    assert told.value.signal == number
+    monkeypatch.setattr(tuning, "train", pretend())
+    found = search(cells, tmp_path / "run", 2)
+    assert [one.outcome for one in found.trials] == ["killed", "finished", "finished"]
 
 
 @pytest.mark.parametrize(

@@ -3,14 +3,17 @@
 import json
 import os
 import shutil
+import signal
 
 import pytest
 import torch
 from cells import make_cells
 
 import singleshot
+from singleshot.api import training
 from singleshot.errors import DataError, ModelError, RecipeError
 from singleshot.models.checkpoint import Checkpoint
+from singleshot.training.interrupt import Stopped
 from singleshot.training.log import read_log
 from singleshot.training.state import load_progress
 
@@ -137,6 +140,53 @@ def test_a_finished_run_is_neither_overwritten_nor_resumed(cells, whole):
         train(cells, whole.folder)
     with pytest.raises(ModelError, match="is finished"):
         train(cells, whole.folder, resume=True)
+
+
+@pytest.fixture
+def without_report(whole, tmp_path):
+    """The run as it is when it was killed while its report was drawn."""
+    run = shutil.copytree(whole.folder, tmp_path / "run")
+    (run / "report.html").unlink()
+    return run
+
+
+def test_a_run_that_lacks_but_its_report_gets_it_by_resuming(cells, whole, without_report):
+    with pytest.raises(ModelError, match="holds a run that was stopped; go on with --resume"):
+        train(cells, without_report)
+    with pytest.raises(ModelError, match="other pictures, boxes, classes or another split"):
+        train(cells, without_report, split="test", resume=True)
+    resumed = train(cells, without_report, resume=True)
+    assert (resumed.steps, resumed.interrupted) == (6, False)
+    assert resumed.mean_average_precision == whole.mean_average_precision
+    assert (without_report / "report.html").stat().st_size > 100_000
+    for name in ("log.jsonl", "checkpoints/last.safetensors", "training_state/state.safetensors"):
+        assert (without_report / name).read_bytes() == (whole.folder / name).read_bytes()
+    with pytest.raises(ModelError, match="is finished; there is nothing to resume"):
+        train(cells, without_report, resume=True)
+
+
+def test_stopped_while_reporting_it_says_what_is_left(cells, without_report, monkeypatch):
+    monkeypatch.setattr(
+        training, "report_on_validation", lambda *_: os.kill(os.getpid(), signal.SIGTERM)
+    )
+    with pytest.raises(Stopped, match=r"after the last step; --run .*run --resume writes") as told:
+        train(cells, without_report, resume=True)
+    assert told.value.signal == signal.SIGTERM
+
+
+@pytest.mark.parametrize("restarts", [0, 1])
+def test_torchrun_that_starts_a_finished_run_again_is_no_error(cells, whole, monkeypatch, restarts):
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "any")
+    monkeypatch.setenv("TORCHELASTIC_RESTART_COUNT", str(restarts))
+    before = (whole.folder / "report.html").stat().st_mtime_ns
+    if restarts:
+        again = train(cells, whole.folder)
+        assert (again.steps, again.checkpoint) == (6, whole.checkpoint)
+    else:
+        # Not started again, but for the first time: a wrong folder.
+        with pytest.raises(ModelError, match="already holds a finished run"):
+            train(cells, whole.folder)
+    assert (whole.folder / "report.html").stat().st_mtime_ns == before
 
 
 def test_resuming_nothing_is_said(cells, tmp_path):

@@ -3,6 +3,7 @@
 import hashlib
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -99,11 +100,12 @@ def train(
             chosen = training_split(listed(data), split, val_split, wanted.training.seed)
             tell(chosen, wanted, start, audience.said)
             job = Job(wanted, chosen, folder, processes, audience, resume)
-            progress, stopped_by = job.learn(wishes, start, teacher)
-            found = result(folder, progress, stopped_by, processes)
-            job.report(progress, f"singleshot train {recipe}")
+            with nullcontext() if tracked is None else tracked.marked():
+                progress, stopped_by = job.learn(wishes, start, teacher)
+                found = result(folder, progress, stopped_by, processes)
+                job.report(progress, f"singleshot train {recipe}")
             if tracked is not None:
-                tracked.keep_files()
+                tracked.keep_files(finished=progress.finished)
             if wishes.time_budget is not None:
                 audience.said(wishes.time_budget.account(time.monotonic()))
             return found

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 from singleshot.errors import SingleshotError, StorageError
@@ -18,7 +19,7 @@ from singleshot.files import appears_whole
 from singleshot.recipes.load import flat, load_recipe
 from singleshot.training.log import CURVES, read_log
 from singleshot.training.run_folder import RunFolder
-from singleshot.training.watch import EvaluationRecord, Plan, StepRecord
+from singleshot.training.watch import EvaluationRecord, Plan, Say, StepRecord
 from singleshot.version import __version__
 
 if TYPE_CHECKING:
@@ -29,91 +30,160 @@ __all__ = ["MlflowLog"]
 
 EXPERIMENT = "singleshot"
 SECONDS_BETWEEN_WRITES = 5.0  # a write takes about as long as a step
+LONGEST_PAUSE = 600.0  # seconds until a store that is away is tried again
+SECONDS_TO_END = 10.0  # that the end of a training waits for a store at most
 MOST_PARAMETERS = 100  # that MLflow takes at once
 MOST_RECORDS = 100  # at once: MLflow takes 1000 metrics
+# MLflow's own would keep a training from beginning for minutes, where a server is away.
+PATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_HTTP_REQUEST_TIMEOUT": "30"}
 # What every step has, and every validation: their histories say how far MLflow knows the training.
 OF_STEPS, OF_VALIDATIONS = "learning_rate", "mean_average_precision"
 
 Record = Mapping[str, Any]  # a line of log.jsonl
+Timed = tuple[Record, int]  # with its time in milliseconds
+
+
+class Call(Thread):
+    """Something asked of MLflow that nobody waits for, unless by `join`."""
+
+    def __init__(self, work: Callable[[], object]) -> None:
+        super().__init__(daemon=True)  # the program may leave before the store answers
+        self.work = work
+        self.error: Exception | None = None
+        self.start()
+
+    def run(self) -> None:
+        """Keep what goes wrong."""
+        try:
+            self.work()
+        except Exception as error:
+            self.error = error
 
 
 class MlflowLog:
     """A watcher that tells MLflow; a run that goes on, also after a crash, stays the same run.
 
     The store is `MLFLOW_TRACKING_URI`, else SQLite under `mlruns/`. Without that variable nothing
-    reaches the network, and MLflow's own reports on its use are off.
+    reaches the network, and MLflow's own reports on its use are off. Steps are sent by a thread:
+    no training waits for a store. One that is away is tried again after ever longer pauses.
     """
 
-    def __init__(self, folder: RunFolder, say: Callable[[str], None]) -> None:
+    def __init__(self, folder: RunFolder, say: Say) -> None:
         """Raises SingleshotError where MLflow is not installed or its store not to be reached."""
         self.folder, self.say = folder, say
         self.uri = os.environ.get("MLFLOW_TRACKING_URI") or embedded_store()
         self.client = client_of(self.uri)
-        self.unsent: list[tuple[Record, int]] = []
-        self.last_write = 0.0
-        self.is_finished = False
+        self.run_id = ""
+        self.unsent: list[Timed] = []
+        self.being_sent: list[Timed] = []
+        self.under_way: Call | None = None
+        self.pause = SECONDS_BETWEEN_WRITES
+        self.next_write = 0.0
 
     def started(self, plan: Plan) -> None:
         """Begin a run or go on with the one that is there, from the first step it does not know."""
+        self.open()
+        # What was not sent before a crash is in the log.
+        self.add(line for line in read_log(self.folder.log) if line["step"] <= plan.first_step)
+
+    def open(self) -> None:
+        """Find the run, or begin it; raises StorageError where the store cannot be reached."""
         with told("cannot be reached"):
             self.run_id = self.known_run() or self.begin_run()
             self.client.update_run(self.run_id, status="RUNNING")
             self.known = {name: self.last_known(name) for name in (OF_STEPS, OF_VALIDATIONS)}
-        # What was not sent before a crash is in the log.
-        self.add(line for line in read_log(self.folder.log) if line["step"] <= plan.first_step)
 
     def stepped(self, step: StepRecord) -> None:
         """A point of each curve."""
-        self.is_finished = step.step == step.num_steps
         self.add([asdict(step)])
 
     def evaluated(self, record: EvaluationRecord) -> None:
         """A point of the curve."""
-        self.is_finished = self.is_finished or record.ends_early
         self.add([asdict(record)])
 
     def said(self, message: str) -> None:
         """Words are for people."""
 
     def finished(self) -> None:
-        """Send what is left."""
-        self.send()
+        """Send what is left, if the store answers."""
+        end = time.monotonic() + SECONDS_TO_END
+        while self.unsent or self.under_way:
+            self.under_way = self.under_way or self.write()
+            self.under_way.join(max(end - time.monotonic(), 0.0))
+            if self.under_way.is_alive() or not self.take_in(self.under_way):
+                lacking = len(self.being_sent) + len(self.unsent)
+                self.say(f"MLflow ({self.uri}) lacks the last {lacking} records")
+                return
 
-    def keep_files(self) -> None:
+    @contextmanager
+    def marked(self) -> Iterator[None]:
+        """A run that fails is marked as failed, and one that a person stops as killed."""
+        try:
+            yield
+        except KeyboardInterrupt:
+            self.mark("KILLED")
+            raise
+        except Exception:
+            self.mark("FAILED")
+            raise
+
+    def mark(self, status: str) -> None:
+        """How the run ended; nothing where it had not begun."""
+        if self.run_id:
+            Call(lambda: self.client.set_terminated(self.run_id, status)).join(SECONDS_TO_END)
+
+    def keep_files(self, *, finished: bool) -> None:
         """The recipe, and, when all is done, the page and the best weights."""
-        self.send()
+        expected: tuple[type[Exception], ...] = (StorageError, *failures())
         files = [self.folder.recipe]
-        if self.is_finished:
+        if finished:
             files += [self.folder.report, self.folder.checkpoint()]
         try:
+            if not self.run_id:
+                self.open()
             for file in files:
                 if file.exists():
                     self.client.log_artifact(self.run_id, str(file))
-            self.client.set_terminated(self.run_id, "FINISHED" if self.is_finished else "KILLED")
-        except failures() as error:
+            self.client.set_terminated(self.run_id, "FINISHED" if finished else "KILLED")
+        except expected as error:
             self.say(f"MLflow ({self.uri}) did not take the files of the run: {first_line(error)}")
 
     def add(self, records: Iterable[Record]) -> None:
-        """Note records, and send them now and then: a training does not wait for a store."""
-        now = round(time.time() * 1000)
+        """Note records, and send them now and then."""
         for record in records:
             kind = OF_STEPS if OF_STEPS in record else OF_VALIDATIONS
             if record["step"] > self.known[kind]:
-                self.unsent.append((record, now))
-        full = len(self.unsent) >= MOST_RECORDS
-        if full or time.monotonic() - self.last_write > SECONDS_BETWEEN_WRITES:
-            self.send()
+                # Lines of the log know when they were written.
+                self.unsent.append((record, round(1000 * record.get("time", time.time()))))
+        if self.under_way is not None and not self.under_way.is_alive():
+            self.take_in(self.under_way)
+        if self.unsent and self.under_way is None and time.monotonic() >= self.next_write:
+            self.under_way = self.write()
 
-    def send(self) -> None:
-        """Write what was noted; kept for later when the store is away, as nothing is lost by it."""
-        self.last_write = time.monotonic()
-        try:
-            while self.unsent:
-                metrics = [point for pair in self.unsent[:MOST_RECORDS] for point in points(*pair)]
-                self.client.log_batch(self.run_id, metrics=metrics)
-                del self.unsent[:MOST_RECORDS]
-        except failures() as error:
-            self.say(f"MLflow ({self.uri}) cannot be written to: {first_line(error)}")
+    def write(self) -> Call:
+        """Begin to send what was noted first."""
+        self.being_sent, self.unsent = self.unsent[:MOST_RECORDS], self.unsent[MOST_RECORDS:]
+        metrics = [point for record in self.being_sent for point in points(*record)]
+        return Call(lambda: self.client.log_batch(self.run_id, metrics=metrics))
+
+    def take_in(self, written: Call) -> bool:
+        """What came of sending: records are kept while the store is away, as nothing is lost."""
+        self.under_way, error = None, written.error
+        if error is None:
+            self.pause = SECONDS_BETWEEN_WRITES
+        elif isinstance(error, failures()):
+            self.unsent = self.being_sent + self.unsent
+            self.pause = min(2 * self.pause, LONGEST_PAUSE)
+            self.say(
+                f"MLflow ({self.uri}) cannot be written to: {first_line(error)}; tried again in "
+                f"{self.pause:.0f} s"
+            )
+        else:
+            raise error
+        self.being_sent = []
+        behind = error is None and len(self.unsent) >= MOST_RECORDS
+        self.next_write = time.monotonic() + (0.0 if behind else self.pause)
+        return error is None
 
     def known_run(self) -> str | None:
         """The run in the same store that was begun with this folder; None without one."""
@@ -174,7 +244,8 @@ def embedded_store() -> str:
 
 def client_of(uri: str) -> MlflowClient:
     """What talks to MLflow; SingleshotError where it cannot."""
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    for name, value in {"MLFLOW_DISABLE_TELEMETRY": "true", **PATIENCE}.items():
+        os.environ.setdefault(name, value)
     with warnings.catch_warnings():
         # MLflow's own use of SQLAlchemy is deprecated, and nothing a user can mend.
         warnings.simplefilter("ignore")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import threading
+import time
 import warnings
 from pathlib import Path
 
@@ -10,9 +12,12 @@ import pytest
 from cells import make_cells
 
 import singleshot
-from singleshot.errors import SingleshotError
+from singleshot.errors import RunFailed, SingleshotError
 from singleshot.recipes.load import load_recipe
+from singleshot.training import mlflow_log
 from singleshot.training.log import read_log
+from singleshot.training.run_folder import RunFolder
+from singleshot.training.watch import Plan
 
 pytest.importorskip("mlflow", reason="needs MLflow: pip install 'singleshot[mlflow]'")
 
@@ -109,18 +114,122 @@ def test_recipe_page_and_best_weights_are_its_files(home):
 def test_what_did_not_reach_the_store_before_a_crash_is_taken_from_the_log(
     home, tmp_path, monkeypatch
 ):
-    from singleshot.training.mlflow_log import MlflowLog
-    from singleshot.training.run_folder import RunFolder
-    from singleshot.training.watch import Plan
-
     # As if it had been killed before anything was sent: the note is there, the metrics are not.
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'other.db'}")
     monkeypatch.chdir(tmp_path)
-    tracker = MlflowLog(RunFolder(home / "run"), say=pytest.fail)
+    tracker = mlflow_log.MlflowLog(RunFolder(home / "run"), say=pytest.fail)
     tracker.started(Plan(num_steps=4, num_epochs=2, first_step=3, validated=2, batch_size=3))
     tracker.finished()
     history = tracker.client.get_metric_history(tracker.run_id, "learning_rate")
     assert [point.step for point in history] == [1, 2, 3]
+    # At the time they were taken, not at that of sending.
+    taken = [one["time"] for one in read_log(home / "run/log.jsonl") if one["kind"] == "step"]
+    assert [point.timestamp for point in history] == [
+        round(1000 * seconds) for seconds in taken[:3]
+    ]
+
+
+class Store:
+    """Stands in for MLflow's client, and answers when it likes."""
+
+    def __init__(self):
+        self.known, self.answers, self.error, self.num_asked = [], threading.Event(), None, 0
+
+    def log_batch(self, _, metrics):
+        self.num_asked += 1
+        self.answers.wait(10)
+        if self.error is not None:
+            raise self.error
+        self.known += [point.step for point in metrics if point.key == "learning_rate"]
+
+
+@pytest.fixture
+def tracked(tmp_path, monkeypatch):
+    """A log of no run, at a store whose clock the test turns."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://mlflow.example.org")
+    monkeypatch.setattr(mlflow_log, "client_of", lambda _: Store())
+    said = []
+    log = mlflow_log.MlflowLog(RunFolder(tmp_path / "run"), said.append)
+    log.run_id, log.known = "run", {"learning_rate": 0}
+    log.now, log.heard = 0.0, said
+    monkeypatch.setattr(mlflow_log.time, "monotonic", lambda: log.now)
+    return log
+
+
+def settle(log):
+    """Wait for what is under way, and let the log look at it."""
+    log.under_way.join(10)
+    log.add([])
+
+
+def step(number):
+    return {"step": number, "learning_rate": 0.1}
+
+
+def test_a_store_that_does_not_answer_holds_nobody_up_and_gets_everything_later(tracked):
+    start = time.perf_counter()
+    for number in range(1, 501):
+        tracked.add([step(number)])
+    assert time.perf_counter() - start < 1
+    assert tracked.client.num_asked == 1
+    tracked.client.answers.set()
+    tracked.finished()
+    assert tracked.client.known == [*range(1, 501)]
+    assert tracked.heard == []
+
+
+def test_a_store_that_is_away_is_tried_again_after_ever_longer_pauses(tracked):
+    from mlflow.exceptions import MlflowException
+
+    tracked.client.answers.set()
+    tracked.client.error = MlflowException("away")
+    tried = []
+    for second in range(200):
+        tracked.now = float(second)
+        before = tracked.client.num_asked
+        # However many there are: time alone decides.
+        tracked.add(step(50 * second + number) for number in range(1, 51))
+        if tracked.under_way:
+            settle(tracked)
+        if tracked.client.num_asked > before:
+            tried.append(second)
+    assert tried == [0, 10, 30, 70, 150]
+    assert all("cannot be written to: away; tried again in" in words for words in tracked.heard)
+    tracked.client.error, tracked.now = None, 1000.0
+    tracked.finished()
+    assert tracked.client.known == [*range(1, 10_001)]
+
+
+def test_the_end_of_a_training_does_not_wait_for_a_store_that_is_away(tracked, monkeypatch):
+    monkeypatch.setattr(mlflow_log, "SECONDS_TO_END", 0.01)
+    tracked.add([step(1), step(2)])
+    tracked.add([step(3)])
+    tracked.finished()
+    assert tracked.heard == [f"MLflow ({tracked.uri}) lacks the last 3 records"]
+    tracked.client.answers.set()
+
+
+class Breaks(StopAfter):
+    """A watcher that ends the training, as an error or as someone who is tired of it would."""
+
+    def __init__(self, error):
+        self.error = error
+
+    def stepped(self, step):  # noqa: ARG002
+        raise self.error
+
+
+@pytest.mark.parametrize(
+    ("error", "status"), [(RunFailed("it fails"), "FAILED"), (KeyboardInterrupt(), "KILLED")]
+)
+def test_how_a_training_ended_is_marked(home, monkeypatch, error, status):
+    monkeypatch.chdir(home)
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", status)
+    with pytest.raises(type(error)):
+        train(status, watch=Breaks(error))
+    experiment = client(home).get_experiment_by_name(status)
+    (run,) = client(home).search_runs([experiment.experiment_id])
+    assert run.info.status == status
 
 
 def test_a_store_that_cannot_be_reached_is_said_before_anything_is_trained(home, monkeypatch):

@@ -66,7 +66,7 @@ class FasterRcnn(RegionDetector):
             channels * settings.pooled**2,
             settings.fully_connected,
             settings.dropout,
-            len(class_names),
+            len(class_names) + settings.unused_columns,
         )
 
     @property
@@ -125,7 +125,8 @@ class FasterRcnn(RegionDetector):
     def scored(self, images: Float[Tensor, "b 3 h w"]) -> list[Detections]:
         """Every proposal with every class, where it says its object is."""
         proposed, logits, offsets = self(images)
-        return scored_regions(proposed.regions, logits, offsets, images, self.settings.results)
+        found = scored_regions(proposed.regions, logits, offsets, images, self.settings.results)
+        return [scored[scored.labels < len(self.class_names)] for scored in found]
 
 
 class LastLevel(nn.Module):

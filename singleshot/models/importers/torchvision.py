@@ -1,4 +1,7 @@
-"""Weights of torchvision's `ssd300_vgg16` and `ssdlite320_mobilenet_v3_large`."""
+"""Weights of torchvision's `ssd300_vgg16` and `ssdlite320_mobilenet_v3_large`.
+
+Those of its Faster R-CNN are read in `torchvision_faster_rcnn`.
+"""
 
 from collections.abc import Mapping, Sequence
 from itertools import product
@@ -14,6 +17,10 @@ from singleshot.models.checkpoint import Checkpoint
 from singleshot.models.importers.coco_names import Columns, class_columns
 from singleshot.models.importers.plain import CONVOLUTIONS
 from singleshot.models.importers.renaming import Renaming
+from singleshot.models.importers.torchvision_faster_rcnn import (
+    looks_like_faster_rcnn,
+    read_faster_rcnn,
+)
 from singleshot.recipes.backbone import TorchvisionSettings
 from singleshot.recipes.load import load_recipe
 from singleshot.recipes.schema import Recipe
@@ -37,8 +44,9 @@ MORE_EPSILON = 1e-3 - 1e-5
 
 
 def looks_like(state: Mapping[str, Tensor]) -> bool:
-    """Whether these tensors have the names of one of the two."""
-    return any(tensors <= state.keys() for tensors in (SSD300_TENSORS, LITE_TENSORS))
+    """Whether these tensors have the names of one of them."""
+    is_ssd = any(tensors <= state.keys() for tensors in (SSD300_TENSORS, LITE_TENSORS))
+    return is_ssd or looks_like_faster_rcnn(state)
 
 
 def read_torchvision(path: Path) -> Checkpoint:
@@ -52,9 +60,11 @@ def read_torchvision(path: Path) -> Checkpoint:
         return read_ssd300(Renaming(state, str(path), SSD300), path)
     if state.keys() >= LITE_TENSORS:
         return read_ssdlite(Renaming(state, str(path), SSDLITE), path)
+    if looks_like_faster_rcnn(state):
+        return read_faster_rcnn(state, path)
     raise ModelError(
-        f"{path}: neither ssd300_vgg16 nor ssdlite320_mobilenet_v3_large of torchvision; expected "
-        f"what torch.save(model.state_dict(), FILE) writes of one of them"
+        f"{path}: none of ssd300_vgg16, ssdlite320_mobilenet_v3_large and fasterrcnn_resnet50_fpn "
+        f"of torchvision; expected what torch.save(model.state_dict(), FILE) writes of one of them"
     )
 
 

@@ -161,6 +161,12 @@ class FasterRcnnSettings(RegionSettings):
     fully_connected: tuple[Count, ...] = Field((4096, 4096), description="fc6 and fc7")
     dropout: Fraction = Field(0.5, lt=1, description="after each of them, in training")
     sampling: SamplingSettings = SamplingSettings(regions=128, background_iou=(0.0, 0.5))
+    unused_columns: int = Field(
+        0,
+        ge=0,
+        description="of the softmax, after the classes: weights trained with gaps in the class ids "
+        "have some",
+    )
 
     @model_validator(mode="after")
     def pooling_fits(self) -> FasterRcnnSettings:

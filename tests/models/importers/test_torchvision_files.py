@@ -60,7 +60,7 @@ def test_it_is_told_by_its_tensors(ssdlite):
 
 
 def test_another_file_is_refused(file):
-    with pytest.raises(ModelError, match="neither ssd300_vgg16 nor ssdlite320_mobilenet_v3_large"):
+    with pytest.raises(ModelError, match="none of ssd300_vgg16, ssdlite320_mobilenet_v3_large"):
         read_torchvision(saved({"weight": torch.zeros(1)}, file))
 
 

@@ -7,7 +7,22 @@ from pathlib import Path
 import numpy as np
 from cells import COLOURS, make_picture
 
-__all__ = ["SMALL", "make_four", "small"]
+__all__ = ["SMALL", "TINY", "make_four", "small"]
+
+# A backbone of two convolutions, at stride 16.
+TINY: dict[str, object] = {
+    "kind": "graph",
+    "name": "tiny",
+    "outputs": ["relu2"],
+    "layers": [
+        {"operation": "convolution", "name": "conv1", "input": "picture", "channels": 12}
+        | {"kernel": 4, "stride": 4},
+        {"operation": "relu", "name": "relu1", "input": "conv1"},
+        {"operation": "convolution", "name": "conv2", "input": "relu1", "channels": 12}
+        | {"kernel": 4, "stride": 4},
+        {"operation": "relu", "name": "relu2", "input": "conv2"},
+    ],
+}
 
 # Instead of the paper's network; batch norm keeps its statistics, as in the papers on regions.
 SMALL_REGIONS: dict[str, object] = {
@@ -84,7 +99,7 @@ SMALL: dict[str, dict[str, object]] = {
         "model.window": [32, 32],
         "model.scales": [1.0, 1.26, 1.59],
         "model.aspect_ratios": [0.7, 1.0, 1.4],
-        "training.steps": 60,
+        "training.steps": 100,
     },
     "sliding-window-cnn": {
         **SMALL_REGIONS,

@@ -112,7 +112,10 @@ class MultiBox(Baseline):
         settings = self.settings.classifier
         found = []
         for boxes_unit, logits in zip(said.boxes_unit, said.logits, strict=True):
-            boxes = from_unit(boxes_unit.clamp(0, 1), self.settings.input)
+            # Nothing keeps the network from saying two corners in the wrong order.
+            corners = boxes_unit.clamp(0, 1).reshape(-1, 2, 2)
+            ordered = torch.cat([corners.amin(dim=1), corners.amax(dim=1)], dim=1)
+            boxes = from_unit(ordered, self.settings.input)
             kept = nms(boxes, logits, settings.iou_threshold)[: settings.proposals]
             found.append(boxes[kept])
         return found

@@ -30,24 +30,30 @@ import numpy as np
 import torch
 from jaxtyping import Float, UInt8
 from PIL import Image, ImageDraw, ImageFont
-from scene import OBJECTS, draw_scene
+from scene import OBJECTS, SIZE, draw_scene
 from torch import Tensor
 
-from singleshot.boxes.convert import from_unit, to_corners
+from singleshot.boxes.convert import from_unit, to_corners, to_unit
 from singleshot.build import build_detector
 from singleshot.drawing import class_colour
+from singleshot.models.baselines.localizer import Localizer, largest_object
+from singleshot.models.baselines.multibox import MultiBox
+from singleshot.models.baselines.region_sampling import Objects
+from singleshot.models.baselines.sliding_window import Copy, SlidingWindow, copy_size
 from singleshot.models.ssd.network import Ssd
+from singleshot.models.ssd.priors import PriorLevel
 from singleshot.models.trainable import TrainableDetector
 from singleshot.recipes.load import load_recipe
 
 __all__ = ["Panel", "draw_page", "main", "panels", "scene"]
 
-PAGES = ["ssd300-vgg16"]
+PAGES = ["localizer", "sliding-window", "sliding-window-cnn", "multibox", "ssd300-vgg16"]
 FOLDER = Path(__file__).parent / "learn/detectors"
 
 AREA = 320 * 240  # pixels of a panel's picture
 IN_A_ROW = 3
 GAP, TITLE = 8, 20  # pixels
+MOVES = 4  # windows next to each other that are shown
 FEW = 24  # boxes that can be told apart
 COLOURS = 128  # of the file; the scene has no more to say
 
@@ -69,17 +75,59 @@ def panels(detector: TrainableDetector) -> list[Panel]:
 
 @panels.register
 def of_ssd(detector: Ssd) -> list[Panel]:
-    """The priors of the middle cell of each level."""
+    """The priors of each level."""
     priors = from_unit(to_corners(detector.priors_cxcywh_unit), detector.settings.input)
+    return of_levels(detector.levels, priors)
+
+
+@panels.register
+def of_multibox(detector: MultiBox) -> list[Panel]:
+    """The priors of each grid."""
+    return of_levels(detector.levels, from_unit(detector.priors_unit, detector.settings.input))
+
+
+def of_levels(levels: Sequence[PriorLevel], priors: Float[Tensor, "priors 4"]) -> list[Panel]:
+    """The priors of the middle cell of each level; in pixels."""
     found = []
-    for level, boxes in zip(
-        detector.levels, priors.split([len(level) for level in detector.levels]), strict=True
-    ):
+    for level, boxes in zip(levels, priors.split(list(map(len, levels))), strict=True):
         rows, columns = level.grid
         cells = boxes.reshape(rows, columns, -1, 4)
         title = f"{rows} x {columns}, {level.num_priors_per_cell} a cell: {len(level):,}"
         found.append(Panel(title, cells[rows // 2, columns // 2], level.grid))
     return found
+
+
+@panels.register
+def of_localizer(detector: Localizer) -> list[Panel]:
+    """The object that it learns of this picture."""
+    shown = Objects(torch.tensor(list(OBJECTS.values())), torch.arange(len(OBJECTS)))
+    boxes = to_unit(largest_object(shown).boxes, SIZE[::-1])
+    title = f"{detector.num_boxes} box: the largest object's"
+    return [Panel(title, from_unit(boxes, detector.settings.input))]
+
+
+@panels.register
+def of_sliding_window(detector: SlidingWindow) -> list[Panel]:
+    """The middle window of every second scale, and how windows move."""
+    settings, copies = detector.settings, detector.copies
+    of_copy = dict(zip(copies, detector.windows.split(list(map(len, copies))), strict=True))
+    found = []
+    for scale in settings.scales[::2]:
+        sizes = [copy_size(settings.input, scale, ratio) for ratio in settings.aspect_ratios]
+        same = [copy for copy in copies if copy.size in sizes]
+        title = f"{scale:g} times the window: {sum(map(len, same)):,} places"
+        found.append(Panel(title, torch.stack([middle(copy, of_copy[copy]) for copy in same])))
+    copy = copies[len(copies) // 2]
+    rows, columns = copy.grid
+    neighbours = of_copy[copy].reshape(rows, columns, 4)[rows // 2, :MOVES]
+    stride = "x".join(f"{side:g}" for side in copy.stride)
+    return [*found, Panel(f"they move by {stride} pixels of their copy", neighbours)]
+
+
+def middle(copy: Copy, boxes: Float[Tensor, "windows 4"]) -> Tensor:
+    """The window (4) in the middle of a copy."""
+    rows, columns = copy.grid
+    return boxes.reshape(rows, columns, 4)[rows // 2, columns // 2]
 
 
 def scene() -> UInt8[Tensor, "3 480 640"]:

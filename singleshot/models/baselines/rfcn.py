@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor, nn
 from torchvision.ops import ps_roi_pool
@@ -17,7 +18,7 @@ from singleshot.models.baselines.region_detector import (
     scored_regions,
     traced,
 )
-from singleshot.models.baselines.region_layers import both_ends_inside, of_label
+from singleshot.models.baselines.region_layers import of_label
 from singleshot.models.baselines.region_losses import costs_of, mean_over_pictures
 from singleshot.models.baselines.region_sampling import (
     BACKGROUND,
@@ -145,10 +146,12 @@ def voted(
 ) -> Float[Tensor, "n outputs"]:
     """The mean over the bins × bins parts of each region (§2.2, equations 1 and 2).
 
-    Part (i, j) of output c is averaged from the map (c · bins + i) · bins + j alone.
+    Part (i, j) of output c is averaged from the map (c · bins + i) · bins + j alone. Corners are
+    rounded to whole cells, as torchvision does it; the authors' layer begins and ends between them.
     """
-    corners = [both_ends_inside(of_picture) for of_picture in regions]
-    parts: Tensor = ps_roi_pool(maps, corners, bins, 1 / stride)
+    # torchvision leaves out the last row and the last column of what it is given (0.29).
+    padded = F.pad(maps, (0, 1, 0, 1))
+    parts: Tensor = ps_roi_pool(padded, list(regions), bins, 1 / stride)
     return parts.mean(dim=(2, 3))
 
 

@@ -32,7 +32,7 @@ from singleshot.version import __version__
 __all__ = ["Entry", "Model", "Progress", "compare", "enter_all", "stand"]
 
 BATCH = 8  # of pictures detected together, for throughput
-ROUNDS = 5
+ROUNDS = 6
 SPEED_PICTURES = 20
 MOST_NAMED = 3  # in a title
 

@@ -48,7 +48,7 @@ class Turns:
     """How often, and how long, everyone's turn is."""
 
     batches: Mapping[int, int]  # size of a batch -> batches in a turn
-    rounds: int = 5
+    rounds: int = 6
     longest: float = 30.0  # seconds of one detector for one size of batches; then it has had enough
     forget: bool = False  # whether each is built anew for each turn: all at once may not fit
     describe: bool = False  # whether each tells what it is made of, too
@@ -63,15 +63,15 @@ class Measured:
     machine: Mapping[str, Any] = field(default_factory=dict)
     summary: Mapping[str, Any] = field(default_factory=dict)  # as `models show` tells it
     memory_before_mb: float | None = None  # of the process, before there was a detector
-    timings: dict[int, list[Seconds]] = field(default_factory=dict)  # by the size of batches
+    rounds: dict[int, list[list[Seconds]]] = field(default_factory=dict)  # by size of batches
     peaks: dict[int, float | None] = field(default_factory=dict)
 
     @property
     def speeds(self) -> tuple[Speed, ...]:
         """Medians for each size of batches, smallest first."""
         return tuple(
-            Speed.of(batch, timings, peak_memory_mb=self.peaks[batch])
-            for batch, timings in sorted(self.timings.items())
+            Speed.of(batch, rounds, peak_memory_mb=self.peaks[batch])
+            for batch, rounds in sorted(self.rounds.items())
         )
 
     @property
@@ -82,8 +82,8 @@ class Measured:
 
     def has_enough(self, batch: int, longest: float) -> bool:
         """Whether another turn would take too long."""
-        if batch in self.timings:
-            return sum(one.total for one in self.timings[batch]) > longest
+        if batch in self.rounds:
+            return sum(one.total for turn in self.rounds[batch] for one in turn) > longest
         alone = [speed.total_ms for speed in self.speeds if speed.batch == 1]
         return bool(alone) and batch * alone[0] / 1000 > longest
 
@@ -165,7 +165,7 @@ class Timed:
             }
         )
         answer = self.answer()
-        found.timings.setdefault(batch, []).extend(Seconds(*one) for one in answer["timings"])
+        found.rounds.setdefault(batch, []).append([Seconds(*one) for one in answer["timings"]])
         found.peaks[batch] = answer["peak_memory_mb"]
         found.summary = answer["summary"] or found.summary
 

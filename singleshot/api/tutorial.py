@@ -179,7 +179,7 @@ def made_up(folder: Path) -> list[Path]:
 
 def as_measured(system: System, measured: Measured | None, run: OwnRun | None) -> MeasuredSystem:
     """A system with what is known of it."""
-    nothing = measured is None or not measured.timings
+    nothing = measured is None or not measured.rounds
     missing = "not measured in this run" if system.recipe in recipe_files() else "no recipe yet"
     if measured is not None:
         missing = measured.failure

@@ -155,12 +155,15 @@ def system_row(one: Document, document: Document) -> list[str]:
 
 def printed(quoted: Document) -> str:
     """One table of the tutorial."""
-    header = [f"as printed: {quoted['title']}{marks(quoted['notes'])}", *quoted["printed"]]
-    rows = [
-        [row["name"], *(cell["cell"] + marks(cell["notes"]) for cell in row["cells"])]
-        for row in quoted["rows"]
-    ]
+    title = f"as printed: {quoted['title']}{marks(quoted['notes'])}"
+    rows = [[row["name"], *map(marked, row["cells"])] for row in quoted["rows"]]
+    header = [title, *map(marked, quoted["printed"])]
     return table(header, rows)
+
+
+def marked(cell: Document) -> str:
+    """A cell and its notes."""
+    return f"{cell['cell']}{marks(cell['notes'])}"
 
 
 def marks(notes: Sequence[str]) -> str:

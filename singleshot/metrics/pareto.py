@@ -1,30 +1,41 @@
-"""Which of several detectors nobody beats at both: the Pareto front of cost and worth."""
+"""Which of several detectors nobody beats at both: the Pareto front of cost and worth.
+
+A detector is beaten by another that is worth no less, does not cost more, and is better in either.
+Costs that were measured, as times are, may not suffice to tell two apart; who costs less is
+therefore asked of the caller.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-__all__ = ["pareto_front"]
+__all__ = ["front_of", "pareto_front"]
 
 
 def pareto_front(costs: Sequence[float | None], worths: Sequence[float | None]) -> list[bool]:
-    """Which are on the front: none that costs no more and is worth no less is better in either.
+    """Which are on the front, by costs that are known exactly.
 
     One of which a number is unknown is not on the front, and beats nobody.
     """
-    known = [
-        (cost, worth)
-        for cost, worth in zip(costs, worths, strict=True)
-        if cost is not None and worth is not None
-    ]
-    return [
-        cost is not None
-        and worth is not None
-        and not any(
-            other_cost <= cost
-            and other_worth >= worth
-            and (other_cost, other_worth) != (cost, worth)
-            for other_cost, other_worth in known
+
+    def is_cheaper(one: int, other: int) -> bool:
+        own, others = costs[one], costs[other]
+        return own is not None and others is not None and own < others
+
+    known = [None if cost is None else worth for cost, worth in zip(costs, worths, strict=True)]
+    return front_of(known, is_cheaper)
+
+
+def front_of(worths: Sequence[float | None], is_cheaper: Callable[[int, int], bool]) -> list[bool]:
+    """Which are on the front; `is_cheaper` is asked whether the first place costs less."""
+
+    def is_beaten(place: int, worth: float) -> bool:
+        return any(
+            other is not None
+            and other >= worth
+            and not is_cheaper(place, rival)
+            and (other > worth or is_cheaper(rival, place))
+            for rival, other in enumerate(worths)
         )
-        for cost, worth in zip(costs, worths, strict=True)
-    ]
+
+    return [worth is not None and not is_beaten(place, worth) for place, worth in enumerate(worths)]

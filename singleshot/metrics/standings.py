@@ -34,7 +34,7 @@ __all__ = ["LEVEL", "Estimate", "Pair", "Standings", "compare_all", "enough_resa
 
 LEVEL = 0.05  # of an adjusted p-value, up to which a pair is called different
 FEWEST_RESAMPLES = 1000
-RESAMPLES_PER_PAIR = 200  # the smallest adjusted p-value is then a fifth of `LEVEL`
+RESAMPLES_PER_PAIR = 100  # the smallest adjusted p-value is then two fifths of `LEVEL`
 
 
 class Estimate(NamedTuple):

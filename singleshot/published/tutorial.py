@@ -39,19 +39,22 @@ class System(Quoted):
     notes: tuple[str, ...] = ()
 
 
+Cells = tuple[Annotated[Cell, BeforeValidator(as_cell)], ...]
+
+
 class TutorialRow(Quoted):
     """What a table says of one system."""
 
     name: str
     recipe: str
-    cells: tuple[Annotated[Cell, BeforeValidator(as_cell)], ...]
+    cells: Cells
 
 
 class TutorialTable(Quoted):
     """One of its tables, a system a row."""
 
     title: str
-    printed: tuple[str, ...]  # the heads of the columns
+    printed: Cells  # the heads of the columns
     rows: tuple[TutorialRow, ...]
     notes: tuple[str, ...] = ()
 

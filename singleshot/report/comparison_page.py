@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from markupsafe import Markup
 from singleshot.files import appears_whole
 from singleshot.metrics import Protocol
 from singleshot.metrics.bootstrap import FEWEST_PICTURES
+from singleshot.metrics.pareto import front_of, pareto_front
 from singleshot.metrics.speed import Speed
 from singleshot.metrics.standings import LEVEL, Estimate, Pair
 from singleshot.report.comparison_plots import Plot, cost_plot
@@ -21,6 +22,8 @@ from singleshot.report.side_by_side import Shown
 __all__ = ["ComparisonPage", "write_comparison"]
 
 MOST_LISTED = 10  # pairs that are listed openly
+SAME_MEMORY = 0.05  # a difference that one and the same detector may show
+SPEED = "Accuracy and speed"
 RULES = {
     Protocol.VOC07: "PASCAL VOC 2007, IoU {iou_threshold:g}",
     Protocol.VOC10: "PASCAL VOC 2010, IoU {iou_threshold:g}",
@@ -145,9 +148,9 @@ def by_speed(rows: Sequence[Row]) -> list[Row]:
 
 
 def as_fast(rows: Sequence[Row]) -> list[Row]:
-    """Those that the timings do not tell from the fastest: the middle halves overlap."""
+    """Those that the timings do not tell from the fastest."""
     fastest, *others = by_speed(rows)
-    return [row for row in others if row.alone.quartiles_ms[0] <= fastest.alone.quartiles_ms[1]]
+    return [row for row in others if not fastest.alone.is_faster(row.alone)]
 
 
 def pairs_of(rows: Sequence[Row], pairs: Sequence[Pair]) -> Mapping[tuple[int, int], Pair]:
@@ -197,33 +200,45 @@ def before_mb(rows: Sequence[Row]) -> float | None:
 
 
 def plots(rows: Sequence[Row], *, y_label: str) -> list[Plot]:
-    """Accuracy against time first, then against what else it costs; what is known for all."""
+    """Accuracy against time, large and small, then against what else it costs.
+
+    What is not known of all has no plot.
+    """
     estimates = [row.estimate for row in rows]
     names = [row.contender.name for row in rows]
+    contenders = [row.contender for row in rows]
+    times: list[float | None] = [one.latency_ms for one in contenders]
+    macs: list[float | None] = [one.macs / 1e9 for one in contenders]
+    parameters: list[float | None] = [one.parameters / 1e6 for one in contenders]
+    on_front = [row.on_front for row in rows]
+
+    def plot(
+        title: str, unit: str, costs: list[float | None], front: list[bool], *, large: bool = False
+    ) -> Plot | None:
+        return cost_plot(
+            title, unit, costs, estimates, names, on_front=front, y_label=y_label, large=large
+        )
+
+    values = [estimate.value for estimate in estimates]
+    memory = [one.memory_mb for one in contenders]
     candidates = [
-        cost_plot(
-            "Accuracy and speed",
-            "milliseconds a picture",
-            [row.contender.latency_ms for row in rows],
-            estimates,
-            names,
-            y_label=y_label,
-            large=True,
-        ),
-        *(
-            cost_plot(title, unit, costs, estimates, names, y_label=y_label)
-            for title, unit, costs in (
-                (
-                    "Multiply-adds",
-                    "billions a picture",
-                    [row.contender.macs / 1e9 for row in rows],
-                ),
-                ("Parameters", "millions", [row.contender.parameters / 1e6 for row in rows]),
-                ("Memory", "megabytes", [row.contender.memory_mb for row in rows]),
-            )
-        ),
+        plot(SPEED, "milliseconds a picture", times, on_front, large=True),
+        plot(SPEED, "milliseconds a picture", times, on_front),
+        plot("Multiply-adds", "billions a picture", macs, pareto_front(macs, values)),
+        plot("Parameters", "millions", parameters, pareto_front(parameters, values)),
+        plot("Memory", "megabytes", memory, front_of(values, clearly_less(memory))),
     ]
     return [one for one in candidates if one is not None]
+
+
+def clearly_less(costs: Sequence[float | None]) -> Callable[[int, int], bool]:
+    """Whether one place costs less than another, by more than such a measurement varies."""
+
+    def is_cheaper(one: int, other: int) -> bool:
+        own, others = costs[one], costs[other]
+        return own is not None and others is not None and own < (1 - SAME_MEMORY) * others
+
+    return is_cheaper
 
 
 def rounded(value: float | None) -> str:

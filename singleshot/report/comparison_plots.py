@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from singleshot.metrics.pareto import pareto_front
 from singleshot.metrics.standings import Estimate
 from singleshot.report.charts import Scale, Tick, round_values, text_of
 from singleshot.report.search_plots import round_ratios
@@ -89,6 +88,7 @@ def cost_plot(
     estimates: Sequence[Estimate],
     names: Sequence[str],
     *,
+    on_front: Sequence[bool],
     y_label: str,
     large: bool = False,
 ) -> Plot | None:
@@ -102,7 +102,6 @@ def cost_plot(
     x_scale = RatioScale(x_range, (size.left, size.right))
     y_scale = Scale(y_range, (size.bottom, size.top))
     places = [(x_scale(x), y_scale(y)) for x, y in zip(known_costs, known, strict=True)]
-    on_front = pareto_front(known_costs, known)
     labels = place_labels(places, names, size)
     ends = [
         tuple(None if end is None else y_scale(end) for end in (one.low, one.high))

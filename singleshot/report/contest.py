@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from singleshot.metrics import CocoNumbers, Protocol
-from singleshot.metrics.pareto import pareto_front
+from singleshot.metrics.pareto import front_of
 from singleshot.metrics.speed import Speed
 from singleshot.metrics.standings import LEVEL, Estimate, Pair, Standings
 from singleshot.published import Figure
@@ -95,10 +95,14 @@ class Contest:
 
     @property
     def front(self) -> list[bool]:
-        """Which are on the Pareto front of latency and mean average precision."""
-        return pareto_front(
-            [one.latency_ms for one in self.contenders],
+        """Which are on the Pareto front of latency and mean average precision.
+
+        Those that the timings do not tell apart count as equally fast.
+        """
+        alone = [one.speeds[0] for one in self.contenders]
+        return front_of(
             [estimate.value for estimate in self.standings.estimates],
+            lambda one, other: alone[one].is_faster(alone[other]),
         )
 
     def to_json(self) -> dict[str, Any]:

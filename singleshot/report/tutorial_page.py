@@ -44,8 +44,8 @@ def slips_in_order(result: TutorialResult) -> list[str]:
     def all_notes() -> Iterable[str]:
         for table in result.tutorial.tables:
             yield from table.notes
-            for row in table.rows:
-                for cell in row.cells:
+            for cells in (table.printed, *(row.cells for row in table.rows)):
+                for cell in cells:
                     yield from cell.notes
         for system in result.tutorial.systems:
             yield from system.notes

@@ -62,7 +62,7 @@ def test_a_picture_is_never_seen_twice():
 def test_who_has_taken_long_enough_is_excused_from_further_rounds():
     found = Measured()
     assert not found.has_enough(1, longest=30)
-    found.timings[1], found.peaks[1] = [Seconds(None, None, None, 12.0)] * 2, None
+    found.rounds[1], found.peaks[1] = [[Seconds(None, None, None, 12.0)]] * 2, None
     assert not found.has_enough(1, longest=30)
     assert found.has_enough(1, longest=20)
     # Eight pictures of 12 seconds would take 96.
@@ -92,7 +92,7 @@ def test_a_recipe_is_timed_and_described_in_a_process_of_its_own(tmp_path):
     assert found.memory_mb > 10  # megabytes: its weights and features
     assert found.machine["threads"] >= 1
     assert "no recipe 'no-such-recipe'" in broken.failure
-    assert not broken.timings
+    assert not broken.rounds
     assert said == ["timing batches of 1: round 1 of 2", "timing batches of 1: round 2 of 2"]
 
 

@@ -86,7 +86,7 @@ def test_every_detector_has_speed_memory_and_size(compared):
     for model in json.loads(compared.stdout)["models"]:
         alone, together = model["speed"]
         assert (alone["batch"], together["batch"]) == (1, 8)
-        assert alone["num_timings"] == 5  # one of two pictures in each of five rounds
+        assert alone["num_timings"] == 6  # one of two pictures in each of six rounds
         phases = ("preprocess_ms", "network_ms", "postprocess_ms")
         assert all(0 < alone[phase] < alone["total_ms"] * 2 for phase in phases)
         assert alone["peak_memory_mb"] > model["memory_before_mb"] > 50

@@ -9,21 +9,36 @@ def test_medians_and_quartiles_in_milliseconds():
         Seconds(0.003, 0.030, 0.001, 0.034),
         Seconds(0.002, 0.020, 0.009, 0.031),
     ]
-    speed = Speed.of(1, timings, peak_memory_mb=100.0)
+    speed = Speed.of(1, [timings[:1], timings[1:]], peak_memory_mb=100.0)
     assert speed.preprocess_ms == pytest.approx(2)
     assert speed.network_ms == pytest.approx(20)
     assert speed.postprocess_ms == pytest.approx(1)
     assert speed.total_ms == pytest.approx(31)
     assert speed.quartiles_ms == pytest.approx((21.5, 32.5))
+    assert speed.rounds_ms == pytest.approx((12, 32.5))
     assert speed.num_timings == 3
 
 
 def test_a_batch_of_eight_in_two_seconds_is_four_pictures_a_second():
-    speed = Speed.of(8, [Seconds(None, None, None, 2.0)])
+    speed = Speed.of(8, [[Seconds(None, None, None, 2.0)]])
     assert speed.images_per_second == 4
     assert speed.to_json()["images_per_second"] == 4
 
 
 def test_phases_that_nobody_can_tell_are_unknown():
     timings = [Seconds(None, None, None, 0.1), Seconds(0.01, 0.08, 0.01, 0.1)]
-    assert Speed.of(1, timings).network_ms is None
+    assert Speed.of(1, [timings]).network_ms is None
+
+
+def rounds(*milliseconds):
+    return Speed.of(1, [[Seconds(None, None, None, one / 1000)] for one in milliseconds])
+
+
+def test_who_was_faster_in_every_round_is_faster():
+    assert rounds(10, 20, 30).is_faster(rounds(11, 21, 31))
+    assert not rounds(10, 20, 32).is_faster(rounds(11, 21, 31))
+    assert not rounds(10, 10).is_faster(rounds(10, 10))
+
+
+def test_only_rounds_that_both_took_part_in_count():
+    assert rounds(10, 20, 90).is_faster(rounds(80))

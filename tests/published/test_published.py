@@ -34,7 +34,8 @@ def test_every_slip_is_noted_somewhere_and_every_note_is_a_slip():
     notes = {
         note
         for table in TUTORIAL.tables
-        for place in (table.notes, *(cell.notes for row in table.rows for cell in row.cells))
+        for cells in (table.printed, *(row.cells for row in table.rows))
+        for place in (table.notes, *(cell.notes for cell in cells))
         for note in place
     } | {note for system in TUTORIAL.systems for note in system.notes}
     assert notes == set(TUTORIAL.slips)

@@ -24,7 +24,7 @@ def speed(milliseconds: float, batch: int = 1) -> Speed:
     """A tenth of the time to prepare, a tenth to choose."""
     seconds = milliseconds / 1000
     timing = Seconds(0.1 * seconds, 0.8 * seconds, 0.1 * seconds, seconds)
-    return Speed.of(batch, [timing] * 3, peak_memory_mb=350.0)
+    return Speed.of(batch, [[timing]] * 3, peak_memory_mb=350.0)
 
 
 def contender(name: str, milliseconds: float, **changes) -> Contender:

@@ -2,6 +2,7 @@ from itertools import combinations
 
 import pytest
 
+from singleshot.metrics.pareto import pareto_front
 from singleshot.metrics.standings import Estimate
 from singleshot.report.comparison_plots import LARGE, block_of, cost_plot, cross, place_labels
 
@@ -9,6 +10,7 @@ from singleshot.report.comparison_plots import LARGE, block_of, cost_plot, cross
 def plot(costs, worths, names=None, **options):
     estimates = [Estimate(worth, None, None) for worth in worths]
     names = names or [f"model {place}" for place in range(len(costs))]
+    options["on_front"] = pareto_front(costs, worths)
     return cost_plot("Speed", "ms", costs, estimates, names, y_label="mAP", **options)
 
 
@@ -39,7 +41,8 @@ def test_the_stairs_go_level_to_the_next_better_one_and_then_up():
 
 def test_intervals_stay_in_the_plot():
     estimates = [Estimate(0.02, 0.0, 0.3), Estimate(0.98, 0.9, 1.0)]
-    drawn = cost_plot("Speed", "ms", [1, 2], estimates, ["a", "b"], y_label="mAP")
+    options = {"on_front": [True, True], "y_label": "mAP"}
+    drawn = cost_plot("Speed", "ms", [1, 2], estimates, ["a", "b"], **options)
     for mark in drawn.marks:
         low, high = mark.interval
         assert drawn.size.top <= high < mark.y < low <= drawn.size.bottom

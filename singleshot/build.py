@@ -218,16 +218,10 @@ def build_training(
     require_a_picture_each(settings, processes)
     torch.manual_seed(settings.seed)
     device = training_device(processes)
-    model = build_detector(recipe.model, class_names, pretrained=not (resume or start))
-    if start is not None and not resume:
-        watch.said(f"{start.place}: {start.fill(model)}")
-    model = model.to(device)
+    model = starting_model(recipe, class_names, start, resume=resume, watch=watch).to(device)
     taught_by = None if teacher is None else build_teacher(teacher, model, settings, watch)
-    if settings.compile:
-        compile_network(model, device)
-    precision = precision_of(settings, model, device, processes)
+    precision = made_ready(model, settings, device, processes)
     settings = settings.model_copy(update={"precision": precision})
-    make_ready(model, settings, device, processes)
     average = WeightAverage(model, settings.average_decay)
     optimizer = build_optimizer(model, settings)
     progress = Progress(
@@ -267,28 +261,42 @@ def training_device(processes: Processes) -> torch.device:
     return torch.device("cpu") if processes.several and device.type != "cuda" else device
 
 
-def precision_of(
-    settings: TrainingSettings, model: TrainableDetector, device: torch.device, processes: Processes
-) -> Precision:
-    """What the recipe says, or what is measured: the same for all processes."""
-    if settings.precision != "auto":
-        return settings.precision
-    return processes.from_first(measured_precision(model, device))
+def starting_model(
+    recipe: Recipe,
+    class_names: Sequence[str],
+    start: Start | None,
+    *,
+    resume: bool,
+    watch: Watcher,
+) -> TrainableDetector:
+    """The detector before its first step; of a run that goes on its weights are still to come."""
+    model = build_detector(recipe.model, class_names, pretrained=not (resume or start))
+    if start is not None and not resume:
+        watch.said(f"{start.place}: {start.fill(model)}")
+    return model
 
 
-def make_ready(
+def made_ready(
     model: TrainableDetector,
     settings: TrainingSettings,
     device: torch.device,
     processes: Processes,
-) -> None:
-    """What learns and what does not, and with whom."""
+) -> Precision:
+    """Have only those parts learn that shall; gives the precision, the same in all processes."""
+    if settings.compile:
+        compile_network(model, device)
+    precision: Precision = (
+        processes.from_first(measured_precision(model, device))
+        if settings.precision == "auto"
+        else settings.precision
+    )
     freeze(model, settings.frozen)
     if processes.several and settings.batch_norm == "synchronised":
         synchronise_batch_norms(model, device)
     if not processes.first:
         # Weights begin alike; what is drawn from here on, as dropout, is each process' own.
         torch.manual_seed(settings.seed + processes.rank)
+    return precision
 
 
 def steps_of(settings: TrainingSettings, num_pictures: int) -> int:

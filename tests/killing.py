@@ -110,8 +110,9 @@ def kill_and_resume(victim: Victim, *, kills: int, longest: float, random: Rando
 
 
 def finished(run: Path) -> bool:
-    state = RunFolder(run).state
-    return state.exists() and load_progress(state).finished
+    """With its report: a run that was killed while it was drawn goes on, too."""
+    folder = RunFolder(run)
+    return folder.state.exists() and folder.is_done
 
 
 def require_whole(run: Path) -> None:

@@ -56,10 +56,13 @@ def test_a_file_where_a_folder_should_be_is_named(tmp_path):
 
 def test_on_windows_nobody_is_asked_for_a_sign_of_life(monkeypatch):
     # There os.kill(number, 0) ends the process.
-    monkeypatch.setattr(files.os, "kill", lambda *_: pytest.fail("killed"))
-    monkeypatch.setattr(files.os, "name", "nt")
-    assert files.is_alive(1)
-    assert not files.is_alive(os.getpid())
+    asked = []
+    with monkeypatch.context() as patch:
+        patch.setattr(files.os, "kill", lambda *words: asked.append(words))
+        patch.setattr(files.os, "name", "nt")
+        answers = [files.is_alive(number) for number in (1, os.getpid())]
+    assert answers == [True, False]
+    assert asked == []
 
 
 def test_a_place_that_cannot_be_written_is_refused_beforehand_and_left_as_it_is(tmp_path):

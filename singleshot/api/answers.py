@@ -1,7 +1,7 @@
 """What may be asked about detections, whoever made them, and the answers."""
 
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -22,10 +22,9 @@ from singleshot.metrics import (
     compare,
 )
 from singleshot.reporting import report_on
+from singleshot.training.watch import Say
 
 __all__ = ["Question", "Say", "Wanted", "read", "write_page"]
-
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from singleshot.report.contest import Contest
     from singleshot.report.tutorial import TutorialResult
 
+HALF, SPEED_PICTURES = 0.5, 20
+
 EXAMPLES = examples(
     "singleshot compare runs/cells runs/cells-2 --data cells --report compared",
     "singleshot compare --tutorial --report tutorial",
@@ -44,12 +46,12 @@ def compare(
     ] = None,
     split: MeasuredSplit = None,
     protocol: Protocol = "coco",
-    iou_threshold: IouThreshold = 0.5,
+    iou_threshold: IouThreshold = HALF,
     json: Json = False,
     report: ReportFolder = None,
     speed_pictures: Annotated[
         int, typer.Option(min=1, metavar="N", help="Pictures that each is timed on, one by one.")
-    ] = 20,
+    ] = SPEED_PICTURES,
     published: Annotated[
         bool,
         typer.Option(
@@ -76,6 +78,11 @@ def compare(
 
     if not (tutorial or data):
         raise SingleshotError("say which pictures to compare on: --data DATA")
+    if tutorial and (iou_threshold, speed_pictures) != (HALF, SPEED_PICTURES):
+        raise SingleshotError(
+            "--tutorial has its own IoU threshold and number of pictures: leave out "
+            "--iou-threshold and --speed-pictures"
+        )
     with picture_progress() as progress:
         result: Contest | TutorialResult
         if tutorial:

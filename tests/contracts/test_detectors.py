@@ -6,6 +6,7 @@ from small import SMALL, small
 from tiny import tiny
 
 from singleshot.build import build_detector, detector_from
+from singleshot.evaluation.speed import time_detections
 from singleshot.models.checkpoint import Checkpoint
 from singleshot.recipes.load import load_recipe, recipe_files
 from singleshot.structures import Batch, Detector, Trainable, Truth
@@ -74,6 +75,13 @@ def test_a_picture_alone_is_found_the_same_in_as_among_others(detector, images):
     for image, expected in zip(images, together, strict=True):
         (alone,) = detector.detect([image])
         torch.testing.assert_close(alone.scores, expected.scores, atol=1e-4, rtol=0)
+
+
+def test_where_its_time_goes_can_be_told(detector, images):
+    (found,) = time_detections(detector, [images[:1]])
+    assert min(found) > 0
+    # Choosing is what a call of the network leaves: boxes, scores and what is suppressed.
+    assert found.choosing > 5e-5
 
 
 def test_losses_are_finite_with_and_without_objects(detector, recipe):

@@ -117,6 +117,7 @@ FAULTS = {
         "runs/strange cannot be compared here: .*unknown to the model: 'RBC'.*it knows cat, dog",
     ),
     "unknown system": (["nothing=runs/cells"], ["--tutorial"], "is no system of the tutorial"),
+    "not of the tutorial": ([], ["--tutorial", "--speed-pictures", "3"], "leave out"),
     "no data for runs": (["localizer=runs/cells"], ["--tutorial"], "judge the runs on"),
 }
 

@@ -15,6 +15,7 @@ from singleshot.api import training
 def test_stopped_while_preparing_nothing_is_there_to_be_resumed(
     tmp_path, monkeypatch, number, exit_code
 ):
+    before = signal.getsignal(signal.SIGTERM)
     monkeypatch.setattr(training, "training_split", lambda *_: os.kill(os.getpid(), number))
     words = ("ssdlite320-lite0", "--data", "cells", "--run", str(tmp_path / "run"))
     assert singleshot("train", *words) == (
@@ -23,4 +24,4 @@ def test_stopped_while_preparing_nothing_is_there_to_be_resumed(
         "Stopped before the training began; the same command begins it.\n",
     )
     assert not (tmp_path / "run").exists()
-    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    assert signal.getsignal(signal.SIGTERM) is before

@@ -1,6 +1,7 @@
 """From a recipe to objects: the only file that knows both."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import torch
 
@@ -15,6 +16,8 @@ from singleshot.data.batching import (
 from singleshot.errors import DataError, ModelError, RecipeError
 from singleshot.models.backbones.backbone import Backbone
 from singleshot.models.backbones.classifier import ClassifierBackbone
+from singleshot.models.backbones.darknet import DarknetBackbone
+from singleshot.models.backbones.darknet_weights import fill_backbone
 from singleshot.models.backbones.graph import GraphBackbone
 from singleshot.models.backbones.hog import Hog
 from singleshot.models.backbones.timm import TimmBackbone
@@ -29,6 +32,11 @@ from singleshot.models.baselines.rcnn import Rcnn
 from singleshot.models.baselines.region_detector import RegionDetector
 from singleshot.models.baselines.rfcn import Rfcn
 from singleshot.models.baselines.sliding_window import SlidingWindow
+from singleshot.models.baselines.yolo9000 import Yolo9000
+from singleshot.models.baselines.yolo_detector import YoloDetector
+from singleshot.models.baselines.yolo_v1 import YoloV1
+from singleshot.models.baselines.yolo_v2 import YoloV2
+from singleshot.models.baselines.yolo_v3 import YoloV3
 from singleshot.models.batch_norm import synchronise_batch_norms
 from singleshot.models.checkpoint import Checkpoint
 from singleshot.models.ssd.network import Ssd
@@ -52,6 +60,13 @@ from singleshot.recipes.baselines.regions import (
     RfcnSettings,
 )
 from singleshot.recipes.baselines.sliding_window import SlidingWindowSettings
+from singleshot.recipes.baselines.yolo import (
+    Yolo9000Settings,
+    YoloV1Settings,
+    YoloV2Settings,
+    YoloV3Settings,
+)
+from singleshot.recipes.darknet import DarknetSettings
 from singleshot.recipes.detectors import DetectorSettings
 from singleshot.recipes.graph import GraphSettings
 from singleshot.recipes.model import SsdSettings
@@ -110,9 +125,28 @@ def build_detector(
         case MultiBoxSettings(classifier=classifier):
             second = build_backbone(classifier.backbone, pretrained=pretrained)
             detector = MultiBox(backbone, second, class_names, settings)
+        case _:
+            detector = build_yolo(settings, backbone, class_names)
     if pretrained and isinstance(detector, RegionDetector):
         take_classifier(detector, settings.backbone)
     return detector.to(memory_format=torch.channels_last).eval()
+
+
+def build_yolo(
+    settings: YoloV1Settings | YoloV2Settings | Yolo9000Settings | YoloV3Settings,
+    backbone: Backbone,
+    class_names: Sequence[str],
+) -> YoloDetector:
+    """Any version of YOLO."""
+    match settings:
+        case YoloV1Settings():
+            return YoloV1(backbone, class_names, settings)
+        case YoloV2Settings():
+            return YoloV2(backbone, class_names, settings)
+        case Yolo9000Settings():
+            return Yolo9000(backbone, class_names, settings)
+        case YoloV3Settings():
+            return YoloV3(backbone, class_names, settings)
 
 
 def take_classifier(detector: RegionDetector, settings: BackboneSettings) -> None:
@@ -134,6 +168,11 @@ def build_backbone(settings: BackboneSettings, *, pretrained: bool) -> Backbone:
             return GraphBackbone(settings)
         case HogSettings():
             return Hog()
+        case DarknetSettings():
+            darknet = DarknetBackbone(settings)
+            if pretrained:
+                fill_backbone(darknet, Path(settings.weights))
+            return darknet
         case TimmSettings(name=name, arguments=arguments):
             classifier: ClassifierBackbone = TimmBackbone(
                 name, strides=settings.strides, nodes=settings.nodes, arguments=arguments

@@ -49,6 +49,18 @@ SMALL_PROPOSALS: dict[str, object] = {
     "model.proposals.after": 32,
 }
 
+SMALL_YOLO: dict[str, object] = {
+    "model.backbone.kind": "timm",
+    "model.backbone.name": "tf_efficientnet_lite0",
+    "model.backbone.strides": [16, 32],
+    "model.backbone.batch_norm": "frozen",
+    "training.learning_rate": 0.003,
+    "training.clip_gradient": 10.0,
+    "training.steps": 60,
+}
+SMALL_ANCHORS = [[24, 30], [32, 32], [40, 26]]
+ANIMALS = ["cat 2", "dog 2", "bird 2"]
+
 # What to override beside the size of the input and the length of the training.
 SMALL: dict[str, dict[str, object]] = {
     "rcnn": {
@@ -121,6 +133,22 @@ SMALL: dict[str, dict[str, object]] = {
         "model.localization_weight": 30.0,
         "training.learning_rate": 0.003,
     },
+    "yolo-v1": {
+        **SMALL_YOLO,
+        "model.convolutions": False,
+        "model.fully_connected": [128],
+        "model.dropout": 0.0,
+    },
+    "yolo-v2": {**SMALL_YOLO, "model.anchors": SMALL_ANCHORS},
+    "yolo9000": {
+        **SMALL_YOLO,
+        "model.backbone.strides": [16],
+        "model.anchors": SMALL_ANCHORS,
+        "model.tree": ["thing -1", "cell 0", "animal 0", "RBC 1", "WBC 1", *ANIMALS],
+        "model.walk_until": 0.02,
+        "training.steps": 80,
+    },
+    "yolo-v3": {**SMALL_YOLO, "model.anchors": [*SMALL_ANCHORS, *SMALL_ANCHORS]},
 }
 
 

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from singleshot.recipes.darknet import DarknetSettings
 from singleshot.recipes.graph import GraphSettings
 from singleshot.recipes.settings import Count, Settings
 
@@ -39,7 +40,7 @@ class HogSettings(Settings):
 
     kind: Literal["hog"] = "hog"
     name: Literal["hog"] = "hog"
-    weights: Literal["none"] = "none"
+    weights: Literal["computed"] = Field("computed", description="there are none to learn")
 
 
 class ClassifierSettings(Settings):
@@ -101,6 +102,11 @@ class TorchvisionSettings(ClassifierSettings):
 
 
 BackboneSettings = Annotated[
-    Vgg16Settings | TimmSettings | TorchvisionSettings | GraphSettings | HogSettings,
+    Vgg16Settings
+    | TimmSettings
+    | TorchvisionSettings
+    | GraphSettings
+    | HogSettings
+    | DarknetSettings,
     Field(discriminator="kind"),
 ]

@@ -16,6 +16,12 @@ from singleshot.recipes.baselines.regions import (
     RfcnSettings,
 )
 from singleshot.recipes.baselines.sliding_window import SlidingWindowSettings
+from singleshot.recipes.baselines.yolo import (
+    Yolo9000Settings,
+    YoloV1Settings,
+    YoloV2Settings,
+    YoloV3Settings,
+)
 from singleshot.recipes.model import SsdSettings
 
 __all__ = ["DETECTOR_KINDS", "DetectorSettings", "kind_of"]
@@ -29,6 +35,10 @@ DETECTOR_KINDS = {
     "rfcn",
     "sliding-window",
     "multibox",
+    "yolo-v1",
+    "yolo-v2",
+    "yolo9000",
+    "yolo-v3",
 }
 
 
@@ -47,6 +57,10 @@ DetectorSettings = Annotated[
     | Annotated[FasterRcnnSettings, Tag("faster-rcnn")]
     | Annotated[RfcnSettings, Tag("rfcn")]
     | Annotated[SlidingWindowSettings, Tag("sliding-window")]
-    | Annotated[MultiBoxSettings, Tag("multibox")],
+    | Annotated[MultiBoxSettings, Tag("multibox")]
+    | Annotated[YoloV1Settings, Tag("yolo-v1")]
+    | Annotated[YoloV2Settings, Tag("yolo-v2")]
+    | Annotated[Yolo9000Settings, Tag("yolo9000")]
+    | Annotated[YoloV3Settings, Tag("yolo-v3")],
     Discriminator(kind_of),
 ]

@@ -24,7 +24,7 @@ EXCLUSIVE = {"epochs": "steps", "steps": "epochs", "batch_size": "largest_batch"
 SHORT = {"batch": "training.batch_size"}  # what is said often
 
 BACKBONE_KIND = "model.backbone.kind"
-KINDS = {"vgg16", "timm", "torchvision", "graph", "hog", *DETECTOR_KINDS}
+KINDS = {"vgg16", "timm", "torchvision", "graph", "hog", "darknet", *DETECTOR_KINDS}
 
 
 def recipe_files() -> dict[str, Path]:

@@ -146,7 +146,7 @@ class ResultSettings(Settings):
     )
 
 
-Resize = Literal["antialias", "torchvision", "opencv", "tensorflow1"]
+Resize = Literal["antialias", "torchvision", "opencv", "tensorflow1", "darknet"]
 
 
 class SsdSettings(Settings):

@@ -17,6 +17,10 @@ RECIPES = [
     "sliding-window",
     "sliding-window-cnn",
     "ssdlite320-lite0",
+    "yolo-v1",
+    "yolo-v2",
+    "yolo9000",
+    "yolo-v3",
 ]
 
 

@@ -23,6 +23,8 @@ def resize(
             return bilinear(image.float(), size)
         case "tensorflow1":
             return from_corners(image.float(), size)
+        case "darknet":
+            return between_corners(image.float(), size)
     raise AssertionError(how)
 
 
@@ -78,3 +80,10 @@ def from_corners(
         first, second = image.index_select(dim, before), image.index_select(dim, after)
         image = first + (second - first) * part
     return image
+
+
+def between_corners(
+    image: Float[Tensor, "3 h w"], size: tuple[int, int]
+) -> Float[Tensor, "3 rows columns"]:
+    """Darknet's: the middles of corner pixels stay where they are (src/image.c, `resize_image`)."""
+    return F.interpolate(image[None], size, mode="bilinear", align_corners=True)[0]

@@ -25,7 +25,7 @@ from singleshot.models.ssd.priors import prior_boxes
 from singleshot.recipes.baselines.multibox import MultiBoxSettings
 from singleshot.structures import Batch, Detections, Losses
 
-__all__ = ["MultiBox", "Said"]
+__all__ = ["MultiBox", "Outputs", "Said"]
 
 
 class Said(NamedTuple):
@@ -33,6 +33,14 @@ class Said(NamedTuple):
 
     boxes_unit: Float[Tensor, "b priors 4"]  # (x1, y1, x2, y2) in fractions of the picture
     logits: Float[Tensor, "b priors"]  # of holding an object of any class
+
+
+class Outputs(NamedTuple):
+    """What both networks say of a batch."""
+
+    said: Said
+    proposed: list[Float[Tensor, "_ 4"]]  # of each picture, most confident first; in pixels
+    logits: Float[Tensor, "n columns"]  # of all proposals one after the other; background first
 
 
 class MultiBox(Baseline):
@@ -60,7 +68,8 @@ class MultiBox(Baseline):
         self.levels = grid_levels(self.level_grids(), settings.sizes_unit, settings.input)
         priors_per_cell = [level.num_priors_per_cell for level in self.levels]
         self.heads = GridHeads(self.grids.channels, priors_per_cell)
-        self.classifier = PostClassifier(second, len(class_names), settings.classifier)
+        pixels = pixels_of(settings, second.pixel_mean, second.pixel_std)
+        self.classifier = PostClassifier(second, len(class_names), pixels, settings.classifier)
         self.classifying = False
         priors = to_corners(prior_boxes(self.levels, settings.input, clip="corners"))
         # They follow from the recipe: a checkpoint need not hold them.
@@ -99,12 +108,11 @@ class MultiBox(Baseline):
         offsets, logits = self.heads(self.grids(self.backbone(self.normalised(images))))
         return Said(self.priors_unit + offsets.float(), logits.float())
 
-    def forward(
-        self, images: UInt8[Tensor, "b 3 h w"] | Float[Tensor, "b 3 h w"]
-    ) -> tuple[Said, Float[Tensor, "n columns"]]:
-        """All boxes, and logits of the classes of what is proposed of each picture."""
+    def forward(self, images: UInt8[Tensor, "b 3 h w"] | Float[Tensor, "b 3 h w"]) -> Outputs:
+        """All boxes, those proposed of each picture, and logits of their classes."""
         said = self.say(images)
-        return said, self.classifier(self.normalised(images), self.proposals(said))
+        proposed = self.proposals(said)
+        return Outputs(said, proposed, self.classifier(images, proposed))
 
     @torch.no_grad()
     def proposals(self, said: Said) -> list[Float[Tensor, "_ 4"]]:
@@ -133,12 +141,11 @@ class MultiBox(Baseline):
             )
         with torch.no_grad():
             proposed = self.proposals(self.say(batch.images))
-        return self.classifier.losses(self.normalised(batch.images), proposed, objects)
+        return self.classifier.losses(batch.images, proposed, objects)
 
     def scored(self, images: Float[Tensor, "b 3 h w"]) -> list[Detections]:
         """Every proposal with every class; boxes stay where the first network said."""
-        proposed = self.proposals(self.say(images))
-        logits = self.classifier(self.normalised(images), proposed)
+        _, proposed, logits = self(images)
         scores = logits.softmax(dim=1)[:, 1:].split([len(boxes) for boxes in proposed])
         threshold = self.settings.results.score_threshold
         return [

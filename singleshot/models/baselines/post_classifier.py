@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
 from singleshot.models.backbones.backbone import Backbone
@@ -15,7 +15,9 @@ from singleshot.models.baselines.rcnn import warped
 from singleshot.models.baselines.region_layers import small_linear
 from singleshot.models.baselines.region_losses import mean_over_pictures
 from singleshot.models.baselines.region_sampling import Objects, sample_regions, with_truths
+from singleshot.models.pixels import Pixels
 from singleshot.recipes.baselines.multibox import PostClassifierSettings
+from singleshot.recipes.model import PixelSettings
 from singleshot.structures import Losses
 
 __all__ = ["PostClassifier"]
@@ -25,26 +27,33 @@ class PostClassifier(nn.Module):
     """A backbone, the mean over its last feature map, and logits with the background first."""
 
     def __init__(
-        self, backbone: Backbone, num_classes: int, settings: PostClassifierSettings
+        self,
+        backbone: Backbone,
+        num_classes: int,
+        pixels: PixelSettings,
+        settings: PostClassifierSettings,
     ) -> None:
         super().__init__()
         self.settings = settings
+        self.pixels = Pixels(pixels)
         self.backbone = backbone
         self.logits = small_linear(backbone.channels[-1], 1 + num_classes, 0.01)
 
     def forward(
-        self, images: Float[Tensor, "b 3 h w"], regions: Sequence[Float[Tensor, "_ 4"]]
+        self,
+        images: UInt8[Tensor, "b 3 h w"] | Float[Tensor, "b 3 h w"],
+        regions: Sequence[Float[Tensor, "_ 4"]],
     ) -> Float[Tensor, "n columns"]:
-        """Logits of each region of each normalised picture; float32, whatever the precision."""
+        """Logits of each region of each picture; float32, whatever the precision."""
         settings = self.settings
-        cut = warped(images, regions, settings.warped, settings.context)
+        cut = warped(self.pixels(images), regions, settings.warped, settings.context)
         features = self.backbone(cut)[-1].mean(dim=(2, 3))
         logits: Tensor = self.logits(features)
         return logits.float()
 
     def losses(
         self,
-        images: Float[Tensor, "b 3 h w"],
+        images: UInt8[Tensor, "b 3 h w"] | Float[Tensor, "b 3 h w"],
         proposed: Sequence[Float[Tensor, "_ 4"]],
         objects: Sequence[Objects],
     ) -> Losses:

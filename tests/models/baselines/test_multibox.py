@@ -82,7 +82,7 @@ def test_other_sizes_have_other_grids():
     detector = built(96, 160)
     grids = [level.grid for level in detector.levels]
     assert grids == [(6, 10), (4, 8), (3, 5), (2, 4), (1, 3), (1, 1)]
-    said, _ = detector.eval()(torch.zeros(1, 3, 96, 160))
+    said, _, _ = detector.eval()(torch.zeros(1, 3, 96, 160))
     assert said.boxes_unit.shape == (1, detector.num_boxes, 4)
 
 
@@ -93,7 +93,7 @@ def test_a_picture_with_too_few_cells_is_refused():
 
 @torch.no_grad()
 def test_boxes_begin_at_their_priors(detector):
-    said, _ = detector.eval()(torch.zeros(1, 3, 96, 128))
+    said, _, _ = detector.eval()(torch.zeros(1, 3, 96, 128))
     apart = (said.boxes_unit[0] - detector.priors_unit).abs().mean()
     assert apart < 0.2
     assert float(said.logits.sigmoid().median()) == pytest.approx(0.01, abs=0.01)
@@ -147,7 +147,8 @@ def test_both_stages_cost_the_mean_of_the_pictures(detector, batch):
 def test_every_proposal_is_judged_for_every_class_where_it_was_proposed(detector, batch):
     detector.eval()
     pictures = batch.images[:1].float()
-    proposed = detector.proposals(detector.say(pictures))[0]
+    _, [proposed], logits = detector(pictures)
+    assert len(logits) == len(proposed)
     [scored] = detector.scored(pictures)
     assert len(scored) == 2 * len(proposed)
     assert scored.labels.tolist() == [0, 1] * len(proposed)

@@ -24,6 +24,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import singledispatch
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -34,26 +35,46 @@ from scene import OBJECTS, SIZE, draw_scene
 from torch import Tensor
 
 from singleshot.boxes.convert import from_unit, to_corners, to_unit
+from singleshot.boxes.iou import pairwise_iou
 from singleshot.build import build_detector
 from singleshot.drawing import class_colour
+from singleshot.models.baselines.fast_rcnn import FastRcnn
+from singleshot.models.baselines.faster_rcnn import FasterRcnn
 from singleshot.models.baselines.localizer import Localizer, largest_object
 from singleshot.models.baselines.multibox import MultiBox
+from singleshot.models.baselines.proposal_losses import label_anchors
+from singleshot.models.baselines.rcnn import Rcnn
 from singleshot.models.baselines.region_sampling import Objects
+from singleshot.models.baselines.rfcn import Rfcn
 from singleshot.models.baselines.sliding_window import Copy, SlidingWindow, copy_size
 from singleshot.models.ssd.network import Ssd
 from singleshot.models.ssd.priors import PriorLevel
+from singleshot.models.ssd.resize import resize
 from singleshot.models.trainable import TrainableDetector
 from singleshot.recipes.load import load_recipe
 
 __all__ = ["Panel", "draw_page", "main", "panels", "scene"]
 
-PAGES = ["localizer", "sliding-window", "sliding-window-cnn", "multibox", "ssd300-vgg16"]
+PAGES = [
+    "localizer",
+    "sliding-window",
+    "sliding-window-cnn",
+    "rcnn",
+    "fast-rcnn",
+    "faster-rcnn-vgg16",
+    "faster-rcnn-resnet50-fpn",
+    "rfcn-resnet101",
+    "multibox",
+    "ssd300-vgg16",
+]
 FOLDER = Path(__file__).parent / "learn/detectors"
 
 AREA = 320 * 240  # pixels of a panel's picture
 IN_A_ROW = 3
 GAP, TITLE = 8, 20  # pixels
 MOVES = 4  # windows next to each other that are shown
+CAR = list(OBJECTS).index("car")
+MOST_ROWS = 64  # of a grid that is drawn; finer ones would hide the picture
 FEW = 24  # boxes that can be told apart
 COLOURS = 128  # of the file; the scene has no more to say
 
@@ -122,6 +143,70 @@ def of_sliding_window(detector: SlidingWindow) -> list[Panel]:
     neighbours = of_copy[copy].reshape(rows, columns, 4)[rows // 2, :MOVES]
     stride = "x".join(f"{side:g}" for side in copy.stride)
     return [*found, Panel(f"they move by {stride} pixels of their copy", neighbours)]
+
+
+@panels.register(Rcnn)
+@panels.register(FastRcnn)
+def of_search(detector: Rcnn | FastRcnn) -> list[Panel]:
+    """The regions of the scene, and which of them fit its objects best."""
+    size = detector.settings.input
+    (regions,) = detector.search(resize(scene(), size, "antialias")[None])
+    overlap, best = pairwise_iou(objects_at(size).boxes, regions).max(dim=1)
+    return [
+        Panel(f"{len(regions):,} regions of this picture", regions),
+        Panel(f"the best: they overlap by {float(overlap.min()):.2f} or more", regions[best]),
+    ]
+
+
+@panels.register
+def of_faster_rcnn(detector: FasterRcnn) -> list[Panel]:
+    """The anchors of the middle place of each level, and which of them learn an object."""
+    return of_anchors(detector, detector.grids(detector.settings.input))
+
+
+@panels.register
+def of_rfcn(detector: Rfcn) -> list[Panel]:
+    """The same, and the parts of a region that vote."""
+    rows, columns = (-(-side // detector.strides[0]) for side in detector.settings.input)
+    bins = detector.settings.bins
+    x1, y1, x2, y2 = objects_at(detector.settings.input).boxes[CAR].tolist()
+    parts = [
+        (x1 + i * (x2 - x1) / bins, y1 + j * (y2 - y1) / bins)
+        for j, i in product(range(bins), repeat=2)
+    ]
+    corners = torch.tensor(parts)
+    sides = torch.tensor([(x2 - x1) / bins, (y2 - y1) / bins])
+    whole = Panel(
+        f"{bins} x {bins} parts of a region", torch.cat([corners, corners + sides], dim=1)
+    )
+    return [*of_anchors(detector, [(rows, columns)]), whole]
+
+
+@torch.no_grad()
+def of_anchors(detector: FasterRcnn | Rfcn, grids: Sequence[tuple[int, int]]) -> list[Panel]:
+    """What is proposed from, on feature maps of these (rows, columns)."""
+    size, proposals = detector.settings.input, detector.proposals
+    stride = max(detector.strides)
+    pictures = torch.zeros(1, 3, *(-(-side // stride) * stride for side in size))
+    width = proposals.network.head.convolution.in_channels
+    anchors = proposals(pictures, [torch.zeros(1, width, *grid) for grid in grids], size).anchors
+    number = proposals.num_anchors_per_cell
+    found = []
+    of_levels = anchors.split([rows * columns * number for rows, columns in grids])
+    for (rows, columns), boxes in zip(grids, of_levels, strict=True):
+        cells = boxes.reshape(rows, columns, number, 4)
+        title = f"{rows} x {columns}, {number} a place: {len(boxes):,}"
+        grid = (rows, columns) if rows <= MOST_ROWS else None
+        found.append(Panel(title, cells[rows // 2, columns // 2], grid))
+    labelled = label_anchors(anchors, objects_at(size), size, proposals.settings)
+    shown = labelled.regions[labelled.positive]
+    return [*found, Panel(f"{len(shown)} learn an object of this picture", shown)]
+
+
+def objects_at(size: tuple[int, int]) -> Objects:
+    """Those of the scene, in pixels of an input of this (height, width)."""
+    boxes = from_unit(to_unit(torch.tensor(list(OBJECTS.values())), SIZE[::-1]), size)
+    return Objects(boxes, torch.arange(len(OBJECTS)))
 
 
 def middle(copy: Copy, boxes: Float[Tensor, "windows 4"]) -> Tensor:

@@ -6,9 +6,12 @@ from torchvision.models.detection import (
     fasterrcnn_resnet50_fpn_v2,
 )
 
+from singleshot.build import build_detector
 from singleshot.errors import ModelError
 from singleshot.models.importers.recognise import recognised
 from singleshot.models.importers.torchvision import read_torchvision
+from singleshot.models.transfer import Start
+from singleshot.recipes.load import load_recipe
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +55,16 @@ def test_offsets_of_other_classes_than_scores_are_refused(state, file):
     torch.save({**state, **fewer}, file)
     with pytest.raises(ModelError, match="8 offsets for 3 classes"):
         read_torchvision(file)
+
+
+def test_a_training_begins_with_all_of_it_but_the_classes(state, file):
+    torch.save(state, file)
+    overrides = {"model.backbone.batch_norm": "frozen"}
+    recipe = load_recipe("faster-rcnn-resnet50-fpn", overrides)
+    detector = build_detector(recipe.model, ["a", "b", "c"], pretrained=False)
+    begun = Start(read_torchvision(file), "theirs.pth").fill(detector)
+    outputs = ("heads.logits", "heads.offsets")
+    assert begun.new == tuple(f"{name}.{part}" for name in outputs for part in ("weight", "bias"))
 
 
 @pytest.mark.parametrize(

@@ -121,8 +121,9 @@ SMALL: dict[str, dict[str, object]] = {
         "model.aspect_ratios": [0.7, 1.0, 1.4],
         "model.fully_connected": [32],
         "model.dropout": 0.0,
+        "model.results.suppression": "weighted",
         "training.learning_rate": 0.005,
-        "training.steps": 40,
+        "training.steps": 80,
     },
     "multibox": {
         "model.backbone": SMALL_BACKBONE,
@@ -146,7 +147,7 @@ SMALL: dict[str, dict[str, object]] = {
         "model.anchors": SMALL_ANCHORS,
         "model.tree": ["thing -1", "cell 0", "animal 0", "RBC 1", "WBC 1", *ANIMALS],
         "model.walk_until": 0.02,
-        "training.steps": 80,
+        "training.steps": 160,
     },
     "yolo-v3": {**SMALL_YOLO, "model.anchors": [*SMALL_ANCHORS, *SMALL_ANCHORS]},
 }

@@ -101,9 +101,10 @@ def import_model(
     """Turn other people's weights into a run folder that evaluates, predicts and fine-tunes.
 
     Args:
-        file: the weights; of Caffe and TensorFlow.js, any of the files that belong together.
-        kind: whose they are: torchvision, amdegroot, lufficc, qfgaohao, caffe, tensorflow or
-            ultraface; left out, it is told by their content.
+        file: the weights; of Caffe, TensorFlow.js and Darknet, any of the files that belong
+            together.
+        kind: whose they are: torchvision, amdegroot, lufficc, qfgaohao, caffe, tensorflow,
+            ultraface or darknet; left out, it is told by their content.
         output: the run folder to write; left out, the first free one under `runs/`.
 
     Raises:

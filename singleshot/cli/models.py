@@ -105,8 +105,8 @@ def import_model(
         typer.Option(
             "--from",
             metavar="KIND",
-            help="torchvision, amdegroot, lufficc, qfgaohao, caffe, tensorflow or ultraface. Left "
-            "out: told by the content.",
+            help="torchvision, amdegroot, lufficc, qfgaohao, caffe, tensorflow, ultraface or "
+            "darknet. Left out: told by the content.",
         ),
     ] = None,
     output: Annotated[

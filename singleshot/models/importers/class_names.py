@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-__all__ = ["COCO_NAMES", "VOC_NAMES", "class_names_for"]
+__all__ = ["COCO_NAMES", "VOC_NAMES", "class_names_for", "names_in"]
 
 VOC_NAMES = (
     *("aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow"),

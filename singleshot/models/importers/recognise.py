@@ -10,6 +10,7 @@ from singleshot.models.backbones.weights import read_state_dict
 from singleshot.models.checkpoint import Checkpoint
 from singleshot.models.importers import amdegroot, lufficc, qfgaohao, torchvision, ultraface
 from singleshot.models.importers.caffe.detector import read_caffe
+from singleshot.models.importers.darknet.detector import read_darknet
 from singleshot.models.importers.tensorflow import looks_like as looks_like_tensorflow
 from singleshot.models.importers.tensorflow import read_tensorflow
 
@@ -23,6 +24,7 @@ READERS: Mapping[str, Callable[[Path], Checkpoint]] = {
     "caffe": read_caffe,
     "tensorflow": read_tensorflow,
     "ultraface": ultraface.read_ultraface,
+    "darknet": read_darknet,
 }
 KINDS = tuple(READERS)
 
@@ -56,6 +58,8 @@ def recognised(path: Path) -> str | None:
         return "tensorflow"
     if path.is_dir():
         raise ModelError(f"{path}: a folder with neither a run's recipe.toml nor a model.json")
+    if path.suffix in {".weights", ".cfg"}:
+        return "darknet"  # its weights are bare numbers, told by their name alone
     content = path.read_bytes()
     if content.startswith(PYTORCH_BEGINS):
         state = read_state_dict(path)

@@ -237,6 +237,7 @@ def recipe_for(graph: Graph, num_priors: list[int]) -> Recipe:
             "model.heads.scores": "sigmoid",
             "model.priors": {"shapes_unit": shapes_of(graph, num_priors, (height, width))},
             "model.results.score_threshold": 0.01,
+            "model.results.suppression": "hard",
             "model.results.iou_threshold": 0.6,
             "model.results.top_k": 100,
             "model.results.keep": 100,

@@ -175,6 +175,7 @@ def ssdlite_recipe(*, reduced_tail: bool, num_unused: int = 0) -> Recipe:
             "model.heads.unused_columns": num_unused,
             "model.priors.clip": "size",
             "model.results.score_threshold": 0.001,
+            "model.results.suppression": "hard",
             "model.results.iou_threshold": 0.55,
             "model.results.top_k": 300,
             "model.results.keep": 300,

@@ -11,7 +11,9 @@ from singleshot.recipes.baselines.word_tree import nodes_of, tree_lines
 from singleshot.recipes.settings import Count, Fraction, Positive, Settings
 
 __all__ = [
+    "CellWeightSettings",
     "RegionLayerSettings",
+    "RegionWeightSettings",
     "WeightSettings",
     "Yolo9000Settings",
     "YoloSettings",
@@ -31,6 +33,19 @@ class WeightSettings(Settings):
     objectness: Weight = Field(1.0, description="of boxes that are responsible for an object")
     no_object: Weight = Field(1.0, description="objectness of all other boxes")
     classes: Weight = 1.0
+
+
+class CellWeightSettings(WeightSettings):
+    """Those of version 1 (§2.2, λ_coord and λ_noobj)."""
+
+    coordinates: Weight = 5.0
+    no_object: Weight = Field(0.5, description="objectness of all other boxes")
+
+
+class RegionWeightSettings(WeightSettings):
+    """Those of version 2 (object_scale of yolov2.cfg)."""
+
+    objectness: Weight = Field(5.0, description="of boxes that are responsible for an object")
 
 
 class YoloSettings(BaselineSettings):
@@ -63,7 +78,7 @@ class YoloV1Settings(YoloSettings):
         (4096,), description="neurons of the layers before the last"
     )
     dropout: Fraction = Field(0.5, lt=1, description="before the last layer, in training")
-    weights: WeightSettings = WeightSettings(coordinates=5.0, no_object=0.5)
+    weights: CellWeightSettings = CellWeightSettings()
 
 
 class RegionLayerSettings(YoloSettings):
@@ -86,7 +101,7 @@ class RegionLayerSettings(YoloSettings):
         description="what a responsible box's should be, 'iou': its overlap with the object "
         "(darknet's rescore)",
     )
-    weights: WeightSettings = WeightSettings(objectness=5.0)
+    weights: RegionWeightSettings = RegionWeightSettings()
     settle_until: Fraction = Field(
         0.0025,
         description="part of the training in which every box is drawn to the middle of its cell "

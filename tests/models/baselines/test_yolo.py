@@ -175,7 +175,7 @@ def test_a_locally_connected_layer_is_a_convolution_of_its_own_at_each_place(ran
         torch.testing.assert_close(local(features)[..., place], same[..., place])
 
 
-def test_a_box_of_yolo9000_has_one_class_and_the_score_of_its_objectness(random):
+def test_a_box_of_yolo9000_has_one_class_and_the_score_of_its_objectness():
     tree = ["thing -1", "pet 0", "bird 0", "cat 1", "dog 1"]
     detector = built("yolo9000", tree=tree, results__score_threshold=0.0).eval()
     assert detector.num_columns == 5 + 5
@@ -207,7 +207,7 @@ def test_a_letterbox_keeps_the_shape_and_rounds_down(size, inside):
 
 @pytest.mark.parametrize("recipe", RECIPES)
 @pytest.mark.parametrize("size", [(50, 120), (120, 50), (64, 96)])
-def test_boxes_come_back_out_of_the_letterbox(recipe, size, random, monkeypatch):
+def test_boxes_come_back_out_of_the_letterbox(recipe, size, monkeypatch):
     """A detector that marks what is not grey finds the whole picture, whatever its shape."""
     detector = built(recipe, aspect="letterbox", results__score_threshold=0.0).eval()
 

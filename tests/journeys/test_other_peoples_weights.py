@@ -158,8 +158,8 @@ def test_a_file_of_another_kind_than_said_is_refused(file):
     done = singleshot("models", "import", file, "--from", "ultraface", "--output", "runs/never")
     assert done.exit_code == 2
     assert file in done.stderr
-    done = singleshot("models", "import", file, "--from", "darknet", "--output", "runs/never")
-    assert "--from darknet: there are torchvision, amdegroot" in done.stderr
+    done = singleshot("models", "import", file, "--from", "keras", "--output", "runs/never")
+    assert "--from keras: there are torchvision, amdegroot" in done.stderr
     assert not Path("runs/never").exists()
 
 

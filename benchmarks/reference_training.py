@@ -65,6 +65,8 @@ class ReferenceTraining:
             batch_sampler=BatchSampler(order, batch_size, drop_last=True),
             num_workers=workers,
             collate_fn=collate,
+            # The preset holds a lambda, which no other way to start a process can hand over.
+            multiprocessing_context="fork" if workers else None,
         )
 
     def step(self, batch: tuple[Sequence[Tensor], Sequence[Target]]) -> None:

@@ -13,7 +13,7 @@ import os
 import statistics
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -109,13 +109,16 @@ def in_turn(case: Case, workers: int) -> list[list[Step]]:
         processes[-1].start()
         pipes.append(here)
     taken = []
-    for _ in range(case.rounds + 1):
-        for pipe in pipes:
-            pipe.send(True)
-            taken.append(pipe.recv())
-    for pipe, process in zip(pipes, processes, strict=True):
-        pipe.send(False)
-        process.join()
+    try:
+        for _ in range(case.rounds + 1):
+            for pipe in pipes:
+                pipe.send(True)
+                taken.append(pipe.recv())
+    finally:  # none is left waiting where another failed
+        for pipe, process in zip(pipes, processes, strict=True):
+            with suppress(BrokenPipeError):
+                pipe.send(False)
+            process.join()
     # The first round warms up.
     return [taken[place + len(KINDS) :: len(KINDS)] for place in range(len(KINDS))]
 

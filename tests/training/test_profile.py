@@ -88,6 +88,20 @@ def test_operations_are_counted_against_what_a_matrix_product_reaches():
     assert lines[3] == "20.0 GFLOP/s, 10% of the 200.0 that a large matrix product reaches here"
 
 
+@pytest.mark.parametrize(
+    ("groups", "forward"),
+    # Multiplications and additions: 9 taps of each input channel of the group, 100 places.
+    [(1, 2 * 9 * 8 * 16 * 100), (4, 2 * 9 * 2 * 16 * 100), (8, 2 * 9 * 1 * 16 * 100)],
+)
+@pytest.mark.parametrize("learned", [True, False])
+def test_a_gradient_of_a_convolution_counts_like_the_convolution(groups, forward, learned):
+    convolution = torch.nn.Conv2d(8, 16, 3, padding=1, groups=groups).requires_grad_(learned)
+    features = torch.rand(1, 8, 10, 10, requires_grad=True)
+    with profiling.counting_operations() as counter:
+        convolution(features).sum().backward()
+    assert counter.get_total_flops() == forward * (3 if learned else 2)
+
+
 def test_cells_have_an_epoch_shorter_than_a_profile(runs):
     """A profile takes more batches than this training has, and still the training ends as usual."""
     assert runs[0].steps == 2 < profiling.NUM_BATCHES

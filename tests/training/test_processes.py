@@ -6,8 +6,7 @@ import pytest
 import torch
 from groups import run_group
 
-from singleshot import build
-from singleshot.build import build_detector
+from singleshot.build import build_detector, trainings
 from singleshot.models.batch_norm import synchronise_batch_norms
 from singleshot.recipes.load import load_recipe
 from singleshot.structures import Batch, Truth
@@ -114,8 +113,8 @@ def test_parts_of_a_batch_differ_by_one_picture_at_most():
 
 def test_several_processes_leave_an_accelerator_alone_on_which_they_cannot_meet(monkeypatch):
     for device, expected in (("mps", ["mps", "cpu"]), ("cuda", ["cuda", "cuda"])):
-        monkeypatch.setattr(build, "best_device", lambda device=device: torch.device(device))
-        devices = [build.training_device(one) for one in (ALONE, Processes(number=2))]
+        monkeypatch.setattr(trainings, "best_device", lambda device=device: torch.device(device))
+        devices = [trainings.training_device(one) for one in (ALONE, Processes(number=2))]
         assert [device.type for device in devices] == expected
 
 

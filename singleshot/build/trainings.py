@@ -1,10 +1,10 @@
-"""From a recipe to objects: the only file that knows both."""
+"""All that a training consists of."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import torch
 
+from singleshot.build.detectors import build_detector, detector_from
 from singleshot.data.augment.pipeline import Augmentation
 from singleshot.data.batching import (
     AugmentedPictures,
@@ -14,62 +14,11 @@ from singleshot.data.batching import (
     default_workers,
 )
 from singleshot.errors import DataError, ModelError, RecipeError
-from singleshot.models.backbones.backbone import Backbone
-from singleshot.models.backbones.classifier import ClassifierBackbone
-from singleshot.models.backbones.darknet import DarknetBackbone
-from singleshot.models.backbones.darknet_weights import fill_backbone
-from singleshot.models.backbones.graph import GraphBackbone
-from singleshot.models.backbones.hog import Hog
-from singleshot.models.backbones.timm import TimmBackbone
-from singleshot.models.backbones.torchvision import TorchvisionBackbone
-from singleshot.models.backbones.vgg import Vgg16
-from singleshot.models.backbones.weights import classifier_weights, fill, vgg_weights
-from singleshot.models.baselines.fast_rcnn import FastRcnn
-from singleshot.models.baselines.faster_rcnn import FasterRcnn
-from singleshot.models.baselines.localizer import Localizer
-from singleshot.models.baselines.multibox import MultiBox
-from singleshot.models.baselines.rcnn import Rcnn
-from singleshot.models.baselines.region_detector import RegionDetector
-from singleshot.models.baselines.rfcn import Rfcn
-from singleshot.models.baselines.sliding_window import SlidingWindow
-from singleshot.models.baselines.yolo9000 import Yolo9000
-from singleshot.models.baselines.yolo_detector import YoloDetector
-from singleshot.models.baselines.yolo_v1 import YoloV1
-from singleshot.models.baselines.yolo_v2 import YoloV2
-from singleshot.models.baselines.yolo_v3 import YoloV3
 from singleshot.models.batch_norm import synchronise_batch_norms
-from singleshot.models.checkpoint import Checkpoint
 from singleshot.models.ssd.network import Ssd
 from singleshot.models.teacher import Teacher, fingerprint_of
 from singleshot.models.trainable import TrainableDetector
 from singleshot.models.transfer import Start
-from singleshot.recipes.backbone import (
-    BackboneSettings,
-    ClassifierSettings,
-    HogSettings,
-    TimmSettings,
-    TorchvisionSettings,
-    Vgg16Settings,
-)
-from singleshot.recipes.baselines.localizer import LocalizerSettings
-from singleshot.recipes.baselines.multibox import MultiBoxSettings
-from singleshot.recipes.baselines.regions import (
-    FasterRcnnSettings,
-    FastRcnnSettings,
-    RcnnSettings,
-    RfcnSettings,
-)
-from singleshot.recipes.baselines.sliding_window import SlidingWindowSettings
-from singleshot.recipes.baselines.yolo import (
-    Yolo9000Settings,
-    YoloV1Settings,
-    YoloV2Settings,
-    YoloV3Settings,
-)
-from singleshot.recipes.darknet import DarknetSettings
-from singleshot.recipes.detectors import DetectorSettings
-from singleshot.recipes.graph import GraphSettings
-from singleshot.recipes.model import SsdSettings
 from singleshot.recipes.schema import Recipe
 from singleshot.recipes.training import TrainingSettings
 from singleshot.training.compiling import compile_network
@@ -83,15 +32,7 @@ from singleshot.training.state import Progress, load_progress, load_state
 from singleshot.training.watch import Watcher
 from singleshot.training.weight_average import WeightAverage
 
-__all__ = [
-    "best_device",
-    "build_backbone",
-    "build_detector",
-    "build_pictures",
-    "build_teacher",
-    "build_training",
-    "detector_from",
-]
+__all__ = ["best_device", "build_pictures", "build_training"]
 
 
 def best_device() -> torch.device:
@@ -99,103 +40,6 @@ def best_device() -> torch.device:
     if torch.cuda.is_available():
         return torch.device("cuda")
     return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
-
-
-def build_detector(
-    settings: DetectorSettings, class_names: Sequence[str], *, pretrained: bool
-) -> TrainableDetector:
-    """A detector with random weights, but for its backbone's when `pretrained`."""
-    backbone = build_backbone(settings.backbone, pretrained=pretrained)
-    detector: TrainableDetector
-    match settings:
-        case SsdSettings():
-            detector = Ssd(backbone, class_names, settings)
-        case LocalizerSettings():
-            detector = Localizer(backbone, class_names, settings)
-        case RcnnSettings():
-            detector = Rcnn(backbone, class_names, settings)
-        case FastRcnnSettings():
-            detector = FastRcnn(backbone, class_names, settings)
-        case FasterRcnnSettings():
-            detector = FasterRcnn(backbone, class_names, settings)
-        case RfcnSettings():
-            detector = Rfcn(backbone, class_names, settings)
-        case SlidingWindowSettings():
-            detector = SlidingWindow(backbone, class_names, settings)
-        case MultiBoxSettings(classifier=classifier):
-            second = build_backbone(classifier.backbone, pretrained=pretrained)
-            detector = MultiBox(backbone, second, class_names, settings)
-        case _:
-            detector = build_yolo(settings, backbone, class_names)
-    if pretrained and isinstance(detector, RegionDetector):
-        take_classifier(detector, settings.backbone)
-    return detector.to(memory_format=torch.channels_last).eval()
-
-
-def build_yolo(
-    settings: YoloV1Settings | YoloV2Settings | Yolo9000Settings | YoloV3Settings,
-    backbone: Backbone,
-    class_names: Sequence[str],
-) -> YoloDetector:
-    """Any version of YOLO."""
-    match settings:
-        case YoloV1Settings():
-            return YoloV1(backbone, class_names, settings)
-        case YoloV2Settings():
-            return YoloV2(backbone, class_names, settings)
-        case Yolo9000Settings():
-            return Yolo9000(backbone, class_names, settings)
-        case YoloV3Settings():
-            return YoloV3(backbone, class_names, settings)
-
-
-def take_classifier(detector: RegionDetector, settings: BackboneSettings) -> None:
-    """What else than a backbone the file of its weights holds: fully connected layers."""
-    if isinstance(settings, ClassifierSettings) and settings.weights not in {"none", "installed"}:
-        detector.take_classifier(classifier_weights(settings))
-
-
-def build_backbone(settings: BackboneSettings, *, pretrained: bool) -> Backbone:
-    """The backbone of a recipe."""
-    pretrained = pretrained and settings.weights != "none"
-    match settings:
-        case Vgg16Settings():
-            vgg = Vgg16(conv4_3=settings.conv4_3)
-            if pretrained:
-                fill(vgg.features, vgg_weights(settings.weights), place=settings.weights)
-            return vgg
-        case GraphSettings():
-            return GraphBackbone(settings)
-        case HogSettings():
-            return Hog()
-        case DarknetSettings():
-            darknet = DarknetBackbone(settings)
-            if pretrained:
-                fill_backbone(darknet, Path(settings.weights))
-            return darknet
-        case TimmSettings(name=name, arguments=arguments):
-            classifier: ClassifierBackbone = TimmBackbone(
-                name, strides=settings.strides, nodes=settings.nodes, arguments=arguments
-            )
-        case TorchvisionSettings(name=name, arguments=arguments):
-            ceil_pooling = settings.first_pooling == "ceil"
-            classifier = TorchvisionBackbone(
-                name, settings.nodes, arguments, ceil_pooling=ceil_pooling
-            )
-    if pretrained:
-        weights = classifier_weights(settings)
-        fill(classifier.weights, weights, place=f"weights {settings.weights!r}")
-    # Random weights are not worth keeping; but a checkpoint may have been folded all the same.
-    frozen_stride = 0 if settings.weights == "none" else settings.frozen_stride
-    classifier.freeze(frozen_stride, batch_norm=settings.batch_norm == "frozen")
-    return classifier
-
-
-def detector_from(checkpoint: Checkpoint, place: str) -> TrainableDetector:
-    """The detector that a checkpoint holds."""
-    detector = build_detector(checkpoint.recipe.model, checkpoint.class_names, pretrained=False)
-    checkpoint.restore(detector, place)
-    return detector
 
 
 def build_pictures(

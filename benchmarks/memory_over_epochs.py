@@ -8,6 +8,8 @@ import json
 import os
 import subprocess
 import sys
+from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -33,11 +35,15 @@ def main() -> None:
         f"| {1000 * slope:+.1f} kB an epoch |"
     )
     print(table)
+    commit = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True
+    ).stdout.strip()
+    when = f"{datetime.now(UTC):%Y-%m-%d}, commit {commit}, torch {version('torch')}"
     (RESULTS / "memory.svg").write_text(plot(sizes))
     (RESULTS / "memory.md").write_text(
         f"# Memory over {len(sizes)} epochs\n\n`python -m benchmarks memory-over-epochs`: 6 "
-        f"pictures of 128 × 96, two steps an epoch, two workers, a validation every ten epochs.\n\n"
-        f"{table}\n\n![resident memory by epoch](memory.svg)\n"
+        f"pictures of 128 × 96, two steps an epoch, two workers, a validation every ten epochs. "
+        f"{when}.\n\n{table}\n\n![resident memory by epoch](memory.svg)\n"
     )
 
 

@@ -34,7 +34,7 @@ from PIL import Image, ImageDraw, ImageFont
 from scene import OBJECTS, SIZE, draw_scene
 from torch import Tensor
 
-from singleshot.boxes.convert import from_unit, to_corners, to_unit
+from singleshot.boxes.convert import from_unit, to_centres, to_corners, to_unit
 from singleshot.boxes.iou import pairwise_iou
 from singleshot.build import build_detector
 from singleshot.drawing import class_colour
@@ -47,6 +47,10 @@ from singleshot.models.baselines.rcnn import Rcnn
 from singleshot.models.baselines.region_sampling import Objects
 from singleshot.models.baselines.rfcn import Rfcn
 from singleshot.models.baselines.sliding_window import Copy, SlidingWindow, copy_size
+from singleshot.models.baselines.yolo_v1 import YoloV1
+from singleshot.models.baselines.yolo_v1_loss import tasks_of
+from singleshot.models.baselines.yolo_v2 import YoloV2
+from singleshot.models.baselines.yolo_v3 import YoloV3
 from singleshot.models.ssd.network import Ssd
 from singleshot.models.ssd.priors import PriorLevel
 from singleshot.models.ssd.resize import resize
@@ -65,6 +69,10 @@ PAGES = [
     "faster-rcnn-resnet50-fpn",
     "rfcn-resnet101",
     "multibox",
+    "yolo-v1",
+    "yolo-v2",
+    "yolo9000",
+    "yolo-v3",
     "ssd300-vgg16",
 ]
 FOLDER = Path(__file__).parent / "learn/detectors"
@@ -76,6 +84,7 @@ MOVES = 4  # windows next to each other that are shown
 CAR = list(OBJECTS).index("car")
 MOST_ROWS = 64  # of a grid that is drawn; finer ones would hide the picture
 FEW = 24  # boxes that can be told apart
+FAR = 20.0  # a logit that is next to 0 or 1
 COLOURS = 128  # of the file; the scene has no more to say
 
 
@@ -180,6 +189,52 @@ def of_rfcn(detector: Rfcn) -> list[Panel]:
         f"{bins} x {bins} parts of a region", torch.cat([corners, corners + sides], dim=1)
     )
     return [*of_anchors(detector, [(rows, columns)]), whole]
+
+
+@panels.register
+@torch.no_grad()
+def of_yolo_v1(detector: YoloV1) -> list[Panel]:
+    """The cells that learn of this picture, and the boxes that they are to say."""
+    size, grid = detector.settings.input, detector.settings.cells
+    rows, columns = grid
+    tasks = tasks_of([objects_at(size)], grid, size)
+    row, column = tasks.cells // columns, tasks.cells % columns
+    corners = torch.stack([column, row, column + 1, row + 1], dim=1)
+    cells = from_unit(corners / torch.tensor([columns, rows] * 2), size)
+    said = detector.say(torch.zeros(1, 3, *size, dtype=torch.uint8))
+    wanted = torch.cat([tasks.boxes[:, :2], tasks.boxes[:, 2:].sqrt()], dim=1)
+    said.boxes[0, tasks.cells, 0] = wanted
+    boxes = from_unit(to_corners(detector.placed(said)), size)[0, tasks.cells, 0]
+    number = f"{rows} x {columns}, {detector.settings.boxes_per_cell} a cell: {detector.num_boxes}"
+    return [
+        Panel(f"{number}; {len(cells)} cells learn", cells, grid),
+        Panel("what these cells are to say", boxes, grid),
+    ]
+
+
+@panels.register(YoloV2)
+@panels.register(YoloV3)
+def of_anchor_grid(detector: YoloV2 | YoloV3) -> list[Panel]:
+    """The anchors of the middle cell of each level, where one may go, and which of them learn."""
+    grid = detector.grid
+    anchors = grid.decode(torch.zeros(len(grid), 4))
+    found = []
+    for first, cells, mask in grid.places:
+        rows, columns = cells
+        level = anchors[first : first + len(mask) * rows * columns]
+        title = f"{rows} x {columns}, {len(mask)} a cell: {len(level):,}"
+        of_cells = level.reshape(len(mask), rows, columns, 4)
+        found.append(Panel(title, of_cells[:, rows // 2, columns // 2], cells))
+    learning, truths = grid.responsible(to_centres(objects_at(detector.settings.input).boxes))
+    one = int(learning[truths == CAR])
+    said = torch.zeros(4, len(grid), 4)
+    said[:, one, :2] = FAR * torch.tensor(list(product((-1, 1), repeat=2)))
+    level_of_one = max(place for place in grid.places if place.first <= one)
+    return [
+        *found,
+        Panel("a middle never leaves its cell", grid.decode(said)[:, one], level_of_one.grid),
+        Panel(f"{len(learning)} learn an object of this picture", anchors[learning]),
+    ]
 
 
 @torch.no_grad()

@@ -12,7 +12,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
+
 import singleshot
+from singleshot.boxes.convert import to_centres, to_unit
+from singleshot.data.opening import training_split
+from singleshot.models.baselines.yolo_anchors import k_means_anchors
 from singleshot.training.budget import TimeBudget
 
 INPUT = [256, 256]
@@ -42,6 +47,14 @@ PROPOSALS: dict[str, object] = {
     "model.proposals.after_training": 300,
     "model.proposals.after": 150,
 }
+YOLO: dict[str, object] = {
+    "preset": "modern",
+    "training.batch_size": 8,
+    "training.learning_rate": 0.005,
+    "training.steps": 1000,  # fitted to the time
+}
+# Found in the training pictures by clustering, as in the papers: so many.
+ANCHORS = {"yolo-v2": 5, "yolo9000": 3, "yolo-v3": 9}
 SYSTEMS: dict[str, dict[str, object]] = {
     "localizer": {"model.fully_connected": [128]},
     "sliding-window": {"model.input": INPUT, "model.scales": [1.0, 1.5, 2.2, 3.3, 5.0]},
@@ -87,14 +100,14 @@ SYSTEMS: dict[str, dict[str, object]] = {
         "training.batch_size": 8,
     },
     "yolo-v1": {
+        **YOLO,
         "model.input": [224, 224],
         "model.backbone": lite0(32),
-        "training.batch_size": 8,
-        "training.learning_rate": 0.005,
+        "model.fully_connected": [1024],
     },
-    "yolo-v2": {"model.input": INPUT, "model.backbone": lite0(16, 32), "training.batch_size": 8},
-    "yolo9000": {"model.input": INPUT, "model.backbone": lite0(16, 32), "training.batch_size": 8},
-    "yolo-v3": {"model.input": INPUT, "model.backbone": lite0(8, 16, 32), "training.batch_size": 8},
+    "yolo-v2": {**YOLO, "model.input": INPUT, "model.backbone": lite0(16, 32)},
+    "yolo9000": {**YOLO, "model.input": INPUT, "model.backbone": lite0(16, 32)},
+    "yolo-v3": {**YOLO, "model.input": INPUT, "model.backbone": lite0(8, 16, 32)},
     "ssdlite320-lite0": {"model.input": INPUT},
 }
 
@@ -115,9 +128,25 @@ def train_all(data: Path, output: Path, names: Sequence[str], seconds: float) ->
     for name in names:
         run = output / name
         if not (run / "checkpoints").exists():
-            train(name, data, run, SYSTEMS[name], seconds)
+            overrides = dict(SYSTEMS[name])
+            if name in ANCHORS:
+                overrides["model.anchors"] = anchors_for(data, ANCHORS[name])
+            train(name, data, run, overrides, seconds)
         runs.append(run)
     return runs
+
+
+def anchors_for(data: Path, number: int) -> list[list[int]]:
+    """(width, height) in pixels of INPUT, smallest first (Redmon and Farhadi 2017, §2)."""
+    pictures = training_split([data], None, "none", seed=0).train
+    sizes = []
+    for sample in map(pictures.__getitem__, range(len(pictures))):
+        height, width = sample.image.shape[1:]
+        boxes = to_centres(to_unit(sample.truth.boxes, (height, width)))
+        sizes.append(boxes[:, 2:] * torch.tensor(INPUT[::-1]))
+    anchors, _ = k_means_anchors(torch.cat(sizes), number, torch.Generator().manual_seed(0))
+    found: list[list[int]] = anchors.round().int().tolist()
+    return found
 
 
 def train(name: str, data: Path, run: Path, overrides: Mapping[str, Any], seconds: float) -> None:

@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from singleshot.boxes.iou import pairwise_iou
-from singleshot.models.baselines.proposals import PROPOSAL_SCALES, Proposed
+from singleshot.models.baselines.proposals import Proposed
 from singleshot.models.baselines.region_losses import mean_over_pictures, wanted_offsets
 from singleshot.models.baselines.region_sampling import IGNORED, Labelled, Objects, sample
 from singleshot.recipes.baselines.regions import ProposalSettings
@@ -39,7 +39,7 @@ def proposal_losses(
                 objectness[chosen], learned.labels.float(), reduction="none"
             )
         )
-        wanted = wanted_offsets(learned, PROPOSAL_SCALES)
+        wanted = wanted_offsets(learned, settings.offset_scales)
         apart = F.smooth_l1_loss(offsets[chosen], wanted, beta=BETA, reduction="none").sum(dim=1)
         boxes.append(apart * learned.positive)
     numbers = [len(of_picture) for of_picture in logits]

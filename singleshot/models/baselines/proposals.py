@@ -12,9 +12,8 @@ from torchvision.models.detection.rpn import AnchorGenerator, RegionProposalNetw
 from singleshot.models.baselines.region_losses import decoded
 from singleshot.recipes.baselines.regions import AnchorSettings, ProposalSettings
 
-__all__ = ["PROPOSAL_SCALES", "ProposalHead", "ProposalNetwork", "Proposed", "caffe_anchors"]
+__all__ = ["ProposalHead", "ProposalNetwork", "Proposed", "caffe_anchors"]
 
-PROPOSAL_SCALES = (1.0, 1.0)  # offsets of anchors are taken as they are
 INITIAL_SPREAD = 0.01  # of the new layers (§3.1.3)
 
 
@@ -87,9 +86,10 @@ class ProposalNetwork(nn.Module):
         objectness = torch.cat([logits for logits, _ in said], dim=1).float()
         offsets = torch.cat([numbers for _, numbers in said], dim=1).float()
         anchors = self.network.anchor_generator(ImageList(images, [size]), list(features))[0]
+        scales = self.settings.offset_scales
         with torch.no_grad():
             boxes = torch.stack(
-                [decoded(numbers[:, None], anchors, PROPOSAL_SCALES)[:, 0] for numbers in offsets]
+                [decoded(numbers[:, None], anchors, scales)[:, 0] for numbers in offsets]
             )
             regions, _ = self.network.filter_proposals(
                 boxes,

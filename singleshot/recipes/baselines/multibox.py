@@ -7,14 +7,20 @@ from typing import Literal
 from pydantic import Field
 
 from singleshot.recipes.backbone import BackboneSettings
-from singleshot.recipes.baselines.regions import SamplingSettings
+from singleshot.recipes.baselines.regions import WideSamplingSettings
 from singleshot.recipes.baselines.settings import BaselineSettings
 from singleshot.recipes.settings import Count, Fraction, Positive, Settings
 
-__all__ = ["MultiBoxSettings", "PostClassifierSettings"]
+__all__ = ["MultiBoxSettings", "PostClassifierSettings", "SomeSamplingSettings"]
 
 # Sides of the priors of each grid, as fractions of the picture's: finest grid first.
 Sizes = tuple[Positive, Positive, Positive, Positive, Positive, Positive]
+
+
+class SomeSamplingSettings(WideSamplingSettings):
+    """Of few proposals, some."""
+
+    regions: Count = Field(32, description="of a picture at most")
 
 
 class PostClassifierSettings(Settings):
@@ -28,7 +34,7 @@ class PostClassifierSettings(Settings):
     )
     proposals: Count = Field(20, description="best of a picture, which are classified")
     iou_threshold: Fraction = Field(0.5, description="of suppression among proposals")
-    sampling: SamplingSettings = SamplingSettings(regions=32, background_iou=(0.0, 0.5))
+    sampling: SomeSamplingSettings = SomeSamplingSettings()
 
 
 class MultiBoxSettings(BaselineSettings):

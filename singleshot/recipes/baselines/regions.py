@@ -13,6 +13,7 @@ __all__ = [
     "AnchorSettings",
     "FastRcnnSettings",
     "FasterRcnnSettings",
+    "FewProposalsSettings",
     "ProposalSettings",
     "RcnnSettings",
     "RegionSettings",
@@ -20,6 +21,7 @@ __all__ = [
     "SamplingSettings",
     "SearchSettings",
     "StageSettings",
+    "WideSamplingSettings",
 ]
 
 
@@ -44,6 +46,17 @@ class SamplingSettings(Settings):
     )
     background_iou: tuple[Fraction, Fraction] = Field(
         (0.1, 0.5), description="greatest overlap of background regions: from … up to below …"
+    )
+
+
+# Values that differ are defaults of tables of their own: a recipe may then say some of a table's
+# keys, and the others keep what the detector's paper has.
+class WideSamplingSettings(SamplingSettings):
+    """Of R-CNN and Faster R-CNN: whatever overlaps objects less than by half is background."""
+
+    regions: Count = Field(128, description="of a picture at most")
+    background_iou: tuple[Fraction, Fraction] = Field(
+        (0.0, 0.5), description="greatest overlap of background regions: from … up to below …"
     )
 
 
@@ -73,12 +86,24 @@ class ProposalSettings(Settings):
     )
     sampled: Count = Field(256, description="anchors of a picture that learn")
     positives: Fraction = Field(0.5, description="share of these that show an object at most")
+    offset_scales: tuple[Positive, Positive] = Field(
+        (1.0, 1.0),
+        description="offsets of the centre and of the size are told in these; R-FCN's code: 0.1, "
+        "0.2 (RPN_NORMALIZE_STDS)",
+    )
     iou_threshold: Fraction = Field(0.7, description="of suppression among proposals")
     min_side: float = Field(16, ge=0, description="pixels; smaller proposals are left out")
     before_training: Count = Field(12000, description="best of a level into suppression …")
     after_training: Count = Field(2000, description="… and kept of a picture, while training")
     before: Count = Field(6000, description="the same while detecting: into suppression …")
     after: Count = Field(300, description="… and kept")
+
+
+class FewProposalsSettings(ProposalSettings):
+    """Of R-FCN: in training as while detecting (py-R-FCN, rfcn_end2end_ohem.yml)."""
+
+    before_training: Count = Field(6000, description="best of a level into suppression …")
+    after_training: Count = Field(300, description="… and kept of a picture, while training")
 
 
 class StageSettings(Settings):
@@ -131,7 +156,7 @@ class RcnnSettings(RegionSettings):
     context: int = Field(16, ge=0, description="pixels around the region in it (appendix A)")
     fully_connected: tuple[Count, ...] = Field((4096, 4096), description="fc6 and fc7")
     dropout: Fraction = Field(0.5, lt=1, description="after each of them, in training")
-    sampling: SamplingSettings = SamplingSettings(regions=128, background_iou=(0.0, 0.5))
+    sampling: WideSamplingSettings = WideSamplingSettings()
     stages: StageSettings = StageSettings()
 
 
@@ -160,7 +185,7 @@ class FasterRcnnSettings(RegionSettings):
     pooled: Count = Field(7, description="side of a region after pooling, in cells")
     fully_connected: tuple[Count, ...] = Field((4096, 4096), description="fc6 and fc7")
     dropout: Fraction = Field(0.5, lt=1, description="after each of them, in training")
-    sampling: SamplingSettings = SamplingSettings(regions=128, background_iou=(0.0, 0.5))
+    sampling: WideSamplingSettings = WideSamplingSettings()
     unused_columns: int = Field(
         0,
         ge=0,
@@ -180,7 +205,7 @@ class RfcnSettings(RegionSettings):
     """Region-based fully convolutional network (Dai et al. 2016)."""
 
     kind: Literal["rfcn"]
-    proposals: ProposalSettings = ProposalSettings(before_training=6000, after_training=300)
+    proposals: FewProposalsSettings = FewProposalsSettings()
     reduced: int = Field(
         1024, ge=0, description="channels of the 1 × 1 convolution before the score maps; 0: none"
     )

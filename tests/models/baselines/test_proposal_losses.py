@@ -111,6 +111,18 @@ def test_losses_of_all_anchors_are_those_of_the_formula(anchors):
     assert float(objectness.detach()) == pytest.approx(expected_objectness / learned, rel=1e-4)
 
 
+def test_offsets_are_told_in_the_scales_of_the_settings():
+    anchors = torch.tensor([[10.0, 10, 30, 50]])
+    shown = objects_at((14, 10, 34, 50))  # a fifth of the width to the right
+    for scales, said in (((1.0, 1.0), 0.2), ((0.1, 0.2), 2.0)):
+        settings = ProposalSettings(offset_scales=scales)
+        offsets = torch.tensor([[[said, 0, 0, 0]]])
+        boxes, _ = proposal_losses(
+            Proposed(anchors, torch.zeros(1, 1), offsets, []), [shown], SIZE, settings
+        )
+        assert float(boxes) == pytest.approx(0, abs=1e-6)
+
+
 def literal_offsets(box, truth):
     """bbox_transform.py, half-open."""
     wide, high = box[2] - box[0], box[3] - box[1]

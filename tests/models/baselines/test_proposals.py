@@ -121,6 +121,21 @@ def test_proposals_are_those_of_the_literal_rules(network):
         torch.testing.assert_close(regions, torch.tensor(expected), atol=1e-3, rtol=0)
 
 
+def test_tenfold_offsets_in_tenths_propose_the_same(network):
+    tenths = ProposalNetwork(4, [16], SMALL.model_copy(update={"offset_scales": (0.1, 0.2)}))
+    tenths.load_state_dict(network.state_dict())
+    said = tenths.network.head.offsets
+    with torch.no_grad():
+        # Of each anchor x, y, and the logarithms of width and height.
+        said.weight.mul_(torch.tensor([10, 10, 5, 5]).repeat(9)[:, None, None, None])
+    torch.manual_seed(1)
+    one = proposed_on(network, 5, 8, (75, 120)).regions
+    torch.manual_seed(1)
+    other = proposed_on(tenths, 5, 8, (75, 120)).regions
+    for own, others in zip(one, other, strict=True):
+        torch.testing.assert_close(own, others, atol=1e-3, rtol=0)
+
+
 def test_more_proposals_are_kept_in_training(network):
     found = {}
     for training in (True, False):

@@ -1,0 +1,34 @@
+"""What papers on regions say of training, in the tables of recipes."""
+
+from singleshot.recipes.load import load_recipe
+
+
+def test_rfcn_trains_on_the_300_best_of_6000_proposals():
+    proposals = load_recipe("rfcn-resnet101").model.proposals
+    assert (proposals.before_training, proposals.after_training) == (6000, 300)
+    assert proposals.offset_scales == (0.1, 0.2)
+
+
+def test_faster_rcnn_trains_on_the_2000_best_of_12000_proposals():
+    proposals = load_recipe("faster-rcnn-vgg16").model.proposals
+    assert (proposals.before_training, proposals.after_training) == (12_000, 2000)
+    assert proposals.offset_scales == (1.0, 1.0)
+
+
+def test_background_overlaps_an_object_by_a_tenth_at_least_in_fast_rcnn_alone():
+    for recipe, lowest, number in (
+        ("rcnn", 0.0, 128),
+        ("fast-rcnn", 0.1, 64),
+        ("faster-rcnn-vgg16", 0.0, 128),
+        ("faster-rcnn-resnet50-fpn", 0.0, 512),
+    ):
+        sampling = load_recipe(recipe).model.sampling
+        assert (sampling.background_iou, sampling.regions) == ((lowest, 0.5), number), recipe
+
+
+def test_one_number_of_a_table_leaves_the_others_as_the_paper_has_them():
+    sampling = load_recipe("faster-rcnn-vgg16", {"model.sampling.regions": 16}).model.sampling
+    assert (sampling.regions, sampling.background_iou) == (16, (0.0, 0.5))
+    positives = {"model.classifier.sampling.positives": 0.5}
+    sampling = load_recipe("multibox", positives).model.classifier.sampling
+    assert (sampling.regions, sampling.background_iou) == (32, (0.0, 0.5))

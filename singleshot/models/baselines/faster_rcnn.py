@@ -11,7 +11,7 @@ from torchvision.ops import FeaturePyramidNetwork, MultiScaleRoIAlign
 from torchvision.ops.feature_pyramid_network import LastLevelMaxPool
 
 from singleshot.models.backbones.backbone import Backbone, grids
-from singleshot.models.baselines.proposal_losses import proposal_losses
+from singleshot.models.baselines.proposal_losses import with_proposal_losses
 from singleshot.models.baselines.proposals import ProposalNetwork, Proposed
 from singleshot.models.baselines.region_detector import (
     RegionDetector,
@@ -116,11 +116,7 @@ class FasterRcnn(RegionDetector):
         judged = losses_of(*self.judge(maps, regions, batch.images), sampled)
         objects = [objects_of(truth, batch.images.device) for truth in batch.truths]
         size = batch.images.shape[-2], batch.images.shape[-1]
-        boxes, objectness = proposal_losses(proposed, objects, size, self.settings.proposals)
-        return judged._replace(
-            localization=judged.localization + boxes,
-            classification=judged.classification + objectness,
-        )
+        return with_proposal_losses(judged, proposed, objects, size, self.settings.proposals)
 
     def scored(self, images: Float[Tensor, "b 3 h w"]) -> list[Detections]:
         """Every proposal with every class, where it says its object is."""

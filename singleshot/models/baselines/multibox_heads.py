@@ -12,6 +12,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torchvision.ops import Conv2dNormActivation
 
+from singleshot.models.initial import small_convolution
 from singleshot.models.ssd.priors import PriorLevel, Shape
 
 __all__ = ["GridHeads", "Grids", "cell_shapes", "grid_levels"]
@@ -53,11 +54,11 @@ class GridHeads(nn.Module):
     def __init__(self, channels: Sequence[int], priors_per_cell: Sequence[int]) -> None:
         super().__init__()
         self.corners = nn.ModuleList(
-            predictor(width, 4 * number)
+            small_convolution(width, 4 * number)
             for width, number in zip(channels, priors_per_cell, strict=True)
         )
         self.confidence = nn.ModuleList(
-            predictor(width, number, math.log(RARE / (1 - RARE)))
+            small_convolution(width, number, bias=math.log(RARE / (1 - RARE)))
             for width, number in zip(channels, priors_per_cell, strict=True)
         )
 
@@ -68,15 +69,6 @@ class GridHeads(nn.Module):
         corners = [each(grid) for each, grid in zip(self.corners, grids, strict=True)]
         logits = [each(grid) for each, grid in zip(self.confidence, grids, strict=True)]
         return cell_by_cell(corners).reshape(len(logits[0]), -1, 4), cell_by_cell(logits)
-
-
-def predictor(channels: int, outputs: int, bias: float = 0.0) -> nn.Conv2d:
-    """A 1 × 1 convolution that begins by saying nearly the same everywhere."""
-    layer = nn.Conv2d(channels, outputs, 1)
-    nn.init.normal_(layer.weight, std=0.01)
-    assert layer.bias is not None
-    nn.init.constant_(layer.bias, bias)
-    return layer
 
 
 def cell_by_cell(maps: Sequence[Tensor]) -> Float[Tensor, "b outputs"]:

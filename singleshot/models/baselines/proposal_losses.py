@@ -12,11 +12,27 @@ from singleshot.models.baselines.proposals import Proposed
 from singleshot.models.baselines.region_losses import mean_over_pictures, wanted_offsets
 from singleshot.models.baselines.region_sampling import IGNORED, Labelled, Objects, sample
 from singleshot.recipes.baselines.regions import ProposalSettings
+from singleshot.structures import Losses
 
-__all__ = ["label_anchors", "proposal_losses", "within"]
+__all__ = ["label_anchors", "proposal_losses", "with_proposal_losses", "within"]
 
 OBJECT, NOTHING = 1, 0
 BETA = 1 / 9  # where smooth L1 becomes straight: py-faster-rcnn's σ = 3
+
+
+def with_proposal_losses(
+    judged: Losses,
+    proposed: Proposed,
+    objects: Sequence[Objects],
+    size: tuple[int, int],
+    settings: ProposalSettings,
+) -> Losses:
+    """Those of the regions that were judged, and of the network that proposed them, added up."""
+    localization, classification = proposal_losses(proposed, objects, size, settings)
+    return judged._replace(
+        localization=judged.localization + localization,
+        classification=judged.classification + classification,
+    )
 
 
 def proposal_losses(

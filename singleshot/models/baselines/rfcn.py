@@ -10,7 +10,7 @@ from torchvision.ops import ps_roi_pool
 
 from singleshot.errors import ModelError
 from singleshot.models.backbones.backbone import Backbone, grids
-from singleshot.models.baselines.proposal_losses import proposal_losses
+from singleshot.models.baselines.proposal_losses import with_proposal_losses
 from singleshot.models.baselines.proposals import ProposalNetwork, Proposed
 from singleshot.models.baselines.region_detector import (
     RegionDetector,
@@ -27,6 +27,7 @@ from singleshot.models.baselines.region_sampling import (
     objects_of,
     with_truths,
 )
+from singleshot.models.initial import small_convolution
 from singleshot.recipes.baselines.regions import RfcnSettings
 from singleshot.structures import Batch, Detections, Losses
 
@@ -117,25 +118,12 @@ class Rfcn(RegionDetector):
         logits, offsets = self.judge(features, [regions.regions for regions in labelled])
         judged = losses_of_hardest(logits, offsets, labelled, self.settings.hardest)
         size = batch.images.shape[-2], batch.images.shape[-1]
-        boxes, objectness = proposal_losses(proposed, objects, size, self.settings.proposals)
-        return judged._replace(
-            localization=judged.localization + boxes,
-            classification=judged.classification + objectness,
-        )
+        return with_proposal_losses(judged, proposed, objects, size, self.settings.proposals)
 
     def scored(self, images: Float[Tensor, "b 3 h w"]) -> list[Detections]:
         """Every proposal with every class, where it says its object is."""
         proposed, logits, offsets = self(images)
         return scored_regions(proposed.regions, logits, offsets, images, self.settings.results)
-
-
-def small_convolution(in_channels: int, channels: int) -> nn.Conv2d:
-    """1 × 1; weights normally distributed with a σ of 0.01, biases 0, as in the authors' code."""
-    layer = nn.Conv2d(in_channels, channels, 1)
-    nn.init.normal_(layer.weight, std=0.01)
-    assert layer.bias is not None
-    nn.init.zeros_(layer.bias)
-    return layer
 
 
 def voted(

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import torch
 from jaxtyping import Float, UInt8
-from torch import Tensor, nn
+from torch import Tensor
 
 from singleshot.models.backbones.backbone import Backbone, grids
 from singleshot.models.baselines.baseline import Baseline, pixels_of
@@ -14,7 +14,7 @@ from singleshot.models.ssd.resize import resize
 from singleshot.recipes.baselines.yolo import YoloSettings
 from singleshot.structures import Detections
 
-__all__ = ["YoloDetector", "feature_grids", "letterboxed", "likely", "predicting"]
+__all__ = ["YoloDetector", "feature_grids", "letterboxed", "likely"]
 
 GREY = 127.5
 
@@ -83,12 +83,3 @@ def likely(
 def feature_grids(backbone: Backbone, size: tuple[int, int]) -> list[tuple[int, int]]:
     """(rows, columns) of each feature map of an input of this (height, width)."""
     return grids(backbone, torch.zeros(1, 3, *size))
-
-
-def predicting(in_channels: int, outputs: int) -> nn.Conv2d:
-    """The last convolution, 1 × 1: it begins small, so that boxes begin at their anchors."""
-    layer = nn.Conv2d(in_channels, outputs, 1)
-    nn.init.normal_(layer.weight, std=0.01)
-    assert layer.bias is not None
-    nn.init.zeros_(layer.bias)
-    return layer

@@ -20,13 +20,9 @@ from singleshot.models.backbones.darknet import conv
 from singleshot.models.backbones.darknet_layers import DarknetConvolution, reorganised
 from singleshot.models.baselines.region_sampling import objects_of
 from singleshot.models.baselines.yolo_anchors import OBJECTNESS, AnchorGrid, flattened
-from singleshot.models.baselines.yolo_detector import (
-    YoloDetector,
-    feature_grids,
-    likely,
-    predicting,
-)
+from singleshot.models.baselines.yolo_detector import YoloDetector, feature_grids, likely
 from singleshot.models.baselines.yolo_losses import region_losses
+from singleshot.models.initial import small_convolution
 from singleshot.recipes.baselines.yolo import RegionLayerSettings
 from singleshot.structures import Batch, Detections, Losses
 
@@ -78,7 +74,7 @@ class YoloV2(YoloDetector):
         anchors = range(len(settings.anchors))
         self.grid = AnchorGrid(cells[-1:], settings.anchors, [tuple(anchors)], settings.input)
         self.num_columns = OBJECTNESS + 1 + self.class_columns()
-        self.head = predicting(channels, len(anchors) * self.num_columns)
+        self.head = small_convolution(channels, len(anchors) * self.num_columns)
         self.settling = False
 
     def class_columns(self) -> int:

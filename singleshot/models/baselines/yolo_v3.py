@@ -21,13 +21,9 @@ from singleshot.models.backbones.darknet import conv
 from singleshot.models.backbones.darknet_layers import DarknetConvolution
 from singleshot.models.baselines.region_sampling import objects_of
 from singleshot.models.baselines.yolo_anchors import OBJECTNESS, AnchorGrid, flattened
-from singleshot.models.baselines.yolo_detector import (
-    YoloDetector,
-    feature_grids,
-    likely,
-    predicting,
-)
+from singleshot.models.baselines.yolo_detector import YoloDetector, feature_grids, likely
 from singleshot.models.baselines.yolo_losses import logistic_losses
+from singleshot.models.initial import small_convolution
 from singleshot.recipes.baselines.yolo import YoloV3Settings
 from singleshot.structures import Batch, Detections, Losses
 
@@ -104,7 +100,7 @@ class YoloV3(YoloDetector):
         paper = settings.neck == "pyramid"
         self.neck = DetectionPyramid(backbone.channels) if paper else None
         self.heads = nn.ModuleList(
-            predicting(channels, len(mask) * self.num_columns)
+            small_convolution(channels, len(mask) * self.num_columns)
             for channels, mask in zip(backbone.channels, masks, strict=True)
         )
 

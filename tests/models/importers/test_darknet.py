@@ -110,6 +110,7 @@ def test_a_tree_makes_it_yolo9000(files):
         (V2, "layers=-4", "layers=-40", "takes layer -40, which is not above it"),
         (V2, "layers=-1,-4", "layers=-1,2", "joins maps of different sizes"),
         (V2, "coords=4", "coords=5", "coords = '5'"),
+        (V2, "softmax=1", "softmax=1\nbackground=1", "background = '1', which cannot be imported"),
         (V2, "height=64", "height=65536", "expected 4096 at most"),
         (V2, "channels=3", "channels=1", "not of three channels"),
         (V3, "from=-3", "from=-4", "adds a map of 4 channels to one of 6"),

@@ -14,7 +14,7 @@ __all__ = ["tables_of"]
 TRAINING = {
     *("jitter", "random", "rescore", "thresh", "truth_thresh", "ignore_thresh", "absolute"),
     *("object_scale", "noobject_scale", "class_scale", "coord_scale", "bias_match", "map", "max"),
-    *("log", "background"),
+    "log",
 }
 LARGEST_TREE = 2**22  # bytes; 9k.tree has 135,000
 
@@ -33,9 +33,11 @@ def region(prediction: Prediction) -> dict[str, Any]:
     """`parse_region`: anchors are in cells."""
     section = prediction.section
     section.require_known(
-        {"anchors", "num", "classes", "coords", "softmax", "tree", "classfix", *TRAINING}
+        {"anchors", "num", "classes", "coords", "softmax", "tree", "classfix", "background"}
+        | TRAINING
     )
     section.require("coords", "4", default="4")
+    section.require("background", "0", default="0")  # else the softmax has a column for it
     number = section.integer("num", 1, least=1)
     anchors = [
         [side * prediction.source.stride for side in pair] for pair in pairs(section, number)

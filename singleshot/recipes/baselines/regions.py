@@ -124,9 +124,17 @@ class StageSettings(Settings):
         96, description="… so many with the highest scores, from which each of them learns"
     )
     machine_positive_weight: Positive = Field(2.0, description="of truths (rcnn_train.m)")
-    machine_decay: float = Field(1e-4, ge=0, description="λ of λ / 2 · ‖w‖² beside the hinge loss")
+    machine_decay: float = Field(
+        1e-4,
+        ge=0,
+        description="λ of λ / 2 · ‖w‖² beside the hinge loss; training.weight_decay comes on top",
+    )
     boxes_iou: Fraction = Field(0.6, description="overlap from which a region learns its offsets")
-    boxes_decay: float = Field(1e-4, ge=0, description="λ of λ / 2 · ‖w‖² of the regression")
+    boxes_decay: float = Field(
+        1e-4,
+        ge=0,
+        description="λ of λ / 2 · ‖w‖² of the regression; training.weight_decay comes on top",
+    )
 
     @model_validator(mode="after")
     def in_order(self) -> StageSettings:

@@ -54,7 +54,8 @@ class Subject:
         if order["forget"]:
             self.detector = None
             self.warm.clear()
-        return {"timings": timings, "peak_memory_mb": peak_memory_mb(), "summary": summary}
+        peak = peak_memory_mb(best_device())
+        return {"timings": timings, "peak_memory_mb": peak, "summary": summary}
 
     def time(
         self, detector: TrainableDetector, size: int, number: int, longest: float
@@ -122,11 +123,14 @@ def forget_peak_memory() -> None:
         Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
 
 
-def peak_memory_mb() -> float | None:
-    """The most that this process has had in memory; None where the system does not tell.
+def peak_memory_mb(device: torch.device) -> float | None:
+    """The most that this process has had in memory, a GPU's where it computes on one.
 
-    Linux's `ru_maxrss` would not do: a new process inherits that of the one that started it.
+    None where the system does not tell. Linux's `ru_maxrss` would not do: a new process inherits
+    that of the one that started it.
     """
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / MEGABYTE
     try:
         lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
         return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM:"))
@@ -155,7 +159,8 @@ def main() -> None:
     job = json.loads(sys.stdin.readline())
     subject = Subject(job, [read_picture(Path(path)) for path in job["pictures"]])
     forget_peak_memory()
-    answer({"machine": machine(best_device()), "memory_before_mb": peak_memory_mb()})
+    device = best_device()
+    answer({"machine": machine(device), "memory_before_mb": peak_memory_mb(device)})
     for line in sys.stdin:
         answer(subject.obey(json.loads(line)))
 

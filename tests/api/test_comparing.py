@@ -6,7 +6,7 @@ import torch
 
 from singleshot.api.comparing import different, relabelled, told_apart
 from singleshot.api.speed import Job, Measured, Turns, measure_in_turns
-from singleshot.api.speed_worker import Subject
+from singleshot.api.speed_worker import Subject, peak_memory_mb
 from singleshot.api.tutorial import made_up
 from singleshot.data.pictures import picture_size
 from singleshot.errors import RunFailed, SingleshotError
@@ -94,6 +94,12 @@ def test_a_recipe_is_timed_and_described_in_a_process_of_its_own(tmp_path):
     assert "no recipe 'no-such-recipe'" in broken.failure
     assert not broken.rounds
     assert said == ["timing batches of 1: round 1 of 2", "timing batches of 1: round 2 of 2"]
+
+
+def test_memory_is_the_gpus_where_it_computes_on_one(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda _device: 3 << 20)
+    assert peak_memory_mb(torch.device("cuda", 0)) == 3
+    assert peak_memory_mb(torch.device("cpu")) > 50  # megabytes: Python and PyTorch
 
 
 def test_made_up_pictures_are_the_same_each_time(tmp_path):

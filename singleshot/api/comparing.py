@@ -94,10 +94,6 @@ def compare(
         split=split,
         protocol=protocol,
         iou_threshold=iou_threshold,
-        diagnosis=False,
-        attributes=None,
-        against=None,
-        choose=None,
         report=report,
         say=say,
     )

@@ -70,10 +70,6 @@ def compare_with_tutorial(
         split=split,
         protocol=protocol,
         iou_threshold=0.5,
-        diagnosis=False,
-        attributes=None,
-        against=None,
-        choose=None,
         report=report,
         say=say,
     )

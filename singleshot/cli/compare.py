@@ -117,6 +117,16 @@ def compare(
 
 
 def by_recipe(models: list[str]) -> dict[str, str]:
-    """Runs by the names of their recipes: as they are said, else as their folders are called."""
-    pairs = (model.partition("=") for model in models)
-    return {name if is_said else Path(name).name: path or name for name, is_said, path in pairs}
+    """Runs by the names of their recipes: as they are said, else as their folders are called.
+
+    Raises SingleshotError for a second run of one system.
+    """
+    found: dict[str, str] = {}
+    for name, is_said, path in (model.partition("=") for model in models):
+        recipe, run = (name, path) if is_said else (Path(name).name, name)
+        if recipe in found:
+            raise SingleshotError(
+                f"{found[recipe]} and {run} are both of {recipe}; the tables have a place for one"
+            )
+        found[recipe] = run
+    return found

@@ -172,9 +172,11 @@ def marks(notes: Sequence[str]) -> str:
 
 
 def short(value: float | None) -> str:
-    """Three digits that count; a dash where undefined."""
+    """At least three digits that count, as on the page; a dash where undefined."""
     if value is None:
         return "-"
     if value >= 100:
         return f"{value:,.0f}"
+    if value < 1:
+        return f"{value:#.3g}"
     return f"{value:.2f}" if value < 10 else f"{value:.1f}"

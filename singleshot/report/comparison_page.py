@@ -242,11 +242,13 @@ def clearly_less(costs: Sequence[float | None]) -> Callable[[int, int], bool]:
 
 
 def rounded(value: float | None) -> str:
-    """Three digits that count: 0.0123, 12.3, 1,230; a dash where undefined."""
+    """At least three digits that count: 0.0123, 1.23, 12.3, 12,345; a dash where undefined."""
     if value is None:
         return "\N{EN DASH}"
     if value >= 100:
         return f"{value:,.0f}"
+    if value < 1:
+        return f"{value:#.3g}"
     return f"{value:.2f}" if value < 10 else f"{value:.1f}"
 
 

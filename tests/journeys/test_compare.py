@@ -116,6 +116,11 @@ FAULTS = {
         ["--data", "cells"],
         "runs/strange cannot be compared here: .*unknown to the model: 'RBC'.*it knows cat, dog",
     ),
+    "two of a system": (
+        ["runs/yolo-v1", "yolo-v1=runs/cells"],
+        ["--tutorial", "--data", "cells"],
+        "runs/yolo-v1 and runs/cells are both of yolo-v1",
+    ),
     "unknown system": (["nothing=runs/cells"], ["--tutorial"], "is no system of the tutorial"),
     "not of the tutorial": ([], ["--tutorial", "--speed-pictures", "3"], "leave out"),
     "no data for runs": (["localizer=runs/cells"], ["--tutorial"], "judge the runs on"),

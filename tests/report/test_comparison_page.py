@@ -75,7 +75,7 @@ def test_each_detector_shows_its_own_hits_and_misses(text):
 
 def test_numbers_have_three_digits_that_count():
     assert [rounded(value) for value in (0.0123, 1.234, 12.34, 123.4, 12345.6, None)] == [
-        "0.01", "1.23", "12.3", "123", "12,346", "–",
+        "0.0123", "1.23", "12.3", "123", "12,346", "–",
     ]  # fmt: skip
     assert [chance(value) for value in (0.0002, 0.0123, None)] == ["< 0.001", "0.012", "–"]
 

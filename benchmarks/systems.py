@@ -47,6 +47,8 @@ REGIONS: dict[str, object] = {
     "training.learning_rate": 0.01,
     "training.steps": 1000,  # fitted to the time
 }
+# In a picture that was cropped regions would have to be searched anew in every epoch.
+SEARCHED: dict[str, object] = {**REGIONS, "augmentation.crop.probability": 0.0}
 PROPOSALS: dict[str, object] = {
     "model.proposals.anchors.scales": [2, 5, 12],
     "model.proposals.min_side": 4,
@@ -73,14 +75,14 @@ SYSTEMS: dict[str, dict[str, object]] = {
         "training.batch_size": 4,
     },
     "rcnn": {
-        **{key: value for key, value in REGIONS.items() if key != "model.pooled"},
+        **{key: value for key, value in SEARCHED.items() if key != "model.pooled"},
         "model.warped": 64,
         "model.context": 4,
         "model.search.regions": 500,
         "model.sampling.regions": 32,
         "model.stages.candidates": 64,
     },
-    "fast-rcnn": {**REGIONS, "model.search.regions": 1000},
+    "fast-rcnn": {**SEARCHED, "model.search.regions": 1000},
     "faster-rcnn-vgg16": {**REGIONS, **PROPOSALS},
     "faster-rcnn-resnet50-fpn": {
         **{key: value for key, value in REGIONS.items() if key != "model.dropout"},

@@ -1,7 +1,5 @@
 """Comparing detectors: the same pictures, the same rules, the same machine, in one run."""
 
-import json
-import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,31 +8,28 @@ from typing import NamedTuple
 import numpy as np
 
 from singleshot.api.answers import Say, Wanted
+from singleshot.api.comparison_report import command_line, write_contest
 from singleshot.api.measuring import measured_data
 from singleshot.api.models import checkpoint_file, load
 from singleshot.api.places import Data, listed
-from singleshot.api.side_by_side import shown_pictures
 from singleshot.api.speed import Job, Measured, Turns, measure_in_turns
 from singleshot.data.dataset import DataSet
 from singleshot.errors import DataError, SingleshotError
 from singleshot.evaluation import detect_all, judge, truths_of
-from singleshot.files import appears_whole, require_writable
+from singleshot.files import require_writable
 from singleshot.metrics import Predictions, Protocol, Report
 from singleshot.metrics.coco import CocoNumbers, coco_numbers
 from singleshot.metrics.standings import Standings, compare_all
 from singleshot.models.checkpoint import Checkpoint
 from singleshot.models.summary import ModelSummary, summarise
 from singleshot.published import published_figures
-from singleshot.report.comparison_page import ComparisonPage, write_comparison
 from singleshot.report.contest import Contender, Contest, Machine
-from singleshot.version import __version__
 
 __all__ = ["Entry", "Model", "Progress", "compare", "enter_all", "stand"]
 
 BATCH = 8  # of pictures detected together, for throughput
 ROUNDS = 6
 SPEED_PICTURES = 20
-MOST_NAMED = 3  # in a title
 
 Progress = Callable[[int, int], None]
 
@@ -101,11 +96,7 @@ def compare(
         raise SingleshotError(f"{speed_pictures} pictures are too few to time a detector on")
     if wanted.page is not None:
         require_writable(wanted.page.with_name("comparison.json"))
-    paths = different(models)
-    named = [
-        Model(name, path, checkpoint_file(path))
-        for name, path in zip(told_apart(paths), paths, strict=True)
-    ]
+    named = different(models)
     dataset = measured_data(data, split, wanted.say, class_names=None)
     entries = enter_all(named, dataset, wanted, progress)
     wanted.say("drawing the pictures anew, to see how sure the differences are")
@@ -124,22 +115,35 @@ def compare(
         published=tuple(published_figures()) if published else (),
     )
     if wanted.page is not None:
-        command = command_line(wanted, paths, listed(data), speed_pictures, published=published)
-        write(contest, entries, dataset, wanted.page, command)
+        paths = [one.path for one in named]
+        write_contest(
+            contest,
+            dataset,
+            [entry.predictions for entry in entries],
+            [entry.report for entry in entries],
+            wanted.page,
+            command=command_line(wanted, paths, listed(data), speed_pictures, published=published),
+        )
     return contest
 
 
-def different(models: Sequence[str | Path]) -> list[Path]:
-    """The paths, none of them twice; raises SingleshotError when there is nothing to compare."""
+def different(models: Sequence[str | Path]) -> list[Model]:
+    """Models by names that tell them apart.
+
+    Raises SingleshotError when there is nothing to compare, or one is there twice.
+    """
     paths = [Path(model) for model in models]
     if len(paths) < 2:
         raise SingleshotError(
             "comparing takes two models at least; to measure one, there is `singleshot evaluate`"
         )
-    for index, path in enumerate(paths):
-        if path.resolve() in {other.resolve() for other in paths[:index]}:
-            raise SingleshotError(f"{path} is given twice; name each model once")
-    return paths
+    found: dict[Path, Model] = {}
+    for name, path in zip(told_apart(paths), paths, strict=True):
+        checkpoint = checkpoint_file(path)
+        same = found.setdefault(checkpoint.resolve(), Model(name, path, checkpoint))
+        if same.path is not path:
+            raise SingleshotError(f"{path} is given twice, first as {same.path}; name each once")
+    return list(found.values())
 
 
 def require_classes(model: Model, dataset: DataSet) -> None:
@@ -254,53 +258,3 @@ def contender(entry: Entry, measured: Measured) -> Contender:
         speeds=measured.speeds,
         memory_before_mb=measured.memory_before_mb,
     )
-
-
-def command_line(
-    wanted: Wanted,
-    paths: Sequence[Path],
-    data: Sequence[Path],
-    speed_pictures: int,
-    *,
-    published: bool,
-) -> str:
-    """What to type to be told the same again."""
-    options = {
-        "--split": wanted.split,
-        "--protocol": wanted.protocol.value,
-        "--iou-threshold": wanted.iou_threshold,
-        "--speed-pictures": speed_pictures,
-        "--report": wanted.report,
-    }
-    given = [(name, str(value)) for name, value in options.items() if value is not None]
-    words = ["singleshot", "compare", *map(str, paths)]
-    words += [word for one in data for word in ("--data", str(one))]
-    words += [word for pair in given for word in pair]
-    return shlex.join([*words, *(["--published"] if published else [])])
-
-
-def write(
-    contest: Contest, entries: Sequence[Entry], dataset: DataSet, path: Path, command: str
-) -> None:
-    """The page, and beside it the same for programs."""
-    at_random, disputed = shown_pictures(
-        dataset, [entry.predictions for entry in entries], [entry.report for entry in entries]
-    )
-    page = ComparisonPage(
-        title=title_of(contest),
-        contest=contest,
-        at_random=at_random,
-        disputed=disputed,
-        class_names=dataset.class_names,
-        command=command,
-        version=__version__,
-    )
-    write_comparison(page, path)
-    with appears_whole(path.with_name("comparison.json")) as beside:
-        beside.write_text(json.dumps(contest.to_json(), indent=2, allow_nan=False) + "\n")
-
-
-def title_of(contest: Contest) -> str:
-    """The names of a few, the number of many."""
-    names = [one.name for one in contest.contenders]
-    return " · ".join(names) if len(names) <= MOST_NAMED else f"{len(names)} detectors"

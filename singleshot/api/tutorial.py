@@ -107,6 +107,8 @@ def compare_with_tutorial(
 def require_known(tutorial: Tutorial, names: Sequence[str]) -> None:
     """Raises SingleshotError for a name that is none of the tutorial's systems."""
     known = [system.recipe for system in tutorial.systems]
+    if not names:
+        raise SingleshotError(f"name a system of the tutorial at least: {', '.join(known)}")
     for name in names:
         if name not in known:
             raise SingleshotError(f"{name!r} is no system of the tutorial: {', '.join(known)}")

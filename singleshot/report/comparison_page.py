@@ -118,12 +118,13 @@ def rows_of(contest: Contest) -> list[Row]:
         range(len(contest.contenders)),
         key=lambda place: -(contest.standings.estimates[place].value or -1.0),
     )
+    front = contest.front
     return [
         Row(
             number,
             contest.contenders[place],
             contest.standings.estimates[place],
-            contest.front[place],
+            front[place],
             place,
         )
         for number, place in enumerate(order, start=1)

@@ -42,9 +42,12 @@ def test_one_model_is_no_comparison():
 
 
 def test_one_model_by_two_names_is_given_twice(tmp_path):
-    (tmp_path / "a").mkdir()
-    with pytest.raises(SingleshotError, match="given twice"):
-        different([tmp_path / "a", tmp_path / "a" / ".." / "a"])
+    best = tmp_path / "a" / "checkpoints" / "best.safetensors"
+    best.parent.mkdir(parents=True)
+    best.touch()
+    for again in (tmp_path / "a" / ".." / "a", best):
+        with pytest.raises(SingleshotError, match="given twice"):
+            different([tmp_path / "a", again])
 
 
 def test_a_picture_is_never_seen_twice():

@@ -80,10 +80,9 @@ def watched(detector: Detector) -> Iterator[Stopwatch]:
         return
     watch = Stopwatch(detector.pixel_mean.device)
     handles = [
-        detector.register_forward_pre_hook(lambda *_: watch.begin(NETWORK)),
+        detector.register_forward_pre_hook(lambda *_: watch.begin(PREPARING)),
         detector.register_forward_hook(lambda *_: watch.begin(CHOOSING)),
-        # Normalising is the first thing that a network does.
-        detector.pixels.register_forward_pre_hook(lambda *_: watch.begin(PREPARING)),
+        # Normalising is the first thing that a network does, once for each copy of the pictures.
         detector.pixels.register_forward_hook(lambda *_: watch.begin(NETWORK)),
     ]
     try:

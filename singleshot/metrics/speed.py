@@ -10,13 +10,15 @@ import numpy as np
 
 __all__ = ["Seconds", "Speed"]
 
+MANY = 6  # rounds
+CLEARLY = 0.75
+
 
 class Seconds(NamedTuple):
     """Where the time of one detection went; phases are None where they cannot be told apart."""
 
-    preparing: (
-        float | None
-    )  # resizing and normalising, and searching for regions where that is done
+    # Resizing and normalising, and searching for regions where that is done.
+    preparing: float | None
     network: float | None
     choosing: float | None  # scores, decoding, suppression
     total: float
@@ -64,10 +66,12 @@ class Speed:
     def is_faster(self, other: Speed) -> bool:
         """Whether it was faster in every round that both took part in, one after the other.
 
-        Of two that are as fast, one is in six rounds of six with a chance of 1 in 32.
+        Of two that are as fast, one is in six rounds of six with a chance of 1 in 32. Of fewer
+        rounds each has to be clearly faster.
         """
-        rounds = zip(self.rounds_ms, other.rounds_ms, strict=False)  # one may have had enough
-        return all(own < others for own, others in rounds)
+        rounds = list(zip(self.rounds_ms, other.rounds_ms, strict=False))  # one may have had enough
+        least = 1.0 if len(rounds) >= MANY else CLEARLY
+        return all(own < least * others for own, others in rounds)
 
     def to_json(self) -> dict[str, Any]:
         """Plain numbers under the names of the fields."""

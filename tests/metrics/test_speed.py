@@ -35,9 +35,16 @@ def rounds(*milliseconds):
 
 
 def test_who_was_faster_in_every_round_is_faster():
-    assert rounds(10, 20, 30).is_faster(rounds(11, 21, 31))
-    assert not rounds(10, 20, 32).is_faster(rounds(11, 21, 31))
-    assert not rounds(10, 10).is_faster(rounds(10, 10))
+    others = rounds(11, 21, 31, 11, 21, 31)
+    assert rounds(10, 20, 30, 10, 20, 30).is_faster(others)
+    assert not rounds(10, 20, 32, 10, 20, 30).is_faster(others)
+    assert not others.is_faster(others)
+
+
+def test_of_few_rounds_each_has_to_be_clearly_faster():
+    assert not rounds(30_000).is_faster(rounds(30_010))
+    assert not rounds(10, 24).is_faster(rounds(20, 30))
+    assert rounds(10, 22).is_faster(rounds(20, 30))
 
 
 def test_only_rounds_that_both_took_part_in_count():

@@ -118,9 +118,11 @@ class SlidingWindow(Baseline):
     ) -> Float[Tensor, "b windows columns"]:
         """What the classifier says at each window, copy by copy and row by row."""
         whole = images.round().byte() if images.is_floating_point() else images
+        # All at first, so that the time of the network is the network's alone.
+        copies = [self.copied(whole, copy) for copy in self.copies]
         found = []
-        for copy in self.copies:
-            features = self.backbone(self.normalised(self.copied(whole, copy)))[-1]
+        for copy in [self.normalised(copy) for copy in copies]:
+            features = self.backbone(copy)[-1]
             found.append(self.heads(features).flatten(start_dim=2).transpose(1, 2))
         return torch.cat(found, dim=1)
 

@@ -146,7 +146,6 @@ SMALL: dict[str, dict[str, object]] = {
         "model.backbone.strides": [16],
         "model.anchors": SMALL_ANCHORS,
         "model.tree": ["thing -1", "cell 0", "animal 0", "RBC 1", "WBC 1", *ANIMALS],
-        "model.walk_until": 0.02,
         "training.steps": 160,
     },
     "yolo-v3": {**SMALL_YOLO, "model.anchors": [*SMALL_ANCHORS, *SMALL_ANCHORS]},

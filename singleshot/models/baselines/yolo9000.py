@@ -14,6 +14,7 @@ from torch import Tensor
 from singleshot.models.backbones.backbone import Backbone
 from singleshot.models.baselines.word_tree import WordTree
 from singleshot.models.baselines.yolo_anchors import OBJECTNESS
+from singleshot.models.baselines.yolo_detector import likely
 from singleshot.models.baselines.yolo_v2 import YoloV2
 from singleshot.recipes.baselines.yolo import Yolo9000Settings
 from singleshot.structures import Detections
@@ -48,13 +49,19 @@ class Yolo9000(YoloV2):
     def judged(
         self, boxes: Float[Tensor, "boxes 4"], said: Float[Tensor, "boxes columns"]
     ) -> Detections:
-        """A box has one class, the nearest at or above where the walk ends, and its objectness.
+        """Every class of a box, or the one that a walk ends at (`get_region_detections`).
 
-        As in darknet, the score is the probability that there is an object, not which one
-        (`get_region_detections`). A walk that ends above all classes finds nothing.
+        Every class has the score objectness times its probability. With the walk, a box has one
+        class, the nearest at or above where the walk ends, and its objectness; a walk that ends
+        above all classes finds nothing.
         """
         objectness = said[:, OBJECTNESS].sigmoid()
-        keep = objectness > self.settings.results.score_threshold
+        threshold = self.settings.results.score_threshold
+        if self.settings.decide == "classes":
+            probabilities = self.tree.probabilities(said[:, OBJECTNESS + 1 :])
+            scores = objectness[:, None] * probabilities[:, self.tree.of_class]
+            return likely(boxes, scores, threshold)
+        keep = objectness > threshold
         reached = self.tree.walk(said[keep][:, OBJECTNESS + 1 :], self.settings.walk_until)
         labels = self.tree.to_class[reached]
         found = Detections(boxes[keep], objectness[keep], labels)

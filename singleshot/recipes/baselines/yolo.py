@@ -125,6 +125,12 @@ class Yolo9000Settings(RegionLayerSettings):
         description="a tree of words, of which the classes are some: a file in darknet's .tree "
         "format, or its lines; left out, all classes stand side by side",
     )
+    decide: Literal["classes", "walk"] = Field(
+        "classes",
+        description="'classes': a box has a score for each, its objectness times the "
+        "probability of the class, as darknet's evaluation (map); 'walk': it is what a walk down "
+        "the tree ends at, its score being its objectness, as darknet's drawing",
+    )
     walk_until: Fraction = Field(
         0.5, description="probability from which on the walk down the tree goes on (-hier)"
     )

@@ -175,9 +175,30 @@ def test_a_locally_connected_layer_is_a_convolution_of_its_own_at_each_place(ran
         torch.testing.assert_close(local(features)[..., place], same[..., place])
 
 
-def test_a_box_of_yolo9000_has_one_class_and_the_score_of_its_objectness():
-    tree = ["thing -1", "pet 0", "bird 0", "cat 1", "dog 1"]
-    detector = built("yolo9000", tree=tree, results__score_threshold=0.0).eval()
+PETS = ["thing -1", "pet 0", "bird 0", "cat 1", "dog 1"]
+
+
+def test_a_box_of_yolo9000_has_a_score_for_every_class(random):
+    """As `get_region_detections` with a map: objectness times the products down the tree."""
+    detector = built("yolo9000", tree=PETS, results__score_threshold=0.2).eval()
+    said = torch.randn(4, 10, generator=random)
+    found = detector.judged(torch.arange(16.0).reshape(4, 4), said)
+    expected = []
+    for box, numbers in enumerate(said[:, 5:]):
+        objectness = said[box, 4].sigmoid()
+        pet, bird = numbers[1:3].softmax(dim=0)
+        cat, dog = pet * numbers[3:].softmax(dim=0)
+        of_classes = {"cat": cat, "dog": dog, "bird": bird}
+        for label, name in enumerate(detector.class_names):
+            if (score := float(objectness * of_classes[name])) > 0.2:
+                expected.append((box, label, pytest.approx(score)))
+    boxes = (found.boxes[:, 0] / 4).int().tolist()
+    assert list(zip(boxes, found.labels.tolist(), found.scores.tolist(), strict=True)) == expected
+    assert expected
+
+
+def test_after_a_walk_a_box_of_yolo9000_has_one_class_and_the_score_of_its_objectness():
+    detector = built("yolo9000", tree=PETS, decide="walk", results__score_threshold=0.0).eval()
     assert detector.num_columns == 5 + 5
     boxes = torch.tensor([[0.0, 0, 8, 8], [4, 4, 8, 8], [2, 2, 9, 9]])
     said = torch.zeros(3, 10)

@@ -1,5 +1,7 @@
 """What papers on regions say of training, in the tables of recipes."""
 
+import pytest
+
 from singleshot.recipes.load import load_recipe
 
 
@@ -32,3 +34,22 @@ def test_one_number_of_a_table_leaves_the_others_as_the_paper_has_them():
     positives = {"model.classifier.sampling.positives": 0.5}
     sampling = load_recipe("multibox", positives).model.classifier.sampling
     assert (sampling.regions, sampling.background_iou) == (32, (0.0, 0.5))
+
+
+@pytest.mark.parametrize(
+    ("recipe", "score", "iou", "top_k", "keep"),
+    [
+        # rcnn_test.m, imdb_eval_voc.m: 100 of each of 20 classes; scores are no margins here
+        ("rcnn", 0.2, 0.3, 100, 2000),
+        # fast-rcnn, lib/fast_rcnn/test.py: thresh = -inf, max_per_image = 100 of each class
+        ("fast-rcnn", 0.0, 0.3, 100, 2000),
+        # py-faster-rcnn, lib/fast_rcnn/test.py: max_per_image=100, thresh=0.05, of 300 proposals
+        ("faster-rcnn-vgg16", 0.05, 0.3, 300, 100),
+        # py-R-FCN, lib/fast_rcnn/test.py: max_per_image=400, thresh=-inf
+        ("rfcn-resnet101", 0.0, 0.3, 300, 400),
+    ],
+)
+def test_what_is_kept_is_what_the_authors_code_keeps(recipe, score, iou, top_k, keep):
+    results = load_recipe(recipe).model.results
+    found = results.score_threshold, results.iou_threshold, results.top_k, results.keep
+    assert found == (score, iou, top_k, keep)

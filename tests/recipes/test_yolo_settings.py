@@ -24,6 +24,12 @@ def test_a_tree_from_a_file_is_in_the_recipe_from_then_on(tmp_path):
     assert recipe.model.tree == ("thing -1", "cell 0", "RBC 1", "white cell 1")
 
 
+@pytest.mark.parametrize(("recipe", "boxes"), [("yolo-v1", 98), ("yolo-v2", 845)])
+def test_every_box_may_have_every_class_of_voc(recipe, boxes):
+    """As darknet, which prints them all (examples/yolo.c, examples/detector.c)."""
+    assert load_recipe(recipe).model.results.keep == 20 * boxes
+
+
 @pytest.mark.parametrize(
     ("lines", "message"),
     [

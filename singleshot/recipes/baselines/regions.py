@@ -13,7 +13,6 @@ __all__ = [
     "AnchorSettings",
     "FastRcnnSettings",
     "FasterRcnnSettings",
-    "FewProposalsSettings",
     "ProposalSettings",
     "RcnnSettings",
     "RegionSettings",
@@ -31,8 +30,8 @@ class SearchSettings(Settings):
     regions: Count = Field(2000, description="of a picture at most; the smallest are left out")
     width: Count = Field(
         500,
-        description="wider pictures are searched at this width, as R-CNN's code does "
-        "(selective_search_boxes.m)",
+        description="wider pictures are searched at this width, the one of R-CNN's demonstration "
+        "(examples/rcnn_detect.m)",
     )
 
 

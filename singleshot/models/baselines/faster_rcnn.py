@@ -25,7 +25,7 @@ from singleshot.models.baselines.region_sampling import objects_of, sample_batch
 from singleshot.recipes.baselines.regions import FasterRcnnSettings
 from singleshot.structures import Batch, Detections, Losses
 
-__all__ = ["FasterRcnn", "LastLevel", "Pyramid", "PyramidAlign", "SingleMaxPool"]
+__all__ = ["FasterRcnn", "Pyramid"]
 
 SAMPLES = 2  # of RoIAlign, along each side of a cell (torchvision's faster_rcnn.py)
 

@@ -11,8 +11,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
 from singleshot.models.backbones.backbone import Backbone
-from singleshot.models.baselines.rcnn import warped
-from singleshot.models.baselines.region_layers import small_linear
+from singleshot.models.baselines.region_layers import small_linear, warped
 from singleshot.models.baselines.region_losses import mean_over_pictures
 from singleshot.models.baselines.region_sampling import Objects, sample_regions, with_truths
 from singleshot.models.pixels import Pixels

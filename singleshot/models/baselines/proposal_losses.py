@@ -76,7 +76,8 @@ def label_anchors(
     Nothing where it overlaps none; all others, and those that leave the picture, are ignored
     (py-faster-rcnn, lib/rpn/anchor_target_layer.py).
     """
-    takes_part = within(anchors, size) if settings.inside else torch.ones_like(anchors[:, 0]) > 0
+    everywhere = torch.ones(len(anchors), dtype=torch.bool, device=anchors.device)
+    takes_part = within(anchors, size) if settings.inside else everywhere
     if not len(objects.labels):
         return Labelled(anchors, torch.where(takes_part, NOTHING, IGNORED), anchors)
     overlaps = pairwise_iou(anchors, objects.boxes).masked_fill(~takes_part[:, None], -1)

@@ -6,13 +6,11 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
-from torchvision.ops import roi_align
 
-from singleshot.boxes.convert import to_centres, to_corners
 from singleshot.models.backbones.backbone import Backbone, grids
 from singleshot.models.baselines.rcnn_losses import box_costs, machine_costs
 from singleshot.models.baselines.region_detector import RegionDetector, judged, traced
-from singleshot.models.baselines.region_layers import FullyConnected, small_linear
+from singleshot.models.baselines.region_layers import FullyConnected, small_linear, warped
 from singleshot.models.baselines.region_losses import decoded, mean_over_pictures
 from singleshot.models.baselines.region_sampling import (
     Objects,
@@ -26,7 +24,7 @@ from singleshot.models.baselines.selective_search import SelectiveSearch, whole_
 from singleshot.recipes.baselines.regions import RcnnSettings
 from singleshot.structures import Batch, Detections, Losses
 
-__all__ = ["Rcnn", "scaled_to", "warped"]
+__all__ = ["Rcnn", "scaled_to"]
 
 AT_ONCE = 128  # regions in the network while detecting
 RAW = (1.0, 1.0)  # offsets are regressed as they are (appendix C)
@@ -82,11 +80,11 @@ class Rcnn(RegionDetector):
             self.layers.eval()
 
     def features(
-        self, images: UInt8[Tensor, "b 3 h w"] | Float[Tensor, "b 3 h w"], regions: Sequence[Tensor]
+        self, normalised: Float[Tensor, "b 3 h w"], regions: Sequence[Float[Tensor, "_ 4"]]
     ) -> tuple[Float[Tensor, "n pool5"], Float[Tensor, "n fc7"]]:
         """Of each region the last feature map, flat, and the last fully connected layer."""
         settings = self.settings
-        seen = warped(self.normalised(images), regions, settings.warped, settings.context)
+        seen = warped(normalised, regions, settings.warped, settings.context)
         pool5 = self.backbone(seen)[-1].flatten(start_dim=1)
         return pool5, self.layers(pool5)
 
@@ -104,8 +102,9 @@ class Rcnn(RegionDetector):
         """
         if regions is None:
             regions = whole_pictures(images, self.num_boxes)
+        normalised = self.normalised(images)
         found = [
-            self.judge(images[[place]], some)
+            self.judge(normalised[[place]], some)
             for place, of_picture in enumerate(regions)
             for some in torch.split(of_picture, AT_ONCE)
         ]
@@ -113,10 +112,10 @@ class Rcnn(RegionDetector):
         return scores, offsets
 
     def judge(
-        self, image: Tensor, regions: Float[Tensor, "n 4"]
+        self, normalised: Float[Tensor, "1 3 h w"], regions: Float[Tensor, "n 4"]
     ) -> tuple[Float[Tensor, "n classes"], Float[Tensor, "n classes 4"]]:
         """Scores and offsets of some regions of a picture."""
-        pool5, fc7 = self.features(image, [regions])
+        pool5, fc7 = self.features(normalised, [regions])
         norm = self.settings.stages.feature_norm
         if self.machines.weight.any():
             scores = self.machines(scaled_to(fc7, norm)).sigmoid()
@@ -147,7 +146,8 @@ class Rcnn(RegionDetector):
     def network_losses(self, batch: Batch) -> Losses:
         """Cross-entropy of sampled regions, the background being a class (§2.3)."""
         sampled = sample_batch(self.search(batch.images), batch, self.settings.sampling)
-        _, fc7 = self.features(batch.images, [labelled.regions for labelled in sampled])
+        regions = [labelled.regions for labelled in sampled]
+        _, fc7 = self.features(self.normalised(batch.images), regions)
         logits = self.classes(fc7).float()
         labels = torch.cat([labelled.labels for labelled in sampled])
         costs = F.cross_entropy(logits, labels, reduction="none")
@@ -157,15 +157,13 @@ class Rcnn(RegionDetector):
 
     def machine_losses(self, batch: Batch) -> Losses:
         """Hinge losses of truths and of regions that are none of a class (§2.3)."""
-        costs, number = [], 0
+        stages, costs, number = self.settings.stages, [], 0
         for image, regions, objects in self.each(batch):
-            some = regions[
-                pick(torch.ones_like(regions[:, 0]) > 0, self.settings.stages.candidates)
-            ]
-            fc7 = self.fixed(image, with_truths(some, objects))[1]
-            costs.append(machine_costs(self.machines(fc7), some, objects, self.settings.stages))
+            drawn = torch.randperm(len(regions), device=image.device)[: stages.candidates]
+            fc7 = self.fixed(image, with_truths(regions[drawn], objects))[1]
+            costs.append(machine_costs(self.machines(fc7), regions[drawn], objects, stages))
             number += len(objects.labels)
-        decay = self.settings.stages.machine_decay / 2 * self.machines.weight.square().sum()
+        decay = stages.machine_decay / 2 * self.machines.weight.square().sum()
         return Losses(decay * 0, torch.stack(costs).mean() + decay, number)
 
     def box_losses(self, batch: Batch) -> Losses:
@@ -183,18 +181,18 @@ class Rcnn(RegionDetector):
         return Losses(torch.stack(costs).mean() + decay, decay * 0, number)
 
     def each(self, batch: Batch) -> list[tuple[Tensor, Tensor, Objects]]:
-        """Pictures one by one, with their regions and objects."""
+        """Normalised pictures one by one, with their regions and objects."""
         objects = [objects_of(truth, batch.images.device) for truth in batch.truths]
-        pictures = torch.split(batch.images, 1)
+        pictures = torch.split(self.normalised(batch.images), 1)
         return list(zip(pictures, self.search(batch.images), objects, strict=True))
 
     @torch.no_grad()
     def fixed(
-        self, image: Tensor, regions: Float[Tensor, "n 4"]
+        self, normalised: Float[Tensor, "1 3 h w"], regions: Float[Tensor, "n 4"]
     ) -> tuple[Float[Tensor, "n pool5"], Float[Tensor, "n fc7"]]:
         """Features of one length, which do not learn any more."""
         norm = self.settings.stages.feature_norm
-        parts = [self.features(image, [some]) for some in torch.split(regions, AT_ONCE)]
+        parts = [self.features(normalised, [some]) for some in torch.split(regions, AT_ONCE)]
         pool5, fc7 = (torch.cat(features) for features in zip(*parts, strict=True))
         return scaled_to(pool5, norm), scaled_to(fc7, norm)
 
@@ -202,21 +200,3 @@ class Rcnn(RegionDetector):
 def scaled_to(features: Float[Tensor, "n width"], norm: float) -> Float[Tensor, "n width"]:
     """Vectors of this length; the original's have it on average (rcnn_scale_features.m)."""
     return F.normalize(features.float()) * norm
-
-
-def warped(
-    images: Float[Tensor, "b 3 h w"],
-    regions: Sequence[Float[Tensor, "_ 4"]],
-    side: int,
-    context: int,
-) -> Float[Tensor, "n 3 side side"]:
-    """Regions as squares, whatever their aspect, with so many pixels around them (appendix A).
-
-    Beyond the picture there is 0, the mean. One bilinear sample is taken for each pixel.
-    """
-    scale = side / (side - 2 * context)
-    boxes = [
-        to_corners(to_centres(found) * found.new_tensor([1, 1, scale, scale])) for found in regions
-    ]
-    cut: Tensor = roi_align(images, boxes, side, sampling_ratio=1, aligned=True)
-    return cut.contiguous(memory_format=torch.channels_last)

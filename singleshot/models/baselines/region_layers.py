@@ -8,15 +8,17 @@ from itertools import pairwise
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
-from torchvision.ops import roi_pool
+from torchvision.ops import roi_align, roi_pool
+
+from singleshot.boxes.convert import to_centres, to_corners
 
 __all__ = [
     "FullyConnected",
     "RegionHead",
-    "both_ends_inside",
     "of_label",
     "pooled",
     "small_linear",
+    "warped",
 ]
 
 LAYER = re.compile(r"classifier\.(\d+)\.weight")
@@ -109,3 +111,21 @@ def of_label(
 ) -> Float[Tensor, "n 4"]:
     """The offsets that a region has for its label."""
     return offsets[torch.arange(len(labels), device=labels.device), labels]
+
+
+def warped(
+    images: Float[Tensor, "b 3 h w"],
+    regions: Sequence[Float[Tensor, "_ 4"]],
+    side: int,
+    context: int,
+) -> Float[Tensor, "n 3 side side"]:
+    """Regions as squares, whatever their aspect, with so many pixels around them (appendix A).
+
+    Beyond the picture there is 0, the mean. One bilinear sample is taken for each pixel.
+    """
+    scale = side / (side - 2 * context)
+    boxes = [
+        to_corners(to_centres(found) * found.new_tensor([1, 1, scale, scale])) for found in regions
+    ]
+    cut: Tensor = roi_align(images, boxes, side, sampling_ratio=1, aligned=True)
+    return cut.contiguous(memory_format=torch.channels_last)

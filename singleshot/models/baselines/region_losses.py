@@ -15,7 +15,6 @@ from singleshot.models.ssd.offsets import decode, encode
 from singleshot.structures import Losses
 
 __all__ = [
-    "OFFSET_SCALES",
     "Costs",
     "costs_of",
     "decoded",

@@ -26,7 +26,7 @@ from singleshot.models.baselines.yolo_v1_loss import Said, cell_losses, unit_box
 from singleshot.recipes.baselines.yolo import YoloV1Settings
 from singleshot.structures import Batch, Detections, Losses
 
-__all__ = ["LocallyConnected", "YoloV1"]
+__all__ = ["YoloV1"]
 
 NUMBERS = 4  # of a box
 

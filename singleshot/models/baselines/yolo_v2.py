@@ -26,7 +26,7 @@ from singleshot.models.initial import small_convolution
 from singleshot.recipes.baselines.yolo import RegionLayerSettings
 from singleshot.structures import Batch, Detections, Losses
 
-__all__ = ["Passthrough", "YoloV2"]
+__all__ = ["YoloV2"]
 
 
 class Passthrough(nn.Module):

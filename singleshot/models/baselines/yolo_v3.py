@@ -27,7 +27,7 @@ from singleshot.models.initial import small_convolution
 from singleshot.recipes.baselines.yolo import YoloV3Settings
 from singleshot.structures import Batch, Detections, Losses
 
-__all__ = ["DetectionPyramid", "DetectionStage", "YoloV3"]
+__all__ = ["YoloV3"]
 
 
 class DetectionStage(nn.Module):

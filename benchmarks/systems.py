@@ -4,7 +4,8 @@ python -m benchmarks.systems DATA --minutes 3 --output FOLDER [--only NAME...]
 
 Trains each recipe with the backbone that is installed (EfficientNet-Lite0 with ImageNet's weights)
 at a small input on `train` (else `trainval`), without validation, within the same wall time, and
-compares all on `test` (else `val`). A training that is there already is not done again.
+compares all on `test` (else `val`). A training that is there already is not done again. Says what
+chance reaches, too: boxes of the training pictures, dealt out at random.
 """
 
 import argparse
@@ -12,15 +13,21 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 import singleshot
+from singleshot.api.measuring import measured_data
 from singleshot.boxes.convert import to_centres, to_unit
 from singleshot.data.opening import training_split
+from singleshot.evaluation import truths_of
+from singleshot.metrics import Predictions
+from singleshot.metrics.coco import coco_numbers
 from singleshot.models.baselines.yolo_anchors import k_means_anchors
 from singleshot.training.budget import TimeBudget
 
 INPUT = [256, 256]
+NUM_GUESSES = 100
 # A few hundred steps: no long warm-up, and pictures that are nearly as those to be judged by.
 SHORT: dict[str, object] = {
     "training.schedule.warm_up": 30,
@@ -146,6 +153,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", default=list(SYSTEMS), choices=SYSTEMS)
     arguments = parser.parse_args()
     runs = train_all(arguments.data, arguments.output, arguments.only, 60 * arguments.minutes)
+    print(f"chance: COCO AP50 {chance(arguments.data):.4f}", flush=True)
     singleshot.compare(runs, arguments.data, published=True, report=arguments.output / "page")
 
 
@@ -173,6 +181,24 @@ def anchors_for(data: Path, number: int) -> list[list[int]]:
     anchors, _ = k_means_anchors(torch.cat(sizes), number, torch.Generator().manual_seed(0))
     found: list[list[int]] = anchors.round().int().tolist()
     return found
+
+
+def chance(data: Path) -> float | None:
+    """COCO AP50 of a hundred boxes a picture, each with its class out of some training picture."""
+    shown = training_split([data], None, "none", seed=0).train
+    judged = measured_data(data, None, None, class_names=shown.class_names)
+    random = np.random.default_rng(0)
+    known = truths_of(shown)
+    drawn = random.integers(len(known.labels), size=(len(judged), NUM_GUESSES))
+    scale = judged.sizes[:, None] / shown.sizes[known.images[drawn]]
+    guesses = Predictions(
+        images=np.repeat(np.arange(len(judged)), NUM_GUESSES),
+        boxes=(known.boxes[drawn] * scale[..., [1, 0, 1, 0]]).reshape(-1, 4),
+        scores=random.random(drawn.size),
+        labels=known.labels[drawn].flatten(),
+    )
+    numbers, _ = coco_numbers(guesses, truths_of(judged), len(judged.class_names))
+    return numbers.AP50
 
 
 def train(name: str, data: Path, run: Path, overrides: Mapping[str, Any], seconds: float) -> None:

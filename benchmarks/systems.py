@@ -67,6 +67,7 @@ YOLO: dict[str, object] = {
     "training.batch_size": 8,
     "training.learning_rate": 0.01,
     "training.steps": 1000,  # fitted to the time
+    "augmentation.photometric.probability": 0.5,
 }
 # Found in the training pictures by clustering, as in the papers: so many.
 ANCHORS = {"yolo-v2": 5, "yolo9000": 3, "yolo-v3": 9}
@@ -122,6 +123,7 @@ SYSTEMS: dict[str, dict[str, object]] = {
         "model.local": 32,
         "model.fully_connected": [],
         "model.dropout": 0.0,
+        "training.learning_rate": 0.005,
         "training.clip_gradient": 20.0,
     },
     "yolo-v2": {

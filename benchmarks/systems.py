@@ -72,15 +72,22 @@ YOLO: dict[str, object] = {
 # Found in the training pictures by clustering, as in the papers: so many.
 ANCHORS = {"yolo-v2": 5, "yolo9000": 3, "yolo-v3": 9}
 SYSTEMS: dict[str, dict[str, object]] = {
-    "localizer": {"model.fully_connected": [128], "training.learning_rate": 0.0015},
+    "localizer": {
+        "model.fully_connected": [128],
+        "model.localization_weight": 30.0,
+        "training.learning_rate": 0.0015,
+    },
     "sliding-window": {"model.input": INPUT, "model.scales": [1.0, 1.5, 2.2, 3.3, 5.0]},
     "sliding-window-cnn": {
         "model.input": INPUT,
         "model.backbone": lite0(8, **FROZEN),
         "model.fully_connected": [128],
+        "model.dropout": 0.0,
         "model.window": [64, 64],
-        "model.scales": [0.75, 1.0, 1.5, 2.2],
+        "model.scales": [0.8, 1.2, 1.8],
+        "model.aspect_ratios": [0.6, 1.0],
         "training.batch_size": 4,
+        "training.learning_rate": 0.001,
     },
     "rcnn": {
         **{key: value for key, value in SEARCHED.items() if key != "model.pooled"},
@@ -134,6 +141,7 @@ SYSTEMS: dict[str, dict[str, object]] = {
     },
     "yolo9000": {
         **YOLO,
+        "model.neck": "passthrough",
         "model.input": INPUT,
         "model.backbone": lite0(16, 32),
         "training.clip_gradient": 50.0,
@@ -210,6 +218,8 @@ def train(name: str, data: Path, run: Path, overrides: Mapping[str, Any], second
     found = singleshot.train(
         name, data, run=run, val_split="none", overrides=overrides, time_budget=budget
     )
+    if found.stopped_by is not None:
+        raise SystemExit(128 + found.stopped_by)
     print(f"{name}: {found.steps} steps", flush=True)
 
 

@@ -120,8 +120,9 @@ SYSTEMS: dict[str, dict[str, object]] = {
         "model.backbone": lite0(32),
         "model.classifier.backbone": lite0(32),
         "model.classifier.warped": 64,
-        "model.localization_weight": 30.0,
+        "model.localization_weight": 1.0,
         "training.batch_size": 8,
+        "training.clip_gradient": 50.0,
     },
     "yolo-v1": {
         **YOLO,

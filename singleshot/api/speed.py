@@ -2,8 +2,8 @@
 
 Each lives in a process of its own and is timed for a moment, then the next, round after round, and
 every other round in reverse: whatever else the machine does meanwhile disturbs all alike. Nothing
-else runs while one is timed, the first detections of each do not count, and no picture is seen
-twice. What is told are medians.
+else runs while one is timed, a first round and the first detections of each turn do not count, and
+no picture is seen twice. What is told are medians.
 """
 
 import json
@@ -153,19 +153,20 @@ class Timed:
         found.machine = answer["machine"]
         found.memory_before_mb = answer["memory_before_mb"]
 
-    def turn(self, found: Measured, batch: int, turns: Turns) -> None:
-        """Time some batches of one size."""
+    def turn(self, found: Measured, batch: int, turns: Turns, number: int) -> None:
+        """Time so many batches of one size; none, to get used to them."""
         self.tell(
             {
                 "batch": batch,
-                "number": turns.batches[batch],
+                "number": number,
                 "longest": turns.longest,
                 "forget": turns.forget,
                 "describe": turns.describe and not found.summary,
             }
         )
         answer = self.answer()
-        found.rounds.setdefault(batch, []).append([Seconds(*one) for one in answer["timings"]])
+        if number:
+            found.rounds.setdefault(batch, []).append([Seconds(*one) for one in answer["timings"]])
         found.peaks[batch] = answer["peak_memory_mb"]
         found.summary = answer["summary"] or found.summary
 
@@ -180,21 +181,29 @@ def measure_in_turns(jobs: Sequence[Job], turns: Turns, say: Said) -> list[Measu
         processes = [stack.enter_context(Timed(job)) for job in jobs]
         for process, own in zip(processes, found, strict=True):
             process.began(own)
+        pairs = list(zip(processes, found, strict=True))
         for batch in sorted(turns.batches):
-            for number in range(turns.rounds):
-                say(f"timing batches of {batch}: round {number + 1} of {turns.rounds}")
-                pairs = list(zip(processes, found, strict=True))
-                for process, own in pairs if number % 2 == 0 else pairs[::-1]:
-                    if not (own.failure or own.has_enough(batch, turns.longest)):
-                        take_turn(process, own, batch, turns)
+            if not turns.forget:
+                # With so many processes the first turns of some were twice as slow as all others.
+                say(f"batches of {batch}: a round that does not count")
+                take_round(pairs, batch, turns, number=0)
+            for place in range(turns.rounds):
+                say(f"timing batches of {batch}: round {place + 1} of {turns.rounds}")
+                ordered = pairs if place % 2 == 0 else pairs[::-1]
+                take_round(ordered, batch, turns, turns.batches[batch])
     return found
 
 
-def take_turn(process: Timed, found: Measured, batch: int, turns: Turns) -> None:
-    """A detector's turn, of which it is kept why if it fails and the others go on."""
-    try:
-        process.turn(found, batch, turns)
-    except RunFailed as error:
-        if not turns.go_on:
-            raise
-        found.failure = str(error)
+def take_round(
+    pairs: Sequence[tuple[Timed, Measured]], batch: int, turns: Turns, number: int
+) -> None:
+    """A turn of `number` batches for each; if one fails it is kept why, and the others may go on."""
+    for process, own in pairs:
+        if own.failure or own.has_enough(batch, turns.longest):
+            continue
+        try:
+            process.turn(own, batch, turns, number)
+        except RunFailed as error:
+            if not turns.go_on:
+                raise
+            own.failure = str(error)

@@ -99,6 +99,16 @@ def test_a_recipe_is_timed_and_described_in_a_process_of_its_own(tmp_path):
     assert said == ["timing batches of 1: round 1 of 2", "timing batches of 1: round 2 of 2"]
 
 
+def test_where_detectors_stay_a_round_before_the_others_does_not_count(tmp_path):
+    said = []
+    job = Job("kept", made_up(tmp_path)[:2], recipe="localizer", num_classes=1)
+    (found,) = measure_in_turns([job], Turns({1: 2}, rounds=2), said.append)
+    (speed,) = found.speeds
+    assert speed.num_timings == 4
+    assert len(speed.rounds_ms) == 2
+    assert [line.startswith("timing") for line in said] == [False, True, True]
+
+
 def test_memory_is_the_gpus_where_it_computes_on_one(monkeypatch):
     monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda _device: 3 << 20)
     assert peak_memory_mb(torch.device("cuda", 0)) == 3

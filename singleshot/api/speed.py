@@ -197,7 +197,7 @@ def measure_in_turns(jobs: Sequence[Job], turns: Turns, say: Said) -> list[Measu
 def take_round(
     pairs: Sequence[tuple[Timed, Measured]], batch: int, turns: Turns, number: int
 ) -> None:
-    """A turn of `number` batches for each; if one fails it is kept why, and the others may go on."""
+    """A turn of so many batches for each; why one failed is kept, and the others may go on."""
     for process, own in pairs:
         if own.failure or own.has_enough(batch, turns.longest):
             continue

@@ -122,7 +122,6 @@ SYSTEMS: dict[str, dict[str, object]] = {
         "model.classifier.warped": 64,
         "model.localization_weight": 1.0,
         "training.batch_size": 8,
-        "training.clip_gradient": 50.0,
     },
     "yolo-v1": {
         **YOLO,

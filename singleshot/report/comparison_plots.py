@@ -218,7 +218,8 @@ def block_of(label: tuple[float, float, str], width: float) -> Block:
 
 def inside(block: Block, size: Size) -> bool:
     """Whether it lies in the plot."""
-    return block[0] >= size.left and block[2] <= size.width and block[1] >= 0
+    left, top, right, bottom = block
+    return left >= size.left and right <= size.width and top >= 0 and bottom <= size.bottom
 
 
 def cross(block: Block, other: Block) -> bool:

@@ -66,3 +66,10 @@ def test_names_of_a_dozen_detectors_do_not_cover_each_other():
     blocks = [block_of(label, 6.0 * len(name)) for label, name in zip(labels, names, strict=True)]
     covered = sum(cross(one, other) for one, other in combinations(blocks, 2))
     assert covered == 0
+
+
+def test_names_of_detectors_at_the_bottom_leave_the_ticks_free():
+    places = [(200.0, LARGE.bottom), (240.0, LARGE.bottom)]
+    labels = place_labels(places, ["localizer", "yolo-v1"], LARGE)
+    assert max(block_of(label, 54.0)[3] for label in labels) <= LARGE.bottom
+    assert labels[0] != labels[1]

@@ -76,13 +76,7 @@ def compare(
     from singleshot import api
     from singleshot.cli.progress import picture_progress
 
-    if not (tutorial or data):
-        raise SingleshotError("say which pictures to compare on: --data DATA")
-    if tutorial and (iou_threshold, speed_pictures) != (HALF, SPEED_PICTURES):
-        raise SingleshotError(
-            "--tutorial has its own IoU threshold and number of pictures: leave out "
-            "--iou-threshold and --speed-pictures"
-        )
+    require_what_belongs_together(data, iou_threshold, speed_pictures, tutorial=tutorial)
     with picture_progress() as progress:
         result: Contest | TutorialResult
         if tutorial:
@@ -114,6 +108,18 @@ def compare(
         print_json(result.to_json())
     else:
         typer.echo((tutorial_summary if tutorial else summary)(result.to_json()))
+
+def require_what_belongs_together(
+    data: list[str] | None, iou_threshold: float, speed_pictures: int, *, tutorial: bool
+) -> None:
+    """Raises SingleshotError when an option is missing, or has no meaning beside --tutorial."""
+    if not (tutorial or data):
+        raise SingleshotError("say which pictures to compare on: --data DATA")
+    if tutorial and (iou_threshold, speed_pictures) != (HALF, SPEED_PICTURES):
+        raise SingleshotError(
+            "--tutorial has its own IoU threshold and number of pictures: leave out "
+            "--iou-threshold and --speed-pictures"
+        )
 
 
 def by_recipe(models: list[str]) -> dict[str, str]:

@@ -109,6 +109,7 @@ def compare(
     else:
         typer.echo((tutorial_summary if tutorial else summary)(result.to_json()))
 
+
 def require_what_belongs_together(
     data: list[str] | None, iou_threshold: float, speed_pictures: int, *, tutorial: bool
 ) -> None:

@@ -17,7 +17,7 @@ from torchvision.ops import box_iou
 
 from benchmarks.peer import NUM_CLASSES, SIZE, pair
 from benchmarks.timing import alternately, ratio
-from singleshot.models.ssd.network import Ssd
+from singleshot.detectors.ssd.network import Ssd
 from singleshot.structures import Batch, Truth
 
 ROUNDS = 11

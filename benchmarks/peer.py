@@ -7,8 +7,8 @@ from torchvision.models.detection.image_list import ImageList
 from torchvision.models.detection.ssd import SSD
 
 from singleshot.boxes.convert import to_centres, to_unit
-from singleshot.build import build_detector
-from singleshot.models.ssd.network import Ssd
+from singleshot.detectors.ssd.network import Ssd
+from singleshot.families import build_detector
 from singleshot.recipes.load import load_recipe
 
 __all__ = ["NUM_CLASSES", "SIZE", "pair"]

@@ -16,8 +16,8 @@ from torchvision.ops import nms
 from benchmarks.peer import NUM_CLASSES, SIZE, pair
 from benchmarks.timing import alternately, ratio
 from singleshot.boxes.iou import pairwise_iou
-from singleshot.models.ssd.offsets import decode
-from singleshot.models.ssd.results import detections
+from singleshot.detectors.common.box_coding import decode
+from singleshot.detectors.ssd.results import detections
 from singleshot.structures import Detections
 
 ROUNDS = 15

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import singleshot
+from singleshot.detectors.ssd.network import Ssd
 from singleshot.metrics import Report
-from singleshot.models.ssd.network import Ssd
 
 __all__ = ["append", "done", "lines", "measured", "result", "table", "train"]
 

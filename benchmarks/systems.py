@@ -17,13 +17,13 @@ import numpy as np
 import torch
 
 import singleshot
-from singleshot.api.measuring import measured_data
 from singleshot.boxes.convert import to_centres, to_unit
 from singleshot.data.opening import training_split
+from singleshot.detectors.yolo.anchors import k_means_anchors
 from singleshot.evaluation import truths_of
+from singleshot.evaluation.evaluate import measured_data
 from singleshot.metrics import Predictions
 from singleshot.metrics.coco import coco_numbers
-from singleshot.models.baselines.yolo_anchors import k_means_anchors
 from singleshot.training.budget import TimeBudget
 
 INPUT = [256, 256]

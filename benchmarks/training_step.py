@@ -25,17 +25,17 @@ from PIL import Image
 
 from benchmarks.reference_training import ReferenceTraining
 from benchmarks.timing import ratio
-from singleshot.build import build_training
 from singleshot.data.cache import cached
 from singleshot.data.dataset import DataSet
 from singleshot.data.opening import open_dataset
 from singleshot.recipes.load import load_recipe
+from singleshot.runs.folder import RunFolder
+from singleshot.runs.watch import Audience
 from singleshot.structures import Batch, Truth
 from singleshot.training.allocator import keeping_memory
+from singleshot.training.build import build_training
 from singleshot.training.loop import Training
 from singleshot.training.profile import Profile, profile_training
-from singleshot.training.run_folder import RunFolder
-from singleshot.training.watch import Audience
 
 BATCH = 8
 NUM_PICTURES, NUM_OBJECTS = 100, 3  # where VOC is not at hand; as many objects as VOC has

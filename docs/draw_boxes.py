@@ -36,25 +36,25 @@ from torch import Tensor
 
 from singleshot.boxes.convert import from_unit, to_centres, to_corners, to_unit
 from singleshot.boxes.iou import pairwise_iou
-from singleshot.build import build_detector
+from singleshot.detectors.common.resize import resize
+from singleshot.detectors.detector import TrainableDetector
+from singleshot.detectors.localizer.network import Localizer, largest_object
+from singleshot.detectors.multibox.network import MultiBox
+from singleshot.detectors.rcnn.fast_rcnn import FastRcnn
+from singleshot.detectors.rcnn.faster_rcnn import FasterRcnn
+from singleshot.detectors.rcnn.proposal_losses import label_anchors
+from singleshot.detectors.rcnn.rcnn import Rcnn
+from singleshot.detectors.rcnn.region_sampling import Objects
+from singleshot.detectors.rcnn.rfcn import Rfcn
+from singleshot.detectors.sliding_window.network import Copy, SlidingWindow, copy_size
+from singleshot.detectors.ssd.network import Ssd
+from singleshot.detectors.ssd.priors import PriorLevel
+from singleshot.detectors.yolo.v1 import YoloV1
+from singleshot.detectors.yolo.v1_loss import tasks_of
+from singleshot.detectors.yolo.v2 import YoloV2
+from singleshot.detectors.yolo.v3 import YoloV3
 from singleshot.drawing import class_colour
-from singleshot.models.baselines.fast_rcnn import FastRcnn
-from singleshot.models.baselines.faster_rcnn import FasterRcnn
-from singleshot.models.baselines.localizer import Localizer, largest_object
-from singleshot.models.baselines.multibox import MultiBox
-from singleshot.models.baselines.proposal_losses import label_anchors
-from singleshot.models.baselines.rcnn import Rcnn
-from singleshot.models.baselines.region_sampling import Objects
-from singleshot.models.baselines.rfcn import Rfcn
-from singleshot.models.baselines.sliding_window import Copy, SlidingWindow, copy_size
-from singleshot.models.baselines.yolo_v1 import YoloV1
-from singleshot.models.baselines.yolo_v1_loss import tasks_of
-from singleshot.models.baselines.yolo_v2 import YoloV2
-from singleshot.models.baselines.yolo_v3 import YoloV3
-from singleshot.models.ssd.network import Ssd
-from singleshot.models.ssd.priors import PriorLevel
-from singleshot.models.ssd.resize import resize
-from singleshot.models.trainable import TrainableDetector
+from singleshot.families import build_detector
 from singleshot.recipes.load import load_recipe
 
 __all__ = ["Panel", "draw_page", "main", "panels", "scene"]

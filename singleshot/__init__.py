@@ -1,7 +1,7 @@
-"""From a folder of annotated pictures to a measured SSD detector running on a small device.
+"""From a folder of annotated images to a measured SSD detector running on a small device.
 
 detector = singleshot.load("runs/cells")
-found = detector.detect([image])[0]
+detections = detector.detect([image])[0]
 run = singleshot.train("ssdlite320-lite0", data="cells/", run="runs/cells")
 report = singleshot.evaluate(detector, data="cells/", split="test")
 """
@@ -12,34 +12,83 @@ from typing import TYPE_CHECKING, Any
 from singleshot.version import __version__
 
 if TYPE_CHECKING:
-    from singleshot.api import (
-        Run,
-        Search,
-        compare,
-        evaluate,
+    from singleshot.comparison.compare import compare
+    from singleshot.comparison.tutorial import compare_with_tutorial
+    from singleshot.data.images import read_picture
+    from singleshot.errors import SingleshotError
+    from singleshot.evaluation.evaluate import detect_shard, evaluate, score
+    from singleshot.evaluation.operating_point import operating_point, run_weights
+    from singleshot.metrics import Report
+    from singleshot.models.opening import (
+        Imported,
+        RecipeSummary,
         import_model,
+        list_recipes,
         load,
-        score,
-        train,
-        tune,
+        show_model,
     )
+    from singleshot.structures import Detections, Detector
+    from singleshot.training.train import Run, train
+    from singleshot.tuning.result import Search
+    from singleshot.tuning.tune import tune
 
 __all__ = [
+    "Detections",
+    "Detector",
+    "Imported",
+    "RecipeSummary",
+    "Report",
     "Run",
     "Search",
+    "SingleshotError",
     "__version__",
     "compare",
+    "compare_with_tutorial",
+    "detect_shard",
     "evaluate",
     "import_model",
+    "list_recipes",
     "load",
+    "operating_point",
+    "read_picture",
+    "run_weights",
     "score",
+    "show_model",
     "train",
     "tune",
 ]
 
+# Where each public name is defined; tests compare it with the imports above.
+_MODULES = {
+    "comparison.compare": ["compare"],
+    "comparison.tutorial": ["compare_with_tutorial"],
+    "data.images": ["read_picture"],
+    "errors": ["SingleshotError"],
+    "evaluation.evaluate": ["detect_shard", "evaluate", "score"],
+    "evaluation.operating_point": ["operating_point", "run_weights"],
+    "metrics": ["Report"],
+    "models.opening": [
+        "Imported",
+        "RecipeSummary",
+        "import_model",
+        "list_recipes",
+        "load",
+        "show_model",
+    ],
+    "structures": ["Detections", "Detector"],
+    "training.train": ["Run", "train"],
+    "tuning.result": ["Search"],
+    "tuning.tune": ["tune"],
+}
+_HOME = {name: module for module, names in _MODULES.items() for name in names}
+
 
 def __getattr__(name: str) -> Any:
     """Import PyTorch when something is first used: `singleshot --help` answers at once."""
-    if name in __all__:
-        return getattr(import_module("singleshot.api"), name)
+    if name in _HOME:
+        return getattr(import_module(f"singleshot.{_HOME[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

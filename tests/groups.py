@@ -33,7 +33,8 @@ def run_group(work: Callable[..., Any], num_processes: int, *arguments: Any) -> 
     port = free_port()
     context = multiprocessing.get_context("forkserver")
     # Imported once for all groups of a test run.
-    context.set_forkserver_preload(["timm.layers", "torch.distributed", "singleshot.build"])
+    modules = ["timm.layers", "torch.distributed", "singleshot.training.build"]
+    context.set_forkserver_preload(modules)
     with context.Pool(num_processes) as pool:
         tasks = [(work, rank, num_processes, port, arguments) for rank in range(num_processes)]
         waiting = [pool.apply_async(in_group, task) for task in tasks]

@@ -11,13 +11,13 @@ from random import Random
 
 from safetensors.torch import load_file
 
-from singleshot.api.training import train
-from singleshot.models.checkpoint import Checkpoint
+from singleshot.checkpoints.checkpoint import Checkpoint
 from singleshot.recipes.load import load_recipe
-from singleshot.training.log import read_log
+from singleshot.runs.folder import RunFolder
+from singleshot.runs.log import read_log
+from singleshot.runs.progress import load_progress
 from singleshot.training.loop import Training
-from singleshot.training.run_folder import RunFolder
-from singleshot.training.state import load_progress
+from singleshot.training.train import train
 
 # Small, with all that has a state: dropped paths (torch's generator), an average, two workers.
 OVERRIDES = {
@@ -36,7 +36,7 @@ OVERRIDES = {
 TIMINGS = ("time", "images_per_second", "seconds_waiting", "seconds_left")
 PARTS = ("step", "save", "take_in")  # methods of `Training` that a kill may come into
 METHODS = multiprocessing.get_context("forkserver")
-METHODS.set_forkserver_preload(["singleshot.api.training"])
+METHODS.set_forkserver_preload(["singleshot.training.train"])
 
 
 @dataclass

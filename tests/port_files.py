@@ -15,10 +15,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from singleshot.models.checkpoint import Checkpoint
-from singleshot.models.ssd.network import Ssd
-from singleshot.models.ssd.offsets import decode
-from singleshot.models.ssd.priors import prior_boxes, prior_levels
+from singleshot.checkpoints.checkpoint import Checkpoint
+from singleshot.detectors.common.box_coding import decode
+from singleshot.detectors.ssd.network import Ssd
+from singleshot.detectors.ssd.priors import prior_boxes, prior_levels
 
 Shapes = dict[str, tuple[int, ...]]
 

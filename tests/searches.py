@@ -8,10 +8,10 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from singleshot.api import tuning
-from singleshot.api.training import Run
 from singleshot.errors import Diverged
-from singleshot.training.watch import EvaluationRecord, Plan, Watcher
+from singleshot.runs.watch import EvaluationRecord, Plan, Watcher
+from singleshot.training.train import Run
+from singleshot.tuning import tune as tuning
 
 __all__ = ["RATE", "Said", "pretend", "worth"]
 

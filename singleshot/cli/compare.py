@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from singleshot.cli.contest import summary, tutorial_summary
 from singleshot.cli.options import (
     Debug,
     IouThreshold,
@@ -16,11 +15,12 @@ from singleshot.cli.options import (
     examples,
 )
 from singleshot.cli.output import note, print_json
+from singleshot.comparison.tables import summary, tutorial_summary
 from singleshot.errors import SingleshotError
 
 if TYPE_CHECKING:
-    from singleshot.report.contest import Contest
-    from singleshot.report.tutorial import TutorialResult
+    from singleshot.comparison.contest import Contest
+    from singleshot.comparison.tutorial_tables import TutorialResult
 
 HALF, SPEED_PICTURES = 0.5, 20
 
@@ -73,14 +73,14 @@ def compare(
     Accuracy with intervals, speed by phases, memory, size, and which differences the pictures can
     tell. Keep the machine free meanwhile.
     """
-    from singleshot import api
+    import singleshot
     from singleshot.cli.progress import picture_progress
 
     require_what_belongs_together(data, iou_threshold, speed_pictures, tutorial=tutorial)
     with picture_progress() as progress:
         result: Contest | TutorialResult
         if tutorial:
-            result = api.compare_with_tutorial(
+            result = singleshot.compare_with_tutorial(
                 by_recipe(models or []),
                 data or None,
                 split=split,
@@ -90,7 +90,7 @@ def compare(
                 report=report,
             )
         else:
-            result = api.compare(
+            result = singleshot.compare(
                 models or [],
                 data or [],
                 split=split,

@@ -65,7 +65,7 @@ def evaluate(
     Average precision, precision at fixed recall, recall at fixed precision and the best F1 score
     of every class.
     """
-    from singleshot import api
+    import singleshot
     from singleshot.cli.progress import picture_progress
 
     if shard is not None:
@@ -77,7 +77,7 @@ def evaluate(
             )
         number, num_shards = shard_numbers(shard)
         with picture_progress() as progress:
-            api.detect_shard(
+            singleshot.detect_shard(
                 model,
                 data,
                 shard=number,
@@ -90,7 +90,7 @@ def evaluate(
         note(f"Share {number} of {num_shards}: {save_predictions}")
         return
     with picture_progress() as progress:
-        result = api.evaluate(
+        result = singleshot.evaluate(
             model,
             data,
             split=split,

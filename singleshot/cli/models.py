@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from singleshot.cli.options import Debug, Json, Overrides, Recipe, examples
-from singleshot.cli.output import print_json, table
+from singleshot.cli.output import print_json
+from singleshot.report.text import table
 
 if TYPE_CHECKING:
-    from singleshot.api import RecipeSummary
+    from singleshot.models.opening import RecipeSummary
 
 LIST_EXAMPLES = examples("singleshot models list", "singleshot models list --json")
 SHOW_EXAMPLES = examples(
@@ -36,9 +37,9 @@ def list_models(json: Json = False, _debug: Debug = False) -> None:
 
     Parameters are counted with VOC's 20 classes.
     """
-    from singleshot import api
+    import singleshot
 
-    found = api.recipes()
+    found = singleshot.list_recipes()
     if json:
         print_json([recipe_json(recipe) for recipe in found])
         return
@@ -81,9 +82,9 @@ def show_model(
 
     Its parameters, multiply-adds (macs), levels and priors.
     """
-    from singleshot import api
+    import singleshot
 
-    document = api.show_model(recipe, num_classes, overrides).to_json()
+    document = singleshot.show_model(recipe, num_classes, overrides).to_json()
     if json:
         print_json(document)
     else:
@@ -119,9 +120,9 @@ def import_model(
 
     It evaluates, predicts and fine-tunes like any other. Code inside a file is never run.
     """
-    from singleshot import api
+    import singleshot
 
-    imported = api.import_model(file, kind=kind, output=output)
+    imported = singleshot.import_model(file, kind=kind, output=output)
     typer.echo(f"run: {imported.folder}")
     typer.echo(f"kind: {imported.kind}")
     height, width = imported.input

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from singleshot.cli.options import Debug, Json, Model, examples
-from singleshot.cli.output import note, print_json, table
+from singleshot.cli.output import note, print_json
 from singleshot.cli.sources import drawing_paths, find_pictures
+from singleshot.report.text import table
 
 if TYPE_CHECKING:
     from singleshot.structures import Detections, Detector
@@ -50,10 +51,10 @@ def predict(
     pictures = find_pictures(source)
     drawings = drawing_paths(pictures, draw) if draw else None
 
-    from singleshot import api
+    import singleshot
 
     keep = keeper(model, score_threshold)
-    detector = api.load(model)
+    detector = singleshot.load(model)
     documents = predictions(detector, pictures, drawings, keep)
     if json:
         print_json(list(documents))
@@ -66,10 +67,10 @@ def predict(
 
 def keeper(model: str, score_threshold: float | None) -> "Callable[[Detections], Detections]":
     """What to keep: from the score asked for, else what was chosen for the run, else from 0.3."""
-    from singleshot import api
+    import singleshot
     from singleshot.metrics import DEFAULT_SCORE_THRESHOLD
 
-    chosen = api.operating_point(model, say=note) if score_threshold is None else None
+    chosen = singleshot.operating_point(model, say=note) if score_threshold is None else None
     if chosen is not None:
         return chosen.keep
     least = DEFAULT_SCORE_THRESHOLD if score_threshold is None else score_threshold
@@ -83,7 +84,7 @@ def predictions(
     keep: "Callable[[Detections], Detections]",
 ) -> Iterator[dict[str, Any]]:
     """What is found in each picture; its drawing is written on the way."""
-    from singleshot.data.pictures import read_picture
+    from singleshot.data.images import read_picture
     from singleshot.drawing import draw, save
 
     for index, picture in enumerate(pictures):

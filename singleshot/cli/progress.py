@@ -13,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressC
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from singleshot.training.watch import EvaluationRecord, Plan, StepRecord, Watcher
+    from singleshot.runs.watch import EvaluationRecord, Plan, StepRecord, Watcher
 
 __all__ = ["LiveProgress", "PlainProgress", "picture_progress", "training_progress"]
 

@@ -51,9 +51,9 @@ def score(
     _debug: Debug = False,
 ) -> None:
     """Measure detections that are already there, whoever made them."""
-    from singleshot import api
+    import singleshot
 
-    result = api.score(
+    result = singleshot.score(
         predictions,
         data,
         split=split,

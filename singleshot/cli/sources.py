@@ -61,7 +61,7 @@ def pictures_like(pattern: str) -> list[Path]:
 
 def is_picture(path: Path) -> bool:
     """Whether the name is a picture's."""
-    from singleshot.data.pictures import PICTURE_SUFFIXES
+    from singleshot.data.images import PICTURE_SUFFIXES
 
     return path.suffix.lower() in PICTURE_SUFFIXES and path.is_file()
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from singleshot.cli.output import number, table
+from singleshot.report.text import number, table
 
 __all__ = ["summary"]
 

@@ -8,10 +8,11 @@ import typer
 
 from singleshot.cli.duration import seconds_in
 from singleshot.cli.options import DataSets, Debug, Overrides, Recipe, TrainingSplit, examples
-from singleshot.cli.output import note, number, stops_are_said, told_to_stop
+from singleshot.cli.output import note, stops_are_said, told_to_stop
+from singleshot.report.text import number
 
 if TYPE_CHECKING:
-    from singleshot.api import Run
+    from singleshot.training.train import Run
 
 EXAMPLES = examples(
     "singleshot train ssdlite320-lite0 --data cells --run runs/cells",
@@ -97,13 +98,13 @@ def train(
     Ctrl-C stops cleanly, and --resume goes on from there.
     """
     start = time.monotonic()  # before PyTorch is imported, which takes seconds
-    from singleshot import api
+    import singleshot
     from singleshot.cli.progress import training_progress
     from singleshot.training.budget import TimeBudget
     from singleshot.training.processes import is_first_process
 
     with stops_are_said(), training_progress() as watch:
-        result = api.train(
+        result = singleshot.train(
             recipe,
             data,
             run=run,

@@ -7,10 +7,11 @@ import typer
 
 from singleshot.cli.duration import seconds_in
 from singleshot.cli.options import DataSets, Debug, Overrides, Recipe, TrainingSplit, examples
-from singleshot.cli.output import note, number, stops_are_said, told_to_stop
+from singleshot.cli.output import note, stops_are_said, told_to_stop
+from singleshot.report.text import number
 
 if TYPE_CHECKING:
-    from singleshot.api.search_result import Search
+    from singleshot.tuning.result import Search
 
 EXAMPLES = examples(
     "singleshot tune ssdlite320-lite0 --data cells --trials 2 --run runs/search "
@@ -85,11 +86,11 @@ def tune(
     Ends in a recipe, and a page that says what mattered. The same command goes on after it was
     stopped; started several times, the processes share the work.
     """
-    from singleshot import api
+    import singleshot
     from singleshot.cli.progress import training_progress
 
     with stops_are_said(), training_progress() as watch:
-        found = api.tune(
+        found = singleshot.tune(
             recipe,
             data,
             trials=trials,

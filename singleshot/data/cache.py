@@ -11,8 +11,8 @@ from torch import Tensor
 
 from singleshot.data.cores import available_cores
 from singleshot.data.dataset import DataSet
+from singleshot.data.images import picture_size
 from singleshot.data.memory import free_memory
-from singleshot.data.pictures import picture_size
 from singleshot.structures import Sample
 
 __all__ = ["PictureCache", "cached", "require_readable"]

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from singleshot.data.pictures import read_picture
+from singleshot.data.images import read_picture
 from singleshot.errors import DataError, some_of
 from singleshot.structures import Sample, Truth
 

@@ -1,6 +1,6 @@
 """A detector run over a data set and judged."""
 
-from singleshot.evaluation.evaluate import detect_all, evaluate
+from singleshot.evaluation.detection import detect_all, evaluate
 from singleshot.evaluation.judge import diagnose_judged, judge, truths_of
 from singleshot.evaluation.predictions import load_predictions, save_predictions
 

@@ -6,8 +6,8 @@ from typing import Any
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from singleshot.models.ssd.network import Ssd
-from singleshot.models.trainable import TrainableDetector
+from singleshot.detectors.detector import TrainableDetector
+from singleshot.detectors.ssd.network import Ssd
 
 __all__ = ["LevelSummary", "ModelSummary", "summarise"]
 

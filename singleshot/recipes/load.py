@@ -11,8 +11,8 @@ from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
+from singleshot.detectors.settings import DETECTOR_KINDS, kind_of
 from singleshot.errors import RecipeError
-from singleshot.recipes.detectors import DETECTOR_KINDS, kind_of
 from singleshot.recipes.schema import Recipe
 
 __all__ = ["differences", "load_recipe", "recipe_files", "recipe_from", "to_toml"]

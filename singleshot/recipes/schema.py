@@ -7,10 +7,10 @@ from typing import Literal
 
 from pydantic import Field
 
-from singleshot.recipes.augmentation import AugmentationSettings
-from singleshot.recipes.detectors import DetectorSettings
-from singleshot.recipes.settings import Settings
+from singleshot.data.augment.settings import AugmentationSettings
+from singleshot.detectors.settings import DetectorSettings
 from singleshot.recipes.training import TrainingSettings
+from singleshot.settings import Settings
 
 __all__ = ["Recipe"]
 

@@ -6,8 +6,8 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from singleshot.recipes.learning import DistillationSettings
-from singleshot.recipes.settings import Count, Fraction, Positive, Settings
+from singleshot.detectors.ssd.learning_settings import DistillationSettings
+from singleshot.settings import Count, Fraction, Positive, Settings
 
 __all__ = ["ScheduleSettings", "TrainingSettings"]
 

@@ -19,6 +19,7 @@ __all__ = ["Bubble", "Chart", "Dot", "Series", "chart"]
 WIDTH, HEIGHT = 320, 220  # user units; letters are 11 of them high
 LEFT, TOP, RIGHT, BOTTOM = 42.0, 10.0, 308.0, 180.0  # of the plot
 MOST_POINTS = 300  # more than a line this wide can show
+MOST_TICKS = 5  # on an axis of ratios
 
 
 class Series(NamedTuple):
@@ -131,3 +132,14 @@ def round_values(lowest: float, highest: float) -> list[float]:
 def text_of(value: float) -> str:
     """Short: 0.2, 1500, 2e-05."""
     return f"{value:.6g}"
+
+
+def round_ratios(low: float, high: float) -> list[float]:
+    """Round values of a range in about equal ratios: powers of ten, with 2 and 5 where few."""
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    for factors in ((1, 2, 5), (1, 3), (1,)):
+        values = [factor * 10.0**power for power in powers for factor in factors]
+        inside = [value for value in values if low * 0.999 <= value <= high * 1.001]
+        if len(inside) <= MOST_TICKS:
+            return inside
+    return inside[:: math.ceil(len(inside) / MOST_TICKS)]

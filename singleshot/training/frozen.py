@@ -5,8 +5,8 @@ from collections.abc import Iterator, Sequence
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from singleshot.detectors.detector import TrainableDetector
 from singleshot.errors import RecipeError
-from singleshot.models.trainable import TrainableDetector
 
 __all__ = ["freeze", "train_what_learns"]
 

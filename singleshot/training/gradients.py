@@ -13,14 +13,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from singleshot.models.ssd.losses.distillation import Lesson
-from singleshot.models.ssd.matching.targets import Matched, Matches, Normaliser
-from singleshot.models.ssd.network import Ssd
-from singleshot.models.teacher import Teacher
-from singleshot.models.trainable import TrainableDetector
+from singleshot.detectors.detector import TrainableDetector
+from singleshot.detectors.ssd.losses.distillation import Lesson
+from singleshot.detectors.ssd.matching.targets import Matched, Matches, Normaliser
+from singleshot.detectors.ssd.network import Ssd
 from singleshot.structures import Batch, Losses
 from singleshot.training.precision import Precision, autocast
 from singleshot.training.processes import Processes
+from singleshot.training.teacher import Teacher
 
 __all__ = ["Gradients"]
 

@@ -9,12 +9,14 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from singleshot.checkpoints.checkpoint import Checkpoint
+from singleshot.detectors.detector import TrainableDetector
 from singleshot.errors import SingleshotError
 from singleshot.files import flush_to_disk, remove_leftovers
-from singleshot.models.checkpoint import Checkpoint
-from singleshot.models.teacher import Teacher
-from singleshot.models.trainable import TrainableDetector
 from singleshot.recipes.schema import Recipe
+from singleshot.runs.folder import RunFolder
+from singleshot.runs.progress import Progress
+from singleshot.runs.watch import EvaluationRecord, Plan, Watcher
 from singleshot.structures import Batch, Losses
 from singleshot.training.epochs import Epochs
 from singleshot.training.faults import explained
@@ -24,10 +26,9 @@ from singleshot.training.interrupt import Left, Wish
 from singleshot.training.optimizers import rate_at, set_learning_rate
 from singleshot.training.precision import Precision
 from singleshot.training.processes import Processes, together
-from singleshot.training.run_folder import RunFolder
-from singleshot.training.state import Progress, save_state
+from singleshot.training.state import save_state
 from singleshot.training.tally import Taken, Tally, timed
-from singleshot.training.watch import EvaluationRecord, Plan, Watcher
+from singleshot.training.teacher import Teacher
 from singleshot.training.weight_average import WeightAverage
 
 __all__ = ["Evaluate", "Training"]

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 from singleshot.errors import SingleshotError, StorageError
 from singleshot.files import appears_whole
 from singleshot.recipes.load import flat, load_recipe
-from singleshot.training.log import CURVES, read_log
-from singleshot.training.run_folder import RunFolder
-from singleshot.training.watch import EvaluationRecord, Plan, Say, StepRecord
+from singleshot.runs.folder import RunFolder
+from singleshot.runs.log import CURVES, read_log
+from singleshot.runs.watch import EvaluationRecord, Plan, Say, StepRecord
 from singleshot.version import __version__
 
 if TYPE_CHECKING:

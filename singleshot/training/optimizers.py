@@ -7,7 +7,7 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim import SGD, Optimizer
 
-from singleshot.models.backbones.vgg import L2Norm
+from singleshot.backbones.vgg import L2Norm
 from singleshot.recipes.training import ScheduleSettings, TrainingSettings
 
 __all__ = ["build_optimizer", "rate_at", "set_learning_rate"]

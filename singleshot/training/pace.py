@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from singleshot.data.batching import TrainingBatches
+from singleshot.runs.progress import Progress
 from singleshot.structures import Batch
 from singleshot.training.budget import TimeBudget, in_words
 from singleshot.training.loop import Training
-from singleshot.training.state import Progress
 
 __all__ = ["Pace", "paced"]
 

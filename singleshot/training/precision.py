@@ -10,8 +10,8 @@ from typing import Literal, NamedTuple
 import torch
 from torch import nn
 
-from singleshot.models.ssd.network import Ssd
-from singleshot.models.trainable import TrainableDetector
+from singleshot.detectors.detector import TrainableDetector
+from singleshot.detectors.ssd.network import Ssd
 from singleshot.structures import Batch, Truth
 
 __all__ = ["Precision", "autocast", "bfloat16_is_worth_it", "measured_precision"]

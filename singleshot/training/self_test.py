@@ -15,15 +15,15 @@ import torch
 from torch import Tensor
 
 from singleshot.boxes.iou import area
+from singleshot.checkpoints.checkpoint import Checkpoint
+from singleshot.detectors.detector import TrainableDetector
+from singleshot.detectors.ssd.network import Ssd
 from singleshot.errors import RunFailed, some_of
-from singleshot.models.checkpoint import Checkpoint
-from singleshot.models.ssd.network import Ssd
-from singleshot.models.trainable import TrainableDetector
+from singleshot.runs.watch import Say
 from singleshot.structures import Batch
 from singleshot.training.frozen import train_what_learns
 from singleshot.training.loop import Training
 from singleshot.training.optimizers import set_learning_rate
-from singleshot.training.watch import Say
 
 __all__ = ["learn_by_heart", "require_equal_after_loading"]
 

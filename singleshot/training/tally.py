@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from singleshot.errors import Diverged
+from singleshot.runs.watch import StepRecord, Watcher
 from singleshot.structures import Batch, Losses
 from singleshot.training.epochs import Epochs
 from singleshot.training.processes import ALONE, Processes
-from singleshot.training.watch import StepRecord, Watcher
 
 __all__ = ["Taken", "Tally", "timed"]
 

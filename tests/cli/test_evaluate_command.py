@@ -66,7 +66,7 @@ def asked(monkeypatch):
         say("VOC layout, split test")
         return report_of(DOCUMENT)
 
-    monkeypatch.setattr("singleshot.api.evaluate", answer)
+    monkeypatch.setattr("singleshot.evaluate", answer)
     return given
 
 

@@ -23,7 +23,7 @@ def failing(monkeypatch):
         def fail():
             raise error
 
-        monkeypatch.setattr("singleshot.api.recipes", fail)
+        monkeypatch.setattr("singleshot.list_recipes", fail)
 
     return fail_with
 

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from singleshot.cli.output import number, print_json, table
+from singleshot.cli.output import print_json
+from singleshot.report.text import number, table
 
 
 def test_the_first_column_is_left_and_numbers_are_right():

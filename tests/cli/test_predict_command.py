@@ -24,8 +24,8 @@ class CornerFinder:
 @pytest.fixture
 def pictures(tmp_path, monkeypatch):
     """Two pictures, and a detector to look at them."""
-    monkeypatch.setattr("singleshot.api.load", lambda _model: CornerFinder())
-    monkeypatch.setattr("singleshot.api.operating_point", lambda _model, say: None)  # noqa: ARG005
+    monkeypatch.setattr("singleshot.load", lambda _model: CornerFinder())
+    monkeypatch.setattr("singleshot.operating_point", lambda _model, say: None)  # noqa: ARG005
     monkeypatch.chdir(tmp_path)
     for name, size in (("a.jpg", (40, 30)), ("b.png", (20, 20))):
         (tmp_path / "in").mkdir(exist_ok=True)
@@ -65,7 +65,7 @@ def chosen(monkeypatch):
         say("thresholds of its own")
         return point
 
-    monkeypatch.setattr("singleshot.api.operating_point", operating_point)
+    monkeypatch.setattr("singleshot.operating_point", operating_point)
 
 
 @pytest.mark.usefixtures("pictures", "chosen")

@@ -8,7 +8,7 @@ import signal
 import pytest
 from command_line import singleshot
 
-from singleshot.api import training
+from singleshot.training import train as training
 
 
 @pytest.mark.parametrize(("number", "exit_code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

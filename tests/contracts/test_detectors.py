@@ -5,9 +5,9 @@ import torch
 from small import SMALL, small
 from tiny import tiny
 
-from singleshot.build import build_detector, detector_from
-from singleshot.evaluation.speed import time_detections
-from singleshot.models.checkpoint import Checkpoint
+from singleshot.checkpoints.checkpoint import Checkpoint, detector_from
+from singleshot.comparison.timing import time_detections
+from singleshot.families import build_detector
 from singleshot.recipes.load import load_recipe, recipe_files
 from singleshot.structures import Batch, Detector, Trainable, Truth
 

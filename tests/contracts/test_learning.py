@@ -4,7 +4,7 @@ import pytest
 from small import make_four, small
 
 import singleshot
-from singleshot.training.log import read_log
+from singleshot.runs.log import read_log
 
 RECIPES = [
     "localizer",

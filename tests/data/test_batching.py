@@ -5,9 +5,9 @@ import torch
 
 from singleshot.data import batching
 from singleshot.data.augment.pipeline import Augmentation
+from singleshot.data.augment.settings import AugmentationSettings
 from singleshot.data.batching import AugmentedPictures, Draw, Order, training_batches
 from singleshot.errors import DataError
-from singleshot.recipes.augmentation import AugmentationSettings
 from singleshot.structures import Sample, Truth
 
 

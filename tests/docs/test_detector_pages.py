@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from singleshot.api import recipes
+from singleshot.models.opening import list_recipes
 from singleshot.recipes.load import load_recipe, recipe_files
 
 PAGES = Path(__file__).resolve().parents[2] / "docs/learn/detectors"
@@ -18,7 +18,7 @@ ROWS = {name: (boxes, size) for name, boxes, size in ROW.findall((PAGES / "index
 @pytest.fixture(scope="module")
 def built():
     """What every shipped recipe builds."""
-    return {recipe.name: recipe for recipe in recipes()}
+    return {recipe.name: recipe for recipe in list_recipes()}
 
 
 @pytest.mark.parametrize("name", [name for name in ROWS if name in recipe_files()])

@@ -11,9 +11,9 @@ import torch
 from PIL import Image
 from tiny import tiny
 
-from singleshot.build import build_detector
 from singleshot.data.dataset import DataSet
 from singleshot.evaluation import detect_all, judge
+from singleshot.families import build_detector
 from singleshot.metrics import Predictions, Protocol
 from singleshot.recipes.load import load_recipe
 from singleshot.structures import Truth

@@ -12,11 +12,11 @@ import pytest
 from command_line import singleshot
 from PIL import Image
 
-from singleshot import api
-from singleshot.api.measuring import measured_data
+from singleshot import load
+from singleshot.checkpoints.checkpoint import Checkpoint
 from singleshot.evaluation import detect_all, truths_of
+from singleshot.evaluation.evaluate import measured_data
 from singleshot.metrics import Choice, OperatingPoint, Rule, choose_thresholds, find_hits
-from singleshot.models.checkpoint import Checkpoint
 
 PICTURE = "cells/JPEGImages/train_0.jpg"
 
@@ -27,7 +27,7 @@ def run(cells_run, tmp_path) -> Path:
     folder = Path(shutil.copytree(cells_run, tmp_path / "run"))
     found, _ = found_in(PICTURE, str(folder), "--score-threshold", "0.01")
     choices = {name: Choice(middle_score(found, name), None, None, None) for name in ("RBC", "WBC")}
-    api.run_weights(folder).save_operating_point(
+    singleshot.run_weights(folder).save_operating_point(
         OperatingPoint(Rule.parse("f1"), 0.5, "one picture", choices)
     )
     return folder
@@ -112,8 +112,8 @@ def faces(shared, tmp_path_factory) -> Path:
 
 @pytest.mark.parametrize("rule", ["precision=0.95", "alarms=0.5"])
 def test_faces_are_found_as_chosen(faces, shared, rule):
-    weights = api.run_weights(faces)
-    detector = api.load(faces)
+    weights = singleshot.run_weights(faces)
+    detector = load(faces)
     dataset = measured_data(shared / "data/dlib_faces", None, None, class_names=None)
     dataset = replace(dataset, class_names=detector.class_names)  # what it calls an object
     truths, predictions = truths_of(dataset), detect_all(detector, dataset)

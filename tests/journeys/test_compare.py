@@ -13,8 +13,8 @@ import pytest
 from command_line import help_examples, singleshot
 
 import singleshot as package
-from singleshot.cli.contest import summary
-from singleshot.models.checkpoint import Checkpoint
+from singleshot.checkpoints.checkpoint import Checkpoint
+from singleshot.comparison.tables import summary
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 

@@ -14,8 +14,8 @@ from command_line import singleshot
 from torchvision.models import mobilenet_v2
 from torchvision.models.detection import ssdlite320_mobilenet_v3_large
 
-from singleshot.models.checkpoint import Checkpoint
-from singleshot.training.log import RunLog
+from singleshot.checkpoints.checkpoint import Checkpoint
+from singleshot.runs.log import RunLog
 
 SHORT = ("--set", "training.epochs=1", "--set", "training.batch_size=3")
 

@@ -108,7 +108,7 @@ def test_predictions_that_are_not_there_are_said_to_be_missing(tmp_path):
 def test_what_cannot_be_read_or_written_is_said_before_hours_of_detecting(
     cells_run, monkeypatch, options, said
 ):
-    monkeypatch.setattr("singleshot.api.measuring.detect_all", None)
+    monkeypatch.setattr("singleshot.evaluation.evaluate.detect_all", None)
     done = singleshot("evaluate", cells_run, "cells", *options)
     assert done.exit_code == 2, done.stderr
     assert said in done.stderr

@@ -8,8 +8,8 @@ from oracle import crop_rules
 
 from singleshot.boxes.edit import clip, move_into
 from singleshot.data.augment.geometry import CropAroundObjects, Expand, sampled_crops
+from singleshot.data.augment.settings import CropSettings, ExpandSettings
 from singleshot.data.augment.view import View
-from singleshot.recipes.augmentation import CropSettings, ExpandSettings
 from singleshot.structures import Sample, Truth
 
 seeds = st.integers(0, 2**32 - 1)

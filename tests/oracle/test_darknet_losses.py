@@ -5,11 +5,11 @@ import pytest
 import torch
 from oracle.darknet_losses import detection_delta, region_delta, yolo_delta
 
-from singleshot.models.baselines.region_sampling import Objects
-from singleshot.models.baselines.word_tree import WordTree
-from singleshot.models.baselines.yolo_anchors import AnchorGrid, flattened
-from singleshot.models.baselines.yolo_losses import logistic_losses, region_losses
-from singleshot.models.baselines.yolo_v1_loss import Said, cell_losses
+from singleshot.detectors.rcnn.region_sampling import Objects
+from singleshot.detectors.yolo.anchors import AnchorGrid, flattened
+from singleshot.detectors.yolo.losses import logistic_losses, region_losses
+from singleshot.detectors.yolo.v1_loss import Said, cell_losses
+from singleshot.detectors.yolo.word_tree import WordTree
 from singleshot.recipes.load import load_recipe
 
 NAMES = ("cat", "dog", "bird")

@@ -6,9 +6,9 @@ import torch
 from oracle.darknet_cfgs import V1, V2, V3
 from oracle.darknet_rules import boxes_of, numbers_for, write_weights
 
-from singleshot.build import detector_from
-from singleshot.models.backbones.darknet_layers import reorganised
-from singleshot.models.importers.recognise import read_weights
+from singleshot.backbones.darknet_layers import reorganised
+from singleshot.checkpoints.checkpoint import detector_from
+from singleshot.importers.recognise import read_weights
 
 
 @pytest.fixture

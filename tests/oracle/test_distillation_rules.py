@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from oracle import distillation_rules
 
 from singleshot.boxes.convert import to_centres
-from singleshot.models.ssd.losses.distillation import Lesson, Opinion, distillation
-from singleshot.models.ssd.matching.targets import Matched, Outputs
+from singleshot.detectors.ssd.losses.distillation import Lesson, Opinion, distillation
+from singleshot.detectors.ssd.matching.targets import Matched, Outputs
 from singleshot.recipes.load import load_recipe
 
 SOFTMAX = load_recipe("ssd300-vgg16").model

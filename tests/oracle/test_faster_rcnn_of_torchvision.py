@@ -14,9 +14,9 @@ from torchvision.models.detection import FasterRCNN, fasterrcnn_resnet50_fpn
 from torchvision.models.detection.backbone_utils import _resnet_fpn_extractor
 from torchvision.ops import FrozenBatchNorm2d
 
-from singleshot.build import detector_from
-from singleshot.models.importers.coco_names import class_columns
-from singleshot.models.importers.torchvision import read_torchvision
+from singleshot.checkpoints.checkpoint import detector_from
+from singleshot.importers.coco_names import class_columns
+from singleshot.importers.torchvision import read_torchvision
 
 # Smaller than 800 and 1333, to be quick.
 SHORTEST, LONGEST = 128, 200

@@ -5,9 +5,9 @@ import pytest
 import torch
 from oracle.caffe_files import PROTOTXT, caffemodel, small_weights
 
-from singleshot.build import detector_from
-from singleshot.models.importers.caffe.detector import read_caffe
-from singleshot.models.ssd.resize import resize
+from singleshot.checkpoints.checkpoint import detector_from
+from singleshot.detectors.common.resize import resize
+from singleshot.importers.caffe.detector import read_caffe
 
 cv2 = pytest.importorskip("cv2")
 if not hasattr(cv2.dnn, "readNetFromCaffe"):

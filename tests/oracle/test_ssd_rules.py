@@ -8,15 +8,15 @@ from oracle import ssd_rules
 
 from singleshot.boxes.convert import to_centres, to_unit
 from singleshot.boxes.iou import pairwise_iou
-from singleshot.models.ssd.losses.mined import hard_negatives
-from singleshot.models.ssd.losses.objective import objective
-from singleshot.models.ssd.matching.bipartite import match, match_boxes
-from singleshot.models.ssd.matching.targets import Matched, Outputs
-from singleshot.models.ssd.offsets import decode, encode
-from singleshot.models.ssd.priors import PriorLevel, prior_boxes, shapes_by_rule
-from singleshot.models.ssd.results import detections
+from singleshot.detectors.common.box_coding import decode, encode
+from singleshot.detectors.ssd.losses.mined import hard_negatives
+from singleshot.detectors.ssd.losses.objective import objective
+from singleshot.detectors.ssd.matching.bipartite import match, match_boxes
+from singleshot.detectors.ssd.matching.targets import Matched, Outputs
+from singleshot.detectors.ssd.priors import PriorLevel, prior_boxes, shapes_by_rule
+from singleshot.detectors.ssd.results import detections
+from singleshot.detectors.ssd.settings import ResultSettings
 from singleshot.recipes.load import load_recipe
-from singleshot.recipes.model import ResultSettings
 
 seeds = st.integers(0, 2**32 - 1)
 scales = st.tuples(st.floats(0.05, 1), st.floats(0.05, 1))

@@ -9,9 +9,9 @@ from oracle.tensorflow_graph import run
 from PIL import Image
 from torchvision.ops import batched_nms
 
-from singleshot.build import detector_from
-from singleshot.models.importers.coco_names import class_columns
-from singleshot.models.importers.tensorflow import read_tensorflow
+from singleshot.checkpoints.checkpoint import detector_from
+from singleshot.importers.coco_names import class_columns
+from singleshot.importers.tensorflow import read_tensorflow
 
 
 @pytest.fixture(scope="module")

@@ -7,10 +7,10 @@ import torch
 from torch import nn
 from torchvision.models.detection import ssd300_vgg16, ssdlite320_mobilenet_v3_large
 
-from singleshot.build import detector_from
-from singleshot.models.backbones.vgg import Vgg16
-from singleshot.models.importers.coco_names import class_columns
-from singleshot.models.importers.torchvision import read_torchvision
+from singleshot.backbones.vgg import Vgg16
+from singleshot.checkpoints.checkpoint import detector_from
+from singleshot.importers.coco_names import class_columns
+from singleshot.importers.torchvision import read_torchvision
 
 BATCH = 5
 

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from singleshot.build import detector_from
-from singleshot.data.pictures import read_picture
-from singleshot.models.importers.ultraface import read_ultraface
-from singleshot.models.ssd.offsets import decode
+from singleshot.checkpoints.checkpoint import detector_from
+from singleshot.data.images import read_picture
+from singleshot.detectors.common.box_coding import decode
+from singleshot.importers.ultraface import read_ultraface
 
 ort = pytest.importorskip("onnxruntime")
 

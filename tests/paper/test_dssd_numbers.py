@@ -12,7 +12,7 @@ import torch
 from tiny import tiny
 
 from singleshot.boxes.convert import to_corners
-from singleshot.build import build_detector
+from singleshot.families import build_detector
 from singleshot.models.summary import summarise
 from singleshot.recipes.load import load_recipe
 from singleshot.structures import Batch, Truth

@@ -2,8 +2,8 @@
 
 import pytest
 
-from singleshot.api import show_model
-from singleshot.build import build_detector
+from singleshot.families import build_detector
+from singleshot.models.opening import show_model
 from singleshot.recipes.load import load_recipe
 
 

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from singleshot.api import show_model
-from singleshot.build import build_detector
+from singleshot.families import build_detector
+from singleshot.models.opening import show_model
 from singleshot.recipes.load import load_recipe
 
 

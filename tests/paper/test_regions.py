@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from singleshot.build import build_detector
+from singleshot.families import build_detector
 from singleshot.recipes.load import load_recipe
 
 NAMES = [str(number) for number in range(20)]

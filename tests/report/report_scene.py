@@ -11,10 +11,10 @@ from PIL import Image
 
 from singleshot.data.dataset import DataSet
 from singleshot.evaluation import judge
+from singleshot.evaluation.report import report_on
 from singleshot.metrics import Predictions, Protocol, Report, Truths, choose_thresholds
 from singleshot.metrics.bootstrap import compare
 from singleshot.metrics.thresholds import Rule
-from singleshot.reporting import report_on
 from singleshot.structures import Truth
 
 EVIL = "<script>alert('cat')</script>"

@@ -17,10 +17,10 @@ from report_scene import EVIL, NAMES, NUM_IMAGES, make_scene
 
 from singleshot.data.dataset import DataSet
 from singleshot.evaluation import judge
+from singleshot.evaluation.report import report_on
 from singleshot.metrics import Predictions, Protocol
 from singleshot.metrics.sweep import sweep
 from singleshot.report.page import signed
-from singleshot.reporting import report_on
 from singleshot.structures import Detections, Truth
 
 

@@ -5,10 +5,10 @@ import pytest
 from singleshot.errors import SingleshotError
 from singleshot.recipes.load import load_recipe
 from singleshot.recipes.training import ScheduleSettings
+from singleshot.runs.progress import Progress
 from singleshot.training.budget import Costs, TimeBudget, allot
 from singleshot.training.optimizers import rate_at
 from singleshot.training.pace import Pace
-from singleshot.training.state import Progress
 
 BUDGET = TimeBudget(1000.0, start=0.0)  # to be done by 950
 RECIPE = load_recipe("ssdlite320-lite0", {"training.batch_size": 10, "training.validate_every": 1})

@@ -8,8 +8,8 @@ from cells import make_cells
 from killing import OVERRIDES
 
 import singleshot
+from singleshot.checkpoints.checkpoint import Checkpoint
 from singleshot.errors import RecipeError
-from singleshot.models.checkpoint import Checkpoint
 from singleshot.training import compiling
 
 SHORT = {**OVERRIDES, "training.workers": 0, "training.epochs": 1, "training.compile": True}

@@ -8,10 +8,10 @@ import torch
 from cells import make_cells
 
 import singleshot
+from singleshot.checkpoints.checkpoint import Checkpoint
 from singleshot.errors import ModelError
-from singleshot.models.checkpoint import Checkpoint
-from singleshot.training.log import read_log
-from singleshot.training.watch import Audience
+from singleshot.runs.log import read_log
+from singleshot.runs.watch import Audience
 
 OVERRIDES = {
     "training.steps": 4,

@@ -16,11 +16,11 @@ from killing import OVERRIDES, differences, log_without_timings
 
 import singleshot
 from singleshot import files
-from singleshot.api import validating
+from singleshot.detectors.ssd import network
 from singleshot.errors import Diverged, RunFailed
-from singleshot.models.ssd import network
-from singleshot.training.run_folder import RunFolder
-from singleshot.training.state import load_progress
+from singleshot.runs.folder import RunFolder
+from singleshot.runs.progress import load_progress
+from singleshot.training import validation as validating
 
 SHORT = {**OVERRIDES, "training.epochs": 4, "training.workers": 0, "training.cache": 0.0}
 

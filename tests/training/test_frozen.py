@@ -7,10 +7,10 @@ from tiny import tiny
 from torch import nn
 
 import singleshot
-from singleshot.build import build_detector
+from singleshot.checkpoints.checkpoint import Checkpoint
+from singleshot.checkpoints.transfer import Start
 from singleshot.errors import RecipeError
-from singleshot.models.checkpoint import Checkpoint
-from singleshot.models.transfer import Start
+from singleshot.families import build_detector
 from singleshot.recipes.load import load_recipe
 from singleshot.structures import Batch, Truth
 from singleshot.training.frozen import freeze, train_what_learns

@@ -7,7 +7,7 @@ from cells import make_cells
 from killing import METHODS, Victim, differences, kill_and_resume, log_without_timings
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from singleshot.training.run_folder import RunFolder
+from singleshot.runs.folder import RunFolder
 
 EPOCHS = {"training.epochs": 4}  # 8 steps, 2 validations
 

@@ -14,10 +14,10 @@ from cells import make_cells
 import singleshot
 from singleshot.errors import RunFailed, SingleshotError
 from singleshot.recipes.load import load_recipe
+from singleshot.runs.folder import RunFolder
+from singleshot.runs.log import read_log
+from singleshot.runs.watch import Plan
 from singleshot.training import mlflow_log
-from singleshot.training.log import read_log
-from singleshot.training.run_folder import RunFolder
-from singleshot.training.watch import Plan
 
 pytest.importorskip("mlflow", reason="needs MLflow: pip install 'singleshot[mlflow]'")
 

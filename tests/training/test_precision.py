@@ -5,10 +5,10 @@ import torch
 from cells import make_cells
 
 import singleshot
-from singleshot.build import build_detector
+from singleshot.families import build_detector
 from singleshot.recipes.load import load_recipe
+from singleshot.runs.log import read_log
 from singleshot.training import precision
-from singleshot.training.log import read_log
 from singleshot.training.precision import Pass, bfloat16_is_worth_it, measured_precision
 from singleshot.training.tally import Tally
 

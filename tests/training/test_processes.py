@@ -6,10 +6,11 @@ import pytest
 import torch
 from groups import run_group
 
-from singleshot.build import build_detector, trainings
-from singleshot.models.batch_norm import synchronise_batch_norms
+from singleshot.families import build_detector
 from singleshot.recipes.load import load_recipe
 from singleshot.structures import Batch, Truth
+from singleshot.training import build as trainings
+from singleshot.training.batch_norm import synchronise_batch_norms
 from singleshot.training.frozen import train_what_learns
 from singleshot.training.gradients import Gradients
 from singleshot.training.processes import ALONE, Processes, from_environment

@@ -14,11 +14,11 @@ from cells import make_cells
 from groups import free_port
 
 import singleshot
+from singleshot.checkpoints.checkpoint import Checkpoint
 from singleshot.data.opening import training_split
 from singleshot.evaluation import detect_all, judge
 from singleshot.metrics import Protocol
-from singleshot.models.checkpoint import Checkpoint
-from singleshot.training.log import read_log
+from singleshot.runs.log import read_log
 
 # No level of a single cell: batch norm over a handful of values makes anything of rounding.
 OVERRIDES = {

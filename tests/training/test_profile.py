@@ -8,8 +8,8 @@ import torch
 from cells import make_cells
 
 import singleshot
+from singleshot.checkpoints.checkpoint import Checkpoint
 from singleshot.data.opening import open_dataset
-from singleshot.models.checkpoint import Checkpoint
 from singleshot.training import profile as profiling
 from singleshot.training.profile import Profile
 from singleshot.training.profile_parts import Part

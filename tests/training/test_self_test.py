@@ -5,12 +5,12 @@ import torch
 from cells import make_cells
 
 import singleshot
-from singleshot.api.self_test import require_truth_scores_one
-from singleshot.build import build_detector
+from singleshot.checkpoints.checkpoint import Checkpoint
 from singleshot.data.opening import open_dataset
 from singleshot.errors import RunFailed, SingleshotError
-from singleshot.models.checkpoint import Checkpoint
+from singleshot.families import build_detector
 from singleshot.training import self_test
+from singleshot.training.sanity_check import require_truth_scores_one
 from singleshot.training.self_test import require_equal_after_loading
 
 OVERRIDES = {"training.epochs": 1, "training.batch_size": 3, "model.input": [96, 128]}
@@ -98,7 +98,7 @@ def test_a_checkpoint_that_comes_back_changed_is_found(cells, tmp_path, monkeypa
         found.update(training=training, batch=batch)
         require_equal_after_loading(training, batch, load)
 
-    monkeypatch.setattr("singleshot.api.self_test.require_equal_after_loading", remember)
+    monkeypatch.setattr("singleshot.training.sanity_check.require_equal_after_loading", remember)
     train(cells, tmp_path / "run", self_test=True)
     training = found["training"]
     other = build_detector(training.recipe.model, training.model.class_names, pretrained=False)
@@ -107,7 +107,7 @@ def test_a_checkpoint_that_comes_back_changed_is_found(cells, tmp_path, monkeypa
 
 
 def test_a_self_test_comes_before_the_run_only(cells, tmp_path, monkeypatch):
-    monkeypatch.setattr("singleshot.training.watch.Audience.stepped", stop)
+    monkeypatch.setattr("singleshot.runs.watch.Audience.stepped", stop)
     run = train(cells, tmp_path / "run")
     assert run.interrupted
     with pytest.raises(SingleshotError, match="leave it out together with --resume"):

@@ -8,8 +8,9 @@ from torch import nn
 from torch.optim import SGD
 
 from singleshot.errors import ModelError
+from singleshot.runs.progress import Progress, load_progress
 from singleshot.training.processes import ALONE
-from singleshot.training.state import Progress, load_progress, load_state, save_state
+from singleshot.training.state import load_state, save_state
 from singleshot.training.weight_average import WeightAverage
 
 

@@ -8,15 +8,16 @@ import torch
 from cells import make_cells
 
 import singleshot
-from singleshot.build import build_detector, build_pictures
+from singleshot.checkpoints.checkpoint import Checkpoint
 from singleshot.data.batching import Draw
 from singleshot.data.opening import open_dataset
-from singleshot.models.checkpoint import Checkpoint
-from singleshot.models.ssd.losses.objective import objective
-from singleshot.models.ssd.matching.targets import Outputs
+from singleshot.detectors.ssd.losses.objective import objective
+from singleshot.detectors.ssd.matching.targets import Outputs
+from singleshot.families import build_detector
 from singleshot.recipes.load import load_recipe
+from singleshot.runs.watch import Audience
 from singleshot.structures import Batch, Truth
-from singleshot.training.watch import Audience
+from singleshot.training.build import build_pictures
 
 TINY = {
     "model.input": [96, 128],

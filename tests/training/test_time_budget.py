@@ -9,12 +9,12 @@ import torch
 from cells import make_cells
 
 import singleshot
-from singleshot.api import preparing
+from singleshot.checkpoints.checkpoint import Checkpoint
 from singleshot.errors import SingleshotError
-from singleshot.models.checkpoint import Checkpoint
 from singleshot.recipes.load import load_recipe
-from singleshot.training.log import read_log
-from singleshot.training.state import load_progress
+from singleshot.runs.log import read_log
+from singleshot.runs.progress import load_progress
+from singleshot.training import plan as preparing
 
 SMALL = {"model.input": [96, 128], "training.batch_size": 3}
 BUDGET = 30.0

@@ -10,12 +10,12 @@ import torch
 from cells import make_cells
 
 import singleshot
-from singleshot.api import training
+from singleshot.checkpoints.checkpoint import Checkpoint
 from singleshot.errors import DataError, ModelError, RecipeError
-from singleshot.models.checkpoint import Checkpoint
+from singleshot.runs.log import read_log
+from singleshot.runs.progress import load_progress
+from singleshot.training import train as training
 from singleshot.training.interrupt import Stopped
-from singleshot.training.log import read_log
-from singleshot.training.state import load_progress
 
 OVERRIDES = {
     "training.epochs": 3,

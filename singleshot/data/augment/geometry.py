@@ -8,8 +8,8 @@ from torch import Tensor
 
 from singleshot.boxes.iou import pairwise_iou
 from singleshot.data.augment.chance import happens, pick, uniform
+from singleshot.data.augment.settings import CropSettings, ExpandSettings
 from singleshot.data.augment.view import View
-from singleshot.recipes.augmentation import CropSettings, ExpandSettings
 
 __all__ = ["CropAroundObjects", "Expand", "FlipHorizontally", "sampled_crops"]
 

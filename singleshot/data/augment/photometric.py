@@ -6,8 +6,8 @@ import torch
 
 from singleshot.data.augment.chance import happens, uniform
 from singleshot.data.augment.colours import ColourChange
+from singleshot.data.augment.settings import PhotometricSettings
 from singleshot.data.augment.view import View
-from singleshot.recipes.augmentation import PhotometricSettings
 
 __all__ = ["DistortColours"]
 

@@ -10,8 +10,8 @@ from singleshot.data.augment.geometry import CropAroundObjects, Expand, FlipHori
 from singleshot.data.augment.mosaic import Mosaic, blend
 from singleshot.data.augment.photometric import DistortColours
 from singleshot.data.augment.render import Render
+from singleshot.data.augment.settings import AugmentationSettings
 from singleshot.data.augment.view import Variation, View
-from singleshot.recipes.augmentation import AugmentationSettings
 from singleshot.structures import Sample
 
 __all__ = ["Augmentation"]

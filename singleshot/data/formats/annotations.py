@@ -14,7 +14,7 @@ from jaxtyping import Bool, Float64, Int, Int64
 
 from singleshot.boxes.iou import area
 from singleshot.data.dataset import DataSet
-from singleshot.data.pictures import picture_size
+from singleshot.data.images import picture_size
 from singleshot.errors import DataError
 from singleshot.structures import Truth
 

@@ -24,7 +24,7 @@ from singleshot.data.formats.annotations import (
 )
 from singleshot.data.formats.splits import choose_split
 from singleshot.data.formats.xml_files import opens_with, parsed
-from singleshot.data.pictures import PICTURE_SUFFIXES, picture_size
+from singleshot.data.images import PICTURE_SUFFIXES, picture_size
 from singleshot.errors import DataError
 from singleshot.structures import Truth
 

@@ -7,7 +7,7 @@ from itertools import chain
 from pathlib import Path
 
 from singleshot.data.dataset import DataSet
-from singleshot.data.pictures import PICTURE_SUFFIXES
+from singleshot.data.images import PICTURE_SUFFIXES
 from singleshot.errors import DataError
 
 __all__ = ["AMBIGUOUS", "UNKNOWN", "PictureIds", "PictureNames", "refuse_second_name"]

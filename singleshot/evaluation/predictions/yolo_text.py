@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Float64, Int64
 
 from singleshot.data.dataset import DataSet
-from singleshot.data.pictures import picture_size
+from singleshot.data.images import picture_size
 from singleshot.errors import DataError, some_of
 from singleshot.evaluation.predictions.gather import Gathering, Rows
 from singleshot.evaluation.predictions.names import UNKNOWN, PictureNames

@@ -12,8 +12,8 @@ from singleshot.data.augment.geometry import (
     FlipHorizontally,
     sampled_crops,
 )
+from singleshot.data.augment.settings import CropSettings, ExpandSettings
 from singleshot.data.augment.view import View
-from singleshot.recipes.augmentation import CropSettings, ExpandSettings
 from singleshot.structures import Sample, Truth
 
 seeds = st.integers(0, 2**32 - 1)

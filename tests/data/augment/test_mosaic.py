@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from singleshot.data.augment.mosaic import Mosaic, blend
 from singleshot.data.augment.pipeline import Augmentation
 from singleshot.data.augment.render import Render
-from singleshot.recipes.augmentation import AugmentationSettings
+from singleshot.data.augment.settings import AugmentationSettings
 from singleshot.structures import Sample, Truth
 
 SIZE = (96, 128)

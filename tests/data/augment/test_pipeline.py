@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from singleshot.data.augment.colours import ColourChange
 from singleshot.data.augment.pipeline import Augmentation
 from singleshot.data.augment.render import Render
+from singleshot.data.augment.settings import AugmentationSettings
 from singleshot.data.augment.view import View
-from singleshot.recipes.augmentation import AugmentationSettings
 from singleshot.structures import Sample, Truth
 
 SIZE = (96, 128)

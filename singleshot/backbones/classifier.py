@@ -1,0 +1,97 @@
+"""A classification network as a backbone: cut where its feature maps are, and partly frozen."""
+
+import torch
+from jaxtyping import Float
+from timm.layers import BatchNormAct2d
+from timm.models import get_notrace_modules
+from torch import Tensor, nn
+from torchvision.models.feature_extraction import create_feature_extractor
+
+from singleshot.backbones.backbone import Backbone
+from singleshot.backbones.folding import fold_batch_norm, frozen_batch_norm, replace_module
+from singleshot.errors import ModelError
+
+__all__ = ["ClassifierBackbone", "Nodes"]
+
+
+class Nodes(nn.Module):
+    """The outputs of some layers of a network, by name; what comes after the last is left out.
+
+    Weights keep the names they have in the network.
+    """
+
+    def __init__(self, network: nn.Module, names: tuple[str, ...], place: str) -> None:
+        super().__init__()
+        # What timm makes of batch norm and activation is one layer here, to be found and folded.
+        opaque = {"leaf_modules": [*get_notrace_modules(), BatchNormAct2d]}
+        try:
+            self.network = create_feature_extractor(
+                network, {name: name for name in names}, tracer_kwargs=opaque
+            )
+        except ValueError as error:
+            raise ModelError(f"backbone {place}: model.backbone.nodes: {error}") from error
+
+    def forward(self, images: Float[Tensor, "b 3 h w"]) -> list[Tensor]:
+        """One feature map for each name."""
+        return list(self.network(images).values())
+
+
+class ClassifierBackbone(Backbone):
+    """Feature maps of a classification network."""
+
+    def __init__(self, name: str, body: nn.Module) -> None:
+        """`body` gives the feature maps as a list; `name` is what errors call it."""
+        super().__init__()
+        self.name = name
+        self.body = body
+
+    def forward(self, images: Float[Tensor, "b 3 h w"]) -> list[Tensor]:
+        """One feature map for each level."""
+        features: list[Tensor] = self.body(images)
+        return features
+
+    @property
+    def weights(self) -> nn.Module:
+        """The part whose weights have the library's names."""
+        return self.body.network if isinstance(self.body, Nodes) else self.body
+
+    def whole(self) -> tuple[nn.Module, list[int]]:
+        """Feature maps to freeze up to, and their strides: here those of the levels."""
+        picture = torch.zeros(1, 3, 256, 256)
+        return self.body, [256 // feature.shape[-1] for feature in self(picture)]
+
+    def freeze(self, up_to_stride: int, *, batch_norm: bool) -> None:
+        """Stop stages up to a stride from learning, and, with `batch_norm`, all statistics.
+
+        Frozen statistics are folded into the convolutions: call this after weights are loaded.
+        """
+        if not (up_to_stride or batch_norm):
+            return
+        frozen = self.parameters_below(up_to_stride) if up_to_stride else set()
+        modules = {name.rpartition(".")[0] for name in frozen}
+
+        def keeps_statistics(name: str) -> bool:
+            return batch_norm or name in modules
+
+        fold_batch_norm(self.body, torch.zeros(1, 3, 64, 64), where=keeps_statistics)
+        for name, module in list(self.body.named_modules()):
+            # One that follows no convolution cannot be folded.
+            if isinstance(module, nn.BatchNorm2d) and keeps_statistics(name):
+                replace_module(self.body, name, frozen_batch_norm(module))
+        for name, parameter in self.body.named_parameters():
+            parameter.requires_grad_(name.rpartition(".")[0] not in modules)
+
+    def parameters_below(self, stride: int) -> set[str]:
+        """Names of the parameters that the feature map at this stride depends on."""
+        body, available = self.whole()
+        if stride not in available:
+            raise ModelError(
+                f"backbone {self.name!r} has feature maps at strides {available}, so it cannot be "
+                f"frozen up to {stride}"
+            )
+        training = body.training
+        feature = body.eval()(torch.rand(1, 3, 64, 64))[available.index(stride)]
+        body.train(training)
+        names, parameters = zip(*body.named_parameters(), strict=True)
+        gradients = torch.autograd.grad(feature.sum(), parameters, allow_unused=True)
+        return {name for name, grad in zip(names, gradients, strict=True) if grad is not None}

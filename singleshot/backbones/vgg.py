@@ -1,0 +1,86 @@
+"""The paper's VGG16 (§3): fc6 and fc7 as convolutions, dilated; conv4_3 normalised (§3.1)."""
+
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from singleshot.backbones.backbone import Backbone
+from singleshot.backbones.initial import caffe_xavier
+
+__all__ = ["L2Norm", "Vgg16"]
+
+CONV4_3 = 23  # feature layers up to conv4_3 and its ReLU
+
+
+class L2Norm(nn.Module):
+    """Scale the channels at each place to length 1, then each by a learned factor.
+
+    conv4_3 has larger values than the levels above it (paper §3.1; `normalize_layer.cpp`, whose
+    epsilon stands inside the root).
+    """
+
+    def __init__(self, channels: int, scale: float) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.full((channels,), scale))
+
+    def forward(self, features: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+        """The same shape."""
+        # In half precision the sum of 512 squares would overflow.
+        squares = features.float().square().sum(dim=1, keepdim=True)
+        normalised = features * torch.rsqrt(squares + 1e-10)
+        return normalised * self.scale[:, None, None]
+
+
+class Vgg16(Backbone):
+    """conv4_3 (normalised) at stride 8 and fc7 at stride 16.
+
+    `features` has torchvision's layer numbers, so that its ImageNet weights fit by name.
+    """
+
+    channels = (512, 1024)
+    # Caffe's mean in RGB; it does not scale.
+    pixel_mean = (123.0, 117.0, 104.0)
+    pixel_std = (1.0, 1.0, 1.0)
+
+    def __init__(self, *, conv4_3: Literal["l2-norm", "batch-norm"] = "l2-norm") -> None:
+        """`conv4_3`: how it is normalised; batch norm is qfgaohao's (vision/ssd/vgg_ssd.py)."""
+        super().__init__()
+        self.features = nn.Sequential(
+            *block(3, 64, convolutions=2),
+            nn.MaxPool2d(2),
+            *block(64, 128, convolutions=2),
+            nn.MaxPool2d(2),
+            *block(128, 256, convolutions=3),
+            # 75 columns become 38, as Caffe's pooling rounds up.
+            nn.MaxPool2d(2, ceil_mode=True),
+            *block(256, 512, convolutions=3),
+            nn.MaxPool2d(2),
+            *block(512, 512, convolutions=3),
+        )
+        self.rescale: nn.Module = L2Norm(512, scale=20.0)
+        if conv4_3 == "batch-norm":
+            self.rescale = nn.BatchNorm2d(512)
+        self.fc = nn.Sequential(
+            nn.MaxPool2d(3, stride=1, padding=1),
+            nn.Conv2d(512, 1024, 3, padding=6, dilation=6),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(1024, 1024, 1),
+            nn.ReLU(inplace=True),
+        )
+        self.apply(caffe_xavier)
+
+    def forward(self, images: Float[Tensor, "b 3 h w"]) -> list[Tensor]:
+        """Two feature maps."""
+        conv4_3 = self.features[:CONV4_3](images)
+        fc7 = self.fc(self.features[CONV4_3:](conv4_3))
+        return [self.rescale(conv4_3), fc7]
+
+
+def block(in_channels: int, channels: int, *, convolutions: int) -> list[nn.Module]:
+    layers: list[nn.Module] = []
+    for number in range(convolutions):
+        layers.append(nn.Conv2d(in_channels if number == 0 else channels, channels, 3, padding=1))
+        layers.append(nn.ReLU(inplace=True))
+    return layers

@@ -1,0 +1,96 @@
+"""Detectors as files: weights with all that is needed to use them, and no code.
+
+A checkpoint is a safetensors file whose metadata holds the recipe, the class names, the version
+that wrote it and the numbers it reached.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from singleshot.detectors.detector import TrainableDetector
+from singleshot.errors import ModelError
+from singleshot.families import build_detector
+from singleshot.files import appears_whole
+from singleshot.recipes.load import recipe_from
+from singleshot.recipes.schema import Recipe
+from singleshot.version import __version__
+
+__all__ = ["Checkpoint", "detector_from"]
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A detector at rest."""
+
+    weights: Mapping[str, Tensor]
+    recipe: Recipe
+    class_names: tuple[str, ...]
+    metrics: Mapping[str, Any]  # what it reached, and after how many steps
+
+    def save(self, path: Path) -> None:
+        """Write whole or not at all; raises RunFailed when the disk does not take it."""
+        about = {
+            "recipe": self.recipe.model_dump(mode="json", exclude_none=True),
+            "class_names": self.class_names,
+            "metrics": self.metrics,
+            "version": __version__,
+        }
+        # Channels-last tensors count as not contiguous.
+        weights = {name: tensor.contiguous() for name, tensor in self.weights.items()}
+        with appears_whole(path) as beside:
+            # Through bytes: safetensors' own writer turns a full disk into an error of its own.
+            beside.write_bytes(save(weights, metadata={"singleshot": json.dumps(about)}))
+
+    @staticmethod
+    def is_one(path: Path) -> bool:
+        """Whether a file was written by `save`."""
+        try:
+            with safe_open(path, framework="pt") as file:
+                return "singleshot" in (file.metadata() or {})
+        except (SafetensorError, OSError):
+            return False
+
+    @staticmethod
+    def class_names_of(path: Path) -> tuple[str, ...]:
+        """Those of a file that `is_one`, without reading its weights."""
+        with safe_open(path, framework="pt") as file:
+            return tuple(json.loads(file.metadata()["singleshot"])["class_names"])
+
+    @classmethod
+    def load(cls, path: Path) -> "Checkpoint":
+        """Read on the CPU; raises ModelError for anything that is no checkpoint of ours."""
+        try:
+            with safe_open(path, framework="pt") as file:
+                about = json.loads((file.metadata() or {})["singleshot"])
+                weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            recipe = recipe_from(about["recipe"], place=str(path))
+            return cls(weights, recipe, tuple(about["class_names"]), about["metrics"])
+        except FileNotFoundError as error:
+            raise ModelError(f"{path}: no such file") from error
+        except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
+            raise ModelError(
+                f"{path}: not a checkpoint ({error}); expected a .safetensors file of a run"
+            ) from error
+
+    def restore(self, module: torch.nn.Module, place: str) -> None:
+        """Fill a module built from the same recipe and classes."""
+        try:
+            module.load_state_dict(dict(self.weights))
+        except RuntimeError as error:
+            what = str(error).splitlines()[1].strip()  # torch opens with a headline
+            raise ModelError(f"{place}: its weights do not fit its recipe: {what}") from error
+
+
+def detector_from(checkpoint: Checkpoint, place: str) -> TrainableDetector:
+    """The detector that a checkpoint holds."""
+    detector = build_detector(checkpoint.recipe.model, checkpoint.class_names, pretrained=False)
+    checkpoint.restore(detector, place)
+    return detector

@@ -1,0 +1,52 @@
+"""What all detectors other than SSD share: they resize pictures, and choose among scored boxes."""
+
+from abc import abstractmethod
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor
+
+from singleshot.detectors.common.postprocess import findings
+from singleshot.detectors.common.resize import resize
+from singleshot.detectors.common.settings import BaselineSettings
+from singleshot.detectors.detector import TrainableDetector
+from singleshot.detectors.ssd.settings import PixelSettings
+from singleshot.structures import Detections
+
+__all__ = ["Baseline", "pixels_of"]
+
+
+class Baseline(TrainableDetector):
+    """A detector of pictures of one size."""
+
+    settings: BaselineSettings
+
+    @abstractmethod
+    def scored(self, images: Float[Tensor, "b 3 h w"]) -> list[Detections]:
+        """The boxes of each picture with their scores, before suppression.
+
+        Pictures are of the input size, RGB from 0 to 255; boxes are in their pixels.
+        """
+
+    @torch.inference_mode()
+    def detect(self, images: Sequence[UInt8[Tensor, "3 _h _w"]]) -> list[Detections]:
+        """Findings for each picture, boxes in its own pixels; sizes may differ."""
+        assert not self.training, "batch norm would use the statistics of these very pictures"
+        if not images:
+            return []
+        settings, device = self.settings, self.pixel_mean.device
+        resized = [resize(image.to(device), settings.input, settings.resize) for image in images]
+        return [
+            findings(scored, settings.input, (image.shape[1], image.shape[2]), settings.results)
+            for scored, image in zip(self.scored(torch.stack(resized)), images, strict=True)
+        ]
+
+
+def pixels_of(
+    settings: BaselineSettings,
+    mean: tuple[float, float, float],
+    std: tuple[float, float, float],
+) -> PixelSettings:
+    """The recipe's statistics of pixels, else the backbone's."""
+    return settings.pixels or PixelSettings(mean=mean, std=std)

@@ -1,0 +1,99 @@
+"""Classification and localization: which object a picture shows, and where it is.
+
+The step from a classifier to a detector: a second head predicts four numbers. It is attached after
+the convolutions (as in OverFeat, Sermanet et al. 2014, §4.1) or after the last fully connected
+layer (as in DeepPose, Toshev and Szegedy 2014, §3).
+"""
+
+from collections.abc import Mapping, Sequence
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, UInt8
+from torch import Tensor, nn
+
+from singleshot.backbones.backbone import Backbone, grids
+from singleshot.boxes.convert import from_unit, to_unit
+from singleshot.boxes.iou import area
+from singleshot.detectors.common.baseline import Baseline, pixels_of
+from singleshot.detectors.localizer.settings import LocalizerSettings
+from singleshot.detectors.rcnn.region_layers import FullyConnected, small_linear
+from singleshot.detectors.rcnn.region_sampling import Objects, objects_of
+from singleshot.structures import Batch, Detections, Losses
+
+__all__ = ["Localizer", "largest_object"]
+
+NUMBERS = 4  # of a box
+
+
+class Localizer(Baseline):
+    """One object a picture: its class, and its box."""
+
+    settings: LocalizerSettings
+
+    def __init__(
+        self, backbone: Backbone, class_names: Sequence[str], settings: LocalizerSettings
+    ) -> None:
+        super().__init__(class_names, pixels_of(settings, backbone.pixel_mean, backbone.pixel_std))
+        self.settings = settings
+        self.backbone = backbone
+        rows, columns = grids(backbone, torch.zeros(1, 3, *settings.input))[-1]
+        widths = [backbone.channels[-1] * rows * columns, *settings.fully_connected]
+        self.layers = FullyConnected(widths, dropout=0.0)
+        after_convolutions = settings.attach == "convolutions"
+        self.box_layers = FullyConnected(widths, dropout=0.0) if after_convolutions else None
+        # Small, or the first gradients silence the layers before (Girshick 2015, §2.3).
+        self.classes = small_linear(widths[-1], len(class_names), 0.01)
+        self.box = small_linear(widths[-1], NUMBERS, 0.001)
+
+    @property
+    def num_boxes(self) -> int:
+        """The regression head has outputs for one."""
+        return self.box.out_features // NUMBERS
+
+    @property
+    def parts(self) -> Mapping[str, nn.Module]:
+        """The convolutions, and all that comes after them."""
+        heads = [self.layers, self.box_layers, self.classes, self.box]
+        return {
+            "backbone": self.backbone,
+            "heads": nn.ModuleList(head for head in heads if head is not None),
+        }
+
+    def forward(
+        self, images: UInt8[Tensor, "b 3 h w"] | Float[Tensor, "b 3 h w"]
+    ) -> tuple[Float[Tensor, "b classes"], Float[Tensor, "b 4"]]:
+        """Logits, and boxes as (x1, y1, x2, y2) in fractions of the picture."""
+        features = self.backbone(self.normalised(images))[-1].flatten(start_dim=1)
+        last = self.layers(features)
+        of_box = last if self.box_layers is None else self.box_layers(features)
+        return self.classes(last), self.box(of_box)
+
+    def losses(self, batch: Batch) -> Losses:
+        """Cross-entropy of the class and squared distance of the box, of the largest object.
+
+        Averaged over the pictures; one without an object counts 0.
+        """
+        logits, boxes_unit = (output.float() for output in self(batch.images))
+        largest = [largest_object(objects_of(truth, logits.device)) for truth in batch.truths]
+        shown = torch.tensor([len(one.labels) for one in largest], device=logits.device).bool()
+        boxes, labels = (torch.cat(parts) for parts in zip(*largest, strict=True))
+        wanted = to_unit(boxes, self.settings.input)
+        apart = F.mse_loss(boxes_unit[shown], wanted, reduction="none").mean(dim=1)
+        surprise = F.cross_entropy(logits[shown], labels, reduction="none")
+        localization = self.settings.localization_weight * apart.sum() / len(batch)
+        return Losses(localization, surprise.sum() / len(batch), len(labels))
+
+    def scored(self, images: Float[Tensor, "b 3 h w"]) -> list[Detections]:
+        """The one box, with the class of the highest score."""
+        logits, boxes_unit = self(images)
+        boxes = from_unit(boxes_unit.float(), self.settings.input)
+        scores, labels = logits.float().softmax(dim=1).max(dim=1)
+        columns = (torch.split(column, 1) for column in (boxes, scores, labels))
+        return [Detections(*found) for found in zip(*columns, strict=True)]
+
+
+def largest_object(objects: Objects) -> Objects:
+    """The object of the largest area, the first of equal ones; none where there is none."""
+    first = area(objects.boxes).argsort(descending=True, stable=True)[:1]
+    return Objects(objects.boxes[first], objects.labels[first])

@@ -1,0 +1,69 @@
+"""A network that classifies proposals one by one, each cut out of the picture.
+
+Szegedy et al. 2015, "Scalable, High-Quality Object Detection", §5: what comes after MultiBox.
+"""
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, UInt8
+from torch import Tensor, nn
+
+from singleshot.backbones.backbone import Backbone
+from singleshot.detectors.common.pixels import Pixels
+from singleshot.detectors.multibox.settings import PostClassifierSettings
+from singleshot.detectors.rcnn.region_layers import small_linear, warped
+from singleshot.detectors.rcnn.region_losses import mean_over_pictures
+from singleshot.detectors.rcnn.region_sampling import Objects, sample_regions, with_truths
+from singleshot.detectors.ssd.settings import PixelSettings
+from singleshot.structures import Losses
+
+__all__ = ["PostClassifier"]
+
+
+class PostClassifier(nn.Module):
+    """A backbone, the mean over its last feature map, and logits with the background first."""
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        num_classes: int,
+        pixels: PixelSettings,
+        settings: PostClassifierSettings,
+    ) -> None:
+        super().__init__()
+        self.settings = settings
+        self.pixels = Pixels(pixels)
+        self.backbone = backbone
+        self.logits = small_linear(backbone.channels[-1], 1 + num_classes, 0.01)
+
+    def forward(
+        self,
+        images: UInt8[Tensor, "b 3 h w"] | Float[Tensor, "b 3 h w"],
+        regions: Sequence[Float[Tensor, "_ 4"]],
+    ) -> Float[Tensor, "n columns"]:
+        """Logits of each region of each picture; float32, whatever the precision."""
+        settings = self.settings
+        cut = warped(self.pixels(images), regions, settings.warped, settings.context)
+        features = self.backbone(cut)[-1].mean(dim=(2, 3))
+        logits: Tensor = self.logits(features)
+        return logits.float()
+
+    def losses(
+        self,
+        images: UInt8[Tensor, "b 3 h w"] | Float[Tensor, "b 3 h w"],
+        proposed: Sequence[Float[Tensor, "_ 4"]],
+        objects: Sequence[Objects],
+    ) -> Losses:
+        """Cross-entropy of some proposals and of the annotated boxes, picture by picture."""
+        sampled = [
+            sample_regions(with_truths(regions, shown), shown, self.settings.sampling)
+            for regions, shown in zip(proposed, objects, strict=True)
+        ]
+        labels = torch.cat([of_picture.labels for of_picture in sampled])
+        logits = self(images, [of_picture.regions for of_picture in sampled])
+        costs = F.cross_entropy(logits, labels, reduction="none")
+        numbers = [len(of_picture.labels) for of_picture in sampled]
+        classification = mean_over_pictures(costs, numbers)
+        return Losses(torch.zeros_like(classification), classification, int((labels > 0).sum()))

@@ -1,0 +1,52 @@
+"""The table `model` of MultiBox."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from singleshot.backbones.settings import BackboneSettings
+from singleshot.detectors.common.settings import BaselineSettings
+from singleshot.detectors.rcnn.settings import WideSamplingSettings
+from singleshot.settings import Count, Fraction, Positive, Settings
+
+__all__ = ["MultiBoxSettings", "PostClassifierSettings", "SomeSamplingSettings"]
+
+# Sides of the priors of each grid, as fractions of the picture's: finest grid first.
+Sizes = tuple[Positive, Positive, Positive, Positive, Positive, Positive]
+
+
+class SomeSamplingSettings(WideSamplingSettings):
+    """Of few proposals, some."""
+
+    regions: Count = Field(32, description="of a picture at most")
+
+
+class PostClassifierSettings(Settings):
+    """A second network, which looks at proposals one by one (Szegedy et al. 2015, §5)."""
+
+    backbone: BackboneSettings
+    warped: Count = Field(299, ge=32, description="side of a proposal as the network takes it")
+    context: int = Field(0, ge=0, description="pixels around the proposal in it")
+    begins: Fraction = Field(
+        0.5, description="part of the training after which it learns, and proposals no more"
+    )
+    proposals: Count = Field(20, description="best of a picture, which are classified")
+    iou_threshold: Fraction = Field(0.5, description="of suppression among proposals")
+    sampling: SomeSamplingSettings = SomeSamplingSettings()
+
+
+class MultiBoxSettings(BaselineSettings):
+    """MultiBox (Erhan et al. 2014), multi-scale convolutional (Szegedy et al. 2015)."""
+
+    kind: Literal["multibox"]
+    sizes_unit: Sizes = Field(
+        (0.1, 0.27, 0.44, 0.61, 0.78, 0.95),
+        description="of the priors of the grids 8, 6, 4, 3 and 2, as fractions of the picture's "
+        "sides, and where the next ones would begin",
+    )
+    localization_weight: Positive = Field(
+        0.3, description="α, of half the squared distance of corners as fractions of the picture"
+    )
+    classifier: PostClassifierSettings

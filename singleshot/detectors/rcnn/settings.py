@@ -1,0 +1,225 @@
+"""The tables `model` of the detectors that classify regions: R-CNN and its successors."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from singleshot.detectors.common.settings import BaselineSettings
+from singleshot.settings import Count, Fraction, Positive, Settings
+
+__all__ = [
+    "AnchorSettings",
+    "FastRcnnSettings",
+    "FasterRcnnSettings",
+    "ProposalSettings",
+    "RcnnSettings",
+    "RegionSettings",
+    "RfcnSettings",
+    "SamplingSettings",
+    "SearchSettings",
+    "StageSettings",
+    "WideSamplingSettings",
+]
+
+
+class SearchSettings(Settings):
+    """Selective search (Uijlings et al. 2013), "fast" mode."""
+
+    regions: Count = Field(2000, description="of a picture at most; the smallest are left out")
+    width: Count = Field(
+        500,
+        description="wider pictures are searched at this width, the one of R-CNN's demonstration "
+        "(examples/rcnn_detect.m)",
+    )
+
+
+class SamplingSettings(Settings):
+    """Which regions of a picture are learned from."""
+
+    regions: Count = Field(64, description="of a picture at most")
+    positives: Fraction = Field(0.25, description="share of regions that show an object at most")
+    positive_iou: Fraction = Field(
+        0.5, description="overlap with a truth from which a region shows its object"
+    )
+    background_iou: tuple[Fraction, Fraction] = Field(
+        (0.1, 0.5), description="greatest overlap of background regions: from … up to below …"
+    )
+
+
+# Values that differ are defaults of tables of their own: a recipe may then say some of a table's
+# keys, and the others keep what the detector's paper has.
+class WideSamplingSettings(SamplingSettings):
+    """Of R-CNN and Faster R-CNN: whatever overlaps objects less than by half is background."""
+
+    regions: Count = Field(128, description="of a picture at most")
+    background_iou: tuple[Fraction, Fraction] = Field(
+        (0.0, 0.5), description="greatest overlap of background regions: from … up to below …"
+    )
+
+
+class AnchorSettings(Settings):
+    """The boxes that proposals are told relative to, at each place of a feature map."""
+
+    scales: tuple[Positive, ...] = Field(
+        (8, 16, 32), min_length=1, description="sides of the square ones, in strides of their level"
+    )
+    ratios: tuple[Positive, ...] = Field((0.5, 1, 2), min_length=1, description="height / width")
+    rule: Literal["caffe", "torchvision"] = Field(
+        "caffe",
+        description="'caffe': around the middle of a cell, whole numbers of the base box scaled "
+        "(generate_anchors.py); 'torchvision': around its corner, rounded last",
+    )
+
+
+class ProposalSettings(Settings):
+    """The region proposal network (Ren et al. 2015, §3.1)."""
+
+    anchors: AnchorSettings = AnchorSettings()
+    channels: int = Field(0, ge=0, description="of its 3 × 3 convolution; 0: as the feature map")
+    positive_iou: Fraction = Field(0.7, description="overlap from which an anchor shows an object")
+    negative_iou: Fraction = Field(0.3, description="overlap below which it shows none")
+    inside: bool = Field(
+        True, description="only anchors within the picture learn, as in the paper (§3.3)"
+    )
+    sampled: Count = Field(256, description="anchors of a picture that learn")
+    positives: Fraction = Field(0.5, description="share of these that show an object at most")
+    offset_scales: tuple[Positive, Positive] = Field(
+        (1.0, 1.0),
+        description="offsets of the centre and of the size are told in these; R-FCN's code: 0.1, "
+        "0.2 (RPN_NORMALIZE_STDS)",
+    )
+    iou_threshold: Fraction = Field(0.7, description="of suppression among proposals")
+    min_side: float = Field(16, ge=0, description="pixels; smaller proposals are left out")
+    before_training: Count = Field(12000, description="best of a level into suppression …")
+    after_training: Count = Field(2000, description="… and kept of a picture, while training")
+    before: Count = Field(6000, description="the same while detecting: into suppression …")
+    after: Count = Field(300, description="… and kept")
+
+
+class FewProposalsSettings(ProposalSettings):
+    """Of R-FCN: in training as while detecting (py-R-FCN, rfcn_end2end_ohem.yml)."""
+
+    before_training: Count = Field(6000, description="best of a level into suppression …")
+    after_training: Count = Field(300, description="… and kept of a picture, while training")
+
+
+class StageSettings(Settings):
+    """R-CNN's three stages: the network, its support vector machines, its box regression."""
+
+    machines_from: Fraction = Field(0.6, description="part of the training when stage two begins")
+    boxes_from: Fraction = Field(0.8, description="part of the training when stage three begins")
+    feature_norm: Positive = Field(
+        20.0, description="length that feature vectors are scaled to (rcnn_scale_features.m)"
+    )
+    machine_negative_iou: Fraction = Field(
+        0.3, description="overlap with a class' truths below which a region is none of it"
+    )
+    candidates: Count = Field(
+        512, description="regions of a picture, drawn at random, in which machines look for …"
+    )
+    hard_negatives: Count = Field(
+        96, description="… so many with the highest scores, from which each of them learns"
+    )
+    machine_positive_weight: Positive = Field(2.0, description="of truths (rcnn_train.m)")
+    machine_decay: float = Field(
+        1e-4,
+        ge=0,
+        description="λ of λ / 2 · ‖w‖² beside the hinge loss; training.weight_decay comes on top",
+    )
+    boxes_iou: Fraction = Field(0.6, description="overlap from which a region learns its offsets")
+    boxes_decay: float = Field(
+        1e-4,
+        ge=0,
+        description="λ of λ / 2 · ‖w‖² of the regression; training.weight_decay comes on top",
+    )
+
+    @model_validator(mode="after")
+    def in_order(self) -> StageSettings:
+        """One after the other."""
+        if self.machines_from > self.boxes_from:
+            raise ValueError("stages.machines_from is at most stages.boxes_from")
+        return self
+
+
+class RegionSettings(BaselineSettings):
+    """What they share."""
+
+    aspect: Literal["stretch", "keep"] = Field(
+        "stretch",
+        description="at detection, 'stretch': pictures are stretched to the input, as in training; "
+        "'keep': shrunk or enlarged until the shortest side is the input's and the longest is not "
+        "above it, as in the papers",
+    )
+
+
+class RcnnSettings(RegionSettings):
+    """Regions with CNN features (Girshick et al. 2014)."""
+
+    kind: Literal["rcnn"]
+    search: SearchSettings = SearchSettings()
+    warped: Count = Field(227, ge=32, description="side of a region as the network takes it")
+    context: int = Field(16, ge=0, description="pixels around the region in it (appendix A)")
+    fully_connected: tuple[Count, ...] = Field((4096, 4096), description="fc6 and fc7")
+    dropout: Fraction = Field(0.5, lt=1, description="after each of them, in training")
+    sampling: WideSamplingSettings = WideSamplingSettings()
+    stages: StageSettings = StageSettings()
+
+
+class FastRcnnSettings(RegionSettings):
+    """Fast R-CNN (Girshick 2015)."""
+
+    kind: Literal["fast-rcnn"]
+    search: SearchSettings = SearchSettings()
+    pooled: Count = Field(7, description="side of a region after pooling, in cells")
+    fully_connected: tuple[Count, ...] = Field((4096, 4096), description="fc6 and fc7")
+    dropout: Fraction = Field(0.5, lt=1, description="after each of them, in training")
+    sampling: SamplingSettings = SamplingSettings()
+
+
+class FasterRcnnSettings(RegionSettings):
+    """Faster R-CNN (Ren et al. 2015), and with a feature pyramid (Lin et al. 2017)."""
+
+    kind: Literal["faster-rcnn"]
+    top_down: int = Field(
+        0, ge=0, description="channels of a feature pyramid; 0: the last feature map alone"
+    )
+    proposals: ProposalSettings = ProposalSettings()
+    pooling: Literal["max", "align"] = Field(
+        "max", description="'max': RoI pooling; 'align': RoIAlign (He et al. 2017)"
+    )
+    pooled: Count = Field(7, description="side of a region after pooling, in cells")
+    fully_connected: tuple[Count, ...] = Field((4096, 4096), description="fc6 and fc7")
+    dropout: Fraction = Field(0.5, lt=1, description="after each of them, in training")
+    sampling: WideSamplingSettings = WideSamplingSettings()
+    unused_columns: int = Field(
+        0,
+        ge=0,
+        description="of the softmax, after the classes: weights trained with gaps in the class ids "
+        "have some",
+    )
+
+    @model_validator(mode="after")
+    def pooling_fits(self) -> FasterRcnnSettings:
+        """RoI pooling looks at one map."""
+        if self.top_down and self.pooling == "max":
+            raise ValueError("top_down wants pooling = 'align', which chooses among its levels")
+        return self
+
+
+class RfcnSettings(RegionSettings):
+    """Region-based fully convolutional network (Dai et al. 2016)."""
+
+    kind: Literal["rfcn"]
+    proposals: FewProposalsSettings = FewProposalsSettings()
+    reduced: int = Field(
+        1024, ge=0, description="channels of the 1 × 1 convolution before the score maps; 0: none"
+    )
+    bins: Count = Field(7, description="k: a region has k × k parts, each with maps of its own")
+    positive_iou: Fraction = Field(
+        0.5, description="overlap with a truth from which a region shows its object"
+    )
+    hardest: Count = Field(
+        128, description="regions of a picture with the greatest loss, which learn (§2.2)"
+    )

@@ -1,0 +1,1 @@
+"""A classifier that is applied at every place, scale and aspect ratio."""

@@ -1,0 +1,156 @@
+"""The SSD: backbone, pyramid and heads over a fixed set of priors (paper §2)."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor, nn
+
+from singleshot.backbones.backbone import Backbone, grids
+from singleshot.detectors.common.resize import resize
+from singleshot.detectors.detector import TrainableDetector
+from singleshot.detectors.ssd.heads import Heads
+from singleshot.detectors.ssd.losses.distillation import Lesson, distillation
+from singleshot.detectors.ssd.losses.objective import objective
+from singleshot.detectors.ssd.matching.targets import (
+    Matched,
+    Matches,
+    Outputs,
+    match_by_place,
+    match_priors,
+)
+from singleshot.detectors.ssd.mirror import Said, mirrored, together
+from singleshot.detectors.ssd.priors import prior_boxes, prior_levels
+from singleshot.detectors.ssd.pyramid import Pyramid
+from singleshot.detectors.ssd.results import detections
+from singleshot.detectors.ssd.settings import PixelSettings, SsdSettings
+from singleshot.errors import ModelError
+from singleshot.structures import Batch, Detections, Losses, Truth
+
+__all__ = ["Ssd"]
+
+
+class Ssd(TrainableDetector):
+    """Single Shot MultiBox Detector; a `Trainable`."""
+
+    settings: SsdSettings
+    priors_cxcywh_unit: Float[Tensor, "priors 4"]
+
+    def __init__(
+        self, backbone: Backbone, class_names: Sequence[str], settings: SsdSettings
+    ) -> None:
+        pixels = settings.pixels or PixelSettings(mean=backbone.pixel_mean, std=backbone.pixel_std)
+        super().__init__(class_names, pixels)
+        self.settings = settings
+        self.backbone = backbone
+        self.pyramid = Pyramid(backbone.channels, settings.pyramid)
+        self.levels = prior_levels(self.level_grids(), settings.priors, settings.input)
+        self.heads = Heads(
+            self.pyramid.channels,
+            [level.num_priors_per_cell for level in self.levels],
+            len(class_names),
+            settings.heads,
+        )
+        if settings.loss.classification != "mined":
+            self.heads.start_rare()
+        priors = prior_boxes(self.levels, settings.input, settings.priors.clip)
+        # No buffer: it stays where truths are, wherever the model goes.
+        self.host_priors = priors
+        # They follow from the recipe: a checkpoint need not hold them.
+        self.register_buffer("priors_cxcywh_unit", priors, persistent=False)
+
+    @property
+    def num_boxes(self) -> int:
+        """As many as there are priors."""
+        return len(self.priors_cxcywh_unit)
+
+    @property
+    def parts(self) -> Mapping[str, nn.Module]:
+        """What DSSD freezes in its first stage, and the rest."""
+        pyramid = self.pyramid
+        return {
+            "backbone": self.backbone,
+            "extra": pyramid.extra,
+            "top_down": pyramid.top_down,
+            "heads": self.heads,
+        }
+
+    def level_grids(self) -> list[tuple[int, int]]:
+        """(rows, columns) of each level, found by trial."""
+        maps = nn.Sequential(self.backbone, self.pyramid)
+        try:
+            return grids(maps, torch.zeros(1, 3, *self.settings.input))
+        except (RuntimeError, AssertionError) as error:  # timm asserts the sizes it can take
+            raise ModelError(
+                f"the network cannot take model.input = {list(self.settings.input)}: {error}; a "
+                f"larger input, fewer model.pyramid.extra or another backbone may help"
+            ) from error
+
+    def forward(
+        self, images: UInt8[Tensor, "b 3 h w"] | Float[Tensor, "b 3 h w"]
+    ) -> tuple[Float[Tensor, "b priors 4"], Float[Tensor, "b priors columns"]]:
+        """Offsets and logits of RGB pictures of the input size, with values from 0 to 255."""
+        outputs: tuple[Tensor, Tensor] = self.heads(
+            self.pyramid(self.backbone(self.normalised(images)))
+        )
+        return outputs
+
+    def losses(
+        self,
+        batch: Batch,
+        lesson: Lesson | None = None,
+        *,
+        known: Matches | None = None,
+        join: Callable[[Matched], Matched] = lambda matched: matched,
+    ) -> Losses:
+        """What is minimised on pictures of the input size; in float32, whatever the precision.
+
+        `lesson` is what a teacher says of these pictures, `known` what `matches` found beforehand;
+        `join` says what a part of a batch, as a process has, is part of.
+        """
+        outputs = Outputs(*(output.float() for output in self(batch.images)))
+        matched = join(self.matched(batch.truths, outputs, known))
+        priors, settings = self.priors_cxcywh_unit, self.settings
+        losses = objective(outputs, matched, priors, settings)
+        if lesson is None:
+            return losses
+        taught = distillation(outputs, matched, priors, self.levels, settings, lesson=lesson)
+        return losses._replace(distillation=taught)
+
+    def matches(self, truths: Sequence[Truth]) -> Matches | None:
+        """Which priors learn which objects, found on the host; None if that depends on outputs."""
+        return match_by_place(truths, self.host_priors, self.levels, self.settings)
+
+    def matched(
+        self, truths: Sequence[Truth], outputs: Outputs, known: Matches | None = None
+    ) -> Matched:
+        """Which priors learn which objects, and how well they say it."""
+        priors, settings = self.priors_cxcywh_unit, self.settings
+        return match_priors(truths, outputs, priors, self.levels, settings, known=known)
+
+    @torch.inference_mode()
+    def detect(self, images: Sequence[UInt8[Tensor, "3 _h _w"]]) -> list[Detections]:
+        """Findings for each picture, boxes in its own pixels; sizes may differ."""
+        assert not self.training, "batch norm would use the statistics of these very pictures"
+        if not images:
+            return []
+        resized = self.resized(images)
+        said = self.said(resized)
+        if self.settings.results.mirror:
+            said = together(said, mirrored(self.said(resized.flip(-1))))
+        sizes = [(image.shape[1], image.shape[2]) for image in images]
+        return detections(*said, sizes, self.settings)
+
+    def said(self, images: Float[Tensor, "b 3 h w"]) -> Said:
+        """Raw outputs and their priors; float32, whatever the precision."""
+        offsets, logits = self(images)
+        return Said(offsets.float(), logits.float(), self.priors_cxcywh_unit)
+
+    def resized(
+        self, images: Sequence[UInt8[Tensor, "3 _h _w"]]
+    ) -> Float[Tensor, "b 3 rows columns"]:
+        """Pictures at the input size; their aspect ratio is not kept, as in the paper."""
+        device, settings = self.pixel_mean.device, self.settings
+        return torch.stack(
+            [resize(image.to(device), settings.input, settings.resize) for image in images]
+        )

@@ -1,0 +1,1 @@
+"""YOLO, version 1 to 3, and YOLO9000."""

@@ -1,0 +1,162 @@
+"""YOLOv3: three levels, three anchors each, and classes that do not exclude each other.
+
+Redmon and Farhadi 2018, "YOLOv3: An Incremental Improvement"; the numbers are darknet's
+(cfg/yolov3.cfg, src/yolo_layer.c).
+
+Simpler than there: pictures keep one size throughout the training; all objects of a picture are
+learned, where darknet takes 90 at most; a box has at most the classes of objects in its cell
+(darknet's `truth_thresh`, which is 1 in all its files and never reached).
+"""
+
+from collections.abc import Mapping, Sequence
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, UInt8
+from torch import Tensor, nn
+
+from singleshot.backbones.backbone import Backbone
+from singleshot.backbones.darknet import conv
+from singleshot.backbones.darknet_layers import DarknetConvolution
+from singleshot.backbones.initial import small_convolution
+from singleshot.detectors.rcnn.region_sampling import objects_of
+from singleshot.detectors.yolo.anchors import OBJECTNESS, AnchorGrid, flattened
+from singleshot.detectors.yolo.detector import YoloDetector, feature_grids, likely
+from singleshot.detectors.yolo.losses import logistic_losses
+from singleshot.detectors.yolo.settings import YoloV3Settings
+from singleshot.errors import ModelError
+from singleshot.structures import Batch, Detections, Losses
+
+__all__ = ["YoloV3"]
+
+
+class DetectionStage(nn.Module):
+    """What a level becomes: five convolutions, then one more for its own predictions.
+
+    `above` squeezes what the coarser level's five gave, to be doubled in size and joined to this
+    level; the coarsest has none.
+    """
+
+    def __init__(self, channels: int, coarser: int) -> None:
+        """Of a level with so many channels; `coarser` are those of the five above it, or 0."""
+        super().__init__()
+        half = channels // 2
+        self.above = DarknetConvolution(coarser, conv(half, 1)) if coarser else None
+        joined = channels + half if coarser else channels
+        self.five = nn.Sequential(
+            DarknetConvolution(joined, conv(half, 1)),
+            DarknetConvolution(half, conv(channels)),
+            DarknetConvolution(channels, conv(half, 1)),
+            DarknetConvolution(half, conv(channels)),
+            DarknetConvolution(channels, conv(half, 1)),
+        )
+        self.last = DarknetConvolution(half, conv(channels))
+
+    def forward(self, features: Tensor, coarser: Tensor | None) -> tuple[Tensor, Tensor]:
+        """What the level predicts from, and what the finer one is told."""
+        if self.above is not None and coarser is not None:
+            size = [features.shape[-2], features.shape[-1]]
+            enlarged = F.interpolate(self.above(coarser), size=size, mode="nearest")
+            features = torch.cat([enlarged, features], dim=1)
+        told = self.five(features)
+        return self.last(told), told
+
+
+class DetectionPyramid(nn.Module):
+    """From the coarsest level to the finest (§2.3); `stages` are in the order of levels."""
+
+    def __init__(self, channels: Sequence[int]) -> None:
+        """Of each level, finest first."""
+        super().__init__()
+        coarser = [*(width // 2 for width in channels[1:]), 0]
+        self.stages = nn.ModuleList(
+            DetectionStage(*widths) for widths in zip(channels, coarser, strict=True)
+        )
+
+    def forward(self, levels: Sequence[Tensor]) -> list[Tensor]:
+        """As many, in the same order, with the same channels."""
+        found: list[Tensor] = []
+        told: Tensor | None = None
+        for stage, level in zip(reversed(self.stages), reversed(levels), strict=True):
+            predicted_from, told = stage(level, told)
+            found.insert(0, predicted_from)
+        return found
+
+
+class YoloV3(YoloDetector):
+    """At each cell of each level a box for every anchor of the level."""
+
+    settings: YoloV3Settings
+
+    def __init__(
+        self, backbone: Backbone, class_names: Sequence[str], settings: YoloV3Settings
+    ) -> None:
+        """Raises ModelError for anchors that cannot be shared out among the levels."""
+        super().__init__(backbone, class_names, settings)
+        cells = feature_grids(backbone, settings.input)
+        masks = masks_of(settings, len(cells))
+        self.grid = AnchorGrid(cells, settings.anchors, masks, settings.input)
+        self.num_columns = OBJECTNESS + 1 + len(class_names)
+        paper = settings.neck == "pyramid"
+        self.neck = DetectionPyramid(backbone.channels) if paper else None
+        self.heads = nn.ModuleList(
+            small_convolution(channels, len(mask) * self.num_columns)
+            for channels, mask in zip(backbone.channels, masks, strict=True)
+        )
+
+    @property
+    def num_boxes(self) -> int:
+        """Cells times anchors, of all levels."""
+        return len(self.grid)
+
+    @property
+    def parts(self) -> Mapping[str, nn.Module]:
+        """The network that was a classifier, and what is added to it."""
+        added = [self.heads] if self.neck is None else [self.neck, self.heads]
+        return {"backbone": self.backbone, "heads": nn.ModuleList(added)}
+
+    def forward(
+        self, images: UInt8[Tensor, "b 3 h w"] | Float[Tensor, "b 3 h w"]
+    ) -> Float[Tensor, "b boxes columns"]:
+        """t_x, t_y, t_w, t_h, the logit of objectness, and logits of classes."""
+        levels = self.backbone(self.normalised(images))
+        if self.neck is not None:
+            levels = self.neck(levels)
+        maps = [head(level) for head, level in zip(self.heads, levels, strict=True)]
+        return flattened(maps, self.num_columns)
+
+    def losses(self, batch: Batch) -> Losses:
+        """Cross-entropies of places, objectness and classes, and squares of what sizes lack."""
+        said = self(batch.images).float()
+        objects = [objects_of(truth, said.device) for truth in batch.truths]
+        settings = self.settings
+        return logistic_losses(said, self.grid, objects, settings.input, settings.ignore_iou)
+
+    def scored(self, images: Float[Tensor, "b 3 h w"]) -> list[Detections]:
+        """Every box with every class: objectness times the probability of the class."""
+        said = self(images).float()
+        objectness = said[..., OBJECTNESS : OBJECTNESS + 1].sigmoid()
+        scores = objectness * said[..., OBJECTNESS + 1 :].sigmoid()
+        threshold = self.settings.results.score_threshold
+        return [
+            likely(boxes, of_picture, threshold)
+            for boxes, of_picture in zip(self.grid.decode(said), scores, strict=True)
+        ]
+
+
+def masks_of(settings: YoloV3Settings, num_levels: int) -> list[tuple[int, ...]]:
+    """The anchors of each level: as the recipe says, else shared out, smallest to the finest."""
+    number = len(settings.anchors)
+    if settings.masks:
+        if len(settings.masks) != num_levels:
+            raise ModelError(
+                f"model.masks are for {len(settings.masks)} levels, the backbone has {num_levels}"
+            )
+        return list(settings.masks)
+    if number % num_levels:
+        raise ModelError(
+            f"model.anchors: {number} cannot be shared out evenly among {num_levels} levels; give "
+            f"{3 * num_levels}, or say in model.masks which level has which"
+        )
+    each = number // num_levels
+    return [tuple(range(first, first + each)) for first in range(0, number, each)]

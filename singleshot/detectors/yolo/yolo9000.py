@@ -1,0 +1,68 @@
+"""YOLO9000: YOLOv2 with a tree of words instead of a list of classes.
+
+Redmon and Farhadi 2017, "YOLO9000: Better, Faster, Stronger", §4; cfg/yolo9000.cfg.
+
+Simpler than there: only pictures with boxes are learned from. The paper mixes them with pictures of
+ImageNet that have a class and no box, whose class it teaches to the box that is surest of it.
+"""
+
+from collections.abc import Sequence
+
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from singleshot.backbones.backbone import Backbone
+from singleshot.detectors.yolo.anchors import OBJECTNESS
+from singleshot.detectors.yolo.detector import likely
+from singleshot.detectors.yolo.settings import Yolo9000Settings
+from singleshot.detectors.yolo.v2 import YoloV2
+from singleshot.detectors.yolo.word_tree import WordTree
+from singleshot.structures import Detections
+
+__all__ = ["Yolo9000"]
+
+
+class Yolo9000(YoloV2):
+    """A box says a number for every node of the tree; classes are some of the nodes."""
+
+    settings: Yolo9000Settings
+
+    def __init__(
+        self, backbone: Backbone, class_names: Sequence[str], settings: Yolo9000Settings
+    ) -> None:
+        """Raises ModelError for a class that is no node of `model.tree`."""
+        tree = WordTree(settings.tree, class_names)
+        self.num_nodes = len(tree)
+        super().__init__(backbone, class_names, settings)
+        self.tree = tree
+
+    def class_columns(self) -> int:
+        """A number for every node."""
+        return self.num_nodes
+
+    def class_costs(
+        self, logits: Float[Tensor, "n columns"], labels: Int[Tensor, " n"]
+    ) -> Float[Tensor, " n"]:
+        """Cross-entropies along the path from the root to the class."""
+        return self.tree.class_costs(logits, labels)
+
+    def judged(
+        self, boxes: Float[Tensor, "boxes 4"], said: Float[Tensor, "boxes columns"]
+    ) -> Detections:
+        """Every class of a box, or the one that a walk ends at (`get_region_detections`).
+
+        Every class has the score objectness times its probability. With the walk, a box has one
+        class, the nearest at or above where the walk ends, and its objectness; a walk that ends
+        above all classes finds nothing.
+        """
+        objectness = said[:, OBJECTNESS].sigmoid()
+        threshold = self.settings.results.score_threshold
+        if self.settings.decide == "classes":
+            probabilities = self.tree.probabilities(said[:, OBJECTNESS + 1 :])
+            scores = objectness[:, None] * probabilities[:, self.tree.of_class]
+            return likely(boxes, scores, threshold)
+        keep = objectness > threshold
+        reached = self.tree.walk(said[keep][:, OBJECTNESS + 1 :], self.settings.walk_until)
+        labels = self.tree.to_class[reached]
+        found = Detections(boxes[keep], objectness[keep], labels)
+        return found[labels >= 0]

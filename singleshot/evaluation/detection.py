@@ -1,0 +1,69 @@
+"""Running a detector over a data set; never more pictures in memory than one batch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
+
+import torch
+
+from singleshot.data.dataset import DataSet
+from singleshot.evaluation.judge import judge
+from singleshot.metrics import Predictions, Protocol, Report
+from singleshot.structures import Detections, Detector
+
+__all__ = ["detect_all", "evaluate"]
+
+Progress = Callable[[int, int], None]  # pictures done, pictures to do
+
+
+def evaluate(
+    detector: Detector,
+    dataset: DataSet,
+    *,
+    protocol: Protocol,
+    batch_size: int = 8,
+    progress: Progress | None = None,
+) -> Report:
+    """Find objects in all pictures and judge what was found."""
+    predictions = detect_all(detector, dataset, batch_size=batch_size, progress=progress)
+    return judge(predictions, dataset, protocol=protocol)
+
+
+def detect_all(
+    detector: Detector,
+    dataset: DataSet,
+    *,
+    batch_size: int = 8,
+    progress: Progress | None = None,
+    shard: int = 0,
+    num_shards: int = 1,
+) -> Predictions:
+    """Find objects in all pictures, or in the share of one of several processes.
+
+    The detector and the data set must have the same classes in the same order (`with_classes`).
+    Of N shards, shard K takes the batches K, K + N, K + 2 N …: the very batches of one process that
+    does it all, since a network rounds differently in batches of another size. Pictures keep their
+    index in the whole data set, so that `Predictions.merge` joins the shards to exactly the same.
+    """
+    names = tuple(detector.class_names)
+    assert names == dataset.class_names, (names, dataset.class_names)
+    assert 0 <= shard < num_shards, (shard, num_shards)
+    starts = range(shard * batch_size, len(dataset), num_shards * batch_size)
+    batches = [range(start, min(start + batch_size, len(dataset))) for start in starts]
+    found = each_detected(detector, dataset, batches, progress)
+    return Predictions.of(found, images=chain.from_iterable(batches))
+
+
+def each_detected(
+    detector: Detector, dataset: DataSet, batches: Sequence[range], progress: Progress | None
+) -> Iterator[Detections]:
+    """Findings in one picture after the other."""
+    done, total = 0, sum(map(len, batches))
+    for batch in batches:
+        images = [dataset[index].image for index in batch]
+        with torch.inference_mode():
+            yield from detector.detect(images)
+        done += len(batch)
+        if progress is not None:
+            progress(done, total)

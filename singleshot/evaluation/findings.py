@@ -1,0 +1,155 @@
+"""A diagnosis as the page tells it: errors in plain words, confusions, slices by their kind."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Int64
+
+from singleshot.evaluation.plots import reliability_chart
+from singleshot.metrics.diagnosis import (
+    Calibration,
+    Diagnosis,
+    ErrorGain,
+    ErrorTotal,
+    ErrorType,
+    Slice,
+)
+from singleshot.report.charts import Chart
+
+__all__ = ["Findings", "findings_of"]
+
+MOST_CLASSES = 12  # of a confusion matrix that can be read
+MOST_CONFUSIONS = 20
+NOTHING = "nothing"
+
+IN_WORDS: dict[ErrorType | ErrorTotal, tuple[str, str]] = {
+    ErrorType.CLASS: ("Wrong class", "well placed on an object of another class"),
+    ErrorType.LOCALIZATION: ("Badly placed", "right class, too little overlap"),
+    ErrorType.BOTH: ("Wrong class, badly placed", "near an object of another class"),
+    ErrorType.DUPLICATE: ("Found twice", "a surer detection has hit the object already"),
+    ErrorType.BACKGROUND: ("Nothing there", "no annotated object comes near"),
+    ErrorType.MISSED: ("Overlooked", "objects that no detection comes near"),
+    ErrorTotal.FALSE_ALARMS: ("All false alarms", "every detection that is no hit"),
+    ErrorTotal.MISSES: ("All misses", "every object that is not hit"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorRow:
+    """One kind of error."""
+
+    name: str
+    explanation: str
+    count: int
+    gain: float | None
+    share: float  # of the greatest gain, for a bar
+
+
+@dataclass(frozen=True, slots=True)
+class Confusion:
+    """How often one thing is taken for another."""
+
+    annotated: str
+    found: str
+    count: int
+    share: float  # of all that is annotated as this, or of all that was found where nothing is
+
+
+class MatrixRow(NamedTuple):
+    """Everything annotated as one class."""
+
+    name: str
+    cells: tuple[Confusion, ...]
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What the page shows of a diagnosis."""
+
+    iou_threshold: float
+    average_precision: float | None
+    errors: tuple[ErrorRow, ...]  # the six types
+    totals: tuple[ErrorRow, ...]
+    columns: tuple[str, ...]  # of the matrix
+    matrix: tuple[MatrixRow, ...]  # empty for many classes
+    confusions: tuple[Confusion, ...]  # the most frequent ones, for many classes
+    calibration: Calibration | None
+    reliability: Chart | None
+    slices: tuple[tuple[str, tuple[Slice, ...]], ...]  # by what, and the parts
+
+
+def findings_of(diagnosis: Diagnosis) -> Findings:
+    """Put a diagnosis into words and rows."""
+    few = len(diagnosis.class_names) <= MOST_CLASSES
+    names = (*diagnosis.class_names, NOTHING)
+    calibration = diagnosis.calibration
+    return Findings(
+        iou_threshold=diagnosis.iou_threshold,
+        average_precision=diagnosis.average_precision,
+        errors=error_rows(diagnosis.errors),
+        totals=error_rows(diagnosis.totals),
+        columns=names,
+        matrix=matrix_rows(diagnosis.confusion, names) if few else (),
+        confusions=() if few else frequent_confusions(diagnosis.confusion, names),
+        calibration=calibration,
+        reliability=None if calibration is None else reliability_chart(calibration),
+        slices=tuple(
+            (by, tuple(slices)) for by, slices in groupby(diagnosis.slices, lambda one: one.by)
+        ),
+    )
+
+
+def error_rows(gains: Sequence[ErrorGain]) -> tuple[ErrorRow, ...]:
+    """What fixing gains most comes first."""
+    greatest = max((one.gain or 0.0 for one in gains), default=0.0)
+    rows = [
+        ErrorRow(
+            *IN_WORDS[one.error],
+            count=one.count,
+            gain=one.gain,
+            share=(one.gain or 0.0) / greatest if greatest else 0.0,
+        )
+        for one in gains
+    ]
+    return tuple(sorted(rows, key=lambda row: -(row.gain or 0.0)))
+
+
+def matrix_rows(
+    confusion: Int64[np.ndarray, "rows columns"], names: Sequence[str]
+) -> tuple[MatrixRow, ...]:
+    """Annotated classes downwards, found classes to the right, "nothing" last in both."""
+    return tuple(
+        MatrixRow(
+            name,
+            tuple(
+                Confusion(name, found, int(count), count / max(int(row.sum()), 1))
+                for found, count in zip(names, row, strict=True)
+            ),
+        )
+        for name, row in zip(names, confusion, strict=True)
+    )
+
+
+def frequent_confusions(
+    confusion: Int64[np.ndarray, "rows columns"], names: Sequence[str]
+) -> tuple[Confusion, ...]:
+    """The greatest numbers between two different classes, without "nothing"."""
+    between = confusion[:-1, :-1].copy()
+    np.fill_diagonal(between, 0)
+    order = np.argsort(-between, axis=None, kind="stable")[:MOST_CONFUSIONS]
+    pairs = zip(*np.unravel_index(order, between.shape), strict=True)
+    return tuple(
+        Confusion(
+            names[row],
+            names[column],
+            int(between[row, column]),
+            between[row, column] / int(confusion[row].sum()),
+        )
+        for row, column in pairs
+        if between[row, column]
+    )

@@ -1,0 +1,49 @@
+"""The score thresholds that were chosen for a run, for whatever runs its detector."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from singleshot.metrics import DEFAULT_SCORE_THRESHOLD, OperatingPoint
+from singleshot.models.opening import checkpoint_file
+from singleshot.runs.weights import RunWeights
+
+__all__ = ["operating_point", "run_weights"]
+
+
+def operating_point(
+    model: str | Path, *, say: Callable[[str], None] | None = None
+) -> OperatingPoint | None:
+    """What `evaluate --choose` has chosen for a run; None where nothing holds.
+
+    Args:
+        model: a run folder or one of its checkpoints; a checkpoint elsewhere has nothing chosen.
+        say: told what is kept from which score, or that it was chosen for other weights, as those
+            before the training went on, and so holds no more.
+
+    Raises:
+        ModelError: the run's `operating_point.json` is damaged or of other classes.
+    """
+    weights = run_weights(model)
+    kept = None if weights is None else weights.load_operating_point()
+    if kept is None:
+        return None
+    if kept.stale:
+        messages = [
+            f"{model}: its score thresholds were chosen for other weights; keeping all from "
+            f"{DEFAULT_SCORE_THRESHOLD}. Choose again: evaluate … --choose {kept.point.rule}"
+        ]
+    else:
+        messages = list(kept.point.sentences())
+    for message in messages:
+        if say is not None:
+            say(message)
+    return None if kept.stale else kept.point
+
+
+def run_weights(model: str | Path) -> RunWeights | None:
+    """The weights of a run as they are now; None for a checkpoint that belongs to no run.
+
+    Ask before they are loaded and measured: what is chosen then holds for these, even if a training
+    has replaced them in the meantime.
+    """
+    return RunWeights.of(checkpoint_file(Path(model)))

@@ -1,0 +1,277 @@
+"""The layers of a cfg in our words, and which of them predict (src/parser.c).
+
+Raises ModelError, which names file and line, for a layer that ours cannot be.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from singleshot.backbones.darknet_settings import (
+    Convolutional,
+    DarknetLayer,
+    Maxpool,
+    Reorg,
+    Route,
+    Shortcut,
+    Upsample,
+)
+from singleshot.importers.darknet.cfg import LARGEST_NUMBER, Section
+
+__all__ = ["Network", "Prediction", "network_of"]
+
+LAYERS = {"convolutional", "maxpool", "reorg", "upsample", "route", "shortcut", "dropout"}
+CONNECTED = {"local", "connected"}
+ENDS = {"region", "yolo", "detection"}
+LARGEST_DEPTH = 400  # layers; yolov3.cfg has 107
+LARGEST_MAP = 2**27  # numbers; yolov3.cfg has 12 million at 608 × 608
+# What `net` says besides of training; anything else may change what comes out.
+NET_OPTIONS = {
+    *("batch", "subdivisions", "width", "height", "channels", "inputs", "time_steps", "notruth"),
+    *("momentum", "decay", "learning_rate", "burn_in", "max_batches", "policy", "steps", "scales"),
+    *("step", "scale", "gamma", "power", "adam", "B1", "B2", "eps", "seq_scales", "random"),
+    *("angle", "saturation", "exposure", "hue", "aspect", "max_crop", "min_crop", "center"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """What a layer of the cfg gives."""
+
+    layer: int | None  # its number among ours; None: nothing that another layer may take
+    channels: int = 0
+    stride: float = 1.0  # pixels between its cells
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """The end of a network, or one of its ends, and the convolution before it."""
+
+    section: Section
+    convolution: Section | None  # None where fully connected layers are before it
+    source: Output  # what they take
+    channels: int  # that they give
+
+
+@dataclass(slots=True)
+class Network:
+    """A cfg taken apart."""
+
+    net: Section
+    layers: list[DarknetLayer] = field(default_factory=list)
+    outputs: list[Output] = field(default_factory=list)  # of each section
+    connected: list[Section] = field(default_factory=list)
+    predictions: list[Prediction] = field(default_factory=list)
+    in_file: list[int | Section] = field(default_factory=list)  # our layer's number, or a head
+
+    def add(self, section: Section, layer: DarknetLayer, channels: int, stride: float) -> None:
+        """A layer that others may take."""
+        rows, columns = (self.net.integer(key, least=32) / stride for key in ("height", "width"))
+        if channels * rows * columns > LARGEST_MAP:
+            raise section.error(f"gives a map of {channels} channels that no memory is meant for")
+        self.outputs.append(Output(len(self.layers), channels, stride))
+        self.layers.append(layer)
+
+
+def network_of(sections: Sequence[Section]) -> Network:
+    """All of it, layer by layer."""
+    network = Network(sections[0])
+    network.net.require_known(NET_OPTIONS)
+    if len(sections) > LARGEST_DEPTH:
+        raise sections[LARGEST_DEPTH].error(f"is layer {LARGEST_DEPTH}; expected fewer")
+    following = [*(section.kind for section in sections[1:]), ""]
+    for section, after in zip(sections[1:], following[1:], strict=False):
+        if section.kind in ENDS:
+            end(network, section, sections)
+        elif section.kind in CONNECTED or (network.connected and section.kind == "dropout"):
+            connect(network, section)
+        elif section.kind not in LAYERS:
+            raise section.error(
+                f"cannot be imported; expected {', '.join(sorted(LAYERS | CONNECTED | ENDS))}"
+            )
+        elif network.connected:
+            raise section.error("stands after a fully connected layer")
+        elif section.kind == "convolutional" and after in {"region", "yolo"}:
+            network.outputs.append(Output(None, channels_of_head(section), 0.0))
+            network.in_file.append(section)
+        else:
+            add_layer(network, section)
+    return network
+
+
+def add_layer(network: Network, section: Section) -> None:
+    """One that others may take."""
+    match section.kind:
+        case "convolutional":
+            before = previous(network, section)
+            layer = convolution(section)
+            if before.channels % layer.groups or layer.channels % layer.groups:
+                raise section.error(
+                    f"has groups that {before.channels} channels do not divide into"
+                )
+            network.in_file.append(len(network.layers))
+            network.add(section, layer, layer.channels, before.stride * layer.stride)
+        case "maxpool":
+            before, pool = previous(network, section), maxpool(section)
+            network.add(section, pool, before.channels, before.stride * pool.stride)
+        case "reorg":
+            reorg(network, section)
+        case "upsample":
+            section.require_known({"stride", "scale"})
+            section.require("scale", "1", "1.0", default="1")
+            stride, before = section.integer("stride", 2, least=1), previous(network, section)
+            network.add(section, Upsample(stride=stride), before.channels, before.stride / stride)
+        case "route":
+            route(network, section)
+        case "shortcut":
+            shortcut(network, section)
+        case "dropout":
+            # It does nothing in a network that is used, but counts as a layer.
+            network.outputs.append(previous(network, section))
+
+
+def previous(network: Network, section: Section) -> Output:
+    """What the layer before gives, or the picture."""
+    if not network.outputs:
+        return Output(-1, network.net.integer("channels", 3, least=1))
+    if network.outputs[-1].layer is None:
+        raise section.error("follows a prediction; expected a [route] to an earlier layer")
+    return network.outputs[-1]
+
+
+def convolution(section: Section) -> Convolutional:
+    """`parse_convolutional`."""
+    section.require_known(CONVOLUTION_OPTIONS)
+    for key in ("binary", "xnor", "flipped"):
+        section.require(key, "0", default="0")
+    kernel = section.integer("size", 1, least=1)
+    padding = section.integer("padding", 0)
+    if padding > kernel // 2:
+        raise section.error(f"has padding = {padding}; expected half its size at most", "padding")
+    return Convolutional(
+        channels=section.integer("filters", least=1),
+        kernel=kernel,
+        stride=section.integer("stride", 1, least=1),
+        padding=kernel // 2 if section.integer("pad", 0) else padding,
+        groups=section.integer("groups", 1, least=1),
+        batch_norm=section.require("batch_normalize", "0", "1", default="0") == "1",
+        activation=ACTIVATIONS[
+            section.require("activation", *sorted(ACTIVATIONS), default="logistic")
+        ],
+    )
+
+
+ACTIVATIONS: dict[str, str] = {"leaky": "leaky", "linear": "linear", "relu": "relu"}
+CONVOLUTION_OPTIONS = {
+    *("filters", "size", "stride", "pad", "padding", "groups", "batch_normalize", "activation"),
+    *("binary", "xnor", "flipped"),
+}
+
+
+def maxpool(section: Section) -> Maxpool:
+    """`parse_maxpool`: without a word on padding, the map shrinks by the stride alone."""
+    section.require_known({"size", "stride", "padding"})
+    stride = section.integer("stride", 1, least=1)
+    kernel = section.integer("size", stride, least=1)
+    padding = section.integer("padding", kernel - 1)
+    if padding // 2 > kernel // 2:
+        raise section.error(f"pads by {padding} for windows of {kernel}", "padding")
+    return Maxpool(kernel=kernel, stride=stride, padding=padding)
+
+
+def reorg(network: Network, section: Section) -> None:
+    """`parse_reorg`."""
+    section.require_known({"stride", "reverse", "flatten", "extra"})
+    for key in ("reverse", "flatten", "extra"):
+        section.require(key, "0", default="0")
+    stride, before = section.integer("stride", 1, least=1), previous(network, section)
+    if before.channels % stride**2:
+        raise section.error(f"takes {before.channels} channels, which {stride**2} does not divide")
+    network.add(section, Reorg(stride=stride), before.channels * stride**2, before.stride * stride)
+
+
+def route(network: Network, section: Section) -> None:
+    """`parse_route`: layers joined channel by channel."""
+    section.require_known({"layers"})
+    numbers = section.integers("layers", least=-LARGEST_NUMBER)
+    sources = [source(network, section, "layers", number) for number in numbers]
+    if len({output.stride for output in sources}) > 1:
+        raise section.error("joins maps of different sizes", "layers")
+    layers = tuple(output.layer for output in sources if output.layer is not None)
+    channels = sum(output.channels for output in sources)
+    network.add(section, Route(layers=layers), channels, sources[0].stride)
+
+
+def shortcut(network: Network, section: Section) -> None:
+    """`parse_shortcut`: the sum of two layers."""
+    section.require_known({"from", "activation"})
+    section.require("activation", "linear", default="linear")
+    before = previous(network, section)
+    number = section.integer("from", least=-LARGEST_NUMBER)
+    other = source(network, section, "from", number)
+    if (before.channels, before.stride) != (other.channels, other.stride):
+        raise section.error(
+            f"adds a map of {other.channels} channels to one of {before.channels}, or of another "
+            f"size",
+            "from",
+        )
+    assert other.layer is not None
+    network.add(section, Shortcut(other=other.layer), before.channels, before.stride)
+
+
+def source(network: Network, section: Section, key: str, number: int) -> Output:
+    """The layer that an option names: by its number, or counted back."""
+    place = number if number >= 0 else len(network.outputs) + number
+    if not 0 <= place < len(network.outputs):
+        raise section.error(f"takes layer {number}, which is not above it", key)
+    output = network.outputs[place]
+    if output.layer is None:
+        raise section.error(f"takes layer {number}, which is a prediction", key)
+    return output
+
+
+def connect(network: Network, section: Section) -> None:
+    """A layer whose outputs are no map any more; they are told apart where they are built."""
+    if section.kind == "dropout":
+        return
+    if section.kind == "local" and network.connected:
+        raise section.error("stands after a fully connected layer")
+    previous(network, section)
+    network.connected.append(section)
+    network.in_file.append(section)
+
+
+def channels_of_head(section: Section) -> int:
+    """Of the convolution before an end, which has to be 1 × 1 and linear."""
+    layer = convolution(section)
+    if layer != Convolutional(
+        channels=layer.channels, kernel=1, padding=0, batch_norm=False, activation="linear"
+    ):
+        raise section.error(
+            "before a prediction has to have size=1, stride=1, activation=linear and no "
+            "batch_normalize"
+        )
+    return layer.channels
+
+
+def end(network: Network, section: Section, sections: Sequence[Section]) -> None:
+    """`region`, `yolo` or `detection`, of which a network has one kind."""
+    others = {found.section.kind for found in network.predictions} - {"yolo"}
+    if others or (network.predictions and section.kind != "yolo"):
+        raise section.error("stands after another prediction; expected one, or [yolo] alone")
+    if section.kind == "detection":
+        if not network.connected:
+            raise section.error("does not follow a [connected] layer")
+        network.predictions.append(Prediction(section, None, network.outputs[-1], 0))
+        return
+    if len(network.outputs) < 2 or network.outputs[-1].layer is not None or network.connected:
+        raise section.error("does not follow a [convolutional] layer")
+    head = next(
+        found
+        for found in reversed(sections[: sections.index(section)])
+        if found.kind == "convolutional"
+    )
+    taken = network.outputs[-2]
+    if taken.layer is None:
+        raise head.error("follows a prediction; expected a [route] to an earlier layer")
+    network.predictions.append(Prediction(section, head, taken, network.outputs[-1].channels))
+    network.outputs.append(Output(None))

@@ -1,0 +1,104 @@
+"""What stays of a training: log.jsonl and TensorBoard's files."""
+
+import json
+import time
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from torch.utils.tensorboard import SummaryWriter
+
+from singleshot.errors import StorageError
+from singleshot.files import appears_whole
+from singleshot.runs.folder import RunFolder
+from singleshot.runs.watch import EvaluationRecord, Plan, StepRecord
+
+__all__ = ["CURVES", "RunLog", "read_log"]
+
+# What a record holds, and the name of its curve.
+CURVES = {
+    "localization": "loss/localization",
+    "classification": "loss/classification",
+    "distillation": "loss/distillation",
+    "matched_priors": "matched_priors",
+    "gradient_norm": "gradient_norm",
+    "learning_rate": "learning_rate",
+    "images_per_second": "images_per_second",
+    "seconds_waiting": "seconds_waiting",
+    "mean_average_precision": "validation/mean_average_precision",
+}
+
+
+class RunLog:
+    """A watcher that writes."""
+
+    def __init__(self, folder: RunFolder) -> None:
+        self.folder = folder
+
+    def started(self, plan: Plan) -> None:
+        """Open the files; what will be done again is taken out of them first."""
+        last = {"step": plan.first_step, "evaluation": plan.validated}
+        kept = [line for line in read_log(self.folder.log) if line["step"] <= last[line["kind"]]]
+        with appears_whole(self.folder.log) as beside:
+            beside.write_text("".join(map(as_line, kept)), encoding="utf-8")
+        # A line at a time, so that a log can be followed and a crash loses one line at most.
+        self.lines = self.folder.log.open("a", encoding="utf-8", buffering=1)
+        # Its files lag behind and may end in the middle of a point: they are written anew.
+        for path in self.folder.tensorboard.glob("events.out.tfevents.*"):
+            path.unlink()
+        self.board = SummaryWriter(str(self.folder.tensorboard))
+        for line in kept:
+            self.draw(line)
+
+    def stepped(self, step: StepRecord) -> None:
+        """A line, and a point of each curve."""
+        self.write({"kind": "step", "time": time.time(), **asdict(step)})
+
+    def evaluated(self, record: EvaluationRecord) -> None:
+        """A line, and a point of the curve."""
+        self.write({"kind": "evaluation", "time": time.time(), **asdict(record)})
+
+    def said(self, message: str) -> None:
+        """Words are for people, not for the log."""
+
+    def finished(self) -> None:
+        """Close the files; what a full disk does not take was said when it was written."""
+        for file in (self.lines, self.board):
+            with suppress(OSError):
+                file.close()
+
+    def draw(self, record: dict[str, Any]) -> None:
+        """A point of each of TensorBoard's curves."""
+        for key, name in CURVES.items():
+            value = record.get(key)
+            if value is not None:
+                self.board.add_scalar(name, value, record["step"], record.get("time"))
+
+    def write(self, record: dict[str, Any]) -> None:
+        """Append one record; raises StorageError when the disk does not take it."""
+        try:
+            self.lines.write(as_line(record))
+            self.draw(record)
+        except OSError as error:
+            raise StorageError(
+                f"{self.folder.path}: the log is not written: {error.strerror}; what was saved "
+                f"before is good, and --resume goes on from there"
+            ) from error
+
+
+def as_line(record: dict[str, Any]) -> str:
+    return json.dumps(record) + "\n"
+
+
+def read_log(path: Path) -> list[dict[str, Any]]:
+    """The records of a log; a last line cut short by a crash is left out."""
+    if not path.exists():
+        return []
+    records = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            records.append(json.loads(line))
+        except json.JSONDecodeError:
+            break
+    return records

@@ -1,0 +1,130 @@
+"""The weights of a run, and the score thresholds that were chosen for them.
+
+Thresholds that suit one set of weights mean nothing for another. So the file that holds them,
+`operating_point.json`, names the weights by a hash: they hold for no others, as those of a training
+that went on, and they still hold in a copy of the run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from singleshot.checkpoints.checkpoint import Checkpoint
+from singleshot.errors import ModelError, SingleshotError, some_of
+from singleshot.files import appears_whole
+from singleshot.metrics import Choice, OperatingPoint, Rule
+from singleshot.runs.folder import RunFolder
+
+__all__ = ["Kept", "RunWeights"]
+
+REMEDY = "Delete it, or choose again with evaluate --choose"
+
+
+class StoredChoice(BaseModel):
+    """`Choice` as JSON; one that a person has written may leave out what was reached."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+    score_threshold: float | None = Field(ge=0, le=1)
+    precision: float | None = None
+    recall: float | None = None
+    false_alarms_per_picture: float | None = None
+    hits: int | None = Field(default=None, ge=0)
+    false_alarms: int | None = Field(default=None, ge=0)
+
+
+class StoredPoint(BaseModel):
+    """`OperatingPoint` as JSON, with the weights it was chosen for."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+    rule: str
+    iou_threshold: float = Field(gt=0, le=1)
+    data: str
+    weights: str  # SHA-256 of the checkpoint file
+    per_class: dict[str, StoredChoice]
+
+
+class Kept(NamedTuple):
+    """What a run keeps."""
+
+    point: OperatingPoint
+    stale: bool  # it was chosen for other weights
+
+
+@dataclass(frozen=True)
+class RunWeights:
+    """One checkpoint of a run, as it is at this moment."""
+
+    folder: RunFolder
+    checkpoint: Path
+    sha256: str
+
+    @classmethod
+    def of(cls, checkpoint: Path) -> RunWeights | None:
+        """A checkpoint that lies in a run folder; None for one that stands alone.
+
+        Raises ModelError when the file cannot be read.
+        """
+        path = checkpoint.resolve()
+        folder = RunFolder(path.parent.parent)
+        if path not in (folder.best, folder.last) or not folder.recipe.exists():
+            return None
+        try:
+            with path.open("rb") as file:
+                return cls(folder, checkpoint, hashlib.file_digest(file, "sha256").hexdigest())
+        except OSError as error:
+            raise ModelError(f"{checkpoint}: not readable: {error.strerror}") from error
+
+    def save_operating_point(self, point: OperatingPoint) -> None:
+        """Keep what was chosen for these weights, in place of what was chosen before.
+
+        Raises StorageError when the disk does not take it.
+        """
+        assert tuple(point.per_class) == Checkpoint.class_names_of(self.checkpoint)
+        document = {**point.to_json(), "weights": self.sha256}
+        with appears_whole(self.folder.operating_point) as beside:
+            beside.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+
+    def load_operating_point(self) -> Kept | None:
+        """What was chosen for the run, maybe for other weights; None when nothing was.
+
+        Raises ModelError, naming the file, when it is damaged or of other classes.
+        """
+        path = self.folder.operating_point
+        if not path.is_file():
+            return None
+        try:
+            stored = StoredPoint.model_validate_json(path.read_bytes())
+            rule = Rule.parse(stored.rule)
+        except ValidationError as error:
+            raise ModelError(f"{path}: {first_fault(error)}. {REMEDY}") from error
+        except SingleshotError as error:
+            raise ModelError(f"{path}: {error}. {REMEDY}") from error
+        stale = stored.weights != self.sha256
+        class_names = tuple(stored.per_class) if stale else self.class_names_in(stored)
+        per_class = {name: Choice(**dict(stored.per_class[name])) for name in class_names}
+        point = OperatingPoint(rule, stored.iou_threshold, stored.data, per_class)
+        return Kept(point, stale=stale)
+
+    def class_names_in(self, stored: StoredPoint) -> tuple[str, ...]:
+        """The classes of the weights, in their order, each of which must have been chosen for."""
+        class_names = Checkpoint.class_names_of(self.checkpoint)
+        if different := set(class_names).symmetric_difference(stored.per_class):
+            raise ModelError(
+                f"{self.folder.operating_point}: its classes are not those of {self.checkpoint}; "
+                f"only one of them has {some_of(sorted(different))}. {REMEDY}"
+            )
+        return class_names
+
+
+def first_fault(error: ValidationError) -> str:
+    """The key and what is wrong with it."""
+    fault = error.errors(include_url=False)[0]
+    return ": ".join(filter(None, [".".join(map(str, fault["loc"])), fault["msg"]]))

@@ -1,0 +1,221 @@
+"""All that a training consists of."""
+
+from collections.abc import Sequence
+
+import torch
+
+from singleshot.checkpoints.checkpoint import detector_from
+from singleshot.checkpoints.transfer import Start
+from singleshot.data.augment.pipeline import Augmentation
+from singleshot.data.batching import (
+    AugmentedPictures,
+    Order,
+    Pictures,
+    TrainingBatches,
+    default_workers,
+)
+from singleshot.detectors.detector import TrainableDetector
+from singleshot.detectors.ssd.network import Ssd
+from singleshot.errors import DataError, ModelError, RecipeError
+from singleshot.families import build_detector
+from singleshot.models.opening import best_device
+from singleshot.recipes.schema import Recipe
+from singleshot.recipes.training import TrainingSettings
+from singleshot.runs.folder import RunFolder
+from singleshot.runs.progress import Progress, load_progress
+from singleshot.runs.watch import Watcher
+from singleshot.training.batch_norm import synchronise_batch_norms
+from singleshot.training.compiling import compile_network
+from singleshot.training.frozen import freeze
+from singleshot.training.loop import Evaluate, Training
+from singleshot.training.optimizers import build_optimizer
+from singleshot.training.precision import Precision, measured_precision
+from singleshot.training.processes import ALONE, Processes
+from singleshot.training.state import load_state
+from singleshot.training.teacher import Teacher, fingerprint_of
+from singleshot.training.weight_average import WeightAverage
+
+__all__ = ["build_pictures", "build_training"]
+
+
+def build_pictures(
+    recipe: Recipe, pictures: Pictures, model: TrainableDetector
+) -> AugmentedPictures:
+    """Pictures varied as the recipe says, at the network's input size."""
+    red, green, blue = (round(value) for value in model.pixel_mean.flatten().tolist())
+    augmentation = Augmentation.of(recipe.augmentation, recipe.model.input, (red, green, blue))
+    return AugmentedPictures(pictures, augmentation, recipe.training.seed)
+
+
+def build_teacher(
+    teacher: Start, student: TrainableDetector, settings: TrainingSettings, watch: Watcher
+) -> Teacher | None:
+    """A detector as the teacher of another; None when the recipe gives its word no weight."""
+    if not settings.distillation.weight:
+        watch.said(f"{teacher.place}: teaches nothing (training.distillation.weight = 0)")
+        return None
+    # Weights are random before they are filled: the student's training must not notice.
+    with torch.random.fork_rng(devices=[]):
+        detector = detector_from(teacher.checkpoint, teacher.place)
+    if not (isinstance(student, Ssd) and isinstance(detector, Ssd)):
+        raise ModelError(
+            f"{teacher.place}: only an SSD teaches an SSD; train without --teacher, or with an SSD"
+        )
+    built = Teacher.of(
+        detector.to(student.pixel_mean.device),
+        student,
+        settings.distillation,
+        fingerprint=fingerprint_of(teacher.checkpoint),
+        place=teacher.place,
+    )
+    watch.said(f"{teacher.place}: {built}")
+    return built
+
+
+def build_training(
+    recipe: Recipe,
+    pictures: Pictures,
+    class_names: Sequence[str],
+    *,
+    fingerprint: str,
+    folder: RunFolder,
+    watch: Watcher,
+    evaluate: Evaluate | None,
+    start: Start | None,
+    teacher: Start | None,
+    resume: bool,
+    processes: Processes = ALONE,
+) -> tuple[Training, TrainingBatches]:
+    """A training and its batches, from the start or from where it was stopped.
+
+    `fingerprint` tells data sets apart: a run goes on with the pictures it was begun with. `start`
+    is a detector to take weights from, `teacher` one to learn from.
+    """
+    if not class_names:
+        raise DataError("the training pictures have no objects at all; there is nothing to learn")
+    settings = recipe.training
+    require_a_picture_each(settings, processes)
+    torch.manual_seed(settings.seed)
+    device = training_device(processes)
+    model = starting_model(recipe, class_names, start, resume=resume, watch=watch).to(device)
+    taught_by = None if teacher is None else build_teacher(teacher, model, settings, watch)
+    precision = made_ready(model, settings, device, processes)
+    settings = settings.model_copy(update={"precision": precision})
+    average = WeightAverage(model, settings.average_decay)
+    optimizer = build_optimizer(model, settings)
+    progress = Progress(
+        step=0,
+        num_steps=steps_of(settings, len(pictures)),
+        best=None,
+        data=fingerprint,
+        teacher=None if taught_by is None else taught_by.fingerprint,
+        num_processes=processes.number,
+    )
+    if resume:
+        tell_of_processes(folder, processes, watch)
+        progress = load_state(
+            folder.state, model, average, optimizer, processes=processes, expected=progress
+        )
+    training = Training(
+        model=model,
+        optimizer=optimizer,
+        average=average,
+        recipe=recipe.model_copy(update={"training": settings}),
+        num_pictures=len(pictures),
+        progress=progress,
+        folder=folder,
+        watch=watch,
+        device=device,
+        precision=precision,
+        evaluate=evaluate,
+        teacher=taught_by,
+        processes=processes,
+    )
+    return training, build_batches(training, pictures)
+
+
+def training_device(processes: Processes) -> torch.device:
+    """The accelerator if there is one; of several processes it is CUDA's: others cannot meet."""
+    device = best_device()
+    return torch.device("cpu") if processes.several and device.type != "cuda" else device
+
+
+def starting_model(
+    recipe: Recipe,
+    class_names: Sequence[str],
+    start: Start | None,
+    *,
+    resume: bool,
+    watch: Watcher,
+) -> TrainableDetector:
+    """The detector before its first step; of a run that goes on its weights are still to come."""
+    model = build_detector(recipe.model, class_names, pretrained=not (resume or start))
+    if start is not None and not resume:
+        watch.said(f"{start.place}: {start.fill(model)}")
+    return model
+
+
+def made_ready(
+    model: TrainableDetector,
+    settings: TrainingSettings,
+    device: torch.device,
+    processes: Processes,
+) -> Precision:
+    """Have only those parts learn that shall; gives the precision, the same in all processes."""
+    if settings.compile:
+        compile_network(model, device)
+    precision: Precision = (
+        processes.from_first(measured_precision(model, device))
+        if settings.precision == "auto"
+        else settings.precision
+    )
+    freeze(model, settings.frozen)
+    if processes.several and settings.batch_norm == "synchronised":
+        synchronise_batch_norms(model, device)
+    if not processes.first:
+        # Weights begin alike; what is drawn from here on, as dropout, is each process' own.
+        torch.manual_seed(settings.seed + processes.rank)
+    return precision
+
+
+def steps_of(settings: TrainingSettings, num_pictures: int) -> int:
+    """How long a recipe trains on so many pictures."""
+    return settings.steps or -(-(settings.epochs or 0) * num_pictures // settings.batch_size)
+
+
+def build_batches(training: Training, pictures: Pictures) -> TrainingBatches:
+    """The batches from where a training is, or this process' share of them."""
+    settings, processes = training.recipe.training, training.processes
+    order = Order(
+        len(pictures),
+        settings.batch_size,
+        training.progress.num_steps,
+        settings.seed,
+        first_step=training.progress.step,
+        clean_end=training.recipe.augmentation.clean_end,
+        share=processes.rank,
+        num_shares=processes.number,
+    )
+    on_gpu = training.device.type == "cuda"
+    workers = settings.workers
+    if workers is None:
+        workers = default_workers(on_gpu=on_gpu, num_local=processes.num_local)
+    varied = build_pictures(training.recipe, pictures, training.model)
+    return TrainingBatches(varied, order, workers=workers, pin_memory=on_gpu)
+
+
+def tell_of_processes(folder: RunFolder, processes: Processes, watch: Watcher) -> None:
+    """Going on with another number of them is not exact to the last bit."""
+    if (before := load_progress(folder.state).num_processes) != processes.number:
+        watch.said(
+            f"{folder.path}: begun with {before} processes, goes on with {processes.number}: "
+            f"the result is the same to rounding, not to the last bit"
+        )
+
+
+def require_a_picture_each(settings: TrainingSettings, processes: Processes) -> None:
+    if settings.batch_size // processes.number < settings.accumulate:
+        raise RecipeError(
+            f"training.batch_size = {settings.batch_size} is too few for {processes.number} "
+            f"processes and training.accumulate = {settings.accumulate}: each part needs a picture"
+        )

@@ -1,0 +1,79 @@
+"""Judging a detector while it learns, and once it has learned; by all processes together."""
+
+from collections.abc import Callable
+
+from torch import nn
+
+from singleshot.data.dataset import DataSet
+from singleshot.detectors.detector import TrainableDetector
+from singleshot.evaluation import detect_all, judge
+from singleshot.evaluation.report import report_on
+from singleshot.metrics import Predictions, Protocol
+from singleshot.models.opening import load
+from singleshot.runs.folder import RunFolder
+from singleshot.structures import Detector
+from singleshot.training.loop import Evaluate
+from singleshot.training.processes import Processes
+
+__all__ = ["BATCH_SIZE", "Judge", "report_on_validation", "validation_on"]
+
+Judge = Callable[[DataSet, Processes], Evaluate]
+
+BATCH_SIZE = 8  # pictures that are looked at together
+
+
+def report_on_validation(
+    folder: RunFolder, validation: DataSet, command: str, processes: Processes
+) -> None:
+    """Leave a page in the run that shows what it came to."""
+    predictions = detect_together(load(folder.path), validation, processes)
+    if predictions is not None:
+        report_on(
+            predictions,
+            validation,
+            report=judge(predictions, validation, protocol=Protocol.COCO),
+            model=str(folder.path),
+            command=command,
+            path=folder.report,
+        )
+
+
+def validation_on(dataset: DataSet, processes: Processes) -> Evaluate:
+    """A function that judges a detector by COCO's average precision."""
+
+    def validate(detector: nn.Module, between: Callable[[], None]) -> float:
+        assert isinstance(detector, TrainableDetector)
+        # Batch norm without synchronisation has other statistics in each process.
+        processes.copy_from_first(detector.buffers())
+        found = detect_together(detector, dataset, processes, between)
+        if found is None:
+            return processes.from_first(0.0)
+        report = judge(found, dataset, protocol=Protocol.COCO)
+        return processes.from_first(report.mean_average_precision or 0.0)
+
+    return validate
+
+
+def detect_together(
+    detector: Detector,
+    dataset: DataSet,
+    processes: Processes,
+    between: Callable[[], None] = lambda: None,
+) -> Predictions | None:
+    """What is found in all pictures, each process having its share; None but in the first.
+
+    `between` is called after each batch, as often by every process.
+    """
+    shard = detect_all(
+        detector,
+        dataset,
+        batch_size=BATCH_SIZE,
+        progress=lambda *_: between(),
+        shard=processes.rank,
+        num_shards=processes.number,
+    )
+    num_batches = -(-len(dataset) // BATCH_SIZE)
+    if processes.rank >= num_batches % processes.number > 0:
+        between()  # others have one batch more
+    shards = processes.gather(shard)
+    return Predictions.merge(shards) if processes.first else None

@@ -1,0 +1,220 @@
+"""The charts of a search: how it went, and each key's values against the score."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import accumulate
+
+import numpy as np
+
+from singleshot.recipes.load import toml_value
+from singleshot.report.charts import (
+    Chart,
+    Scale,
+    Series,
+    Tick,
+    chart,
+    points,
+    round_ratios,
+    text_of,
+)
+from singleshot.tuning.search_space import Between, SearchSpace, Values
+from singleshot.tuning.trial_tables import SEED, Trial, best_of
+
+__all__ = ["Mark", "Panel", "course_panel", "curves_panel", "key_panels", "written"]
+
+MARGIN = 0.06  # of the range of scores, above and below
+NARROWEST = 0.02  # range of scores: less is noise, and should look like it
+GOLDEN = 0.618  # multiples of it spread evenly over a unit: marks of one choice lie side by side
+JITTER = 0.5  # of the distance between two choices
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A trial in a chart, in user units."""
+
+    x: float
+    y: float
+    kind: str  # finished, pruned, failed or best
+    text: str
+
+
+@dataclass(frozen=True)
+class Panel:
+    """A chart with the trials in it."""
+
+    chart: Chart
+    marks: Sequence[Mark]
+    curves: Sequence[tuple[str, str]] = ()  # kind, SVG points
+    note: str = ""
+
+
+def course_panel(trials: Sequence[Trial]) -> Panel | None:
+    """Score of each trial, and of the best so far; None with nothing to show."""
+    return panel(
+        "Score of each trial",
+        trials,
+        x_of=lambda one: float(one.number),
+        x_range=(-0.5, max((one.number for one in trials), default=0) + 0.5),
+        x_label="trial",
+        line=best_so_far(trials),
+    )
+
+
+def best_so_far(trials: Sequence[Trial]) -> Series:
+    """The highest score of those finished up to each trial, as stairs."""
+    finished = [one for one in trials if one.outcome == "finished" and one.score is not None]
+    numbers = np.array([one.number for one in finished], np.float64)
+    best = np.array(list(accumulate((one.score or 0.0 for one in finished), max)), np.float64)
+    return Series("best so far", np.repeat(numbers, 2)[1:], np.repeat(best, 2)[:-1])
+
+
+def curves_panel(trials: Sequence[Trial]) -> Panel | None:
+    """The validations of each trial over its epochs; None where all have but one."""
+    drawn = [one for one in trials if one.outcome in {"finished", "pruned"}]
+    longest = max((len(one.validations) for one in drawn), default=0)
+    if longest < 2:
+        return None
+    epochs = [epoch for one in drawn for epoch, _ in one.validations]
+    scores = [score for one in drawn for _, score in one.validations]
+    x_range, y_range = (0.0, float(max(epochs))), padded(scores)
+    x_scale, y_scale = scales(x_range, y_range)
+    best = best_of(trials)
+    curves = [
+        (
+            "best" if one is best else one.outcome,
+            points(Series("", *np.array(one.validations, np.float64).T), x_scale, y_scale),
+        )
+        for one in sorted(drawn, key=lambda one: one is best)
+        if len(one.validations) > 1
+    ]
+    plain = chart(
+        "Validations of each trial",
+        [],
+        x_label="epoch",
+        y_label="average precision",
+        x_range=x_range,
+        y_range=y_range,
+    )
+    return Panel(plain, [], curves)
+
+
+def key_panels(
+    trials: Sequence[Trial], space: SearchSpace, importances: Mapping[str, float] | None
+) -> list[Panel]:
+    """Each key's values against the score, what mattered most first."""
+    order = sorted(space, key=lambda key: -(importances or {}).get(key, 0.0))
+    panels = [key_panel(key, space[key], trials) for key in order if key != SEED]
+    return [
+        replace(one, note=f"{importances[one.chart.title]:.0%}") if importances else one
+        for one in panels
+        if one is not None
+    ]
+
+
+def key_panel(key: str, values: Values, trials: Sequence[Trial]) -> Panel | None:
+    """One key's values against the score."""
+    if not isinstance(values, Between):
+        return choice_panel(key, values.choices, trials)
+    own = (values.low, values.high)
+    if not values.log:
+        return panel(
+            key, trials, x_of=lambda one: number_of(one.values[key]), x_range=own, x_label=""
+        )
+    low, high = (math.log10(end) for end in own)
+    found = panel(
+        key,
+        trials,
+        x_of=lambda one: math.log10(number_of(one.values[key])),
+        x_range=(low, high),
+        x_label="",
+    )
+    ticks = [(math.log10(value), text_of(value)) for value in round_ratios(*own)]
+    return found and with_ticks(found, (low, high), ticks)
+
+
+def choice_panel(key: str, choices: Sequence[str], trials: Sequence[Trial]) -> Panel | None:
+    """Choices stand side by side, in their order."""
+    x_range = (-0.5, len(choices) - 0.5)
+
+    def place(one: Trial) -> float:
+        aside = (one.number * GOLDEN) % 1 - 0.5
+        return choices.index(toml_value(one.values[key])) + JITTER * aside
+
+    found = panel(key, trials, x_of=place, x_range=x_range, x_label="")
+    ticks = [(float(index), choice.strip('"')) for index, choice in enumerate(choices)]
+    return found and with_ticks(found, x_range, ticks)
+
+
+def panel(
+    title: str,
+    trials: Sequence[Trial],
+    *,
+    x_of: Callable[[Trial], float],
+    x_range: tuple[float, float],
+    x_label: str,
+    line: Series | None = None,
+) -> Panel | None:
+    """Trials in a chart; below the finished ones there is only its lower edge."""
+    drawn = [one for one in trials if one.outcome in {"finished", "pruned", "failed"}]
+    scores = [one.score for one in drawn if one.outcome == "finished" and one.score is not None]
+    if not scores:
+        return None
+    y_range = padded(scores)
+    x_scale, y_scale = scales(x_range, y_range)
+    best = best_of(trials)
+    marks = [
+        Mark(
+            x_scale(x_of(one)),
+            y_scale(max(one.score, y_range[0])),
+            "best" if one is best else one.outcome,
+            f"trial {one.number}, {one.outcome}: "
+            + (one.reason if one.outcome == "failed" else f"{one.score:.3f}"),
+        )
+        # The best last: nothing covers it.
+        for one in sorted(drawn, key=lambda one: one is best)
+        if one.score is not None
+    ]
+    plain = chart(
+        title,
+        [] if line is None else [line],
+        x_label=x_label,
+        y_label="average precision",
+        x_range=x_range,
+        y_range=y_range,
+    )
+    return Panel(plain, marks)
+
+
+def padded(scores: Sequence[float]) -> tuple[float, float]:
+    """A little more than the scores take."""
+    low, high = min(scores), max(scores)
+    middle = (low + high) / 2
+    half = max(high - low, NARROWEST) / 2 * (1 + 2 * MARGIN)
+    return max(middle - half, 0.0) if low >= 0 else low, middle + half
+
+
+def scales(x_range: tuple[float, float], y_range: tuple[float, float]) -> tuple[Scale, Scale]:
+    """Of the plot that `chart` makes."""
+    return Scale(x_range, (Chart.left, Chart.right)), Scale(y_range, (Chart.bottom, Chart.top))
+
+
+def with_ticks(
+    found: Panel, x_range: tuple[float, float], ticks: Sequence[tuple[float, str]]
+) -> Panel:
+    """With other words below the axis."""
+    x_scale, _ = scales(x_range, (0.0, 1.0))
+    named = tuple(Tick(x_scale(position), text) for position, text in ticks)
+    return replace(found, chart=replace(found.chart, x_ticks=named))
+
+
+def number_of(value: object) -> float:
+    assert isinstance(value, int | float)
+    return float(value)
+
+
+def written(value: object) -> str:
+    """A recipe's value, short enough to compare."""
+    return f"{value:.4g}" if isinstance(value, float) else toml_value(value).strip('"')

@@ -1,0 +1,51 @@
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from singleshot.checkpoints.checkpoint import Checkpoint, detector_from
+from singleshot.errors import ModelError
+from singleshot.families import build_detector
+from singleshot.recipes.load import load_recipe
+
+
+def checkpoint():
+    recipe = load_recipe("ssdlite320-lite0", {"model.input": [96, 128]})
+    detector = build_detector(recipe.model, ["cell"], pretrained=False)
+    return Checkpoint(detector.state_dict(), recipe, ("cell",), {"best": 0.5})
+
+
+def test_everything_comes_back(tmp_path):
+    saved = checkpoint()
+    saved.save(tmp_path / "model.safetensors")
+    loaded = Checkpoint.load(tmp_path / "model.safetensors")
+    assert loaded.recipe == saved.recipe
+    assert loaded.class_names == ("cell",)
+    assert loaded.metrics == {"best": 0.5}
+    assert loaded.weights.keys() == saved.weights.keys()
+    assert all(torch.equal(loaded.weights[name], tensor) for name, tensor in saved.weights.items())
+
+
+def test_a_missing_file_is_said(tmp_path):
+    with pytest.raises(ModelError, match=r"none\.safetensors: no such file"):
+        Checkpoint.load(tmp_path / "none.safetensors")
+
+
+def test_a_truncated_file_is_said(tmp_path):
+    path = tmp_path / "model.safetensors"
+    checkpoint().save(path)
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(ModelError, match="not a checkpoint"):
+        Checkpoint.load(path)
+
+
+def test_weights_of_someone_else_are_said(tmp_path):
+    save_file({"weight": torch.zeros(1)}, tmp_path / "other.safetensors")
+    with pytest.raises(ModelError, match="not a checkpoint"):
+        Checkpoint.load(tmp_path / "other.safetensors")
+
+
+def test_weights_that_do_not_fit_the_recipe_are_said():
+    saved = checkpoint()
+    more = Checkpoint(saved.weights, saved.recipe, ("cell", "another"), {})
+    with pytest.raises(ModelError, match="do not fit"):
+        detector_from(more, "somewhere")

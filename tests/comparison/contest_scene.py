@@ -1,0 +1,110 @@
+"""A comparison of three made-up detectors, whose names want to be more than names."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from singleshot.comparison.contest import Contender, Contest, Machine
+from singleshot.comparison.page import ComparisonPage
+from singleshot.comparison.published import published_figures
+from singleshot.comparison.side_by_side import shown
+from singleshot.comparison.standings import Estimate, Pair, Standings
+from singleshot.metrics import Predictions, Protocol, Truths
+from singleshot.metrics.coco import CocoNumbers
+from singleshot.metrics.speed import Seconds, Speed
+
+EVIL = "<script>alert('cat')</script>"
+CLASSES = (EVIL, "dog")
+MACHINE = Machine("a processor", 2, 1, "cpu", "Linux", "3.12", "2.9")
+SIDE = 64
+
+
+def speed(milliseconds: float, batch: int = 1) -> Speed:
+    """A tenth of the time to prepare, a tenth to choose."""
+    seconds = milliseconds / 1000
+    timing = Seconds(0.1 * seconds, 0.8 * seconds, 0.1 * seconds, seconds)
+    return Speed.of(batch, [[timing]] * 3, peak_memory_mb=350.0)
+
+
+def contender(name: str, milliseconds: float, **changes) -> Contender:
+    """Costs grow with the time."""
+    values = {
+        "name": name,
+        "path": f"runs/{name}",
+        "kind": "ssd",
+        "input": (320, 320),
+        "num_boxes": 3234,
+        "parameters": int(milliseconds * 1e5),
+        "macs": int(milliseconds * 1e7),
+        "file_bytes": int(milliseconds * 4e5),
+        "coco": CocoNumbers(0.5, 0.8, 0.6, None, 0.4, 0.7, 0.3, 0.5, 0.6, None, 0.5, 0.7),
+        "per_class": {EVIL: 0.4, "dog": None},
+        "speeds": (speed(milliseconds), speed(6 * milliseconds, batch=8)),
+        "memory_before_mb": 250.0,
+    }
+    return Contender(**values | changes)
+
+
+def make_contest(**changes) -> Contest:
+    """The slow one is best, the fast one close, and the third beaten at everything."""
+    values = {
+        "data": f"pictures of {EVIL}",
+        "protocol": Protocol.COCO,
+        "iou_threshold": 0.5,
+        "images": 40,
+        "truths": 100,
+        "contenders": (
+            contender("fast", 20.0),
+            contender(EVIL, 200.0, speeds=(speed(200.0),)),
+            contender("beaten", 90.0),
+        ),
+        "standings": Standings(
+            1000,
+            0,
+            0.95,
+            (Estimate(0.52, 0.45, 0.6), Estimate(0.61, 0.55, 0.7), Estimate(0.3, 0.2, 0.4)),
+            (
+                Pair(0, 1, -0.09, -0.2, 0.02, 0.08, 0.08),
+                Pair(0, 2, 0.22, 0.1, 0.3, 0.002, 0.006),
+                Pair(1, 2, 0.31, 0.2, 0.4, 0.002, 0.006),
+            ),
+        ),
+        "machine": MACHINE,
+        "num_rounds": 5,
+    }
+    return Contest(**values | changes)
+
+
+def make_page(**changes) -> ComparisonPage:
+    """With one picture in which the detectors differ."""
+    contest = make_contest(published=tuple(published_figures()), **changes)
+    truths = Truths(
+        images=np.zeros(2, np.int64),
+        boxes=np.array([[4.0, 4, 24, 24], [34, 34, 60, 60]]),
+        labels=np.array([0, 1]),
+        difficult=np.zeros(2, bool),
+        crowd=np.zeros(2, bool),
+        areas=np.array([400.0, 676]),
+        num_images=1,
+    )
+    both = Predictions(np.zeros(2, np.int64), truths.boxes, np.array([0.9, 0.8]), truths.labels)
+    found = [both, both[:1], both[:0]]
+    picture = shown(
+        f"/pictures/{EVIL.replace('/', '')}.png",
+        torch.full((3, SIDE, SIDE), 200, dtype=torch.uint8),
+        found,
+        truths,
+        [np.array([0.5, 0.85]), np.array([0.5, 0.5]), np.array([0.5, 0.5])],
+        protocol=Protocol.COCO,
+        iou_threshold=0.5,
+    )
+    return ComparisonPage(
+        title=f"fast · {EVIL} · beaten",
+        contest=contest,
+        at_random=[],
+        disputed=[picture],
+        class_names=CLASSES,
+        command=f"singleshot compare '{EVIL}'",
+        version="1",
+    )

@@ -1,0 +1,168 @@
+"""The page of a comparison, read and used."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterator
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from contest_scene import EVIL, make_contest, make_page
+from page_reader import Reader
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from singleshot.comparison.page import chance, rounded, write_comparison
+from singleshot.comparison.standings import Estimate, Standings
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+PHONE, DESK = {"width": 390, "height": 844}, {"width": 1440, "height": 900}
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory):
+    return write_comparison(make_page(), tmp_path_factory.mktemp("page") / "report.html")
+
+
+@pytest.fixture(scope="module")
+def text(path) -> str:
+    return " ".join(Reader.of(path).text.split())
+
+
+def test_the_verdict_says_who_is_best_and_whom_the_pictures_cannot_tell(text):
+    assert f"Most accurate {EVIL} 0.610" in text
+    assert "0.550 to 0.700 with 95% confidence. The pictures do not tell it from fast." in text
+    assert "Fastest fast 20.0 ms" in text
+
+
+def test_the_beaten_one_is_not_worth_considering(text):
+    front = text.partition("Worth considering")[2].partition("On the Pareto front")[0]
+    assert "fast" in front
+    assert EVIL in front
+    assert "beaten" not in front
+
+
+def test_what_is_published_has_a_section_of_its_own_below_all_that_is_measured(text):
+    measured, published = text.split("Not measured here", 1)
+    assert "77.2" not in measured
+    assert "weiliu89/caffe, branch ssd, README.md" in published
+    assert "from memory, not looked up" in published
+
+
+def test_an_excuse_is_given_for_a_batch_that_would_take_too_long(text):
+    assert "a batch takes too long" in text
+
+
+def test_a_comparison_without_intervals_says_why(tmp_path):
+    unknown = Standings(1000, 0, 0.95, tuple(Estimate(0.5, None, None) for _ in range(3)), ())
+    pairs = make_contest().standings.pairs
+    unsure = tuple(one._replace(low=None, high=None, p_value=None) for one in pairs)
+    standings = Standings(1000, 0, 0.95, unknown.estimates, unsure)
+    page = write_comparison(make_page(standings=standings), tmp_path / "report.html")
+    assert "in fewer than 5 pictures, too few for an interval" in page.read_text()
+
+
+def test_one_picture_is_in_the_page_once_whoever_looks_at_it(path):
+    assert path.read_text().count("data:image/jpeg") == 1
+
+
+def test_each_detector_shows_its_own_hits_and_misses(text):
+    shown = text.partition("Where they differ most")[2]
+    # The surer threshold of the first leaves out its second detection.
+    assert "1 hit, 0 false alarms, 1 missed" in shown
+    assert "0 hits, 0 false alarms, 2 missed" in shown
+
+
+def test_numbers_have_three_digits_that_count():
+    assert [rounded(value) for value in (0.0123, 1.234, 12.34, 123.4, 12345.6, None)] == [
+        "0.0123", "1.23", "12.3", "123", "12,346", "–",
+    ]  # fmt: skip
+    assert [chance(value) for value in (0.0002, 0.0123, None)] == ["< 0.001", "0.012", "–"]
+
+
+# ---- In a browser
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    program = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if program is None:
+        pytest.skip(f"needs a browser: none of {', '.join(BROWSERS)} is installed")
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(
+            executable_path=program, args=["--no-sandbox", "--disable-gpu"]
+        )
+        yield launched
+        launched.close()
+
+
+def opening(browser: Browser, path, **options) -> Iterator[Page]:
+    context = browser.new_context(**options)
+    page, complaints = context.new_page(), []
+    page.on("console", lambda message: complaints.append(message.text))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("request", lambda request: complaints.append(request.url[:80]))
+    page.goto(path.as_uri())
+    yield page
+    context.close()
+    own = re.compile(r"file:.*/report\.html$|data:")
+    assert [one for one in complaints if not own.match(one)] == []
+
+
+@pytest.fixture(scope="module")
+def opened(browser, path) -> Iterator[Page]:
+    yield from opening(browser, path, viewport=DESK)
+
+
+def column(page: Page, section: str, place: int) -> list[str]:
+    rows = page.locator(f"{section} tbody tr").all()
+    return [row.locator("th, td").nth(place).inner_text() for row in rows]
+
+
+def test_the_most_accurate_stands_first_until_another_order_is_wanted(opened):
+    opened.reload()
+    assert column(opened, "#speed", 1) == ["200", "20.0", "90.0"]
+    head = opened.locator("#speed th.sortable", has_text="All")
+    head.locator("button").click()
+    assert column(opened, "#speed", 1) == ["20.0", "90.0", "200"]
+    assert head.get_attribute("aria-sort") == "ascending"
+    head.locator("button").click()
+    assert column(opened, "#speed", 1) == ["200", "90.0", "20.0"]
+    assert head.get_attribute("aria-sort") == "descending"
+
+
+def test_what_is_unknown_is_last_in_every_order(opened):
+    opened.reload()
+    button = opened.locator("#speed th.sortable", has_text="in batches").locator("button")
+    for _ in range(2):
+        button.click()
+        assert column(opened, "#speed", 7)[-1] == "–"
+
+
+def test_the_keyboard_alone_sorts_and_chooses(opened):
+    opened.reload()
+    button = opened.locator("#accuracy th.sortable", has_text="Mean average").locator("button")
+    button.focus()
+    opened.keyboard.press("Enter")
+    opened.keyboard.press("Enter")
+    assert column(opened, "#accuracy", 1)[0] == "0.300"
+    box = opened.locator(".choice input").first
+    box.focus()
+    opened.keyboard.press("Space")
+    expect(opened.locator('.view[data-model="1"]')).to_be_hidden()
+    expect(opened.locator('.view[data-model="2"]')).to_be_visible()
+
+
+@pytest.mark.parametrize(("colours", "viewport"), [("light", DESK), ("dark", PHONE)])
+def test_axe_finds_no_fault(browser, path, viewport, colours):
+    for page in opening(browser, path, viewport=viewport, color_scheme=colours):
+        assert page.evaluate("document.documentElement.scrollWidth") == viewport["width"]
+        faults = Axe().run(page).response["violations"]
+        assert [(one["id"], one["nodes"][0]["html"]) for one in faults] == []
+
+
+def test_without_scripts_tables_and_pictures_are_there_and_no_controls(browser, path):
+    for page in opening(browser, path, viewport=DESK, java_script_enabled=False):
+        assert page.locator(".sortable button").count() == 0
+        assert not page.locator(".choice").is_visible()
+        assert page.locator(".view .mark.hit").first.is_visible()

@@ -1,0 +1,75 @@
+from itertools import combinations
+
+import pytest
+
+from singleshot.comparison.pareto import pareto_front
+from singleshot.comparison.plots import LARGE, block_of, cost_plot, cross, place_labels
+from singleshot.comparison.standings import Estimate
+
+
+def plot(costs, worths, names=None, **options):
+    estimates = [Estimate(worth, None, None) for worth in worths]
+    names = names or [f"model {place}" for place in range(len(costs))]
+    options["on_front"] = pareto_front(costs, worths)
+    return cost_plot("Speed", "ms", costs, estimates, names, y_label="mAP", **options)
+
+
+def test_equal_ratios_of_cost_are_equally_far_apart():
+    marks = plot([10, 100, 1000], [0.5, 0.6, 0.7]).marks
+    assert marks[1].x - marks[0].x == pytest.approx(marks[2].x - marks[1].x, abs=0.2)
+
+
+def test_better_is_higher_and_slower_further_to_the_right():
+    slow, fast = plot([200, 20], [0.9, 0.5]).marks
+    assert slow.x > fast.x
+    assert slow.y < fast.y  # of SVG, whose y points down
+
+
+def test_the_stairs_go_level_to_the_next_better_one_and_then_up():
+    drawn = plot([10, 100, 50], [0.5, 0.9, 0.4])
+    low, high, beaten = drawn.marks
+    points = [tuple(map(float, point.split(","))) for point in drawn.front.split()]
+    assert points == [
+        (low.x, low.y),
+        (high.x, low.y),
+        (high.x, high.y),
+        (drawn.size.right, high.y),
+    ]
+    assert [one.on_front for one in drawn.marks] == [True, True, False]
+    assert beaten.text == "model 2: 0.400 at 50 ms"
+
+
+def test_intervals_stay_in_the_plot():
+    estimates = [Estimate(0.02, 0.0, 0.3), Estimate(0.98, 0.9, 1.0)]
+    options = {"on_front": [True, True], "y_label": "mAP"}
+    drawn = cost_plot("Speed", "ms", [1, 2], estimates, ["a", "b"], **options)
+    for mark in drawn.marks:
+        low, high = mark.interval
+        assert drawn.size.top <= high < mark.y < low <= drawn.size.bottom
+
+
+def test_detectors_as_alike_as_twins_have_a_plot():
+    drawn = plot([10, 10], [0.5, 0.5])
+    assert drawn.marks[0].place == drawn.marks[1].place
+    assert len(drawn.x_ticks) >= 1
+
+
+def test_what_is_unknown_of_one_makes_no_plot():
+    assert plot([10, None], [0.5, 0.6]) is None
+    assert plot([10, 20], [0.5, None]) is None
+
+
+def test_names_of_a_dozen_detectors_do_not_cover_each_other():
+    names = [f"runs/detector-{place}" for place in range(12)]
+    places = [(120.0 + 55 * (place % 6), 80.0 + 60 * (place // 6)) for place in range(12)]
+    labels = place_labels(places, names, LARGE)
+    blocks = [block_of(label, 6.0 * len(name)) for label, name in zip(labels, names, strict=True)]
+    covered = sum(cross(one, other) for one, other in combinations(blocks, 2))
+    assert covered == 0
+
+
+def test_names_of_detectors_at_the_bottom_leave_the_ticks_free():
+    places = [(200.0, LARGE.bottom), (240.0, LARGE.bottom)]
+    labels = place_labels(places, ["localizer", "yolo-v1"], LARGE)
+    assert max(block_of(label, 54.0)[3] for label in labels) <= LARGE.bottom
+    assert labels[0] != labels[1]

@@ -1,0 +1,166 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from singleshot.comparison.standings import compare_all, enough_resamples, holm
+from singleshot.metrics import Predictions, Protocol, Truths
+from singleshot.metrics.bootstrap import compare
+
+BOX = np.array([10.0, 10, 30, 30])
+FAR = np.array([60.0, 60, 80, 80])
+
+
+def one_object_each(num_images: int) -> Truths:
+    """Pictures with one object at the same place."""
+    return Truths(
+        images=np.arange(num_images),
+        boxes=np.tile(BOX, (num_images, 1)),
+        labels=np.zeros(num_images, np.int64),
+        difficult=np.zeros(num_images, bool),
+        crowd=np.zeros(num_images, bool),
+        areas=np.full(num_images, 400.0),
+        num_images=num_images,
+    )
+
+
+def finds(hits, scores=None) -> Predictions:
+    """One detection in each picture, on the object or far from it; the first are the surest."""
+    hits = np.array(hits, bool)
+    scores = 1 - np.arange(len(hits)) / 100 if scores is None else np.array(scores)
+    boxes = np.where(hits[:, None], BOX, FAR)
+    return Predictions(np.arange(len(hits)), boxes, scores, np.zeros(len(hits), np.int64))
+
+
+def average_precision(hits, scores, drawn) -> float:
+    """VOC's, every point, of pictures drawn with replacement; written out for one object each."""
+    order = sorted(drawn, key=lambda image: -scores[image])
+    found, precisions = 0, []
+    for rank, image in enumerate(order, start=1):
+        if hits[image]:
+            found += 1
+            precisions.append(found / rank)
+    best = [max(precisions[place:]) for place in range(len(precisions))]
+    return sum(best) / len(drawn)
+
+
+def literal(hits, others, scores, *, resamples, seed):
+    """(interval of the first, interval of the difference, p-value), picture by picture."""
+    random, number = np.random.default_rng(seed), len(hits)
+    draws = [random.integers(number, size=number).tolist() for _ in range(resamples)]
+    own = [average_precision(hits, scores, drawn) for drawn in draws]
+    other = [average_precision(others, scores, drawn) for drawn in draws]
+    differences = [a - b for a, b in zip(own, other, strict=True)]
+    below = sum(one <= 1e-12 for one in differences)
+    above = sum(one >= -1e-12 for one in differences)
+    ends = [0.025, 0.975]
+    p_value = min(1, 2 * (1 + min(below, above)) / (1 + resamples))
+    return np.quantile(own, ends), np.quantile(differences, ends), p_value
+
+
+HITS = [1, 1, 1, 0, 1, 1, 0, 1, 1, 0, 1, 0]
+OTHERS = [1, 0, 1, 0, 1, 0, 1, 1, 0, 0, 1, 0]
+
+
+def test_intervals_and_p_values_are_those_of_the_literal_bootstrap():
+    scores = 1 - np.arange(12) / 100
+    own, difference, p_value = literal(HITS, OTHERS, scores, resamples=300, seed=5)
+    standings = compare_all(
+        [finds(HITS), finds(OTHERS)],
+        one_object_each(12),
+        1,
+        protocol=Protocol.VOC10,
+        resamples=300,
+        seed=5,
+    )
+    (pair,) = standings.pairs
+    assert standings.estimates[0][1:] == pytest.approx(own)
+    assert (pair.low, pair.high) == pytest.approx(difference)
+    assert pair.p_value == pytest.approx(p_value)
+    assert 0.05 < p_value < 1  # neither certain nor hopeless
+    everyone = average_precision(HITS, scores, range(12))
+    assert standings.estimates[0].value == pytest.approx(everyone)
+
+
+@pytest.mark.parametrize("protocol", list(Protocol))
+def test_a_pair_has_the_difference_and_the_interval_that_compare_gives(protocol):
+    truths = one_object_each(12)
+    first, second = finds(HITS), finds(OTHERS)
+    expected = compare(first, second, truths, ["a"], protocol=protocol, resamples=100, seed=3)
+    (pair,) = compare_all(
+        [first, second], truths, 1, protocol=protocol, resamples=100, seed=3
+    ).pairs
+    found = (pair.difference, pair.low, pair.high)
+    assert found == pytest.approx(expected.mean_average_precision[:3])
+
+
+def test_twins_cannot_be_told_apart():
+    (pair,) = compare_all(
+        [finds(HITS), finds(HITS)], one_object_each(12), 1, protocol=Protocol.COCO
+    ).pairs
+    assert (pair.difference, pair.low, pair.high) == (0, 0, 0)
+    assert pair.p_value == pair.p_value_adjusted == 1
+    assert not pair.differs
+
+
+def test_a_detector_that_finds_everything_differs_from_one_that_finds_nothing():
+    (pair,) = compare_all(
+        [finds([1] * 8), finds([0] * 8)], one_object_each(8), 1, protocol=Protocol.VOC10
+    ).pairs
+    assert (pair.difference, pair.low, pair.high) == (1, 1, 1)
+    assert pair.p_value == pytest.approx(2 / 1001)
+    assert pair.differs
+
+
+def test_four_pictures_are_too_few_for_intervals():
+    standings = compare_all(
+        [finds([1] * 4), finds([0] * 4)], one_object_each(4), 1, protocol=Protocol.VOC10
+    )
+    assert standings.estimates[0] == (1, None, None)
+    (pair,) = standings.pairs
+    assert pair.difference == 1
+    assert pair.p_value is None
+    assert not pair.differs
+
+
+def test_without_objects_nothing_is_defined():
+    truths = one_object_each(6)
+    truths.crowd[:] = True
+    standings = compare_all(
+        [finds(HITS[:6]), finds(OTHERS[:6])], truths, 1, protocol=Protocol.VOC10
+    )
+    assert standings.estimates[0] == (None, None, None)
+    assert standings.pairs[0].difference is None
+
+
+def test_pairs_come_in_the_order_given_each_once():
+    found = [finds(np.roll(HITS, shift)) for shift in range(4)]
+    pairs = compare_all(found, one_object_each(12), 1, protocol=Protocol.VOC10, resamples=50).pairs
+    assert [(one.first, one.second) for one in pairs] == [
+        (0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (2, 3),
+    ]  # fmt: skip
+    assert all(one.p_value <= one.p_value_adjusted for one in pairs)
+
+
+def test_holm_adjusts_by_hand():
+    # Sorted: 0.01 x 4, 0.02 x 3 (raised to no less than before), 0.03 x 2, 0.5 x 1.
+    assert holm([0.03, 0.01, 0.5, 0.02]) == pytest.approx([0.06, 0.04, 0.5, 0.06])
+    assert holm([0.4, 0.6]) == [0.8, 0.8]
+    assert holm([]) == []
+
+
+@pytest.mark.parametrize(("detectors", "resamples"), [(1, 1000), (2, 1000), (3, 1000), (12, 6600)])
+def test_there_are_enough_draws_for_the_number_of_pairs(detectors, resamples):
+    assert enough_resamples(detectors) == resamples
+    num_pairs = detectors * (detectors - 1) // 2
+    assert num_pairs * 2 / (resamples + 1) <= 0.02
+
+
+def test_equally_good_detectors_are_rarely_called_different():
+    random, truths = np.random.default_rng(0), one_object_each(40)
+    different = 0
+    for _ in range(40):
+        found = [finds(random.random(40) < 0.7, random.permutation(40) / 40) for _ in range(3)]
+        standings = compare_all(found, truths, 1, protocol=Protocol.VOC10, resamples=200)
+        different += any(pair.differs for pair in standings.pairs)
+    assert different <= 5  # of 40: 2 expected at 5 %, 5 leaves room for luck

@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from singleshot.metrics import Predictions, Protocol, Truths
+from singleshot.report.images import Exhibit, exhibit
+from singleshot.structures import Truth
+
+IOU_THRESHOLDS = (0.5, 0.95)
+
+
+@pytest.fixture
+def shown() -> Exhibit:
+    """A hit, one that is a hit at IoU 0.5 only, a duplicate, one on a difficult object."""
+    truth = Truth.of(
+        torch.tensor([[0.0, 0, 100, 100], [200, 0, 300, 100], [400, 0, 500, 100]]),
+        torch.tensor([0, 1, 0]),
+    )
+    truth.difficult[2] = True
+    boxes = [[0, 0, 100, 100], [200, 0, 300, 80], [0, 0, 100, 99], [400, 0, 500, 100]]
+    found = Predictions(
+        np.zeros(4, np.int64),
+        np.array(boxes, np.float64),
+        np.array([0.9, 0.8, 0.7, 0.6]),
+        np.array([0, 1, 0, 0]),
+    )
+    return exhibit(
+        "folder/one.jpg",
+        torch.zeros(3, 640, 1280, dtype=torch.uint8),
+        found,
+        Truths.of(truth, torch.tensor([3])),
+        protocol=Protocol.VOC07,
+        iou_thresholds=IOU_THRESHOLDS,
+    )
+
+
+def test_a_large_picture_is_shrunk_with_its_boxes(shown):
+    assert (shown.name, shown.width, shown.height) == ("one.jpg", 640, 320)
+    assert [mark.box for mark in shown.truths][1] == (100, 0, 150, 50)
+    assert [mark.remark for mark in shown.truths] == ["", "", "difficult"]
+
+
+def test_fates_are_told_for_each_iou_threshold_the_surest_last(shown):
+    assert [mark.score for mark in shown.found] == [0.6, 0.7, 0.8, 0.9]
+    assert [mark.fates for mark in shown.found] == ["nn", "ff", "hf", "hh"]
+
+
+@pytest.mark.parametrize(
+    ("thresholds", "iou_index", "found", "truths"),
+    [
+        ((0.0, 0.0), 0, "forgiven false hit hit", "annotated annotated uncounted"),
+        ((0.0, 0.0), 1, "forgiven false false hit", "annotated missed uncounted"),
+        ((0.7, 0.81), 0, "off false off hit", "annotated missed uncounted"),
+        ((np.inf, 0.8), 0, "off off hit off", "missed annotated uncounted"),
+    ],
+)
+def test_what_is_shown_follows_both_thresholds(shown, thresholds, iou_index, found, truths):
+    score_thresholds = np.array(thresholds, np.float64)
+    assert shown.fates_of_found(score_thresholds, iou_index) == found.split()
+    assert shown.fates_of_truths(score_thresholds, iou_index) == truths.split()

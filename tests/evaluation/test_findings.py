@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from singleshot.evaluation.findings import error_rows, findings_of, frequent_confusions
+from singleshot.metrics import Protocol
+from singleshot.metrics.diagnosis import ErrorGain, ErrorType, diagnose
+
+
+@pytest.fixture
+def diagnosis(scene):
+    return diagnose(
+        scene.predictions,
+        scene.truths,
+        scene.dataset.class_names,
+        protocol=Protocol.VOC10,
+        score_thresholds=scene.report.score_thresholds,
+    )
+
+
+def test_what_gains_most_comes_first_and_has_the_longest_bar():
+    gains = [
+        ErrorGain(ErrorType.CLASS, 3, 0.1),
+        ErrorGain(ErrorType.MISSED, 1, 0.4),
+        ErrorGain(ErrorType.BOTH, 9, None),
+    ]
+    rows = error_rows(gains)
+    assert [row.name for row in rows] == ["Overlooked", "Wrong class", "Wrong class, badly placed"]
+    assert [row.share for row in rows] == pytest.approx([1, 0.25, 0])
+
+
+def test_a_few_classes_have_a_matrix(diagnosis):
+    findings = findings_of(diagnosis)
+    assert findings.confusions == ()
+    assert [row.name for row in findings.matrix] == [*diagnosis.class_names, "nothing"]
+    counts = [[cell.count for cell in row.cells] for row in findings.matrix]
+    assert counts == diagnosis.confusion.tolist()
+    for row in findings.matrix[:3]:
+        assert sum(cell.share for cell in row.cells) == pytest.approx(1)
+
+
+def test_many_classes_have_a_list(diagnosis):
+    names = tuple(f"class {index}" for index in range(20))
+    confusion = np.zeros((21, 21), np.int64)
+    confusion[3, 5], confusion[5, 3], confusion[3, 3], confusion[3, 20] = 2, 7, 5, 1
+    findings = findings_of(replace(diagnosis, class_names=names, confusion=confusion))
+    assert findings.matrix == ()
+    first, second = findings.confusions
+    assert (first.annotated, first.found, first.count) == ("class 5", "class 3", 7)
+    assert (second.annotated, second.found, second.share) == ("class 3", "class 5", 0.25)
+
+
+def test_at_most_twenty_confusions_are_listed():
+    confusion = np.arange(26 * 26).reshape(26, 26)
+    found = frequent_confusions(confusion, [str(index) for index in range(26)])
+    assert len(found) == 20
+    assert [one.count for one in found] == sorted((one.count for one in found), reverse=True)
+    assert all(one.annotated != one.found for one in found)
+
+
+def test_the_reliability_chart_has_a_circle_for_each_filled_bin(diagnosis):
+    findings = findings_of(diagnosis)
+    filled = [one for one in findings.calibration.bins if one.count]
+    assert len(findings.reliability.bubbles) == len(filled)
+    largest = max(findings.reliability.bubbles, key=lambda one: one.radius)
+    assert largest.radius == pytest.approx(9)

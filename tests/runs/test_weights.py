@@ -1,0 +1,157 @@
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+import singleshot
+from singleshot.errors import ModelError
+from singleshot.metrics import Choice, OperatingPoint, Rule
+from singleshot.runs.folder import RunFolder
+from singleshot.runs.weights import RunWeights
+
+POINT = OperatingPoint(
+    Rule.parse("precision=0.95"),
+    iou_threshold=0.5,
+    data="the val pictures",
+    per_class={
+        "RBC": Choice(
+            0.41, 0.953, recall=0.5, false_alarms_per_picture=0.125, hits=41, false_alarms=2
+        ),
+        "WBC": Choice(None, precision=0.8, recall=0.25, false_alarms_per_picture=2),
+    },
+)
+
+
+def write_weights(path: Path, value: float = 0.0) -> None:
+    """As much of a checkpoint as is looked at here."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    about = {"singleshot": json.dumps({"class_names": ["RBC", "WBC"]})}
+    save_file({"weight": torch.full((3,), value)}, path, metadata=about)
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> RunFolder:
+    """A run with two checkpoints, of which the best was chosen for."""
+    folder = RunFolder(tmp_path / "run")
+    write_weights(folder.best, 1)
+    write_weights(folder.last, 2)
+    folder.recipe.touch()
+    weights = RunWeights.of(folder.best)
+    assert weights is not None
+    weights.save_operating_point(POINT)
+    return folder
+
+
+def edit(folder: RunFolder, **changes: object) -> None:
+    document = json.loads(folder.operating_point.read_text())
+    folder.operating_point.write_text(json.dumps({**document, **changes}))
+
+
+def test_what_was_chosen_comes_back(run):
+    told: list[str] = []
+    assert singleshot.operating_point(run.path, say=told.append) == POINT
+    assert told[0].startswith("keeping RBC from 0.41: chosen for precision ≥ 0.95")
+    assert "WBC (0.80 at best)" in told[1]
+
+
+def test_the_file_can_be_read_by_a_person(run):
+    document = json.loads(run.operating_point.read_text())
+    assert document["rule"] == "precision=0.95"
+    assert document["per_class"]["RBC"] == {
+        "score_threshold": 0.41,
+        "precision": 0.953,
+        "recall": 0.5,
+        "false_alarms_per_picture": 0.125,
+        "hits": 41,
+        "false_alarms": 2,
+    }
+
+
+def test_a_checkpoint_of_the_run_will_do(run, monkeypatch):
+    assert singleshot.operating_point(run.best) == POINT
+    monkeypatch.chdir(run.best.parent)
+    assert singleshot.operating_point("best.safetensors") == POINT
+
+
+def test_it_holds_in_a_copy_of_the_run(run, tmp_path):
+    shutil.copytree(run.path, tmp_path / "elsewhere")
+    assert singleshot.operating_point(tmp_path / "elsewhere") == POINT
+
+
+def test_it_holds_for_no_other_checkpoint_of_the_run(run):
+    told: list[str] = []
+    assert singleshot.operating_point(run.last, say=told.append) is None
+    assert len(told) == 1
+    assert "chosen for other weights" in told[0]
+    assert "--choose precision=0.95" in told[0]
+
+
+def test_it_holds_no_more_when_the_training_has_gone_on(run):
+    write_weights(run.best, 3)
+    assert singleshot.operating_point(run.path) is None
+
+
+def test_it_holds_for_the_weights_that_were_measured(run):
+    """A training that still runs replaces the file between measuring and choosing."""
+    measured = singleshot.run_weights(run.path)
+    assert measured is not None
+    write_weights(run.best, 4)
+    measured.save_operating_point(POINT)
+    assert singleshot.operating_point(run.path) is None
+
+
+def test_a_run_without_a_choice_has_none(run):
+    run.operating_point.unlink()
+    told: list[str] = []
+    assert singleshot.operating_point(run.path, say=told.append) is None
+    assert told == []
+
+
+def test_a_checkpoint_that_stands_alone_has_none(run, tmp_path):
+    shutil.copy(run.best, tmp_path / "run" / "best.safetensors")
+    assert singleshot.operating_point(tmp_path / "run" / "best.safetensors") is None
+    write_weights(tmp_path / "alone" / "checkpoints" / "best.safetensors")
+    assert singleshot.run_weights(tmp_path / "alone" / "checkpoints" / "best.safetensors") is None
+
+
+def test_what_a_person_has_written_is_enough(run):
+    edit(run, per_class={"WBC": {"score_threshold": 0.5}, "RBC": {"score_threshold": 0.25}})
+    found = singleshot.operating_point(run.path)
+    assert found is not None
+    assert found.per_class["RBC"] == Choice(0.25, None, None, None)
+    assert found.score_thresholds.tolist() == [0.25, 0.5]  # by the order of the labels
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"per_class": {"RBC": {"score_threshold": 0.5}}}, "only one of them has WBC"),
+        (
+            {"per_class": {name: {"score_threshold": 0.5} for name in ("RBC", "WBC", "cat")}},
+            "only one of them has cat",
+        ),
+        ({"per_class": {"RBC": {"score_threshold": 41}}}, "per_class.RBC.score_threshold: .* 1"),
+        ({"per_class": {"RBC": {"score_threshold": None, "f": 1}}}, "per_class.RBC.f: Extra"),
+        ({"rule": "nonsense"}, "no rule 'nonsense'"),
+        ({"iou_threshold": 0}, "iou_threshold: "),
+        ({"weights": None}, "weights: "),
+    ],
+)
+def test_a_broken_file_says_what_is_broken(run, changes, message):
+    edit(run, **changes)
+    with pytest.raises(ModelError, match=message) as error:
+        singleshot.operating_point(run.path)
+    assert str(run.operating_point) in str(error.value)
+    assert "choose again with evaluate --choose" in str(error.value)
+
+
+@pytest.mark.parametrize("content", [b"", b"[1]", b'{"rule": "f1"', b"\xff\xfe"])
+def test_a_damaged_file_is_an_error_of_its_own(run, content):
+    run.operating_point.write_bytes(content)
+    with pytest.raises(ModelError, match=r"operating_point\.json: "):
+        singleshot.operating_point(run.path)

@@ -1,0 +1,31 @@
+"""What is found out before a run begins."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+
+import pytest
+from cells import make_cells
+
+import singleshot
+from singleshot.training import train as training
+from singleshot.training.plan import Preparation
+
+
+def test_what_is_measured_keeps_memory_as_the_run_does(tmp_path, monkeypatch):
+    kept = []
+
+    @contextmanager
+    def keeping():
+        kept.append(True)
+        yield
+        kept.pop()
+
+    def measure(*_):
+        raise KeyError(len(kept))
+
+    monkeypatch.setattr(training, "keeping_memory", keeping)
+    monkeypatch.setattr(Preparation, "run", measure)
+    cells = make_cells(tmp_path / "cells")
+    with pytest.raises(KeyError, match="1"):
+        singleshot.train("ssdlite320-lite0", cells, run=tmp_path / "run")

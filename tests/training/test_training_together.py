@@ -1,0 +1,60 @@
+"""Processes that train together have to be told the same."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from cells import make_cells
+
+from singleshot.checkpoints.checkpoint import Checkpoint
+from singleshot.checkpoints.transfer import Start
+from singleshot.data.opening import training_split
+from singleshot.errors import SingleshotError
+from singleshot.recipes.load import load_recipe
+from singleshot.training.processes import Processes
+from singleshot.training.train import file_fingerprint, require_same
+
+
+def start(number):
+    weights = {"bias": torch.full((1,), float(number))}
+    recipe = load_recipe("ssdlite320-lite0")
+    return Start(Checkpoint(weights, recipe, ("RBC", "WBC"), {}), f"detector {number}")
+
+
+@pytest.fixture
+def require(tmp_path, monkeypatch):
+    """Has process 0 been told something, and another process something else."""
+    chosen = training_split([make_cells(tmp_path / "cells")], None, None, 0)
+
+    def require(mine, theirs):
+        told = []
+        two = Processes(number=2)
+        monkeypatch.setattr(Processes, "gather", lambda _, about: told.append(about) or [about] * 2)
+        for recipe, first, teacher in (mine, theirs):
+            require_same(recipe, chosen, first, teacher, two)
+        monkeypatch.setattr(Processes, "gather", lambda *_: told)
+        require_same(*mine[:1], chosen, *mine[1:], two)
+
+    return require
+
+
+def test_all_start_from_one_detector_and_have_one_teacher(require):
+    recipe = load_recipe("ssdlite320-lite0")
+    require((recipe, start(1), start(2)), (recipe, start(1), start(2)))
+    with pytest.raises(SingleshotError, match="the detector to start from: process 1 has other"):
+        require((recipe, start(1), None), (recipe, start(2), None))
+    with pytest.raises(SingleshotError, match="the teacher: process 1 has other than process 0"):
+        require((recipe, None, start(1)), (recipe, None, None))
+
+
+def test_the_file_of_the_backbone_has_one_content(require, tmp_path):
+    file = tmp_path / "backbone.safetensors"
+    file.write_bytes(b"weights")
+    recipe = load_recipe("ssdlite320-lite0", {"model.backbone.weights": str(file)})
+    mine = (recipe, None, None)
+    require(mine, mine)
+    before = file_fingerprint(recipe)
+    file.write_bytes(b"others")
+    assert file_fingerprint(recipe) != before
+    # What comes with timm lies in no file of ours.
+    assert file_fingerprint(load_recipe("ssdlite320-lite0")) == ""

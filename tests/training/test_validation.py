@@ -1,0 +1,62 @@
+"""A validation by several processes: shared, and broken off by all or none."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+from cells import make_cells
+from groups import run_group
+
+from singleshot.data.opening import open_dataset
+from singleshot.structures import Detections
+from singleshot.training import validation as validating
+from singleshot.training.interrupt import Left, Wish
+from singleshot.training.loop import Training
+from singleshot.training.processes import Processes
+
+
+class Blind:
+    """A detector that finds nothing."""
+
+    class_names = ("RBC", "WBC")
+
+    def detect(self, images):
+        labels = torch.zeros(0, dtype=torch.int64)
+        return [Detections(torch.zeros(0, 4), torch.zeros(0), labels) for _ in images]
+
+
+def look(rank, folder, stops_after):
+    """Detect in five pictures, one at a time; the second process is told to stop on the way."""
+    validating.BATCH_SIZE = 1
+    processes, wish, looked = Processes(rank=rank, number=2), Wish(), []
+
+    def between():
+        looked.append(1)
+        wish.stop = rank == 1 and len(looked) == stops_after
+        Training.leave_together(SimpleNamespace(processes=processes), wish)
+
+    pictures = open_dataset(folder, "train").subset(range(5), description="five")
+    try:
+        found = validating.detect_together(Blind(), pictures, processes, between)
+    except Left:
+        return len(looked), "left"
+    return len(looked), None if found is None else "all five"
+
+
+@pytest.fixture(scope="module")
+def cells(tmp_path_factory):
+    return make_cells(tmp_path_factory.mktemp("data") / "cells")
+
+
+@pytest.mark.parametrize(
+    ("stops_after", "expected"),
+    # Of five pictures the first process has three, the second two.
+    [(2, [(2, "left"), (2, "left")]), (None, [(3, "all five"), (3, None)])],
+    ids=["stopped", "left alone"],
+)
+def test_a_wish_of_one_process_ends_the_validation_of_all_after_the_same_batch(
+    cells, stops_after, expected
+):
+    assert run_group(look, 2, cells, stops_after) == expected

@@ -8,7 +8,7 @@ DEMO = demo-output
 DATA =
 DEMO_DATA = $(if $(DATA),$(DATA),$(DEMO)/digits)
 DEMO_RECIPE = ssdlite320-lite0
-# The pictures are small, so a smaller input is enough and twice as fast; a mirrored 2 is no 2, and
+# The images are small, so a smaller input is enough and twice as fast; a mirrored 2 is no 2, and
 # digits made four times smaller can no longer be read.
 DEMO_OPTIONS = $(if $(DATA),,--set model.input=[192,256] --set training.epochs=12 \
   --set augmentation.flip=0 --set augmentation.expand.up_to=2)
@@ -16,7 +16,7 @@ DEMO_OPTIONS = $(if $(DATA),,--set model.input=[192,256] --set training.epochs=1
 .PHONY: help setup demo test check format bench docs clean
 
 help:
-	@echo "make demo [DATA=folder]  train, measure and draw, on made pictures or on yours"
+	@echo "make demo [DATA=folder]  train, measure and draw, on made images or on yours"
 	@echo "make test                run the tests"
 	@echo "make check               formatting, lint, types, floors"
 	@echo "make format              mend formatting and what lint can mend"

@@ -74,7 +74,7 @@ def weighted(weight: float) -> dict[str, Any]:
 
 
 def with_quarter(data: Path, copy: Path) -> Path:
-    """The same pictures with one more split: every fourth of `train`."""
+    """The same images with one more split: every fourth of `train`."""
     shutil.copytree(data / "ImageSets", copy / "ImageSets")
     for part in ("JPEGImages", "Annotations"):
         (copy / part).symlink_to((data / part).resolve(), target_is_directory=True)

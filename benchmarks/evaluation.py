@@ -1,6 +1,6 @@
 """What judging costs: ours beside pycocotools, faster-coco-eval and hotcoco, on one machine.
 
-As many pictures, classes and truths as COCO's val2017, and 100 detections a picture: three in ten
+As many images, classes and truths as COCO's val2017, and 100 detections per image: three in ten
 lie near a truth, the others anywhere. Each takes the same arrays and gives COCO's twelve numbers,
 which must be equal; ours also gives the operating points of each class. They take turns; the slow
 ones run once, with a turn of the quick ones. Memory is the peak of a process of its own, above what
@@ -30,7 +30,7 @@ from benchmarks.timing import alternately, milliseconds, ratio
 from singleshot.metrics import CocoNumbers, Predictions, Protocol, Truths, compare, measure
 from singleshot.metrics.coco import as_annotations, as_categories, as_coco, as_rows
 
-NUM_PICTURES, NUM_TRUTHS, DETECTIONS_A_PICTURE, NUM_CLASSES = 5000, 37_000, 100, 80
+NUM_IMAGES, NUM_TRUTHS, DETECTIONS_A_IMAGE, NUM_CLASSES = 5000, 37_000, 100, 80
 WIDTH, HEIGHT = 640, 480
 ROUNDS = 9  # of the quick ones; the slow ones run once
 RESAMPLES = 1000
@@ -61,13 +61,13 @@ def main() -> None:
 def compare_two() -> None:
     """The paired bootstrap of two detectors, on a small data set and on the large one."""
     print(f"\n| {RESAMPLES} draws | " + " | ".join(Protocol) + " |\n|---|---|---|---|")
-    small = make_case(np.random.default_rng(1), num_pictures=72, num_truths=967, per_picture=32)
+    small = make_case(np.random.default_rng(1), num_images=72, num_truths=967, per_image=32)
     for predictions, truths in (small, make_case(np.random.default_rng(0))):
         moved = np.random.default_rng(2).normal(0, 1, (len(predictions), 2))
         others = replace(predictions, boxes=predictions.boxes + np.tile(moved, 2))
         work = partial(compare, predictions, others, truths, NAMES, resamples=RESAMPLES)
         cells = [milliseconds(partial(work, protocol=protocol)) / 1000 for protocol in Protocol]
-        sizes = f"{truths.num_images:,} pictures, {len(predictions):,} detections"
+        sizes = f"{truths.num_images:,} images, {len(predictions):,} detections"
         print(f"| {sizes} | " + " | ".join(f"{cell:.2f} s" for cell in cells) + " |")
 
 
@@ -87,26 +87,26 @@ def once_with_equal_numbers(works: dict[str, Callable[[], list[float]]]) -> dict
 def make_case(
     random: np.random.Generator,
     *,
-    num_pictures: int = NUM_PICTURES,
+    num_images: int = NUM_IMAGES,
     num_truths: int = NUM_TRUTHS,
-    per_picture: int = DETECTIONS_A_PICTURE,
+    per_image: int = DETECTIONS_A_IMAGE,
 ) -> tuple[Predictions, Truths]:
     """Made detections and truths; some classes are forty times as frequent as others."""
     frequency = 1 / (np.arange(NUM_CLASSES) + 2)
     draw_labels = partial(random.choice, NUM_CLASSES, p=frequency / frequency.sum())
     boxes = draw_boxes(random, num_truths)
     truths = Truths(
-        images=np.sort(random.integers(0, num_pictures, num_truths)),
+        images=np.sort(random.integers(0, num_images, num_truths)),
         boxes=boxes,
         labels=draw_labels(num_truths),
         difficult=np.zeros(num_truths, np.bool_),
         crowd=random.random(num_truths) < 0.01,
         areas=np.prod(boxes[:, 2:] - boxes[:, :2], axis=1) * random.uniform(0.4, 1, num_truths),
-        num_images=num_pictures,
+        num_images=num_images,
     )
-    num = num_pictures * per_picture
-    images = np.repeat(np.arange(num_pictures), per_picture)
-    counts = np.bincount(truths.images, minlength=num_pictures)
+    num = num_images * per_image
+    images = np.repeat(np.arange(num_images), per_image)
+    counts = np.bincount(truths.images, minlength=num_images)
     firsts = np.cumsum(counts) - counts
     own = firsts[images] + (random.random(num) * counts[images]).astype(np.int64)
     near = np.flatnonzero((counts[images] > 0) & (random.random(num) < 0.3))

@@ -1,7 +1,7 @@
 """Matching, targets, mining and loss, with gradients: ours and torchvision's.
 
-32 pictures of SSD300 with 20 classes and random raw outputs. Theirs is what `SSD.forward` does when
-it trains: `box_iou` and `SSDMatcher` picture by picture, then `compute_loss`. Both differentiate
+32 images of SSD300 with 20 classes and random raw outputs. Theirs is what `SSD.forward` does when
+it trains: `box_iou` and `SSDMatcher` image by image, then `compute_loss`. Both differentiate
 the sum of the losses for offsets and logits. Bare kernel: one cross-entropy of all logits, with
 its gradient.
 """
@@ -22,12 +22,12 @@ from singleshot.structures import Batch, Truth
 
 ROUNDS = 11
 BATCH = 32
-OBJECTS = (5, 50)  # of a picture
+OBJECTS = (5, 50)  # of an image
 
 
 def main() -> None:
     ours, theirs, priors = pair()
-    print("| objects of a picture | ours | torchvision | torchvision / ours | cross-entropy |")
+    print("| objects of an image | ours | torchvision | torchvision / ours | cross-entropy |")
     print("|---|---|---|---|---|")
     for number in OBJECTS:
         random = torch.Generator().manual_seed(0)

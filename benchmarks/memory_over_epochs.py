@@ -42,7 +42,7 @@ def main() -> None:
     (RESULTS / "memory.svg").write_text(plot(sizes))
     (RESULTS / "memory.md").write_text(
         f"# Memory over {len(sizes)} epochs\n\n`python -m benchmarks memory-over-epochs`: 6 "
-        f"pictures of 128 × 96, two steps an epoch, two workers, a validation every ten epochs. "
+        f"images of 128 × 96, two steps an epoch, two workers, a validation every ten epochs. "
         f"{when}.\n\n{table}\n\n![resident memory by epoch](memory.svg)\n"
     )
 

@@ -1,6 +1,6 @@
 """From raw outputs to detections: ours and torchvision's `SSD.postprocess_detections`.
 
-8 pictures of SSD300 with 20 classes. Trained-like scores: nearly all priors are sure of background,
+8 images of SSD300 with 20 classes. Trained-like scores: nearly all priors are sure of background,
 those around a few objects are sure of a class. Flat ones, as of an untrained network: every score
 is near 1 / 21 and above the threshold. Bare kernels: one softmax of the logits, and one suppression
 of the best boxes of each class, of which torchvision's kernel is given each class by itself.
@@ -68,7 +68,7 @@ def trained_logits(priors: Tensor, random: torch.Generator) -> Tensor:
 
 @torch.inference_mode()
 def candidates(offsets: Tensor, logits: Tensor, priors_unit: Tensor) -> list[tuple[Tensor, Tensor]]:
-    """Boxes and scores of each class of each picture, at most 400."""
+    """Boxes and scores of each class of each image, at most 400."""
     boxes = decode(offsets, priors_unit, (0.1, 0.2)).clamp(0, 1)
     parts = []
     for image, scores in enumerate(logits.softmax(dim=-1)):

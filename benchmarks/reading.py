@@ -19,7 +19,7 @@ from singleshot.data.dataset import DataSet
 from singleshot.evaluation import load_predictions
 from singleshot.structures import Truth
 
-NUM_PICTURES, NUM_CLASSES = 5000, 80
+NUM_IMAGES, NUM_CLASSES = 5000, 80
 NUM_DETECTIONS = 500_000
 
 
@@ -41,7 +41,7 @@ def write_entries(file: Path) -> None:
         out.write("[")
         for number in range(NUM_DETECTIONS):
             entry = {
-                "image_id": int(random.integers(NUM_PICTURES)),
+                "image_id": int(random.integers(NUM_IMAGES)),
                 "category_id": int(random.integers(NUM_CLASSES)),
                 "bbox": random.uniform(0, 600, 4).tolist(),
                 "score": random.random(),
@@ -54,8 +54,8 @@ def measure_one(file: Path, name: str) -> None:
     nothing = Truth.of(torch.zeros(0, 4), torch.zeros(0, dtype=torch.int64))
     dataset = DataSet.of(
         [f"class {label}" for label in range(NUM_CLASSES)],
-        [(Path(f"{image}.jpg"), nothing) for image in range(NUM_PICTURES)],
-        image_ids=range(NUM_PICTURES),
+        [(Path(f"{image}.jpg"), nothing) for image in range(NUM_IMAGES)],
+        image_ids=range(NUM_IMAGES),
         category_ids=range(NUM_CLASSES),
         description="blank",
     )

@@ -1,7 +1,7 @@
 """torchvision's reference training of a detector, beside which ours is timed.
 
 The loop, the loader and the presets of `references/detection` in pytorch/vision, said again with
-what torchvision itself offers: its pictures come from Pillow, vary in `transforms.v2`, and are
+what torchvision itself offers: its images come from Pillow, vary in `transforms.v2`, and are
 resized and normalised in the model. All layers learn, from random weights.
 """
 
@@ -22,25 +22,25 @@ from singleshot.data.dataset import DataSet
 
 __all__ = ["ReferenceTraining"]
 
-MEAN = (123.0, 117.0, 104.0)  # what a picture is zoomed out onto
+MEAN = (123.0, 117.0, 104.0)  # what an image is zoomed out onto
 STEPS = 10_000  # more than are ever taken
 
 Target = dict[str, Tensor]
 
 
-class VariedPictures(Dataset[tuple[Tensor, Target]]):
+class VariedImages(Dataset[tuple[Tensor, Target]]):
     """Annotations are in memory, as pycocotools keeps them."""
 
-    def __init__(self, pictures: DataSet, transform: v2.Transform) -> None:
-        self.pictures = pictures
+    def __init__(self, images: DataSet, transform: v2.Transform) -> None:
+        self.images = images
         self.transform = transform
 
     def __len__(self) -> int:
-        return len(self.pictures)
+        return len(self.images)
 
     def __getitem__(self, index: int) -> tuple[Tensor, Target]:
-        image = Image.open(self.pictures.paths[index]).convert("RGB")
-        truth = self.pictures.truth(index)
+        image = Image.open(self.images.paths[index]).convert("RGB")
+        truth = self.images.truth(index)
         size = (image.height, image.width)
         boxes = tv_tensors.BoundingBoxes(truth.boxes, format="XYXY", canvas_size=size)
         varied: tuple[Tensor, Target]
@@ -51,14 +51,14 @@ class VariedPictures(Dataset[tuple[Tensor, Target]]):
 class ReferenceTraining:
     """A model of torchvision's and what trains it."""
 
-    def __init__(self, name: str, pictures: DataSet, *, batch_size: int, workers: int) -> None:
+    def __init__(self, name: str, images: DataSet, *, batch_size: int, workers: int) -> None:
         """`name` is "ssd300_vgg16" or "ssdlite320_mobilenet_v3_large"."""
-        columns = 1 + len(pictures.class_names)
+        columns = 1 + len(images.class_names)
         self.model = get_model(name, weights=None, weights_backbone=None, num_classes=columns)
         self.model.train()
         parameters = [p for p in self.model.parameters() if p.requires_grad]
         self.optimizer = torch.optim.SGD(parameters, lr=1e-3, momentum=0.9, weight_decay=5e-4)
-        varied = VariedPictures(pictures, preset(colours_and_zoom=name == "ssd300_vgg16"))
+        varied = VariedImages(images, preset(colours_and_zoom=name == "ssd300_vgg16"))
         order = RandomSampler(varied, num_samples=STEPS * batch_size)
         self.loader = DataLoader(
             varied,
@@ -81,7 +81,7 @@ class ReferenceTraining:
 
 
 def preset(*, colours_and_zoom: bool) -> v2.Transform:
-    """`DetectionPresetTrain`, "ssd" or "ssdlite", for pictures from Pillow."""
+    """`DetectionPresetTrain`, "ssd" or "ssdlite", for images from Pillow."""
     first: list[v2.Transform] = []
     if colours_and_zoom:
         fill = defaultdict(lambda: MEAN, {tv_tensors.Mask: 0})

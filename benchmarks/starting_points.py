@@ -5,7 +5,7 @@ python -m benchmarks.starting_points BCCD VOC DIGITS --coco FILE --imagenet FILE
 All train SSDLite on MobileNetV2 for the same number of steps at the same small input. `paper` and
 `modern` are the recipe `ssdlite320-mobilenet-v2` under that preset, from ImageNet's weights of the
 backbone; the third is the imported COCO detector's own recipe under `modern`. Trains on `train`,
-measures on `val`; a data set that defines neither gets them, every fifth picture for `val`. A line
+measures on `val`; a data set that defines neither gets them, every fifth image for `val`. A line
 for each training goes to the output file, and is not done again.
 """
 
@@ -43,11 +43,11 @@ def main() -> None:
             if (change, seed) in sweep.done(arguments.output):
                 continue
             recipe, init, own = ways[name]
-            pictures = with_splits(data, Path(folder, "data", data.name))
+            images = with_splits(data, Path(folder, "data", data.name))
             overrides = {**own, "training.steps": arguments.steps, "training.seed": seed}
             run = Path(folder, f"{change}-{seed}")
-            detector, seconds = sweep.train(recipe, pictures, run, overrides, init)
-            report = sweep.measured(detector, pictures)
+            detector, seconds = sweep.train(recipe, images, run, overrides, init)
+            report = sweep.measured(detector, images)
             sweep.append(arguments.output, sweep.result(change, seed, report, seconds))
             shutil.rmtree(run)
     print(table(sweep.lines(arguments.output), [data.name for data in arguments.data]))

@@ -1,11 +1,11 @@
-"""Every system of the tutorial in a small form: the same pictures, the same minutes, one page.
+"""Every system of the tutorial in a small form: the same images, the same minutes, one page.
 
 python -m benchmarks.systems DATA --minutes 3 --output FOLDER [--only NAME...]
 
 Trains each recipe with the backbone that is installed (EfficientNet-Lite0 with ImageNet's weights)
 at a small input on `train` (else `trainval`), without validation, within the same wall time, and
 compares all on `test` (else `val`). A training that is there already is not done again. Says what
-chance reaches, too: boxes of the training pictures, dealt out at random.
+chance reaches, too: boxes of the training images, dealt out at random.
 """
 
 import argparse
@@ -28,7 +28,7 @@ from singleshot.training.budget import TimeBudget
 
 INPUT = [256, 256]
 NUM_GUESSES = 100
-# A few hundred steps: no long warm-up, and pictures that are nearly as those to be judged by.
+# A few hundred steps: no long warm-up, and images that are nearly as those to be judged by.
 SHORT: dict[str, object] = {
     "training.schedule.warm_up": 30,
     "augmentation.expand.probability": 0.0,
@@ -41,7 +41,7 @@ def lite0(*strides: int, **more: object) -> dict[str, object]:
     return {"kind": "timm", "name": name, "strides": list(strides), **more}
 
 
-# Regions are learned a picture or two at a time: batch norm has too few of them for statistics.
+# Regions are learned an image or two at a time: batch norm has too few of them for statistics.
 FROZEN = {"batch_norm": "frozen", "frozen_stride": 4}
 REGIONS: dict[str, object] = {
     "preset": "modern",
@@ -54,7 +54,7 @@ REGIONS: dict[str, object] = {
     "training.learning_rate": 0.01,
     "training.steps": 1000,  # fitted to the time
 }
-# In a picture that was cropped regions would have to be searched anew in every epoch.
+# In an image that was cropped regions would have to be searched anew in every epoch.
 SEARCHED: dict[str, object] = {**REGIONS, "augmentation.crop.probability": 0.0}
 PROPOSALS: dict[str, object] = {
     "model.proposals.anchors.scales": [2, 5, 12],
@@ -69,7 +69,7 @@ YOLO: dict[str, object] = {
     "training.steps": 1000,  # fitted to the time
     "augmentation.photometric.probability": 0.5,
 }
-# Found in the training pictures by clustering, as in the papers: so many.
+# Found in the training images by clustering, as in the papers: so many.
 ANCHORS = {"yolo-v2": 5, "yolo9000": 3, "yolo-v3": 9}
 SYSTEMS: dict[str, dict[str, object]] = {
     "localizer": {
@@ -183,9 +183,9 @@ def train_all(data: Path, output: Path, names: Sequence[str], seconds: float) ->
 
 def anchors_for(data: Path, number: int) -> list[list[int]]:
     """(width, height) in pixels of INPUT, smallest first (Redmon and Farhadi 2017, §2)."""
-    pictures = training_split([data], None, "none", seed=0).train
+    images = training_split([data], None, "none", seed=0).train
     sizes = []
-    for sample in map(pictures.__getitem__, range(len(pictures))):
+    for sample in map(images.__getitem__, range(len(images))):
         height, width = sample.image.shape[1:]
         boxes = to_centres(to_unit(sample.truth.boxes, (height, width)))
         sizes.append(boxes[:, 2:] * torch.tensor(INPUT[::-1]))
@@ -195,7 +195,7 @@ def anchors_for(data: Path, number: int) -> list[list[int]]:
 
 
 def chance(data: Path) -> float | None:
-    """COCO AP50 of a hundred boxes a picture, each with its class out of some training picture."""
+    """COCO AP50 of a hundred boxes per image, each with its class out of some training image."""
     shown = training_split([data], None, "none", seed=0).train
     judged = measured_data(data, None, None, class_names=shown.class_names)
     random = np.random.default_rng(0)

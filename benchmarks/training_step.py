@@ -5,7 +5,7 @@ python -m benchmarks training-step
 Both train the same network, all layers from random weights and batch norm on the batch's own
 statistics, in float32, with batches of 8 drawn from the same JPEG files and the same kinds of
 variation. Each side is a process of its own, as in life, and they take turns; a round is a few
-steps of each. A third process of ours keeps decoded pictures in memory, as `training.cache` does.
+steps of each. A third process of ours keeps decoded images in memory, as `training.cache` does.
 """
 
 import multiprocessing
@@ -38,7 +38,7 @@ from singleshot.training.loop import Training
 from singleshot.training.profile import Profile, profile_training
 
 BATCH = 8
-NUM_PICTURES, NUM_OBJECTS = 100, 3  # where VOC is not at hand; as many objects as VOC has
+NUM_IMAGES, NUM_OBJECTS = 100, 3  # where VOC is not at hand; as many objects as VOC has
 WORKERS = (0, 1)
 KINDS = ("torchvision", "ours", "ours, cached")
 
@@ -80,7 +80,7 @@ def main() -> None:
     for case, workers in pairs:
         print(row(case, workers), flush=True)
     for case in CASES:
-        print(f"\n### {case.recipe}, no workers, pictures read from files\n")
+        print(f"\n### {case.recipe}, no workers, images read from files\n")
         print(f"```\n{profile_of(case)}\n```", flush=True)
 
 
@@ -125,14 +125,14 @@ def in_turn(case: Case, workers: int) -> list[list[Step]]:
 
 def contend(kind: str, case: Case, workers: int, pipe: Connection) -> None:
     """One side: take the steps of a round whenever it is told to."""
-    with files() as pictures:
+    with files() as images:
         if kind == "torchvision":
-            theirs = ReferenceTraining(case.model, pictures, batch_size=BATCH, workers=workers)
+            theirs = ReferenceTraining(case.model, images, batch_size=BATCH, workers=workers)
             batches = iter(theirs.loader)
             while pipe.recv():
                 pipe.send(steps_of(case.steps, batches, theirs.step))
             return
-        with keeping_memory(), our_training(case, pictures, workers, kind) as (training, ours):
+        with keeping_memory(), our_training(case, images, workers, kind) as (training, ours):
             while pipe.recv():
                 pipe.send(steps_of(case.steps, ours, lambda batch: training.step(batch, 0.0)))
 
@@ -151,7 +151,7 @@ def steps_of(number: int, batches: Iterator[T], learn: Callable[[T], object]) ->
 
 @contextmanager
 def our_training(
-    case: Case, pictures: DataSet, workers: int, kind: str
+    case: Case, images: DataSet, workers: int, kind: str
 ) -> Iterator[tuple[Training, Iterator[Batch]]]:
     """A training as `singleshot train` makes it."""
     overrides = {
@@ -165,8 +165,8 @@ def our_training(
     with TemporaryDirectory() as folder:
         training, batches = build_training(
             recipe,
-            cached(pictures, share, lambda _: None),
-            pictures.class_names,
+            cached(images, share, lambda _: None),
+            images.class_names,
             fingerprint="",
             folder=RunFolder(Path(folder)),
             watch=Audience([]),
@@ -181,17 +181,17 @@ def our_training(
 
 def profile_of(case: Case) -> Profile:
     with (
-        files() as pictures,
+        files() as images,
         keeping_memory(),
         TemporaryDirectory() as folder,
-        our_training(case, pictures, 0, "ours") as (training, batches),
+        our_training(case, images, 0, "ours") as (training, batches),
     ):
         return profile_training(training, batches, Path(folder, "trace.json.gz"))
 
 
 @contextmanager
 def files() -> Iterator[DataSet]:
-    """100 pictures of VOC2012, or made ones of their size where those are not at hand."""
+    """100 images of VOC2012, or made ones of their size where those are not at hand."""
     here = Path(__file__).resolve().parent.parent
     shared = Path(os.environ.get("SINGLESHOT_SHARED", here.parent / "shared"))
     voc = shared / "data" / "voc2012_100" / "VOC2012"
@@ -199,14 +199,14 @@ def files() -> Iterator[DataSet]:
         yield open_dataset(voc, "trainval")
         return
     with TemporaryDirectory() as folder:
-        yield made_pictures(Path(folder))
+        yield made_images(Path(folder))
 
 
-def made_pictures(folder: Path) -> DataSet:
+def made_images(folder: Path) -> DataSet:
     """Smooth noise, which takes as long to decode as a photograph, with boxes of many sizes."""
     random = np.random.default_rng(0)
-    pictures = []
-    for number in range(NUM_PICTURES):
+    images = []
+    for number in range(NUM_IMAGES):
         path = folder / f"{number}.jpg"
         coarse = Image.fromarray(random.integers(256, size=(94, 125, 3), dtype=np.uint8))
         coarse.resize((500, 375), Image.Resampling.BICUBIC).save(path, quality=90)
@@ -214,6 +214,6 @@ def made_pictures(folder: Path) -> DataSet:
         corners = random.random((NUM_OBJECTS, 2)) * ([500, 375] - sides)
         boxes = torch.from_numpy(np.concatenate([corners, corners + sides], axis=1))
         labels = torch.from_numpy(random.integers(20, size=NUM_OBJECTS))
-        pictures.append((path, Truth.of(boxes, labels)))
+        images.append((path, Truth.of(boxes, labels)))
     names = [str(label) for label in range(20)]
-    return DataSet.of(names, pictures, description="made pictures")
+    return DataSet.of(names, images, description="made images")

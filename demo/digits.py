@@ -22,10 +22,10 @@ from singleshot.data.dataset import DataSet
 from singleshot.data.formats import voc
 from singleshot.structures import Truth
 
-PICTURES = {"train": 500, "val": 60, "test": 120}
+IMAGES = {"train": 500, "val": 60, "test": 120}
 SPECIMENS = {"train": 0.6, "val": 0.15, "test": 0.25}  # share of the scanned digits
 DIGITS = "012"
-EMPTY = 0.05  # share of pictures without any digit
+EMPTY = 0.05  # share of images without any digit
 MOST_DIGITS = 8
 HEIGHTS = (30, 110)  # of a digit, pixels
 MOST_HIDDEN = 0.25  # of a digit's ink, behind digits written later
@@ -45,7 +45,7 @@ It is made of real pieces, put together by a program: do not mistake it for a be
   is under it.
 - Backgrounds: random crops of scikit-learn's two photographs, `china.jpg` and `flower.jpg`
   (Creative Commons Attribution 2.0; see `sklearn/datasets/images/README.txt`).
-- The classes are the digits; up to {most} in a picture; about one picture in twenty has none.
+- The classes are the digits; up to {most} in an image; about one image in twenty has none.
 - A box is the tight frame of the ink that can be seen, at least {visible:.0%} of each digit's.
 - Splits: {splits}; `trainval` is `train` and `val`. No scanned digit is in
   two of train, val and test; the two photographs are in all of them.
@@ -63,13 +63,13 @@ class Specimens:
 
 @dataclass(frozen=True)
 class Digit:
-    """One digit in a picture."""
+    """One digit in an image."""
 
     label: int
     colour: np.ndarray  # float, (3,): RGB from 0 to 255
     ink: np.ndarray  # float, 0 none … 1 full, within the window
-    window: tuple[slice, slice]  # rows and columns of the picture
-    visible: np.ndarray  # bool, (height, width) of the picture: where its ink can be seen
+    window: tuple[slice, slice]  # rows and columns of the image
+    visible: np.ndarray  # bool, (height, width) of the image: where its ink can be seen
 
     def behind(self, later: Digit) -> Digit:
         """The same after another was written over it."""
@@ -90,32 +90,32 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--digits", default=DIGITS, help="which, as in 0123456789")
     options = parser.parse_args(arguments)
     build(options.output, seed=options.seed, digits=options.digits)
-    print(f"{sum(PICTURES.values())} pictures in {options.output}")
+    print(f"{sum(IMAGES.values())} images in {options.output}")
 
 
 def build(
-    output: Path, *, seed: int, digits: str = DIGITS, num_pictures: dict[str, int] = PICTURES
+    output: Path, *, seed: int, digits: str = DIGITS, num_images: dict[str, int] = IMAGES
 ) -> None:
-    """Draw the pictures of each split, then write them as a VOC folder with a README."""
+    """Draw the images of each split, then write them as a VOC folder with a README."""
     photographs = [Image.fromarray(photograph) for photograph in load_sample_images().images]
     folder = output / "JPEGImages"
     folder.mkdir(parents=True, exist_ok=True)
-    pictures: list[tuple[Path, Truth]] = []
+    images: list[tuple[Path, Truth]] = []
     splits: dict[str, list[int]] = {}
     for number, (split, specimens) in enumerate(specimens_of_splits(seed, digits).items()):
-        splits[split] = [len(pictures) + index for index in range(num_pictures[split])]
-        for index in range(num_pictures[split]):
+        splits[split] = [len(images) + index for index in range(num_images[split])]
+        for index in range(num_images[split]):
             random = np.random.default_rng((seed, number, index))
-            picture, truth = draw(specimens, photographs, random)
-            pictures.append((folder / f"{split}_{index:04}.jpg", truth))
-            picture.save(pictures[-1][0], quality=92)
+            image, truth = draw(specimens, photographs, random)
+            images.append((folder / f"{split}_{index:04}.jpg", truth))
+            image.save(images[-1][0], quality=92)
     splits["trainval"] = splits["train"] + splits["val"]
-    dataset = DataSet.of(tuple(digits), pictures, description=str(output))
+    dataset = DataSet.of(tuple(digits), images, description=str(output))
     voc.write(dataset, output, splits=splits)
-    write_readme(output, seed, digits, num_pictures)
+    write_readme(output, seed, digits, num_images)
 
 
-def write_readme(output: Path, seed: int, digits: str, num_pictures: dict[str, int]) -> None:
+def write_readme(output: Path, seed: int, digits: str, num_images: dict[str, int]) -> None:
     """Say what the folder is."""
     text = README.format(
         digits=" or ".join(digits),
@@ -124,7 +124,7 @@ def write_readme(output: Path, seed: int, digits: str, num_pictures: dict[str, i
         high=HEIGHTS[1],
         most=MOST_DIGITS,
         visible=1 - MOST_HIDDEN,
-        splits=", ".join(f"{split} {count}" for split, count in num_pictures.items()),
+        splits=", ".join(f"{split} {count}" for split, count in num_images.items()),
     )
     (output / "README.md").write_text(text, encoding="utf-8")
 
@@ -146,22 +146,22 @@ def specimens_of_splits(seed: int, digits: str) -> dict[str, Specimens]:
 def draw(
     specimens: Specimens, photographs: Sequence[Image.Image], random: np.random.Generator
 ) -> tuple[Image.Image, Truth]:
-    """One picture and what is in it."""
-    picture = np.asarray(background(photographs, random), dtype=np.float32)
+    """One image and what is in it."""
+    image = np.asarray(background(photographs, random), dtype=np.float32)
     digits: list[Digit] = []
     num_digits = 0 if random.random() < EMPTY else random.integers(1, MOST_DIGITS + 1)
     for _ in range(num_digits):
         choice = random.integers(len(specimens.labels))
         shape = slanted(Image.fromarray(specimens.scans[choice]), random)
-        digit = place(shape, int(specimens.labels[choice]), picture, digits, random)
+        digit = place(shape, int(specimens.labels[choice]), image, digits, random)
         if digit is not None:
             digits = [*(other.behind(digit) for other in digits), digit]
             opacity = random.uniform(0.85, 1.0) * digit.ink[..., None]
-            picture[digit.window] += opacity * (digit.colour - picture[digit.window])
+            image[digit.window] += opacity * (digit.colour - image[digit.window])
     boxes = torch.tensor([frame(digit.visible) for digit in digits], dtype=torch.float32)
     labels = torch.tensor([digit.label for digit in digits], dtype=torch.int64)
     truth = Truth.of(boxes.reshape(-1, 4), labels)
-    return Image.fromarray(np.rint(picture).astype(np.uint8)), truth
+    return Image.fromarray(np.rint(image).astype(np.uint8)), truth
 
 
 def background(photographs: Sequence[Image.Image], random: np.random.Generator) -> Image.Image:
@@ -199,20 +199,20 @@ def slanted(scan: Image.Image, random: np.random.Generator) -> np.ndarray:
 def place(
     shape: np.ndarray,
     label: int,
-    picture: np.ndarray,
+    image: np.ndarray,
     digits: Sequence[Digit],
     random: np.random.Generator,
 ) -> Digit | None:
     """The digit where it can be read and hides no other too much; None when it fits nowhere."""
     height, width = shape.shape
     for _ in range(TRIALS):
-        top = random.integers(picture.shape[0] - height + 1)
-        left = random.integers(picture.shape[1] - width + 1)
+        top = random.integers(image.shape[0] - height + 1)
+        left = random.integers(image.shape[1] - width + 1)
         window = slice(top, top + height), slice(left, left + width)
-        colour = legible_colour(picture[window][shape > 0.5], random)
+        colour = legible_colour(image[window][shape > 0.5], random)
         if colour is None:
             continue
-        visible = np.zeros(picture.shape[:2], dtype=bool)
+        visible = np.zeros(image.shape[:2], dtype=bool)
         visible[window] = shape > 0.5
         digit = Digit(label, colour, shape, window, visible)
         if not any(other.behind(digit).is_hidden() for other in digits):

@@ -1,4 +1,4 @@
-"""Draws the boxes of built detectors on a picture, for the pages under docs/learn/detectors.
+"""Draws the boxes of built detectors on an image, for the pages under docs/learn/detectors.
 
     python docs/draw_boxes.py                   every recipe in PAGES
     python docs/draw_boxes.py multibox yolo-v2  these alone
@@ -12,8 +12,8 @@ gives its panels, and name its recipe in PAGES:
 
 It is given the detector as `build_detector` makes it from the recipe at its own input size, with
 random weights: what it draws comes from the network, never from a table of numbers. Boxes are in
-pixels of the input; the picture is stretched to it, as a detector would. A panel of a few boxes
-shows them thick and in colours, one of many thin and in one colour. `scene()` is the picture for
+pixels of the input; the image is stretched to it, as a detector would. A panel of a few boxes
+shows them thick and in colours, one of many thin and in one colour. `scene()` is the image for
 detectors that look at it themselves, as selective search does. Titles are ASCII: Pillow's font has
 no other signs.
 """
@@ -77,12 +77,12 @@ PAGES = [
 ]
 FOLDER = Path(__file__).parent / "learn/detectors"
 
-AREA = 320 * 240  # pixels of a panel's picture
+AREA = 320 * 240  # pixels of a panel's image
 IN_A_ROW = 3
 GAP, TITLE = 8, 20  # pixels
 MOVES = 4  # windows next to each other that are shown
 CAR = list(OBJECTS).index("car")
-MOST_ROWS = 64  # of a grid that is drawn; finer ones would hide the picture
+MOST_ROWS = 64  # of a grid that is drawn; finer ones would hide the image
 FEW = 24  # boxes that can be told apart
 FAR = 20.0  # a logit that is next to 0 or 1
 COLOURS = 128  # of the file; the scene has no more to say
@@ -129,7 +129,7 @@ def of_levels(levels: Sequence[PriorLevel], priors: Float[Tensor, "priors 4"]) -
 
 @panels.register
 def of_localizer(detector: Localizer) -> list[Panel]:
-    """The object that it learns of this picture."""
+    """The object that it learns of this image."""
     shown = Objects(torch.tensor(list(OBJECTS.values())), torch.arange(len(OBJECTS)))
     boxes = to_unit(largest_object(shown).boxes, SIZE[::-1])
     title = f"{detector.num_boxes} box: the largest object's"
@@ -162,7 +162,7 @@ def of_search(detector: Rcnn | FastRcnn) -> list[Panel]:
     (regions,) = detector.search(resize(scene(), size, "antialias")[None])
     overlap, best = pairwise_iou(objects_at(size).boxes, regions).max(dim=1)
     return [
-        Panel(f"{len(regions):,} regions of this picture", regions),
+        Panel(f"{len(regions):,} regions of this image", regions),
         Panel(f"the best: they overlap by {float(overlap.min()):.2f} or more", regions[best]),
     ]
 
@@ -194,7 +194,7 @@ def of_rfcn(detector: Rfcn) -> list[Panel]:
 @panels.register
 @torch.no_grad()
 def of_yolo_v1(detector: YoloV1) -> list[Panel]:
-    """The cells that learn of this picture, and the boxes that they are to say."""
+    """The cells that learn of this image, and the boxes that they are to say."""
     size, grid = detector.settings.input, detector.settings.cells
     rows, columns = grid
     tasks = tasks_of([objects_at(size)], grid, size)
@@ -233,7 +233,7 @@ def of_anchor_grid(detector: YoloV2 | YoloV3) -> list[Panel]:
     return [
         *found,
         Panel("a middle never leaves its cell", grid.decode(said)[:, one], level_of_one.grid),
-        Panel(f"{len(learning)} learn an object of this picture", anchors[learning]),
+        Panel(f"{len(learning)} learn an object of this image", anchors[learning]),
     ]
 
 
@@ -242,9 +242,9 @@ def of_anchors(detector: FasterRcnn | Rfcn, grids: Sequence[tuple[int, int]]) ->
     """What is proposed from, on feature maps of these (rows, columns)."""
     size, proposals = detector.settings.input, detector.proposals
     stride = max(detector.strides)
-    pictures = torch.zeros(1, 3, *(-(-side // stride) * stride for side in size))
+    images = torch.zeros(1, 3, *(-(-side // stride) * stride for side in size))
     width = proposals.network.head.convolution.in_channels
-    anchors = proposals(pictures, [torch.zeros(1, width, *grid) for grid in grids], size).anchors
+    anchors = proposals(images, [torch.zeros(1, width, *grid) for grid in grids], size).anchors
     number = proposals.num_anchors_per_cell
     found = []
     of_levels = anchors.split([rows * columns * number for rows, columns in grids])
@@ -255,7 +255,7 @@ def of_anchors(detector: FasterRcnn | Rfcn, grids: Sequence[tuple[int, int]]) ->
         found.append(Panel(title, cells[rows // 2, columns // 2], grid))
     labelled = label_anchors(anchors, objects_at(size), size, proposals.settings)
     shown = labelled.regions[labelled.positive]
-    return [*found, Panel(f"{len(shown)} learn an object of this picture", shown)]
+    return [*found, Panel(f"{len(shown)} learn an object of this image", shown)]
 
 
 def objects_at(size: tuple[int, int]) -> Objects:
@@ -271,7 +271,7 @@ def middle(copy: Copy, boxes: Float[Tensor, "windows 4"]) -> Tensor:
 
 
 def scene() -> UInt8[Tensor, "3 480 640"]:
-    """The picture as a detector takes it."""
+    """The image as a detector takes it."""
     return torch.from_numpy(np.array(draw_scene())).permute(2, 0, 1)
 
 
@@ -294,8 +294,8 @@ def draw_page(shown: Sequence[Panel], size: tuple[int, int]) -> Image.Image:
 
 def draw_panel(panel: Panel, cell: tuple[int, int], scale: float) -> Image.Image:
     """The scene with a panel's grid and boxes, at this (width, height)."""
-    picture = draw_scene().resize(cell, Image.Resampling.LANCZOS)
-    canvas = ImageDraw.Draw(picture, "RGBA")
+    image = draw_scene().resize(cell, Image.Resampling.LANCZOS)
+    canvas = ImageDraw.Draw(image, "RGBA")
     if panel.grid is not None:
         draw_grid(canvas, panel.grid, cell)
     few = len(panel.boxes) <= FEW
@@ -304,7 +304,7 @@ def draw_panel(panel: Panel, cell: tuple[int, int], scale: float) -> Image.Image
             canvas.rectangle(box, outline="black", width=3)
         colour = class_colour(number) if few else (0, 0, 0, 110)
         canvas.rectangle(box, outline=colour, width=2 if few else 1)
-    return picture
+    return image
 
 
 def draw_grid(canvas: ImageDraw.ImageDraw, grid: tuple[int, int], cell: tuple[int, int]) -> None:

@@ -1,4 +1,4 @@
-"""The picture that the pages about detectors draw their boxes on, and what is in it."""
+"""The image that the pages about detectors draw their boxes on, and what is in it."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ OBJECTS: dict[str, Box] = {
 def draw_scene() -> Image.Image:
     """A meadow, a road and four objects, each as large as its box."""
     width, height = SIZE
-    picture = Image.new("RGB", (width * FINER, height * FINER))
-    canvas = ImageDraw.Draw(picture)
+    image = Image.new("RGB", (width * FINER, height * FINER))
+    canvas = ImageDraw.Draw(image)
     draw_ground(canvas)
     for name, box in OBJECTS.items():
         DRAWN[name](canvas, within(box))
-    return picture.resize(SIZE, Image.Resampling.LANCZOS)
+    return image.resize(SIZE, Image.Resampling.LANCZOS)
 
 
 def within(box: Box) -> Callable[[float, float, float, float], Box]:
@@ -65,7 +65,7 @@ def draw_ground(canvas: Canvas) -> None:
 
 
 def pixels(*sides: float) -> list[float]:
-    """Those of the canvas, for pixels of the picture."""
+    """Those of the canvas, for pixels of the image."""
     return [FINER * side for side in sides]
 
 

@@ -14,7 +14,7 @@ from singleshot.version import __version__
 if TYPE_CHECKING:
     from singleshot.comparison.compare import compare
     from singleshot.comparison.tutorial import compare_with_tutorial
-    from singleshot.data.images import read_picture
+    from singleshot.data.images import read_image
     from singleshot.errors import SingleshotError
     from singleshot.evaluation.evaluate import detect_shard, evaluate, score
     from singleshot.evaluation.operating_point import operating_point, run_weights
@@ -50,7 +50,7 @@ __all__ = [
     "list_recipes",
     "load",
     "operating_point",
-    "read_picture",
+    "read_image",
     "run_weights",
     "score",
     "show_model",
@@ -62,7 +62,7 @@ __all__ = [
 _MODULES = {
     "comparison.compare": ["compare"],
     "comparison.tutorial": ["compare_with_tutorial"],
-    "data.images": ["read_picture"],
+    "data.images": ["read_image"],
     "errors": ["SingleshotError"],
     "evaluation.evaluate": ["detect_shard", "evaluate", "score"],
     "evaluation.operating_point": ["operating_point", "run_weights"],

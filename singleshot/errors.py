@@ -1,7 +1,7 @@
 """What can go wrong for a user; anything else is a mistake of ours and keeps its traceback.
 
 SingleshotError          one line, exit code 2: what was asked is impossible
-├── DataError            a picture, an annotation or a data set
+├── DataError            an image, an annotation or a data set
 ├── RecipeError          a recipe: unknown key, value out of bounds
 ├── ModelError           a model file, or a model that does not fit what it is asked to do
 ├── StorageError         a file cannot be written: a full disk, a folder without permission
@@ -35,7 +35,7 @@ class SingleshotError(Exception):
 
 
 class DataError(SingleshotError):
-    """A picture, an annotation or a data set cannot be used."""
+    """An image, an annotation or a data set cannot be used."""
 
 
 class RecipeError(SingleshotError):
@@ -57,7 +57,7 @@ class RunFailed(SingleshotError):
 
 
 class Diverged(RunFailed):
-    """A loss or a gradient is not finite: the fault of the recipe's values, or of a picture."""
+    """A loss or a gradient is not finite: the fault of the recipe's values, or of an image."""
 
 
 class SaidElsewhere(RunFailed):

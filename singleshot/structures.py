@@ -1,4 +1,4 @@
-"""The currency of the package: what an annotation, a picture and a finding are.
+"""The currency of the package: what an annotation, an image and a finding are.
 
 All are frozen and hold tensors alone. A bare `boxes` is (x1, y1, x2, y2) in pixels of the image it
 belongs to, half-open; labels run from 0 to C-1 and never mean background.
@@ -45,16 +45,16 @@ class Truth:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One annotated picture."""
+    """One annotated image."""
 
     image: UInt8[Tensor, "3 h w"]  # RGB
     truth: Truth
-    name: str  # how a person finds the picture: its path
+    name: str  # how a person finds the image: its path
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Pictures of one size, ready for the network."""
+    """Images of one size, ready for the network."""
 
     images: UInt8[Tensor, "b 3 h w"]
     truths: tuple[Truth, ...]
@@ -62,7 +62,7 @@ class Batch:
 
     @classmethod
     def of(cls, samples: Sequence[Sample]) -> Batch:
-        """Stack samples whose pictures have one size; channels come last in memory."""
+        """Stack samples whose images have one size; channels come last in memory."""
         images = torch.stack([sample.image.permute(1, 2, 0) for sample in samples])
         truths = tuple(sample.truth for sample in samples)
         return cls(images.permute(0, 3, 1, 2), truths, tuple(sample.name for sample in samples))
@@ -83,7 +83,7 @@ class Batch:
         return Batch(self.images.pin_memory(), self.truths, self.names)
 
     def to(self, device: torch.device) -> Batch:
-        """The pictures on another device, without waiting for the copy.
+        """The images on another device, without waiting for the copy.
 
         Truths stay on the host: a model packs them into a few arrays before they move.
         """
@@ -126,12 +126,12 @@ class Losses(NamedTuple):
 
 @runtime_checkable
 class Detector(Protocol):
-    """Anything that finds objects in pictures, whatever it is made of."""
+    """Anything that finds objects in images, whatever it is made of."""
 
     class_names: tuple[str, ...]
 
     def detect(self, images: Sequence[UInt8[Tensor, "3 _h _w"]]) -> list[Detections]:
-        """Findings for each picture, boxes in its own pixels; sizes may differ."""
+        """Findings for each image, boxes in its own pixels; sizes may differ."""
         ...
 
 
@@ -140,5 +140,5 @@ class Trainable(Detector, Protocol):
     """A detector that can learn."""
 
     def losses(self, batch: Batch) -> Losses:
-        """What the training minimises, on pictures of the network's input size."""
+        """What the training minimises, on images of the network's input size."""
         ...

@@ -15,22 +15,22 @@ EMPTY = "train_5"  # has no cell at all
 
 
 def make_cells(folder: Path) -> Path:
-    """Write the pictures, their annotations and their splits; the same ones each time."""
+    """Write the images, their annotations and their splits; the same ones each time."""
     for part in ("JPEGImages", "Annotations", "ImageSets/Main"):
         (folder / part).mkdir(parents=True)
     random = np.random.default_rng(0)
-    for split, num_pictures in SPLITS.items():
-        names = [f"{split}_{index}" for index in range(num_pictures)]
+    for split, num_images in SPLITS.items():
+        names = [f"{split}_{index}" for index in range(num_images)]
         (folder / "ImageSets/Main" / f"{split}.txt").write_text("\n".join(names) + "\n")
         for name in names:
-            make_picture(folder, name, COLOURS if name != EMPTY else {}, random)
+            make_image(folder, name, COLOURS if name != EMPTY else {}, random)
     return folder
 
 
-def make_picture(
+def make_image(
     folder: Path, name: str, kinds: Mapping[str, tuple[int, int, int]], random: np.random.Generator
 ) -> None:
-    """One picture with a cell of each of these kinds."""
+    """One image with a cell of each of these kinds."""
     image = Image.new("RGB", (WIDTH, HEIGHT), (235, 225, 220))
     objects = []
     for column, (label, colour) in enumerate(kinds.items()):

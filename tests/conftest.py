@@ -1,4 +1,4 @@
-"""What every test may ask for: real pictures, and randomness that can be repeated."""
+"""What every test may ask for: real images, and randomness that can be repeated."""
 
 from __future__ import annotations
 

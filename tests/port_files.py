@@ -148,11 +148,11 @@ def hollow(shapes: Shapes) -> dict[str, Tensor]:
 
 @dataclass(frozen=True)
 class Figures:
-    """What a port's own code made of such weights and of `picture`, at a few priors."""
+    """What a port's own code made of such weights and of `image`, at a few priors."""
 
     logits: tuple[float, ...]  # of the first class, at each of `rows`
     offsets: tuple[float, ...]  # of the width
-    boxes: tuple[tuple[float, ...], ...]  # corners, as fractions of the picture
+    boxes: tuple[tuple[float, ...], ...]  # corners, as fractions of the image
     means: tuple[float, float, float]  # of the absolute values of all three
 
     @classmethod
@@ -172,7 +172,7 @@ class Figures:
             yield from box
 
 
-def picture(side: int) -> Tensor:
+def image(side: int) -> Tensor:
     """Noise, in whole numbers."""
     noise = np.random.RandomState(0).randint(0, 256, (1, 3, side, side))
     return torch.from_numpy(noise.astype(np.float32))
@@ -182,7 +182,7 @@ def picture(side: int) -> Tensor:
 def figures(detector: Ssd) -> Figures:
     """The same of our detector."""
     settings = detector.settings
-    offsets, logits = detector(picture(settings.input[0]))
+    offsets, logits = detector(image(settings.input[0]))
     boxes = decode(offsets, detector.priors_cxcywh_unit, settings.priors.offset_scales)
     return Figures.of(offsets[0], logits[0], boxes[0])
 

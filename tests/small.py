@@ -1,11 +1,11 @@
-"""Every recipe made small enough to learn four pictures by heart in seconds."""
+"""Every recipe made small enough to learn four images by heart in seconds."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import numpy as np
-from cells import COLOURS, make_picture
+from cells import COLOURS, make_image
 
 __all__ = ["SMALL", "TINY", "make_four", "small"]
 
@@ -15,7 +15,7 @@ TINY: dict[str, object] = {
     "name": "tiny",
     "outputs": ["relu2"],
     "layers": [
-        {"operation": "convolution", "name": "conv1", "input": "picture", "channels": 12}
+        {"operation": "convolution", "name": "conv1", "input": "image", "channels": 12}
         | {"kernel": 4, "stride": 4},
         {"operation": "relu", "name": "relu1", "input": "conv1"},
         {"operation": "convolution", "name": "conv2", "input": "relu1", "channels": 12}
@@ -153,7 +153,7 @@ SMALL: dict[str, dict[str, object]] = {
 
 
 def small(recipe: str) -> dict[str, object]:
-    """Overrides: a small input and network, pictures as they are, and few steps."""
+    """Overrides: a small input and network, images as they are, and few steps."""
     return {
         "model.input": [96, 128],
         "augmentation.photometric.probability": 0.0,
@@ -170,13 +170,13 @@ def small(recipe: str) -> dict[str, object]:
 
 
 def make_four(folder: Path) -> Path:
-    """Four pictures of one cell each, two of either kind, as a VOC folder."""
+    """Four images of one cell each, two of either kind, as a VOC folder."""
     for part in ("JPEGImages", "Annotations", "ImageSets/Main"):
         (folder / part).mkdir(parents=True)
     random = np.random.default_rng(0)
     kinds = [{name: colour} for name, colour in COLOURS.items()] * 2
-    names = [f"picture_{index}" for index in range(len(kinds))]
+    names = [f"image_{index}" for index in range(len(kinds))]
     (folder / "ImageSets/Main/train.txt").write_text("\n".join(names) + "\n")
     for name, kind in zip(names, kinds, strict=True):
-        make_picture(folder, name, kind, random)
+        make_image(folder, name, kind, random)
     return folder

@@ -11,7 +11,7 @@ __all__ = ["Backbone", "channels_of", "grids", "scaled_to_255"]
 
 
 class Backbone(nn.Module):
-    """Normalised pictures in, feature maps of falling size out."""
+    """Normalised images in, feature maps of falling size out."""
 
     channels: tuple[int, ...]  # of each feature map
     pixel_mean: tuple[float, float, float]  # of RGB values from 0 to 255
@@ -23,7 +23,7 @@ class Backbone(nn.Module):
 
 
 def channels_of(backbone: nn.Module) -> tuple[int, ...]:
-    """Channels of each feature map, found by trial; Inception takes no picture below 75 pixels."""
+    """Channels of each feature map, found by trial; Inception takes no image below 75 pixels."""
     return tuple(feature.shape[1] for feature in trial(backbone, torch.zeros(1, 3, 256, 256)))
 
 

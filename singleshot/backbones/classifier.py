@@ -57,8 +57,8 @@ class ClassifierBackbone(Backbone):
 
     def whole(self) -> tuple[nn.Module, list[int]]:
         """Feature maps to freeze up to, and their strides: here those of the levels."""
-        picture = torch.zeros(1, 3, 256, 256)
-        return self.body, [256 // feature.shape[-1] for feature in self(picture)]
+        image = torch.zeros(1, 3, 256, 256)
+        return self.body, [256 // feature.shape[-1] for feature in self(image)]
 
     def freeze(self, up_to_stride: int, *, batch_norm: bool) -> None:
         """Stop stages up to a stride from learning, and, with `batch_norm`, all statistics.

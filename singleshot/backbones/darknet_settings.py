@@ -131,7 +131,7 @@ class DarknetSettings(Settings):
             return self
         for number, layer in enumerate(self.layers):
             for source in layer.sources:
-                # The first layer takes the picture, which is as -1 from there.
+                # The first layer takes the image, which is as -1 from there.
                 lowest = -1 if isinstance(layer, PlainLayer) else 0
                 if not lowest <= absolute(source, number) < number:
                     raise ValueError(f"layer {number} takes layer {source}, which is not above")

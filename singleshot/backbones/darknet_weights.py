@@ -17,7 +17,7 @@ from singleshot.errors import ModelError
 __all__ = ["WeightFile", "fill_backbone", "tensors_of"]
 
 NUMBER = 4  # bytes
-VERSION = 12  # bytes of major, minor and revision, before the number of pictures seen
+VERSION = 12  # bytes of major, minor and revision, before the number of images seen
 SHORT_HEADER, LONG_HEADER = 16, 20  # that one in 32 or in 64 bits
 VERSIONS = {(0, 1), (0, 2)}
 UNVERSIONED = 1000  # a version above this is none: the file is from before there were any
@@ -55,12 +55,12 @@ class WeightFile:
         length of the file tells which it is, that is believed.
         """
         header = self.size - NUMBER * number
-        # But not of a file that lacks its last number: a large count of pictures is half zeros.
+        # But not of a file that lacks its last number: a large count of images is half zeros.
         if header == LONG_HEADER or (header == SHORT_HEADER and not self.counts_in_64_bits()):
             self.header = header
 
     def counts_in_64_bits(self) -> bool:
-        """Whether what follows a short header looks like the upper half of a number of pictures."""
+        """Whether what follows a short header looks like the upper half of a number of images."""
         with self.path.open("rb") as file:
             file.seek(SHORT_HEADER)
             return self.header == LONG_HEADER and file.read(NUMBER) == bytes(NUMBER)

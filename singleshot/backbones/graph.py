@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from singleshot.backbones.backbone import Backbone
 from singleshot.backbones.graph_settings import (
-    PICTURE,
+    IMAGE,
     ConvolutionLayer,
     GraphSettings,
     L2NormLayer,
@@ -37,7 +37,7 @@ class GraphBackbone(Backbone):
         super().__init__()
         self.settings = settings
         self.layers = nn.ModuleDict()
-        channels = {PICTURE: 3}
+        channels = {IMAGE: 3}
         for layer in settings.layers:
             widths = [channels[source] for source in layer.sources]
             channels[layer.name] = width_of(layer, widths)
@@ -48,7 +48,7 @@ class GraphBackbone(Backbone):
 
     def forward(self, images: Float[Tensor, "b 3 h w"]) -> list[Tensor]:
         """One feature map for each of the recipe's outputs."""
-        values = {PICTURE: images}
+        values = {IMAGE: images}
         for layer, spent in zip(self.settings.layers, self.spent, strict=True):
             inputs = [values[source] for source in layer.sources]
             values[layer.name] = self.layers[layer.name](*inputs)

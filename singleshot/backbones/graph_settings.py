@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from singleshot.settings import Count, Settings
 
 __all__ = [
-    "PICTURE",
+    "IMAGE",
     "ConvolutionLayer",
     "GraphSettings",
     "L2NormLayer",
@@ -20,7 +20,7 @@ __all__ = [
     "ScaleLayer",
 ]
 
-PICTURE = "picture"  # what the first layers take as their input
+IMAGE = "image"  # what the first layers take as their input
 
 # A dot would split the names of the weights.
 Name = Annotated[str, Field(pattern=r"^[^.\s]+$")]
@@ -32,7 +32,7 @@ class FilterLayer(Settings):
     """A layer that changes one feature map."""
 
     name: Name
-    input: str = Field(description="the layer whose output this one takes, or 'picture'")
+    input: str = Field(description="the layer whose output this one takes, or 'image'")
 
     @property
     def sources(self) -> tuple[str, ...]:
@@ -116,7 +116,7 @@ class GraphSettings(Settings):
     @model_validator(mode="after")
     def names_are_known(self) -> GraphSettings:
         """Each layer has a name of its own and takes what is there."""
-        known = {PICTURE}
+        known = {IMAGE}
         for layer in self.layers:
             if layer.name in known:
                 raise ValueError(f"two layers are called {layer.name!r}")

@@ -1,6 +1,6 @@
 """Histograms of oriented gradients as a feature map (Dalal and Triggs 2005, §6).
 
-A picture is cut into cells of 8 × 8 pixels. Each cell counts the directions of its gradients, and
+An image is cut into cells of 8 × 8 pixels. Each cell counts the directions of its gradients, and
 each block of 2 × 2 cells is brought to length 1: one vector of 36 numbers at every cell but the
 last of a row or column. Nothing is learned here.
 """
@@ -30,7 +30,7 @@ CHANNELS = CELLS_OF_BLOCK**2 * DIRECTIONS
 
 
 class Hog(Backbone):
-    """One feature map: the blocks of a picture, computed by OpenCV."""
+    """One feature map: the blocks of an image, computed by OpenCV."""
 
     channels = (CHANNELS,)
     # It takes pixels as they are.
@@ -50,8 +50,8 @@ def grid_of(height: int, width: int) -> tuple[int, int]:
 @torch.library.custom_op("singleshot::hog", mutates_args=())
 def blocks_of_batch(images: Tensor) -> Tensor:
     """An operator of its own, since PyTorch cannot look into OpenCV."""
-    pictures = images.round().clamp(0, 255).byte().permute(0, 2, 3, 1).cpu().numpy()
-    return torch.from_numpy(np.stack([blocks_of(picture) for picture in pictures])).to(images)
+    arrays = images.round().clamp(0, 255).byte().permute(0, 2, 3, 1).cpu().numpy()
+    return torch.from_numpy(np.stack([blocks_of(array) for array in arrays])).to(images)
 
 
 @blocks_of_batch.register_fake
@@ -60,18 +60,18 @@ def _(images: Tensor) -> Tensor:
     return images.new_empty(batch, CHANNELS, *grid_of(height, width))
 
 
-def blocks_of(picture: np.ndarray) -> np.ndarray:
-    """The blocks (36, rows, columns) of a picture (height, width, 3) of bytes."""
-    rows, columns = grid_of(*picture.shape[:2])
-    # One window as large as the picture.
+def blocks_of(image: np.ndarray) -> np.ndarray:
+    """The blocks (36, rows, columns) of an image (height, width, 3) of bytes."""
+    rows, columns = grid_of(*image.shape[:2])
+    # One window as large as the image.
     size = CELL * (columns + 1), CELL * (rows + 1)
-    values = descriptor(size).compute(np.ascontiguousarray(picture[: size[1], : size[0]]))
+    values = descriptor(size).compute(np.ascontiguousarray(image[: size[1], : size[0]]))
     # OpenCV goes down the columns, of blocks as of cells.
     blocks: np.ndarray = values.reshape(columns, rows, CHANNELS).transpose(2, 1, 0)
     return np.ascontiguousarray(blocks)
 
 
-@lru_cache(maxsize=64)  # a picture is looked at in a few dozen sizes
+@lru_cache(maxsize=64)  # an image is looked at in a few dozen sizes
 def descriptor(size: tuple[int, int]) -> Any:
     """OpenCV's HOGDescriptor for windows of this (width, height)."""
     try:

@@ -1,4 +1,4 @@
-"""Between corners and centres, and between pixels and fractions of the picture."""
+"""Between corners and centres, and between pixels and fractions of the image."""
 
 import torch
 from jaxtyping import Float
@@ -20,12 +20,12 @@ def to_corners(boxes_cxcywh: Float[Tensor, "*n 4"]) -> Float[Tensor, "*n 4"]:
 
 
 def to_unit(boxes: Float[Tensor, "*n 4"], size: tuple[int, int]) -> Float[Tensor, "*n 4"]:
-    """Pixels of a picture of this (height, width) as fractions of it."""
+    """Pixels of an image of this (height, width) as fractions of it."""
     return boxes / sides(boxes, size)
 
 
 def from_unit(boxes_unit: Float[Tensor, "*n 4"], size: tuple[int, int]) -> Float[Tensor, "*n 4"]:
-    """Fractions of a picture of this (height, width) as its pixels."""
+    """Fractions of an image of this (height, width) as its pixels."""
     return boxes_unit * sides(boxes_unit, size)
 
 

@@ -45,7 +45,7 @@ def suppress_by_distance(
 
     DIoU-NMS (Zheng et al. 2020, "Distance-IoU Loss"): what counts is the overlap less the
     squared distance of centres in diagonals of the hull. Give boxes in pixels, or in fractions of a
-    square picture.
+    square image.
     """
     kept = []
     for indices in by_label(scores, labels):

@@ -36,7 +36,7 @@ app.add_typer(models.app, name="models")
     )
 )
 def singleshot(_version: Version = False, _debug: Debug = False) -> None:
-    """From a folder of annotated pictures to a measured detector running on a small device."""
+    """From a folder of annotated images to a measured detector running on a small device."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from singleshot.comparison.contest import Contest
     from singleshot.comparison.tutorial_tables import TutorialResult
 
-HALF, SPEED_PICTURES = 0.5, 20
+HALF, SPEED_IMAGES = 0.5, 20
 
 EXAMPLES = examples(
     "singleshot compare runs/cells runs/cells-2 --data cells --report compared",
@@ -42,16 +42,16 @@ def compare(
     *,
     data: Annotated[
         list[str] | None,
-        typer.Option(metavar="DATA", help="Annotated pictures; given twice, joined by class name."),
+        typer.Option(metavar="DATA", help="Annotated images; given twice, joined by class name."),
     ] = None,
     split: MeasuredSplit = None,
     protocol: Protocol = "coco",
     iou_threshold: IouThreshold = HALF,
     json: Json = False,
     report: ReportFolder = None,
-    speed_pictures: Annotated[
-        int, typer.Option(min=1, metavar="N", help="Pictures that each is timed on, one by one.")
-    ] = SPEED_PICTURES,
+    speed_images: Annotated[
+        int, typer.Option(min=1, metavar="N", help="Images that each is timed on, one by one.")
+    ] = SPEED_IMAGES,
     published: Annotated[
         bool,
         typer.Option(
@@ -68,16 +68,16 @@ def compare(
     ] = False,
     _debug: Debug = False,
 ) -> None:
-    """Compare detectors on the same pictures, by the same rules, on this machine.
+    """Compare detectors on the same images, by the same rules, on this machine.
 
-    Accuracy with intervals, speed by phases, memory, size, and which differences the pictures can
+    Accuracy with intervals, speed by phases, memory, size, and which differences the images can
     tell. Keep the machine free meanwhile.
     """
     import singleshot
-    from singleshot.cli.progress import picture_progress
+    from singleshot.cli.progress import image_progress
 
-    require_what_belongs_together(data, iou_threshold, speed_pictures, tutorial=tutorial)
-    with picture_progress() as progress:
+    require_what_belongs_together(data, iou_threshold, speed_images, tutorial=tutorial)
+    with image_progress() as progress:
         result: Contest | TutorialResult
         if tutorial:
             result = singleshot.compare_with_tutorial(
@@ -96,7 +96,7 @@ def compare(
                 split=split,
                 protocol=protocol,
                 iou_threshold=iou_threshold,
-                speed_pictures=speed_pictures,
+                speed_images=speed_images,
                 published=published,
                 progress=progress,
                 say=note,
@@ -111,15 +111,15 @@ def compare(
 
 
 def require_what_belongs_together(
-    data: list[str] | None, iou_threshold: float, speed_pictures: int, *, tutorial: bool
+    data: list[str] | None, iou_threshold: float, speed_images: int, *, tutorial: bool
 ) -> None:
     """Raises SingleshotError when an option is missing, or has no meaning beside --tutorial."""
     if not (tutorial or data):
-        raise SingleshotError("say which pictures to compare on: --data DATA")
-    if tutorial and (iou_threshold, speed_pictures) != (HALF, SPEED_PICTURES):
+        raise SingleshotError("say which images to compare on: --data DATA")
+    if tutorial and (iou_threshold, speed_images) != (HALF, SPEED_IMAGES):
         raise SingleshotError(
-            "--tutorial has its own IoU threshold and number of pictures: leave out "
-            "--iou-threshold and --speed-pictures"
+            "--tutorial has its own IoU threshold and number of images: leave out "
+            "--iou-threshold and --speed-images"
         )
 
 

@@ -54,19 +54,19 @@ def evaluate(
         str | None,
         typer.Option(
             metavar="K/N",
-            help="Only save the detections in the K-th of N shares of the pictures; `score` judges "
+            help="Only save the detections in the K-th of N shares of the images; `score` judges "
             "a folder of all shares.",
         ),
     ] = None,
     _debug: Debug = False,
 ) -> None:
-    """Measure a detector on annotated pictures.
+    """Measure a detector on annotated images.
 
     Average precision, precision at fixed recall, recall at fixed precision and the best F1 score
     of every class.
     """
     import singleshot
-    from singleshot.cli.progress import picture_progress
+    from singleshot.cli.progress import image_progress
 
     if shard is not None:
         if save_predictions is None:
@@ -76,7 +76,7 @@ def evaluate(
                 "--shard only saves its share of the detections; ask `score` about all of them"
             )
         number, num_shards = shard_numbers(shard)
-        with picture_progress() as progress:
+        with image_progress() as progress:
             singleshot.detect_shard(
                 model,
                 data,
@@ -89,7 +89,7 @@ def evaluate(
             )
         note(f"Share {number} of {num_shards}: {save_predictions}")
         return
-    with picture_progress() as progress:
+    with image_progress() as progress:
         result = singleshot.evaluate(
             model,
             data,

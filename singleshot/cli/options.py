@@ -80,25 +80,23 @@ Version = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 Model = Annotated[str, typer.Argument(metavar="MODEL", help="A run folder or a checkpoint.")]
 Data = Annotated[
-    str, typer.Argument(metavar="DATA", help="A folder or JSON file of annotated pictures.")
+    str, typer.Argument(metavar="DATA", help="A folder or JSON file of annotated images.")
 ]
 DataSets = Annotated[
     list[str],
     typer.Option(
         "--data",
         metavar="DATA",
-        help="A folder or JSON file of annotated pictures; repeated, the data sets are joined by "
+        help="A folder or JSON file of annotated images; repeated, the data sets are joined by "
         "class name.",
     ),
 ]
 TrainingSplit = Annotated[
     str | None,
-    typer.Option(
-        "--split", help="Pictures to learn from; a+b joins two. Left out: train, else all."
-    ),
+    typer.Option("--split", help="Images to learn from; a+b joins two. Left out: train, else all."),
 ]
 MeasuredSplit = Annotated[
-    str | None, typer.Option(help="Pictures to measure on. Left out: test, else val, else all.")
+    str | None, typer.Option(help="Images to measure on. Left out: test, else val, else all.")
 ]
 Protocol = Annotated[
     Literal["voc07", "voc10", "coco"],
@@ -124,14 +122,14 @@ Attributes = Annotated[
     Path | None,
     typer.Option(
         metavar="FILE",
-        help="A CSV table of pictures and their attributes, as in picture,weather: slices by each.",
+        help="A CSV table of images and their attributes, as in image,weather: slices by each.",
     ),
 ]
 Against = Annotated[
     Path | None,
     typer.Option(
         metavar="PREDICTIONS",
-        help="Other detections on the same pictures: how much better, with a 95 % interval.",
+        help="Other detections on the same images: how much better, with a 95 % interval.",
     ),
 ]
 Choose = Annotated[
@@ -139,7 +137,7 @@ Choose = Annotated[
     typer.Option(
         metavar="RULE",
         help="Choose a score threshold for each class: precision=0.95, recall=0.9, alarms=0.1 "
-        "(a picture) or f1. A run keeps them, and predict uses them.",
+        "(an image) or f1. A run keeps them, and predict uses them.",
     ),
 ]
 ReportFolder = Annotated[

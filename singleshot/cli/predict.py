@@ -1,4 +1,4 @@
-"""`singleshot predict`: labelled boxes for pictures, as text, JSON or drawings."""
+"""`singleshot predict`: labelled boxes for images, as text, JSON or drawings."""
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -8,7 +8,7 @@ import typer
 
 from singleshot.cli.options import Debug, Json, Model, examples
 from singleshot.cli.output import note, print_json
-from singleshot.cli.sources import drawing_paths, find_pictures
+from singleshot.cli.sources import drawing_paths, find_images
 from singleshot.report.text import table
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def predict(
     model: Model,
     source: Annotated[
         list[str],
-        typer.Argument(metavar="SOURCE", help="Pictures, folders of pictures, or patterns."),
+        typer.Argument(metavar="SOURCE", help="Images, folders of images, or patterns."),
     ],
     *,
     score_threshold: Annotated[
@@ -39,23 +39,23 @@ def predict(
     ] = None,
     draw: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Write every picture with its boxes into this folder."),
+        typer.Option(metavar="DIR", help="Write every image with its boxes into this folder."),
     ] = None,
     json: Json = False,
     _debug: Debug = False,
 ) -> None:
-    """Find objects in pictures.
+    """Find objects in images.
 
     Boxes (x1, y1, x2, y2) in pixels, labels and scores, best first.
     """
-    pictures = find_pictures(source)
-    drawings = drawing_paths(pictures, draw) if draw else None
+    images = find_images(source)
+    drawings = drawing_paths(images, draw) if draw else None
 
     import singleshot
 
     keep = keeper(model, score_threshold)
     detector = singleshot.load(model)
-    documents = predictions(detector, pictures, drawings, keep)
+    documents = predictions(detector, images, drawings, keep)
     if json:
         print_json(list(documents))
     else:
@@ -79,23 +79,23 @@ def keeper(model: str, score_threshold: float | None) -> "Callable[[Detections],
 
 def predictions(
     detector: "Detector",
-    pictures: Sequence[Path],
+    images: Sequence[Path],
     drawings: Sequence[Path] | None,
     keep: "Callable[[Detections], Detections]",
 ) -> Iterator[dict[str, Any]]:
-    """What is found in each picture; its drawing is written on the way."""
-    from singleshot.data.images import read_picture
+    """What is found in each image; its drawing is written on the way."""
+    from singleshot.data.images import read_image
     from singleshot.drawing import draw, save
 
-    for index, picture in enumerate(pictures):
-        image = read_picture(picture)
+    for index, path in enumerate(images):
+        image = read_image(path)
         found = keep(detector.detect([image])[0])
         if drawings is not None:
             drawings[index].parent.mkdir(parents=True, exist_ok=True)
             save(draw(image, found, detector.class_names), drawings[index])
         height, width = image.shape[-2:]
         yield {
-            "image": str(picture),
+            "image": str(path),
             "width": width,
             "height": height,
             "detections": described(found, detector.class_names),
@@ -109,7 +109,7 @@ def described(found: "Detections", class_names: Sequence[str]) -> list[dict[str,
 
 
 def listing(document: dict[str, Any]) -> str:
-    """One picture for a person: its size, then a line for each object."""
+    """One image for a person: its size, then a line for each object."""
     found = document["detections"]
     image = typer.format_filename(document["image"])
     headline = f"{image} ({document['width']} x {document['height']}): {len(found)} found"

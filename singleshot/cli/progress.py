@@ -15,7 +15,7 @@ from rich.text import Text
 if TYPE_CHECKING:
     from singleshot.runs.watch import EvaluationRecord, Plan, StepRecord, Watcher
 
-__all__ = ["LiveProgress", "PlainProgress", "picture_progress", "training_progress"]
+__all__ = ["LiveProgress", "PlainProgress", "image_progress", "training_progress"]
 
 SECONDS_BETWEEN_LINES = 10.0
 
@@ -34,24 +34,24 @@ def training_progress() -> Iterator["Watcher"]:
 
 
 @contextmanager
-def picture_progress() -> Iterator[Callable[[int, int], None]]:
-    """A function to be told (pictures done, pictures in all)."""
+def image_progress() -> Iterator[Callable[[int, int], None]]:
+    """A function to be told (images done, images in all)."""
     if not sys.stderr.isatty():
-        yield plain_picture_progress()
+        yield plain_image_progress()
         return
-    columns = (TextColumn("pictures"), BarColumn(), MofNCompleteColumn())
+    columns = (TextColumn("images"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("pictures")
+        task = progress.add_task("images")
         yield lambda done, total: progress.update(task, completed=done, total=total)
 
 
-def plain_picture_progress() -> Callable[[int, int], None]:
+def plain_image_progress() -> Callable[[int, int], None]:
     """A line every few seconds; none at all for a short evaluation."""
     due = Due()
 
     def tell(done: int, total: int) -> None:
         if due():
-            say(f"{done}/{total} pictures")
+            say(f"{done}/{total} images")
 
     return tell
 

@@ -1,4 +1,4 @@
-"""Which pictures a person means, and where their drawings go."""
+"""Which images a person means, and where their drawings go."""
 
 import glob
 import os
@@ -7,81 +7,80 @@ from pathlib import Path
 
 from singleshot.errors import DataError, SingleshotError
 
-__all__ = ["drawing_paths", "find_pictures"]
+__all__ = ["drawing_paths", "find_images"]
 
 VIDEO_SUFFIXES = frozenset((".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm"))
 DRAWN_SUFFIXES = frozenset((".jpeg", ".jpg", ".png"))  # drawings in another format become PNG
 
 
-def find_pictures(sources: Iterable[str]) -> list[Path]:
-    """The pictures that files, folders and patterns name, each once, in the order given."""
+def find_images(sources: Iterable[str]) -> list[Path]:
+    """The images that files, folders and patterns name, each once, in the order given."""
     found: dict[Path, Path] = {}
     for source in sources:
-        for path in pictures_of(source):
+        for path in images_of(source):
             found.setdefault(path.resolve(), path)
     return list(found.values())
 
 
-def pictures_of(source: str) -> list[Path]:
-    """The pictures that one file, folder or pattern names."""
+def images_of(source: str) -> list[Path]:
+    """The images that one file, folder or pattern names."""
     path = Path(source)
     if path.is_dir():
-        return pictures_in(path)
+        return images_in(path)
     if path.suffix.lower() in VIDEO_SUFFIXES or source.isdecimal() or "://" in source:
         raise DataError(
             f"{source}: video files, cameras and streams cannot be read yet; "
-            "give pictures, folders or patterns such as 'shots/*.jpg'"
+            "give images, folders or patterns such as 'shots/*.jpg'"
         )
     if path.is_file():
         return [path]
     if glob.has_magic(source):
-        return pictures_like(source)
-    raise DataError(f"{source}: no such picture or folder")
+        return images_like(source)
+    raise DataError(f"{source}: no such image or folder")
 
 
-def pictures_in(folder: Path) -> list[Path]:
-    """The pictures directly in a folder, by name."""
-    found = [path for path in sorted(folder.iterdir()) if is_picture(path)]
+def images_in(folder: Path) -> list[Path]:
+    """The images directly in a folder, by name."""
+    found = [path for path in sorted(folder.iterdir()) if is_image(path)]
     if not found:
         raise DataError(
-            f"{folder}: no picture directly in this folder; '{folder}/**/*.jpg' looks deeper"
+            f"{folder}: no image directly in this folder; '{folder}/**/*.jpg' looks deeper"
         )
     return found
 
 
-def pictures_like(pattern: str) -> list[Path]:
-    """The pictures whose paths fit a pattern, `**` meaning any depth."""
+def images_like(pattern: str) -> list[Path]:
+    """The images whose paths fit a pattern, `**` meaning any depth."""
     # Path.glob takes no absolute pattern, and this one may be either.
     found = map(Path, sorted(glob.glob(pattern, recursive=True)))  # noqa: PTH207
-    pictures = [path for path in found if is_picture(path)]
-    if not pictures:
-        raise DataError(f"{pattern}: no picture fits this pattern")
-    return pictures
+    images = [path for path in found if is_image(path)]
+    if not images:
+        raise DataError(f"{pattern}: no image fits this pattern")
+    return images
 
 
-def is_picture(path: Path) -> bool:
-    """Whether the name is a picture's."""
-    from singleshot.data.images import PICTURE_SUFFIXES
+def is_image(path: Path) -> bool:
+    """Whether the name is an image's."""
+    from singleshot.data.images import IMAGE_SUFFIXES
 
-    return path.suffix.lower() in PICTURE_SUFFIXES and path.is_file()
+    return path.suffix.lower() in IMAGE_SUFFIXES and path.is_file()
 
 
-def drawing_paths(pictures: Sequence[Path], folder: Path) -> list[Path]:
-    """Where each picture's drawing goes: its path below the folder that all pictures share."""
-    pictures = [picture.resolve() for picture in pictures]
-    shared = os.path.commonpath([picture.parent for picture in pictures])
-    drawings = [folder / drawing_name(picture.relative_to(shared)) for picture in pictures]
-    overwritten = {drawing.resolve() for drawing in drawings} & set(pictures)
+def drawing_paths(images: Sequence[Path], folder: Path) -> list[Path]:
+    """Where each image's drawing goes: its path below the folder that all images share."""
+    images = [image.resolve() for image in images]
+    shared = os.path.commonpath([image.parent for image in images])
+    drawings = [folder / drawing_name(image.relative_to(shared)) for image in images]
+    overwritten = {drawing.resolve() for drawing in drawings} & set(images)
     if overwritten:
         raise SingleshotError(
-            f"--draw {folder}: would write over the picture {min(overwritten)}; "
-            "choose another folder"
+            f"--draw {folder}: would write over the image {min(overwritten)}; choose another folder"
         )
     return drawings
 
 
-def drawing_name(picture: Path) -> Path:
+def drawing_name(image: Path) -> Path:
     """A name whose format can be written."""
-    if picture.suffix.lower() in DRAWN_SUFFIXES:
-        return picture
-    return picture.with_name(f"{picture.name}.png")
+    if image.suffix.lower() in DRAWN_SUFFIXES:
+        return image
+    return image.with_name(f"{image.name}.png")

@@ -9,7 +9,7 @@ __all__ = ["summary"]
 
 Document = Mapping[str, Any]
 MOST_CONFUSIONS = 10
-MOST_PICTURES = 5
+MOST_IMAGES = 5
 
 
 def summary(document: Document) -> str:
@@ -71,7 +71,7 @@ def comparison(document: Document) -> list[str]:
     """How much better than the others, of all and of each class."""
     header = [
         "against the others",
-        "pictures",
+        "images",
         "AP, difference",
         *(f"{end} of {document['confidence']:.0%}" for end in ("low", "high")),
         "better in redrawn sets",
@@ -90,8 +90,8 @@ def interval_row(name: str, interval: Document) -> list[str]:
 
 def operating_point(document: Document) -> list[str]:
     """The score thresholds that a rule comes to, and what they reach."""
-    header = [document["rule"], "from score", "precision", "recall", "alarms a picture", "hits"]
-    keys = ("score_threshold", "precision", "recall", "false_alarms_per_picture")
+    header = [document["rule"], "from score", "precision", "recall", "alarms per image", "hits"]
+    keys = ("score_threshold", "precision", "recall", "false_positives_per_image")
     rows = [
         [name, *(number(choice[key]) for key in keys), str(choice["hits"])]
         for name, choice in document["per_class"].items()
@@ -105,13 +105,13 @@ def signed(value: float | None) -> str:
 
 
 def diagnosis(document: Document) -> list[str]:
-    """Where it goes wrong: what to mend first, and which pictures to look at."""
+    """Where it goes wrong: what to mend first, and which images to look at."""
     parts = [errors(document), *confusions(document), *calibration(document), slices(document)]
     parts += miss_rates(document)
-    hardest = ["hardest pictures, at best F1", "missed", "false alarms"]
+    hardest = ["hardest images, at best F1", "missed", "false positives"]
     suspects = ["suspected label errors", "what", "class", "score"]
-    parts += pictures(hardest, document["hardest"], hard_row)
-    parts += pictures(suspects, document["suspects"], suspect_row)
+    parts += images(hardest, document["hardest"], hard_row)
+    parts += images(suspects, document["suspects"], suspect_row)
     return parts
 
 
@@ -165,7 +165,7 @@ def slices(document: Document) -> str:
 
 
 def miss_rates(document: Document) -> list[str]:
-    """Misses against false alarms per picture, as pedestrian detectors are judged."""
+    """Misses against false positives per image, as pedestrian detectors are judged."""
     rates = document["log_average_miss_rates"]
     if all(rate is None for rate in rates.values()):
         return []
@@ -173,19 +173,19 @@ def miss_rates(document: Document) -> list[str]:
     return [table(["class", "log-average miss rate"], rows)]
 
 
-def pictures(
+def images(
     header: Sequence[str], entries: Sequence[Document], row: Callable[[Document], list[str]]
 ) -> list[str]:
-    """The first few of a list of pictures; nothing where there is none."""
+    """The first few of a list of images; nothing where there is none."""
     if not entries:
         return []
-    more = f"\n… and {len(entries) - MOST_PICTURES} more" if len(entries) > MOST_PICTURES else ""
-    return [table(header, [row(entry) for entry in entries[:MOST_PICTURES]]) + more]
+    more = f"\n… and {len(entries) - MOST_IMAGES} more" if len(entries) > MOST_IMAGES else ""
+    return [table(header, [row(entry) for entry in entries[:MOST_IMAGES]]) + more]
 
 
 def hard_row(entry: Document) -> list[str]:
-    """What went wrong in a picture."""
-    return [entry["name"], str(entry["misses"]), str(entry["false_alarms"])]
+    """What went wrong in an image."""
+    return [entry["name"], str(entry["misses"]), str(entry["false_positives"])]
 
 
 def suspect_row(entry: Document) -> list[str]:

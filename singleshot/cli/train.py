@@ -1,4 +1,4 @@
-"""`singleshot train`: a recipe and annotated pictures become a run."""
+"""`singleshot train`: a recipe and annotated images become a run."""
 
 import time
 from pathlib import Path
@@ -23,7 +23,7 @@ ValidationSplit = Annotated[
     str | None,
     typer.Option(
         metavar="SPLIT|none",
-        help="Pictures to validate on. Left out: val, else a tenth of the training pictures; none: "
+        help="Images to validate on. Left out: val, else a tenth of the training images; none: "
         "no validation.",
     ),
 ]
@@ -93,7 +93,7 @@ def train(
     track: Track = None,
     _debug: Debug = False,
 ) -> None:
-    """Train a detector on annotated pictures.
+    """Train a detector on annotated images.
 
     Ctrl-C stops cleanly, and --resume goes on from there.
     """

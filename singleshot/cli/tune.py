@@ -28,8 +28,8 @@ JudgingSplit = Annotated[
     str | None,
     typer.Option(
         metavar="SPLIT",
-        help="Pictures that trials are judged on. Left out: val, else a tenth of the training "
-        "pictures.",
+        help="Images that trials are judged on. Left out: val, else a tenth of the training "
+        "images.",
     ),
 ]
 SearchFolder = Annotated[
@@ -81,7 +81,7 @@ def tune(
     keep: Keep = "checkpoint",
     _debug: Debug = False,
 ) -> None:
-    """Search for values of a recipe that suit the pictures.
+    """Search for values of a recipe that suit the images.
 
     Ends in a recipe, and a page that says what mattered. The same command goes on after it was
     stopped; started several times, the processes share the work.

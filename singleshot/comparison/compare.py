@@ -1,4 +1,4 @@
-"""Comparing detectors: the same pictures, the same rules, the same machine, in one run."""
+"""Comparing detectors: the same images, the same rules, the same machine, in one run."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -27,9 +27,9 @@ from singleshot.runs.places import Data, listed
 
 __all__ = ["Entry", "Model", "Progress", "compare", "enter_all", "stand"]
 
-BATCH = 8  # of pictures detected together, for throughput
+BATCH = 8  # of images detected together, for throughput
 ROUNDS = 6
-SPEED_PICTURES = 20
+SPEED_IMAGES = 20
 
 Progress = Callable[[int, int], None]
 
@@ -61,24 +61,24 @@ def compare(
     split: str | None = None,
     protocol: str | Protocol = Protocol.COCO,
     iou_threshold: float = 0.5,
-    speed_pictures: int = SPEED_PICTURES,
+    speed_images: int = SPEED_IMAGES,
     published: bool = False,
     progress: Progress | None = None,
     say: Say | None = None,
     report: str | Path | None = None,
 ) -> Contest:
-    """Measure detectors on the same pictures, by the same rules, on this machine.
+    """Measure detectors on the same images, by the same rules, on this machine.
 
     Args:
         models: run folders or checkpoints, two at least.
-        data: a folder or JSON file of annotated pictures, or several, joined by class name.
-        split: which pictures; left out, `test`, else `val`, else all.
+        data: a folder or JSON file of annotated images, or several, joined by class name.
+        split: which images; left out, `test`, else `val`, else all.
         protocol: "voc07" (11 points), "voc10" (every point) or "coco".
         iou_threshold: from which overlap a detection is a hit; COCO's twelve numbers keep theirs.
-        speed_pictures: how many pictures each detector is timed on, one by one.
+        speed_images: how many images each detector is timed on, one by one.
         published: whether to quote what papers say of the original systems, too.
-        progress: told of (detections done, detections in all), counted in pictures.
-        say: told which pictures were taken, and what is being done.
+        progress: told of (detections done, detections in all), counted in images.
+        say: told which images were taken, and what is being done.
         report: a folder for `report.html`, a page that needs no other file, and `comparison.json`.
 
     Raises:
@@ -92,16 +92,16 @@ def compare(
         report=report,
         say=say,
     )
-    if speed_pictures < 1:
-        raise SingleshotError(f"{speed_pictures} pictures are too few to time a detector on")
+    if speed_images < 1:
+        raise SingleshotError(f"{speed_images} images are too few to time a detector on")
     if wanted.page is not None:
         require_writable(wanted.page.with_name("comparison.json"))
     named = different(models)
     dataset = measured_data(data, split, wanted.say, class_names=None)
     entries = enter_all(named, dataset, wanted, progress)
-    wanted.say("drawing the pictures anew, to see how sure the differences are")
+    wanted.say("drawing the images anew, to see how sure the differences are")
     standings = stand(entries, dataset, wanted)
-    measured = measure_speed(entries, dataset, speed_pictures, wanted.say)
+    measured = measure_speed(entries, dataset, speed_images, wanted.say)
     contest = Contest(
         data=dataset.description,
         protocol=wanted.protocol,
@@ -122,7 +122,7 @@ def compare(
             [entry.predictions for entry in entries],
             [entry.report for entry in entries],
             wanted.page,
-            command=command_line(wanted, paths, listed(data), speed_pictures, published=published),
+            command=command_line(wanted, paths, listed(data), speed_images, published=published),
         )
     return contest
 
@@ -187,7 +187,7 @@ def enter_all(
 
 
 def shifted(progress: Progress | None, place: int, number: int) -> Progress | None:
-    """Tell of the pictures of one of several detectors as a part of all."""
+    """Tell of the images of one of several detectors as a part of all."""
     if progress is None:
         return None
     return lambda done, total: progress(place * total + done, number * total)
@@ -234,10 +234,10 @@ def relabelled(
 def measure_speed(
     entries: Sequence[Entry], dataset: DataSet, number: int, say: Say
 ) -> list[Measured]:
-    """Time the detectors in turns, each on the same pictures from all over the data set."""
+    """Time the detectors in turns, each on the same images from all over the data set."""
     places = np.linspace(0, len(dataset) - 1, min(number, len(dataset))).round().astype(int)
-    pictures = [Path(str(dataset.paths[place])) for place in places]
-    jobs = [Job(one.model.name, pictures, model=one.model.checkpoint) for one in entries]
+    images = [Path(str(dataset.paths[place])) for place in places]
+    jobs = [Job(one.model.name, images, model=one.model.checkpoint) for one in entries]
     each_turn = -(-number // ROUNDS)
     return measure_in_turns(jobs, Turns({1: each_turn, BATCH: 1}, rounds=ROUNDS), say)
 

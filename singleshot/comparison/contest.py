@@ -38,21 +38,21 @@ class Contender:
     input: tuple[int, int]  # height, width
     num_boxes: int
     parameters: int
-    macs: int  # multiply-adds of one picture
+    macs: int  # multiply-adds of one image
     file_bytes: int  # of its weights
     coco: CocoNumbers  # by COCO's rules, whatever the protocol
     per_class: Mapping[str, float | None]  # average precision
-    speeds: tuple[Speed, ...]  # smallest batches first, of one picture
+    speeds: tuple[Speed, ...]  # smallest batches first, of one image
     memory_before_mb: float | None  # of its process, before there was a detector in it
 
     @property
     def latency_ms(self) -> float:
-        """Of one picture alone."""
+        """Of one image alone."""
         return self.speeds[0].total_ms
 
     @property
     def memory_mb(self) -> float | None:
-        """The most that one picture at a time took, beyond what the program takes without it."""
+        """The most that one image at a time took, beyond what the program takes without it."""
         peak, before = self.speeds[0].peak_memory_mb, self.memory_before_mb
         return None if peak is None or before is None else max(peak - before, 0.0)
 
@@ -80,7 +80,7 @@ class Contender:
 
 @dataclass(frozen=True)
 class Contest:
-    """Detectors on the same pictures, by the same rules, on one machine, in one run."""
+    """Detectors on the same images, by the same rules, on one machine, in one run."""
 
     data: str  # in words
     protocol: Protocol

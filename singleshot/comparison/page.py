@@ -16,7 +16,7 @@ from singleshot.comparison.standings import LEVEL, Estimate, Pair
 from singleshot.evaluation.page import IN_WORDS
 from singleshot.files import appears_whole
 from singleshot.metrics import Protocol
-from singleshot.metrics.bootstrap import FEWEST_PICTURES
+from singleshot.metrics.bootstrap import FEWEST_IMAGES
 from singleshot.metrics.speed import Speed
 from singleshot.report.page import HERE, content_hash, environment
 
@@ -57,17 +57,17 @@ class Row:
 
     @property
     def alone(self) -> Speed:
-        """Of one picture at a time."""
+        """Of one image at a time."""
         return self.contender.speeds[0]
 
     @property
     def together(self) -> Speed | None:
-        """Of several pictures at once."""
+        """Of several images at once."""
         return self.contender.speeds[-1] if len(self.contender.speeds) > 1 else None
 
     @property
     def shares(self) -> tuple[float, ...]:
-        """Of preparing, network and choosing in the time of a picture; empty where unknown."""
+        """Of preparing, network and choosing in the time of an image; empty where unknown."""
         phases = (self.alone.preprocess_ms, self.alone.network_ms, self.alone.postprocess_ms)
         known = [phase for phase in phases if phase is not None]
         return tuple(phase / sum(known) for phase in known) if len(known) == len(phases) else ()
@@ -106,7 +106,7 @@ def render(page: ComparisonPage) -> str:
         before=before_mb(rows),
         protocol=IN_WORDS[contest.protocol].format(iou_threshold=contest.iou_threshold),
         rules=RULES[contest.protocol].format(iou_threshold=contest.iou_threshold),
-        fewest_pictures=FEWEST_PICTURES,
+        fewest_images=FEWEST_IMAGES,
         plots=plots(rows, y_label="mean average precision"),
         script=Markup(script),
         script_hash=content_hash(script),
@@ -133,7 +133,7 @@ def rows_of(contest: Contest) -> list[Row]:
 
 
 def rivals(rows: Sequence[Row], pairs: Sequence[Pair]) -> list[Row]:
-    """Those that the pictures cannot tell from the most accurate."""
+    """Those that the images cannot tell from the most accurate."""
     best = rows[0].place
     same = {
         other
@@ -224,9 +224,9 @@ def plots(rows: Sequence[Row], *, y_label: str) -> list[Plot]:
     values = [estimate.value for estimate in estimates]
     memory = [one.memory_mb for one in contenders]
     candidates = [
-        plot(SPEED, "milliseconds a picture", times, on_front, large=True),
-        plot(SPEED, "milliseconds a picture", times, on_front),
-        plot("Multiply-adds", "billions a picture", macs, pareto_front(macs, values)),
+        plot(SPEED, "milliseconds an image", times, on_front, large=True),
+        plot(SPEED, "milliseconds an image", times, on_front),
+        plot("Multiply-adds", "billions an image", macs, pareto_front(macs, values)),
         plot("Parameters", "millions", parameters, pareto_front(parameters, values)),
         plot("Memory", "megabytes", memory, front_of(values, clearly_less(memory))),
     ]

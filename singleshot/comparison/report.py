@@ -10,19 +10,19 @@ import torch
 
 from singleshot.comparison.contest import Contest
 from singleshot.comparison.page import ComparisonPage, write_comparison
-from singleshot.comparison.side_by_side import Shown, errors_of_pictures, most_disputed, shown
+from singleshot.comparison.side_by_side import Shown, errors_of_images, most_disputed, shown
 from singleshot.data.dataset import DataSet
-from singleshot.data.images import read_picture
+from singleshot.data.images import read_image
 from singleshot.evaluation import truths_of
 from singleshot.evaluation.options import Wanted
-from singleshot.evaluation.report import of_picture, truths_of_picture
+from singleshot.evaluation.report import of_image, truths_of_image
 from singleshot.files import appears_whole
 from singleshot.metrics import Predictions, Report
 from singleshot.version import __version__
 
 __all__ = ["command_line", "write_contest"]
 
-SEED = 0  # the same pictures each time, so that two reports can be laid side by side
+SEED = 0  # the same images each time, so that two reports can be laid side by side
 NUM_OF_EACH = 3
 MOST_NAMED = 3  # in a title
 
@@ -37,7 +37,7 @@ def write_contest(
     command: str,
 ) -> None:
     """The page, and beside it `comparison.json`; `found` and `reports` of each detector."""
-    at_random, disputed = shown_pictures(dataset, found, reports)
+    at_random, disputed = shown_images(dataset, found, reports)
     page = ComparisonPage(
         title=title_of(contest),
         contest=contest,
@@ -58,15 +58,15 @@ def title_of(contest: Contest) -> str:
     return " · ".join(names) if len(names) <= MOST_NAMED else f"{len(names)} detectors"
 
 
-def shown_pictures(
+def shown_images(
     dataset: DataSet, found: Sequence[Predictions], reports: Sequence[Report]
 ) -> tuple[list[Shown], list[Shown]]:
-    """Pictures at random, and others that the detectors differ about most."""
+    """Images at random, and others that the detectors differ about most."""
     truths, first = truths_of(dataset), reports[0]
     thresholds = [report.score_thresholds for report in reports]
     errors = np.stack(
         [
-            errors_of_pictures(
+            errors_of_images(
                 one,
                 truths,
                 own,
@@ -85,9 +85,9 @@ def shown_pictures(
         path = str(dataset.paths[image])
         return shown(
             path,
-            read_picture(Path(path)),
-            [of_picture(one, image) for one in found],
-            truths_of_picture(dataset, image),
+            read_image(Path(path)),
+            [of_image(one, image) for one in found],
+            truths_of_image(dataset, image),
             thresholds,
             protocol=first.protocol,
             iou_threshold=first.iou_threshold,
@@ -100,7 +100,7 @@ def command_line(
     wanted: Wanted,
     paths: Sequence[Path],
     data: Sequence[Path],
-    speed_pictures: int,
+    speed_images: int,
     *,
     published: bool,
 ) -> str:
@@ -109,7 +109,7 @@ def command_line(
         "--split": wanted.split,
         "--protocol": wanted.protocol.value,
         "--iou-threshold": wanted.iou_threshold,
-        "--speed-pictures": speed_pictures,
+        "--speed-images": speed_images,
         "--report": wanted.report,
     }
     given = [(name, str(value)) for name, value in options.items() if value is not None]

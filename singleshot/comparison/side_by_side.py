@@ -1,4 +1,4 @@
-"""What several detectors find in the same picture."""
+"""What several detectors find in the same image."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from torch import Tensor
 from singleshot.metrics import Predictions, Protocol, Truths, find_hits
 from singleshot.report.images import Exhibit, FoundMark, TruthMark, exhibit
 
-__all__ = ["Shown", "View", "errors_of_pictures", "most_disputed", "shown"]
+__all__ = ["Shown", "View", "errors_of_images", "most_disputed", "shown"]
 
 
 @dataclass(frozen=True)
 class View:
-    """A picture as one detector sees it, from the score of its best F1 on."""
+    """An image as one detector sees it, from the score of its best F1 on."""
 
     found: tuple[tuple[FoundMark, str], ...]  # with what became of each: hit, false or forgiven
     truths: tuple[tuple[TruthMark, str], ...]  # annotated, missed or uncounted
@@ -30,7 +30,7 @@ class View:
 
 @dataclass(frozen=True)
 class Shown:
-    """A picture, and a view of it for each detector."""
+    """An image, and a view of it for each detector."""
 
     name: str
     uri: str
@@ -49,7 +49,7 @@ def shown(
     protocol: Protocol,
     iou_threshold: float,
 ) -> Shown:
-    """Mark what each detector finds; predictions and truths are the picture's own alone."""
+    """Mark what each detector finds; predictions and truths are the image's own alone."""
     exhibits = [
         exhibit(path, image, one, truths, protocol=protocol, iou_thresholds=[iou_threshold])
         for one in found
@@ -69,7 +69,7 @@ def view(one: Exhibit, score_thresholds: Float64[np.ndarray, " num_classes"]) ->
     )
 
 
-def errors_of_pictures(
+def errors_of_images(
     predictions: Predictions,
     truths: Truths,
     score_thresholds: Float64[np.ndarray, " num_classes"],
@@ -77,21 +77,21 @@ def errors_of_pictures(
     protocol: Protocol,
     iou_threshold: float,
 ) -> Int64[np.ndarray, " num_images"]:
-    """Misses and false alarms of each picture."""
+    """Misses and false positives of each image."""
     sure = predictions[predictions.scores >= score_thresholds[predictions.labels]]
     ignore = protocol.ignores(truths)
     hits = find_hits(sure, truths, ignore=ignore, iou_threshold=iou_threshold)
 
-    def per_picture(images: Int64[np.ndarray, " n"]) -> Int64[np.ndarray, " num_images"]:
+    def per_image(images: Int64[np.ndarray, " n"]) -> Int64[np.ndarray, " num_images"]:
         return np.bincount(images, minlength=truths.num_images)
 
-    false_alarms = per_picture(sure.images[~hits.hit & ~hits.ignored])
-    misses = per_picture(truths.images[~ignore]) - per_picture(sure.images[hits.hit])
-    return np.asarray(false_alarms + misses)
+    false_positives = per_image(sure.images[~hits.hit & ~hits.ignored])
+    misses = per_image(truths.images[~ignore]) - per_image(sure.images[hits.hit])
+    return np.asarray(false_positives + misses)
 
 
 def most_disputed(errors: Int64[np.ndarray, "detectors num_images"], count: int) -> list[int]:
-    """The pictures where the detectors differ most in the number of their errors."""
+    """The images where the detectors differ most in the number of their errors."""
     spread = errors.max(axis=0) - errors.min(axis=0)
     order = np.argsort(-spread, kind="stable")[:count]
     return [int(image) for image in order if spread[image]]

@@ -3,7 +3,7 @@
 Each lives in a process of its own and is timed for a moment, then the next, round after round, and
 every other round in reverse: whatever else the machine does meanwhile disturbs all alike. Nothing
 else runs while one is timed, a first round and the first detections of each turn do not count, and
-no picture is seen twice. What is told are medians.
+no image is seen twice. What is told are medians.
 """
 
 import json
@@ -30,7 +30,7 @@ class Job:
     """A detector to time: a trained model, or a recipe's network with random weights."""
 
     name: str
-    pictures: Sequence[Path]
+    images: Sequence[Path]
     model: Path | None = None
     recipe: str = ""
     num_classes: int = 0
@@ -40,7 +40,7 @@ class Job:
         what: dict[str, Any] = {"recipe": self.recipe, "num_classes": self.num_classes}
         if self.model is not None:
             what = {"model": str(self.model)}
-        return {**what, "pictures": [str(path) for path in self.pictures]}
+        return {**what, "images": [str(path) for path in self.images]}
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class Measured:
 
     @property
     def memory_mb(self) -> float | None:
-        """The most that one picture at a time took, beyond what the program takes without it."""
+        """The most that one image at a time took, beyond what the program takes without it."""
         peak, before = self.peaks.get(1), self.memory_before_mb
         return None if peak is None or before is None else max(peak - before, 0.0)
 

@@ -20,7 +20,7 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from singleshot.comparison.timing import time_detections, unseen
-from singleshot.data.images import read_picture
+from singleshot.data.images import read_image
 from singleshot.detectors.detector import TrainableDetector
 from singleshot.families import build_detector
 from singleshot.metrics.speed import Seconds
@@ -35,7 +35,7 @@ LONGEST_WARM_UP = 2.0  # seconds
 
 @dataclass
 class Subject:
-    """A detector, and the pictures it is timed on, each of which it sees but once."""
+    """A detector, and the images it is timed on, each of which it sees but once."""
 
     job: dict[str, Any]
     images: list[UInt8[Tensor, "3 _h _w"]]
@@ -77,7 +77,7 @@ class Subject:
         self.warm.add(size)
 
     def next_batch(self, size: int) -> list[UInt8[Tensor, "3 _h _w"]]:
-        """The next pictures, moved by a column more each time round."""
+        """The next images, moved by a column more each time round."""
         numbers = range(self.num_seen, self.num_seen + size)
         self.num_seen += size
         count = len(self.images)
@@ -157,7 +157,7 @@ def main() -> None:
         answers.flush()
 
     job = json.loads(sys.stdin.readline())
-    subject = Subject(job, [read_picture(Path(path)) for path in job["pictures"]])
+    subject = Subject(job, [read_image(Path(path)) for path in job["images"]])
     forget_peak_memory()
     device = best_device()
     answer({"machine": machine(device), "memory_before_mb": peak_memory_mb(device)})

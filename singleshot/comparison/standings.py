@@ -1,6 +1,6 @@
 """Which of several detectors is better, and how sure that is.
 
-All are judged on the same draws of the pictures (see `bootstrap`), so that each has an interval of
+All are judged on the same draws of the images (see `bootstrap`), so that each has an interval of
 its own, and every pair one of its difference. The p-value of a pair is the level at which its
 percentile interval begins to leave out 0; a draw that finds both equal speaks against a difference,
 and the observed one counts as a draw (Davison and Hinkley, Bootstrap Methods and their Application,
@@ -38,7 +38,7 @@ RESAMPLES_PER_PAIR = 100  # the smallest adjusted p-value is then two fifths of 
 
 
 class Estimate(NamedTuple):
-    """A mean average precision on all pictures, and its interval; None where undefined."""
+    """A mean average precision on all images, and its interval; None where undefined."""
 
     value: float | None
     low: float | None
@@ -50,7 +50,7 @@ class Pair(NamedTuple):
 
     first: int  # which of the detectors
     second: int
-    difference: float | None  # of the mean average precisions, on all pictures
+    difference: float | None  # of the mean average precisions, on all images
     low: float | None
     high: float | None
     p_value: float | None
@@ -58,7 +58,7 @@ class Pair(NamedTuple):
 
     @property
     def differs(self) -> bool:
-        """Whether the pictures suffice to tell the two apart."""
+        """Whether the images suffice to tell the two apart."""
         return self.p_value_adjusted is not None and self.p_value_adjusted <= LEVEL
 
 
@@ -89,7 +89,7 @@ def compare_all(
     seed: int = 0,
     confidence: float = 0.95,
 ) -> Standings:
-    """Compare the mean average precisions of detectors on the same pictures, each with each.
+    """Compare the mean average precisions of detectors on the same images, each with each.
 
     Args:
         found: the detections of each; their labels mean the same classes.
@@ -97,7 +97,7 @@ def compare_all(
         num_classes: how many classes there are.
         protocol: with COCO, average precision is over its ten IoU thresholds.
         iou_threshold: of a hit, by the other protocols.
-        resamples: how often pictures are drawn; left out, as often as the number of pairs asks for.
+        resamples: how often images are drawn; left out, as often as the number of pairs asks for.
         seed: of the draws.
         confidence: the part of the draws that an interval holds.
     """
@@ -123,7 +123,7 @@ def compare_all(
 
 
 def estimate(means: Float64[np.ndarray, " draws"], confidence: float, *, images: int) -> Estimate:
-    """The mean on all pictures, which is the first, and the spread of the others."""
+    """The mean on all images, which is the first, and the spread of the others."""
     found = interval(means, confidence, images=images)
     return Estimate(found.difference, found.low, found.high)
 
@@ -146,7 +146,7 @@ def pairs_of(
 
 
 def two_sided(differences: Float64[np.ndarray, " draws"]) -> float:
-    """The p-value of no difference, from the differences in redrawn sets of pictures."""
+    """The p-value of no difference, from the differences in redrawn sets of images."""
     drawn = differences[~np.isnan(differences)]
     rarer = min((drawn <= ROUNDING).sum(), (drawn >= -ROUNDING).sum())
     return float(min(1.0, 2 * (1 + rarer) / (1 + len(drawn))))

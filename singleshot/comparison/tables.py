@@ -21,7 +21,7 @@ def summary(document: Document) -> str:
         f"{document['truths']} truths; mAP at {at}, with its "
         f"{document['bootstrap']['confidence']:.0%} interval\n"
         f"timed in turns on {machine['processor']}, {machine['threads']} threads, device "
-        f"{machine['device']}; milliseconds of one picture"
+        f"{machine['device']}; milliseconds of one image"
     )
     parts = [head, accuracy(models), speed(models), pairs(document)]
     if "published" in document:
@@ -76,7 +76,7 @@ def speed_row(one: Document, *, batch: bool) -> list[str]:
 
 
 def pairs(document: Document) -> str:
-    """Each pair, the better one first, and whether the pictures can tell."""
+    """Each pair, the better one first, and whether the images can tell."""
     header = ["differences of mAP", "difference", "low", "high", "p, adjusted", ""]
     return table(header, [pair_row(one) for one in document["pairs"]])
 

@@ -82,7 +82,7 @@ def watched(detector: Detector) -> Iterator[Stopwatch]:
     handles = [
         detector.register_forward_pre_hook(lambda *_: watch.begin(PREPARING)),
         detector.register_forward_hook(lambda *_: watch.begin(CHOOSING)),
-        # Normalising is the first thing that a network does, once for each copy of the pictures.
+        # Normalising is the first thing that a network does, once for each copy of the images.
         detector.pixels.register_forward_hook(lambda *_: watch.begin(NETWORK)),
     ]
     try:
@@ -93,5 +93,5 @@ def watched(detector: Detector) -> Iterator[Stopwatch]:
 
 
 def unseen(image: UInt8[Tensor, "3 h w"], number: int) -> UInt8[Tensor, "3 h w"]:
-    """The picture moved round by so many columns: what a detector remembers of it is of no use."""
+    """The image moved round by so many columns: what a detector remembers of it is of no use."""
     return image.roll(number, dims=2)

@@ -32,9 +32,9 @@ __all__ = ["compare_with_tutorial"]
 NUM_CLASSES = 20  # VOC's
 # One network after the other in memory: all at full size would not fit into that of a laptop.
 TURNS = Turns({1: 2}, rounds=3, longest=15.0, forget=True, describe=True, go_on=True)
-NUM_PICTURES = 6
-HEIGHT, WIDTH = 375, 500  # of most of VOC's pictures
-MADE_UP = f"made-up pictures of {WIDTH} × {HEIGHT}"
+NUM_IMAGES = 6
+HEIGHT, WIDTH = 375, 500  # of most of VOC's images
+MADE_UP = f"made-up images of {WIDTH} × {HEIGHT}"
 
 
 def compare_with_tutorial(
@@ -55,11 +55,11 @@ def compare_with_tutorial(
 
     Args:
         models: run folders or checkpoints of some of the systems, by the name of the recipe.
-        data: annotated pictures to judge the runs on, and to time networks on.
+        data: annotated images to judge the runs on, and to time networks on.
         systems: recipes of those to measure; left out, all that there are recipes for.
-        split: which pictures; left out, `test`, else `val`, else all.
+        split: which images; left out, `test`, else `val`, else all.
         protocol: whose rules the runs are judged by.
-        progress: told of (detections done, detections in all), counted in pictures.
+        progress: told of (detections done, detections in all), counted in images.
         say: told what is being done.
         report: a folder for `report.html`, a page that needs no other file, and `tutorial.json`.
 
@@ -79,7 +79,7 @@ def compare_with_tutorial(
     runs = {} if models is None else dict(models)
     require_known(tutorial, [*runs, *(systems or ())])
     if runs and data is None:
-        raise SingleshotError("say which pictures to judge the runs on: --data DATA")
+        raise SingleshotError("say which images to judge the runs on: --data DATA")
     dataset = None if data is None else measured_data(data, split, wanted.say, class_names=None)
     judged = {} if dataset is None else judge_runs(runs, dataset, wanted, progress)
     measured = measure_systems(tutorial, systems, dataset, wanted.say)
@@ -91,7 +91,7 @@ def compare_with_tutorial(
         },
         machine=Machine(**next(iter(measured.values())).machine),
         num_classes=NUM_CLASSES,
-        pictures=MADE_UP if dataset is None else dataset.description,
+        images=MADE_UP if dataset is None else dataset.description,
         data=dataset.description if dataset is not None and runs else "",
         protocol=wanted.protocol.value,
         published=tuple(published_figures()),
@@ -117,7 +117,7 @@ def require_known(tutorial: Tutorial, names: Sequence[str]) -> None:
 def judge_runs(
     runs: Mapping[str, str | Path], dataset: DataSet, wanted: Wanted, progress: Progress | None
 ) -> dict[str, OwnRun]:
-    """What runs reach on the data set, all on the same draws of its pictures."""
+    """What runs reach on the data set, all on the same draws of its images."""
     if not runs:
         return {}
     paths = {name: Path(path) for name, path in runs.items()}
@@ -145,15 +145,15 @@ def measure_systems(
         if system.recipe in recipe_files() and (systems is None or system.recipe in systems)
     ]
     with tempfile.TemporaryDirectory() as folder:
-        pictures = made_up(Path(folder)) if dataset is None else some_pictures(dataset)
-        jobs = [Job(name, pictures, recipe=name, num_classes=NUM_CLASSES) for name in wanted]
+        images = made_up(Path(folder)) if dataset is None else some_images(dataset)
+        jobs = [Job(name, images, recipe=name, num_classes=NUM_CLASSES) for name in wanted]
         measured = measure_in_turns(jobs, TURNS, say)
     return dict(zip(wanted, measured, strict=True))
 
 
-def some_pictures(dataset: DataSet) -> list[Path]:
+def some_images(dataset: DataSet) -> list[Path]:
     """From all over the data set."""
-    places = np.linspace(0, len(dataset) - 1, min(NUM_PICTURES, len(dataset))).round().astype(int)
+    places = np.linspace(0, len(dataset) - 1, min(NUM_IMAGES, len(dataset))).round().astype(int)
     return [Path(str(dataset.paths[place])) for place in places]
 
 
@@ -161,7 +161,7 @@ def made_up(folder: Path) -> list[Path]:
     """Discs and boxes in many colours, so that there is something to search for."""
     random = np.random.default_rng(0)
     paths = []
-    for number in range(NUM_PICTURES):
+    for number in range(NUM_IMAGES):
         image = Image.new("RGB", (WIDTH, HEIGHT), tuple(random.integers(60, 200, 3).tolist()))
         canvas = ImageDraw.Draw(image)
         for shape in range(60):

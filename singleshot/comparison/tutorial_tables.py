@@ -40,7 +40,7 @@ class MeasuredSystem:
 
     @property
     def network_ms(self) -> float | None:
-        """Of preparing a picture and the network; random weights leave nothing sound to choose.
+        """Of preparing an image and the network; random weights leave nothing sound to choose.
 
         The whole time of a detector whose phases cannot be told apart.
         """
@@ -52,7 +52,7 @@ class MeasuredSystem:
 
     @property
     def frames_per_second(self) -> float | None:
-        """Pictures a second by `network_ms`."""
+        """Images a second by `network_ms`."""
         return None if self.network_ms is None else 1000 / self.network_ms
 
     def to_json(self) -> dict[str, Any]:
@@ -90,7 +90,7 @@ class TutorialResult:
     systems: Mapping[str, MeasuredSystem]  # by recipe, in the tutorial's order
     machine: Machine
     num_classes: int  # that the networks were built for
-    pictures: str  # what they were timed on, in words
+    images: str  # what they were timed on, in words
     data: str  # what the runs were judged on, in words; empty without any
     protocol: str
     published: tuple[Figure, ...]
@@ -100,7 +100,7 @@ class TutorialResult:
         return {
             "machine": asdict(self.machine),
             "num_classes": self.num_classes,
-            "pictures": self.pictures,
+            "images": self.images,
             "data": self.data or None,
             "protocol": self.protocol,
             "systems": [one.to_json() for one in self.systems.values()],

@@ -1,1 +1,1 @@
-"""Pictures and their annotations: formats, data sets, augmentation, batching."""
+"""Images and their annotations: formats, data sets, augmentation, batching."""

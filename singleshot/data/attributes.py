@@ -1,4 +1,4 @@
-"""What else is known of each picture (the weather, the camera), from a table beside the data."""
+"""What else is known of each image (the weather, the camera), from a table beside the data."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ TAKEN = {"box size", "aspect ratio", "crowding"}  # what every diagnosis is slic
 def read_attributes(
     path: Path, dataset: DataSet, say: Callable[[str], None]
 ) -> dict[str, tuple[str, ...]]:
-    """Read a CSV file whose first column names a picture and whose others are its attributes.
+    """Read a CSV file whose first column names an image and whose others are its attributes.
 
-    A picture is named by its file name, with or without extension; one that is not in the table has
-    the value "" throughout, which is said, and rows about other pictures are passed over.
+    An image is named by its file name, with or without extension; one that is not in the table has
+    the value "" throughout, which is said, and rows about other images are passed over.
 
     Returns:
-        For each attribute its values, one a picture of the data set.
+        For each attribute its values, one an image of the data set.
 
     Raises:
-        DataError: no such file, no attribute in it, an attribute or a picture named twice, a row of
-            another length, or no row about any picture of the data set.
+        DataError: no such file, no attribute in it, an attribute or an image named twice, a row of
+            another length, or no row about any image of the data set.
     """
     names, rows = read_table(path)
     known: dict[str, list[str]] = {}
@@ -38,20 +38,20 @@ def read_attributes(
                 f"{path}, line {number}: has {len(row)} values, but the first line names "
                 f"{1 + len(names)} columns; correct the line"
             )
-        picture = Path(row[0]).stem
-        if picture in known:
-            raise DataError(f"{path}, line {number}: {picture!r} is there twice; remove one")
-        known[picture] = row[1:]
+        image = Path(row[0]).stem
+        if image in known:
+            raise DataError(f"{path}, line {number}: {image!r} is there twice; remove one")
+        known[image] = row[1:]
     nothing = [""] * len(names)
-    found = [known.get(Path(picture).stem, nothing) for picture in dataset.paths]
+    found = [known.get(Path(image).stem, nothing) for image in dataset.paths]
     num_unknown = sum(one is nothing for one in found)
     if num_unknown == len(found):
         raise DataError(
-            f"{path}: its first column names no picture of {dataset.description}; "
+            f"{path}: its first column names no image of {dataset.description}; "
             f"write file names such as {Path(dataset.paths[0]).name}"
         )
     if num_unknown:
-        say(f"{path}: {num_unknown} of {len(found)} pictures are not in the table")
+        say(f"{path}: {num_unknown} of {len(found)} images are not in the table")
     return {
         name: tuple(values) for name, values in zip(names, zip(*found, strict=True), strict=True)
     }
@@ -68,7 +68,7 @@ def read_table(path: Path) -> tuple[list[str], list[list[str]]]:
         raise DataError(f"{path}: is no CSV table in UTF-8: {error}") from error
     if len(header) < 2:
         raise DataError(
-            f"{path}: names no attribute; its first line should be such as picture,weather,time"
+            f"{path}: names no attribute; its first line should be such as image,weather,time"
         )
     if twice := [name for name, count in Counter(header[1:]).items() if count > 1]:
         raise DataError(f"{path}: two columns are called {twice[0]!r}; rename one")

@@ -23,10 +23,10 @@ from singleshot.errors import DataError, RunFailed
 from singleshot.structures import Batch, Sample
 
 __all__ = [
-    "AugmentedPictures",
+    "AugmentedImages",
     "Draw",
+    "Images",
     "Order",
-    "Pictures",
     "TrainingBatches",
     "default_workers",
     "training_batches",
@@ -34,7 +34,7 @@ __all__ = [
 
 SECONDS_TO_OUTLIVE = 20  # enough for a step and its saving
 MOST_WORKERS = 8  # beside a GPU
-# Forked processes begin at once and share the pictures in memory. Python does so by default up to
+# Forked processes begin at once and share the images in memory. Python does so by default up to
 # 3.13; here they have one thread and touch nothing that other threads hold.
 CAN_FORK = sys.platform == "linux"
 
@@ -43,7 +43,7 @@ WORDS_OF_DEATH = ("is killed by signal", "exited unexpectedly", "unable to alloc
 
 
 @runtime_checkable
-class Pictures(Sized, Protocol):
+class Images(Sized, Protocol):
     """A data set, cached or not."""
 
     def __getitem__(self, index: int) -> Sample: ...
@@ -51,7 +51,7 @@ class Pictures(Sized, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Draw:
-    """One picture's turn in one epoch."""
+    """One image's turn in one epoch."""
 
     epoch: int
     index: int
@@ -59,10 +59,10 @@ class Draw:
 
 
 @dataclass(frozen=True)
-class AugmentedPictures(Dataset[Sample]):
+class AugmentedImages(Dataset[Sample]):
     """Each draw gives the same sample, in whatever process and order it is asked for."""
 
-    pictures: Pictures
+    images: Images
     augmentation: Augmentation
     seed: int
 
@@ -70,19 +70,19 @@ class AugmentedPictures(Dataset[Sample]):
         random = torch.Generator()
         mixed = np.random.SeedSequence([self.seed, draw.epoch, draw.index])
         random.manual_seed(int(mixed.generate_state(1, np.uint64)[0]) >> 1)
-        sample = self.pictures[draw.index]
+        sample = self.images[draw.index]
         if draw.clean:
             return self.augmentation.clean(sample, random)
 
         def another() -> Sample:
-            return self.pictures[pick(len(self.pictures), random)]
+            return self.images[pick(len(self.images), random)]
 
         return self.augmentation.mixed(sample, another, random)
 
     def __getitems__(self, draws: Sequence[Draw]) -> list[Sample] | DataError:
         """A batch at once: in this process by as many threads as PyTorch may use.
 
-        A broken picture is returned, not raised: a worker process would wrap it in its traceback.
+        A broken image is returned, not raised: a worker process would wrap it in its traceback.
         """
         try:
             # A worker process has one thread.
@@ -94,17 +94,17 @@ class AugmentedPictures(Dataset[Sample]):
 
 @dataclass(frozen=True)
 class Order(Sampler[list[Draw]]):
-    """Every picture once an epoch, in a new order; its last batch takes from the next epoch.
+    """Every image once an epoch, in a new order; its last batch takes from the next epoch.
 
     Of several processes, each draws its share of every batch: together they see what one would.
     """
 
-    num_pictures: int
+    num_images: int
     batch_size: int  # of all shares together
     num_steps: int
     seed: int
     first_step: int = 0
-    clean_end: float = 0.0  # last part of all steps, whose pictures are varied less
+    clean_end: float = 0.0  # last part of all steps, whose images are varied less
     share: int = 0
     num_shares: int = 1
 
@@ -117,7 +117,7 @@ class Order(Sampler[list[Draw]]):
             yield [self.draw(position, clean=clean) for position in self.positions(step)]
 
     def positions(self, step: int) -> range:
-        """This share of a batch, counted over all epochs; shares differ by one picture at most."""
+        """This share of a batch, counted over all epochs; shares differ by one image at most."""
         start = step * self.batch_size
         first, end = (
             self.batch_size * share // self.num_shares for share in (self.share, self.share + 1)
@@ -125,9 +125,9 @@ class Order(Sampler[list[Draw]]):
         return range(start + first, start + end)
 
     def draw(self, position: int, *, clean: bool) -> Draw:
-        """The picture at a position, counted over all epochs."""
-        epoch, place = divmod(position, self.num_pictures)
-        index = int(permutation(self.num_pictures, self.seed, epoch)[place])
+        """The image at a position, counted over all epochs."""
+        epoch, place = divmod(position, self.num_images)
+        index = int(permutation(self.num_images, self.seed, epoch)[place])
         return Draw(epoch, index, clean)
 
 
@@ -148,15 +148,15 @@ def outlive_interrupts(_: int) -> None:
 
 
 def training_batches(
-    pictures: AugmentedPictures, order: Order, *, workers: int, pin_memory: bool
+    images: AugmentedImages, order: Order, *, workers: int, pin_memory: bool
 ) -> Iterator[Batch]:
     """All batches of a training, prepared by this process or by several others.
 
-    Raises DataError when it comes to a picture that cannot be read, and RunFailed when a process
-    that prepares pictures died.
+    Raises DataError when it comes to an image that cannot be read, and RunFailed when a process
+    that prepares images died.
     """
     loader = DataLoader(
-        pictures,
+        images,
         batch_sampler=order,
         num_workers=workers,
         collate_fn=batch_or_error,
@@ -186,14 +186,14 @@ def prepared(loader: DataLoader[Sample]) -> Generator[Batch | DataError, None, N
             raise
         what = (str(error) or type(error).__name__).splitlines()[0]
         raise RunFailed(
-            f"a process that prepares pictures died ({what}), most often because there is too "
+            f"a process that prepares images died ({what}), most often because there is too "
             f"little memory, or shared memory in a container; take fewer of them, such as "
             f"--set training.workers=0, with --resume: what was learned until then is saved"
         ) from error
 
 
 def default_workers(*, on_gpu: bool, num_local: int = 1) -> int:
-    """Processes that prepare pictures for one of `num_local` trainings on this machine.
+    """Processes that prepare images for one of `num_local` trainings on this machine.
 
     A GPU leaves them the cores, up to eight. A processor that computes the steps itself is best
     with one. Where processes cannot be forked there is none: starting one takes seconds, and a
@@ -226,14 +226,14 @@ def deaths_wait() -> Iterator[None]:
 class TrainingBatches:
     """The batches of a training, drawn anew whenever they are asked for."""
 
-    pictures: AugmentedPictures
+    images: AugmentedImages
     order: Order
     workers: int
     pin_memory: bool
 
     def __iter__(self) -> Iterator[Batch]:
         return training_batches(
-            self.pictures, self.order, workers=self.workers, pin_memory=self.pin_memory
+            self.images, self.order, workers=self.workers, pin_memory=self.pin_memory
         )
 
     def between(self, first_step: int, num_steps: int) -> TrainingBatches:

@@ -1,4 +1,4 @@
-"""Decoded pictures kept in memory, when they fit."""
+"""Decoded images kept in memory, when they fit."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ from torch import Tensor
 
 from singleshot.data.cores import available_cores
 from singleshot.data.dataset import DataSet
-from singleshot.data.images import picture_size
+from singleshot.data.images import image_size
 from singleshot.data.memory import free_memory
 from singleshot.structures import Sample
 
-__all__ = ["PictureCache", "cached", "require_readable"]
+__all__ = ["ImageCache", "cached", "require_readable"]
 
 
-class PictureCache:
-    """A data set whose pictures are decoded once.
+class ImageCache:
+    """A data set whose images are decoded once.
 
     All pixels are in one array, which worker processes share whatever way they are started.
     """
 
     def __init__(self, dataset: DataSet, sizes: list[tuple[int, int]]) -> None:
-        """Decode everything; DataError, naming the file, when a picture is broken."""
+        """Decode everything; DataError, naming the file, when an image is broken."""
         self.dataset = dataset
         self.sizes = sizes
         counts = torch.tensor([height * width * 3 for height, width in sizes])
         self.ends: Tensor = counts.cumsum(0)
         self.pixels = torch.empty(int(counts.sum()), dtype=torch.uint8)
-        for_each_picture(dataset, self.fill)
+        for_each_image(dataset, self.fill)
 
     def __len__(self) -> int:
         return len(self.dataset)
@@ -41,48 +41,48 @@ class PictureCache:
         return Sample(image, self.dataset.truth(index), str(self.dataset.paths[index]))
 
     def place(self, index: int) -> Tensor:
-        """The pixels of one picture: height, width, channels."""
+        """The pixels of one image: height, width, channels."""
         height, width = self.sizes[index]
         end = int(self.ends[index])
         return self.pixels[end - height * width * 3 : end].view(height, width, 3)
 
     def fill(self, index: int) -> None:
-        """Decode one picture into its place."""
+        """Decode one image into its place."""
         self.place(index).copy_(self.dataset[index].image.permute(1, 2, 0))
 
 
 def cached(
     dataset: DataSet, share_of_memory: float, say: Callable[[str], None]
-) -> DataSet | PictureCache:
-    """The data set with its pictures in memory, if they take at most this share of what is free."""
+) -> DataSet | ImageCache:
+    """The data set with its images in memory, if they take at most this share of what is free."""
     allowed = share_of_memory * free_memory()
     sizes: list[tuple[int, int]] = []
     needed = 0
-    for height, width in picture_sizes(dataset):
+    for height, width in image_sizes(dataset):
         sizes.append((height, width))
         needed += height * width * 3
         if needed > allowed:
             say(
-                f"pictures are decoded whenever they are needed: all of them would take more than "
+                f"images are decoded whenever they are needed: all of them would take more than "
                 f"the {allowed / 1e9:.1f} GB of memory set aside (training.cache)"
             )
             return dataset
-    say(f"{len(dataset)} pictures in memory ({needed / 1e6:.0f} MB)")
-    return PictureCache(dataset, sizes)
+    say(f"{len(dataset)} images in memory ({needed / 1e6:.0f} MB)")
+    return ImageCache(dataset, sizes)
 
 
 def require_readable(dataset: DataSet) -> None:
-    """Decode every picture once; DataError, naming the file, when one is broken."""
-    for_each_picture(dataset, dataset.__getitem__)
+    """Decode every image once; DataError, naming the file, when one is broken."""
+    for_each_image(dataset, dataset.__getitem__)
 
 
-def for_each_picture(dataset: DataSet, work: Callable[[int], object]) -> None:
+def for_each_image(dataset: DataSet, work: Callable[[int], object]) -> None:
     """Do something with every index, in threads: decoding releases Python's lock."""
     with ThreadPoolExecutor(available_cores()) as threads:
         for _ in threads.map(work, range(len(dataset))):
             pass
 
 
-def picture_sizes(dataset: DataSet) -> Iterator[tuple[int, int]]:
+def image_sizes(dataset: DataSet) -> Iterator[tuple[int, int]]:
     for path in dataset.paths:
-        yield picture_size(Path(path))
+        yield image_size(Path(path))

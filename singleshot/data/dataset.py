@@ -1,4 +1,4 @@
-"""A data set: where its pictures are and what is in them."""
+"""A data set: where its images are and what is in them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from singleshot.data.images import read_picture
+from singleshot.data.images import read_image
 from singleshot.errors import DataError, some_of
 from singleshot.structures import Sample, Truth
 
@@ -22,17 +22,17 @@ __all__ = ["DataSet", "join"]
 
 @dataclass(frozen=True)
 class DataSet:
-    """Annotated pictures, read one at a time.
+    """Annotated images, read one at a time.
 
-    Truths of all pictures are kept end to end in a few arrays rather than in an object each: worker
+    Truths of all images are kept end to end in a few arrays rather than in an object each: worker
     processes then share their memory, however long the training runs.
     """
 
     class_names: tuple[str, ...]
-    paths: np.ndarray  # of str: the picture files
+    paths: np.ndarray  # of str: the image files
     sizes: np.ndarray  # int64 (n, 2): height and width as annotated; 0 where that is unknown
-    truths: Truth  # of all pictures, end to end; in float64, as annotated
-    ends: Tensor  # int64: where the truth of each picture ends
+    truths: Truth  # of all images, end to end; in float64, as annotated
+    ends: Tensor  # int64: where the truth of each image ends
     image_ids: np.ndarray  # int64: COCO's own, else 0, 1, 2 …
     category_ids: tuple[int, ...]  # of the class names: COCO's own, with gaps, else 1, 2, 3 …
     has_ids: bool  # whether they are its files' own; counted ones mean nothing to anyone else
@@ -43,15 +43,15 @@ class DataSet:
     def of(
         cls,
         class_names: Sequence[str],
-        pictures: Iterable[tuple[Path, Truth]],
+        images: Iterable[tuple[Path, Truth]],
         *,
         description: str,
         image_ids: Sequence[int] | None = None,
         category_ids: Sequence[int] | None = None,
         notes: Sequence[str] = (),
     ) -> DataSet:
-        """Gather pictures of unknown size and their truths, in order."""
-        gathered = list(pictures)
+        """Gather images of unknown size and their truths, in order."""
+        gathered = list(images)
         truths = [truth for _, truth in gathered]
         has_ids = image_ids is not None and category_ids is not None
         if image_ids is None:
@@ -75,28 +75,28 @@ class DataSet:
         return len(self.paths)
 
     def fingerprint(self) -> str:
-        """The same for the same pictures, classes and boxes, wherever they lie."""
+        """The same for the same images, classes and boxes, wherever they lie."""
         names = [Path(path).name for path in self.paths]
         content = json.dumps([self.class_names, names, self.truths.boxes.tolist()])
         return hashlib.sha256(content.encode()).hexdigest()
 
     def __getitem__(self, index: int) -> Sample:
-        """Read a picture; DataError, naming the file, when it is broken."""
+        """Read an image; DataError, naming the file, when it is broken."""
         path = str(self.paths[index])
-        return Sample(read_picture(Path(path)), self.truth(index), path)
+        return Sample(read_image(Path(path)), self.truth(index), path)
 
     def truth(self, index: int) -> Truth:
-        """The annotation of one picture, without reading the picture; boxes in float32."""
+        """The annotation of one image, without reading the image; boxes in float32."""
         start = int(self.ends[index - 1]) if index else 0
         truth = self.truths[start : int(self.ends[index])]
         return replace(truth, boxes=truth.boxes.float(), areas=truth.areas.float())
 
     def subset(self, indices: Sequence[int], *, description: str) -> DataSet:
-        """The pictures with these indices, in this order."""
+        """The images with these indices, in this order."""
         chosen = torch.tensor(indices, dtype=torch.int64)
         lengths = self.ends.diff(prepend=self.ends.new_zeros(1))[chosen]
         ends = lengths.cumsum(0)
-        # Row r of the result is row r + shift of ours; the shift is constant within a picture.
+        # Row r of the result is row r + shift of ours; the shift is constant within an image.
         shift = (self.ends[chosen] - ends).repeat_interleave(lengths)
         return replace(
             self,
@@ -109,7 +109,7 @@ class DataSet:
         )
 
     def with_classes(self, class_names: Sequence[str]) -> DataSet:
-        """The same pictures with labels that index these class names, a model's for instance.
+        """The same images with labels that index these class names, a model's for instance.
 
         Raises:
             DataError: there are objects of a class that is not among them. A class that is only

@@ -1,4 +1,4 @@
-"""Picture files: any mode and orientation becomes upright RGB, eight bits a channel.
+"""Image files: any mode and orientation becomes upright RGB, eight bits a channel.
 
 Pillow decodes, although torchvision's decoder was a quarter faster when this was written (1.5
 against 2.0 ms for 640 by 480 pixels): torchvision 0.29 deprecates its own and will remove it.
@@ -18,9 +18,9 @@ from torch import Tensor
 
 from singleshot.errors import DataError
 
-__all__ = ["PICTURE_SUFFIXES", "picture_size", "read_picture"]
+__all__ = ["IMAGE_SUFFIXES", "image_size", "read_image"]
 
-PICTURE_SUFFIXES = frozenset(
+IMAGE_SUFFIXES = frozenset(
     (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 )
 ORIENTATION = 0x0112  # the EXIF tag
@@ -28,17 +28,17 @@ SIDEWAYS = (5, 6, 7, 8)  # its values that exchange width and height
 SIXTEEN_BITS = 65535
 
 
-def read_picture(path: Path) -> UInt8[Tensor, "3 h w"]:
-    """The picture as a person sees it: RGB, EXIF orientation applied, transparency laid on white.
+def read_image(path: Path) -> UInt8[Tensor, "3 h w"]:
+    """The image as a person sees it: RGB, EXIF orientation applied, transparency laid on white.
 
     Of an animation, the first frame. Sixteen bits are scaled by their whole range and not by the
-    picture's own, so that one exposure stays comparable with the next.
+    image's own, so that one exposure stays comparable with the next.
 
     Raises:
-        DataError: the file is missing, no picture, or cut short; it is never padded with gray.
+        DataError: the file is missing, no image, or cut short; it is never padded with gray.
     """
     with opened(path) as image:
-        turned = has_orientation(image)  # asked before decoding, as in `picture_size`
+        turned = has_orientation(image)  # asked before decoding, as in `image_size`
         image.load()
         if turned:
             ImageOps.exif_transpose(image, in_place=True)
@@ -47,11 +47,11 @@ def read_picture(path: Path) -> UInt8[Tensor, "3 h w"]:
     return torch.from_numpy(planes)
 
 
-def picture_size(path: Path) -> tuple[int, int]:
-    """(height, width) of the picture as displayed, from its header alone.
+def image_size(path: Path) -> tuple[int, int]:
+    """(height, width) of the image as displayed, from its header alone.
 
     Raises:
-        DataError: the file is missing or is no picture.
+        DataError: the file is missing or is no image.
     """
     with opened(path) as image:
         width, height = image.size
@@ -61,7 +61,7 @@ def picture_size(path: Path) -> tuple[int, int]:
 
 @contextmanager
 def opened(path: Path) -> Iterator[Image.Image]:
-    """Open a picture, turning whatever goes wrong meanwhile into a DataError that names it."""
+    """Open an image, turning whatever goes wrong meanwhile into a DataError that names it."""
     try:
         with Image.open(path) as image:
             yield image
@@ -69,20 +69,20 @@ def opened(path: Path) -> Iterator[Image.Image]:
         raise
     except FileNotFoundError:
         raise DataError(
-            f"{path}: there is no such picture; restore it or drop its annotation"
+            f"{path}: there is no such image; restore it or drop its annotation"
         ) from None
     except UnidentifiedImageError:
         raise DataError(
-            f"{path}: is no picture, or of an unknown kind; replace or remove it"
+            f"{path}: is no image, or of an unknown kind; replace or remove it"
         ) from None
     except Exception as error:  # Pillow's decoders raise nearly anything on a broken file
-        raise DataError(f"{path}: the picture is broken ({error}); replace or remove it") from error
+        raise DataError(f"{path}: the image is broken ({error}); replace or remove it") from error
 
 
 def has_orientation(image: Image.Image) -> bool:
-    """Whether the picture has still to be turned.
+    """Whether the image has still to be turned.
 
-    Pillow's TIFF reader turns by itself. For PNG its own `getexif` would decode the whole picture
+    Pillow's TIFF reader turns by itself. For PNG its own `getexif` would decode the whole image
     in search of EXIF data behind the pixels; the base class looks only in front of them.
     """
     return image.format != "TIFF" and Image.Image.getexif(image).get(ORIENTATION, 1) in range(2, 9)
@@ -106,7 +106,7 @@ def to_eight_bits(image: Image.Image) -> Image.Image:
     values = np.asarray(image)
     if image.mode == "F" or values.min() < 0 or values.max() > SIXTEEN_BITS:
         raise DataError(
-            f"{getattr(image, 'filename', 'a picture')}: its gray values have no agreed range "
+            f"{getattr(image, 'filename', 'an image')}: its gray values have no agreed range "
             f"(mode {image.mode}, {values.min()} to {values.max()}); convert it to 8 or 16 bits"
         )
     return Image.fromarray(np.rint(values / (SIXTEEN_BITS / 255)).astype(np.uint8))

@@ -1,4 +1,4 @@
-"""Opening a data set, and choosing its pictures when nobody says which."""
+"""Opening a data set, and choosing its images when nobody says which."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ __all__ = [
     "training_split",
 ]
 
-SET_ASIDE = 0.1  # of the training pictures, when there is no validation split
+SET_ASIDE = 0.1  # of the training images, when there is no validation split
 LISTED = 8  # entries of a folder that an error names
 
 
@@ -41,7 +41,7 @@ class Format(Protocol):
         """Names of the splits it defines."""
 
     def read(self, path: Path, split: str | None, /) -> DataSet:
-        """The pictures of a split, or of everything."""
+        """The images of a split, or of everything."""
 
 
 FORMATS: tuple[Format, ...] = (voc, coco, imglab)
@@ -63,7 +63,7 @@ class EvaluationData(NamedTuple):
 
 
 def open_dataset(path: Path, split: str | None = None) -> DataSet:
-    """The pictures of a split (`a+b` joins two), or all of them, whatever the format.
+    """The images of a split (`a+b` joins two), or all of them, whatever the format.
 
     Raises:
         DataError: the path does not exist or has an unknown layout, the split is unknown or empty,
@@ -73,7 +73,7 @@ def open_dataset(path: Path, split: str | None = None) -> DataSet:
     names = [None] if split is None else split.split("+")
     dataset = once_each(join([dataset_format.read(path, name) for name in names]))
     if not len(dataset):
-        raise DataError(f"{dataset.description}: has no pictures; choose another split")
+        raise DataError(f"{dataset.description}: has no images; choose another split")
     return dataset
 
 
@@ -103,7 +103,7 @@ def contents(path: Path) -> str:
 
 
 def once_each(dataset: DataSet) -> DataSet:
-    """A picture that two joined splits share is taken once."""
+    """An image that two joined splits share is taken once."""
     _, first = np.unique(dataset.paths, return_index=True)
     if len(first) == len(dataset):
         return dataset
@@ -117,7 +117,7 @@ def training_split(
 
     Without `split`: `train` if there is one, else `trainval`, else everything. Without `val_split`:
     `val` or `valid` if it lies outside the training split, else a stratified tenth of the training
-    pictures is set aside. `val_split="none"`: no validation.
+    images is set aside. `val_split="none"`: no validation.
     """
     parts = [train_and_validation(path, split, val_split, seed) for path in paths]
     train = join([part.train for part in parts])
@@ -151,12 +151,12 @@ def train_and_validation(
     said = [f"training on {counted(train)}", f"validating on {counted(validation)}"]
     shared = int(np.isin(validation.paths, train.paths).sum())
     if shared:
-        said.append(f"{shared} of the validation pictures are trained on as well: expect flattery")
+        said.append(f"{shared} of the validation images are trained on as well: expect flattery")
     return TrainingData(train, validation, tuple(said))
 
 
 def validation_outside(path: Path, train: DataSet) -> DataSet | None:
-    """The validation split of which no picture is trained on; VOC's `val` is inside `trainval`."""
+    """The validation split of which no image is trained on; VOC's `val` is inside `trainval`."""
     splits = splits_of(path)
     for name in (*alike("val", splits), *alike("valid", splits)):
         validation = open_dataset(path, name)
@@ -166,19 +166,19 @@ def validation_outside(path: Path, train: DataSet) -> DataSet | None:
 
 
 def tenth_aside(dataset: DataSet, seed: int) -> TrainingData:
-    """Train on nine tenths of the pictures, validate on the rest."""
+    """Train on nine tenths of the images, validate on the rest."""
     kept, aside = stratified_split(dataset, SET_ASIDE, seed=seed)
     if not aside:
         said = f"training on {counted(dataset)}: too few to set one aside for validation"
         return TrainingData(dataset, None, (said,))
     what = dataset.description
-    train = dataset.subset(kept, description=f"{what}, but for the pictures set aside")
-    validation = dataset.subset(aside, description=f"{what}, the pictures set aside")
+    train = dataset.subset(kept, description=f"{what}, but for the images set aside")
+    validation = dataset.subset(aside, description=f"{what}, the images set aside")
     said = (
         f"training on {len(kept)} of {counted(dataset)}: there is no validation split outside it, "
         f"so a stratified tenth, {len(aside)}, is set aside for validation (seed {seed})"
     )
-    # What was dropped while reading is told once, by the training pictures.
+    # What was dropped while reading is told once, by the training images.
     return TrainingData(train, replace(validation, notes=()), (said,))
 
 
@@ -189,4 +189,4 @@ def first_of(names: Sequence[str], path: Path) -> str | None:
 
 
 def counted(dataset: DataSet) -> str:
-    return f"{len(dataset)} pictures ({dataset.description})"
+    return f"{len(dataset)} images ({dataset.description})"

@@ -33,14 +33,14 @@ class TrainableDetector(nn.Module):
     def normalised(
         self, images: UInt8[Tensor, "b 3 h w"] | Float[Tensor, "b 3 h w"]
     ) -> Float[Tensor, "b 3 h w"]:
-        """RGB pictures with values from 0 to 255 as the backbone expects them."""
+        """RGB images with values from 0 to 255 as the backbone expects them."""
         normalised: Tensor = self.pixels(images)
         return normalised
 
     @property
     @abstractmethod
     def num_boxes(self) -> int:
-        """Boxes of a picture of the input size that are judged, before any is suppressed."""
+        """Boxes of an image of the input size that are judged, before any is suppressed."""
 
     @property
     @abstractmethod
@@ -49,16 +49,16 @@ class TrainableDetector(nn.Module):
 
     @abstractmethod
     def losses(self, batch: Batch) -> Losses:
-        """What is minimised, on average over the pictures; they are of the input size."""
+        """What is minimised, on average over the images; they are of the input size."""
 
     def enter(self, part: float) -> None:
         """Told before each step which part of the training is done; stages begin by it."""
 
     def matches(self, truths: Sequence[Truth]) -> Matches | None:
-        """What can be matched on the host before the network has seen the pictures: nothing."""
+        """What can be matched on the host before the network has seen the images: nothing."""
         del truths
         return None
 
     @abstractmethod
     def detect(self, images: Sequence[UInt8[Tensor, "3 _h _w"]]) -> list[Detections]:
-        """Findings for each picture, boxes in its own pixels; sizes may differ."""
+        """Findings for each image, boxes in its own pixels; sizes may differ."""

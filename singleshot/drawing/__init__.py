@@ -1,4 +1,4 @@
-"""Pictures with their boxes, for people to look at."""
+"""Images with their boxes, for people to look at."""
 
 from singleshot.drawing.colours import class_colour, text_colour
 from singleshot.drawing.draw import draw

@@ -19,7 +19,7 @@ PALETTE: tuple[Colour, ...] = (
 
 
 def class_colour(label: int) -> Colour:
-    """The same for a class in every picture; from the eighth class on they repeat."""
+    """The same for a class in every image; from the eighth class on they repeat."""
     return PALETTE[label % len(PALETTE)]
 
 

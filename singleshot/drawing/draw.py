@@ -1,4 +1,4 @@
-"""Labelled boxes on a picture, to be read on 80 pixels and on 6,000."""
+"""Labelled boxes on an image, to be read on 80 pixels and on 6,000."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from singleshot.structures import Detections, Truth
 
 __all__ = ["draw"]
 
-# Shares of the picture's mean side, the root of its area; chosen by eye on 640 x 480.
+# Shares of the image's mean side, the root of its area; chosen by eye on 640 x 480.
 LINE_SHARE, FONT_SHARE = 1 / 250, 1 / 40
 SMALLEST_FONT = 9  # pixels; anything smaller cannot be read
 SMALLEST_SIDE = 400  # mean side with room for labels of such letters beside the objects
@@ -24,7 +24,7 @@ Box = tuple[int, int, int, int]  # x1, y1, x2, y2, half-open
 
 
 class Style(NamedTuple):
-    """Sizes in pixels that suit a picture."""
+    """Sizes in pixels that suit an image."""
 
     line: int
     halo: int  # contrasting edge of a line, so that it shows on a background of its own colour
@@ -54,21 +54,21 @@ def draw(
 ) -> Image.Image:
     """Draw every box with its class, and its score if it is a detection.
 
-    The surest come last, over the others, and all labels over all boxes. A picture too small for
+    The surest come last, over the others, and all labels over all boxes. An image too small for
     letters is enlarged by a whole factor: 80 x 60 pixels become 480 x 360.
     """
-    picture = Image.fromarray(image.permute(1, 2, 0).contiguous().cpu().numpy())
-    factor = max(1, math.ceil(SMALLEST_SIDE / mean_side(picture.size)))
-    picture = picture.resize((picture.width * factor, picture.height * factor))
-    canvas = ImageDraw.Draw(picture)
-    style = style_for(picture.size)
+    drawing = Image.fromarray(image.permute(1, 2, 0).contiguous().cpu().numpy())
+    factor = max(1, math.ceil(SMALLEST_SIDE / mean_side(drawing.size)))
+    drawing = drawing.resize((drawing.width * factor, drawing.height * factor))
+    canvas = ImageDraw.Draw(drawing)
+    style = style_for(drawing.size)
     marks = marks_of(objects, class_names, factor)
-    labels = place_labels(marks, style, picture.size)
+    labels = place_labels(marks, style, drawing.size)
     for mark in reversed(marks):
         draw_box(canvas, mark, style)
     for label in reversed(labels):
         draw_label(canvas, label, style)
-    return picture
+    return drawing
 
 
 def mean_side(size: tuple[int, int]) -> float:
@@ -77,7 +77,7 @@ def mean_side(size: tuple[int, int]) -> float:
 
 
 def style_for(size: tuple[int, int]) -> Style:
-    """Lines and letters that grow with the picture."""
+    """Lines and letters that grow with the image."""
     line = max(1, round(mean_side(size) * LINE_SHARE))
     font_size = max(SMALLEST_FONT, round(mean_side(size) * FONT_SHARE))
     font = ImageFont.load_default(font_size)
@@ -123,7 +123,7 @@ def place_labels(marks: Sequence[Mark], style: Style, size: tuple[int, int]) -> 
 
 
 def label_places(box: Box, label: tuple[int, int], size: tuple[int, int]) -> list[Box]:
-    """Where in the picture a label may stand, best first.
+    """Where in the image a label may stand, best first.
 
     Above the box, below it, then inside, where it hides the object; with no room above, inside.
     """
@@ -144,7 +144,7 @@ def cross(block: Box, other: Box) -> bool:
 
 
 def fitting_text(mark: Mark, style: Style, width: int) -> str:
-    """Name and remark, the name shortened until the label is no wider than the picture."""
+    """Name and remark, the name shortened until the label is no wider than the image."""
     room = width - 2 * style.padding
     shortened = (f"{mark.name[:count]}…{mark.remark}" for count in range(len(mark.name) - 1, 0, -1))
     for text in (mark.name + mark.remark, *shortened):

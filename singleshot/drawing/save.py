@@ -1,4 +1,4 @@
-"""Pictures into files."""
+"""Images into files."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ FORMATS = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG"}
 JPEG_QUALITY = 92  # small text keeps its edges
 
 
-def save(picture: Image.Image, path: Path) -> None:
+def save(image: Image.Image, path: Path) -> None:
     """Write a PNG or JPEG file, by its suffix.
 
     Raises:
@@ -22,4 +22,4 @@ def save(picture: Image.Image, path: Path) -> None:
     if path.suffix.lower() not in FORMATS:
         raise DataError(f"{path}: cannot be written as {path.suffix!r}; use .jpg or .png")
     with appears_whole(path) as beside:
-        picture.save(beside, FORMATS[path.suffix.lower()], quality=JPEG_QUALITY)
+        image.save(beside, FORMATS[path.suffix.lower()], quality=JPEG_QUALITY)

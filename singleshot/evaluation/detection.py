@@ -1,4 +1,4 @@
-"""Running a detector over a data set; never more pictures in memory than one batch."""
+"""Running a detector over a data set; never more images in memory than one batch."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from singleshot.structures import Detections, Detector
 
 __all__ = ["detect_all", "evaluate"]
 
-Progress = Callable[[int, int], None]  # pictures done, pictures to do
+Progress = Callable[[int, int], None]  # images done, images to do
 
 
 def evaluate(
@@ -25,7 +25,7 @@ def evaluate(
     batch_size: int = 8,
     progress: Progress | None = None,
 ) -> Report:
-    """Find objects in all pictures and judge what was found."""
+    """Find objects in all images and judge what was found."""
     predictions = detect_all(detector, dataset, batch_size=batch_size, progress=progress)
     return judge(predictions, dataset, protocol=protocol)
 
@@ -39,11 +39,11 @@ def detect_all(
     shard: int = 0,
     num_shards: int = 1,
 ) -> Predictions:
-    """Find objects in all pictures, or in the share of one of several processes.
+    """Find objects in all images, or in the share of one of several processes.
 
     The detector and the data set must have the same classes in the same order (`with_classes`).
     Of N shards, shard K takes the batches K, K + N, K + 2 N …: the very batches of one process that
-    does it all, since a network rounds differently in batches of another size. Pictures keep their
+    does it all, since a network rounds differently in batches of another size. Images keep their
     index in the whole data set, so that `Predictions.merge` joins the shards to exactly the same.
     """
     names = tuple(detector.class_names)
@@ -58,7 +58,7 @@ def detect_all(
 def each_detected(
     detector: Detector, dataset: DataSet, batches: Sequence[range], progress: Progress | None
 ) -> Iterator[Detections]:
-    """Findings in one picture after the other."""
+    """Findings in one image after the other."""
     done, total = 0, sum(map(len, batches))
     for batch in batches:
         images = [dataset[index].image for index in batch]

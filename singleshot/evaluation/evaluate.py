@@ -35,21 +35,21 @@ def evaluate(
     save_predictions_to: str | Path | None = None,
     report: str | Path | None = None,
 ) -> Report:
-    """Measure a detector on annotated pictures.
+    """Measure a detector on annotated images.
 
     Args:
         detector: anything with `detect` and `class_names`, or a run folder or checkpoint.
-        data: a folder or JSON file of annotated pictures, or several, joined by class name.
-        split: which pictures; left out, `test`, else `val`, else all.
+        data: a folder or JSON file of annotated images, or several, joined by class name.
+        split: which images; left out, `test`, else `val`, else all.
         protocol: "voc07" (11 points), "voc10" (every point) or "coco".
         iou_threshold: from which overlap a detection is a hit; COCO's twelve numbers keep theirs.
         diagnosis: whether to find out where it goes wrong, too.
-        attributes: a CSV table of what else is known of the pictures, to slice the diagnosis by.
-        against: a file or folder of other detections on these pictures: how much better are ours?
+        attributes: a CSV table of what else is known of the images, to slice the diagnosis by.
+        against: a file or folder of other detections on these images: how much better are ours?
         choose: a rule for a score threshold of each class, such as "precision=0.95"; a run keeps
             what it comes to.
-        progress: told of (pictures done, pictures in all).
-        say: told which pictures were taken, and what was dropped.
+        progress: told of (images done, images in all).
+        say: told which images were taken, and what was dropped.
         save_predictions_to: a JSON file for the detections, in COCO's format of results.
         report: a folder for `report.html`, a page that needs no other file.
     """
@@ -96,7 +96,7 @@ def detect_shard(
     progress: Callable[[int, int], None] | None = None,
     say: Say | None = None,
 ) -> Path:
-    """Find the objects in one of several shares of the pictures, for `score` to judge together.
+    """Find the objects in one of several shares of the images, for `score` to judge together.
 
     Shares 1 to `num_shards` saved in one folder are to `score` what `evaluate` would have found.
     The other arguments are those of `evaluate`.
@@ -156,7 +156,7 @@ def score(
 def measured_data(
     data: Data, split: str | None, say: Say | None, *, class_names: tuple[str, ...] | None
 ) -> DataSet:
-    """The pictures to measure on, with the labels of a model if class names are given."""
+    """The images to measure on, with the labels of a model if class names are given."""
     measured = evaluation_split(listed(data), split)
     dataset = measured.dataset
     if class_names is not None:

@@ -86,16 +86,16 @@ def class_json(sweep: Sequence[Swept], label: int, name: str) -> dict[str, Any]:
         "name": name,
         "truths": int(sweep[0].truths[label]),
         "hits": [falls(swept.hits[label]) for swept in sweep],
-        "falseAlarms": [falls(swept.false_alarms[label]) for swept in sweep],
+        "falsePositives": [falls(swept.false_positives[label]) for swept in sweep],
         "best": [best_json(swept, label) for swept in sweep],
         "line": [changes(swept.curves[label]) for swept in sweep],
     }
 
 
 def best_json(swept: Swept, label: int) -> list[float | int]:
-    """Score threshold of the best F1, hits and false alarms there."""
+    """Score threshold of the best F1, hits and false positives there."""
     best = swept.at_best(label)
-    return [float(swept.best_thresholds[label]), best.hits, best.false_alarms]
+    return [float(swept.best_thresholds[label]), best.hits, best.false_positives]
 
 
 def falls(counts: Int64[np.ndarray, " steps"]) -> list[int]:

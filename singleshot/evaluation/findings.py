@@ -34,7 +34,7 @@ IN_WORDS: dict[ErrorType | ErrorTotal, tuple[str, str]] = {
     ErrorType.DUPLICATE: ("Found twice", "a surer detection has hit the object already"),
     ErrorType.BACKGROUND: ("Nothing there", "no annotated object comes near"),
     ErrorType.MISSED: ("Overlooked", "objects that no detection comes near"),
-    ErrorTotal.FALSE_ALARMS: ("All false alarms", "every detection that is no hit"),
+    ErrorTotal.FALSE_POSITIVES: ("All false positives", "every detection that is no hit"),
     ErrorTotal.MISSES: ("All misses", "every object that is not hit"),
 }
 

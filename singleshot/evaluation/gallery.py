@@ -1,4 +1,4 @@
-"""Galleries: what is right and what is wrong, cut out of the pictures."""
+"""Galleries: what is right and what is wrong, cut out of the images."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ MOST_CROPS = 12
 MOST_SUSPECTS = 24
 SIDE = 176  # pixels of a crop in the page
 ROOM = 1.6  # side of a crop, by the longer side of what it shows
-SMALLEST_REGION = 32.0  # pixels of the picture: less shows nothing
+SMALLEST_REGION = 32.0  # pixels of the image: less shows nothing
 
-FALSE_ALARMS = {
+FALSE_POSITIVES = {
     ErrorType.LOCALIZATION: (
         "Badly placed",
         "The right class, but too little overlap: an IoU from 0.1 to the threshold.",
@@ -57,7 +57,7 @@ DOUBTS = {
 
 
 class Outline(NamedTuple):
-    """A box to draw, in pixels of the picture, or of the crop once it is cut."""
+    """A box to draw, in pixels of the image, or of the crop once it is cut."""
 
     box: Box
     style: str  # a class of the style sheet: hit, false, missed, annotated
@@ -65,9 +65,9 @@ class Outline(NamedTuple):
 
 @dataclass(frozen=True)
 class Place:
-    """Something to cut out of a picture."""
+    """Something to cut out of an image."""
 
-    image: int  # index of the picture
+    image: int  # index of the image
     outlines: tuple[Outline, ...]  # the most important one last
     title: str
     detail: str
@@ -75,7 +75,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Wanted:
-    """A gallery before its pictures are read."""
+    """A gallery before its images are read."""
 
     title: str
     explanation: str
@@ -85,7 +85,7 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Crop:
-    """A part of a picture to show."""
+    """A part of an image to show."""
 
     uri: str
     width: int
@@ -93,7 +93,7 @@ class Crop:
     outlines: tuple[Outline, ...]
     title: str
     detail: str
-    name: str  # of the picture
+    name: str  # of the image
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ class Gallery:
 def choose_galleries(
     diagnosis: Diagnosis, truths: Truths, *, random: torch.Generator
 ) -> list[Wanted]:
-    """Hits and misses at random, false alarms of each kind with the surest first."""
+    """Hits and misses at random, false positives of each kind with the surest first."""
     found = Finds(diagnosis, truths)
     hits = np.flatnonzero(diagnosis.kept_hits.hit)
     missed = np.flatnonzero(found.missed())
@@ -127,10 +127,10 @@ def choose_galleries(
             tuple(map(found.miss, some(missed, random))),
         ),
     ]
-    for error, (title, explanation) in FALSE_ALARMS.items():
+    for error, (title, explanation) in FALSE_POSITIVES.items():
         wrong = np.flatnonzero(diagnosis.kept_errors.are(error))
         surest = wrong[np.argsort(-diagnosis.kept.scores[wrong], kind="stable")]
-        places = tuple(map(found.false_alarm, surest[:MOST_CROPS].tolist()))
+        places = tuple(map(found.false_positive, surest[:MOST_CROPS].tolist()))
         wanted.append(Wanted(title, f"{explanation} The surest first.", len(wrong), places))
     return [one for one in wanted if one.total]
 
@@ -169,7 +169,7 @@ class Finds:
         """A detection with the truth it hits."""
         return self.detection(index, int(self.diagnosis.kept_hits.truths[index]), "hit")
 
-    def false_alarm(self, index: int) -> Place:
+    def false_positive(self, index: int) -> Place:
         """A detection with the truth it is about, if any."""
         return self.detection(index, int(self.diagnosis.kept_errors.truths[index]), "false")
 
@@ -219,7 +219,7 @@ class Finds:
 
 
 def crop(place: Place, image: UInt8[Tensor, "3 h w"], path: str) -> Crop:
-    """Cut a place out of its picture, with some room around it."""
+    """Cut a place out of its image, with some room around it."""
     left, top, right, bottom = region(place.outlines, image.shape[-2], image.shape[-1])
     part = image[:, top:bottom, left:right]
     factor = min(1.0, SIDE / max(part.shape[-2:]))
@@ -239,7 +239,7 @@ def crop(place: Place, image: UInt8[Tensor, "3 h w"], path: str) -> Crop:
 
 
 def region(outlines: Sequence[Outline], height: int, width: int) -> tuple[int, int, int, int]:
-    """A square (x1, y1, x2, y2) around boxes, moved and shortened to lie in the picture."""
+    """A square (x1, y1, x2, y2) around boxes, moved and shortened to lie in the image."""
     boxes = np.array([one.box for one in outlines])
     low, high = boxes[:, :2].min(axis=0), boxes[:, 2:].max(axis=0)
     limits = np.array([width, height])

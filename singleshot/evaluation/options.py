@@ -185,7 +185,7 @@ def write_page(
 
 
 def read(path: Path, dataset: DataSet, say: Say) -> Predictions:
-    """Somebody's detections on these pictures."""
+    """Somebody's detections on these images."""
     found = load_predictions(path, dataset)
     for message in (f"{path}: taken for {found.kind}", *found.notes):
         say(message)

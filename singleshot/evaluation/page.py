@@ -15,9 +15,9 @@ from singleshot.evaluation.gallery import Gallery
 from singleshot.evaluation.plots import training_charts
 from singleshot.files import appears_whole
 from singleshot.metrics import DEFAULT_SCORE_THRESHOLD, Protocol, Report
-from singleshot.metrics.bootstrap import FEWEST_PICTURES, Comparison
+from singleshot.metrics.bootstrap import FEWEST_IMAGES, Comparison
 from singleshot.metrics.diagnosis import Diagnosis
-from singleshot.metrics.miss_rate import FEWEST_PICTURES as FEWEST_FOR_MISS_RATES
+from singleshot.metrics.miss_rate import FEWEST_IMAGES as FEWEST_FOR_MISS_RATES
 from singleshot.metrics.sweep import Swept
 from singleshot.report.images import Exhibit
 from singleshot.report.page import HERE, content_hash, environment
@@ -40,7 +40,7 @@ IN_WORDS = {
     ),
     Protocol.COCO: (
         "COCO. Average precision is averaged over the ten IoU thresholds 0.50, 0.55 … 0.95, with "
-        f"at most 100 detections a picture and class; {MEAN}. Crowds do not count. For curves and "
+        f"at most 100 detections per image and class; {MEAN}. Crowds do not count. For curves and "
         f"operating points: {HIT[0].lower()}{HIT[1:]}"
     ),
 }
@@ -48,7 +48,7 @@ IN_WORDS = {
 
 @dataclass(frozen=True)
 class Showcase:
-    """Everything that is shown of pictures; empty where there are none to read."""
+    """Everything that is shown of images; empty where there are none to read."""
 
     at_random: Sequence[Exhibit] = ()
     hardest: Sequence[Exhibit] = ()
@@ -93,7 +93,7 @@ def render(page: Page) -> str:
         class_names=list(report.per_class),
         stand_in=DEFAULT_SCORE_THRESHOLD,
         without_hits=without_hits(report),
-        fewest_pictures=FEWEST_PICTURES,
+        fewest_images=FEWEST_IMAGES,
         fewest_for_miss_rates=FEWEST_FOR_MISS_RATES,
         thresholds=report.score_thresholds,
         now=page.sweep[[one.iou_threshold for one in page.sweep].index(report.iou_threshold)],

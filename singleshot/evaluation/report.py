@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from singleshot.data.dataset import DataSet
-from singleshot.data.images import read_picture
+from singleshot.data.images import read_image
 from singleshot.errors import DataError
 from singleshot.evaluation import diagnose_judged, truths_of
 from singleshot.evaluation.gallery import (
@@ -33,7 +33,7 @@ from singleshot.version import __version__
 
 __all__ = ["report_on"]
 
-# The same pictures each time, so that two reports on one data set can be laid side by side.
+# The same images each time, so that two reports on one data set can be laid side by side.
 SEED = 0
 
 
@@ -50,8 +50,8 @@ def report_on(
     """Write one self-contained page; of a run it also shows the training and the recipe.
 
     Args:
-        predictions: what was found in the pictures of the data set.
-        dataset: the pictures, some of which are read; one that cannot be is left out.
+        predictions: what was found in the images of the data set.
+        dataset: the images, some of which are read; one that cannot be is left out.
         report: the judgement of these predictions; a comparison or an operating point in it is
             shown, and its diagnosis, which is made here where it has none.
         model: the folder or file they come from, or any name.
@@ -69,7 +69,7 @@ def report_on(
         report=report,
         sweep=swept(predictions, dataset, report, iou_thresholds),
         diagnosis=diagnosis,
-        showcase=show_pictures(predictions, dataset, diagnosis, iou_thresholds),
+        showcase=show_images(predictions, dataset, diagnosis, iou_thresholds),
         log=read_log(folder.log),
         recipe=recipe,
         command=command,
@@ -92,15 +92,15 @@ def swept(
     )
 
 
-def show_pictures(
+def show_images(
     predictions: Predictions,
     dataset: DataSet,
     diagnosis: Diagnosis,
     iou_thresholds: Sequence[float],
 ) -> Showcase:
-    """Read the pictures worth seeing, each once and one at a time; a broken one is left out."""
+    """Read the images worth seeing, each once and one at a time; a broken one is left out."""
     random = torch.Generator().manual_seed(SEED)
-    at_random, hardest = pictures_to_show(len(dataset), diagnosis, random=random)
+    at_random, hardest = images_to_show(len(dataset), diagnosis, random=random)
     truths = truths_of(dataset)
     galleries = choose_galleries(diagnosis, truths, random=random)
     suspects = choose_suspects(diagnosis, truths)
@@ -111,16 +111,16 @@ def show_pictures(
     for image in sorted(images):
         path = str(dataset.paths[image])
         try:
-            picture = read_picture(Path(path))
+            pixels = read_image(Path(path))
         except DataError:
             continue
-        crops |= {place: crop(place, picture, path) for place in places if place.image == image}
+        crops |= {place: crop(place, pixels, path) for place in places if place.image == image}
         if image in {*at_random, *hardest}:
             exhibits[image] = exhibit(
                 path,
-                picture,
-                of_picture(predictions, image),
-                truths_of_picture(dataset, image),
+                pixels,
+                of_image(predictions, image),
+                truths_of_image(dataset, image),
                 protocol=diagnosis.protocol,
                 iou_thresholds=iou_thresholds,
             )
@@ -132,7 +132,7 @@ def show_pictures(
     )
 
 
-def pictures_to_show(
+def images_to_show(
     num_images: int, diagnosis: Diagnosis, *, count: int = 12, random: torch.Generator
 ) -> tuple[list[int], list[int]]:
     """Half at random, because they show what to expect; then the hardest others."""
@@ -141,20 +141,20 @@ def pictures_to_show(
     return at_random, others[: count - len(at_random)]
 
 
-def of_picture(predictions: Predictions, image: int) -> Predictions:
-    """The detections in one picture, as if there were no other."""
+def of_image(predictions: Predictions, image: int) -> Predictions:
+    """The detections in one image, as if there were no other."""
     own = predictions[predictions.images == image]
     return replace(own, images=np.zeros_like(own.images))
 
 
-def truths_of_picture(dataset: DataSet, image: int) -> Truths:
-    """The annotations of one picture as if there were no other, in full precision."""
+def truths_of_image(dataset: DataSet, image: int) -> Truths:
+    """The annotations of one image as if there were no other, in full precision."""
     start = int(dataset.ends[image - 1]) if image else 0
     own = dataset.truths[start : int(dataset.ends[image])]
     return Truths.of(own, torch.tensor([len(own)]))
 
 
 def hung(wanted: Wanted, crops: Mapping[Place, Crop]) -> Gallery:
-    """A gallery of those places whose pictures could be read."""
+    """A gallery of those places whose images could be read."""
     found = tuple(crops[place] for place in wanted.places if place in crops)
     return Gallery(wanted.title, wanted.explanation, wanted.total, found)

@@ -1,6 +1,6 @@
 """Weights of amdegroot/ssd.pytorch: SSD300 on VGG16 (`ssd.py`).
 
-Its evaluation (`eval.py`) feeds RGB pictures, as its training does; `test.py` and the webcam demo
+Its evaluation (`eval.py`) feeds RGB images, as its training does; `test.py` and the webcam demo
 forget to swap the channels.
 """
 

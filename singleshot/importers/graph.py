@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from singleshot.backbones.graph_settings import (
-    PICTURE,
+    IMAGE,
     ConvolutionLayer,
     GraphSettings,
     Layer,
@@ -84,8 +84,8 @@ class GraphWriter:
         self.kernels.append(kernel)
 
     def take_rgb(self) -> None:
-        """Turn round what looks at the channels of the picture, which were blue, green, red."""
-        reversed_order = {PICTURE}
+        """Turn round what looks at the channels of the image, which were blue, green, red."""
+        reversed_order = {IMAGE}
         for layer in self.layers.values():
             if reversed_order.isdisjoint(layer.sources):
                 continue
@@ -100,7 +100,7 @@ class GraphWriter:
                     reversed_order.add(layer.name)
                 case _:
                     raise ModelError(
-                        f"layer {layer.name!r} ({layer.operation}) takes the picture itself, whose "
+                        f"layer {layer.name!r} ({layer.operation}) takes the image itself, whose "
                         f"channels are blue, green, red; expected a convolution without groups"
                     )
 

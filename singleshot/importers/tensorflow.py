@@ -217,7 +217,7 @@ def recipe_for(graph: Graph, num_priors: list[int]) -> Recipe:
         "ssdlite320-mobilenet-v2",
         {
             "model.input": [height, width],
-            # The graph itself samples (`tensorflow1`), which skips pixels of large pictures.
+            # The graph itself samples (`tensorflow1`), which skips pixels of large images.
             "model.resize": "antialias",
             "model.pixels": {"mean": [127.5] * 3, "std": [127.5] * 3},
             "model.backbone": {

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from singleshot.backbones.graph import GraphBackbone
 from singleshot.backbones.graph_settings import (
-    PICTURE,
+    IMAGE,
     ConvolutionLayer,
     MergeLayer,
     ReluLayer,
@@ -52,7 +52,7 @@ def looks_like(state: Mapping[str, Tensor]) -> bool:
 
 
 def read_ultraface(path: Path) -> Checkpoint:
-    """The detector in a file of its training, slim or RFB, for pictures of 320 × 240.
+    """The detector in a file of its training, slim or RFB, for images of 320 × 240.
 
     The class is called "face". Raises ModelError for a file of another network.
     """
@@ -87,7 +87,7 @@ class UltraFace:
 
     def write(self) -> None:
         """All layers, then the predictors of the four levels."""
-        feature, levels = PICTURE, []
+        feature, levels = IMAGE, []
         for block, stride in enumerate(STRIDES):
             if block == RFB and self.variant == "rfb":
                 feature = self.rfb(feature)

@@ -5,8 +5,8 @@ hits                which detections are right (the rule of VOCdevkit)
 curves              precision and recall as the score threshold falls
 average_precision   the area under that curve, by 11 points or by every point
 operating_points    precision at a recall, recall at a precision, the best F1
-miss_rate           misses against false alarms per picture, and their log-average
-thresholds          which score threshold reaches a precision, a recall, few false alarms
+miss_rate           misses against false positives per image, and their log-average
+thresholds          which score threshold reaches a precision, a recall, few false positives
 chosen              the thresholds that were chosen for all classes
 bootstrap           is one detector better than another, and how sure that is
 coco                the twelve numbers of the COCO challenge
@@ -28,10 +28,10 @@ from singleshot.metrics.diagnosis import Diagnosis, diagnose
 from singleshot.metrics.hits import Hits, Overlaps, find_hits, find_overlaps, hits_at
 from singleshot.metrics.measure import find_class_curves, measure
 from singleshot.metrics.miss_rate import (
-    false_alarms_per_picture,
+    false_positives_per_image,
     log_average_miss_rate,
     miss_rate_at,
-    recall_at_false_alarms,
+    recall_at_false_positives,
 )
 from singleshot.metrics.operating_points import (
     DEFAULT_SCORE_THRESHOLD,
@@ -78,7 +78,7 @@ __all__ = [
     "diagnose",
     "eleven_points",
     "every_point",
-    "false_alarms_per_picture",
+    "false_positives_per_image",
     "find_class_curves",
     "find_hits",
     "find_overlaps",
@@ -89,6 +89,6 @@ __all__ = [
     "miss_rate_at",
     "precision_at_recall",
     "precision_recall_curve",
-    "recall_at_false_alarms",
+    "recall_at_false_positives",
     "recall_at_precision",
 ]

@@ -1,16 +1,16 @@
-"""Is one detector better than another? The paired bootstrap over pictures.
+"""Is one detector better than another? The paired bootstrap over images.
 
-The pictures at hand are a sample of those a detector will meet. Drawing as many from them again,
-with replacement, shows how far a difference of average precisions varies by the choice of pictures
-alone; both detectors are judged on the same draw, so that what makes a picture hard for both
+The images at hand are a sample of those a detector will meet. Drawing as many from them again,
+with replacement, shows how far a difference of average precisions varies by the choice of images
+alone; both detectors are judged on the same draw, so that what makes an image hard for both
 cancels out. The interval holds the middle 95 % (`confidence`) of the differences over all draws
 (Efron and Tibshirani, An Introduction to the Bootstrap, 1993, §13.3, the percentile interval).
 
-A draw that finds both equal counts half for each. Where truths lie in a handful of pictures there
-is no interval: drawn again and again, two pictures are always the same two, and it would be as
+A draw that finds both equal counts half for each. Where truths lie in a handful of images there
+is no interval: drawn again and again, two images are always the same two, and it would be as
 narrow as it is wrong.
 
-hotcoco's own `compare` counts a picture that is drawn twice only once; its intervals are about a
+hotcoco's own `compare` counts an image that is drawn twice only once; its intervals are about a
 quarter too narrow.
 """
 
@@ -30,22 +30,22 @@ from singleshot.metrics.weighted import ClassFates, find_fates, weighted_average
 
 __all__ = ["Comparison", "Interval", "compare"]
 
-FEWEST_PICTURES = 5
+FEWEST_IMAGES = 5
 ROUNDING = 1e-12  # two average precisions that differ by less do so by the order of their sums
-NUMBERS_AT_ONCE = 1 << 23  # pictures, or truths of a class, x draws: 64 MB an array
+NUMBERS_AT_ONCE = 1 << 23  # images, or truths of a class, x draws: 64 MB an array
 
 
 class Interval(NamedTuple):
     """A difference of average precisions, the first minus the second; None where undefined.
 
-    Below `FEWEST_PICTURES` only the difference itself is defined.
+    Below `FEWEST_IMAGES` only the difference itself is defined.
     """
 
-    difference: float | None  # on all pictures, each once
+    difference: float | None  # on all images, each once
     low: float | None
     high: float | None
     share_positive: float | None  # of the draws: those where the first is better, and half the ties
-    images: int  # pictures with truths that count, of the class or of any
+    images: int  # images with truths that count, of the class or of any
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ def compare(
     seed: int = 0,
     confidence: float = 0.95,
 ) -> Comparison:
-    """Compare the average precisions of two detectors on the same pictures.
+    """Compare the average precisions of two detectors on the same images.
 
     A class without truths in a draw is left out of that draw's mean. With COCO, average precision
     is over its ten IoU thresholds, else at `iou_threshold`.
@@ -137,7 +137,7 @@ def find_differences(
 def each_weights(
     truths: Truths, resamples: int, random: np.random.Generator
 ) -> Iterator[Float64[np.ndarray, "num_images _draws"]]:
-    """Each picture once; then how often each is drawn, some draws at a time."""
+    """Each image once; then how often each is drawn, some draws at a time."""
     num_images = truths.num_images
     yield np.ones((num_images, 1))
     most_truths = np.bincount(truths.labels).max(initial=1)
@@ -153,10 +153,10 @@ def each_weights(
 def interval(
     differences: Float64[np.ndarray, " draws"], confidence: float, *, images: int
 ) -> Interval:
-    """The difference on all pictures, which is the first, and the spread of the others."""
+    """The difference on all images, which is the first, and the spread of the others."""
     on_all, drawn = differences[0], differences[1:]
     drawn = drawn[~np.isnan(drawn)]
-    if images < FEWEST_PICTURES or not len(drawn):
+    if images < FEWEST_IMAGES or not len(drawn):
         return Interval(None if np.isnan(on_all) else float(on_all), None, None, None, images)
     low, high = np.quantile(drawn, [(1 - confidence) / 2, (1 + confidence) / 2])
     tied = np.abs(drawn) <= ROUNDING

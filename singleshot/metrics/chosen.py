@@ -26,21 +26,21 @@ from singleshot.structures import Detections
 
 __all__ = ["OperatingPoint", "choose_thresholds"]
 
-ENOUGH_DETECTIONS = 20  # with fewer, one more false alarm moves precision by 5 % or more
+ENOUGH_DETECTIONS = 20  # with fewer, one more false positive moves precision by 5 % or more
 
 
 @dataclass(frozen=True)
 class OperatingPoint:
-    """The score thresholds of all classes, by which rule and on which pictures they were chosen.
+    """The score thresholds of all classes, by which rule and on which images they were chosen.
 
-    A class whose rule cannot be reached, or cannot be judged on those pictures, is kept from
-    `DEFAULT_SCORE_THRESHOLD`, as if nothing had been chosen: a false alarm too many is seen and
+    A class whose rule cannot be reached, or cannot be judged on those images, is kept from
+    `DEFAULT_SCORE_THRESHOLD`, as if nothing had been chosen: a false positive too many is seen and
     mended, a class that is never reported is not missed by anyone.
     """
 
     rule: Rule
     iou_threshold: float  # of a hit, when it was chosen
-    data: str  # the description of those pictures
+    data: str  # the description of those images
     per_class: Mapping[str, Choice]  # in the order of the labels
 
     @property
@@ -50,7 +50,7 @@ class OperatingPoint:
         return np.array([DEFAULT_SCORE_THRESHOLD if score is None else score for score in chosen])
 
     def keep(self, found: Detections) -> Detections:
-        """Those detections of one picture that reach the threshold of their class."""
+        """Those detections of one image that reach the threshold of their class."""
         thresholds = torch.from_numpy(self.score_thresholds).to(found.scores)
         return found[found.scores >= thresholds[found.labels]]
 
@@ -81,7 +81,7 @@ class OperatingPoint:
             yield f"few to choose by: {some_of(few)}; {ENOUGH_DETECTIONS} or more make it surer"
         if unfound:
             yield (
-                f"nothing was found of {some_of(unfound)} on {self.data}, so no false alarm was "
+                f"nothing was found of {some_of(unfound)} on {self.data}, so no false positive was "
                 f"made: kept from {DEFAULT_SCORE_THRESHOLD}"
             )
         if failed:
@@ -105,12 +105,12 @@ def choose_thresholds(
 
     Args:
         predictions: labels index `class_names`, images those of `truths`.
-        truths: of all pictures searched.
+        truths: of all images searched.
         class_names: the detector's.
         rule: what each threshold must reach (`Rule.parse`).
         iou_threshold: of a hit.
         ignore: truths that reward and punish nobody (`Protocol.ignores`).
-        data: what a person calls these pictures.
+        data: what a person calls these images.
     """
     hits = find_hits(predictions, truths, ignore=ignore, iou_threshold=iou_threshold)
     num_truths = count_truths(truths, len(class_names), ignore=ignore)
@@ -132,7 +132,7 @@ def choose_thresholds(
 
 def nearest(choice: Choice, quantity: Quantity) -> str:
     """How near a class without a threshold came to its rule."""
-    alarms = choice.false_alarms_per_picture
+    alarms = choice.false_positives_per_image
     if choice.recall is None and alarms is not None:
         return f"{alarms:.2f} at best, with no objects there"
     if choice.recall is None:
@@ -144,7 +144,7 @@ def nearest(choice: Choice, quantity: Quantity) -> str:
     best = {
         Quantity.PRECISION: choice.precision,
         Quantity.RECALL: choice.recall,
-        Quantity.ALARMS: choice.false_alarms_per_picture,
+        Quantity.ALARMS: choice.false_positives_per_image,
     }
     return f"{best[quantity]:.2f} at best"
 

@@ -18,7 +18,7 @@ from singleshot.metrics.columns import Predictions, Truths
 __all__ = ["CocoNumbers", "coco_numbers"]
 
 DETECTIONS_AT_ONCE = 1_000_000
-PICTURES_AT_ONCE = 200  # of more detections than that
+IMAGES_AT_ONCE = 200  # of more detections than that
 
 
 class CocoNumbers(NamedTuple):
@@ -30,7 +30,7 @@ class CocoNumbers(NamedTuple):
     APs: float | None  # objects below 32 x 32 pixels
     APm: float | None
     APl: float | None  # objects above 96 x 96 pixels
-    AR1: float | None  # with 1 detection a picture and class
+    AR1: float | None  # with 1 detection an image and class
     AR10: float | None
     AR100: float | None
     ARs: float | None
@@ -47,7 +47,7 @@ def coco_numbers(
     evaluator.summary_lines()  # like summarize(), without printing
     results: Mapping[str, float] = evaluator.get_results()
     numbers = CocoNumbers(*(defined(results[name]) for name in CocoNumbers._fields))
-    # Axes: IoU threshold, recall, class, object size (0: all), detections a picture (last: 100).
+    # Axes: IoU threshold, recall, class, object size (0: all), detections per image (last: 100).
     accumulated = evaluator.eval
     assert accumulated is not None
     precision = accumulated["precision"][:, :, :, 0, -1]
@@ -55,7 +55,7 @@ def coco_numbers(
 
 
 def matched(predictions: Predictions, truths: Truths, num_classes: int) -> hotcoco.COCOeval:
-    """Match detections to truths: all at once, or many of them some pictures at a time.
+    """Match detections to truths: all at once, or many of them some images at a time.
 
     The second way takes a third longer and less than half the memory; the numbers are the same to
     the last bit.
@@ -69,7 +69,7 @@ def matched(predictions: Predictions, truths: Truths, num_classes: int) -> hotco
 
 
 def as_coco(truths: Truths, num_classes: int) -> hotcoco.COCO:
-    """All truths; pictures and classes have the ids 1, 2, 3 …, as id 0 means "none" in places."""
+    """All truths; images and classes have the ids 1, 2, 3 …, as id 0 means "none" in places."""
     return hotcoco.COCO.from_arrays(
         images=[{"id": image + 1} for image in range(truths.num_images)],
         categories=as_categories(num_classes),
@@ -82,13 +82,13 @@ def as_coco(truths: Truths, num_classes: int) -> hotcoco.COCO:
 
 
 def matched_in_turn(predictions: Predictions, truths: Truths, num_classes: int) -> hotcoco.COCOeval:
-    """Match some pictures at a time; only the matches are kept."""
+    """Match some images at a time; only the matches are kept."""
     evaluator = hotcoco.StreamingEval(as_categories(num_classes))
-    starts = np.arange(0, truths.num_images, PICTURES_AT_ONCE)
-    own_truths = split_by_picture(truths.images, starts)
-    own_detections = split_by_picture(predictions.images, starts)
+    starts = np.arange(0, truths.num_images, IMAGES_AT_ONCE)
+    own_truths = split_by_image(truths.images, starts)
+    own_detections = split_by_image(predictions.images, starts)
     for start, objects, found in zip(starts.tolist(), own_truths, own_detections, strict=True):
-        end = min(start + PICTURES_AT_ONCE, truths.num_images)
+        end = min(start + IMAGES_AT_ONCE, truths.num_images)
         images = [{"id": image + 1} for image in range(start, end)]
         evaluator.update(images, as_annotations(truths, objects), as_rows(predictions[found]))
     return evaluator.finalize()
@@ -99,10 +99,10 @@ def as_categories(num_classes: int) -> list[dict[str, Any]]:
     return [{"id": label + 1, "name": str(label)} for label in range(num_classes)]
 
 
-def split_by_picture(
+def split_by_image(
     images: Int64[np.ndarray, " n"], starts: Int64[np.ndarray, " blocks"]
 ) -> list[Int64[np.ndarray, " _own"]]:
-    """Which rows are of the pictures from each start to the next, by picture."""
+    """Which rows are of the images from each start to the next, by image."""
     order = np.argsort(images, kind="stable")
     return np.split(order, np.searchsorted(images, starts[1:], sorter=order))[: len(starts)]
 
@@ -122,7 +122,7 @@ def as_annotations(truths: Truths, chosen: Int64[np.ndarray, " k"]) -> list[dict
 
 
 def as_rows(predictions: Predictions) -> Float64[np.ndarray, "n 7"]:
-    """COCO's array of results: picture, x, y, width, height, score, class."""
+    """COCO's array of results: image, x, y, width, height, score, class."""
     return np.column_stack(
         [
             predictions.images + 1,

@@ -1,12 +1,12 @@
 """Which detections are right: the rule of COCO (cocoeval.py, evaluateImg), at several thresholds.
 
-Detections of a class and a picture are taken by falling score, 100 at most. Each takes the object
+Detections of a class and an image are taken by falling score, 100 at most. Each takes the object
 of its class that it overlaps most among those still free, of equals the last annotated; VOC's rule
 has no such second choice. Only a detection that gets no object may belong to a crowd: it is then
 neither right nor wrong, its overlap is its own share inside the crowd, and a crowd is never used
 up.
 
-hotcoco matches alike, but hands its matches out as an object for each picture and class, which
+hotcoco matches alike, but hands its matches out as an object for each image and class, which
 takes fifty times as long as matching.
 """
 
@@ -24,7 +24,7 @@ from singleshot.metrics.hits import group_truths
 __all__ = ["IOU_THRESHOLDS", "CocoHits", "find_coco_hits"]
 
 IOU_THRESHOLDS = np.linspace(0.5, 0.95, 10)
-DETECTIONS_A_PICTURE = 100  # of one class
+DETECTIONS_A_IMAGE = 100  # of one class
 
 Boxes = Float64[np.ndarray, "n 4"]
 
@@ -55,17 +55,17 @@ def find_coco_hits(
     *,
     iou_thresholds: Float64[np.ndarray, " num_thresholds"] = IOU_THRESHOLDS,
 ) -> CocoHits:
-    """Decide which detections are hits. Those of a rank choose at once, in all their pictures."""
+    """Decide which detections are hits. Those of a rank choose at once, in all their images."""
     needed = np.minimum(iou_thresholds, 1 - 1e-10)
-    ranks = ranks_in_picture(predictions)
+    ranks = ranks_in_image(predictions)
     shape = len(predictions), len(needed)
     hits = CocoHits(np.zeros(shape, np.bool_), np.zeros(shape, np.bool_))
-    hits.ignored[ranks >= DETECTIONS_A_PICTURE] = True
+    hits.ignored[ranks >= DETECTIONS_A_IMAGE] = True
 
     pairs = find_pairs(predictions, truths, needed.min())
-    pairs = pairs[ranks[pairs.detections] < DETECTIONS_A_PICTURE]
+    pairs = pairs[ranks[pairs.detections] < DETECTIONS_A_IMAGE]
     pairs = pairs[in_order_of_choice(pairs, ranks, truths.crowd)]
-    ends = np.searchsorted(ranks[pairs.detections], np.arange(DETECTIONS_A_PICTURE), side="right")
+    ends = np.searchsorted(ranks[pairs.detections], np.arange(DETECTIONS_A_IMAGE), side="right")
     available = np.ones((len(truths), len(needed)), np.bool_)
     for start, end in zip([0, *ends[:-1]], ends, strict=True):
         if start < end:
@@ -80,7 +80,7 @@ def choose(
     available: Bool[np.ndarray, "m num_thresholds"],
     hits: CocoHits,
 ) -> None:
-    """Let one detection of each picture and class take the first of its pairs it can have."""
+    """Let one detection of each image and class take the first of its pairs it can have."""
     possible = (pairs.overlaps[:, None] >= needed) & available[pairs.truths]
     nothing = len(possible)
     starts = np.flatnonzero(np.diff(pairs.detections, prepend=-1))
@@ -94,8 +94,8 @@ def choose(
     available[chosen.truths, threshold] = in_crowd
 
 
-def ranks_in_picture(predictions: Predictions) -> Int64[np.ndarray, " n"]:
-    """How many detections of its picture and class come before each."""
+def ranks_in_image(predictions: Predictions) -> Int64[np.ndarray, " n"]:
+    """How many detections of its image and class come before each."""
     keys = -predictions.scores, predictions.labels, predictions.images
     order = np.lexsort(keys)
     labels, images = predictions.labels[order], predictions.images[order]
@@ -115,7 +115,7 @@ def in_order_of_choice(
 
 
 def find_pairs(predictions: Predictions, truths: Truths, lowest: float) -> Pairs:
-    """Compare the first truth of all pictures and classes at once, then the second ones …"""
+    """Compare the first truth of all images and classes at once, then the second ones …"""
     boxes, others = corner_and_size(predictions.boxes), corner_and_size(truths.boxes)
     by_group, starts, counts = group_truths(predictions, truths, np.arange(len(truths)))
     active = np.arange(len(predictions))

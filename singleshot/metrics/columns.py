@@ -1,4 +1,4 @@
-"""Everything found and everything annotated in many pictures, end to end in a few arrays.
+"""Everything found and everything annotated in many images, end to end in a few arrays.
 
 Half a million detections in an object each would cost more than judging them. Numbers are float64:
 other people's scores and boxes come as decimals, and rounding them could make or break a tie.
@@ -21,25 +21,25 @@ from singleshot.structures import Detections, Truth
 
 __all__ = ["Predictions", "Truths"]
 
-PICTURES_AT_ONCE = 100
+IMAGES_AT_ONCE = 100
 
 
 @dataclass(frozen=True, slots=True)
 class Predictions:
-    """What a detector found in all pictures, in any order; equal scores rank in the order given."""
+    """What a detector found in all images, in any order; equal scores rank in the order given."""
 
-    images: Int64[np.ndarray, " n"]  # which picture: its index in the data set
+    images: Int64[np.ndarray, " n"]  # which image: its index in the data set
     boxes: Float64[np.ndarray, "n 4"]
     scores: Float64[np.ndarray, " n"]
     labels: Int64[np.ndarray, " n"]
 
     @classmethod
     def of(cls, found: Iterable[Detections], images: Iterable[int] | None = None) -> Predictions:
-        """Gather the detections of each picture, in order, and let each go once it is copied.
+        """Gather the detections of each image, in order, and let each go once it is copied.
 
         Args:
-            found: what was found in one picture after the other.
-            images: the index of each of these pictures in the data set; left out, 0, 1, 2 …
+            found: what was found in one image after the other.
+            images: the index of each of these images in the data set; left out, 0, 1, 2 …
         """
         counts, boxes, scores, labels = gather(found)
         numbers = np.fromiter(count() if images is None else images, np.int64, len(counts))
@@ -52,13 +52,13 @@ class Predictions:
 
     @classmethod
     def merge(cls, parts: Iterable[Predictions]) -> Predictions:
-        """Join what was found in separate parts of the pictures, whatever the order of the parts.
+        """Join what was found in separate parts of the images, whatever the order of the parts.
 
-        The result is by picture, within a picture in the order given: just what one process that
-        took all pictures in order would have gathered.
+        The result is by image, within an image in the order given: just what one process that
+        took all images in order would have gathered.
 
         Raises:
-            DataError: two parts are about the same picture, whose detections would count twice.
+            DataError: two parts are about the same image, whose detections would count twice.
         """
         parts = [cls.of([]), *parts]
         refuse_common_images(parts)
@@ -75,19 +75,19 @@ class Predictions:
 
 @dataclass(frozen=True, slots=True)
 class Truths:
-    """The annotations of all pictures."""
+    """The annotations of all images."""
 
-    images: Int64[np.ndarray, " m"]  # which picture: its index in the data set
+    images: Int64[np.ndarray, " m"]  # which image: its index in the data set
     boxes: Float64[np.ndarray, "m 4"]
     labels: Int64[np.ndarray, " m"]
     difficult: Bool[np.ndarray, " m"]
     crowd: Bool[np.ndarray, " m"]
     areas: Float64[np.ndarray, " m"]
-    num_images: int  # pictures without any object count as well
+    num_images: int  # images without any object count as well
 
     @classmethod
     def of(cls, truths: Truth, ends: Tensor) -> Truths:
-        """Take the truths of all pictures end to end, and where those of each picture end."""
+        """Take the truths of all images end to end, and where those of each image end."""
         counts = torch.diff(ends, prepend=ends.new_zeros(1)).numpy()
         return cls(
             images=np.repeat(np.arange(len(counts), dtype=np.int64), counts),
@@ -104,20 +104,20 @@ class Truths:
 
 
 class Gathered(NamedTuple):
-    """Detections of many pictures as a few long arrays, in the precision of the detector."""
+    """Detections of many images as a few long arrays, in the precision of the detector."""
 
-    counts: list[int]  # of the detections of each picture
+    counts: list[int]  # of the detections of each image
     boxes: list[np.ndarray]
     scores: list[np.ndarray]
     labels: list[np.ndarray]
 
 
 def gather(found: Iterable[Detections]) -> Gathered:
-    """Copy what was found, a hundred pictures at a time: an object each would outweigh it."""
+    """Copy what was found, a hundred images at a time: an object each would outweigh it."""
     nothing = np.zeros(0, np.float32)
     gathered = Gathered([], [nothing.reshape(0, 4)], [nothing], [nothing.astype(np.int64)])
     waiting = iter(found)
-    while some := list(islice(waiting, PICTURES_AT_ONCE)):
+    while some := list(islice(waiting, IMAGES_AT_ONCE)):
         gathered.counts.extend(len(one) for one in some)
         gathered.boxes.append(torch.cat([one.boxes for one in some]).cpu().numpy())
         gathered.scores.append(torch.cat([one.scores for one in some]).cpu().numpy())
@@ -133,13 +133,13 @@ def joined(blocks: list[np.ndarray], dtype: type[np.float64 | np.int64]) -> np.n
 
 
 def refuse_common_images(parts: Sequence[Predictions]) -> None:
-    """Each picture is found in by one part only."""
+    """Each image is found in by one part only."""
     images, times = np.unique(
         np.concatenate([np.unique(part.images) for part in parts]), return_counts=True
     )
     common = images[times > 1]
     if len(common):
         raise DataError(
-            f"picture {common[0]} is in more than one of the parts to merge (as are "
+            f"image {common[0]} is in more than one of the parts to merge (as are "
             f"{len(common) - 1} others): its detections would count twice; give each part once"
         )

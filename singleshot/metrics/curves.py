@@ -20,7 +20,7 @@ class Curve:
 
     scores: Float64[np.ndarray, " n"]  # falling
     recall: Float64[np.ndarray, " n"]  # rising: hits / truths
-    precision: Float64[np.ndarray, " n"]  # hits / (hits + false alarms)
+    precision: Float64[np.ndarray, " n"]  # hits / (hits + false positives)
 
     def __len__(self) -> int:
         return len(self.scores)
@@ -33,7 +33,7 @@ class Curve:
     def counts_at_thresholds(
         self,
     ) -> tuple[Int64[np.ndarray, " thresholds"], Int64[np.ndarray, " thresholds"]]:
-        """How many detections each of `at_thresholds` keeps, and how many are false alarms."""
+        """How many detections each of `at_thresholds` keeps, and how many are false positives."""
         points = self.at_thresholds()
         num_kept = np.searchsorted(-self.scores, -points.scores, side="right")
         # Whole numbers again: precision is a quotient, rounded.
@@ -43,7 +43,8 @@ class Curve:
 def precision_recall_curve(
     scores: Float64[np.ndarray, " n"], hit: Bool[np.ndarray, " n"], *, num_truths: int
 ) -> Curve:
-    """Take detections by falling score (ties in the order given) and count hits and false alarms.
+    """Take detections by falling score (ties in the order given) and count hits and false
+    positives.
 
     With h hits among the first k detections: recall = h / num_truths, precision = h / k.
     """

@@ -1,18 +1,18 @@
 """Which detections are right: the rule of VOCdevkit (VOCevaldet.m), and regions as in COCO.
 
-Detections of a class are taken by falling score over all pictures. Each looks at the one object of
-its class and picture that it overlaps most, whether or not that object is still free:
+Detections of a class are taken by falling score over all images. Each looks at the one object of
+its class and image that it overlaps most, whether or not that object is still free:
 
-    overlap below the threshold        a false alarm
+    overlap below the threshold        a false positive
     else, the object is ignored        neither right nor wrong, however many detections look at it
-    else, the object was hit before    a false alarm: a second detection of the same object
+    else, the object was hit before    a false positive: a second detection of the same object
     else                               a hit
 
-Equal scores keep the order in which the detections are given: by picture, and within a picture as
+Equal scores keep the order in which the detections are given: by image, and within an image as
 the detector gave them. Equal overlaps go to the object that was annotated first.
 
-A region (a crowd, a group, a place nobody annotated) is no object. What would be a false alarm is
-forgiven when at least the threshold's share of its own area lies inside one region of its class
+A region (a crowd, a group, a place nobody annotated) is no object. What would be a false positive
+is forgiven when at least the threshold's share of its own area lies inside one region of its class
 (cocoeval.py: the union of a crowd is the detection's area).
 """
 
@@ -44,7 +44,7 @@ class Overlaps:
 
 @dataclass(frozen=True, slots=True)
 class Hits:
-    """The fate of each detection; a false alarm is neither a hit nor ignored."""
+    """The fate of each detection; a false positive is neither a hit nor ignored."""
 
     truths: Int64[np.ndarray, " n"]  # index of the truth that was hit, -1 for none
     ignored: Bool[np.ndarray, " n"]  # looks at a truth that does not count
@@ -106,11 +106,11 @@ def most_overlapped(
     among: Int64[np.ndarray, " k"],
     overlap_of: Callable[[Boxes, Boxes], Float64[np.ndarray, " n"]],
 ) -> tuple[Int64[np.ndarray, " n"], Float64[np.ndarray, " n"]]:
-    """Index of the truth (same picture and class, `among` these) each detection overlaps most.
+    """Index of the truth (same image and class, `among` these) each detection overlaps most.
 
     And that overlap; a detection that overlaps none has index -1 and overlap 0. The first truths of
-    all pictures and classes are compared at once, then the second ones: there are as many rounds as
-    a picture has objects of one class, and no table of all pairs. Many detections take turns, so
+    all images and classes are compared at once, then the second ones: there are as many rounds as
+    an image has objects of one class, and no table of all pairs. Many detections take turns, so
     that copies of their boxes need little memory.
     """
     looked_at = np.full(len(predictions), -1, np.int64)
@@ -132,7 +132,7 @@ def most_overlapped(
 def group_truths(
     predictions: Predictions, truths: Truths, among: Int64[np.ndarray, " k"]
 ) -> tuple[Int64[np.ndarray, " k"], Int64[np.ndarray, " n"], Int64[np.ndarray, " n"]]:
-    """Truths ordered by picture and class; for each detection, where its group starts, its size."""
+    """Truths ordered by image and class; for each detection, where its group starts, its size."""
     num_labels = 1 + max(predictions.labels.max(initial=0), truths.labels.max(initial=0))
     groups = truths.images[among] * num_labels + truths.labels[among]
     own_group = predictions.images * num_labels + predictions.labels

@@ -60,7 +60,7 @@ class Speed:
 
     @property
     def images_per_second(self) -> float:
-        """Pictures of such batches that are done in a second."""
+        """Images of such batches that are done in a second."""
         return 1000 * self.batch / self.total_ms
 
     def is_faster(self, other: Speed) -> bool:

@@ -1,4 +1,4 @@
-"""Hits and false alarms at every score threshold, for several IoU thresholds.
+"""Hits and false positives at every score threshold, for several IoU thresholds.
 
 Whether a detection is a hit depends on the surer ones alone, so one judgement of all detections
 serves every score threshold: at a threshold, those with this score or more are kept and counted.
@@ -32,13 +32,13 @@ class Counts(NamedTuple):
     """What a threshold lets through, and what follows; None where undefined."""
 
     hits: int
-    false_alarms: int
+    false_positives: int
     truths: int
 
     @property
     def precision(self) -> float | None:
-        """Hits / (hits + false alarms)."""
-        kept = self.hits + self.false_alarms
+        """Hits / (hits + false positives)."""
+        kept = self.hits + self.false_positives
         return self.hits / kept if kept else None
 
     @property
@@ -64,10 +64,10 @@ class Swept:
     iou_threshold: float
     truths: Int64[np.ndarray, " num_classes"]
     hits: Int64[np.ndarray, "num_classes steps"]  # with at least each of SCORE_THRESHOLDS
-    false_alarms: Int64[np.ndarray, "num_classes steps"]
+    false_positives: Int64[np.ndarray, "num_classes steps"]
     best_thresholds: Float64[np.ndarray, " num_classes"]  # of the best F1 (`BestF1.kept_from`)
     best_hits: Int64[np.ndarray, " num_classes"]
-    best_false_alarms: Int64[np.ndarray, " num_classes"]
+    best_false_positives: Int64[np.ndarray, " num_classes"]
     curves: Sequence[Curve | None]  # thinned to what can be seen; None for a class without truths
     pooled: Curve | None  # of the detections of all classes, ranked together
 
@@ -76,7 +76,7 @@ class Swept:
         which = slice(None) if label is None else slice(label, label + 1)
         return Counts(
             int(self.hits[which, step].sum()),
-            int(self.false_alarms[which, step].sum()),
+            int(self.false_positives[which, step].sum()),
             int(self.truths[which].sum()),
         )
 
@@ -88,7 +88,7 @@ class Swept:
         which = slice(None) if label is None else slice(label, label + 1)
         return Counts(
             int(self.best_hits[which].sum()),
-            int(self.best_false_alarms[which].sum()),
+            int(self.best_false_positives[which].sum()),
             int(self.truths[which].sum()),
         )
 
@@ -101,7 +101,7 @@ def sweep(
     protocol: Protocol,
     iou_thresholds: Sequence[float] = IOU_THRESHOLDS,
 ) -> list[Swept]:
-    """Count hits and false alarms by VOC's rule, ignoring the truths the protocol ignores."""
+    """Count hits and false positives by VOC's rule, ignoring the truths the protocol ignores."""
     overlaps = find_overlaps(predictions, truths)
     ignore = protocol.ignores(truths)
     num_truths = np.array(count_truths(truths, num_classes, ignore=ignore), np.int64)
@@ -126,16 +126,16 @@ def sweep_scores(
     curves = curves_per_class(predictions, hits, num_truths.tolist())
     thresholds = np.array([best_threshold(curve) for curve in curves])
     sure = predictions.scores >= thresholds[predictions.labels]
-    false_alarm = ~hits.hit & ~hits.ignored
+    false_positive = ~hits.hit & ~hits.ignored
     labels, num_classes = predictions.labels, len(num_truths)
     return Swept(
         iou_threshold=iou_threshold,
         truths=num_truths,
         hits=count_from_each_step(predictions, hits.hit, num_classes),
-        false_alarms=count_from_each_step(predictions, false_alarm, num_classes),
+        false_positives=count_from_each_step(predictions, false_positive, num_classes),
         best_thresholds=thresholds,
         best_hits=np.bincount(labels[hits.hit & sure], minlength=num_classes),
-        best_false_alarms=np.bincount(labels[false_alarm & sure], minlength=num_classes),
+        best_false_positives=np.bincount(labels[false_positive & sure], minlength=num_classes),
         curves=[None if curve is None else thinned(curve.at_thresholds()) for curve in curves],
         pooled=pooled_curve(predictions, hits, int(num_truths.sum())),
     )

@@ -2,13 +2,13 @@
 
 precision=0.95   at least this precision; of those, the most recall
 recall=0.9       at least this recall; of those, the highest precision
-alarms=0.1       at most so many false alarms per picture; of those, the most recall
+alarms=0.1       at most so many false positives per image; of those, the most recall
 f1               the highest F1
 
 A threshold that keeps no hit serves nobody, and so reaches nothing. Of several thresholds that are
 equally good, the highest is taken.
 
-Where there are no objects to find, there is neither precision nor recall, but false alarms there
+Where there are no objects to find, there is neither precision nor recall, but false positives there
 are: at most so many can still be asked for, and the lowest score that keeps to it is taken.
 """
 
@@ -53,7 +53,7 @@ class Rule:
         if name not in set(Quantity):
             raise SingleshotError(
                 f"no rule {text!r} to choose a score threshold by; say precision=0.95, recall=0.9, "
-                f"alarms=0.1 (false alarms per picture) or f1"
+                f"alarms=0.1 (false positives per image) or f1"
             )
         quantity = Quantity(name)
         if quantity is Quantity.F1:
@@ -73,14 +73,14 @@ class Rule:
             case Quantity.F1:
                 return "the best F1"
             case Quantity.ALARMS:
-                return f"at most {self.limit:.15g} false alarms per picture"
+                return f"at most {self.limit:.15g} false positives per image"
             case _:
                 return f"{self.quantity} ≥ {self.limit:.15g}"
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """The threshold of one class, and what it reached on the pictures it was chosen on.
+    """The threshold of one class, and what it reached on the images it was chosen on.
 
     Where no threshold does what the rule asks, there is none, and the numbers are those of the one
     that came closest. They are None where nothing was found, or the class has no truths.
@@ -90,28 +90,28 @@ class Choice:
     score_threshold: float | None  # keep detections with this score or more
     precision: float | None
     recall: float | None
-    false_alarms_per_picture: float | None
+    false_positives_per_image: float | None
     hits: int | None = None
-    false_alarms: int | None = None
+    false_positives: int | None = None
 
     @property
     def num_kept(self) -> int | None:
         """Detections that the numbers rest on."""
-        if self.hits is None or self.false_alarms is None:
+        if self.hits is None or self.false_positives is None:
             return None
-        return self.hits + self.false_alarms
+        return self.hits + self.false_positives
 
 
 NO_TRUTHS = Choice(None, None, None, None)
 NOTHING_FOUND = Choice(
-    None, precision=None, recall=0.0, false_alarms_per_picture=0.0, hits=0, false_alarms=0
+    None, precision=None, recall=0.0, false_positives_per_image=0.0, hits=0, false_positives=0
 )
 
 
 def choose_threshold(curve: Curve, num_images: int, rule: Rule) -> Choice:
     """Choose on the curve of one class, a point for each detection.
 
-    `num_images` are the pictures searched, with or without objects.
+    `num_images` are the images searched, with or without objects.
     """
     points = curve.at_thresholds()
     if not len(points):
@@ -126,14 +126,14 @@ def choose_threshold(curve: Curve, num_images: int, rule: Rule) -> Choice:
         score_threshold=float(points.scores[best]) if reached.any() else None,
         precision=float(points.precision[best]),
         recall=float(points.recall[best]),
-        false_alarms_per_picture=float(alarms[best] / num_images),
+        false_positives_per_image=float(alarms[best] / num_images),
         hits=int(num_kept[best] - alarms[best]),
-        false_alarms=int(alarms[best]),
+        false_positives=int(alarms[best]),
     )
 
 
 def choose_without_truths(scores: Float64[np.ndarray, " n"], num_images: int, rule: Rule) -> Choice:
-    """Choose for a class that nothing is annotated of: all its detections are false alarms."""
+    """Choose for a class that nothing is annotated of: all its detections are false positives."""
     if rule.quantity is not Quantity.ALARMS:
         return NO_TRUTHS
     if not len(scores):
@@ -146,9 +146,9 @@ def choose_without_truths(scores: Float64[np.ndarray, " n"], num_images: int, ru
         score_threshold=float(-values[chosen]) if num_within else None,
         precision=None,
         recall=None,
-        false_alarms_per_picture=float(alarms[chosen] / num_images),
+        false_positives_per_image=float(alarms[chosen] / num_images),
         hits=0,
-        false_alarms=int(alarms[chosen]),
+        false_positives=int(alarms[chosen]),
     )
 
 
@@ -181,7 +181,7 @@ def limit_of(quantity: Quantity, value: str, text: str) -> float:
         limit = math.nan
     if quantity is Quantity.ALARMS:
         if not 0 <= limit < math.inf:
-            raise SingleshotError(f"{text}: expected a number of false alarms per picture, as 0.1")
+            raise SingleshotError(f"{text}: expected a number of false positives per image, as 0.1")
     elif not 0 < limit <= 1:
         raise SingleshotError(f"{text}: expected a {quantity} above 0 and up to 1, as 0.95")
     return limit

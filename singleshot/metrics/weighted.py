@@ -1,7 +1,8 @@
-"""Average precision where each picture counts as often as its weight says.
+"""Average precision where each image counts as often as its weight says.
 
-What is right in a picture does not depend on the other pictures. So detections are matched and
-sorted once, and a picture of weight w counts its hits, false alarms and truths w times. At the k-th
+What is right in an image does not depend on the other images. So detections are matched and
+sorted once, and an image of weight w counts its hits, false positives and truths w times. At the
+k-th
 hit of a class, best first:
 
     recall_k    = sum of w over the first k hits / sum of w over all truths
@@ -9,10 +10,10 @@ hit of a class, best first:
     AP          = sum over k of (best precision from k on) x (rise of the part of recall reached)
 
 where the part reached is recall itself (voc10), or the share of the 11 (voc07) or 101 (coco) points
-that are not above it. A whole weight gives what copies of the picture, each after the other, would.
+that are not above it. A whole weight gives what copies of the image, each after the other, would.
 
 Equal scores rank as they do in the reports of the protocol: by COCO's code in the order of the
-pictures, by VOC's in the order in which the detections are given.
+images, by VOC's in the order in which the detections are given.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ class ModelSummary:
 
     recipe: str
     parameters: int
-    macs: int  # multiply-adds of one picture: convolutions and fully connected layers
+    macs: int  # multiply-adds of one image: convolutions and fully connected layers
     num_boxes: int
     input: tuple[int, int]  # height, width
     levels: tuple[LevelSummary, ...]  # of an SSD
@@ -65,9 +65,9 @@ def levels_of(detector: Ssd) -> tuple[LevelSummary, ...]:
 
 @torch.no_grad()
 def count_macs(detector: TrainableDetector) -> int:
-    """Multiply-adds of convolutions and fully connected layers on one picture."""
-    picture = torch.zeros(1, 3, *detector.settings.input, device=detector.pixel_mean.device)
+    """Multiply-adds of convolutions and fully connected layers on one image."""
+    image = torch.zeros(1, 3, *detector.settings.input, device=detector.pixel_mean.device)
     with FlopCounterMode(display=False) as counter:
-        detector.eval()(picture)
+        detector.eval()(image)
     flops: int = counter.get_total_flops()
     return flops // 2

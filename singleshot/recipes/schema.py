@@ -16,7 +16,7 @@ __all__ = ["Recipe"]
 
 
 class Recipe(Settings):
-    """What to do: the detector, how pictures are varied, how it is trained."""
+    """What to do: the detector, how images are varied, how it is trained."""
 
     preset: Literal["paper", "modern", "none"] = Field(
         "none",

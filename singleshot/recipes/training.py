@@ -34,16 +34,16 @@ class TrainingSettings(Settings):
     epochs: Count | None = Field(None, description="passes over the data; exclusive with steps")
     steps: Count | None = Field(None, description="optimizer steps; exclusive with epochs")
     batch_size: Count = Field(
-        16, description="pictures in a step; 'auto' is another way to say largest_batch = true"
+        16, description="images in a step; 'auto' is another way to say largest_batch = true"
     )
     largest_batch: bool = Field(
         False,
-        description="as many pictures in a step as memory takes; batch_size then says what "
+        description="as many images in a step as memory takes; batch_size then says what "
         "learning_rate is for, which grows as the batch does (Goyal et al. 2017, §2.1)",
     )
     accumulate: Count = Field(
         1,
-        description="parts in which a process learns its pictures of a step, to take less memory; "
+        description="parts in which a process learns its images of a step, to take less memory; "
         "batch norm sees a part at a time",
     )
     learning_rate: Positive = 0.01
@@ -63,7 +63,7 @@ class TrainingSettings(Settings):
     )
     batch_norm: Literal["synchronised", "local"] = Field(
         "synchronised",
-        description="of several processes: statistics of the pictures of all, or of each alone",
+        description="of several processes: statistics of the images of all, or of each alone",
     )
     average_decay: Fraction = Field(
         0.0, description="of the exponential average of weights; 0: none"
@@ -83,12 +83,12 @@ class TrainingSettings(Settings):
     workers: int | None = Field(
         None,
         ge=0,
-        description="processes that prepare pictures; 0: this one; left out, on Linux 1, beside a "
+        description="processes that prepare images; 0: this one; left out, on Linux 1, beside a "
         "GPU as many as there are cores for, up to 8, elsewhere 0",
     )
     cache: Fraction = Field(
         0.3,
-        description="keep decoded pictures in memory if they take at most this share of it",
+        description="keep decoded images in memory if they take at most this share of it",
     )
 
     @model_validator(mode="after")

@@ -1,6 +1,6 @@
 """Where the lines of a chart go; page.html draws them.
 
-A plotting library would write one picture for one background. Plain SVG takes the colours and the
+A plotting library would write one image for one background. Plain SVG takes the colours and the
 letters of the page it stands in, light or dark, on paper or on a phone.
 """
 

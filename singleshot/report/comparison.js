@@ -1,4 +1,4 @@
-// Sorting the tables of a comparison, and choosing whose pictures are shown.
+// Sorting the tables of a comparison, and choosing whose images are shown.
 "use strict";
 
 const all = (selector, within = document) => [...within.querySelectorAll(selector)];
@@ -56,7 +56,7 @@ for (const head of all("table.sorted th.sortable")) {
   head.replaceChildren(button);
 }
 
-// ---- Pictures
+// ---- Images
 
 for (const box of all(".choice input")) {
   box.addEventListener("change", () => {

@@ -1,6 +1,6 @@
-"""Pictures in a page, with what is annotated and what was found as marks that the page draws.
+"""Images in a page, with what is annotated and what was found as marks that the page draws.
 
-Boxes are not painted into the picture: which detections are shown, and what becomes of them,
+Boxes are not painted into the image: which detections are shown, and what becomes of them,
 follows the thresholds that a reader chooses.
 """
 
@@ -23,13 +23,13 @@ from singleshot.metrics import Predictions, Protocol, Truths, find_overlaps, hit
 
 __all__ = ["Box", "Exhibit", "FoundMark", "TruthMark", "data_uri", "exhibit", "scaled"]
 
-LONGEST_SIDE = 640  # pixels; twelve pictures are then some 600 kilobytes
-MOST_FOUND = 300  # detections of one picture; nobody can tell more apart
+LONGEST_SIDE = 640  # pixels; twelve images are then some 600 kilobytes
+MOST_FOUND = 300  # detections of one image; nobody can tell more apart
 JPEG_QUALITY = 78
 
-HIT, FALSE_ALARM, FORGIVEN = "h", "f", "n"  # what becomes of a detection, in one letter
-FATES = {HIT: "hit", FALSE_ALARM: "false", FORGIVEN: "forgiven"}
-Box = tuple[float, float, float, float]  # x1, y1, x2, y2 in pixels of the picture in the page
+HIT, FALSE_POSITIVE, FORGIVEN = "h", "f", "n"  # what becomes of a detection, in one letter
+FATES = {HIT: "hit", FALSE_POSITIVE: "false", FORGIVEN: "forgiven"}
+Box = tuple[float, float, float, float]  # x1, y1, x2, y2 in pixels of the image in the page
 
 
 class TruthMark(NamedTuple):
@@ -47,14 +47,14 @@ class FoundMark(NamedTuple):
     box: Box
     label: int
     score: float
-    truth: int  # of the picture's truths, the one it looks at; -1 for none
+    truth: int  # of the image's truths, the one it looks at; -1 for none
     iou: float
     fates: str  # a letter for each IoU threshold
 
 
 @dataclass(frozen=True)
 class Exhibit:
-    """A picture to show."""
+    """An image to show."""
 
     name: str
     uri: str
@@ -94,7 +94,7 @@ def exhibit(
     protocol: Protocol,
     iou_thresholds: Sequence[float],
 ) -> Exhibit:
-    """Shrink a picture and mark what is in it; predictions and truths are its own alone."""
+    """Shrink an image and mark what is in it; predictions and truths are its own alone."""
     factor = min(1.0, LONGEST_SIDE / max(image.shape[-2:]))
     smaller = scaled(image, factor)
     found = found_marks(predictions, truths, factor, protocol, iou_thresholds)
@@ -110,7 +110,7 @@ def exhibit(
 
 
 def truth_marks(truths: Truths, factor: float, protocol: Protocol) -> tuple[TruthMark, ...]:
-    """The annotations of a picture, in their order."""
+    """The annotations of an image, in their order."""
     columns = (truths.boxes, truths.labels, truths.difficult, truths.crowd)
     return tuple(
         TruthMark(
@@ -132,10 +132,10 @@ def found_marks(
     protocol: Protocol,
     iou_thresholds: Sequence[float],
 ) -> tuple[FoundMark, ...]:
-    """The surest detections of a picture with their fates, the surest last."""
+    """The surest detections of an image with their fates, the surest last."""
     overlaps = find_overlaps(predictions, truths)
     ignore = protocol.ignores(truths)
-    fates = np.full((len(iou_thresholds), len(predictions)), FALSE_ALARM)
+    fates = np.full((len(iou_thresholds), len(predictions)), FALSE_POSITIVE)
     for row, iou_threshold in zip(fates, iou_thresholds, strict=True):
         hits = hits_at(overlaps, predictions.scores, ignore=ignore, iou_threshold=iou_threshold)
         row[hits.ignored], row[hits.hit] = FORGIVEN, HIT
@@ -160,7 +160,7 @@ def rounded(box: Float64[np.ndarray, " 4"]) -> Box:
 
 
 def scaled(image: UInt8[Tensor, "3 h w"], factor: float) -> UInt8[Tensor, "3 _h _w"]:
-    """A smaller picture, at least one pixel high and wide."""
+    """A smaller image, at least one pixel high and wide."""
     height, width = image.shape[-2:]
     size = [max(1, round(height * factor)), max(1, round(width * factor))]
     smaller: Tensor = transforms.resize(image, size, antialias=True)
@@ -168,8 +168,8 @@ def scaled(image: UInt8[Tensor, "3 h w"], factor: float) -> UInt8[Tensor, "3 _h 
 
 
 def data_uri(image: UInt8[Tensor, "3 h w"]) -> str:
-    """A picture within the page itself."""
+    """An image within the page itself."""
     buffer = io.BytesIO()
-    picture = Image.fromarray(image.permute(1, 2, 0).contiguous().numpy())
-    picture.save(buffer, "JPEG", quality=JPEG_QUALITY, optimize=True)
+    encoded = Image.fromarray(image.permute(1, 2, 0).contiguous().numpy())
+    encoded.save(buffer, "JPEG", quality=JPEG_QUALITY, optimize=True)
     return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()

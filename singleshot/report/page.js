@@ -6,7 +6,7 @@ const sweep = JSON.parse(document.getElementById("sweep").textContent);
 const NUM_STEPS = 101; // score thresholds 0.00, 0.01 … 1.00
 const UNDEFINED = "–";
 const SPEAK_AFTER = 500; // milliseconds without a change: a screen reader is not flooded
-const WORDS = { hit: "hit", false: "false alarm", missed: "missed" };
+const WORDS = { hit: "hit", false: "false positive", missed: "missed" };
 const FATES = { h: "hit", f: "false", n: "forgiven" };
 
 const element = (id) => document.getElementById(id);
@@ -26,18 +26,18 @@ function fromLosses(lost) {
 
 for (const one of sweep.classes) {
   one.hits = one.hits.map(fromLosses);
-  one.falseAlarms = one.falseAlarms.map(fromLosses);
+  one.falsePositives = one.falsePositives.map(fromLosses);
 }
 
 function countsOfClass(label, step) {
-  const { truths, hits, falseAlarms, best } = sweep.classes[label];
-  if (step === null) return { hits: best[state.iou][1], falseAlarms: best[state.iou][2], truths };
-  return { hits: hits[state.iou][step], falseAlarms: falseAlarms[state.iou][step], truths };
+  const { truths, hits, falsePositives, best } = sweep.classes[label];
+  if (step === null) return { hits: best[state.iou][1], falsePositives: best[state.iou][2], truths };
+  return { hits: hits[state.iou][step], falsePositives: falsePositives[state.iou][step], truths };
 }
 
 function countsAt(label, step) {
   if (label !== null) return countsOfClass(label, step);
-  const total = { hits: 0, falseAlarms: 0, truths: 0 };
+  const total = { hits: 0, falsePositives: 0, truths: 0 };
   for (const index of sweep.classes.keys()) {
     const own = countsOfClass(index, step);
     for (const name in total) total[name] += own[name];
@@ -48,8 +48,8 @@ function countsAt(label, step) {
 const ratio = (part, whole) => (whole ? part / whole : null);
 
 // Precision, recall and F1, each null where undefined; F1 is 0 without any hit.
-function measured({ hits, falseAlarms, truths }) {
-  const precision = ratio(hits, hits + falseAlarms);
+function measured({ hits, falsePositives, truths }) {
+  const precision = ratio(hits, hits + falsePositives);
   const recall = ratio(hits, truths);
   if (recall === null) return { precision, recall, f1: null };
   return { precision, recall, f1: precision ? (2 * precision * recall) / (precision + recall) : 0 };
@@ -137,9 +137,9 @@ function drawCharts() {
   }
 }
 
-// ---- Pictures
+// ---- Images
 
-const pictures = all(".picture").map((figure) => ({
+const images = all(".image").map((figure) => ({
   figure,
   tally: figure.querySelector(".tally"),
   truths: all(".truth", figure).map((mark) => ({
@@ -156,7 +156,7 @@ const pictures = all(".picture").map((figure) => ({
   })),
 }));
 
-function drawPicture({ figure, tally, truths, found }) {
+function drawImage({ figure, tally, truths, found }) {
   const chosen = (one) => state.label === null || one.label === state.label;
   const counts = { hit: 0, false: 0, missed: 0 };
   const hit = new Set();
@@ -200,12 +200,12 @@ function describe() {
   const who = state.label === null ? "Each class" : sweep.classes[state.label].name;
   const from =
     state.step === null ? "from the score threshold of its best F1" : `from score ${scoreWords()}`;
-  const each = sweep.images ? (counts.falseAlarms / sweep.images).toFixed(2) : UNDEFINED;
-  const shown = pictures.filter(({ figure }) => !figure.hidden).length;
-  const where = shown < pictures.length ? ` It is in ${shown} of the ${pictures.length} pictures below.` : "";
+  const each = sweep.images ? (counts.falsePositives / sweep.images).toFixed(2) : UNDEFINED;
+  const shown = images.filter(({ figure }) => !figure.hidden).length;
+  const where = shown < images.length ? ` It is in ${shown} of the ${images.length} images below.` : "";
   element("state").textContent =
     `${who} ${from}, at IoU ${iou}: ${plural(counts.hits, "hit")}, ` +
-    `${plural(counts.falseAlarms, "false alarm")} (${each} a picture), ` +
+    `${plural(counts.falsePositives, "false positive")} (${each} an image), ` +
     `${plural(counts.truths, "object")}.${where}`;
 }
 
@@ -224,7 +224,7 @@ function show() {
   const numbers = measured(countsAt(state.label, state.step));
   write(element("readings"), numbers);
   drawCharts();
-  pictures.forEach(drawPicture);
+  images.forEach(drawImage);
   describe();
   speakLater(numbers);
   const iou = sweep.ious[state.iou].toFixed(2);

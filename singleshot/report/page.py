@@ -27,7 +27,7 @@ def environment() -> Environment:
     made.filters |= {
         "counted": counted,
         "number": number,
-        "per_picture": per_picture,
+        "per_image": per_image,
         "percent": percent,
         "reached": reached,
         "signed": signed,
@@ -63,8 +63,8 @@ def counted(count: int, thing: str) -> str:
     return f"{count:,} {thing}" if count == 1 else f"{count:,} {thing}s"
 
 
-def per_picture(count: int, num_images: int) -> str:
-    """With two digits; a dash without pictures."""
+def per_image(count: int, num_images: int) -> str:
+    """With two digits; a dash without images."""
     return number(count / num_images if num_images else None, 2)
 
 

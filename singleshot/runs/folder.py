@@ -105,7 +105,7 @@ class RunFolder:
     def recipe_to_resume(self, wanted: Recipe) -> Recipe:
         """The recipe that the run was begun with; RecipeError when that is not the one wanted."""
         begun = load_recipe(self.recipe)
-        # How pictures get here may change; what was measured when the run began stays as it is.
+        # How images get here may change; what was measured when the run began stays as it is.
         supply = {"workers": wanted.training.workers, "cache": wanted.training.cache}
         begun = with_training(begun, supply)
         if self.asked.exists() and wanted == with_training(load_recipe(self.asked), supply):

@@ -18,7 +18,7 @@ class Progress:
     step: int  # steps done
     num_steps: int
     best: float | None  # the best validation so far
-    data: str  # the pictures and classes it learns from, as a hash
+    data: str  # the images and classes it learns from, as a hash
     teacher: str | None = None  # the detector that it learns from as well, as a hash
     validated: int = 0  # the step that was validated last
     since_best: int = 0  # validations, one after the other, that found nothing better

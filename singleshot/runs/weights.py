@@ -34,9 +34,9 @@ class StoredChoice(BaseModel):
     score_threshold: float | None = Field(ge=0, le=1)
     precision: float | None = None
     recall: float | None = None
-    false_alarms_per_picture: float | None = None
+    false_positives_per_image: float | None = None
     hits: int | None = Field(default=None, ge=0)
-    false_alarms: int | None = Field(default=None, ge=0)
+    false_positives: int | None = Field(default=None, ge=0)
 
 
 class StoredPoint(BaseModel):

@@ -1,4 +1,4 @@
-"""Batch norm over the pictures of all processes that train together.
+"""Batch norm over the images of all processes that train together.
 
 PyTorch's own `SyncBatchNorm` is for GPUs alone; on a processor this one takes its place. Both give
 what plain batch norm gives on the joined batch (Ioffe and Szegedy 2015, algorithm 1; its gradients,
@@ -24,7 +24,7 @@ __all__ = ["SynchronisedBatchNorm", "synchronise_batch_norms"]
 
 
 def synchronise_batch_norms(model: nn.Module, device: torch.device) -> None:
-    """Let every batch norm of a model see the pictures of all processes while it trains."""
+    """Let every batch norm of a model see the images of all processes while it trains."""
     if device.type == "cuda":
         convert_sync_batchnorm(model)
         return
@@ -50,7 +50,7 @@ class SynchronisedBatchNorm(nn.BatchNorm2d):
         self.train(norm.training)
 
     def forward(self, input: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
-        """Frozen statistics in evaluation mode, those of all processes' pictures otherwise."""
+        """Frozen statistics in evaluation mode, those of all processes' images otherwise."""
         if not self.training:
             normalised: Tensor = super().forward(input)
         else:
@@ -81,7 +81,7 @@ class SynchronisedBatchNorm(nn.BatchNorm2d):
 
 
 class Statistics(NamedTuple):
-    """Of each channel, over pictures, rows and columns."""
+    """Of each channel, over images, rows and columns."""
 
     number: Float[Tensor, ""]  # of values in a channel
     mean: Float[Tensor, " c"]

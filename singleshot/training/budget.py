@@ -70,14 +70,14 @@ class Allotment:
 
 
 def allot(
-    budget: TimeBudget, now: float, costs: Costs, recipe: Recipe, num_pictures: int
+    budget: TimeBudget, now: float, costs: Costs, recipe: Recipe, num_images: int
 ) -> Allotment:
     """Fill the time with steps; validations take a tenth of it, but there is at least the last.
 
     Raises SingleshotError when not even one step fits.
     """
     settings = recipe.training
-    steps_an_epoch = num_pictures / settings.batch_size
+    steps_an_epoch = num_images / settings.batch_size
     available = budget.aim - now - costs.begin - costs.finish
     most = int(FOR_VALIDATION * budget.seconds / costs.validation) if costs.validation else 1
     num_validations = max(most, 1)

@@ -8,9 +8,9 @@ from singleshot.checkpoints.checkpoint import detector_from
 from singleshot.checkpoints.transfer import Start
 from singleshot.data.augment.pipeline import Augmentation
 from singleshot.data.batching import (
-    AugmentedPictures,
+    AugmentedImages,
+    Images,
     Order,
-    Pictures,
     TrainingBatches,
     default_workers,
 )
@@ -35,16 +35,14 @@ from singleshot.training.state import load_state
 from singleshot.training.teacher import Teacher, fingerprint_of
 from singleshot.training.weight_average import WeightAverage
 
-__all__ = ["build_pictures", "build_training"]
+__all__ = ["build_images", "build_training"]
 
 
-def build_pictures(
-    recipe: Recipe, pictures: Pictures, model: TrainableDetector
-) -> AugmentedPictures:
-    """Pictures varied as the recipe says, at the network's input size."""
+def build_images(recipe: Recipe, images: Images, model: TrainableDetector) -> AugmentedImages:
+    """Images varied as the recipe says, at the network's input size."""
     red, green, blue = (round(value) for value in model.pixel_mean.flatten().tolist())
     augmentation = Augmentation.of(recipe.augmentation, recipe.model.input, (red, green, blue))
-    return AugmentedPictures(pictures, augmentation, recipe.training.seed)
+    return AugmentedImages(images, augmentation, recipe.training.seed)
 
 
 def build_teacher(
@@ -74,7 +72,7 @@ def build_teacher(
 
 def build_training(
     recipe: Recipe,
-    pictures: Pictures,
+    images: Images,
     class_names: Sequence[str],
     *,
     fingerprint: str,
@@ -88,13 +86,13 @@ def build_training(
 ) -> tuple[Training, TrainingBatches]:
     """A training and its batches, from the start or from where it was stopped.
 
-    `fingerprint` tells data sets apart: a run goes on with the pictures it was begun with. `start`
+    `fingerprint` tells data sets apart: a run goes on with the images it was begun with. `start`
     is a detector to take weights from, `teacher` one to learn from.
     """
     if not class_names:
-        raise DataError("the training pictures have no objects at all; there is nothing to learn")
+        raise DataError("the training images have no objects at all; there is nothing to learn")
     settings = recipe.training
-    require_a_picture_each(settings, processes)
+    require_an_image_each(settings, processes)
     torch.manual_seed(settings.seed)
     device = training_device(processes)
     model = starting_model(recipe, class_names, start, resume=resume, watch=watch).to(device)
@@ -105,7 +103,7 @@ def build_training(
     optimizer = build_optimizer(model, settings)
     progress = Progress(
         step=0,
-        num_steps=steps_of(settings, len(pictures)),
+        num_steps=steps_of(settings, len(images)),
         best=None,
         data=fingerprint,
         teacher=None if taught_by is None else taught_by.fingerprint,
@@ -121,7 +119,7 @@ def build_training(
         optimizer=optimizer,
         average=average,
         recipe=recipe.model_copy(update={"training": settings}),
-        num_pictures=len(pictures),
+        num_images=len(images),
         progress=progress,
         folder=folder,
         watch=watch,
@@ -131,7 +129,7 @@ def build_training(
         teacher=taught_by,
         processes=processes,
     )
-    return training, build_batches(training, pictures)
+    return training, build_batches(training, images)
 
 
 def training_device(processes: Processes) -> torch.device:
@@ -178,16 +176,16 @@ def made_ready(
     return precision
 
 
-def steps_of(settings: TrainingSettings, num_pictures: int) -> int:
-    """How long a recipe trains on so many pictures."""
-    return settings.steps or -(-(settings.epochs or 0) * num_pictures // settings.batch_size)
+def steps_of(settings: TrainingSettings, num_images: int) -> int:
+    """How long a recipe trains on so many images."""
+    return settings.steps or -(-(settings.epochs or 0) * num_images // settings.batch_size)
 
 
-def build_batches(training: Training, pictures: Pictures) -> TrainingBatches:
+def build_batches(training: Training, images: Images) -> TrainingBatches:
     """The batches from where a training is, or this process' share of them."""
     settings, processes = training.recipe.training, training.processes
     order = Order(
-        len(pictures),
+        len(images),
         settings.batch_size,
         training.progress.num_steps,
         settings.seed,
@@ -200,7 +198,7 @@ def build_batches(training: Training, pictures: Pictures) -> TrainingBatches:
     workers = settings.workers
     if workers is None:
         workers = default_workers(on_gpu=on_gpu, num_local=processes.num_local)
-    varied = build_pictures(training.recipe, pictures, training.model)
+    varied = build_images(training.recipe, images, training.model)
     return TrainingBatches(varied, order, workers=workers, pin_memory=on_gpu)
 
 
@@ -213,9 +211,9 @@ def tell_of_processes(folder: RunFolder, processes: Processes, watch: Watcher) -
         )
 
 
-def require_a_picture_each(settings: TrainingSettings, processes: Processes) -> None:
+def require_an_image_each(settings: TrainingSettings, processes: Processes) -> None:
     if settings.batch_size // processes.number < settings.accumulate:
         raise RecipeError(
             f"training.batch_size = {settings.batch_size} is too few for {processes.number} "
-            f"processes and training.accumulate = {settings.accumulate}: each part needs a picture"
+            f"processes and training.accumulate = {settings.accumulate}: each part needs an image"
         )

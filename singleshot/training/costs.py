@@ -15,13 +15,13 @@ from singleshot.training.validation import BATCH_SIZE, Judge
 
 __all__ = ["costs_of", "decode_seconds"]
 
-TRIED = BATCH_SIZE  # pictures
+TRIED = BATCH_SIZE  # images
 PAGE = 2.0  # seconds: what drawing the report takes at least
-PAGE_PICTURE = 0.02  # seconds of it for each picture
+PAGE_IMAGE = 0.02  # seconds of it for each image
 
 
 def decode_seconds(dataset: DataSet) -> float:
-    """What reading a picture takes one thread, on average over some from all over the data set."""
+    """What reading an image takes one thread, on average over some from all over the data set."""
     chosen = range(0, len(dataset), max(len(dataset) // TRIED, 1))
     start = time.monotonic()
     for index in chosen:
@@ -37,7 +37,7 @@ def costs_of(
     begin: float,
     step: float,
 ) -> Costs:
-    """What a validation, saving and the report take, from one batch of the validation pictures."""
+    """What a validation, saving and the report take, from one batch of the validation images."""
     saving = seconds_to_save(training)
     if validation is None:
         return Costs(step, validation=0.0, begin=begin, finish=saving)
@@ -52,7 +52,7 @@ def costs_of(
         step,
         validation=detecting + 3 * saving,
         begin=begin,
-        finish=detecting + PAGE + PAGE_PICTURE * len(validation),
+        finish=detecting + PAGE + PAGE_IMAGE * len(validation),
     )
 
 

@@ -9,12 +9,12 @@ __all__ = ["Epochs"]
 class Epochs:
     """Small data sets have several epochs in one step, large ones many steps in an epoch."""
 
-    num_pictures: int
+    num_images: int
     batch_size: int
 
     def of(self, step: int) -> int:
-        """The epoch, from 1, that a step, counted from 1, belongs to by its first picture."""
-        return 1 + (step - 1) * self.batch_size // self.num_pictures
+        """The epoch, from 1, that a step, counted from 1, belongs to by its first image."""
+        return 1 + (step - 1) * self.batch_size // self.num_images
 
     def ends_period(self, step: int, every: int) -> bool:
         """Whether the step after this one belongs to another period of so many epochs."""

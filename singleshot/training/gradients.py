@@ -127,7 +127,7 @@ class Gradients:
 
     @property
     def part_of_mean(self) -> float:
-        """Where a part's own matches, or its pictures, stand for those of all: means are averaged.
+        """Where a part's own matches, or its images, stand for those of all: means are averaged.
 
         An SSD has counted the matches of other processes by then, others have not.
         """

@@ -21,19 +21,19 @@ __all__ = ["LARGEST", "largest_batch", "with_batch_size"]
 LARGEST = 256  # a sane end: larger ones need other optimizers (You et al. 2017, "LARS")
 SHARE_OF_GPU = 0.9
 SHARE_OF_MEMORY = 0.8
-TRIED = (2, 4, 8)  # pictures; batch norm needs two
+TRIED = (2, 4, 8)  # images; batch norm needs two
 STEPS = 2  # the first one creates the momentum
 
 
 class Peak(NamedTuple):
     """The most memory that steps took."""
 
-    pictures: int  # in a batch
+    images: int  # in a batch
     num_bytes: int
 
 
 def largest_batch(training: Training, batch: Batch, *, at_most: int, free: int) -> int:
-    """How many pictures fit into memory at once; `training` is one to throw away afterwards.
+    """How many images fit into memory at once; `training` is one to throw away afterwards.
 
     On a GPU by doubling and bisecting, up to 90 % of what is free. On a processor, where asking for
     too much would end the program, from the peaks of small batches, up to 80 % of the `free` bytes.
@@ -62,15 +62,15 @@ def largest_on_line(peaks: Sequence[Peak], allowed: int, at_most: int) -> int:
 
     Raises RunFailed when that is below what batch norm needs.
     """
-    slopes = [(b.num_bytes - a.num_bytes) / (b.pictures - a.pictures) for a, b in pairwise(peaks)]
+    slopes = [(b.num_bytes - a.num_bytes) / (b.images - a.images) for a, b in pairwise(peaks)]
     last = peaks[-1]
-    # Peaks that do not grow say nothing: then one picture is taken to need its share of the whole.
+    # Peaks that do not grow say nothing: then one image is taken to need its share of the whole.
     slope = max(slopes, default=0.0)
-    slope = slope if slope > 0 else last.num_bytes / last.pictures
-    fits = int(last.pictures + (allowed - last.num_bytes) / slope)
+    slope = slope if slope > 0 else last.num_bytes / last.images
+    fits = int(last.images + (allowed - last.num_bytes) / slope)
     if fits < TRIED[0]:
         raise RunFailed(
-            f"a batch of {TRIED[0]} pictures takes {peaks[0].num_bytes / 1e9:.1f} GB of memory and "
+            f"a batch of {TRIED[0]} images takes {peaks[0].num_bytes / 1e9:.1f} GB of memory and "
             f"{allowed / 1e9:.1f} GB may be taken; lower model.input, or end other programs"
         )
     return min(fits, at_most)
@@ -87,12 +87,12 @@ def largest_that_fits(fits: Callable[[int], bool], at_most: int) -> int:
             bad = number
         number = min(2 * good, at_most) if bad > at_most and good else (good + bad) // 2
     if not good:
-        raise RunFailed("not even one picture fits into the memory of the GPU; lower model.input")
+        raise RunFailed("not even one image fits into the memory of the GPU; lower model.input")
     return good
 
 
 def fits_gpu(training: Training, batch: Batch, number: int) -> bool:
-    """Whether steps with so many pictures leave a tenth of the GPU's free memory."""
+    """Whether steps with so many images leave a tenth of the GPU's free memory."""
     torch.cuda.empty_cache()
     free, _ = torch.cuda.mem_get_info()
     allowed = SHARE_OF_GPU * (free + torch.cuda.memory_reserved())
@@ -107,7 +107,7 @@ def fits_gpu(training: Training, batch: Batch, number: int) -> bool:
 
 
 def peak_of(training: Training, batch: Batch, number: int) -> int:
-    """Bytes that this program took at most during steps with so many pictures."""
+    """Bytes that this program took at most during steps with so many images."""
     with suppress(OSError):  # a peak that cannot be reset still grows with the batch
         Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
     take_steps(training, repeated(batch, number))
@@ -132,7 +132,7 @@ def resident(what: str) -> int:
 
 
 def repeated(batch: Batch, number: int) -> Batch:
-    """So many pictures, those of the batch again and again."""
+    """So many images, those of the batch again and again."""
     places = [place % len(batch) for place in range(number)]
     # By way of channels last, as batches are.
     images = batch.images.permute(0, 2, 3, 1)[places].permute(0, 3, 1, 2)
@@ -148,7 +148,7 @@ def with_batch_size(recipe: Recipe, batch_size: int) -> Recipe:
 
     The learning rate grows as the batch does (Goyal et al. 2017, §2.1: "when the minibatch size is
     multiplied by k, multiply the learning rate by k"); steps, where they are counted, become fewer,
-    so that as many pictures are seen.
+    so that as many images are seen.
     """
     settings = recipe.training
     factor = batch_size / settings.batch_size

@@ -48,7 +48,7 @@ class Training:
     optimizer: Optimizer
     average: WeightAverage
     recipe: Recipe
-    num_pictures: int
+    num_images: int
     progress: Progress
     folder: RunFolder
     watch: Watcher
@@ -63,7 +63,7 @@ class Training:
     last_save: float = field(init=False, default=0.0)
 
     def __post_init__(self) -> None:
-        self.epochs = Epochs(self.num_pictures, self.recipe.training.batch_size)
+        self.epochs = Epochs(self.num_images, self.recipe.training.batch_size)
         self.tally = Tally.on(self.device, self.watch, self.epochs, self.progress.num_steps)
         self.tally.processes = self.processes
         self.gradients = Gradients(

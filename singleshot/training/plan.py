@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
-from singleshot.data.batching import Pictures, TrainingBatches
+from singleshot.data.batching import Images, TrainingBatches
 from singleshot.data.cache import cached
 from singleshot.data.cores import available_cores
 from singleshot.data.memory import free_memory
@@ -35,8 +35,8 @@ from singleshot.training.validation import Judge
 
 __all__ = ["Begin", "Preparation", "Prepared", "Wishes"]
 
-CHEAP = 0.02  # of the budget: decoding all pictures once is worth it without asking
-WORTH_CACHING = 1.5  # times that each picture is looked at
+CHEAP = 0.02  # of the budget: decoding all images once is worth it without asking
+WORTH_CACHING = 1.5  # times that each image is looked at
 FOR_MEASURING = 0.03  # of the budget
 
 
@@ -45,7 +45,7 @@ class Begin(Protocol):
     """What builds a training from the start."""
 
     def __call__(
-        self, recipe: Recipe, pictures: Pictures, *, watch: Watcher, resume: bool
+        self, recipe: Recipe, images: Images, *, watch: Watcher, resume: bool
     ) -> tuple[Training, TrainingBatches]:
         """As `build_training`; nothing is written."""
 
@@ -64,7 +64,7 @@ class Prepared:
     """With what to begin."""
 
     recipe: Recipe  # with all that was measured written out
-    pictures: Pictures
+    images: Images
     pace: Pace | None
     num_steps: int | None  # from here on, where time is short
 
@@ -91,18 +91,18 @@ class Preparation:
     def run(self, recipe: Recipe) -> Prepared:
         """Grant the wishes, in the order in which one builds on the other."""
         self.require_possible(recipe)
-        recipe, pictures = self.with_pictures(recipe)
+        recipe, images = self.with_images(recipe)
         if recipe.training.largest_batch:
-            recipe = self.with_largest_batch(recipe, pictures)
+            recipe = self.with_largest_batch(recipe, images)
         if self.wishes.self_test:
-            training, _ = self.rehearsal(recipe, pictures)
+            training, _ = self.rehearsal(recipe, images)
             self_test(training, self.data, self.say)
             recipe = training.recipe
         if self.wishes.profile:
-            recipe = self.profiled(recipe, pictures)
+            recipe = self.profiled(recipe, images)
         if self.wishes.time_budget is None:
-            return Prepared(recipe, pictures, pace=None, num_steps=None)
-        return self.fitted(recipe, pictures, self.wishes.time_budget)
+            return Prepared(recipe, images, pace=None, num_steps=None)
+        return self.fitted(recipe, images, self.wishes.time_budget)
 
     def require_possible(self, recipe: Recipe) -> None:
         """Raises SingleshotError for what cannot be had together."""
@@ -119,12 +119,12 @@ class Preparation:
                 "--self-test comes before a run begins; leave it out together with --resume"
             )
 
-    def rehearsal(self, recipe: Recipe, pictures: Pictures) -> tuple[Training, TrainingBatches]:
+    def rehearsal(self, recipe: Recipe, images: Images) -> tuple[Training, TrainingBatches]:
         """A training to throw away; it begins at the start, also when a run is resumed."""
-        return self.begin(recipe, pictures, watch=Audience([]), resume=False)
+        return self.begin(recipe, images, watch=Audience([]), resume=False)
 
-    def with_pictures(self, recipe: Recipe) -> tuple[Recipe, Pictures]:
-        """Keep the pictures in memory, unless the time does not suffice to use each again."""
+    def with_images(self, recipe: Recipe) -> tuple[Recipe, Images]:
+        """Keep the images in memory, unless the time does not suffice to use each again."""
         train, share, budget = self.data.train, recipe.training.cache, self.wishes.time_budget
         if budget is None or self.resume or not share:
             return recipe, self.kept(share)
@@ -136,27 +136,27 @@ class Preparation:
         if seen >= WORTH_CACHING * len(train):
             return recipe, self.kept(share)
         self.say(
-            f"pictures are decoded whenever they are needed: each is needed "
+            f"images are decoded whenever they are needed: each is needed "
             f"{seen / len(train):.1f} times, and decoding all of them once would take "
             f"{in_words(filling)}"
         )
         settings = recipe.training.model_copy(update={"cache": 0.0})
         return recipe.model_copy(update={"training": settings}), train
 
-    def kept(self, share: float) -> Pictures:
+    def kept(self, share: float) -> Images:
         """In memory, if they fit in this share of it."""
-        # Memory is the machine's, and each of its processes keeps all pictures.
+        # Memory is the machine's, and each of its processes keeps all images.
         return cached(self.data.train, share / self.processes.num_local, self.say)
 
-    def measured_step(self, recipe: Recipe, pictures: Pictures, budget: TimeBudget) -> float:
+    def measured_step(self, recipe: Recipe, images: Images, budget: TimeBudget) -> float:
         """Seconds, with its data."""
-        training, batches = self.rehearsal(recipe, pictures)
+        training, batches = self.rehearsal(recipe, images)
         enough = iter(batches.between(0, NUM_BATCHES))
         return seconds_of_step(training, enough, at_most=FOR_MEASURING * budget.seconds)
 
-    def with_largest_batch(self, recipe: Recipe, pictures: Pictures) -> Recipe:
-        """As many pictures in a step as fit, and the learning rate that goes with it."""
-        training, batches = self.rehearsal(recipe, pictures)
+    def with_largest_batch(self, recipe: Recipe, images: Images) -> Recipe:
+        """As many images in a step as fit, and the learning rate that goes with it."""
+        training, batches = self.rehearsal(recipe, images)
         number = largest_batch(
             training,
             next(iter(batches)),
@@ -166,15 +166,15 @@ class Preparation:
         fitted = with_batch_size(training.recipe, number)
         before, after = recipe.training, fitted.training
         self.say(
-            f"batches of {after.batch_size} pictures fit into memory; the learning rate is "
+            f"batches of {after.batch_size} images fit into memory; the learning rate is "
             f"{after.learning_rate:.4g}: {before.learning_rate:g} in batches of "
             f"{before.batch_size}, scaled linearly (Goyal et al. 2017)"
         )
         return fitted
 
-    def profiled(self, recipe: Recipe, pictures: Pictures) -> Recipe:
+    def profiled(self, recipe: Recipe, images: Images) -> Recipe:
         """Look at the first steps; the files lie in the run."""
-        training, batches = self.rehearsal(recipe, pictures)
+        training, batches = self.rehearsal(recipe, images)
         several = iter(batches.between(0, NUM_BATCHES))
         profile = profile_training(training, several, self.folder.trace)
         with appears_whole(self.folder.profile) as beside:
@@ -182,10 +182,10 @@ class Preparation:
         self.say(f"{profile}\n{self.folder.profile} and {self.folder.trace} are written")
         return training.recipe
 
-    def fitted(self, recipe: Recipe, pictures: Pictures, budget: TimeBudget) -> Prepared:
+    def fitted(self, recipe: Recipe, images: Images, budget: TimeBudget) -> Prepared:
         """As many steps as there is time for."""
         start = time.monotonic()
-        training, batches = self.rehearsal(recipe, pictures)
+        training, batches = self.rehearsal(recipe, images)
         begin = time.monotonic() - start
         step = seconds_of_step(
             training,
@@ -193,11 +193,11 @@ class Preparation:
             at_most=FOR_MEASURING * budget.seconds,
         )
         costs = costs_of(training, self.data.validation, self.judge, begin=begin, step=step)
-        fits = allot(budget, time.monotonic(), costs, training.recipe, len(pictures))
+        fits = allot(budget, time.monotonic(), costs, training.recipe, len(images))
         pace = Pace(budget, costs.step, costs.validation, costs.finish)
         self.say_plan(recipe, fits, budget, pace)
         if self.resume:
-            return Prepared(recipe, pictures, pace, fits.num_steps)
+            return Prepared(recipe, images, pace, fits.num_steps)
         changes = {
             "epochs": None,
             "steps": fits.num_steps,
@@ -205,13 +205,13 @@ class Preparation:
         }
         settings = training.recipe.training.model_copy(update=changes)
         planned = training.recipe.model_copy(update={"training": settings})
-        return Prepared(planned, pictures, pace, num_steps=None)
+        return Prepared(planned, images, pace, num_steps=None)
 
     def say_plan(self, recipe: Recipe, fits: Allotment, budget: TimeBudget, pace: Pace) -> None:
         """What fits, and how that compares with what the recipe asks for."""
-        settings, num_pictures = recipe.training, len(self.data.train)
-        epochs = fits.num_steps * settings.batch_size / num_pictures
-        wanted = settings.epochs or (settings.steps or 0) * settings.batch_size / num_pictures
+        settings, num_images = recipe.training, len(self.data.train)
+        epochs = fits.num_steps * settings.batch_size / num_images
+        wanted = settings.epochs or (settings.steps or 0) * settings.batch_size / num_images
         self.say(
             f"a time budget of {in_words(budget.seconds)} gives {fits.num_steps} steps of "
             f"{in_words(pace.step)}, {epochs:.1f} epochs, and as validations "

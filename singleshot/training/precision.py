@@ -18,7 +18,7 @@ __all__ = ["Precision", "autocast", "bfloat16_is_worth_it", "measured_precision"
 
 Precision = Literal["float32", "bfloat16"]
 
-PICTURES = 2  # batch norm needs as many
+IMAGES = 2  # batch norm needs as many
 ROUNDS = 3
 SECONDS = 2.0  # after which no further round begins
 GAIN = 1.1  # times faster, from which half of the digits are given up
@@ -75,13 +75,13 @@ def bfloat16_is_possible(device: torch.device) -> bool:
 
 
 def made_up(model: TrainableDetector) -> Batch:
-    """Pictures of noise with an object in the middle of each."""
+    """Images of noise with an object in the middle of each."""
     height, width = model.settings.input
     box = torch.tensor([[width / 4, height / 4, 3 * width / 4, 3 * height / 4]])
     truth = Truth.of(box, torch.zeros(1, dtype=torch.int64))
-    pixels = torch.randint(256, (PICTURES, height, width, 3), dtype=torch.uint8)
-    names = tuple(f"noise {number}" for number in range(PICTURES))
-    return Batch(pixels.permute(0, 3, 1, 2), (truth,) * PICTURES, names)
+    pixels = torch.randint(256, (IMAGES, height, width, 3), dtype=torch.uint8)
+    names = tuple(f"noise {number}" for number in range(IMAGES))
+    return Batch(pixels.permute(0, 3, 1, 2), (truth,) * IMAGES, names)
 
 
 def passed(

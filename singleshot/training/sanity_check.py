@@ -22,14 +22,14 @@ from singleshot.evaluation import judge
 from singleshot.metrics import Predictions, Protocol
 from singleshot.runs.watch import Say
 from singleshot.structures import Batch
-from singleshot.training.build import build_pictures
+from singleshot.training.build import build_images
 from singleshot.training.loop import Training
 from singleshot.training.self_test import learn_by_heart, require_equal_after_loading
 
 __all__ = ["require_truth_scores_one", "self_test", "truth_as_predictions"]
 
-PICTURES = 8  # to learn by heart, at most
-COUNTED = 100  # detections of a picture that COCO's rules look at
+IMAGES = 8  # to learn by heart, at most
+COUNTED = 100  # detections of an image that COCO's rules look at
 UNCHANGED = AugmentationSettings(
     photometric=PhotometricSettings(probability=0),
     expand=ExpandSettings(probability=0),
@@ -45,7 +45,7 @@ def self_test(training: Training, data: TrainingData, say: Say) -> None:
     """
     measured_on = data.train if data.validation is None else data.validation
     require_truth_scores_one(measured_on)
-    batch = some_pictures(training, data.train)
+    batch = some_images(training, data.train)
     learn_by_heart(training, batch, say)
     require_equal_after_loading(training, batch, load)
     say(
@@ -58,15 +58,15 @@ def load(path: Path) -> TrainableDetector:
     return detector_from(Checkpoint.load(path), place=str(path))
 
 
-def some_pictures(training: Training, train: DataSet) -> Batch:
-    """A batch of unvaried pictures with objects, from all over the data set."""
+def some_images(training: Training, train: DataSet) -> Batch:
+    """A batch of unvaried images with objects, from all over the data set."""
     lengths = train.ends.diff(prepend=train.ends.new_zeros(1))
     with_objects = lengths.nonzero().flatten().tolist()
-    number = min(PICTURES, training.recipe.training.batch_size, len(with_objects))
+    number = min(IMAGES, training.recipe.training.batch_size, len(with_objects))
     chosen = [with_objects[place * len(with_objects) // number] for place in range(number)]
     recipe = training.recipe.model_copy(update={"augmentation": UNCHANGED})
-    pictures = build_pictures(recipe, train, training.model)
-    return Batch.of([pictures[Draw(epoch=0, index=index, clean=True)] for index in chosen])
+    images = build_images(recipe, train, training.model)
+    return Batch.of([images[Draw(epoch=0, index=index, clean=True)] for index in chosen])
 
 
 def require_truth_scores_one(dataset: DataSet) -> None:
@@ -85,7 +85,7 @@ def require_truth_scores_one(dataset: DataSet) -> None:
         raise RunFailed(
             f"self-test: the annotations of {dataset.description}, taken as predictions, score "
             f"{reached:.3f} instead of 1. Look at the boxes of {some_of(low)}: some have no area, "
-            f"or lie outside their pictures"
+            f"or lie outside their images"
         )
 
 

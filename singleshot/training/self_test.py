@@ -48,12 +48,12 @@ def learn_by_heart(training: Training, batch: Batch, say: Say) -> int:
         if not math.isfinite(curve[-1]):
             raise RunFailed(f"self-test: the loss is not finite {advice(training, batch, curve)}")
         if curve[-1] < LEARNED * curve[0]:
-            say(f"self-test: {len(batch)} pictures learned by heart, {described(curve)}")
+            say(f"self-test: {len(batch)} images learned by heart, {described(curve)}")
             return step
         training.clip_gradients()
         training.optimizer.step()
     where = advice(training, batch, curve)
-    raise RunFailed(f"self-test: {len(batch)} pictures were not learned by heart {where}")
+    raise RunFailed(f"self-test: {len(batch)} images were not learned by heart {where}")
 
 
 def described(curve: Sequence[float]) -> str:

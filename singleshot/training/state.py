@@ -95,7 +95,7 @@ def require_same_training(path: Path, progress: Progress, expected: Progress) ->
     """Raises ModelError, naming what differs between a run that was begun and this one."""
     if progress.data != expected.data:
         raise ModelError(
-            f"{path}: the run was begun with other pictures, boxes, classes or another split; "
+            f"{path}: the run was begun with other images, boxes, classes or another split; "
             f"resume with the same, or begin a new run"
         )
     if progress.fitted_at is None and progress.num_steps != expected.num_steps:

@@ -25,7 +25,7 @@ class Taken:
     """A step that was taken; its losses and gradient may still be on their way from a GPU."""
 
     step: int  # counted from 1
-    names: tuple[str, ...]  # of the pictures
+    names: tuple[str, ...]  # of the images
     losses: Losses
     gradient_norm: Tensor
     learning_rate: float
@@ -118,7 +118,7 @@ class Tally:
         raise Diverged(
             f"step {taken.step}: the loss is not finite (localization {localization}, "
             f"classification {classification}, norm of the gradient {gradient_norm}) with "
-            f"{', '.join(names)}. Look at these pictures' boxes, or lower training.learning_rate "
+            f"{', '.join(names)}. Look at these images' boxes, or lower training.learning_rate "
             f"in a new run; what was saved before is good, and --resume goes on from there"
         )
 

@@ -24,7 +24,7 @@ __all__ = ["Teacher", "fingerprint_of"]
 
 SAME_PRIOR = 1e-5  # fractions of the input
 UNKNOWN = -1
-SMALLEST_SIDE = 1.0  # pixels: less of a box is left when it is clipped to a picture's edge
+SMALLEST_SIDE = 1.0  # pixels: less of a box is left when it is clipped to an image's edge
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Teacher:
         labels = tuple(label for label, name in enumerate(ours) if name in theirs)
         if not labels:
             raise ModelError(
-                f"{place}: knows {listed(detector.class_names)}, but the pictures have "
+                f"{place}: knows {listed(detector.class_names)}, but the images have "
                 f"{listed(student.class_names)}; a teacher must know a class by the same name"
             )
         background = student.settings.heads.scores == "softmax"
@@ -85,7 +85,7 @@ class Teacher:
         return f"teaches {listed(tuple(names))} {how}{rest}"
 
     def lesson(self, batch: Batch) -> Lesson:
-        """What it says of pictures at the student's input size, on its own device."""
+        """What it says of images at the student's input size, on its own device."""
         said = self.opinion(batch.images) if self.same_priors else self.findings(batch.images)
         return Lesson(said, self.columns, self.settings.weight)
 

@@ -1,4 +1,4 @@
-"""Training a detector on annotated pictures."""
+"""Training a detector on annotated images."""
 
 import hashlib
 import time
@@ -70,10 +70,10 @@ def train(
 
     Args:
         recipe: a shipped recipe's name, or a TOML file.
-        data: a folder or JSON file of annotated pictures, or several, joined by class name.
+        data: a folder or JSON file of annotated images, or several, joined by class name.
         run: the folder to write; left out, the first free one under `runs/`.
-        split: the pictures to learn from; left out, `train`, else `trainval`, else all.
-        val_split: the pictures to validate on, or "none"; left out, `val`, else a tenth set aside.
+        split: the images to learn from; left out, `train`, else `trainval`, else all.
+        val_split: the images to validate on, or "none"; left out, `val`, else a tenth set aside.
         init: a detector to start from: a run, a checkpoint or a file that `import_model` reads.
         overrides: recipe keys and values, `{"training.epochs": 10}` or `["training.epochs=10"]`.
         teacher: a larger detector to learn from as well; as `init`, whatever its priors are.
@@ -128,8 +128,8 @@ class Job:
     ) -> tuple[Progress, int | None]:
         """Prepare and take the steps; gives how far it came, and the signal that stopped it."""
         if self.resume and (known := load_progress(self.folder.state)).finished:
-            same_pictures = replace(known, data=self.data.train.fingerprint())
-            require_same_training(self.folder.state, known, same_pictures)
+            same_images = replace(known, data=self.data.train.fingerprint())
+            require_same_training(self.folder.state, known, same_images)
             return known, None
         taught_by = None if teacher is None else teacher_from(teacher)
         require_same(self.recipe, self.data, start, taught_by, self.processes)
@@ -138,7 +138,7 @@ class Job:
         with keeping_memory():
             prepared = self.preparation(build, wishes).run(self.recipe)
             training, batches = build(
-                prepared.recipe, prepared.pictures, watch=self.audience, resume=self.resume
+                prepared.recipe, prepared.images, watch=self.audience, resume=self.resume
             )
             if not self.resume:
                 begin(self.folder, training.recipe, self.processes, asked=self.recipe)
@@ -214,7 +214,7 @@ def listeners(
 
 
 def tell(chosen: TrainingData, wanted: Recipe, start: Start | None, say: Say) -> None:
-    """What a person should know before it begins; an error where a picture cannot be read."""
+    """What a person should know before it begins; an error where an image cannot be read."""
     validation = chosen.validation
     notes = chosen.train.notes + (() if validation is None else validation.notes)
     for message in (*chosen.said, *dict.fromkeys(notes)):
@@ -239,8 +239,8 @@ def require_same(
     processes.require_same(
         {
             "the recipe": to_toml(wanted),
-            "the training pictures": chosen.train.fingerprint(),
-            "the validation pictures": "" if validation is None else validation.fingerprint(),
+            "the training images": chosen.train.fingerprint(),
+            "the validation images": "" if validation is None else validation.fingerprint(),
             "the detector to start from": "" if start is None else fingerprint_of(start.checkpoint),
             "the teacher": "" if teacher is None else fingerprint_of(teacher.checkpoint),
             "the weights of the backbone": file_fingerprint(wanted),
@@ -291,7 +291,7 @@ def goes_on(folder: RunFolder, processes: Processes, *, asked: bool) -> bool:
     """Whether to go on with the run that is there; ModelError where none may begin, or go on.
 
     Without being `asked` to, it does so under torchrun, which starts commands again. It takes the
-    same recipe, pictures and teacher, or an error follows: nothing is overwritten.
+    same recipe, images and teacher, or an error follows: nothing is overwritten.
     """
     if was_left(folder, processes):
         return True

@@ -19,7 +19,7 @@ __all__ = ["BATCH_SIZE", "Judge", "report_on_validation", "validation_on"]
 
 Judge = Callable[[DataSet, Processes], Evaluate]
 
-BATCH_SIZE = 8  # pictures that are looked at together
+BATCH_SIZE = 8  # images that are looked at together
 
 
 def report_on_validation(
@@ -60,7 +60,7 @@ def detect_together(
     processes: Processes,
     between: Callable[[], None] = lambda: None,
 ) -> Predictions | None:
-    """What is found in all pictures, each process having its share; None but in the first.
+    """What is found in all images, each process having its share; None but in the first.
 
     `between` is called after each batch, as often by every process.
     """

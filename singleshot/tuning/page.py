@@ -16,7 +16,7 @@ from singleshot.tuning.trial_tables import Trial, best_of, spread_of
 __all__ = ["SearchPage", "write_search_report"]
 
 SHOWN = 10  # trials in the table
-FEW_PICTURES = 50  # to judge on: fewer say little about small differences
+FEW_IMAGES = 50  # to judge on: fewer say little about small differences
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class SearchPage:
     title: str
     trained_on: str  # in words
     judged_on: str
-    num_judged_on: int  # pictures
+    num_judged_on: int  # images
     num_wanted: int  # trials
     trials: Sequence[Trial]
     space: SearchSpace
@@ -69,7 +69,7 @@ def render(page: SearchPage) -> str:
         count=lambda outcome: sum(one.outcome == outcome for one in trials),
         num_done=sum(one.outcome in {"finished", "pruned", "failed"} for one in trials),
         hours=in_hours(sum(one.seconds or 0.0 for one in trials)),
-        few_pictures=page.num_judged_on < FEW_PICTURES,
+        few_images=page.num_judged_on < FEW_IMAGES,
         rows=[(one, changes(one, page.start)) for one in ranked(trials)[:SHOWN]],
         nothing=[one for one in trials if one.outcome == "failed"],
         keys=in_order(page),

@@ -34,7 +34,7 @@ class Search:
     recipe: Path | None  # the best values, with every default written out; None without any
     report: Path
     trials: tuple[Trial, ...]
-    best: Trial | None  # judged on the validation pictures, so its score flatters
+    best: Trial | None  # judged on the validation images, so its score flatters
     importances: Mapping[str, float] | None  # of each key, adding up to 1; None for few trials
     complete: bool  # as many trials are done as were asked for
     stopped_by: int | None  # the signal that a person or a cluster stopped it with, as SIGINT
@@ -55,7 +55,7 @@ class Task:
 
     @property
     def data_options(self) -> list[str]:
-        """The pictures, as they were named."""
+        """The images, as they were named."""
         named = {"--split": self.split, "--val-split": self.val_split}
         words = [f"--data={path}" for path in self.data]
         return words + [f"{option}={name}" for option, name in named.items() if name is not None]
@@ -105,7 +105,7 @@ class Leavings:
         opening = (
             f"# Found by a search: trial {best.number} of {num_trials}, from "
             f"{Path(self.task.recipe).name}.\n#   {self.command_to_train()}\n"
-            f"# Expect: AP {best.score:.3f} on the validation pictures it was chosen by, and "
+            f"# Expect: AP {best.score:.3f} on the validation images it was chosen by, and "
             f"somewhat less on others.\n"
         )
         with appears_whole(path) as beside:
@@ -130,8 +130,8 @@ class Leavings:
         task = self.task
         return SearchPage(
             title=Path(task.recipe).stem,
-            trained_on=f"{len(task.train)} pictures ({task.train.description})",
-            judged_on=f"{len(task.validation)} pictures ({task.validation.description})",
+            trained_on=f"{len(task.train)} images ({task.train.description})",
+            judged_on=f"{len(task.validation)} images ({task.validation.description})",
             num_judged_on=len(task.validation),
             num_wanted=self.num_trials,
             trials=search.trials,

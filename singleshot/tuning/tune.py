@@ -57,11 +57,11 @@ def tune(
 
     Args:
         recipe: a shipped recipe's name, or a TOML file.
-        data: a folder or JSON file of annotated pictures, or several, joined by class name.
+        data: a folder or JSON file of annotated images, or several, joined by class name.
         trials: trainings in all, also those of earlier calls and of other processes.
         run: the folder to write; left out, the first free one under `runs/`.
-        split: the pictures to learn from; left out, `train`, else `trainval`, else all.
-        val_split: the pictures that trials are judged on; left out, `val`, else a tenth set aside.
+        split: the images to learn from; left out, `train`, else `trainval`, else all.
+        val_split: the images that trials are judged on; left out, `val`, else a tenth set aside.
         overrides: recipe keys and values that hold for all trials, as in `train`.
         search: what to try, `["training.learning_rate=0.001..0.1:log", "augmentation.flip=0,0.5"]`;
             left out, what is worth trying with any recipe.
@@ -119,7 +119,7 @@ def require_possible(val_split: str | None) -> None:
         )
     if val_split is not None and "test" in val_split.split("+"):
         raise SingleshotError(
-            f"--val-split {val_split}: the test pictures are for the one measurement after a "
+            f"--val-split {val_split}: the test images are for the one measurement after a "
             f"search; judge trials on others"
         )
 
@@ -131,7 +131,7 @@ def judged_split(
     start: Recipe,
     space: SearchSpace,
 ) -> TrainingData:
-    """The pictures to learn from and to judge on, the same for all trials; else SingleshotError."""
+    """The images to learn from and to judge on, the same for all trials; else SingleshotError."""
     seed = start.training.seed
     chosen = training_split(data, split, val_split, seed)
     judged_on(chosen)
@@ -140,16 +140,16 @@ def judged_split(
         if other is None or other.fingerprint() != judged_on(chosen).fingerprint():
             raise SingleshotError(
                 f"--search {SEED}: it also chooses the tenth that is set aside, so that trials "
-                f"would be judged on different pictures; name them with --val-split"
+                f"would be judged on different images; name them with --val-split"
             )
     return chosen
 
 
 def judged_on(chosen: TrainingData) -> DataSet:
-    """The validation pictures; SingleshotError without any."""
+    """The validation images; SingleshotError without any."""
     if chosen.validation is None:
         raise SingleshotError(
-            "a search has to judge its trials, and there is no picture to judge on; name some with "
+            "a search has to judge its trials, and there is no image to judge on; name some with "
             "--val-split"
         )
     return chosen.validation
@@ -160,8 +160,8 @@ def asked_for(task: Task, space: SearchSpace, seed: int) -> Mapping[str, str]:
     return {
         "recipe": to_toml(task.start),
         "--search": " ".join(f"{key}={values.written}" for key, values in space.items()),
-        "training pictures": task.train.fingerprint(),
-        "validation pictures": task.validation.fingerprint(),
+        "training images": task.train.fingerprint(),
+        "validation images": task.validation.fingerprint(),
         "--seed": str(seed),
     }
 

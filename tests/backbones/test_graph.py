@@ -8,7 +8,7 @@ from singleshot.recipes.load import load_recipe
 
 CONV = {"operation": "convolution", "kernel": 3, "padding": 1}
 LAYERS = [
-    {"name": "conv", "input": "picture", "channels": 4, "stride": 2, **CONV},
+    {"name": "conv", "input": "image", "channels": 4, "stride": 2, **CONV},
     {"name": "scale", "operation": "scale", "input": "conv"},
     {"name": "relu", "operation": "relu", "input": "scale"},
     {"name": "sum", "operation": "add", "inputs": ["relu", "conv"]},
@@ -39,7 +39,7 @@ def test_it_computes_what_the_layers_say(random):
 @pytest.mark.parametrize(("ceil_mode", "cells"), [(True, 4), (False, 3)])
 def test_pooling_may_count_a_last_window_beyond_the_map(ceil_mode, cells):
     pool = {"operation": "max_pool", "kernel": 2, "stride": 2, "ceil_mode": ceil_mode}
-    backbone = graph([{"name": "pool", "input": "picture", **pool}], ["pool"])
+    backbone = graph([{"name": "pool", "input": "image", **pool}], ["pool"])
     assert backbone(torch.zeros(1, 3, 7, 7))[0].shape == (1, 3, cells, cells)
 
 
@@ -62,13 +62,13 @@ def test_weights_have_the_layers_names_and_learn():
 
 
 def test_what_no_layer_takes_any_more_is_let_go():
-    # The picture after the convolution; the convolution and the ReLU after the sum.
-    assert graph().spent[0] == ["picture"]
+    # The image after the convolution; the convolution and the ReLU after the sum.
+    assert graph().spent[0] == ["image"]
     assert graph().spent[3] == ["relu", "conv"]
 
 
 def test_a_sum_of_unequal_feature_maps_is_refused():
-    layers = [LAYERS[0], {"name": "sum", "operation": "add", "inputs": ["conv", "picture"]}]
+    layers = [LAYERS[0], {"name": "sum", "operation": "add", "inputs": ["conv", "image"]}]
     with pytest.raises(ModelError, match=r"'sum' adds feature maps of \[4, 3\] channels"):
         graph(layers, ["sum"])
 

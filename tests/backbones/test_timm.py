@@ -8,7 +8,7 @@ from singleshot.backbones.folding import fold_batch_norm
 from singleshot.backbones.timm import TimmBackbone
 from singleshot.errors import ModelError
 
-PICTURE = torch.rand(1, 3, 96, 128, generator=torch.Generator().manual_seed(0))
+IMAGE = torch.rand(1, 3, 96, 128, generator=torch.Generator().manual_seed(0))
 
 
 def with_lively_statistics(backbone):
@@ -26,7 +26,7 @@ def with_lively_statistics(backbone):
 def test_feature_maps_have_the_strides_asked_for():
     backbone = TimmBackbone("tf_efficientnet_lite0", (8, 16, 32))
     assert backbone.channels == (40, 112, 320)
-    assert [tuple(f.shape[-2:]) for f in backbone(PICTURE)] == [(12, 16), (6, 8), (3, 4)]
+    assert [tuple(f.shape[-2:]) for f in backbone(IMAGE)] == [(12, 16), (6, 8), (3, 4)]
 
 
 def test_it_knows_the_pixel_statistics_of_its_pretraining():
@@ -45,11 +45,11 @@ def test_unknown_names_and_strides_are_said():
 def test_folding_all_statistics_changes_nothing_but_the_layers(name):
     backbone = with_lively_statistics(TimmBackbone(name, (16, 32)))
     # In doubles, so that only what folding did to the weights is seen.
-    picture = PICTURE.double()
-    expected = deepcopy(backbone).double()(picture)
+    image = IMAGE.double()
+    expected = deepcopy(backbone).double()(image)
     backbone.freeze(0, batch_norm=True)
     assert not any(isinstance(module, nn.BatchNorm2d) for module in backbone.modules())
-    for found, feature in zip(backbone.double()(picture), expected, strict=True):
+    for found, feature in zip(backbone.double()(image), expected, strict=True):
         torch.testing.assert_close(found, feature, atol=1e-4, rtol=1e-4)
 
 
@@ -73,23 +73,23 @@ def test_a_batch_norm_with_another_use_of_its_input_is_left_alone():
             return self.norm(images)
 
     odd = Odd()
-    fold_batch_norm(odd, PICTURE)
+    fold_batch_norm(odd, IMAGE)
     assert isinstance(odd.norm, nn.BatchNorm2d)
 
 
 def test_frozen_statistics_stay_where_they_cannot_be_folded():
     # DenseNet normalises before it convolves.
     backbone = with_lively_statistics(TimmBackbone("densenet121", (16, 32)))
-    expected = backbone(PICTURE)
+    expected = backbone(IMAGE)
     backbone.freeze(0, batch_norm=True)
     before = {name: tensor.clone() for name, tensor in backbone.named_buffers()}
-    backbone.train()(PICTURE)
+    backbone.train()(IMAGE)
     assert all(torch.equal(tensor, before[name]) for name, tensor in backbone.named_buffers())
-    for found, feature in zip(backbone.eval()(PICTURE), expected, strict=True):
+    for found, feature in zip(backbone.eval()(IMAGE), expected, strict=True):
         torch.testing.assert_close(found, feature, atol=1e-3, rtol=1e-3)
 
 
 def test_a_transformer_gives_channels_first():
     swin = TimmBackbone("swin_tiny_patch4_window7_224", (8, 16))
-    picture = torch.rand(1, 3, 224, 224)
-    assert [tuple(f.shape[1:]) for f in swin(picture)] == [(192, 28, 28), (384, 14, 14)]
+    image = torch.rand(1, 3, 224, 224)
+    assert [tuple(f.shape[1:]) for f in swin(image)] == [(192, 28, 28), (384, 14, 14)]

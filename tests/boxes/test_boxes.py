@@ -63,7 +63,7 @@ def test_boxes_without_area_overlap_nothing_not_even_themselves():
 
 @given(seeds)
 def test_suppression_leaves_no_overlap_within_a_class_and_all_of_other_classes(seed):
-    boxes = boxes_of(seed) - 60  # some reach beyond the picture
+    boxes = boxes_of(seed) - 60  # some reach beyond the image
     random = torch.Generator().manual_seed(seed)
     scores = torch.rand(20, generator=random)
     labels = torch.randint(3, (20,), generator=random)

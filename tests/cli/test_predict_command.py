@@ -12,7 +12,7 @@ from singleshot.structures import Detections
 
 
 class CornerFinder:
-    """Finds a sure thing and a doubtful one in every picture."""
+    """Finds a sure thing and a doubtful one in every image."""
 
     class_names = ("cat", "dog")
 
@@ -22,8 +22,8 @@ class CornerFinder:
 
 
 @pytest.fixture
-def pictures(tmp_path, monkeypatch):
-    """Two pictures, and a detector to look at them."""
+def images(tmp_path, monkeypatch):
+    """Two images, and a detector to look at them."""
     monkeypatch.setattr("singleshot.load", lambda _model: CornerFinder())
     monkeypatch.setattr("singleshot.operating_point", lambda _model, say: None)  # noqa: ARG005
     monkeypatch.chdir(tmp_path)
@@ -33,8 +33,8 @@ def pictures(tmp_path, monkeypatch):
     return tmp_path / "in"
 
 
-@pytest.mark.usefixtures("pictures")
-def test_json_lists_every_picture():
+@pytest.mark.usefixtures("images")
+def test_json_lists_every_image():
     outcome = singleshot("predict", "m", "in", "--json")
     assert json.loads(outcome.stdout) == [
         {
@@ -47,7 +47,7 @@ def test_json_lists_every_picture():
     ]
 
 
-@pytest.mark.usefixtures("pictures")
+@pytest.mark.usefixtures("images")
 def test_a_lower_score_threshold_lets_more_through():
     found = json.loads(
         singleshot("predict", "m", "in/a.jpg", "--score-threshold", "0.25", "--json").stdout
@@ -59,7 +59,7 @@ def test_a_lower_score_threshold_lets_more_through():
 def chosen(monkeypatch):
     """Chosen for the model: cats from 0.25, dogs from 0.8, which leaves out the one it finds."""
     choices = {"cat": Choice(0.25, 1, 1, 0), "dog": Choice(0.8, 1, 1, 0)}
-    point = OperatingPoint(Rule.parse("f1"), 0.5, "the val pictures", choices)
+    point = OperatingPoint(Rule.parse("f1"), 0.5, "the val images", choices)
 
     def operating_point(_model, say):
         say("thresholds of its own")
@@ -68,7 +68,7 @@ def chosen(monkeypatch):
     monkeypatch.setattr("singleshot.operating_point", operating_point)
 
 
-@pytest.mark.usefixtures("pictures", "chosen")
+@pytest.mark.usefixtures("images", "chosen")
 def test_what_was_chosen_for_the_run_is_kept_and_said_once():
     outcome = singleshot("predict", "m", "in", "--json")
     labels = [[one["label"] for one in found["detections"]] for found in json.loads(outcome.stdout)]
@@ -76,14 +76,14 @@ def test_what_was_chosen_for_the_run_is_kept_and_said_once():
     assert outcome.stderr == "thresholds of its own\n"
 
 
-@pytest.mark.usefixtures("pictures", "chosen")
+@pytest.mark.usefixtures("images", "chosen")
 def test_a_score_threshold_that_is_given_counts_instead():
     outcome = singleshot("predict", "m", "in/a.jpg", "--score-threshold", "0.3", "--json")
     assert [one["label"] for one in json.loads(outcome.stdout)[0]["detections"]] == ["dog"]
     assert outcome.stderr == ""
 
 
-@pytest.mark.usefixtures("pictures")
+@pytest.mark.usefixtures("images")
 def test_the_listing_can_be_read():
     assert singleshot("predict", "m", "in/a.jpg").stdout.splitlines() == [
         "in/a.jpg (40 x 30): 1 found",
@@ -92,32 +92,32 @@ def test_the_listing_can_be_read():
     ]
 
 
-@pytest.mark.usefixtures("pictures")
+@pytest.mark.usefixtures("images")
 def test_nothing_found_is_said_too():
     outcome = singleshot("predict", "m", "in/a.jpg", "--score-threshold", "0.9")
     assert outcome.stdout == "in/a.jpg (40 x 30): 0 found\n"
 
 
-@pytest.mark.usefixtures("pictures")
-def test_every_picture_is_drawn():
+@pytest.mark.usefixtures("images")
+def test_every_image_is_drawn():
     outcome = singleshot("predict", "m", "in", "--draw", "out")
     assert outcome.stderr == "Drawings: out\n"
     for name in ("a.jpg", "b.png"):
         with Image.open(f"out/{name}") as drawing:
             colours = drawing.convert("RGB").getcolors(maxcolors=1 << 24)
-        assert len(colours) > 1  # the pictures themselves are gray all over
+        assert len(colours) > 1  # the images themselves are gray all over
 
 
-def test_the_picture_is_not_drawn_over(pictures):
-    before = (pictures / "a.jpg").read_bytes()
+def test_the_image_is_not_drawn_over(images):
+    before = (images / "a.jpg").read_bytes()
     outcome = singleshot("predict", "m", "in", "--draw", "in")
     assert outcome.exit_code == 2
-    assert "would write over the picture" in outcome.stderr
-    assert (pictures / "a.jpg").read_bytes() == before
+    assert "would write over the image" in outcome.stderr
+    assert (images / "a.jpg").read_bytes() == before
 
 
-def test_a_broken_picture_names_itself(pictures):
-    (pictures / "c.jpg").write_bytes(b"no picture")
+def test_a_broken_image_names_itself(images):
+    (images / "c.jpg").write_bytes(b"no image")
     outcome = singleshot("predict", "m", "in", "--json")
     assert (outcome.exit_code, outcome.stdout) == (2, "")
     assert "c.jpg" in outcome.stderr

@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 
 from singleshot.cli import progress
-from singleshot.cli.progress import LiveProgress, PlainProgress, picture_progress
+from singleshot.cli.progress import LiveProgress, PlainProgress, image_progress
 
 STEP = SimpleNamespace(
     step=30,
@@ -82,8 +82,8 @@ def test_the_live_display_keeps_the_last_validation_in_sight():
 
 
 def test_a_short_evaluation_makes_no_noise(capsys, clock):
-    with picture_progress() as tell:
+    with image_progress() as tell:
         tell(1, 2)
         clock.now = 11
         tell(2, 2)
-    assert capsys.readouterr().err == "2/2 pictures\n"
+    assert capsys.readouterr().err == "2/2 images\n"

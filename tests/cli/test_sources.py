@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from singleshot.cli.sources import drawing_paths, find_pictures
+from singleshot.cli.sources import drawing_paths, find_images
 from singleshot.errors import DataError, SingleshotError
 
 
 @pytest.fixture
 def shots(tmp_path, monkeypatch):
-    """A folder with a picture below, two pictures and a text, which is also where we are."""
+    """A folder with an image below, two images and a text, which is also where we are."""
     for name in ("b.jpg", "a.PNG", "notes.txt", "deeper/a.PNG"):
         path = tmp_path / "shots" / name
         path.parent.mkdir(exist_ok=True)
@@ -19,55 +19,55 @@ def shots(tmp_path, monkeypatch):
     return Path("shots")
 
 
-def test_a_folder_means_the_pictures_directly_in_it(shots):
-    assert find_pictures(["shots"]) == [shots / "a.PNG", shots / "b.jpg"]
+def test_a_folder_means_the_images_directly_in_it(shots):
+    assert find_images(["shots"]) == [shots / "a.PNG", shots / "b.jpg"]
 
 
 def test_a_pattern_looks_at_any_depth(shots):
-    assert find_pictures(["shots/**/*.PNG"]) == [shots / "a.PNG", shots / "deeper/a.PNG"]
+    assert find_images(["shots/**/*.PNG"]) == [shots / "a.PNG", shots / "deeper/a.PNG"]
 
 
-def test_a_pattern_leaves_out_what_is_no_picture(shots):
-    assert find_pictures(["shots/*"]) == [shots / "a.PNG", shots / "b.jpg"]
+def test_a_pattern_leaves_out_what_is_no_image(shots):
+    assert find_images(["shots/*"]) == [shots / "a.PNG", shots / "b.jpg"]
 
 
-def test_a_picture_named_twice_is_taken_once_where_it_was_named_first(shots):
-    assert find_pictures(["shots/b.jpg", "shots"]) == [shots / "b.jpg", shots / "a.PNG"]
+def test_an_image_named_twice_is_taken_once_where_it_was_named_first(shots):
+    assert find_images(["shots/b.jpg", "shots"]) == [shots / "b.jpg", shots / "a.PNG"]
 
 
 @pytest.mark.usefixtures("shots")
 @pytest.mark.parametrize(
     ("source", "message"),
     [
-        ("nowhere", "nowhere: no such picture or folder"),
-        ("shots/*.gif", "no picture fits this pattern"),
+        ("nowhere", "nowhere: no such image or folder"),
+        ("shots/*.gif", "no image fits this pattern"),
         ("film.mp4", "cannot be read yet"),
         ("0", "cannot be read yet"),
         ("rtsp://camera", "cannot be read yet"),
-        ("empty", "no picture directly in this folder"),
+        ("empty", "no image directly in this folder"),
     ],
 )
 def test_what_cannot_be_taken_is_said(source, message):
     Path("empty").mkdir()
     with pytest.raises(DataError, match=message.replace("*", r"\*")):
-        find_pictures([source])
+        find_images([source])
 
 
 @pytest.mark.usefixtures("shots")
 def test_drawings_of_one_folder_keep_their_names():
-    drawings = drawing_paths(find_pictures(["shots"]), Path("out"))
+    drawings = drawing_paths(find_images(["shots"]), Path("out"))
     assert drawings == [Path("out/a.PNG"), Path("out/b.jpg")]
 
 
 @pytest.mark.usefixtures("shots")
 def test_drawings_of_equal_names_do_not_collide():
-    drawings = drawing_paths(find_pictures(["shots/**/a.PNG"]), Path("out"))
+    drawings = drawing_paths(find_images(["shots/**/a.PNG"]), Path("out"))
     assert drawings == [Path("out/a.PNG"), Path("out/deeper/a.PNG")]
 
 
-def test_a_drawing_is_never_written_over_a_picture(shots):
-    with pytest.raises(SingleshotError, match=r"would write over the picture .*a\.PNG"):
-        drawing_paths(find_pictures(["shots"]), shots)
+def test_a_drawing_is_never_written_over_an_image(shots):
+    with pytest.raises(SingleshotError, match=r"would write over the image .*a\.PNG"):
+        drawing_paths(find_images(["shots"]), shots)
 
 
 def test_formats_that_are_rarely_written_become_png(shots):

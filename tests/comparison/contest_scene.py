@@ -49,7 +49,7 @@ def contender(name: str, milliseconds: float, **changes) -> Contender:
 def make_contest(**changes) -> Contest:
     """The slow one is best, the fast one close, and the third beaten at everything."""
     values = {
-        "data": f"pictures of {EVIL}",
+        "data": f"images of {EVIL}",
         "protocol": Protocol.COCO,
         "iou_threshold": 0.5,
         "images": 40,
@@ -77,7 +77,7 @@ def make_contest(**changes) -> Contest:
 
 
 def make_page(**changes) -> ComparisonPage:
-    """With one picture in which the detectors differ."""
+    """With one image in which the detectors differ."""
     contest = make_contest(published=tuple(published_figures()), **changes)
     truths = Truths(
         images=np.zeros(2, np.int64),
@@ -90,8 +90,8 @@ def make_page(**changes) -> ComparisonPage:
     )
     both = Predictions(np.zeros(2, np.int64), truths.boxes, np.array([0.9, 0.8]), truths.labels)
     found = [both, both[:1], both[:0]]
-    picture = shown(
-        f"/pictures/{EVIL.replace('/', '')}.png",
+    image = shown(
+        f"/images/{EVIL.replace('/', '')}.png",
         torch.full((3, SIDE, SIDE), 200, dtype=torch.uint8),
         found,
         truths,
@@ -103,7 +103,7 @@ def make_page(**changes) -> ComparisonPage:
         title=f"fast · {EVIL} · beaten",
         contest=contest,
         at_random=[],
-        disputed=[picture],
+        disputed=[image],
         class_names=CLASSES,
         command=f"singleshot compare '{EVIL}'",
         version="1",

@@ -8,7 +8,7 @@ from singleshot.comparison.compare import different, relabelled, told_apart
 from singleshot.comparison.speed import Job, Measured, Turns, measure_in_turns
 from singleshot.comparison.speed_worker import Subject, peak_memory_mb
 from singleshot.comparison.tutorial import made_up
-from singleshot.data.images import picture_size
+from singleshot.data.images import image_size
 from singleshot.errors import RunFailed, SingleshotError
 from singleshot.metrics import Predictions
 from singleshot.metrics.speed import Seconds
@@ -50,7 +50,7 @@ def test_one_model_by_two_names_is_given_twice(tmp_path):
             different([tmp_path / "a", again])
 
 
-def test_a_picture_is_never_seen_twice():
+def test_an_image_is_never_seen_twice():
     job = {"recipe": "localizer", "num_classes": 1}
     images = [np.arange(3 * 2 * 7).reshape(3, 2, 7).astype(np.uint8) + shift for shift in (0, 100)]
     subject = Subject(job, [torch.from_numpy(image) for image in images])
@@ -68,14 +68,14 @@ def test_who_has_taken_long_enough_is_excused_from_further_rounds():
     found.rounds[1], found.peaks[1] = [[Seconds(None, None, None, 12.0)]] * 2, None
     assert not found.has_enough(1, longest=30)
     assert found.has_enough(1, longest=20)
-    # Eight pictures of 12 seconds would take 96.
+    # Eight images of 12 seconds would take 96.
     assert found.has_enough(8, longest=90)
     assert not found.has_enough(8, longest=100)
 
 
 def test_a_process_that_fails_says_why(tmp_path):
     job = Job("lost", [tmp_path / "absent.png"], recipe="localizer", num_classes=1)
-    with pytest.raises(RunFailed, match=r"lost: could not be timed: .*absent.png.*no such picture"):
+    with pytest.raises(RunFailed, match=r"lost: could not be timed: .*absent.png.*no such image"):
         measure_in_turns([job], Turns({1: 1}), say=lambda _: None)
 
 
@@ -115,9 +115,9 @@ def test_memory_is_the_gpus_where_it_computes_on_one(monkeypatch):
     assert peak_memory_mb(torch.device("cpu")) > 50  # megabytes: Python and PyTorch
 
 
-def test_made_up_pictures_are_the_same_each_time(tmp_path):
+def test_made_up_images_are_the_same_each_time(tmp_path):
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
     for one, other in zip(made_up(tmp_path / "a"), made_up(tmp_path / "b"), strict=True):
         assert one.read_bytes() == other.read_bytes()
-        assert picture_size(one) == (375, 500)
+        assert image_size(one) == (375, 500)

@@ -29,9 +29,9 @@ def text(path) -> str:
     return " ".join(Reader.of(path).text.split())
 
 
-def test_the_verdict_says_who_is_best_and_whom_the_pictures_cannot_tell(text):
+def test_the_verdict_says_who_is_best_and_whom_the_images_cannot_tell(text):
     assert f"Most accurate {EVIL} 0.610" in text
-    assert "0.550 to 0.700 with 95% confidence. The pictures do not tell it from fast." in text
+    assert "0.550 to 0.700 with 95% confidence. The images do not tell it from fast." in text
     assert "Fastest fast 20.0 ms" in text
 
 
@@ -59,18 +59,18 @@ def test_a_comparison_without_intervals_says_why(tmp_path):
     unsure = tuple(one._replace(low=None, high=None, p_value=None) for one in pairs)
     standings = Standings(1000, 0, 0.95, unknown.estimates, unsure)
     page = write_comparison(make_page(standings=standings), tmp_path / "report.html")
-    assert "in fewer than 5 pictures, too few for an interval" in page.read_text()
+    assert "in fewer than 5 images, too few for an interval" in page.read_text()
 
 
-def test_one_picture_is_in_the_page_once_whoever_looks_at_it(path):
+def test_one_image_is_in_the_page_once_whoever_looks_at_it(path):
     assert path.read_text().count("data:image/jpeg") == 1
 
 
 def test_each_detector_shows_its_own_hits_and_misses(text):
     shown = text.partition("Where they differ most")[2]
     # The surer threshold of the first leaves out its second detection.
-    assert "1 hit, 0 false alarms, 1 missed" in shown
-    assert "0 hits, 0 false alarms, 2 missed" in shown
+    assert "1 hit, 0 false positives, 1 missed" in shown
+    assert "0 hits, 0 false positives, 2 missed" in shown
 
 
 def test_numbers_have_three_digits_that_count():
@@ -161,7 +161,7 @@ def test_axe_finds_no_fault(browser, path, viewport, colours):
         assert [(one["id"], one["nodes"][0]["html"]) for one in faults] == []
 
 
-def test_without_scripts_tables_and_pictures_are_there_and_no_controls(browser, path):
+def test_without_scripts_tables_and_images_are_there_and_no_controls(browser, path):
     for page in opening(browser, path, viewport=DESK, java_script_enabled=False):
         assert page.locator(".sortable button").count() == 0
         assert not page.locator(".choice").is_visible()

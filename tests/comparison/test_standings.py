@@ -12,7 +12,7 @@ FAR = np.array([60.0, 60, 80, 80])
 
 
 def one_object_each(num_images: int) -> Truths:
-    """Pictures with one object at the same place."""
+    """Images with one object at the same place."""
     return Truths(
         images=np.arange(num_images),
         boxes=np.tile(BOX, (num_images, 1)),
@@ -25,7 +25,7 @@ def one_object_each(num_images: int) -> Truths:
 
 
 def finds(hits, scores=None) -> Predictions:
-    """One detection in each picture, on the object or far from it; the first are the surest."""
+    """One detection in each image, on the object or far from it; the first are the surest."""
     hits = np.array(hits, bool)
     scores = 1 - np.arange(len(hits)) / 100 if scores is None else np.array(scores)
     boxes = np.where(hits[:, None], BOX, FAR)
@@ -33,7 +33,7 @@ def finds(hits, scores=None) -> Predictions:
 
 
 def average_precision(hits, scores, drawn) -> float:
-    """VOC's, every point, of pictures drawn with replacement; written out for one object each."""
+    """VOC's, every point, of images drawn with replacement; written out for one object each."""
     order = sorted(drawn, key=lambda image: -scores[image])
     found, precisions = 0, []
     for rank, image in enumerate(order, start=1):
@@ -45,7 +45,7 @@ def average_precision(hits, scores, drawn) -> float:
 
 
 def literal(hits, others, scores, *, resamples, seed):
-    """(interval of the first, interval of the difference, p-value), picture by picture."""
+    """(interval of the first, interval of the difference, p-value), image by image."""
     random, number = np.random.default_rng(seed), len(hits)
     draws = [random.integers(number, size=number).tolist() for _ in range(resamples)]
     own = [average_precision(hits, scores, drawn) for drawn in draws]
@@ -112,7 +112,7 @@ def test_a_detector_that_finds_everything_differs_from_one_that_finds_nothing():
     assert pair.differs
 
 
-def test_four_pictures_are_too_few_for_intervals():
+def test_four_images_are_too_few_for_intervals():
     standings = compare_all(
         [finds([1] * 4), finds([0] * 4)], one_object_each(4), 1, protocol=Protocol.VOC10
     )

@@ -89,7 +89,7 @@ def test_the_phases_of_our_detectors_are_seen(recipe, overrides):
     assert found.network > found.preparing
 
 
-def test_copies_of_a_picture_are_prepared_before_the_network_begins(monkeypatch):
+def test_copies_of_an_image_are_prepared_before_the_network_begins(monkeypatch):
     settings = load_recipe("sliding-window", {"model.input": [96, 128], "model.scales": [1.0, 1.5]})
     detector = build_detector(settings.model, ["a"], pretrained=False)
     copied = detector.copied
@@ -104,7 +104,7 @@ def test_copies_of_a_picture_are_prepared_before_the_network_begins(monkeypatch)
     assert found.preparing >= 0.02 * len(slept) > 0.02
 
 
-def test_a_moved_picture_has_the_same_pixels_in_other_places():
+def test_a_moved_image_has_the_same_pixels_in_other_places():
     image = torch.arange(3 * 2 * 5, dtype=torch.uint8).reshape(3, 2, 5)
     moved = unseen(image, 2)
     assert not torch.equal(moved, image)

@@ -35,8 +35,8 @@ RESULT = TutorialResult(
     systems={system.recipe: measured(system) for system in TUTORIAL.systems},
     machine=MACHINE,
     num_classes=20,
-    pictures=f"pictures of {EVIL}",
-    data="72 pictures",
+    images=f"images of {EVIL}",
+    data="72 images",
     protocol="coco",
     published=tuple(published_figures()),
 )
@@ -53,7 +53,7 @@ def text(path) -> str:
     return " ".join(Reader.of(path).text.split())
 
 
-def test_pictures_a_second_leave_out_choosing_among_the_boxes_of_random_weights():
+def test_images_a_second_leave_out_choosing_among_the_boxes_of_random_weights():
     one = RESULT.systems["ssd300-vgg16"]
     assert one.network_ms == pytest.approx(450)
     assert one.frames_per_second == pytest.approx(1000 / 450)

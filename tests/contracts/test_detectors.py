@@ -70,7 +70,7 @@ def test_detections_are_valid(detector, images):
         assert found.labels.max() < len(CLASSES)
 
 
-def test_a_picture_alone_is_found_the_same_in_as_among_others(detector, images):
+def test_an_image_alone_is_found_the_same_in_as_among_others(detector, images):
     together = detector.detect(images)
     for image, expected in zip(images, together, strict=True):
         (alone,) = detector.detect([image])
@@ -90,8 +90,8 @@ def test_losses_are_finite_with_and_without_objects(detector, recipe):
         torch.tensor([[0.2 * width, 0.1 * height, 0.8 * width, 0.7 * height]]), torch.tensor([2])
     )
     nothing = truth[torch.tensor([], dtype=torch.int64)]
-    pictures = torch.zeros(2, 3, height, width, dtype=torch.uint8)
-    losses = detector.losses(Batch(pictures, (truth, nothing), ("a", "b")))
+    blank = torch.zeros(2, 3, height, width, dtype=torch.uint8)
+    losses = detector.losses(Batch(blank, (truth, nothing), ("a", "b")))
     assert losses.localization.isfinite()
     assert losses.classification > 0
 

@@ -22,7 +22,7 @@ def voc_object(name: str, box: Sequence[object], difficult: int = 0) -> str:
 
 @pytest.fixture
 def add_voc(tmp_path: Path) -> Callable[..., Path]:
-    """Add an annotated picture, 40 wide and 30 high, to a VOC folder; returns its XML file."""
+    """Add an annotated image, 40 wide and 30 high, to a VOC folder; returns its XML file."""
 
     def add(
         stem: str,
@@ -46,7 +46,7 @@ def add_voc(tmp_path: Path) -> Callable[..., Path]:
 
 @pytest.fixture
 def add_split(tmp_path: Path) -> Callable[..., Path]:
-    """List pictures in a VOC split file."""
+    """List images in a VOC split file."""
 
     def add(name: str, *stems: str, folder: Path = tmp_path) -> Path:
         file = folder / "ImageSets/Main" / f"{name}.txt"
@@ -59,20 +59,20 @@ def add_split(tmp_path: Path) -> Callable[..., Path]:
 
 @pytest.fixture
 def add_coco(tmp_path: Path) -> Callable[..., Path]:
-    """Write a COCO split of pictures, 40 wide and 30 high; returns its JSON file."""
+    """Write a COCO split of images, 40 wide and 30 high; returns its JSON file."""
 
     def add(
         name: str = "train2017",
         *boxes: Mapping[str, Any],
-        num_pictures: int = 2,
+        num_images: int = 2,
         categories: Mapping[int, str] | None = None,
-        pictures_in: str | None = "",
+        images_in: str | None = "",
         first_id: int = 10,
     ) -> Path:
         categories = {1: "cat", 3: "dog"} if categories is None else categories
-        ids = range(first_id, first_id + num_pictures)
-        if pictures_in is not None:
-            folder = tmp_path / (pictures_in or name)
+        ids = range(first_id, first_id + num_images)
+        if images_in is not None:
+            folder = tmp_path / (images_in or name)
             folder.mkdir(parents=True, exist_ok=True)
             for image_id in ids:
                 Image.new("RGB", (40, 30)).save(folder / f"{image_id}.jpg")

@@ -24,18 +24,18 @@ def table(folder: Path, text: str) -> Path:
     return path
 
 
-def test_pictures_are_named_with_or_without_extension_and_may_be_missing(tmp_path):
-    path = table(tmp_path, "picture,weather,time\nc.jpg,rain,\na,sun,night\nother.jpg,fog,day\n")
+def test_images_are_named_with_or_without_extension_and_may_be_missing(tmp_path):
+    path = table(tmp_path, "image,weather,time\nc.jpg,rain,\na,sun,night\nother.jpg,fog,day\n")
     said = []
     assert read_attributes(path, DATASET, said.append) == {
         "weather": ("sun", "", "rain"),
         "time": ("night", "", ""),
     }
-    assert said == [f"{path}: 1 of 3 pictures are not in the table"]
+    assert said == [f"{path}: 1 of 3 images are not in the table"]
 
 
 def test_a_mark_of_a_spreadsheet_and_quoted_commas_are_no_obstacle(tmp_path):
-    path = table(tmp_path, '\ufeffpicture,place\n\nb,"Bonn, station"\n')
+    path = table(tmp_path, '\ufeffimage,place\n\nb,"Bonn, station"\n')
     assert read_attributes(path, DATASET, print) == {"place": ("", "Bonn, station", "")}
 
 
@@ -43,13 +43,13 @@ def test_a_mark_of_a_spreadsheet_and_quoted_commas_are_no_obstacle(tmp_path):
     ("text", "said"),
     [
         ("", "names no attribute"),
-        ("picture\na.jpg\n", "names no attribute"),
-        ("picture,weather\na.jpg,rain,wet\n", "line 2: has 3 values"),
-        ("picture,weather\na.jpg,rain\na.jpg,sun\n", "line 3: 'a' is there twice"),
-        ("picture,weather\na.jpg,rain\na,sun\n", "line 3: 'a' is there twice"),
-        ("picture,light,light\na.jpg,1,2\n", "two columns are called 'light'"),
-        ("picture,crowding\na.jpg,1\n", "'crowding' is a slice of our own"),
-        ("picture,weather\nx.jpg,rain\n", "names no picture of three streets"),
+        ("image\na.jpg\n", "names no attribute"),
+        ("image,weather\na.jpg,rain,wet\n", "line 2: has 3 values"),
+        ("image,weather\na.jpg,rain\na.jpg,sun\n", "line 3: 'a' is there twice"),
+        ("image,weather\na.jpg,rain\na,sun\n", "line 3: 'a' is there twice"),
+        ("image,light,light\na.jpg,1,2\n", "two columns are called 'light'"),
+        ("image,crowding\na.jpg,1\n", "'crowding' is a slice of our own"),
+        ("image,weather\nx.jpg,rain\n", "names no image of three streets"),
     ],
 )
 def test_a_table_that_cannot_be_meant_is_refused(tmp_path, text, said):
@@ -60,6 +60,6 @@ def test_a_table_that_cannot_be_meant_is_refused(tmp_path, text, said):
 def test_a_missing_table_and_one_that_is_no_text_are_refused(tmp_path):
     with pytest.raises(DataError, match=r"none\.csv: cannot be read"):
         read_attributes(tmp_path / "none.csv", DATASET, print)
-    (tmp_path / "picture.csv").write_bytes(b"\xff\xd8\xff\xe0")
+    (tmp_path / "image.csv").write_bytes(b"\xff\xd8\xff\xe0")
     with pytest.raises(DataError, match="no CSV table in UTF-8"):
-        read_attributes(tmp_path / "picture.csv", DATASET, print)
+        read_attributes(tmp_path / "image.csv", DATASET, print)

@@ -6,16 +6,16 @@ import torch
 from singleshot.data import batching
 from singleshot.data.augment.pipeline import Augmentation
 from singleshot.data.augment.settings import AugmentationSettings
-from singleshot.data.batching import AugmentedPictures, Draw, Order, training_batches
+from singleshot.data.batching import AugmentedImages, Draw, Order, training_batches
 from singleshot.errors import DataError
 from singleshot.structures import Sample, Truth
 
 
 def order(first_step=0, **more):
-    return Order(num_pictures=10, batch_size=4, num_steps=6, seed=1, first_step=first_step, **more)
+    return Order(num_images=10, batch_size=4, num_steps=6, seed=1, first_step=first_step, **more)
 
 
-def test_every_picture_comes_once_an_epoch():
+def test_every_image_comes_once_an_epoch():
     draws = [draw for batch in order() for draw in batch]
     for epoch in (0, 1):
         assert sorted(draw.index for draw in draws if draw.epoch == epoch) == list(range(10))
@@ -38,16 +38,16 @@ def test_the_end_is_clean():
     assert list(order(first_step=3, clean_end=1 / 3)) == list(order(clean_end=1 / 3))[3:]
 
 
-def pictures(random, **settings):
+def augmented(random, **settings):
     truth = Truth.of(torch.tensor([[5.0, 5, 30, 30]]), torch.tensor([0]))
     images = torch.randint(256, (10, 3, 40, 50), generator=random, dtype=torch.uint8)
     samples = [Sample(image, truth, str(number)) for number, image in enumerate(images)]
     augmentation = Augmentation.of(AugmentationSettings(**settings), (32, 48), (0, 0, 0))
-    return AugmentedPictures(samples, augmentation, seed=7)
+    return AugmentedImages(samples, augmentation, seed=7)
 
 
 def test_a_sample_can_be_drawn_again(random):
-    varied = pictures(random)
+    varied = augmented(random)
     first, again, later = varied[Draw(0, 3)], varied[Draw(0, 3)], varied[Draw(1, 3)]
     assert torch.equal(first.image, again.image)
     assert not torch.equal(first.image, later.image)
@@ -55,7 +55,7 @@ def test_a_sample_can_be_drawn_again(random):
 
 @pytest.mark.parametrize("clean_size", [False, True])
 def test_at_the_clean_end_objects_keep_their_size_where_the_recipe_says_so(random, clean_size):
-    varied = pictures(random, clean_size=clean_size)
+    varied = augmented(random, clean_size=clean_size)
     sizes = set()
     for epoch in range(20):
         for x1, y1, x2, y2 in varied[Draw(epoch, 3, clean=True)].truth.boxes.tolist():
@@ -65,7 +65,7 @@ def test_at_the_clean_end_objects_keep_their_size_where_the_recipe_says_so(rando
 
 
 def test_batches_are_the_same_from_this_process_and_from_others(random):
-    varied = pictures(random)
+    varied = augmented(random)
     here = list(training_batches(varied, order(), workers=0, pin_memory=False))
     there = list(training_batches(varied, order(), workers=2, pin_memory=False))
     assert len(here) == len(there) == 6
@@ -76,12 +76,12 @@ def test_batches_are_the_same_from_this_process_and_from_others(random):
 
 
 @pytest.mark.skipif(not batching.CAN_FORK, reason="processes are forked on Linux")
-def test_workers_share_pictures_whatever_way_python_starts_processes(random):
+def test_workers_share_images_whatever_way_python_starts_processes(random):
     before = multiprocessing.get_start_method()
-    varied = pictures(random)
+    varied = augmented(random)
     # What is defined here cannot be sent to a process that begins anew.
-    alike = type("Alike", (list,), {})(varied.pictures)
-    varied = AugmentedPictures(alike, varied.augmentation, seed=7)
+    alike = type("Alike", (list,), {})(varied.images)
+    varied = AugmentedImages(alike, varied.augmentation, seed=7)
     multiprocessing.set_start_method("spawn", force=True)
     try:
         batches = list(training_batches(varied, order(), workers=1, pin_memory=False))
@@ -110,8 +110,8 @@ def test_a_gpu_gets_workers_for_its_share_of_the_cores(
     assert batching.default_workers(on_gpu=on_gpu, num_local=num_local) == 0
 
 
-def test_a_sample_of_several_pictures_can_be_drawn_again(random):
-    varied = pictures(random, mosaic=1.0, mixup=1.0)
+def test_a_sample_of_several_images_can_be_drawn_again(random):
+    varied = augmented(random, mosaic=1.0, mixup=1.0)
     first, again, later = varied[Draw(0, 3)], varied[Draw(0, 3)], varied[Draw(1, 3)]
     assert first.name == again.name != later.name
     assert first.name.startswith("3 + ")
@@ -120,23 +120,23 @@ def test_a_sample_of_several_pictures_can_be_drawn_again(random):
     assert torch.equal(first.truth.boxes, again.truth.boxes)
 
 
-def test_a_clean_draw_shows_one_picture(random):
-    varied = pictures(random, mosaic=1.0, mixup=1.0)
-    alone = pictures(torch.Generator().manual_seed(0))[Draw(0, 3)]
+def test_a_clean_draw_shows_one_image(random):
+    varied = augmented(random, mosaic=1.0, mixup=1.0)
+    alone = images(torch.Generator().manual_seed(0))[Draw(0, 3)]
     assert torch.equal(varied[Draw(0, 3, clean=True)].image, alone.image)
 
 
 @pytest.mark.parametrize("workers", [0, 1])
-def test_a_broken_picture_is_an_error_of_the_data_without_a_traceback_inside(random, workers):
-    varied = pictures(random)
-    broken = AugmentedPictures(Broken(varied.pictures), varied.augmentation, seed=7)
+def test_a_broken_image_is_an_error_of_the_data_without_a_traceback_inside(random, workers):
+    varied = augmented(random)
+    broken = AugmentedImages(Broken(varied.images), varied.augmentation, seed=7)
     with pytest.raises(DataError) as caught:
         list(training_batches(broken, order(), workers=workers, pin_memory=False))
-    assert str(caught.value) == "picture 3 is broken"
+    assert str(caught.value) == "image 3 is broken"
 
 
 class Broken(list):
     def __getitem__(self, index):
         if index == 3:
-            raise DataError("picture 3 is broken")
+            raise DataError("image 3 is broken")
         return super().__getitem__(index)

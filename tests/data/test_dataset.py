@@ -15,7 +15,7 @@ from singleshot.structures import Truth
 def dataset_of(
     class_names: tuple[str, ...], *labels: list[int], name: str = "a", **options: object
 ) -> DataSet:
-    """A picture for each list of labels; every box as wide as its label is high, plus one."""
+    """An image for each list of labels; every box as wide as its label is high, plus one."""
     truths = [
         Truth.of(
             torch.tensor([[0, 0, label + 1, 1] for label in found]).reshape(-1, 4).float(),
@@ -23,15 +23,15 @@ def dataset_of(
         )
         for found in labels
     ]
-    pictures = [(Path(f"{name}{index}.jpg"), truth) for index, truth in enumerate(truths)]
-    return DataSet.of(class_names, pictures, description=name, **options)
+    images = [(Path(f"{name}{index}.jpg"), truth) for index, truth in enumerate(truths)]
+    return DataSet.of(class_names, images, description=name, **options)
 
 
 def labels_of(dataset: DataSet) -> list[list[int]]:
     return [dataset.truth(index).labels.tolist() for index in range(len(dataset))]
 
 
-def test_each_picture_gets_its_own_truth():
+def test_each_image_gets_its_own_truth():
     dataset = dataset_of(("x", "y"), [0, 1], [], [1])
     assert labels_of(dataset) == [[0, 1], [], [1]]
     assert dataset.ends.tolist() == [2, 2, 3]
@@ -46,7 +46,7 @@ def test_a_subset_is_in_the_order_asked_for():
     assert subset.image_ids.tolist() == [2, 1, 0]
 
 
-def test_a_subset_may_be_empty_or_hold_empty_pictures_alone():
+def test_a_subset_may_be_empty_or_hold_empty_images_alone():
     dataset = dataset_of(("x",), [0], [])
     assert len(dataset.subset([], description="none")) == 0
     assert labels_of(dataset.subset([1, 1], description="empty")) == [[], []]
@@ -77,7 +77,7 @@ def test_of_many_unknown_classes_six_are_named():
         dataset.with_classes(("a", "b"))
 
 
-def test_sizes_follow_their_pictures():
+def test_sizes_follow_their_images():
     sizes = np.array([[1, 2], [3, 4], [5, 6]])
     dataset = replace(dataset_of(("x",), [0], [], [0]), sizes=sizes)
     assert dataset.subset([2, 0], description="").sizes.tolist() == [[5, 6], [1, 2]]
@@ -127,7 +127,7 @@ def test_only_ids_of_the_files_are_ids():
     ("other", "kept"),
     [
         ({"image_ids": [7], "category_ids": [90]}, True),
-        ({"image_ids": [139], "category_ids": [90]}, False),  # one id, two pictures
+        ({"image_ids": [139], "category_ids": [90]}, False),  # one id, two images
         ({"image_ids": [7], "category_ids": [1]}, False),  # one class, two ids
         ({}, False),
     ],

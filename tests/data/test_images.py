@@ -9,20 +9,20 @@ import pytest
 import torch
 from PIL import Image
 
-from singleshot.data.images import picture_size, read_picture
+from singleshot.data.images import image_size, read_image
 from singleshot.errors import DataError
 
 RED, GREEN, WHITE = (255, 0, 0), (0, 255, 0), (255, 255, 255)
 
 
 def pixel(path: Path, x: int = 0, y: int = 0) -> tuple[int, ...]:
-    return tuple(read_picture(path)[:, y, x].tolist())
+    return tuple(read_image(path)[:, y, x].tolist())
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr", "LAB"])
 def test_every_mode_becomes_three_channels_of_bytes(tmp_path, mode):
     Image.new(mode, (5, 4)).save(tmp_path / "a.tif")
-    read = read_picture(tmp_path / "a.tif")
+    read = read_image(tmp_path / "a.tif")
     assert read.shape == (3, 4, 5)
     assert read.dtype == torch.uint8
 
@@ -49,7 +49,7 @@ def test_sixteen_bits_are_scaled_by_their_whole_range(tmp_path, value, expected)
 def test_floating_point_gray_has_no_agreed_range(tmp_path):
     Image.fromarray(np.full((2, 2), 0.5, np.float32)).save(tmp_path / "a.tif")
     with pytest.raises(DataError, match=r"a\.tif.*no agreed range.*convert it"):
-        read_picture(tmp_path / "a.tif")
+        read_image(tmp_path / "a.tif")
 
 
 @pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
@@ -70,8 +70,8 @@ def test_half_transparent_red_shows_pink(tmp_path):
 
 @pytest.mark.parametrize("suffix", ["png", "jpg", "tif", "webp"])
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_orientation_is_applied_to_picture_and_size_alike(tmp_path, orientation, suffix):
-    """The stored picture is the displayed one, turned back: red must come out top left."""
+def test_orientation_is_applied_to_image_and_size_alike(tmp_path, orientation, suffix):
+    """The stored image is the displayed one, turned back: red must come out top left."""
     displayed = Image.new("RGB", (48, 32), GREEN)
     displayed.paste(RED, (0, 0, 16, 16))
     path = tmp_path / f"a.{suffix}"
@@ -79,8 +79,8 @@ def test_orientation_is_applied_to_picture_and_size_alike(tmp_path, orientation,
     exif[0x0112] = orientation
     stored = displayed if orientation == 1 else displayed.transpose(UNDO[orientation])
     stored.save(path, exif=exif)
-    assert picture_size(path) == (32, 48)
-    assert read_picture(path).shape == (3, 32, 48)
+    assert image_size(path) == (32, 48)
+    assert read_image(path).shape == (3, 32, 48)
     assert pixel(path, x=4, y=4)[0] > 200
     assert pixel(path, x=40, y=28)[1] > 200
 
@@ -102,30 +102,30 @@ def test_of_an_animation_the_first_frame_is_read(tmp_path):
     assert pixel(tmp_path / "a.gif") == RED
 
 
-def test_the_smallest_picture_can_be_written_to(tmp_path):
+def test_the_smallest_image_can_be_written_to(tmp_path):
     Image.new("RGB", (1, 1), RED).save(tmp_path / "a.png")
-    read = read_picture(tmp_path / "a.png")
+    read = read_image(tmp_path / "a.png")
     read += 0
     assert read.is_contiguous()
 
 
 def test_truncated_jpeg_is_never_padded_with_gray(shared):
     path = shared / "data/broken_jpeg/00090.jpg"
-    assert picture_size(path) == (393, 590)
+    assert image_size(path) == (393, 590)
     with pytest.raises(
-        DataError, match=r"00090\.jpg: the picture is broken \(image file is truncated.*replace"
+        DataError, match=r"00090\.jpg: the image is broken \(image file is truncated.*replace"
     ):
-        read_picture(path)
+        read_image(path)
 
 
 @pytest.mark.parametrize("suffix", ["png", "bmp", "gif", "tif", "webp", "jpg"])
-def test_a_picture_cut_in_half_names_itself(tmp_path, suffix):
+def test_an_image_cut_in_half_names_itself(tmp_path, suffix):
     path = tmp_path / f"half.{suffix}"
     noise = np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)
     Image.fromarray(noise).save(path)
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     with pytest.raises(DataError, match=f"half.{suffix}.*(replace|remove)"):
-        read_picture(path)
+        read_image(path)
 
 
 def test_a_png_with_a_wrong_checksum_names_itself(tmp_path):
@@ -136,13 +136,13 @@ def test_a_png_with_a_wrong_checksum_names_itself(tmp_path):
     )
     path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk)
     with pytest.raises(DataError, match=r"a\.png"):
-        read_picture(path)
+        read_image(path)
 
 
-@pytest.mark.parametrize("read", [read_picture, picture_size])
+@pytest.mark.parametrize("read", [read_image, image_size])
 def test_missing_and_foreign_files_say_so(tmp_path, read):
-    with pytest.raises(DataError, match=r"gone\.jpg: there is no such picture"):
+    with pytest.raises(DataError, match=r"gone\.jpg: there is no such image"):
         read(tmp_path / "gone.jpg")
-    (tmp_path / "text.jpg").write_text("not a picture")
-    with pytest.raises(DataError, match=r"text\.jpg: is no picture"):
+    (tmp_path / "text.jpg").write_text("not an image")
+    with pytest.raises(DataError, match=r"text\.jpg: is no image"):
         read(tmp_path / "text.jpg")

@@ -11,7 +11,7 @@ DOG = ("dog", (5, 5, 20, 20))
 
 @pytest.fixture
 def voc_folder(add_voc, add_split, tmp_path):
-    """Twelve pictures: train 0-7, val 8-9, trainval 0-9, test 10-11."""
+    """Twelve images: train 0-7, val 8-9, trainval 0-9, test 10-11."""
     for index in range(12):
         add_voc(f"{index:02}", *([CAT] if index % 2 else [CAT, DOG]))
     numbers = [f"{index:02}" for index in range(12)]
@@ -54,11 +54,11 @@ def test_an_unknown_layout_lists_what_was_looked_for_and_found(tmp_path):
 
 def test_an_empty_split_is_an_error(voc_folder, add_split):
     add_split("nothing")
-    with pytest.raises(DataError, match=r"split nothing of .*has no pictures"):
+    with pytest.raises(DataError, match=r"split nothing of .*has no images"):
         open_dataset(voc_folder, "nothing")
 
 
-def test_plus_joins_splits_and_takes_a_shared_picture_once(voc_folder):
+def test_plus_joins_splits_and_takes_a_shared_image_once(voc_folder):
     assert len(open_dataset(voc_folder, "train+test")) == 10
     assert len(open_dataset(voc_folder, "train+trainval")) == 10
 
@@ -66,8 +66,8 @@ def test_plus_joins_splits_and_takes_a_shared_picture_once(voc_folder):
 def test_training_takes_train_and_validates_on_val(voc_folder):
     train, validation, said = training_split([voc_folder], None, None, 0)
     assert (len(train), len(validation)) == (8, 2)
-    assert said[0].startswith("training on 8 pictures (VOC layout, split train")
-    assert said[1].startswith("validating on 2 pictures (VOC layout, split val")
+    assert said[0].startswith("training on 8 images (VOC layout, split train")
+    assert said[1].startswith("validating on 2 images (VOC layout, split val")
 
 
 def test_val_inside_trainval_is_not_validated_on(voc_folder):
@@ -91,10 +91,10 @@ def test_no_validation_when_none_is_asked_for(voc_folder):
 
 def test_validating_on_what_is_trained_on_is_said(voc_folder):
     said = training_split([voc_folder], "trainval", "val", 0).said
-    assert said[2].startswith("2 of the validation pictures are trained on as well")
+    assert said[2].startswith("2 of the validation images are trained on as well")
 
 
-def test_a_single_picture_is_not_set_aside(add_voc, tmp_path):
+def test_a_single_image_is_not_set_aside(add_voc, tmp_path):
     add_voc("a", CAT)
     train, validation, said = training_split([tmp_path], None, None, 0)
     assert (len(train), validation) == (1, None)
@@ -112,7 +112,7 @@ def test_what_was_dropped_is_told_once(add_voc, tmp_path):
 def test_evaluation_takes_test_then_val_then_everything(voc_folder):
     dataset, said = evaluation_split([voc_folder], None)
     assert len(dataset) == 2
-    assert said[0].startswith("measuring on 2 pictures (VOC layout, split test")
+    assert said[0].startswith("measuring on 2 images (VOC layout, split test")
     without(voc_folder, "test")
     assert "split val " in evaluation_split([voc_folder], None).said[0]
     without(voc_folder, "val")

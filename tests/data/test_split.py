@@ -15,8 +15,8 @@ from singleshot.structures import Truth
 def dataset_of(labels: list[list[int]], names: list[str] | None = None) -> DataSet:
     names = names or [f"{index:04}" for index in range(len(labels))]
     truths = [Truth.of(torch.ones(len(found), 4), torch.tensor(found).long()) for found in labels]
-    pictures = [(Path(name), truth) for name, truth in zip(names, truths, strict=True)]
-    return DataSet.of("abcdef", pictures, description="made up")
+    images = [(Path(name), truth) for name, truth in zip(names, truths, strict=True)]
+    return DataSet.of("abcdef", images, description="made up")
 
 
 def classes(dataset: DataSet, indices: list[int]) -> set[int]:
@@ -28,14 +28,14 @@ def classes(dataset: DataSet, indices: list[int]) -> set[int]:
     st.floats(0.05, 0.5),
     st.integers(0, 9),
 )
-def test_every_picture_is_on_one_side(labels, fraction, seed):
+def test_every_image_is_on_one_side(labels, fraction, seed):
     kept, aside = stratified_split(dataset_of(labels), fraction, seed=seed)
     assert sorted(kept + aside) == list(range(len(labels)))
     assert len(kept) >= len(aside) or len(labels) < 12
 
 
 @given(st.lists(st.integers(0, 5), min_size=2, max_size=60), st.integers(0, 9))
-def test_a_class_in_two_pictures_or_more_is_on_both_sides(labels, seed):
+def test_a_class_in_two_images_or_more_is_on_both_sides(labels, seed):
     dataset = dataset_of([[label] for label in labels])
     kept, aside = stratified_split(dataset, 0.1, seed=seed)
     often = {label for label in labels if labels.count(label) > 1}
@@ -43,7 +43,7 @@ def test_a_class_in_two_pictures_or_more_is_on_both_sides(labels, seed):
     assert classes(dataset, kept) == set(labels)
 
 
-def test_a_tenth_of_each_class_and_of_the_empty_pictures_is_set_aside():
+def test_a_tenth_of_each_class_and_of_the_empty_images_is_set_aside():
     dataset = dataset_of([[0, 1]] * 200 + [[0]] * 100 + [[2]] * 40 + [[]] * 20)
     _, aside = stratified_split(dataset, 0.1, seed=0)
     assert len(aside) == 36

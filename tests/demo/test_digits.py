@@ -24,7 +24,7 @@ def digits() -> ModuleType:
 @pytest.fixture(scope="module")
 def built(digits, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("digits")
-    digits.build(folder, seed=0, num_pictures=FEW)
+    digits.build(folder, seed=0, num_images=FEW)
     return folder
 
 
@@ -34,13 +34,13 @@ def files(folder: Path) -> dict[str, bytes]:
 
 
 def test_one_seed_builds_the_same_files(digits, built, tmp_path):
-    digits.build(tmp_path / "again", seed=0, num_pictures=FEW)
+    digits.build(tmp_path / "again", seed=0, num_images=FEW)
     assert files(tmp_path / "again") == files(built)
-    digits.build(tmp_path / "other", seed=1, num_pictures=FEW)
+    digits.build(tmp_path / "other", seed=1, num_images=FEW)
     assert files(tmp_path / "other") != files(built)
 
 
-def test_splits_have_their_pictures_and_classes(built):
+def test_splits_have_their_images_and_classes(built):
     assert voc.splits(built) == ("test", "train", "trainval", "val")
     assert [len(voc.read(built, split)) for split in (*FEW, "trainval")] == [12, 3, 4, 15]
     assert set(voc.read(built).class_names) <= set("012")
@@ -70,7 +70,7 @@ def test_a_box_is_the_frame_of_the_ink(digits):
     assert digits.frame(mask.numpy()) == (2, 1, 5, 3)
 
 
-def test_the_readme_says_what_the_pictures_are(built):
+def test_the_readme_says_what_the_images_are(built):
     text = (built / "README.md").read_text()
     assert "with seed 0" in text
     assert "do not mistake it for a benchmark" in text

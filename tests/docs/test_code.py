@@ -69,4 +69,4 @@ def run_python(code: str, names: dict[str, object]) -> None:
 
 
 def test_there_are_blocks_to_run():
-    assert {page.stem for page in PAGES} >= {"train-on-your-own-pictures", "how-ssd-works"}
+    assert {page.stem for page in PAGES} >= {"train-on-your-own-images", "how-ssd-works"}

@@ -36,7 +36,7 @@ def test_every_other_kind_of_detector_is_in_the_table():
 
 
 @pytest.mark.parametrize("page", sorted(PAGES.glob("*.md")), ids=lambda page: page.stem)
-def test_a_page_shows_a_picture_of_its_boxes(page):
+def test_a_page_shows_an_image_of_its_boxes(page):
     shown = re.findall(r"!\[[^\]]+\]\(([\w-]+\.png)\)", page.read_text())
     assert shown
     assert all((PAGES / name).is_file() for name in shown)

@@ -17,28 +17,28 @@ NAMES = ("cat", "dog")
 CAT = Detections(torch.tensor([[100.0, 200, 300, 350]]), torch.tensor([0.9]), torch.tensor([0]))
 
 
-def colours_in(picture: Image.Image, box=None) -> set[tuple[int, ...]]:
-    pixels = np.asarray(picture.crop(box) if box else picture).reshape(-1, 3)
+def colours_in(image: Image.Image, box=None) -> set[tuple[int, ...]]:
+    pixels = np.asarray(image.crop(box) if box else image).reshape(-1, 3)
     return {tuple(pixel.tolist()) for pixel in np.unique(pixels, axis=0)}
 
 
 def test_the_frame_stands_on_the_edge_of_the_box():
-    picture = draw(GRAY, CAT, NAMES)
+    drawing = draw(GRAY, CAT, NAMES)
     orange = class_colour(0)
-    assert picture.size == (600, 400)
-    assert picture.getpixel((100, 300)) == orange
-    assert picture.getpixel((299, 300)) == orange  # the box is half-open
-    assert picture.getpixel((200, 349)) == orange
-    assert picture.getpixel((200, 300)) == (128, 128, 128)
+    assert drawing.size == (600, 400)
+    assert drawing.getpixel((100, 300)) == orange
+    assert drawing.getpixel((299, 300)) == orange  # the box is half-open
+    assert drawing.getpixel((200, 349)) == orange
+    assert drawing.getpixel((200, 300)) == (128, 128, 128)
 
 
-def test_nothing_found_leaves_the_picture_as_it_is():
+def test_nothing_found_leaves_the_image_as_it_is():
     assert colours_in(draw(GRAY, CAT[:0], NAMES)) == {(128, 128, 128)}
 
 
 def test_the_label_stands_above_the_box():
-    picture = draw(GRAY, CAT, NAMES)
-    assert class_colour(0) in colours_in(picture, (101, 180, 140, 195))
+    drawing = draw(GRAY, CAT, NAMES)
+    assert class_colour(0) in colours_in(drawing, (101, 180, 140, 195))
 
 
 def test_the_label_goes_inside_when_there_is_no_room_above():
@@ -49,7 +49,7 @@ def test_the_label_goes_inside_when_there_is_no_room_above():
 @pytest.mark.parametrize(
     "box", [(-50, -50, 20, 20), (590, 390, 700, 500), (0, 0, 600, 400), (300, 395, 301, 400)]
 )
-def test_labels_never_leave_the_picture(box):
+def test_labels_never_leave_the_image(box):
     for left, top, right, bottom in label_places(box, (60, 15), (600, 400)):
         assert 0 <= left < right <= 600
         assert 0 <= top < bottom <= 400
@@ -64,21 +64,21 @@ def test_labels_of_neighbours_do_not_cover_each_other():
 
 
 @pytest.mark.parametrize("side", [80, 400, 3000])
-def test_letters_and_lines_grow_with_the_picture(side):
+def test_letters_and_lines_grow_with_the_image(side):
     image = torch.full((3, side, side), 128, dtype=torch.uint8)
-    picture = draw(image, CAT[:0], NAMES)
-    style = style_for(picture.size)
-    assert picture.width >= 400
-    assert style.font.getbbox("0.98")[3] >= picture.width / 60
+    drawing = draw(image, CAT[:0], NAMES)
+    style = style_for(drawing.size)
+    assert drawing.width >= 400
+    assert style.font.getbbox("0.98")[3] >= drawing.width / 60
     assert style.line >= 1
 
 
-def test_a_small_picture_is_enlarged_by_a_whole_factor():
+def test_a_small_image_is_enlarged_by_a_whole_factor():
     image = torch.zeros(3, 60, 80, dtype=torch.uint8)
     found = Detections(torch.tensor([[10.0, 20, 50, 55]]), torch.ones(1), torch.tensor([1]))
-    picture = draw(image, found, NAMES)
-    assert picture.size == (480, 360)
-    assert picture.getpixel((60, 240)) == class_colour(1)
+    drawing = draw(image, found, NAMES)
+    assert drawing.size == (480, 360)
+    assert drawing.getpixel((60, 240)) == class_colour(1)
 
 
 def test_a_name_too_long_is_shortened_but_the_score_stays():
@@ -110,7 +110,7 @@ def test_text_stands_out_from_every_class_colour():
 
 
 @pytest.mark.parametrize("name", ["a.png", "a.jpg", "new/a.JPEG"])
-def test_pictures_are_saved_whole(tmp_path, name):
+def test_images_are_saved_whole(tmp_path, name):
     save(draw(GRAY, CAT, NAMES), tmp_path / name)
     with Image.open(tmp_path / name) as saved:
         assert saved.size == (600, 400)

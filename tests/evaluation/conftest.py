@@ -9,12 +9,12 @@ from PIL import Image
 from singleshot.data.dataset import DataSet
 from singleshot.structures import Truth
 
-SIZES = [(60, 40), (50, 50), (40, 60)]  # of the pictures
+SIZES = [(60, 40), (50, 50), (40, 60)]  # of the images
 
 
 @pytest.fixture
 def dataset(tmp_path: Path) -> DataSet:
-    """Three pictures with two, one and no objects; ids with gaps, as in COCO."""
+    """Three images with two, one and no objects; ids with gaps, as in COCO."""
     truths = [
         Truth.of(torch.tensor([[0.0, 0, 20, 20], [30, 10, 50, 38]]), torch.tensor([0, 1])),
         Truth.of(torch.tensor([[5.1, 5.2, 45.3, 45.4]]), torch.tensor([1])),
@@ -26,7 +26,7 @@ def dataset(tmp_path: Path) -> DataSet:
     return DataSet.of(
         ["cat", "dog"],
         zip(paths, truths, strict=True),
-        description="three pictures",
+        description="three images",
         image_ids=[7, 3, 12],
         category_ids=[2, 9],
     )

@@ -33,7 +33,7 @@ def test_a_detector_that_knows_the_truth_scores_one(dataset, protocol):
     assert (report.images, report.truths, report.detections) == (3, 3, 3)
 
 
-def test_pictures_are_read_a_batch_at_a_time_and_progress_is_told(dataset):
+def test_images_are_read_a_batch_at_a_time_and_progress_is_told(dataset):
     detector, told = KnowsTheTruth(dataset), []
     detect_all(detector, dataset, batch_size=2, progress=lambda done, of: told.append((done, of)))
     assert detector.asked == [[(3, 40, 60), (3, 50, 50)], [(3, 60, 40)]]

@@ -36,7 +36,7 @@ def shown() -> Exhibit:
     )
 
 
-def test_a_large_picture_is_shrunk_with_its_boxes(shown):
+def test_a_large_image_is_shrunk_with_its_boxes(shown):
     assert (shown.name, shown.width, shown.height) == ("one.jpg", 640, 320)
     assert [mark.box for mark in shown.truths][1] == (100, 0, 150, 50)
     assert [mark.remark for mark in shown.truths] == ["", "", "difficult"]

@@ -114,17 +114,17 @@ def test_at_most_twelve_are_shown_of_many(random):
     ("box", "expected"),
     [
         ((40, 40, 60, 60), (34, 34, 66, 66)),  # 1.6 times its size
-        ((0, 0, 20, 20), (0, 0, 32, 32)),  # moved into the picture
+        ((0, 0, 20, 20), (0, 0, 32, 32)),  # moved into the image
         ((90, 90, 100, 100), (68, 68, 100, 100)),
-        ((0, 0, 100, 100), (0, 0, 100, 100)),  # no more than the picture
+        ((0, 0, 100, 100), (0, 0, 100, 100)),  # no more than the image
         ((50, 50, 52, 52), (35, 35, 67, 67)),  # no less than 32 pixels
     ],
 )
-def test_a_crop_is_a_square_within_the_picture(box, expected):
+def test_a_crop_is_a_square_within_the_image(box, expected):
     assert region([Outline(box, "hit")], 100, 100) == expected
 
 
-def test_outlines_lie_where_they_lay_in_the_picture():
+def test_outlines_lie_where_they_lay_in_the_image():
     image = torch.zeros(3, 400, 400, dtype=torch.uint8)
     place = Place(0, (Outline((100.0, 100, 300, 300), "hit"),), "cat", "score 0.90")
     cut = crop(place, image, "folder/one.jpg")

@@ -68,8 +68,8 @@ def test_a_missing_file_names_itself(dataset, tmp_path):
 @pytest.mark.parametrize(
     ("change", "problem"),
     [
-        ({"image_id": 8}, "is about a picture not in three pictures"),
-        ({"category_id": 1}, "is of a class not in three pictures"),
+        ({"image_id": 8}, "is about an image not in three images"),
+        ({"category_id": 1}, "is of a class not in three images"),
         ({"score": float("nan")}, "needs 'score': a finite number"),
         ({"score": 1.5}, "has a score outside 0 to 1"),
         ({"score": "0.5"}, "needs 'score': a finite number"),

@@ -18,7 +18,7 @@ from singleshot.errors import DataError
 from singleshot.evaluation import load_predictions, save_predictions
 from singleshot.metrics import Predictions
 
-ONE_IN_THE_SECOND_PICTURE = Predictions(
+ONE_IN_THE_SECOND_IMAGE = Predictions(
     np.array([1]), np.array([[4.0, 4, 30, 30]]), np.array([0.9]), np.array([0])
 )
 ENTRY = {"image_id": 7, "category_id": 2, "bbox": [1, 2, 3, 4], "score": 0.5}
@@ -31,8 +31,8 @@ def coco(folder: Path, change: dict[str, Any]) -> Path:
 
 
 def own(folder: Path, change: dict[str, Any]) -> Path:
-    picture = {"image": change.pop("image", "0.png"), "detections": [FOUND, FOUND | change]}
-    (folder / "found.json").write_text(json.dumps([{"image": "1", "detections": []}, picture]))
+    image = {"image": change.pop("image", "0.png"), "detections": [FOUND, FOUND | change]}
+    (folder / "found.json").write_text(json.dumps([{"image": "1", "detections": []}, image]))
     return folder / "found.json"
 
 
@@ -63,10 +63,10 @@ NAN, INFINITY = float("nan"), float("inf")
 @pytest.mark.parametrize(
     ("form", "change", "said"),
     [
-        (coco, {"image_id": 8}, r"entry 1 is about a picture not in three pictures.*: 8; take the"),
-        (scored, {"image_id": 8}, r"entry 1 is about a picture not in three pictures: 8\.png; ta"),
-        (own, {"image": "8.png"}, r"entry 1 \(8\.png\), detection 0 is about a picture not in .*8"),
-        (voc, "8 0.5 1 1 9 9", r"cat\.txt, line 3 is about a picture not in three pictures: 8; "),
+        (coco, {"image_id": 8}, r"entry 1 is about an image not in three images.*: 8; take the"),
+        (scored, {"image_id": 8}, r"entry 1 is about an image not in three images: 8\.png; ta"),
+        (own, {"image": "8.png"}, r"entry 1 \(8\.png\), detection 0 is about an image not in .*8"),
+        (voc, "8 0.5 1 1 9 9", r"cat\.txt, line 3 is about an image not in three images: 8; "),
         (coco, {"category_id": 1}, r"entry 1 is of a class not in .*: 1; it has cat, dog; rename"),
         (scored, {"category_id": 9}, r"entry 1 is of a class not in .*: cow; it has cat, dog; re"),
         (own, {"label": "cow"}, r"\(0\.png\), detection 1 is of a class not in .*: cow; it has ca"),
@@ -117,7 +117,7 @@ def test_text_of_another_layout_is_refused(dataset, tmp_path, form, lines, said)
         load_predictions(form(tmp_path, lines), dataset)
 
 
-def test_a_yolo_box_beyond_the_picture_is_fine_where_the_order_is_certain(dataset, tmp_path):
+def test_a_yolo_box_beyond_the_image_is_fine_where_the_order_is_certain(dataset, tmp_path):
     """In the other order the last line's box would reach out too: 0.9 high around 0.2."""
     folder = yolo(tmp_path, "0 0.9 0.5 0.5 0.9 0.9\n1 0.1 0.1 0.2 0.2 0.9")
     assert load_predictions(folder, dataset).predictions.boxes[1].tolist() == [39, 2, 69, 38]
@@ -137,7 +137,7 @@ def test_exact_copies_count_and_are_told(dataset, tmp_path):
     loaded = load_predictions(tmp_path / "found.json", dataset)
     assert len(loaded.predictions) == 5
     note, gaps = loaded.notes
-    assert gaps == "2 of 3 pictures have no detection"
+    assert gaps == "2 of 3 images have no detection"
     assert note.startswith("2 of 5 detections are exact copies of another one")
     assert "the first in 0.png" in note
 
@@ -156,10 +156,10 @@ def test_shares_may_number_their_entries_alike(dataset, tmp_path):
     for name, image in (("a", 7), ("b", 3)):
         entry = ENTRY | {"id": 1, "image_id": image}
         (folder / f"{name}.json").write_text(json.dumps([entry]))
-    assert load_predictions(folder, dataset).notes == ("1 of 3 pictures have no detection",)
+    assert load_predictions(folder, dataset).notes == ("1 of 3 images have no detection",)
 
 
-def test_two_files_about_one_picture_are_refused(dataset, tmp_path):
+def test_two_files_about_one_image_are_refused(dataset, tmp_path):
     folder = tmp_path / "shares"
     folder.mkdir()
     for name in ("a", "b"):
@@ -182,16 +182,16 @@ def test_ids_that_a_data_set_has_only_counted_are_no_ids(dataset, tmp_path):
 def test_what_was_found_on_one_split_is_not_scored_on_another(tmp_path):
     cells = make_cells(tmp_path / "cells")
     val, test = open_dataset(cells, "val"), open_dataset(cells, "test")
-    save_predictions(ONE_IN_THE_SECOND_PICTURE, val, tmp_path / "found.json")
+    save_predictions(ONE_IN_THE_SECOND_IMAGE, val, tmp_path / "found.json")
     assert len(load_predictions(tmp_path / "found.json", val).predictions) == 1
-    with pytest.raises(DataError, match=r"entry 0 is about a picture not in .*: val_1; take"):
+    with pytest.raises(DataError, match=r"entry 0 is about an image not in .*: val_1; take"):
         load_predictions(tmp_path / "found.json", test)
 
 
-def test_a_split_that_numbers_its_pictures_alike_is_told_by_their_names(dataset, tmp_path):
-    save_predictions(ONE_IN_THE_SECOND_PICTURE, dataset, tmp_path / "found.json")
+def test_a_split_that_numbers_its_images_alike_is_told_by_their_names(dataset, tmp_path):
+    save_predictions(ONE_IN_THE_SECOND_IMAGE, dataset, tmp_path / "found.json")
     other = replace(dataset, paths=np.array(["other/4.png", "other/5.png", "other/6.png"]))
-    with pytest.raises(DataError, match=r"entry 0 is about a picture not in .*: 1; take the split"):
+    with pytest.raises(DataError, match=r"entry 0 is about an image not in .*: 1; take the split"):
         load_predictions(tmp_path / "found.json", other)
 
 
@@ -243,7 +243,7 @@ def test_a_file_of_an_unknown_kind_says_what_was_looked_for(dataset, tmp_path, t
         ),
         (
             {"images": [{"id": 1, "file_name": "a/0.png"}, {"id": 2, "file_name": "b/0.png"}]},
-            "'a/0.png' and 'b/0.png' would both be the same picture",
+            "'a/0.png' and 'b/0.png' would both be the same image",
         ),
         ({"annotations": [3]}, "entry 0 is no detection: 3; remove it"),
     ],
@@ -255,9 +255,9 @@ def test_coco_annotations_that_contradict_themselves(dataset, tmp_path, content,
         load_predictions(tmp_path / "found.json", dataset)
 
 
-def test_two_names_of_one_picture_would_mix_two_pictures_up(dataset, tmp_path):
-    pictures = [{"image": name, "detections": [FOUND]} for name in ("a/0.png", "b/0.png")]
-    (tmp_path / "found.json").write_text(json.dumps(pictures))
+def test_two_names_of_one_image_would_mix_two_images_up(dataset, tmp_path):
+    images = [{"image": name, "detections": [FOUND]} for name in ("a/0.png", "b/0.png")]
+    (tmp_path / "found.json").write_text(json.dumps(images))
     with pytest.raises(DataError, match=r"'a/0\.png' and 'b/0\.png' would both be the same"):
         load_predictions(tmp_path / "found.json", dataset)
     entries = [ENTRY | {"image_id": name} for name in ("a/0.png", "b/0.png")]
@@ -290,12 +290,12 @@ def test_garbage_is_refused_without_reading_it_all(dataset, tmp_path, name, head
 
 
 def test_a_missing_share_shows(dataset, tmp_path):
-    """Of three shares, each about one picture, the last one is not there."""
+    """Of three shares, each about one image, the last one is not there."""
     folder = tmp_path / "shares"
     folder.mkdir()
     for image in (7, 3):
         (folder / f"{image}.json").write_text(json.dumps([ENTRY | {"image_id": image}]))
-    assert "1 of 3 pictures have no detection" in load_predictions(folder, dataset).notes
+    assert "1 of 3 images have no detection" in load_predictions(folder, dataset).notes
     (folder / "12.json").write_text(json.dumps([ENTRY | {"image_id": 12}]))
     assert load_predictions(folder, dataset).notes == ()
 

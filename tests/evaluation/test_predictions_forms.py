@@ -17,7 +17,7 @@ from singleshot.evaluation import judge, load_predictions, save_predictions
 from singleshot.metrics import Predictions, Protocol
 from singleshot.structures import Truth
 
-# Picture 0 is 60 wide and 40 high, picture 2 is 40 wide and 60 high.
+# Image 0 is 60 wide and 40 high, image 2 is 40 wide and 60 high.
 EXPECTED = Predictions(
     images=np.array([0, 0, 2]),
     boxes=np.array([[0, 0, 30, 20], [6, 4, 24, 36], [10, 15, 20, 45.0]]),
@@ -90,11 +90,11 @@ def test_coco_results_with_the_ids_of_the_data_set(dataset, tmp_path):
     loaded = load_predictions(tmp_path / "found.json", dataset)
     assert_as_expected(loaded.predictions)
     assert loaded.kind == "1 file of COCO results"
-    assert loaded.notes == ("1 of 3 pictures have no detection",)
+    assert loaded.notes == ("1 of 3 images have no detection",)
 
 
-def test_coco_results_may_name_pictures_instead(dataset, tmp_path):
-    """Ultralytics writes the stem of the picture when it is no number."""
+def test_coco_results_may_name_images_instead(dataset, tmp_path):
+    """Ultralytics writes the stem of the image when it is no number."""
     entry = {"image_id": "0", "category_id": 9, "bbox": [0, 0, 1, 1], "score": 1}
     found = write_json(tmp_path / "found.json", [entry, entry | {"image_id": "2.png"}])
     assert load_predictions(found, dataset).predictions.images.tolist() == [0, 2]
@@ -144,8 +144,8 @@ def test_of_several_classes_that_fit_a_file_name_the_longest_is_meant(dataset, t
     assert load_predictions(file, named).predictions.labels.tolist() == [1]
 
 
-def test_yolo_text_is_in_fractions_of_the_pictures(dataset, tmp_path):
-    """Sizes are not stated in this data set: the headers of the pictures tell them."""
+def test_yolo_text_is_in_fractions_of_the_images(dataset, tmp_path):
+    """Sizes are not stated in this data set: the headers of the images tell them."""
     loaded = load_predictions(write_yolo(tmp_path / "labels"), dataset)
     assert_as_expected(loaded.predictions)
     assert loaded.kind == "2 files of YOLO text"
@@ -201,7 +201,7 @@ def test_shards_may_be_of_several_kinds(dataset, tmp_path):
     assert loaded.kind == "2 files of COCO results and `singleshot predict --json`"
 
 
-def test_pictures_of_one_name_are_told_apart_by_their_folders(dataset, tmp_path):
+def test_images_of_one_name_are_told_apart_by_their_folders(dataset, tmp_path):
     paths = np.array(["data/train/a.jpg", "data/val/a.jpg", "data/val/a.png"])
     twins = replace(dataset, paths=paths)
     names = ["train/a.jpg", "/elsewhere/val/a.png", "val\\a.jpg"]
@@ -213,7 +213,7 @@ def test_pictures_of_one_name_are_told_apart_by_their_folders(dataset, tmp_path)
     file = write_json(tmp_path / "found.json", found)
     assert load_predictions(file, twins).predictions.scores.tolist() == [0.1, 0.3, 0.2]
     write_json(file, [{"image": "a", "detections": OWN[2]["detections"]}])
-    with pytest.raises(DataError, match=r"name that several pictures have .*: a; write the folder"):
+    with pytest.raises(DataError, match=r"name that several images have .*: a; write the folder"):
         load_predictions(file, twins)
 
 
@@ -287,7 +287,7 @@ def test_an_annotation_may_name_its_class_itself(dataset, tmp_path):
 
 
 def test_saved_names_are_as_long_as_they_must_be(tmp_path):
-    """Two pictures a.jpg, an a.png beside the second, and one whose stem ends like a suffix."""
+    """Two images a.jpg, an a.png beside the second, and one whose stem ends like a suffix."""
     paths = np.array(["/d/x/a.jpg", "/d/y/a.jpg", "/d/y/a.png", "/d/b.jpg.png", "/d/c.d.png"])
     five = DataSet.of(
         ["cat", "dog"],
@@ -302,8 +302,8 @@ def test_saved_names_are_as_long_as_they_must_be(tmp_path):
     assert again.images.tolist() == [0, 1, 2, 3, 4]
 
 
-def test_equal_scores_rank_by_picture_in_one_file_as_in_shares(dataset, tmp_path):
-    """A hit in picture 0 and a false alarm in picture 2, both 0.5: AP 1 if the hit comes first."""
+def test_equal_scores_rank_by_image_in_one_file_as_in_shares(dataset, tmp_path):
+    """A hit in image 0 and a false positive in image 2, both 0.5: AP 1 if the hit comes first."""
     hit = {"image_id": 7, "category_id": 2, "bbox": [0, 0, 20, 20], "score": 0.5}
     wrong = hit | {"image_id": 12}
     file = write_json(tmp_path / "found.json", [wrong, hit])

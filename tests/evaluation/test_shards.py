@@ -18,7 +18,7 @@ from singleshot.metrics import Predictions, Protocol
 from singleshot.recipes.load import load_recipe
 from singleshot.structures import Truth
 
-NUM_PICTURES = 11
+NUM_IMAGES = 11
 CLASSES = ("cat", "dog")
 
 
@@ -30,10 +30,10 @@ def detector():
 
 
 @pytest.fixture(scope="module")
-def pictures(tmp_path_factory):
+def images(tmp_path_factory):
     """Noise, without any object."""
     folder, random = tmp_path_factory.mktemp("noise"), torch.Generator().manual_seed(0)
-    paths = [folder / f"{index}.png" for index in range(NUM_PICTURES)]
+    paths = [folder / f"{index}.png" for index in range(NUM_IMAGES)]
     for path in paths:
         noise = torch.randint(256, (60, 80, 3), generator=random, dtype=torch.uint8)
         Image.fromarray(noise.numpy()).save(path)
@@ -42,32 +42,32 @@ def pictures(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def whole(detector, pictures):
-    return detect_all(detector, pictures, batch_size=2)
+def whole(detector, images):
+    return detect_all(detector, images, batch_size=2)
 
 
 @pytest.fixture(scope="module")
-def dataset(pictures, whole):
-    """The same pictures; every seventh detection of the whole, moved a little, is an object."""
+def dataset(images, whole):
+    """The same images; every seventh detection of the whole, moved a little, is an object."""
     truths = []
-    for index in range(NUM_PICTURES):
+    for index in range(NUM_IMAGES):
         some = whole[np.flatnonzero(whole.images == index)[::7]]
         boxes = torch.from_numpy(some.boxes).float().round() + torch.tensor([0.0, 0, 2, 2])
         truths.append(Truth.of(boxes, torch.from_numpy(some.labels)))
-    paths = pictures.paths.tolist()
+    paths = images.paths.tolist()
     return DataSet.of(CLASSES, zip(paths, truths, strict=True), description="noise")
 
 
 @pytest.fixture(scope="module")
-def shards(detector, pictures):
+def shards(detector, images):
     """What three processes find in their shards."""
     with multiprocessing.get_context("spawn").Pool(3) as pool:
         shares = [{"batch_size": 2, "shard": shard, "num_shards": 3} for shard in range(3)]
-        waiting = [pool.apply_async(detect_all, (detector, pictures), share) for share in shares]
+        waiting = [pool.apply_async(detect_all, (detector, images), share) for share in shares]
         return [one.get() for one in waiting]
 
 
-def test_shards_take_turns_with_batches_and_keep_the_index_of_pictures(shards):
+def test_shards_take_turns_with_batches_and_keep_the_index_of_images(shards):
     taken = [sorted(set(shard.images.tolist())) for shard in shards]
     assert taken == [[0, 1, 6, 7], [2, 3, 8, 9], [4, 5, 10]]
 
@@ -84,11 +84,11 @@ def test_shards_of_three_processes_merge_to_the_very_numbers_of_one(
     assert 0.05 < reports[0].mean_average_precision < 0.95
 
 
-def test_more_shards_than_batches_leave_some_empty(detector, pictures):
+def test_more_shards_than_batches_leave_some_empty(detector, images):
     told = []
     nothing = detect_all(
         detector,
-        pictures,
+        images,
         batch_size=8,
         shard=2,
         num_shards=3,
@@ -98,11 +98,11 @@ def test_more_shards_than_batches_leave_some_empty(detector, pictures):
     assert told == []
 
 
-def test_progress_counts_the_pictures_of_the_shard(detector, pictures):
+def test_progress_counts_the_images_of_the_shard(detector, images):
     told = []
     detect_all(
         detector,
-        pictures,
+        images,
         batch_size=2,
         shard=2,
         num_shards=3,

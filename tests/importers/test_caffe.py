@@ -12,7 +12,7 @@ from singleshot.importers.caffe.text import Message, read_prototxt
 from singleshot.importers.caffe.weights import read_caffemodel
 from singleshot.recipes.load import load_recipe, to_toml
 from singleshot.structures import Batch, Truth
-from singleshot.training.build import build_pictures
+from singleshot.training.build import build_images
 
 
 @pytest.fixture
@@ -66,13 +66,13 @@ def test_canvases_are_filled_with_the_mean_of_its_pixels(files):
     recipe = read_caffe(files() / "small.caffemodel").recipe
     detector = build_detector(recipe.model, ["one", "two", "three"], pretrained=False)
     assert detector.backbone.pixel_mean == (0, 0, 0)  # the network itself knows none
-    assert build_pictures(recipe, [], detector).augmentation.render.fill == (123, 117, 104)
+    assert build_images(recipe, [], detector).augmentation.render.fill == (123, 117, 104)
 
 
 def test_batch_norms_are_folded_where_a_convolution_is_before_them(files):
     backbone = read_caffe(files() / "small.caffemodel").recipe.model.backbone
     operations = {layer.name: layer.operation for layer in backbone.layers}
-    # The picture's and the sum's have none before them; the picture's two are one.
+    # The image's and the sum's have none before them; the image's two are one.
     assert [name for name in operations if operations[name] == "scale"] == ["input/bn", "sum/bn"]
     assert operations["conv1"] == "convolution"
 
@@ -81,8 +81,8 @@ def test_it_learns_down_to_the_first_convolution(files):
     checkpoint = read_caffe(files() / "small.caffemodel")
     detector = detector_from(checkpoint, "small").train()
     truth = Truth.of(torch.tensor([[20.0, 10.0, 60.0, 50.0]]), torch.tensor([1]))
-    pictures = torch.randint(256, (1, 3, 75, 101), dtype=torch.uint8)
-    detector.losses(Batch(pictures, (truth,), ("a",))).total.backward()
+    images = torch.randint(256, (1, 3, 75, 101), dtype=torch.uint8)
+    detector.losses(Batch(images, (truth,), ("a",))).total.backward()
     assert detector.backbone.layers["conv1"].weight.grad.abs().max() > 0
 
 
@@ -149,7 +149,7 @@ def test_opencvs_face_detector_finds_faces(shared):
     checkpoint = read_caffe(path)
     assert checkpoint.class_names == ("face",)
     assert checkpoint.recipe.model.pixels.mean == (123, 177, 104)
-    # Its fifth level has steps of 100 for five cells: the last lie outside the picture.
+    # Its fifth level has steps of 100 for five cells: the last lie outside the image.
     detector = detector_from(checkpoint, str(path))
     assert detector.levels[4].grid == (5, 5)
     assert detector.levels[4].stride == (100, 100)
@@ -234,13 +234,13 @@ def test_a_batch_norm_of_another_network_is_refused(files):
         ("order: [0, 2, 3, 1]", "order: [0, 1, 2, 3]", "Permute 0, 2, 3, 1"),
         ("12 kernel_size: 3 pad: 1", "12 kernel_size: 3 pad: 0", "kernel_size 3 and pad 0"),
         ("min_size: 40 max_size: 60", "min_size: 40", "has 8 channels; .* want 4"),
-        ("min_size: 40", "img_size: 300 min_size: 40", "picture of"),
+        ("min_size: 40", "img_size: 300 min_size: 40", "image of"),
         ('bottom: "sum" top: "sum/bn"', 'bottom: "some" top: "sum/bn"', "takes 'some'"),
         ("num_classes: 3", "num_classes: three", "num_classes is no number"),
         ("pad: 2 dilation: 2", "pad: 2 dilation: 0", "dilation: 0, which"),
         ('bottom: "pool2" top: "pool2/relu"', 'top: "pool2/relu"', "takes nothing; it wants"),
         ('bottom: "loc" bottom: "conf_flat"', 'bottom: "loc"', "2 inputs"),
-        ('bottom: "loc" bottom', 'bottom: "data" bottom', "a head that takes the picture"),
+        ('bottom: "loc" bottom', 'bottom: "data" bottom', "a head that takes the image"),
         ('bottom: "norm_loc_flat" bottom', "bottom", r"of \[1, 2, 2\] levels"),
         ("variance: 0.1 variance: 0.1 variance: 0.2", "variance: 0.1 variance: 0.2", "or four"),
         ("max_size: 30", "max_size: 30 max_size: 40", "2 max_size for 1 min_size"),

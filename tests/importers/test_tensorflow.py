@@ -48,7 +48,7 @@ def test_every_batch_norm_is_folded(detector):
 
 def test_it_finds_what_tensorflow_finds_on_coco(detector, shared):
     report = singleshot.evaluate(detector, shared / "data" / "tiny_coco", split="val")
-    # A literal run of the graph on pictures that Pillow resized.
+    # A literal run of the graph on images that Pillow resized.
     assert pytest.approx(0.311, abs=0.002) == report.coco.AP
     assert pytest.approx(0.474, abs=0.003) == report.coco.AP50
 
@@ -64,9 +64,9 @@ def test_it_learns_on(checkpoint):
     detector = build_detector(model, checkpoint.class_names, pretrained=False)
     checkpoint.restore(detector, "the graph")
     random = torch.Generator().manual_seed(0)
-    picture = torch.randint(256, (1, 3, *model.input), generator=random, dtype=torch.uint8)
+    image = torch.randint(256, (1, 3, *model.input), generator=random, dtype=torch.uint8)
     truth = Truth.of(torch.tensor([[60.0, 60.0, 200.0, 240.0]]), torch.tensor([3]))
-    batch = Batch(picture, (truth,), ("noise",))
+    batch = Batch(image, (truth,), ("noise",))
     optimizer = torch.optim.SGD(detector.parameters(), lr=1e-3)
     losses = []
     for _ in range(5):

@@ -5,7 +5,7 @@ import torch
 
 from singleshot.backbones.weights import read_state_dict
 from singleshot.checkpoints.checkpoint import detector_from
-from singleshot.data.images import read_picture
+from singleshot.data.images import read_image
 from singleshot.errors import ModelError
 from singleshot.importers.ultraface import looks_like, read_ultraface
 from singleshot.structures import Batch, Truth
@@ -31,7 +31,7 @@ def test_both_networks_have_4420_priors_and_find_faces(path, shared):
     assert checkpoint.class_names == ("face",)
     # 40 × 30 · 3 + 20 × 15 · 2 + 10 × 8 · 2 + 5 × 4 · 3
     assert len(detector.priors_cxcywh_unit) == 4420
-    (found,) = detector.detect([read_picture(shared / "data/dlib_faces/2007_007763.jpg")])
+    (found,) = detector.detect([read_image(shared / "data/dlib_faces/2007_007763.jpg")])
     assert (found.scores > 0.6).sum() == 7
 
 
@@ -48,8 +48,8 @@ def test_its_batch_norms_are_folded(path):
 def test_it_learns_down_to_the_first_convolution(path):
     detector = detector_from(read_ultraface(path), str(path)).train()
     truth = Truth.of(torch.tensor([[20.0, 10.0, 60.0, 50.0]]), torch.tensor([0]))
-    pictures = torch.randint(256, (1, 3, 240, 320), dtype=torch.uint8)
-    detector.losses(Batch(pictures, (truth,), ("a",))).total.backward()
+    images = torch.randint(256, (1, 3, 240, 320), dtype=torch.uint8)
+    detector.losses(Batch(images, (truth,), ("a",))).total.backward()
     assert detector.backbone.layers["base_net_0_0"].weight.grad.abs().max() > 0
 
 

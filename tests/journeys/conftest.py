@@ -1,4 +1,4 @@
-"""A folder with pictures, and a detector trained on them."""
+"""A folder with images, and a detector trained on them."""
 
 from __future__ import annotations
 

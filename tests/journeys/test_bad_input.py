@@ -15,15 +15,15 @@ def without_boxes_list(cells):
     shutil.rmtree(cells / "ImageSets")
 
 
-def with_missing_picture(cells):
-    """An annotation whose picture is gone."""
+def with_missing_image(cells):
+    """An annotation whose image is gone."""
     (cells / "JPEGImages/train_1.jpg").unlink()
 
 
-def with_truncated_picture(cells):
-    """A picture that ends early."""
-    picture = cells / "JPEGImages/train_1.jpg"
-    picture.write_bytes(picture.read_bytes()[:700])
+def with_truncated_image(cells):
+    """An image that ends early."""
+    image = cells / "JPEGImages/train_1.jpg"
+    image.write_bytes(image.read_bytes()[:700])
 
 
 def with_broken_annotation(cells):
@@ -66,8 +66,8 @@ def assert_mendable(done, *parts):
     ("spoil", "place"),
     [
         (without_boxes_list, "spoiled"),
-        (with_missing_picture, "train_1"),
-        (with_truncated_picture, "train_1.jpg"),
+        (with_missing_image, "train_1"),
+        (with_truncated_image, "train_1.jpg"),
         (with_broken_annotation, "train_1.xml"),
         (with_empty_split, "train"),
     ],

@@ -1,4 +1,4 @@
-"""From measured pictures to a detector that keeps what was chosen."""
+"""From measured images to a detector that keeps what was chosen."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from singleshot.evaluation import detect_all, truths_of
 from singleshot.evaluation.evaluate import measured_data
 from singleshot.metrics import Choice, OperatingPoint, Rule, choose_thresholds, find_hits
 
-PICTURE = "cells/JPEGImages/train_0.jpg"
+IMAGE = "cells/JPEGImages/train_0.jpg"
 
 
 @pytest.fixture
 def run(cells_run, tmp_path) -> Path:
     """A copy of the run, for which halves of what it finds were chosen."""
     folder = Path(shutil.copytree(cells_run, tmp_path / "run"))
-    found, _ = found_in(PICTURE, str(folder), "--score-threshold", "0.01")
+    found, _ = found_in(IMAGE, str(folder), "--score-threshold", "0.01")
     choices = {name: Choice(middle_score(found, name), None, None, None) for name in ("RBC", "WBC")}
     singleshot.run_weights(folder).save_operating_point(
-        OperatingPoint(Rule.parse("f1"), 0.5, "one picture", choices)
+        OperatingPoint(Rule.parse("f1"), 0.5, "one image", choices)
     )
     return folder
 
@@ -39,10 +39,10 @@ def middle_score(found: list[dict], name: str) -> float:
     return scores[len(scores) // 2]
 
 
-def found_in(picture: str, *words: str) -> tuple[list[dict], str]:
-    """What is found in a picture, and what is said."""
+def found_in(image: str, *words: str) -> tuple[list[dict], str]:
+    """What is found in an image, and what is said."""
     model, *options = words
-    done = singleshot("predict", model, picture, *options, "--json")
+    done = singleshot("predict", model, image, *options, "--json")
     assert done.exit_code == 0, done.stderr
     (document,) = json.loads(done.stdout)
     return document["detections"], done.stderr
@@ -50,18 +50,18 @@ def found_in(picture: str, *words: str) -> tuple[list[dict], str]:
 
 def test_predicting_keeps_what_was_chosen(run):
     point = json.loads((run / "operating_point.json").read_text())["per_class"]
-    everything, _ = found_in(PICTURE, str(run), "--score-threshold", "0.01")
-    kept, said = found_in(PICTURE, str(run))
+    everything, _ = found_in(IMAGE, str(run), "--score-threshold", "0.01")
+    kept, said = found_in(IMAGE, str(run))
     expected = [one for one in everything if one["score"] >= point[one["label"]]["score_threshold"]]
     assert kept == expected
     assert 0 < len(kept) < len(everything)
     assert said.startswith("keeping RBC from 0.3")
-    assert said.endswith("chosen for the best F1 on one picture\n")
+    assert said.endswith("chosen for the best F1 on one image\n")
 
 
 def test_the_drawing_shows_what_was_chosen(run, tmp_path):
-    found_in(PICTURE, str(run), "--draw", str(tmp_path / "chosen"))
-    found_in(PICTURE, str(run), "--score-threshold", "1", "--draw", str(tmp_path / "nothing"))
+    found_in(IMAGE, str(run), "--draw", str(tmp_path / "chosen"))
+    found_in(IMAGE, str(run), "--score-threshold", "1", "--draw", str(tmp_path / "nothing"))
     drawn = [
         np.asarray(Image.open(tmp_path / kind / "train_0.jpg")) for kind in ("chosen", "nothing")
     ]
@@ -71,22 +71,22 @@ def test_the_drawing_shows_what_was_chosen(run, tmp_path):
 def test_a_checkpoint_inside_the_run_counts_as_the_run(run, tmp_path):
     inside, alone = run / "checkpoints/best.safetensors", tmp_path / "alone.safetensors"
     shutil.copy(inside, alone)
-    assert found_in(PICTURE, str(inside)) == found_in(PICTURE, str(run))
-    assert found_in(PICTURE, str(alone)) == found_in(PICTURE, str(run), "--score-threshold", "0.3")
+    assert found_in(IMAGE, str(inside)) == found_in(IMAGE, str(run))
+    assert found_in(IMAGE, str(alone)) == found_in(IMAGE, str(run), "--score-threshold", "0.3")
 
 
 def test_weights_that_have_changed_are_noticed(run):
     best = run / "checkpoints/best.safetensors"
     checkpoint = Checkpoint.load(best)
     replace(checkpoint, metrics={**checkpoint.metrics, "step": 1000}).save(best)
-    kept, said = found_in(PICTURE, str(run))
+    kept, said = found_in(IMAGE, str(run))
     assert "chosen for other weights; keeping all from 0.3. Choose again" in said
-    assert kept == found_in(PICTURE, str(run), "--score-threshold", "0.3")[0]
+    assert kept == found_in(IMAGE, str(run), "--score-threshold", "0.3")[0]
 
 
 def test_a_broken_choice_is_not_passed_over(run):
     (run / "operating_point.json").write_text("{")
-    done = singleshot("predict", str(run), PICTURE)
+    done = singleshot("predict", str(run), IMAGE)
     assert (done.exit_code, done.stdout) == (2, "")
     assert "operating_point.json" in done.stderr
 
@@ -95,9 +95,9 @@ def test_what_is_out_of_reach_is_said_and_kept_from_0_3(run):
     """Two epochs are too few to find a cell."""
     done = singleshot("evaluate", str(run), "cells", "--split", "val", "--choose", "recall=0.9")
     assert done.exit_code == 0, done.stderr
-    kept, said = found_in(PICTURE, str(run))
+    kept, said = found_in(IMAGE, str(run))
     assert "recall ≥ 0.9 is out of reach on VOC layout, split val of cells for RBC" in said
-    assert kept == found_in(PICTURE, str(run), "--score-threshold", "0.3")[0]
+    assert kept == found_in(IMAGE, str(run), "--score-threshold", "0.3")[0]
 
 
 @pytest.fixture(scope="module")
@@ -135,7 +135,7 @@ def test_faces_are_found_as_chosen(faces, shared, rule):
     num_hits, num_alarms = hits.hit.sum(), (~hits.hit & ~hits.ignored).sum()
     assert chosen.precision == num_hits / (num_hits + num_alarms)
     assert chosen.recall == num_hits / (~ignore).sum()
-    assert chosen.false_alarms_per_picture == num_alarms / len(dataset)
+    assert chosen.false_positives_per_image == num_alarms / len(dataset)
 
     done = singleshot("predict", str(faces), *map(str, dataset.paths), "--json")
     found = [one for document in json.loads(done.stdout) for one in document["detections"]]

@@ -41,7 +41,7 @@ def compared(home, other_run):
     assert other_run.endswith("cells-2")
     first, _ = help_examples("compare")
     with contextlib.chdir(home):
-        return singleshot(*first[1:], "--json", "--published", "--speed-pictures", "2")
+        return singleshot(*first[1:], "--json", "--published", "--speed-images", "2")
 
 
 def keys_of(value: object) -> object:
@@ -79,14 +79,14 @@ def test_the_first_example_leaves_a_page_and_the_same_numbers_for_programs(home,
     kept = json.loads((home / "compared/comparison.json").read_text())
     assert kept == json.loads(compared.stdout)
     assert "Report: compared/report.html" in compared.stderr
-    assert "measuring on 2 pictures" in compared.stderr
+    assert "measuring on 2 images" in compared.stderr
 
 
 def test_every_detector_has_speed_memory_and_size(compared):
     for model in json.loads(compared.stdout)["models"]:
         alone, together = model["speed"]
         assert (alone["batch"], together["batch"]) == (1, 8)
-        assert alone["num_timings"] == 6  # one of two pictures in each of six rounds
+        assert alone["num_timings"] == 6  # one of two images in each of six rounds
         phases = ("preprocess_ms", "network_ms", "postprocess_ms")
         assert all(0 < alone[phase] < alone["total_ms"] * 2 for phase in phases)
         assert alone["peak_memory_mb"] > model["memory_before_mb"] > 50
@@ -100,7 +100,7 @@ def test_people_read_tables(compared):
     assert "protocol coco: 2 images, 4 truths; mAP at IoU 0.5 to 0.95" in words
     assert "in batches" in words
     assert "cells - cells-2" in words or "cells-2 - cells" in words
-    assert "cannot be told" in words  # two pictures tell nothing
+    assert "cannot be told" in words  # two images tell nothing
     assert "published, not measured here" in words
 
 
@@ -122,7 +122,7 @@ FAULTS = {
         "runs/yolo-v1 and runs/cells are both of yolo-v1",
     ),
     "unknown system": (["nothing=runs/cells"], ["--tutorial"], "is no system of the tutorial"),
-    "not of the tutorial": ([], ["--tutorial", "--speed-pictures", "3"], "leave out"),
+    "not of the tutorial": ([], ["--tutorial", "--speed-images", "3"], "leave out"),
     "no data for runs": (["localizer=runs/cells"], ["--tutorial"], "judge the runs on"),
 }
 

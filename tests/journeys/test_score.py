@@ -35,7 +35,7 @@ def test_what_evaluate_saved_scores_the_same(cells_run, tmp_path):
     assert (tmp_path / "report/report.html").is_file()
 
 
-def test_shares_of_the_pictures_saved_in_one_folder_score_as_the_whole(cells_run, tmp_path):
+def test_shares_of_the_images_saved_in_one_folder_score_as_the_whole(cells_run, tmp_path):
     for share in ("1/3", "2/3", "3/3"):
         file = tmp_path / "shares" / f"{share[0]}.json"
         done = singleshot(
@@ -67,19 +67,19 @@ def test_what_is_asked_besides_comes_beside_the_fixed_keys(cells_run, tmp_path):
     for_people = singleshot("score", saved, "cells", *asked)
     for title in (
         "AP at IoU 0.5 if fixed",
-        "hardest pictures",
+        "hardest images",
         "against the others",
-        "alarms a picture",
+        "alarms per image",
     ):
         assert title in for_people.stdout
 
 
-def test_slices_by_an_attribute_cover_all_pictures(cells_run, tmp_path):
+def test_slices_by_an_attribute_cover_all_images(cells_run, tmp_path):
     saved, table = str(tmp_path / "predictions.json"), tmp_path / "light.csv"
     singleshot("evaluate", cells_run, "cells", "--json", "--save-predictions", saved)
     names = sorted(path.name for path in Path("cells/JPEGImages").iterdir())
     rows = [f"{name},{'day' if index % 2 else 'night'}" for index, name in enumerate(names)]
-    table.write_text("\n".join(["picture,light", *rows]))
+    table.write_text("\n".join(["image,light", *rows]))
     scored = singleshot("score", saved, "cells", "--attributes", str(table), "--json")
     assert scored.exit_code == 0, scored.stderr
     document = json.loads(scored.stdout)

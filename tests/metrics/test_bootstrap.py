@@ -47,7 +47,7 @@ def find_them(truths, random, *, num=90, shift=3.0, num_classes=2) -> Prediction
 
 
 def repeated(columns, counts):
-    """The same with picture i as often as counts[i], as so many pictures side by side."""
+    """The same with image i as often as counts[i], as so many images side by side."""
     firsts = np.cumsum(counts) - counts
     rows, images = [], []
     for image, count in enumerate(counts):
@@ -99,7 +99,7 @@ def precisions(predictions, truths, counts, protocol):
 
 @pytest.mark.parametrize("seed", range(20))
 @pytest.mark.parametrize("protocol", [Protocol.VOC07, Protocol.VOC10])
-def test_a_weight_of_w_is_w_copies_of_the_picture_by_vocs_rules(protocol, seed):
+def test_a_weight_of_w_is_w_copies_of_the_image_by_vocs_rules(protocol, seed):
     random = np.random.default_rng(seed)
     truths = make_truths(random)
     predictions = find_them(truths, random)
@@ -112,7 +112,7 @@ def test_a_weight_of_w_is_w_copies_of_the_picture_by_vocs_rules(protocol, seed):
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_a_weight_of_w_is_w_copies_of_the_picture_to_pycocotools(seed):
+def test_a_weight_of_w_is_w_copies_of_the_image_to_pycocotools(seed):
     random = np.random.default_rng(seed)
     truths = make_truths(random)
     predictions = find_them(truths, random)
@@ -188,7 +188,7 @@ def by_hotcoco(predictions, truths) -> hotcoco.COCOeval:
 
 
 def draws_of_two():
-    """Two detectors of 80 pictures, and the differences of their COCO APs in 2,000 draws."""
+    """Two detectors of 80 images, and the differences of their COCO APs in 2,000 draws."""
     random = np.random.default_rng(2)
     truths = make_truths(random, num_images=80, num_truths=300)
     pair = [find_them(truths, random, num=500, shift=shift) for shift in (3, 3.4)]
@@ -204,7 +204,7 @@ def differences(truths, pair, weights):
     return means_of_defined(by_class)
 
 
-def test_each_draw_differs_as_two_evaluations_of_the_pictures_drawn():
+def test_each_draw_differs_as_two_evaluations_of_the_images_drawn():
     truths, pair, weights = draws_of_two()
     found = differences(truths, pair, weights[:, :40])
     for draw in range(40):
@@ -214,7 +214,7 @@ def test_each_draw_differs_as_two_evaluations_of_the_pictures_drawn():
         assert found[draw] == pytest.approx(first - second, abs=1e-12)
 
 
-def test_hotcocos_interval_is_narrower_because_it_counts_a_picture_drawn_twice_once():
+def test_hotcocos_interval_is_narrower_because_it_counts_an_image_drawn_twice_once():
     truths, pair, weights = draws_of_two()
     # hotcoco gives the second minus the first.
     theirs = hotcoco.compare(*map(by_hotcoco, pair[::-1], [truths] * 2), n_bootstrap=2000)["ci"]
@@ -256,7 +256,7 @@ def test_a_narrower_interval_holds_less():
     assert wide.share_positive == narrow.share_positive
 
 
-def test_the_same_seed_draws_the_same_pictures():
+def test_the_same_seed_draws_the_same_images():
     random = np.random.default_rng(5)
     truths = make_truths(random, num_images=30, num_truths=100)
     pair = find_them(truths, random), find_them(truths, random)
@@ -268,7 +268,7 @@ def test_the_same_seed_draws_the_same_pictures():
     assert first.mean_average_precision != other.mean_average_precision
 
 
-def test_each_draw_takes_as_many_pictures_as_there_are_some_draws_at_a_time(monkeypatch):
+def test_each_draw_takes_as_many_images_as_there_are_some_draws_at_a_time(monkeypatch):
     monkeypatch.setattr("singleshot.metrics.bootstrap.NUMBERS_AT_ONCE", 100)
     truths = make_truths(np.random.default_rng(6), num_images=30)
     once, *drawn = each_weights(truths, 10, np.random.default_rng(0))
@@ -317,7 +317,7 @@ def test_with_many_equal_scores_the_difference_is_still_that_of_the_two_reports(
     random = np.random.default_rng(seed)
     truths = make_truths(random, num_images=12, num_truths=60)
     pair = [find_them(truths, random, num=300, shift=shift) for shift in (2, 3)]
-    # Three scores, in no order of the pictures.
+    # Three scores, in no order of the images.
     tied = [
         replace(one, scores=np.round(one.scores * 2) / 2)[random.permutation(len(one))]
         for one in pair
@@ -333,8 +333,8 @@ def test_with_many_equal_scores_the_difference_is_still_that_of_the_two_reports(
 
 
 @pytest.mark.parametrize(("num_images", "known"), [(4, False), (5, True)])
-def test_truths_in_fewer_than_five_pictures_are_too_few_for_an_interval(num_images, known):
-    """The first finds the cat of each picture, the second none of them."""
+def test_truths_in_fewer_than_five_images_are_too_few_for_an_interval(num_images, known):
+    """The first finds the cat of each image, the second none of them."""
     boxes = np.tile([0.0, 0, 10, 10], (num_images, 1))
     images, cats = np.arange(num_images), np.zeros(num_images, np.int64)
     none = np.zeros(num_images, np.bool_)
@@ -347,7 +347,7 @@ def test_truths_in_fewer_than_five_pictures_are_too_few_for_an_interval(num_imag
 
 
 def test_a_draw_in_which_both_are_equal_counts_half_for_each():
-    """They differ in one picture of ten, which (9/10)^10 = 35 % of the draws leave out."""
+    """They differ in one image of ten, which (9/10)^10 = 35 % of the draws leave out."""
     boxes = np.tile([0.0, 0, 10, 10], (10, 1))
     images, cats, none = np.arange(10), np.zeros(10, np.int64), np.zeros(10, np.bool_)
     truths = Truths(images, boxes, cats, none, none, np.full(10, 100.0), num_images=10)

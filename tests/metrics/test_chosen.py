@@ -10,17 +10,17 @@ from singleshot.structures import Detections, Truth
 BOX = torch.tensor([[0.0, 0, 10, 10]])
 AWAY = torch.tensor([[50.0, 50, 60, 60]])
 NAMES = ("cat", "dog", "unicorn")
-CHOSEN = Choice(0.41, precision=0.95, recall=0.8, false_alarms_per_picture=0.2)
+CHOSEN = Choice(0.41, precision=0.95, recall=0.8, false_positives_per_image=0.2)
 
 
 def point(rule: str = "precision=0.95", **per_class: Choice) -> OperatingPoint:
-    return OperatingPoint(Rule.parse(rule), 0.5, "the val pictures", per_class)
+    return OperatingPoint(Rule.parse(rule), 0.5, "the val images", per_class)
 
 
 def choose(
     rule: str, *, difficult: bool = False, iou_threshold: float = 0.5, wanted: int = 0
 ) -> OperatingPoint:
-    """Two pictures, a cat (or what is wanted) in each, and a dog; two cats are found, one right."""
+    """Two images, a cat (or what is wanted) in each, and a dog; two cats are found, one right."""
     truths = Truths.of(
         Truth(
             boxes=BOX.repeat(3, 1),
@@ -42,13 +42,13 @@ def choose(
         rule=Rule.parse(rule),
         iou_threshold=iou_threshold,
         ignore=truths.difficult,
-        data="two pictures",
+        data="two images",
     )
 
 
 def test_each_class_is_chosen_for_on_its_own():
     chosen = choose("precision=0.9").per_class
-    assert chosen["cat"] == Choice(0.75, 1, 0.5, 0, hits=1, false_alarms=0)
+    assert chosen["cat"] == Choice(0.75, 1, 0.5, 0, hits=1, false_positives=0)
     assert chosen["dog"] == Choice(None, None, 0, 0, 0, 0)
     assert chosen["unicorn"] == Choice(None, None, None, None)
 
@@ -60,7 +60,7 @@ def test_truths_that_are_ignored_are_not_to_be_found():
 
 def test_the_numbers_are_those_of_the_iou_threshold():
     chosen = choose("f1", iou_threshold=0.75)
-    assert (chosen.iou_threshold, chosen.data) == (0.75, "two pictures")
+    assert (chosen.iou_threshold, chosen.data) == (0.75, "two images")
 
 
 def test_a_class_without_a_choice_is_kept_as_if_nothing_had_been_chosen():
@@ -87,7 +87,7 @@ def test_a_score_that_was_chosen_is_itself_kept():
 
 def test_a_person_is_told_what_is_kept_and_why():
     assert list(point(cat=CHOSEN, dog=Choice(0.7, 1, 1, 0)).sentences()) == [
-        "keeping cat from 0.41, dog from 0.70: chosen for precision ≥ 0.95 on the val pictures"
+        "keeping cat from 0.41, dog from 0.70: chosen for precision ≥ 0.95 on the val images"
     ]
 
 
@@ -105,32 +105,32 @@ def test_a_person_is_told_what_is_kept_and_why():
 )
 def test_a_person_is_told_what_is_out_of_reach(rule, choice, reason):
     (told,) = point(rule, dog=choice).sentences()
-    assert f"out of reach on the val pictures for dog ({reason}): kept from 0.3" in told
+    assert f"out of reach on the val images for dog ({reason}): kept from 0.3" in told
 
 
 def test_a_person_is_warned_of_a_threshold_that_rests_on_few_detections():
-    few = Choice(0.41, 0.8, 0.8, 0.2, hits=4, false_alarms=1)
-    enough = Choice(0.5, 0.95, 0.8, 0.2, hits=19, false_alarms=1)
-    alone = Choice(0.9, 1, 0.1, 0, hits=1, false_alarms=0)
+    few = Choice(0.41, 0.8, 0.8, 0.2, hits=4, false_positives=1)
+    enough = Choice(0.5, 0.95, 0.8, 0.2, hits=19, false_positives=1)
+    alone = Choice(0.9, 1, 0.1, 0, hits=1, false_positives=0)
     _, warning = point(cat=few, dog=enough, cow=alone).sentences()
     assert warning.startswith(
         "few to choose by: cat rests on 5 detections, cow rests on 1 detection;"
     )
 
 
-def test_few_false_alarms_can_be_asked_for_without_any_object():
-    """Two pictures; the cat is annotated away, so that both detections are false alarms."""
+def test_few_false_positives_can_be_asked_for_without_any_object():
+    """Two images; the cat is annotated away, so that both detections are false positives."""
     chosen = choose("alarms=0.5", wanted=1)
     assert chosen.per_class["cat"] == Choice(0.75, None, None, 0.5, 0, 1)
     kept, few, unfound = chosen.sentences()
-    assert kept.startswith("keeping cat from 0.75: chosen for at most 0.5 false alarms")
+    assert kept.startswith("keeping cat from 0.75: chosen for at most 0.5 false positives")
     assert "cat rests on 1 detection" in few
     assert unfound == (
-        "nothing was found of dog, unicorn on two pictures, so no false alarm was made: "
+        "nothing was found of dog, unicorn on two images, so no false positive was made: "
         "kept from 0.3"
     )
     (*_, failed) = choose("alarms=0.1", wanted=1).sentences()
-    assert "out of reach on two pictures for cat (0.50 at best, with no objects there)" in failed
+    assert "out of reach on two images for cat (0.50 at best, with no objects there)" in failed
 
 
 def test_eighty_classes_do_not_fill_the_screen():

@@ -11,7 +11,7 @@ from singleshot.metrics.coco import CocoNumbers, as_coco, as_rows, coco_numbers
 
 
 def case(seed: int) -> tuple[Predictions, Truths]:
-    """Seven pictures, some empty, with crowds and ties of scores and overlaps; in no order."""
+    """Seven images, some empty, with crowds and ties of scores and overlaps; in no order."""
     random = np.random.default_rng(seed)
     corners = random.integers(0, 60, (40, 2))
     sizes = random.integers(6, 60, (40, 2))
@@ -41,13 +41,13 @@ def at_once(predictions: Predictions, truths: Truths) -> dict[str, float | None]
     return {name: results[name] if results[name] >= 0 else None for name in CocoNumbers._fields}
 
 
-@pytest.mark.parametrize("pictures_at_once", [1, 2, 3, 7])
+@pytest.mark.parametrize("images_at_once", [1, 2, 3, 7])
 @pytest.mark.parametrize("seed", range(10))
-def test_some_pictures_at_a_time_give_the_very_numbers_of_all_at_once(
-    monkeypatch, pictures_at_once, seed
+def test_some_images_at_a_time_give_the_very_numbers_of_all_at_once(
+    monkeypatch, images_at_once, seed
 ):
     monkeypatch.setattr("singleshot.metrics.coco.DETECTIONS_AT_ONCE", 0)
-    monkeypatch.setattr("singleshot.metrics.coco.PICTURES_AT_ONCE", pictures_at_once)
+    monkeypatch.setattr("singleshot.metrics.coco.IMAGES_AT_ONCE", images_at_once)
     predictions, truths = case(seed)
     numbers, per_class = coco_numbers(predictions, truths, 3)
     assert numbers._asdict() == at_once(predictions, truths)
@@ -56,7 +56,7 @@ def test_some_pictures_at_a_time_give_the_very_numbers_of_all_at_once(
     assert pytest.approx(np.mean(per_class[:2])) == numbers.AP
 
 
-def test_without_pictures_all_is_undefined():
+def test_without_images_all_is_undefined():
     predictions, truths = case(0)
     none = Truths(
         *(

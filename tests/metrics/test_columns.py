@@ -20,7 +20,7 @@ def detections(num: int, random: torch.Generator) -> Detections:
     )
 
 
-def pictures(num: int) -> list[Detections]:
+def images(num: int) -> list[Detections]:
     """What was found in each: nothing, 1, 2, 3 or 4 objects."""
     random = torch.Generator().manual_seed(0)
     return [detections(index % 5, random) for index in range(num)]
@@ -35,7 +35,7 @@ def same(first: Predictions, second: Predictions) -> bool:
 
 
 def test_what_was_found_is_gathered_in_order_and_exactly():
-    found = pictures(250)  # two and a half blocks
+    found = images(250)  # two and a half blocks
     predictions = Predictions.of(found)
     assert len(predictions) == 500
     assert predictions.images[:11].tolist() == [1, 2, 2, 3, 3, 3, 4, 4, 4, 4, 6]
@@ -45,14 +45,14 @@ def test_what_was_found_is_gathered_in_order_and_exactly():
 
 
 def test_nothing_found_has_columns_too():
-    for found in ([], pictures(1)):
+    for found in ([], images(1)):
         predictions = Predictions.of(found)
         assert len(predictions) == 0
         assert predictions.boxes.shape == (0, 4)
         assert predictions.labels.dtype == predictions.images.dtype == np.int64
 
 
-def test_pictures_are_let_go_while_more_are_found():
+def test_images_are_let_go_while_more_are_found():
     alive = 0
     most = 0
 
@@ -73,15 +73,15 @@ def test_pictures_are_let_go_while_more_are_found():
     assert most <= 202
 
 
-def test_pictures_keep_the_index_they_are_given():
-    predictions = Predictions.of(pictures(5)[2:], images=range(7, 100, 3))
+def test_images_keep_the_index_they_are_given():
+    predictions = Predictions.of(images(5)[2:], images=range(7, 100, 3))
     assert predictions.images.tolist() == [7] * 2 + [10] * 3 + [13] * 4
 
 
 @pytest.mark.parametrize("seed", range(10))
 def test_any_parts_in_any_order_merge_to_the_whole(seed):
     random = np.random.default_rng(seed)
-    found = pictures(60)
+    found = images(60)
     part_of = random.integers(0, 6, 60)  # uneven parts
     part_of[part_of == 3] = 2  # and an empty one
     parts = [np.flatnonzero(part_of == part) for part in random.permutation(6)]
@@ -96,6 +96,6 @@ def test_no_parts_merge_to_nothing():
 
 
 def test_a_part_given_twice_is_refused():
-    first, second = Predictions.of(pictures(5)), Predictions.of(pictures(3), images=[7, 4, 8])
-    with pytest.raises(DataError, match="picture 4 is in more than one of the parts"):
+    first, second = Predictions.of(images(5)), Predictions.of(images(3), images=[7, 4, 8])
+    with pytest.raises(DataError, match="image 4 is in more than one of the parts"):
         Predictions.merge([first, second])

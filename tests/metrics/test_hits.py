@@ -80,7 +80,7 @@ def test_any_number_of_detections_on_an_ignored_truth_are_neither_right_nor_wron
     assert found.ignored.tolist() == [True, True, False]
 
 
-def test_other_pictures_and_other_classes_do_not_count():
+def test_other_images_and_other_classes_do_not_count():
     objects = truths(SQUARE, SQUARE, images=[0, 1], labels=[0, 1])
     found = hit_truths(predictions(SQUARE, SQUARE, images=[0, 1], labels=[1, 0]), objects)
     assert found.truths.tolist() == [-1, -1]
@@ -99,7 +99,7 @@ def test_a_detection_looks_at_the_truth_it_overlaps_most():
     assert overlaps.ious.tolist() == [0.5, 0]
 
 
-def test_false_alarms_inside_a_region_are_forgiven_however_many_and_however_small():
+def test_false_positives_inside_a_region_are_forgiven_however_many_and_however_small():
     region = with_crowd(truths((0, 0, 100, 100)))
     found = hit_truths(predictions(SQUARE, FAR, (95, 0, 105, 10), (96, 0, 106, 10)), region)
     assert found.truths.tolist() == [-1] * 4
@@ -113,7 +113,7 @@ def test_a_region_takes_no_hit_and_forgives_a_second_detection_of_an_object_in_i
     assert found.ignored.tolist() == [False, True]
 
 
-def test_a_region_forgives_only_its_own_class_and_picture():
+def test_a_region_forgives_only_its_own_class_and_image():
     region = with_crowd(truths((0, 0, 100, 100)))
     found = hit_truths(predictions(SQUARE, SQUARE, images=[1, 0], labels=[0, 1]), region)
     assert not found.ignored.any()

@@ -63,7 +63,7 @@ def numbers(predictions, truths, protocol):
 
 @given(cases(), protocols)
 @few
-def test_neither_the_order_of_pictures_nor_that_of_detections_matters(case, protocol):
+def test_neither_the_order_of_images_nor_that_of_detections_matters(case, protocol):
     predictions, truths, random = case
     place = random.permutation(NUM_IMAGES)
     shuffled = predictions[random.permutation(len(predictions))]
@@ -104,7 +104,7 @@ def test_classes_may_change_places(case, protocol):
 
 @given(cases(), protocols)
 @few
-def test_a_picture_with_nothing_in_it_changes_nothing(case, protocol):
+def test_an_image_with_nothing_in_it_changes_nothing(case, protocol):
     predictions, truths, _ = case
     plain = numbers(predictions, truths, protocol)
     more = numbers(predictions, replace(truths, num_images=NUM_IMAGES + 1), protocol)
@@ -124,7 +124,7 @@ def test_only_the_order_of_scores_matters_to_average_precision(case, protocol):
 
 @given(cases(), protocols)
 @few
-def test_false_alarms_below_all_others_cost_nothing(case, protocol):
+def test_false_positives_below_all_others_cost_nothing(case, protocol):
     """But a threshold that lets them in does: precision at every recall is the best on offer."""
     predictions, truths, random = case
     far_away = some_boxes(random, 5) + 1000
@@ -162,7 +162,7 @@ def test_a_stricter_iou_threshold_never_finds_more_objects(case):
 
 @given(cases())
 @few
-def test_a_region_over_everything_forgives_every_false_alarm(case):
+def test_a_region_over_everything_forgives_every_false_positive(case):
     predictions, truths, _ = case
     everywhere = np.array([[-1e4, -1e4, 1e4, 1e4]] * (NUM_IMAGES * NUM_CLASSES))
     images, labels = np.divmod(np.arange(len(everywhere)), NUM_CLASSES)

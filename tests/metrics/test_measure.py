@@ -17,7 +17,7 @@ each_protocol = pytest.mark.parametrize("protocol", list(Protocol))
 
 
 def truths(truth: Truth = ANNOTATED) -> Truths:
-    """Two pictures: one annotated, one without objects."""
+    """Two images: one annotated, one without objects."""
     return Truths.of(truth, torch.tensor([len(truth), len(truth)]))
 
 
@@ -129,7 +129,7 @@ def test_judging_prints_nothing(capfd):
     assert capfd.readouterr() == ("", "")
 
 
-def test_columns_hold_pictures_in_order_and_give_them_back():
+def test_columns_hold_images_in_order_and_give_them_back():
     predictions = found()
     assert predictions.images.tolist() == [0, 0, 0]
     assert predictions.labels.tolist() == [0, 1, 0]

@@ -10,7 +10,7 @@ from singleshot.metrics import (
     recall_at_precision,
 )
 
-# Four objects: hit, false alarm, hit, hit, false alarm.
+# Four objects: hit, false positive, hit, hit, false positive.
 CURVE = precision_recall_curve(
     np.array([0.9, 0.8, 0.7, 0.6, 0.5]),
     np.array([True, False, True, True, False]),

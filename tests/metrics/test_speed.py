@@ -19,7 +19,7 @@ def test_medians_and_quartiles_in_milliseconds():
     assert speed.num_timings == 3
 
 
-def test_a_batch_of_eight_in_two_seconds_is_four_pictures_a_second():
+def test_a_batch_of_eight_in_two_seconds_is_four_images_a_second():
     speed = Speed.of(8, [[Seconds(None, None, None, 2.0)]])
     assert speed.images_per_second == 4
     assert speed.to_json()["images_per_second"] == 4

@@ -84,7 +84,7 @@ def test_the_best_of_each_class_is_the_one_of_the_report(protocol):
     for label, numbers in enumerate(report.per_class.values()):
         best = half.at_best(label)
         assert best.f1 == pytest.approx(numbers.best_f1.f1)
-        expected = numbers.best_f1.precision if numbers.truths else 0  # all are false alarms
+        expected = numbers.best_f1.precision if numbers.truths else 0  # all are false positives
         assert best.precision == pytest.approx(expected)
 
 
@@ -110,7 +110,7 @@ def test_what_is_undefined_is_none(counts, precision, recall, f1):
 def test_nothing_found_and_nothing_annotated():
     predictions, truths = random_case(0)
     swept, *_ = sweep(predictions[:0], truths, NUM_CLASSES, protocol=Protocol.VOC07)
-    assert swept.hits.sum() == swept.false_alarms.sum() == 0
+    assert swept.hits.sum() == swept.false_positives.sum() == 0
     assert swept.best_thresholds.tolist() == [0.3] * NUM_CLASSES
     assert len(swept.pooled) == 0
 

@@ -14,7 +14,7 @@ from singleshot.metrics import (
     precision_recall_curve,
 )
 
-# Five objects in ten pictures: precision 1, 1, 2/3, 3/4, 3/5, 4/6 at recall 0.2 … 0.8.
+# Five objects in ten images: precision 1, 1, 2/3, 3/4, 3/5, 4/6 at recall 0.2 … 0.8.
 HIT = np.array([True, True, False, True, False, True])
 SCORES = np.array([0.9, 0.8, 0.7, 0.6, 0.5, 0.4])
 CURVE = precision_recall_curve(SCORES, HIT, num_truths=5)
@@ -47,9 +47,9 @@ def test_a_choice_says_what_it_reached():
         score_threshold=0.6,
         precision=0.75,
         recall=0.6,
-        false_alarms_per_picture=0.1,
+        false_positives_per_image=0.1,
         hits=3,
-        false_alarms=1,
+        false_positives=1,
     )
 
 
@@ -59,7 +59,7 @@ def test_a_threshold_cannot_part_detections_of_equal_score():
 
 
 def test_of_equally_good_thresholds_the_highest_is_taken():
-    """Both false alarms after the last hit are within the limit, and add nothing."""
+    """Both false positives after the last hit are within the limit, and add nothing."""
     curve = precision_recall_curve(SCORES[:3], np.array([True, False, False]), num_truths=5)
     assert choose_threshold(curve, 10, Rule.parse("alarms=0.2")).score_threshold == 0.9
 
@@ -84,9 +84,9 @@ def test_without_any_hit_there_is_nothing_to_choose(rule):
     assert choose_threshold(curve, 10, Rule.parse(rule)).score_threshold is None
 
 
-def test_few_false_alarms_and_no_hit_are_not_what_was_asked_for():
+def test_few_false_positives_and_no_hit_are_not_what_was_asked_for():
     curve = precision_recall_curve(SCORES[:3], np.array([False, False, True]), num_truths=5)
-    nearest = Choice(None, 1 / 3, 0.2, 0.2, hits=1, false_alarms=2)
+    nearest = Choice(None, 1 / 3, 0.2, 0.2, hits=1, false_positives=2)
     assert choose_threshold(curve, 10, Rule.parse("alarms=0.1")) == nearest
 
 
@@ -101,15 +101,15 @@ def test_nothing_found_and_nothing_to_find_are_told_apart():
     ("limit", "threshold", "num_alarms"),
     [(0.3, 0.5, 3), (0.29, 0.8, 1), (0.1, 0.8, 1), (9, 0.2, 4), (0.05, None, 1), (0, None, 1)],
 )
-def test_where_there_is_nothing_to_find_the_lowest_score_with_few_false_alarms_is_taken(
+def test_where_there_is_nothing_to_find_the_lowest_score_with_few_false_positives_is_taken(
     limit, threshold, num_alarms
 ):
-    scores = np.array([0.5, 0.8, 0.2, 0.5])  # 1, 3 and 4 false alarms in ten pictures
+    scores = np.array([0.5, 0.8, 0.2, 0.5])  # 1, 3 and 4 false positives in ten images
     choice = choose_without_truths(scores, 10, Rule.parse(f"alarms={limit}"))
     assert choice == Choice(threshold, None, None, num_alarms / 10, 0, num_alarms)
 
 
-def test_without_objects_and_detections_there_is_no_false_alarm_and_no_threshold():
+def test_without_objects_and_detections_there_is_no_false_positive_and_no_threshold():
     choice = choose_without_truths(np.zeros(0), 10, Rule.parse("alarms=0"))
     assert choice == Choice(None, None, None, 0, 0, 0)
 
@@ -124,7 +124,7 @@ def test_a_rule_reads_as_a_sentence():
     assert [rule.sentence for rule in rules] == [
         "precision ≥ 0.95",
         "recall ≥ 0.9",
-        "at most 0.1 false alarms per picture",
+        "at most 0.1 false positives per image",
         "the best F1",
     ]
 
@@ -140,8 +140,8 @@ def test_a_rule_reads_as_a_sentence():
         ("precision=0", "expected a precision above 0"),
         ("recall=90%", "recall=90%: expected a recall"),
         ("recall=nan", "expected a recall"),
-        ("alarms=-1", "expected a number of false alarms per picture"),
-        ("alarms=inf", "expected a number of false alarms per picture"),
+        ("alarms=-1", "expected a number of false positives per image"),
+        ("alarms=inf", "expected a number of false positives per image"),
         ("f1=0.8", "takes no value"),
     ],
 )

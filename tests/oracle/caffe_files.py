@@ -101,7 +101,7 @@ def small_weights(seed: int = 0) -> dict[str, list[np.ndarray]]:
     }
     for name, channels in (("input/bn", 3), ("conv1/bn", 8), ("sum/bn", 8)):
         mean, variance = random.normal(0, 1, channels), random.uniform(0.5, 2, channels)
-        if channels == 3:  # of the picture
+        if channels == 3:  # of the image
             mean, variance = 10 * mean, 3000 * variance
         # Sums over so many batches.
         weights[name] = [999 * mean, 999 * variance, np.array([999.0])]
@@ -114,7 +114,7 @@ def small_weights(seed: int = 0) -> dict[str, list[np.ndarray]]:
 def caffemodel(
     weights: dict[str, list[np.ndarray]], *, mean_values: tuple[float, ...] = (104, 117, 123)
 ) -> bytes:
-    """A NetParameter with its weights, and with the layer that read the training pictures."""
+    """A NetParameter with its weights, and with the layer that read the training images."""
     values = b"".join(varint(5 << 3 | 5) + struct.pack("<f", value) for value in mean_values)
     about = [part(1, b"train"), part(2, b"AnnotatedData"), part(100, values)]
     layers = [part(100, b"".join(about))]

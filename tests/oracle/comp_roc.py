@@ -14,7 +14,7 @@ REFERENCES = [10 ** (-2 + 0.25 * k) for k in range(9)]
 
 
 def by_detection(scores: Sequence[float], hit: Sequence[bool], num_truths: int, num_images: int):
-    """(false alarms per picture, detection rate) after each detection, best first."""
+    """(false positives per image, detection rate) after each detection, best first."""
     order = sorted(range(len(scores)), key=lambda k: -scores[k])
     points, tp, fp = [], 0, 0
     for k in order:
@@ -27,7 +27,7 @@ def by_detection(scores: Sequence[float], hit: Sequence[bool], num_truths: int, 
 
 
 def by_threshold(scores: Sequence[float], hit: Sequence[bool], num_truths: int, num_images: int):
-    """(false alarms per picture, detection rate) at each score threshold, the highest first."""
+    """(false positives per image, detection rate) at each score threshold, the highest first."""
     points = []
     for threshold in sorted(set(scores), reverse=True):
         kept = [hit[k] for k in range(len(scores)) if scores[k] >= threshold]
@@ -37,8 +37,8 @@ def by_threshold(scores: Sequence[float], hit: Sequence[bool], num_truths: int, 
 
 def miss_rate_at(points: Sequence[tuple[float, float]], reference: float) -> float:
     detection_rate = 0.0
-    for false_alarms, rate in points:
-        if false_alarms <= reference:
+    for false_positives, rate in points:
+        if false_positives <= reference:
             detection_rate = rate
     return 1 - detection_rate
 
@@ -53,7 +53,7 @@ def log_average_miss_rate(points: Sequence[tuple[float, float]]) -> float:
 def worth(
     scores: Sequence[float], hit: Sequence[bool], num_truths: int, num_images: int, threshold: float
 ) -> tuple[float, float, float]:
-    """Precision, recall and false alarms per picture of what a threshold keeps."""
+    """Precision, recall and false positives per image of what a threshold keeps."""
     kept = [hit[k] for k in range(len(scores)) if scores[k] >= threshold]
     precision = kept.count(True) / len(kept) if kept else math.nan
     return precision, kept.count(True) / num_truths, kept.count(False) / num_images

@@ -11,7 +11,7 @@ from oracle.ssd_rules import jaccard
 
 
 def sample_box(numbers, scales, aspect_ratios):
-    """`SampleBBox`: a box in fractions of the picture."""
+    """`SampleBBox`: a box in fractions of the image."""
     scale = scales[0] + (scales[1] - scales[0]) * numbers[0]
     aspect_ratio = aspect_ratios[0] + (aspect_ratios[1] - aspect_ratios[0]) * numbers[1]
     aspect_ratio = max(aspect_ratio, scale**2)
@@ -35,7 +35,7 @@ def satisfies(box, objects, min_overlap):
 def batch_samples(whole, trials, objects, min_overlaps):
     """`GenerateBatchSamples` with max_sample 1, of boxes that are sampled already.
 
-    The first sampler of the published settings gives the whole picture. trials[sampler][trial].
+    The first sampler of the published settings gives the whole image. trials[sampler][trial].
     """
     samples = [whole]
     for boxes, min_overlap in zip(trials, min_overlaps, strict=True):
@@ -68,7 +68,7 @@ def project(source, box):
 
 
 def expand(size, max_ratio, numbers):
-    """`ExpandImage`: the canvas as a box in pixels of the picture, in whole pixels."""
+    """`ExpandImage`: the canvas as a box in pixels of the image, in whole pixels."""
     image_h, image_w = size
     ratio = 1 + (max_ratio - 1) * numbers[0]
     height, width = int(image_h * ratio), int(image_w * ratio)

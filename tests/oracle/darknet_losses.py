@@ -3,8 +3,8 @@
 The C of pjreddie/darknet read again and written with its own indices and names: `delta` is how each
 number should move, the gradient with its sign turned. region_layer.c (`forward_region_layer` and,
 for what σ does to it, `backward_region_layer_gpu`; the processor's is commented out), yolo_layer.c
-(`forward_yolo_layer`), detection_layer.c (`forward_detection_layer`). One picture at a time. A
-truth is (x, y, w, h, class), in fractions of the picture.
+(`forward_yolo_layer`), detection_layer.c (`forward_detection_layer`). One image at a time. A
+truth is (x, y, w, h, class), in fractions of the image.
 """
 
 import math
@@ -43,7 +43,7 @@ def logistic(x):
 def region_delta(x, truths, biases, options):
     """Of raw outputs (anchors, 5 + classes, rows, columns); `biases` are anchors in cells.
 
-    Options are the cfg's, and `seen`, the pictures before this one; `tree`, if there is one, has
+    Options are the cfg's, and `seen`, the images before this one; `tree`, if there is one, has
     the parent of each class.
     """
     number, _, height, width = x.shape

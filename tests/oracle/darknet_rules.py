@@ -2,7 +2,7 @@
 
 What pjreddie/darknet's C says, read again and written with its own indices: convolutional_layer.c,
 maxpool_layer.c, blas.c (`reorg_cpu`, `shortcut_cpu`, `upsample_cpu`), route_layer.c, local_layer.c,
-connected_layer.c, region_layer.c, yolo_layer.c, detection_layer.c. One picture at a time; slow.
+connected_layer.c, region_layer.c, yolo_layer.c, detection_layer.c. One image at a time; slow.
 """
 
 import struct
@@ -47,19 +47,19 @@ def write_weights(path, numbers, version=(0, 2, 0), seen="<q") -> None:
     path.write_bytes(header + b"".join(array.astype("<f4").tobytes() for array in numbers))
 
 
-def boxes_of(text: str, numbers: list[np.ndarray], picture: np.ndarray) -> list[Box]:
-    """What a network says of a picture (3, height, width) of values from 0 to 1."""
+def boxes_of(text: str, numbers: list[np.ndarray], image: np.ndarray) -> list[Box]:
+    """What a network says of an image (3, height, width) of values from 0 to 1."""
     waiting = list(numbers)
-    found = run(text, picture, lambda *shape: waiting.pop(0).reshape(shape), [])
+    found = run(text, image, lambda *shape: waiting.pop(0).reshape(shape), [])
     assert not waiting
     return found
 
 
-def run(text, picture, take, taken) -> list[Box]:
+def run(text, image, take, taken) -> list[Box]:
     """All layers; `take` gives an array of a shape, and `taken` collects them."""
     (_, net), *layers = sections_of(text)
     height, width = int(net["height"]), int(net["width"])
-    values = np.zeros((3, height, width)) if picture is None else picture.astype(np.float64)
+    values = np.zeros((3, height, width)) if image is None else image.astype(np.float64)
 
     def numbers(*shape: int) -> np.ndarray:
         taken.append(take(*shape))

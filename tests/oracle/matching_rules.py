@@ -1,4 +1,4 @@
-"""The published matching rules, written out slowly for one picture, object by object.
+"""The published matching rules, written out slowly for one image, object by object.
 
 Sources: Zhang et al. 2020 (ATSS), algorithm 1; Feng et al. 2021 (TOOD), §3.2 and §3.3; Ge et al.
 2021 (YOLOX), §2.1, with `get_assignments` and `dynamic_k_matching` of its yolo_head.py.

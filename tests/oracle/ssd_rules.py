@@ -100,7 +100,7 @@ def match(overlaps, threshold):
 
 
 def hard_negatives(losses, matches, ratio):
-    """`MineHardExamples` with MAX_NEGATIVE, for one picture; indices of the negatives."""
+    """`MineHardExamples` with MAX_NEGATIVE, for one image; indices of the negatives."""
     eligible = [(loss, i) for i, loss in enumerate(losses) if matches[i] == -1]
     num_positive = sum(m > -1 for m in matches)
     number = min(int(num_positive * ratio), len(eligible))
@@ -156,7 +156,7 @@ def nms_fast(boxes, scores, score_threshold, nms_threshold, top_k):
 
 
 def detection_output(boxes, scores, score_threshold, nms_threshold, top_k, keep_top_k):
-    """`DetectionOutputLayer::Forward_cpu` for one picture; scores[prior][class].
+    """`DetectionOutputLayer::Forward_cpu` for one image; scores[prior][class].
 
     (label, index of the prior), best first: `std::sort` leaves equal scores in any order, here they
     stay in that of the list that is sorted.

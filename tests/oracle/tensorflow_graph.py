@@ -1,7 +1,7 @@
 """A TensorFlow.js graph run as it is written, node by node; slow, and for nothing but comparing.
 
 Each operation does what TensorFlow's does, on tensors with channels last. The graph prepares its
-pictures in a loop, whose body is run once here, for one picture.
+images in a loop, whose body is run once here, for one image.
 """
 
 import json
@@ -12,14 +12,14 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-PICTURES = "image_tensor"
+IMAGES = "image_tensor"
 STACKED = "Preprocessor/map/TensorArrayStack/TensorArrayGatherV3"
 RESIZED = "Preprocessor/map/while/ResizeImage/Squeeze"
-NEXT_PICTURE = "Preprocessor/map/while/TensorArrayReadV3"
+NEXT_IMAGE = "Preprocessor/map/while/TensorArrayReadV3"
 
 
-def run(folder, picture, *outputs):
-    """Values of nodes for one picture, (height, width, 3) with numbers from 0 to 255."""
+def run(folder, image, *outputs):
+    """Values of nodes for one image, (height, width, 3) with numbers from 0 to 255."""
     model = json.loads((folder / "model.json").read_text())
     nodes = {node["name"]: node for node in model["modelTopology"]["node"]}
     constants = read_constants(folder, model)
@@ -29,8 +29,8 @@ def run(folder, picture, *outputs):
         name, _, index = reference.partition(":")
         if name in constants:
             return constants[name]
-        if name == NEXT_PICTURE:
-            return picture.float()
+        if name == NEXT_IMAGE:
+            return image.float()
         if name == STACKED:
             return value(RESIZED)[None]
         node = nodes[name]
@@ -54,16 +54,16 @@ def read_constants(folder, model):
     return constants
 
 
-def resize_bilinear(attributes, pictures, size):
+def resize_bilinear(attributes, images, size):
     """ResizeBilinear without half pixels: output i is taken at i · side / size."""
     assert not attributes["align_corners"]["b"]
     rows, columns = size.tolist()
-    height, width = pictures.shape[1:3]
+    height, width = images.shape[1:3]
     above, below, down = places(height, rows)
     left, right, across = places(width, columns)
     down, across = down[:, None, None], across[:, None]
-    top = pictures[:, above][:, :, left] * (1 - across) + pictures[:, above][:, :, right] * across
-    low = pictures[:, below][:, :, left] * (1 - across) + pictures[:, below][:, :, right] * across
+    top = images[:, above][:, :, left] * (1 - across) + images[:, above][:, :, right] * across
+    low = images[:, below][:, :, left] * (1 - across) + images[:, below][:, :, right] * across
     return top * (1 - down) + low * down
 
 
@@ -73,13 +73,13 @@ def places(side, count):
     return first, (first + 1).clamp(max=side - 1), exact - first
 
 
-def convolve(attributes, pictures, weights, groups=1):
+def convolve(attributes, images, weights, groups=1):
     """With "SAME" padding, of which the odd pixel comes last."""
     assert bytes(attributes["padding"]["s"]) == b"SAME"
     stride = int(attributes["strides"]["list"]["i"][1])
-    (height, width), (rows, columns) = pictures.shape[1:3], weights.shape[:2]
+    (height, width), (rows, columns) = images.shape[1:3], weights.shape[:2]
     down, across = padding(height, rows, stride), padding(width, columns, stride)
-    channels_first = F.pad(pictures.permute(0, 3, 1, 2), (*across, *down))
+    channels_first = F.pad(images.permute(0, 3, 1, 2), (*across, *down))
     kernel = weights.permute(3, 2, 0, 1)
     return F.conv2d(channels_first, kernel, stride=stride, groups=groups).permute(0, 2, 3, 1)
 
@@ -89,8 +89,8 @@ def padding(side, kernel, stride):
     return total // 2, total - total // 2
 
 
-def convolve_depthwise(attributes, pictures, weights):
-    return convolve(attributes, pictures, weights.transpose(2, 3), groups=weights.shape[2])
+def convolve_depthwise(attributes, images, weights):
+    return convolve(attributes, images, weights.transpose(2, 3), groups=weights.shape[2])
 
 
 def batch_norm(attributes, values, gamma, beta, mean, variance):

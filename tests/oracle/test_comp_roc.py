@@ -13,7 +13,7 @@ from oracle import comp_roc
 from singleshot.metrics import (
     Rule,
     choose_threshold,
-    false_alarms_per_picture,
+    false_positives_per_image,
     log_average_miss_rate,
     miss_rate_at,
     precision_recall_curve,
@@ -30,7 +30,7 @@ num_images = st.sampled_from([1, 2, 3, 7, 40, 250])
 
 @st.composite
 def cases(draw):
-    """Scores with ties, hits, truths (at least the hits) and pictures of one class."""
+    """Scores with ties, hits, truths (at least the hits) and images of one class."""
     detections = draw(found)
     scores = [score / 6 for score, _ in detections]
     hit = [right for _, right in detections]
@@ -57,7 +57,7 @@ def test_miss_rates_are_those_of_the_published_rule():
         scores, hit, num_truths, num_images = case
         points = comp_roc.by_threshold(*case)
         curve = curve_of(scores, hit, num_truths)
-        alarms = false_alarms_per_picture(curve, num_images)
+        alarms = false_positives_per_image(curve, num_images)
         assert alarms.tolist() == [one for one, _ in points]
         for limit in LIMITS:
             assert miss_rate_at(curve, num_images, limit) == comp_roc.miss_rate_at(points, limit)
@@ -103,7 +103,7 @@ def test_no_threshold_is_better_than_the_chosen_one():
             if best is None:
                 assert chosen.score_threshold is None
             else:
-                numbers = chosen.precision, chosen.recall, chosen.false_alarms_per_picture
+                numbers = chosen.precision, chosen.recall, chosen.false_positives_per_image
                 assert (chosen.score_threshold, *numbers) == pytest.approx(best)
 
     agrees()

@@ -22,7 +22,7 @@ def generator(seed):
 
 def view_of(boxes, size):
     truth = Truth.of(boxes, torch.arange(len(boxes)))
-    return View.of(Sample(torch.zeros(1, dtype=torch.uint8).expand(3, *size), truth, "a picture"))
+    return View.of(Sample(torch.zeros(1, dtype=torch.uint8).expand(3, *size), truth, "an image"))
 
 
 def random_boxes(random, number, size, *, whole):

@@ -15,11 +15,11 @@ from singleshot.recipes.load import load_recipe
 NAMES = ("cat", "dog", "bird")
 SIZE = (96, 160)  # height, width
 ANCHORS = [(14.0, 10.0), (20.0, 44.0), (60.0, 33.0), (90.0, 80.0)]
-PICTURES = 3
+IMAGES = 3
 
 
 def truths_of(random, number):
-    """(x, y, w, h, class), inside the picture; the last two are in one cell, of one shape."""
+    """(x, y, w, h, class), inside the image; the last two are in one cell, of one shape."""
     if not number:
         return []
     sizes = random.uniform(0.05, 0.6, (number, 2))
@@ -40,8 +40,8 @@ def objects_from(truths, size):
 
 
 def moves(losses, outputs):
-    """How each output should move: darknet's delta is a sum over boxes, of one picture."""
-    gradients = torch.autograd.grad(losses.total * PICTURES, outputs)
+    """How each output should move: darknet's delta is a sum over boxes, of one image."""
+    gradients = torch.autograd.grad(losses.total * IMAGES, outputs)
     return [-gradient.numpy() for gradient in gradients]
 
 
@@ -56,7 +56,7 @@ def region_settings(**more):
 def test_region_losses_move_every_number_as_darknet_does(seed, seen, objectness):
     random = np.random.default_rng(seed)
     rows, columns = 3, 5
-    shape = (PICTURES, len(ANCHORS), 5 + len(NAMES), rows, columns)
+    shape = (IMAGES, len(ANCHORS), 5 + len(NAMES), rows, columns)
     x = random.normal(0, 1, shape)
     truths = [truths_of(random, number) for number in (0, 1, 6)]
     options = {
@@ -69,7 +69,7 @@ def test_region_losses_move_every_number_as_darknet_does(seed, seen, objectness)
         "seen": seen,
     }
     cells = [(w / 32, h / 32) for w, h in ANCHORS]
-    expected = [region_delta(x[b], truths[b], cells, options) for b in range(PICTURES)]
+    expected = [region_delta(x[b], truths[b], cells, options) for b in range(IMAGES)]
 
     grid = AnchorGrid([(rows, columns)], ANCHORS, [(0, 1, 2, 3)], SIZE)
     outputs = torch.tensor(x, dtype=torch.float32, requires_grad=True)
@@ -77,7 +77,7 @@ def test_region_losses_move_every_number_as_darknet_does(seed, seen, objectness)
     losses = region_losses(
         said,
         grid,
-        [objects_from(of_picture, SIZE) for of_picture in truths],
+        [objects_from(of_image, SIZE) for of_image in truths],
         region_settings(ignore_iou=0.3, objectness=objectness),
         lambda logits, labels: torch.nn.functional.cross_entropy(logits, labels, reduction="none"),
         settling=seen < 12800,
@@ -96,7 +96,7 @@ PARENTS = [-1, -1, 0, 0, 2, 2]
 def test_classes_in_a_tree_move_as_darknets(seed):
     random = np.random.default_rng(seed)
     rows, columns = 3, 5
-    x = random.normal(0, 1, (PICTURES, len(ANCHORS), 5 + len(TREE), rows, columns))
+    x = random.normal(0, 1, (IMAGES, len(ANCHORS), 5 + len(TREE), rows, columns))
     nodes = {"cat": 2, "dog": 3, "bird": 1}
     truths = [truths_of(random, number)[:-1] for number in (0, 1, 3)]
     options = {
@@ -110,15 +110,15 @@ def test_classes_in_a_tree_move_as_darknets(seed):
         "tree": PARENTS,
     }
     cells = [(w / 32, h / 32) for w, h in ANCHORS]
-    of_nodes = [[[*t[:4], nodes[NAMES[int(t[4])]]] for t in picture] for picture in truths]
-    expected = [region_delta(x[b], of_nodes[b], cells, options) for b in range(PICTURES)]
+    of_nodes = [[[*t[:4], nodes[NAMES[int(t[4])]]] for t in image] for image in truths]
+    expected = [region_delta(x[b], of_nodes[b], cells, options) for b in range(IMAGES)]
 
     grid = AnchorGrid([(rows, columns)], ANCHORS, [(0, 1, 2, 3)], SIZE)
     outputs = torch.tensor(x, dtype=torch.float32, requires_grad=True)
     losses = region_losses(
         flattened([outputs.flatten(1, 2)], 5 + len(TREE)),
         grid,
-        [objects_from(of_picture, SIZE) for of_picture in truths],
+        [objects_from(of_image, SIZE) for of_image in truths],
         region_settings(**{"weights.classes": 2.0}),
         WordTree(TREE, NAMES).class_costs,
         settling=False,
@@ -134,7 +134,7 @@ def test_logistic_losses_move_every_number_as_darknet_does(seed, masks):
     grids = [(6, 10), (3, 5)]
     columns = 5 + len(NAMES)
     xs = [
-        random.normal(0, 1, (PICTURES, len(mask), columns, *cells))
+        random.normal(0, 1, (IMAGES, len(mask), columns, *cells))
         for mask, cells in zip(masks, grids, strict=True)
     ]
     truths = [truths_of(random, number) for number in (0, 1, 7)]
@@ -142,13 +142,13 @@ def test_logistic_losses_move_every_number_as_darknet_does(seed, masks):
     losses = logistic_losses(
         flattened([output.flatten(1, 2) for output in outputs], columns),
         AnchorGrid(grids, ANCHORS, masks, SIZE),
-        [objects_from(of_picture, SIZE) for of_picture in truths],
+        [objects_from(of_image, SIZE) for of_image in truths],
         SIZE,
         ignore_iou=0.4,
     )
     found = moves(losses, outputs)
     for level, (x, mask) in enumerate(zip(xs, masks, strict=True)):
-        expected = [yolo_delta(x[b], truths[b], ANCHORS, mask, SIZE, 0.4) for b in range(PICTURES)]
+        expected = [yolo_delta(x[b], truths[b], ANCHORS, mask, SIZE, 0.4) for b in range(IMAGES)]
         np.testing.assert_allclose(found[level], np.stack(expected), atol=2e-5)
 
 
@@ -158,12 +158,11 @@ def test_cells_move_every_number_as_darknet_does(seed, spread):
     """Boxes of no size overlap nothing, and the nearest is responsible."""
     random = np.random.default_rng(seed)
     side, number, classes = 4, 3, len(NAMES)
-    output = random.normal(0.2, spread, (PICTURES, side * side * (classes + number * 5)))
+    output = random.normal(0.2, spread, (IMAGES, side * side * (classes + number * 5)))
     truths = [truths_of(random, count) for count in (0, 1, 8)]
     options = {"noobject_scale": 0.5, "object_scale": 1, "coord_scale": 5, "class_scale": 1}
     expected = [
-        detection_delta(output[b], truths[b], side, number, classes, options)
-        for b in range(PICTURES)
+        detection_delta(output[b], truths[b], side, number, classes, options) for b in range(IMAGES)
     ]
     settings = load_recipe(
         "yolo-v1",
@@ -173,9 +172,9 @@ def test_cells_move_every_number_as_darknet_does(seed, spread):
     sizes = [side * side * count for count in (classes, number, number * 4)]
     probabilities, confidence, where = outputs.split(sizes, dim=1)
     said = Said(
-        probabilities.reshape(PICTURES, -1, classes),
-        confidence.reshape(PICTURES, -1, number),
-        where.reshape(PICTURES, -1, number, 4),
+        probabilities.reshape(IMAGES, -1, classes),
+        confidence.reshape(IMAGES, -1, number),
+        where.reshape(IMAGES, -1, number, 4),
     )
     losses = cell_losses(said, [objects_from(of, SIZE) for of in truths], settings)
     (found,) = moves(losses, [outputs])

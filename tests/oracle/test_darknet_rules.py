@@ -1,4 +1,4 @@
-"""Imported networks say what Darknet's loops say of a picture, and what OpenCV's copy says."""
+"""Imported networks say what Darknet's loops say of an image, and what OpenCV's copy says."""
 
 import numpy as np
 import pytest
@@ -52,14 +52,14 @@ def test_every_box_is_darknets(cfg, size, num_boxes, numbers, tmp_path):
     weights = numbers_for(cfg, numbers)
     detector = imported(tmp_path, cfg, weights)
     assert detector.num_boxes == num_boxes
-    picture = numbers.integers(0, 256, (3, *size)).astype(np.float32)
-    boxes = boxes_of(cfg, weights, picture / 255)
+    image = numbers.integers(0, 256, (3, *size)).astype(np.float32)
+    boxes = boxes_of(cfg, weights, image / 255)
     if cfg is V3:  # ours are finest first
         coarse = 2 * 4 * 6
         boxes = boxes[coarse:] + boxes[:coarse]
     expected = expected_of(boxes, size)
     with torch.inference_mode():
-        (found,) = detector.scored(torch.from_numpy(picture)[None])
+        (found,) = detector.scored(torch.from_numpy(image)[None])
     assert len(found) > num_boxes / 2
     assert found.labels.tolist() == expected[:, 5].int().tolist()
     torch.testing.assert_close(found.scores, expected[:, 4], atol=1e-4, rtol=0)
@@ -85,11 +85,11 @@ def test_opencv_reads_the_same_from_the_files(cfg, grids, numbers, tmp_path):
         pytest.skip("this OpenCV has no reader of Darknet's files any more")
     detector = imported(tmp_path, cfg, numbers_for(cfg, numbers))
     network = cv2.dnn.readNetFromDarknet(str(tmp_path / "tiny.cfg"), str(tmp_path / "tiny.weights"))
-    picture = numbers.integers(0, 256, (3, 64, 96)).astype(np.float32)
-    network.setInput(picture[None] / 255)
+    image = numbers.integers(0, 256, (3, 64, 96)).astype(np.float32)
+    network.setInput(image[None] / 255)
     told = []
     # Coarsest first, and the anchors of a cell together: (cx, cy, w, h) in fractions of the
-    # picture, objectness, and what classes score, where it is more than a threshold.
+    # image, objectness, and what classes score, where it is more than a threshold.
     for grid, part in zip(
         grids, network.forward(network.getUnconnectedOutLayersNames()), strict=True
     ):
@@ -97,7 +97,7 @@ def test_opencv_reads_the_same_from_the_files(cfg, grids, numbers, tmp_path):
         told.insert(0, rows.reshape(-1, part.shape[-1]))
     rows = np.concatenate(told)
     with torch.inference_mode():
-        (found,) = detector.scored(torch.from_numpy(picture)[None])
+        (found,) = detector.scored(torch.from_numpy(image)[None])
     centres = (found.boxes[:, :2] + found.boxes[:, 2:]).numpy() / 2
     sides = (found.boxes[:, 2:] - found.boxes[:, :2]).numpy()
     num_classes = rows.shape[1] - 5

@@ -88,8 +88,8 @@ def images(shared):
 
 
 def pixels(path):
-    with Image.open(path) as picture:
-        return torch.from_numpy(np.array(picture)).permute(2, 0, 1)
+    with Image.open(path) as image:
+        return torch.from_numpy(np.array(image)).permute(2, 0, 1)
 
 
 @pytest.fixture(scope="module", params=[(learned, 6), (frozen, 91)], ids=["learned", "frozen"])
@@ -107,7 +107,7 @@ def pair(request, images, tmp_path_factory):
 
 
 @torch.no_grad()
-def test_detections_of_real_pictures_are_the_same(pair, images):
+def test_detections_of_real_images_are_the_same(pair, images):
     ours, theirs = pair
     for image, found in zip(images, ours.detect(images), strict=True):
         (expected,) = theirs([image / 255])

@@ -29,7 +29,7 @@ few = settings(max_examples=40, deadline=None)
 
 
 def objects(random, number):
-    """Boxes from tiny to half the picture, and their labels; two rows of padding."""
+    """Boxes from tiny to half the image, and their labels; two rows of padding."""
     corners = random.random((number, 2)) * (130, 90)
     sides = 2 + random.random((number, 2)) ** 2 * 80
     boxes = np.concatenate([np.concatenate([corners, corners + sides], axis=1), np.zeros((2, 4))])
@@ -94,7 +94,7 @@ def test_simota_is_yolox_s(seed, number):
     assert found[0].tolist() == expected
 
 
-def test_pictures_of_a_batch_do_not_meet():
+def test_images_of_a_batch_do_not_meet():
     random = np.random.default_rng(1)
     first, second = objects(random, 3), objects(random, 3)
     one, other = predicted(random), predicted(random)

@@ -14,7 +14,7 @@ if not hasattr(cv2.dnn, "readNetFromCaffe"):
     pytest.skip("OpenCV 5 reads no Caffe models any more", allow_module_level=True)
 
 
-def picture(height, width, seed=0):
+def random_image(height, width, seed=0):
     """Shapes rather than noise: BGR, rows first."""
     random = np.random.default_rng(seed)
     coarse = random.integers(0, 256, (6, 8, 3), dtype=np.uint8)
@@ -27,7 +27,7 @@ def as_ours(image):
 
 
 def theirs(net, image, size, mean):
-    """Label, score and box in pixels of the picture, best first; clipped, as ours are."""
+    """Label, score and box in pixels of the image, best first; clipped, as ours are."""
     height, width = image.shape[:2]
     net.setInput(cv2.dnn.blobFromImage(image, 1.0, size, mean))
     rows = net.forward("detection_out")[0, 0]
@@ -50,7 +50,7 @@ def small(tmp_path_factory):
 
 def test_a_network_of_most_layers_computes_the_same(small):
     ours, net = small
-    image = picture(75, 101)
+    image = random_image(75, 101)
     net.setInput(cv2.dnn.blobFromImage(image, 1.0, (101, 75), (104, 117, 123)))
     expected = {name: net.forward(name) for name in ("loc", "conf", "prior")}
     with torch.no_grad():
@@ -67,7 +67,7 @@ def test_a_network_of_most_layers_computes_the_same(small):
 
 def test_its_detections_are_the_same(small):
     ours, net = small
-    image = picture(150, 180)
+    image = random_image(150, 180)
     labels, scores, boxes = theirs(net, image, (101, 75), (104, 117, 123))
     (found,) = ours.detect([as_ours(image)])
     assert len(found) == len(scores) == 50
@@ -83,9 +83,9 @@ def test_opencvs_face_detector_finds_the_same_faces(shared):
         pytest.skip(f"needs {weights}")
     net = cv2.dnn.readNetFromCaffe(str(folder / "deploy.prototxt.txt"), str(weights))
     ours = detector_from(read_caffe(weights), "res10")
-    pictures = sorted((shared / "data" / "dlib_faces").glob("*.jpg"))
-    assert len(pictures) == 12
-    for path in pictures:
+    images = sorted((shared / "data" / "dlib_faces").glob("*.jpg"))
+    assert len(images) == 12
+    for path in images:
         image = cv2.imread(str(path))
         _, scores, boxes = theirs(net, image, (300, 300), (104, 177, 123))
         (found,) = ours.detect([as_ours(image)])

@@ -74,7 +74,7 @@ def as_sizes(boxes):
 
 
 def read_folder(folder):
-    """Pictures, half-open boxes, and the columns between name and box."""
+    """Images, half-open boxes, and the columns between name and box."""
     rows = [
         [image, *map(float, line.split()[1:])]
         for image, path in enumerate(sorted(folder.glob("*.txt")))

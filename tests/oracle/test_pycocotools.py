@@ -1,4 +1,4 @@
-"""Ours against pycocotools: random cases, real pictures, and cocoapi's published example."""
+"""Ours against pycocotools: random cases, real images, and cocoapi's published example."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from singleshot.metrics import CocoNumbers, Predictions, Protocol, Truths, measu
 
 NUM_IMAGES, NUM_CLASSES = 3, 3
 CLASS_NAMES = [str(label) for label in range(NUM_CLASSES)]
-MOST_COUNTED = 100  # detections a picture and class
+MOST_COUNTED = 100  # detections per image and class
 SPLITS = ("train2017", "val2017")
 
 
@@ -34,7 +34,7 @@ def boxes(draw):
 
 @st.composite
 def floods(draw):
-    """More detections of one class in one picture than COCO looks at."""
+    """More detections of one class in one image than COCO looks at."""
     random = np.random.default_rng(draw(st.integers(0, 99)))
     corners, sides = random.integers(0, 40, (130, 2)), random.integers(5, 66, (130, 2))
     scores = random.integers(0, 10, 130)
@@ -98,7 +98,7 @@ def what_happens(objects, findings):
 
 
 @pytest.mark.parametrize("split", SPLITS)
-def test_real_pictures_from_file_to_number(shared, split, tmp_path):
+def test_real_images_from_file_to_number(shared, split, tmp_path):
     """Both read the same two files of COCO's JSON: ours by `singleshot.score`."""
     folder = shared / "data" / "tiny_coco"
     document = json.loads((folder / f"annotations/instances_{split}.json").read_text())
@@ -119,7 +119,7 @@ def realistic_results(document, random):
     """What a middling detector would find, in COCO's format of results.
 
     Most objects, a little beside their place; some twice, some as another class; several in each
-    crowd; and false alarms of low score anywhere.
+    crowd; and false positives of low score anywhere.
     """
     category_ids = [category["id"] for category in document["categories"]]
     results = []

@@ -1,4 +1,4 @@
-"""A real detector's output on 100 VOC pictures: ours against independent witnesses.
+"""A real detector's output on 100 VOC images: ours against independent witnesses.
 
 For VOC the devkit's rule, which reads the XML itself; for COCO's numbers pycocotools.
 """
@@ -26,7 +26,7 @@ COCO_EXPORTS = (
 
 @pytest.fixture(scope="module")
 def detections(shared):
-    """Picture, class name, box (x, y, width, height) and score."""
+    """Image, class name, box (x, y, width, height) and score."""
     document = json.loads((shared / DETECTIONS).read_text())
     names = {one["id"]: one["name"] for one in document["categories"]}
     files = {one["id"]: one["file_name"] for one in document["images"]}
@@ -103,7 +103,7 @@ def by_voc_devkit(folder: Path, detections, protocol: str):
 
 
 def read_objects(folder: Path):
-    """For each class the objects of each picture, in VOC's own pixels."""
+    """For each class the objects of each image, in VOC's own pixels."""
     objects = defaultdict(lambda: defaultdict(list))
     for path in sorted((folder / "Annotations").glob("*.xml")):
         for node in ElementTree.parse(path).iter("object"):

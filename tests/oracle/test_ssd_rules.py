@@ -1,4 +1,4 @@
-"""Ours against the published rules, on random inputs: thousands of pictures for each rule."""
+"""Ours against the published rules, on random inputs: thousands of images for each rule."""
 
 import numpy as np
 import torch
@@ -37,7 +37,7 @@ def test_matching_is_the_original_greedy_rule(seed, num_priors, batch, coarse, t
     random = np.random.default_rng(seed)
     truths = [random_boxes(random, random.integers(7), coarse=coarse) for _ in range(batch)]
     priors = random_boxes(random, num_priors, coarse=coarse)
-    # Pictures have different numbers of objects, some none.
+    # Images have different numbers of objects, some none.
     padded = torch.nn.utils.rnn.pad_sequence([torch.zeros(1, 4), *truths], batch_first=True)[1:]
     iou = pairwise_iou(padded, priors)
     found = match(iou, threshold)
@@ -166,7 +166,7 @@ def test_detections_are_the_original_ones(seed, num_priors, num_classes, coarse,
         assert torch.equal(to_unit(found[image].boxes, size), boxes[image, rows].clamp(0, 1))
 
 
-def test_a_large_picture_has_the_original_detections(random):
+def test_a_large_image_has_the_original_detections(random):
     """As many priors as SSD300's larger levels, a crowd of scores, and one class above all."""
     priors = torch.rand(600, 4, generator=random) * 0.3 + 0.1
     logits = torch.randn(3, 600, 4, generator=random)

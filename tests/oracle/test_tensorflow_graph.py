@@ -20,7 +20,7 @@ def folder(shared):
 
 
 @pytest.fixture(scope="module")
-def pictures(shared):
+def images(shared):
     files = sorted((shared / "data" / "tiny_coco" / "val2017").glob("*.jpg"))[:6]
     return [
         torch.from_numpy(np.array(Image.open(file).convert("RGB"))).permute(2, 0, 1)
@@ -28,16 +28,16 @@ def pictures(shared):
     ]
 
 
-def literal_detections(folder, picture):
+def literal_detections(folder, image):
     """Boxes in pixels, scores and labels of the graph, suppressed as its training did."""
     columns = torch.tensor(class_columns(91, folder).used)
     outputs = ("Postprocessor/Slice", "Postprocessor/ExpandDims_1")
-    scores, boxes = run(folder, picture.permute(1, 2, 0), *outputs)
+    scores, boxes = run(folder, image.permute(1, 2, 0), *outputs)
     scores, boxes = scores[0][:, columns - 1], boxes.reshape(-1, 4)[:, [1, 0, 3, 2]]
     prior, label = (scores > 0.01).nonzero(as_tuple=True)
     boxes, scores = boxes[prior], scores[prior, label]
     best = batched_nms(boxes, scores, label, 0.6)[:100]
-    height, width = picture.shape[1:]
+    height, width = image.shape[1:]
     sides = torch.tensor([width, height, width, height])
     return (boxes[best].clamp(0, 1) * sides), scores[best], label[best]
 
@@ -51,10 +51,10 @@ def with_the_graphs_habits(checkpoint):
     return detector_from(replace(checkpoint, recipe=recipe), place="the graph")
 
 
-def test_detections_agree(folder, pictures):
+def test_detections_agree(folder, images):
     detector = with_the_graphs_habits(read_tensorflow(folder))
-    for picture, found in zip(pictures, detector.detect(pictures), strict=True):
-        boxes, scores, labels = literal_detections(folder, picture)
+    for image, found in zip(images, detector.detect(images), strict=True):
+        boxes, scores, labels = literal_detections(folder, image)
         assert len(found) == len(boxes) > 50
         torch.testing.assert_close(found.scores, scores, atol=1e-5, rtol=0)
         # Nearly equal scores may change places.

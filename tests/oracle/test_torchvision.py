@@ -16,7 +16,7 @@ BATCH = 5
 
 
 def lively(network, images):
-    """Statistics of batch norms as of trained ones: else all pictures look the same."""
+    """Statistics of batch norms as of trained ones: else all images look the same."""
     norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
     for norm in norms:
         norm.momentum = 1.0
@@ -34,11 +34,11 @@ def imported(network, folder):
 def pair(request, tmp_path_factory):
     torch.manual_seed(0)
     random = torch.Generator().manual_seed(1)
-    theirs = lively(request.param(weights=None, weights_backbone=None), pictures(4, random))
+    theirs = lively(request.param(weights=None, weights_backbone=None), random_images(4, random))
     return imported(theirs, tmp_path_factory.mktemp("weights")), theirs
 
 
-def pictures(number, random):
+def random_images(number, random):
     """Of random sizes."""
     sizes = torch.randint(20, 200, (number, 2), generator=random).tolist()
     return [torch.randint(256, (3, *size), generator=random, dtype=torch.uint8) for size in sizes]
@@ -68,7 +68,7 @@ def test_priors_agree(pair):
 
 def test_logits_and_offsets_agree(pair, random):
     ours, theirs = pair
-    images = pictures(1, random)
+    images = random_images(1, random)
     their_offsets, their_logits = raw_outputs(theirs, images)
     columns = class_columns(91, Path())
     with torch.no_grad():
@@ -80,9 +80,9 @@ def test_logits_and_offsets_agree(pair, random):
 
 def test_detections_agree(pair, random):
     ours, theirs = pair
-    # VGG16 takes seconds for a picture.
+    # VGG16 takes seconds for an image.
     number = 1 if isinstance(ours.backbone, Vgg16) else 50
-    everything = pictures(number, random)
+    everything = random_images(number, random)
     for first in range(0, number, BATCH):
         images = everything[first : first + BATCH]
         with torch.no_grad():

@@ -23,7 +23,7 @@ DATA = {
     "COCO, val": ("tiny_coco", "val2017", 377),
     "faces, training": ("dlib_faces", "training", 18),
     "faces, testing": ("dlib_faces", "testing", 25),
-    "one picture, truncated": ("broken_jpeg", None, 3),  # no pixel is read
+    "one image, truncated": ("broken_jpeg", None, 3),  # no pixel is read
 }
 
 

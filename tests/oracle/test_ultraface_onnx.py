@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from singleshot.checkpoints.checkpoint import detector_from
-from singleshot.data.images import read_picture
+from singleshot.data.images import read_image
 from singleshot.detectors.common.box_coding import decode
 from singleshot.importers.ultraface import read_ultraface
 
@@ -24,12 +24,12 @@ def pair(shared):
     return ours, theirs
 
 
-def test_scores_and_boxes_agree_on_real_pictures(pair, shared):
+def test_scores_and_boxes_agree_on_real_images(pair, shared):
     ours, theirs = pair
-    pictures = sorted((shared / "data" / "dlib_faces").glob("*.jpg"))
-    assert len(pictures) == 12
-    for path in pictures:
-        pixels = ours.resized([read_picture(path)])
+    images = sorted((shared / "data" / "dlib_faces").glob("*.jpg"))
+    assert len(images) == 12
+    for path in images:
+        pixels = ours.resized([read_image(path)])
         (name,) = (feed.name for feed in theirs.get_inputs())
         scores, boxes = theirs.run(None, {name: (pixels.numpy() - 127) / 128})
         with torch.no_grad():

@@ -148,7 +148,7 @@ def iou(box, other):
 
 @pytest.mark.parametrize(("found", "devkit", "ours"), [(3, 3, 3), (6, 7, 6), (7, 8, 7), (8, 9, 9)])
 def test_where_eleven_points_differ_from_matlab(found, devkit, ours):
-    """Of ten objects `found` are found, without a false alarm: how many recalls are reached?
+    """Of ten objects `found` are found, without a false positive: how many recalls are reached?
 
     Padilla et al. publish 0.333333 where nine of fifteen are found, which is our rounding; see
     test_padilla.py. MATLAB's would give 0.368906 there.

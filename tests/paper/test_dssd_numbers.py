@@ -162,7 +162,7 @@ def test_schedules(name, steps, batch_size, drops):
         ("dssd513-resnet101", [480, 360]),
     ],
 )
-def test_other_inputs_have_centres_inside_the_picture(name, size):
+def test_other_inputs_have_centres_inside_the_image(name, size):
     detector = built(name, num_classes=1, **tiny(name), **{"model.input": size})
     centres = detector.priors_cxcywh_unit[:, :2]
     assert ((centres > 0) & (centres < 1)).all()
@@ -176,6 +176,6 @@ def test_losses_reach_every_parameter(name):
     torch.manual_seed(0)
     detector = built(name, num_classes=1, **tiny(name))
     truth = Truth.of(torch.tensor([[30.0, 40, 200, 250]]), torch.tensor([0]))
-    picture = torch.randint(256, (1, 3, 321, 321), dtype=torch.uint8)
-    detector.losses(Batch(picture, (truth,), ("a",))).total.backward()
+    image = torch.randint(256, (1, 3, 321, 321), dtype=torch.uint8)
+    detector.losses(Batch(image, (truth,), ("a",))).total.backward()
     assert all(parameter.grad is not None for parameter in detector.parameters())

@@ -55,7 +55,7 @@ def test_first_prior_is_30_pixels_around_the_fourth(ssd300):
     torch.testing.assert_close(first, torch.tensor(expected), atol=5e-3, rtol=0)
 
 
-def test_priors_reach_beyond_the_picture(ssd300):
+def test_priors_reach_beyond_the_image(ssd300):
     assert (ssd300.priors_cxcywh_unit[:, 2:] > 1).any()
 
 
@@ -65,7 +65,7 @@ def test_sizes_of_ssd512_are_cut_to_whole_pixels():
 
 
 @pytest.mark.parametrize("size", [[480, 360], [300, 500]])
-def test_centres_stay_in_pictures_of_other_sizes(size):
+def test_centres_stay_in_images_of_other_sizes(size):
     settings = load_recipe("ssd300-vgg16", {"model.input": size}).model
     centres = build_detector(settings, ["one"], pretrained=False).priors_cxcywh_unit[:, :2]
     # SSD300's tenth column of 32 pixels has its centre at 304 of 300.

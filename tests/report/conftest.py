@@ -8,5 +8,5 @@ from singleshot.metrics import Protocol
 
 @pytest.fixture(scope="session")
 def scene(tmp_path_factory) -> Scene:
-    """Sixteen pictures, one of them broken, with detections right and wrong in every way."""
+    """Sixteen images, one of them broken, with detections right and wrong in every way."""
     return make_scene(tmp_path_factory.mktemp("scene"), Protocol.VOC10)

@@ -1,4 +1,4 @@
-"""A small data set with pictures, and what somebody found in it, judged and reported."""
+"""A small data set with images, and what somebody found in it, judged and reported."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ WIDTH, HEIGHT = 160, 120
 
 @dataclass(frozen=True)
 class Scene:
-    """A small data set with pictures, and what somebody found in it."""
+    """A small data set with images, and what somebody found in it."""
 
     dataset: DataSet
     predictions: Predictions
@@ -37,16 +37,16 @@ class Scene:
         return Truths.of(self.dataset.truths, self.dataset.ends)
 
 
-def make_scene(folder: Path, protocol: Protocol, *, pictures: bool = True) -> Scene:
+def make_scene(folder: Path, protocol: Protocol, *, images: bool = True) -> Scene:
     random = np.random.default_rng(0)
     truths = [random_truth(random) for _ in range(NUM_IMAGES)]
     paths = [folder / f"{index}{EVIL.replace('/', '')}.png" for index in range(NUM_IMAGES)]
-    if pictures:
+    if images:
         for path in paths:
             noise = random.integers(0, 255, (HEIGHT, WIDTH, 3)).astype(np.uint8)
             Image.fromarray(noise).save(path)
-        paths[3].write_bytes(b"no picture")
-    dataset = DataSet.of(NAMES, zip(paths, truths, strict=True), description=f"pictures of {EVIL}")
+        paths[3].write_bytes(b"no image")
+    dataset = DataSet.of(NAMES, zip(paths, truths, strict=True), description=f"images of {EVIL}")
     predictions = shaken(Truths.of(dataset.truths, dataset.ends), random)
     report = judge(predictions, dataset, protocol=protocol)
     others = predictions[random.random(len(predictions)) < 0.8]

@@ -69,10 +69,10 @@ def test_the_page_opens_with_the_best_f1_of_each_class(scene, reader):
     counts = now.at_best()
     assert f"precision {counts.precision:.3f}" in reader.text
     assert f"recall {counts.recall:.3f}" in reader.text
-    assert f"{counts.hits} hits, {counts.false_alarms} false alarms" in reader.text
+    assert f"{counts.hits} hits, {counts.false_positives} false positives" in reader.text
 
 
-def test_the_marks_of_a_picture_are_what_became_of_its_detections(scene, reader):
+def test_the_marks_of_an_image_are_what_became_of_its_detections(scene, reader):
     marks = Counter(tag["class"].split()[-1] for tag in reader.of_class("found"))
     assert set(marks) == {"hit", "false", "forgiven", "off"}
     for tag in reader.of_class("found"):
@@ -81,20 +81,20 @@ def test_the_marks_of_a_picture_are_what_became_of_its_detections(scene, reader)
         assert len(tag["data-fates"]) == 10
 
 
-def test_pictures_open_and_a_broken_one_is_left_out(reader):
-    pictures = reader.all("img")
-    assert 8 <= len(pictures) <= 12
-    assert not any(picture["alt"].startswith("3<") for picture in pictures)
-    for picture in [*pictures, *reader.all("image")]:
-        data = (picture.get("src") or picture["href"]).removeprefix("data:image/jpeg;base64,")
+def test_images_open_and_a_broken_one_is_left_out(reader):
+    images = reader.all("img")
+    assert 8 <= len(images) <= 12
+    assert not any(image["alt"].startswith("3<") for image in images)
+    for image in [*images, *reader.all("image")]:
+        data = (image.get("src") or image["href"]).removeprefix("data:image/jpeg;base64,")
         with Image.open(io.BytesIO(base64.b64decode(data))) as opened:
-            assert opened.size == (int(picture["width"]), int(picture["height"]))
+            assert opened.size == (int(image["width"]), int(image["height"]))
 
 
-def test_without_any_picture_the_page_says_so(tmp_path):
-    reader = Reader.of(make_scene(tmp_path, Protocol.COCO, pictures=False).page)
+def test_without_any_image_the_page_says_so(tmp_path):
+    reader = Reader.of(make_scene(tmp_path, Protocol.COCO, images=False).page)
     assert reader.all("img") == reader.all("image") == []
-    assert "No pictures are shown" in reader.text
+    assert "No images are shown" in reader.text
     assert "#galleries" in [link["href"] for link in reader.all("a")]  # counts are still told
 
 
@@ -105,15 +105,15 @@ def test_what_was_asked_besides_is_shown(scene, reader):
     assert f"{first.score_threshold:.3f}" in reader.text
 
 
-def test_classes_tell_their_miss_rate_and_false_alarms(scene, reader):
+def test_classes_tell_their_miss_rate_and_false_positives(scene, reader):
     now, *_ = sweep(scene.predictions, scene.truths, len(NAMES), protocol=Protocol.VOC10)
-    assert f"{now.at_best(1).false_alarms / NUM_IMAGES:.2f}" in reader.text
-    assert "not told for fewer than 100 pictures" in reader.text
+    assert f"{now.at_best(1).false_positives / NUM_IMAGES:.2f}" in reader.text
+    assert "not told for fewer than 100 images" in reader.text
 
 
-def test_on_a_hundred_pictures_the_miss_rate_is_told(tmp_path):
+def test_on_a_hundred_images_the_miss_rate_is_told(tmp_path):
     reader = Reader.of(page_of_cats_and_dogs(tmp_path, num_images=100))
-    assert "not told for fewer than 100 pictures" not in reader.text
+    assert "not told for fewer than 100 images" not in reader.text
     assert "1.000" in row_of(reader, "cat")  # all are missed
 
 
@@ -125,7 +125,7 @@ def test_a_class_without_a_hit_is_seen_on_the_page(tmp_path):
     assert row_of(reader, "cat") == cat
     dog = ["dog", "0", dash, dash, dash, "0.300", "1.00", dash]
     assert row_of(reader, "dog") == dog
-    assert "0 hits, 10 false alarms (1.00 a picture), 10 objects" in reader.text
+    assert "0 hits, 10 false positives (1.00 an image), 10 objects" in reader.text
     assert "without a single hit, or without objects, is looked at from score 0.3" in reader.text
     assert "Of cat not one object is found, and mending misses gains nothing" in reader.text
     best = [one["best"][0] for one in json.loads(reader.scripts[0])["classes"]]
@@ -133,7 +133,7 @@ def test_a_class_without_a_hit_is_seen_on_the_page(tmp_path):
 
 
 def page_of_cats_and_dogs(folder, *, num_images: int):
-    """A page about a cat in each picture that was found as a dog; the pictures are not there."""
+    """A page about a cat in each image that was found as a dog; the images are not there."""
     box = torch.tensor([[0.0, 0, 10, 10]], dtype=torch.float64)
     truths = [Truth.of(box, torch.tensor([0]))] * num_images
     paths = [folder / f"{index}.png" for index in range(num_images)]

@@ -75,7 +75,7 @@ def kept(scene: Scene, step: int | None, iou_threshold: float) -> np.ndarray:
 def fates(
     scene: Scene, label: int | None, step: int | None, iou_threshold: float
 ) -> dict[str, np.ndarray]:
-    """The pictures of hits, false alarms and misses, judged anew."""
+    """The images of hits, false positives and misses, judged anew."""
     ignore = Protocol.VOC10.ignores(scene.truths)
     sure = scene.predictions[kept(scene, step, iou_threshold)]
     hits = find_hits(sure, scene.truths, ignore=ignore, iou_threshold=iou_threshold)
@@ -109,8 +109,8 @@ def in_words(value: float | None) -> str:
     return "\N{EN DASH}" if value is None else f"{value:.3f}"
 
 
-# Of each picture its name, the words below it, and how many boxes of each fate are seen.
-PICTURES = """() => [...document.querySelectorAll(".picture")].map(figure => [
+# Of each image its name, the words below it, and how many boxes of each fate are seen.
+IMAGES = """() => [...document.querySelectorAll(".image")].map(figure => [
   figure.querySelector("img").alt,
   figure.querySelector(".tally").textContent,
   ["hit", "false", "missed"].map(fate => [...figure.querySelectorAll(`.mark.${fate}`)].filter(
@@ -140,11 +140,11 @@ def test_numbers_and_boxes_follow_the_sliders_as_python_computes_them(
     expected = [in_words(one) for one in (counts.precision, counts.recall, counts.f1)]
     assert shown_numbers(opened) == expected
 
-    pictures = opened.evaluate(PICTURES)
-    assert len(pictures) >= 8
-    for name, tally, boxes in pictures:
+    images = opened.evaluate(IMAGES)
+    assert len(images) >= 8
+    for name, tally, boxes in images:
         own = [int((found[fate] == int(name.split("<")[0])).sum()) for fate in FATES]
-        counted = re.findall(r"(\d+) (?:hits?|false alarms?|missed)", tally)
+        counted = re.findall(r"(\d+) (?:hits?|false positives?|missed)", tally)
         assert [int(count) for count in counted] == own
         assert boxes == own
 
@@ -185,7 +185,7 @@ def state_of(page: Page) -> list[list[str] | list[float]]:
         page.locator("#readings, #state, .tally, .readings").all_inner_texts(),
         *(numbers_in(line) for line in lines),
         [float(dot.get_attribute(name)) for name in ("cx", "cy")],
-        page.locator(".picture .mark").evaluate_all("all => all.map(one => one.className.baseVal)"),
+        page.locator(".image .mark").evaluate_all("all => all.map(one => one.className.baseVal)"),
     ]
 
 
@@ -208,7 +208,7 @@ def test_the_dot_stands_at_what_the_numbers_say(opened):
     assert float(dot.get_attribute("cy")) == pytest.approx(180 - 170 * precision, abs=0.3)
 
 
-def test_all_pictures_load(opened):
+def test_all_images_load(opened):
     widths = opened.evaluate(
         """() => Promise.all([...document.querySelectorAll("img, image")].map(async one => {
           const loaded = Object.assign(new Image(), {src: one.src ?? one.getAttribute("href")});
@@ -282,9 +282,9 @@ def test_paper_has_the_numbers_and_no_controls(opened):
     opened.emulate_media(media="screen")
 
 
-def test_without_scripts_numbers_charts_and_pictures_are_there(browser, scene):
+def test_without_scripts_numbers_charts_and_images_are_there(browser, scene):
     for page in opening(browser, scene, viewport=DESK, java_script_enabled=False):
         assert not page.locator("#score").is_visible()
         assert page.locator("#readings b").first.text_content() != "\N{EN DASH}"
-        assert page.locator(".picture .mark.hit").first.is_visible()
+        assert page.locator(".image .mark.hit").first.is_visible()
         assert page.locator("svg.whole polyline").is_visible()

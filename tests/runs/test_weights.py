@@ -17,12 +17,12 @@ from singleshot.runs.weights import RunWeights
 POINT = OperatingPoint(
     Rule.parse("precision=0.95"),
     iou_threshold=0.5,
-    data="the val pictures",
+    data="the val images",
     per_class={
         "RBC": Choice(
-            0.41, 0.953, recall=0.5, false_alarms_per_picture=0.125, hits=41, false_alarms=2
+            0.41, 0.953, recall=0.5, false_positives_per_image=0.125, hits=41, false_positives=2
         ),
-        "WBC": Choice(None, precision=0.8, recall=0.25, false_alarms_per_picture=2),
+        "WBC": Choice(None, precision=0.8, recall=0.25, false_positives_per_image=2),
     },
 )
 
@@ -66,9 +66,9 @@ def test_the_file_can_be_read_by_a_person(run):
         "score_threshold": 0.41,
         "precision": 0.953,
         "recall": 0.5,
-        "false_alarms_per_picture": 0.125,
+        "false_positives_per_image": 0.125,
         "hits": 41,
-        "false_alarms": 2,
+        "false_positives": 2,
     }
 
 

@@ -12,7 +12,7 @@ from torch import nn
 
 from singleshot.training.batch_norm import SynchronisedBatchNorm, synchronise_batch_norms
 
-SHARES = (1, 4, 2)  # pictures of each process
+SHARES = (1, 4, 2)  # images of each process
 CHANNELS = 5
 KINDS = ("plain", "with activation")
 
@@ -26,8 +26,8 @@ def network(kind: str) -> nn.Module:
     return nn.Sequential(nn.Conv2d(3, CHANNELS, 3), norm).to(memory_format=torch.channels_last)
 
 
-def pictures() -> torch.Tensor:
-    """Each process' pictures have another brightness."""
+def random_images() -> torch.Tensor:
+    """Each process' images have another brightness."""
     random = torch.Generator().manual_seed(0)
     offsets = torch.repeat_interleave(torch.tensor([0.0, 3, -2]), torch.tensor(SHARES))
     noise = torch.randn(sum(SHARES), 3, 8, 6, generator=random)
@@ -50,20 +50,20 @@ def learn_share(rank: int) -> dict[str, dict[str, torch.Tensor]]:
         model = network(kind)
         synchronise_batch_norms(model, torch.device("cpu"))
         assert isinstance(model[1], SynchronisedBatchNorm)
-        found[kind] = learn(model, pictures().split(SHARES)[rank])
+        found[kind] = learn(model, random_images().split(SHARES)[rank])
     return found
 
 
 @pytest.fixture(scope="module")
 def shares():
-    """What three processes find, each in its share of the pictures."""
+    """What three processes find, each in its share of the images."""
     return run_group(learn_share, len(SHARES))
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_processes_with_unequal_shares_compute_what_one_does_on_the_joined_batch(kind, shares):
     model = network(kind)
-    whole = learn(model, pictures())
+    whole = learn(model, random_images())
     parts = [share[kind] for share in shares]
     for name in ("outputs", "images"):
         joined = torch.cat([part[name] for part in parts])
@@ -82,5 +82,5 @@ def test_weights_keep_their_names_and_evaluation_needs_no_other_process():
     model = copy.deepcopy(plain)
     synchronise_batch_norms(model, torch.device("cpu"))
     assert list(model.state_dict()) == list(plain.state_dict())
-    images = pictures()
+    images = random_images()
     assert torch.equal(model.eval()(images), plain.eval()(images))

@@ -16,7 +16,7 @@ RECIPE = load_recipe("ssdlite320-lite0", {"training.batch_size": 10, "training.v
 
 def test_what_validations_and_the_report_leave_is_filled_with_steps():
     costs = Costs(step=1.0, validation=20.0, begin=10.0, finish=40.0)
-    fits = allot(BUDGET, 100.0, costs, RECIPE, num_pictures=1000)
+    fits = allot(BUDGET, 100.0, costs, RECIPE, num_images=1000)
     # 950 − 100 − 10 − 40 = 800 s; at most 5 validations of 20 s are a tenth of the budget,
     # and one every 2 of 7.2 epochs makes 4.
     assert (fits.num_steps, fits.num_validations, fits.validate_every) == (720, 4, 2)
@@ -27,20 +27,20 @@ def test_validations_that_a_recipe_does_not_ask_for_become_steps():
     recipe = load_recipe(
         "ssdlite320-lite0", {"training.batch_size": 10, "training.validate_every": 50}
     )
-    fits = allot(BUDGET, 0.0, costs, recipe, num_pictures=1000)
+    fits = allot(BUDGET, 0.0, costs, recipe, num_images=1000)
     assert (fits.num_steps, fits.num_validations, fits.validate_every) == (949, 1, 50)
 
 
 def test_there_is_one_validation_however_long_it_takes():
     costs = Costs(step=1.0, validation=300.0, begin=0.0, finish=300.0)
-    fits = allot(BUDGET, 0.0, costs, RECIPE, num_pictures=1000)
+    fits = allot(BUDGET, 0.0, costs, RECIPE, num_images=1000)
     assert (fits.num_steps, fits.num_validations) == (350, 1)
 
 
 def test_a_time_too_short_for_a_step_is_refused_and_says_how_much_is_needed():
     costs = Costs(step=5.0, validation=500.0, begin=10.0, finish=400.0)
     with pytest.raises(SingleshotError, match=r"0:16:40 is too short: .* at least 0:19:36"):
-        allot(BUDGET, 100.0, costs, RECIPE, num_pictures=1000)
+        allot(BUDGET, 100.0, costs, RECIPE, num_images=1000)
 
 
 def test_the_end_says_what_was_planned_and_whether_it_took_more():

@@ -1,4 +1,4 @@
-"""Trainings with a teacher, on a few made-up pictures."""
+"""Trainings with a teacher, on a few made-up images."""
 
 import os
 import signal
@@ -95,7 +95,7 @@ def test_the_log_tells_what_the_teacher_adds(taught, alone):
     assert all(line["distillation"] is None for line in losses(alone))
 
 
-def test_it_learns_something_else_from_the_same_beginning_and_pictures(taught, alone):
+def test_it_learns_something_else_from_the_same_beginning_and_images(taught, alone):
     ours, theirs = losses(taught)[0], losses(alone)[0]
     assert ours["classification"] == theirs["classification"]
     assert ours["localization"] == theirs["localization"]

@@ -88,14 +88,14 @@ def test_a_full_disk_leaves_the_last_good_state(cells, whole, tmp_path, monkeypa
     require_goes_on(cells, run, whole)
 
 
-def test_a_picture_that_breaks_after_the_check_loses_no_step(cells, whole, tmp_path):
-    run, picture = tmp_path / "run", cells / "JPEGImages/train_1.jpg"
-    good = picture.read_bytes()
+def test_an_image_that_breaks_after_the_check_loses_no_step(cells, whole, tmp_path):
+    run, image = tmp_path / "run", cells / "JPEGImages/train_1.jpg"
+    good = image.read_bytes()
     try:
         with pytest.raises(RunFailed, match=r"train_1\.jpg.*--resume goes on") as told:
-            train(cells, run, watch=After(5, lambda: picture.write_bytes(good[:500])))
+            train(cells, run, watch=After(5, lambda: image.write_bytes(good[:500])))
     finally:
-        picture.write_bytes(good)
+        image.write_bytes(good)
     assert told.value.exit_code == 1
     assert steps_saved(run) >= 5
     require_goes_on(cells, run, whole)
@@ -116,7 +116,7 @@ def test_a_folder_that_vanishes_loses_no_step(cells, whole, tmp_path):
 
 @pytest.fixture
 def kill_the_worker():
-    """Kills the process that prepares pictures, and no other that this test run has started."""
+    """Kills the process that prepares images, and no other that this test run has started."""
     others = set(multiprocessing.active_children())
 
     def kill():
@@ -129,13 +129,13 @@ def kill_the_worker():
 
 def test_a_killed_worker_loses_no_step(cells, whole, tmp_path, kill_the_worker):
     run = tmp_path / "run"
-    words = r"a process that prepares pictures died .*--set training\.workers=0, with --resume"
+    words = r"a process that prepares images died .*--set training\.workers=0, with --resume"
     # Two batches are prepared ahead, so that at least four of eight are missing.
     with pytest.raises(RunFailed, match=words) as told:
         train(cells, run, overrides={"training.workers": 1}, watch=After(2, kill_the_worker))
     assert told.value.exit_code == 1
     assert steps_saved(run) >= 2
-    # How pictures get there may be changed, as the message says.
+    # How images get there may be changed, as the message says.
     require_goes_on(cells, run, whole)
 
 
@@ -148,7 +148,7 @@ def test_a_worker_that_dies_after_its_last_batch_is_not_missed(
     assert differences(run.folder, whole) == []
 
 
-def test_a_loss_that_is_no_number_names_the_pictures(cells, whole, tmp_path, monkeypatch):
+def test_a_loss_that_is_no_number_names_the_images(cells, whole, tmp_path, monkeypatch):
     run, real, calls = tmp_path / "run", network.objective, []
 
     def explode(*words, **settings):

@@ -29,8 +29,8 @@ def changed_by_a_step(name):
     before = {key: tensor.clone() for key, tensor in model.state_dict().items()}
     train_what_learns(model, recipe.training.frozen)
     truth = Truth.of(torch.tensor([[30.0, 40, 200, 250]]), torch.tensor([1]))
-    pictures = torch.randint(256, (2, 3, *recipe.model.input), dtype=torch.uint8)
-    model.losses(Batch(pictures, (truth, truth), ("a", "b"))).total.backward()
+    images = torch.randint(256, (2, 3, *recipe.model.input), dtype=torch.uint8)
+    model.losses(Batch(images, (truth, truth), ("a", "b"))).total.backward()
     optimizer.step()
     after = model.state_dict()
     return model, {key for key, tensor in before.items() if not torch.equal(tensor, after[key])}

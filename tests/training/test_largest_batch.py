@@ -26,13 +26,13 @@ def test_doubling_and_bisecting_find_the_limit_in_few_tries(limit):
     assert len(tried) <= 13
 
 
-def test_no_picture_that_fits_is_an_error():
-    with pytest.raises(RunFailed, match="not even one picture"):
+def test_no_image_that_fits_is_an_error():
+    with pytest.raises(RunFailed, match="not even one image"):
         largest_that_fits(lambda _: False, 100)
 
 
 def test_memory_grows_on_a_line():
-    # 100 and 10 for each picture; 500 are allowed.
+    # 100 and 10 for each image; 500 are allowed.
     peaks = [Peak(2, 120), Peak(4, 140), Peak(8, 180)]
     assert largest_on_line(peaks, 500, 256) == 40
     assert largest_on_line(peaks, 500, 32) == 32
@@ -46,13 +46,13 @@ def test_peaks_that_do_not_grow_promise_nothing():
     assert largest_on_line([Peak(2, 100), Peak(4, 100)], 200, 256) == 8
 
 
-def test_too_little_memory_for_two_pictures_is_an_error():
-    with pytest.raises(RunFailed, match=r"a batch of 2 pictures takes 3.0 GB .* 2.0 GB may"):
+def test_too_little_memory_for_two_images_is_an_error():
+    with pytest.raises(RunFailed, match=r"a batch of 2 images takes 3.0 GB .* 2.0 GB may"):
         largest_on_line([Peak(2, 3_000_000_000)], 2_000_000_000, 256)
 
 
-def test_the_learning_rate_grows_as_the_batch_and_as_many_pictures_are_seen():
-    recipe = load_recipe("ssd300-vgg16")  # 120,000 steps of 32 pictures at 0.001
+def test_the_learning_rate_grows_as_the_batch_and_as_many_images_are_seen():
+    recipe = load_recipe("ssd300-vgg16")  # 120,000 steps of 32 images at 0.001
     settings = with_batch_size(recipe, 8).training
     assert (settings.batch_size, settings.largest_batch) == (8, False)
     assert settings.learning_rate == pytest.approx(recipe.training.learning_rate / 4)
@@ -84,11 +84,11 @@ def test_a_run_is_resumed_with_the_batch_that_was_found(tmp_path):
     run = singleshot.train(
         "ssdlite320-lite0", cells, run=tmp_path / "run", overrides=overrides, watch=Ears(said)
     )
-    # There are six pictures, which fit into any memory: the rate of 0.02 is for eight.
+    # There are six images, which fit into any memory: the rate of 0.02 is for eight.
     settings = load_recipe(run.folder / "recipe.toml").training
     assert (settings.batch_size, settings.largest_batch) == (6, False)
     assert settings.learning_rate == pytest.approx(0.015)
-    assert any("batches of 6 pictures fit into memory" in line for line in said)
+    assert any("batches of 6 images fit into memory" in line for line in said)
     assert run.steps == 2
 
 

@@ -16,7 +16,7 @@ from singleshot.training.gradients import Gradients
 from singleshot.training.processes import ALONE, Processes, from_environment
 
 HEIGHT, WIDTH = 64, 96
-OBJECTS = (3, 0, 1, 2, 5)  # in each picture; two processes have shares of two and three
+OBJECTS = (3, 0, 1, 2, 5)  # in each image; two processes have shares of two and three
 RULES = {
     "bipartite": {},
     "task-aligned": {
@@ -108,7 +108,7 @@ def test_parts_of_shares_add_up_to_the_gradient_of_the_whole_batch(shares):
         require_equal(share["in parts"], alone)
 
 
-def test_parts_of_a_batch_differ_by_one_picture_at_most():
+def test_parts_of_a_batch_differ_by_one_image_at_most():
     assert [len(part) for part in batch().parts(3)] == [1, 2, 2]
 
 

@@ -93,7 +93,7 @@ def test_validation_in_two_processes_gives_the_very_numbers_of_one(cells, togeth
 def test_one_process_speaks_and_writes(together):
     run, done = together
     assert done.stdout.count("run: ") == 1
-    assert done.stderr.count("validating on 2 pictures") == 1
+    assert done.stderr.count("validating on 2 images") == 1
     records = read_log(run / "log.jsonl")
     assert len({(record["kind"], record["step"]) for record in records}) == len(records)
     assert len(list((run / "tensorboard").iterdir())) == 1

@@ -48,7 +48,7 @@ def test_a_good_recipe_passes_and_the_run_is_bit_for_bit_the_same(cells, tmp_pat
     ears = Ears()
     tested = train(cells, tmp_path / "tested", self_test=True, watch=ears)
     plain = train(cells, tmp_path / "plain")
-    assert any("3 pictures learned by heart, loss " in line for line in ears.lines)
+    assert any("3 images learned by heart, loss " in line for line in ears.lines)
     assert any(line.startswith("self-test passed") for line in ears.lines)
     ours, theirs = (
         Checkpoint.load(run.folder / "checkpoints/last.safetensors") for run in (tested, plain)

@@ -50,9 +50,9 @@ def test_another_length_is_said_as_such(tmp_path):
         resumed(path, begun(60))
 
 
-def test_other_pictures_are_said_as_such_however_long_it_is(tmp_path):
+def test_other_images_are_said_as_such_however_long_it_is(tmp_path):
     path = saved(tmp_path, begun(100).refitted(60))
-    with pytest.raises(ModelError, match="with other pictures, boxes, classes or another split"):
+    with pytest.raises(ModelError, match="with other images, boxes, classes or another split"):
         resumed(path, begun(60, data="others"))
 
 

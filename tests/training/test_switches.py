@@ -1,4 +1,4 @@
-"""Every way of learning that a recipe can choose does learn, from pictures without objects too."""
+"""Every way of learning that a recipe can choose does learn, from images without objects too."""
 
 import os
 import signal
@@ -17,7 +17,7 @@ from singleshot.families import build_detector
 from singleshot.recipes.load import load_recipe
 from singleshot.runs.watch import Audience
 from singleshot.structures import Batch, Truth
-from singleshot.training.build import build_pictures
+from singleshot.training.build import build_images
 
 TINY = {
     "model.input": [96, 128],
@@ -74,7 +74,7 @@ def cells(folder):
 
 @pytest.fixture(scope="module")
 def batch(cells):
-    """Two cells each, and a picture without any."""
+    """Two cells each, and an image without any."""
     batch = Batch.of([cells[index] for index in (3, 4, 5)])
     assert [len(truth) for truth in batch.truths] == [2, 2, 0]
     return batch
@@ -99,10 +99,10 @@ def test_a_few_steps_lower_the_loss(batch, case, num_classes):
 
 
 @pytest.mark.parametrize("mixing", ["mosaic", "mixup"])
-def test_pictures_of_several_are_learned(cells, mixing):
+def test_images_of_several_are_learned(cells, mixing):
     model = detector(2, "softmax")
     recipe = load_recipe("ssdlite320-lite0", {**TINY, f"augmentation.{mixing}": 1.0})
-    varied = build_pictures(recipe, cells, model)
+    varied = build_images(recipe, cells, model)
     learns(model, Batch.of([varied[Draw(0, index)] for index in range(4)]))
 
 
@@ -121,7 +121,7 @@ def learns(model, batch):
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_pictures_without_objects_give_zero_localization_loss(batch, case):
+def test_images_without_objects_give_zero_localization_loss(batch, case):
     nothing = Truth.of(torch.zeros(0, 4), torch.zeros(0, dtype=torch.int64))
     losses = detector(2, case).losses(Batch(batch.images[:2], (nothing, nothing), batch.names[:2]))
     assert losses.localization == 0

@@ -85,7 +85,7 @@ def test_classes_go_by_name_and_what_the_student_does_not_know_is_background(bat
 
 
 def test_a_teacher_without_a_common_class_is_refused():
-    with pytest.raises(ModelError, match="runs/large: knows cat, dog, but the pictures have cell;"):
+    with pytest.raises(ModelError, match="runs/large: knows cat, dog, but the images have cell;"):
         teacher_of(detector(["cell"]), detector(["cat", "dog"]))
 
 

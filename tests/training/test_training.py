@@ -1,4 +1,4 @@
-"""Trainings on a few made-up pictures: going on, guarding, keeping."""
+"""Trainings on a few made-up images: going on, guarding, keeping."""
 
 import json
 import os
@@ -114,9 +114,9 @@ def test_a_checkpoint_describes_itself(whole):
 
 
 def test_a_loaded_detector_finds_the_same_again(whole):
-    picture = torch.randint(256, (3, 100, 90), dtype=torch.uint8)
+    image = torch.randint(256, (3, 100, 90), dtype=torch.uint8)
     once, again = (
-        singleshot.load(path).detect([picture])[0] for path in (whole.folder, whole.checkpoint)
+        singleshot.load(path).detect([image])[0] for path in (whole.folder, whole.checkpoint)
     )
     assert torch.equal(once.boxes, again.boxes)
 
@@ -153,7 +153,7 @@ def without_report(whole, tmp_path):
 def test_a_run_that_lacks_but_its_report_gets_it_by_resuming(cells, whole, without_report):
     with pytest.raises(ModelError, match="holds a run that was stopped; go on with --resume"):
         train(cells, without_report)
-    with pytest.raises(ModelError, match="other pictures, boxes, classes or another split"):
+    with pytest.raises(ModelError, match="other images, boxes, classes or another split"):
         train(cells, without_report, split="test", resume=True)
     resumed = train(cells, without_report, resume=True)
     assert (resumed.steps, resumed.interrupted) == (6, False)
@@ -200,9 +200,9 @@ def test_resuming_with_another_recipe_names_the_difference(cells, tmp_path):
         train(cells, tmp_path / "run", resume=True, overrides={"training.momentum": 0.8})
 
 
-def test_resuming_with_other_pictures_is_said(cells, tmp_path):
+def test_resuming_with_other_images_is_said(cells, tmp_path):
     train(cells, tmp_path / "run", watch=StopAfter(1))
-    with pytest.raises(ModelError, match="other pictures, boxes, classes or another split"):
+    with pytest.raises(ModelError, match="other images, boxes, classes or another split"):
         train(cells, tmp_path / "run", split="test", resume=True)
 
 
@@ -214,9 +214,9 @@ def test_resuming_without_a_name_takes_the_last_run(cells, tmp_path, monkeypatch
     assert not again.interrupted
 
 
-def test_a_broken_validation_picture_is_found_before_anything_is_written(cells, tmp_path):
+def test_a_broken_validation_image_is_found_before_anything_is_written(cells, tmp_path):
     folder = shutil.copytree(cells, tmp_path / "cells")
-    (folder / "JPEGImages/val_1.jpg").write_bytes(b"no picture")
+    (folder / "JPEGImages/val_1.jpg").write_bytes(b"no image")
     with pytest.raises(DataError, match=r"val_1\.jpg"):
         train(folder, tmp_path / "run")
     assert not (tmp_path / "run").exists()

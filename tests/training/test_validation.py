@@ -28,7 +28,7 @@ class Blind:
 
 
 def look(rank, folder, stops_after):
-    """Detect in five pictures, one at a time; the second process is told to stop on the way."""
+    """Detect in five images, one at a time; the second process is told to stop on the way."""
     validating.BATCH_SIZE = 1
     processes, wish, looked = Processes(rank=rank, number=2), Wish(), []
 
@@ -37,9 +37,9 @@ def look(rank, folder, stops_after):
         wish.stop = rank == 1 and len(looked) == stops_after
         Training.leave_together(SimpleNamespace(processes=processes), wish)
 
-    pictures = open_dataset(folder, "train").subset(range(5), description="five")
+    images = open_dataset(folder, "train").subset(range(5), description="five")
     try:
-        found = validating.detect_together(Blind(), pictures, processes, between)
+        found = validating.detect_together(Blind(), images, processes, between)
     except Left:
         return len(looked), "left"
     return len(looked), None if found is None else "all five"
@@ -52,7 +52,7 @@ def cells(tmp_path_factory):
 
 @pytest.mark.parametrize(
     ("stops_after", "expected"),
-    # Of five pictures the first process has three, the second two.
+    # Of five images the first process has three, the second two.
     [(2, [(2, "left"), (2, "left")]), (None, [(3, "all five"), (3, None)])],
     ids=["stopped", "left alone"],
 )

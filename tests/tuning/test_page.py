@@ -35,8 +35,8 @@ TRIALS = (
 )
 PAGE = SearchPage(
     title="<i>cells</i>",
-    trained_on="6 pictures",
-    judged_on="2 pictures",
+    trained_on="6 images",
+    judged_on="2 images",
     num_judged_on=2,
     num_wanted=8,
     trials=TRIALS,
@@ -61,7 +61,7 @@ def test_the_page_says_what_was_found_and_how_far_to_believe_it(path):
     assert "<i>cells</i>" in text  # escaped, so read as text
     assert "recipe as it was0.500 difference+0.100trials done5 of 8 stopped early1" in text
     assert "0.600 is the highest of 3 scores" in text
-    assert "all the more as 2 pictures are few" in text
+    assert "all the more as 2 images are few" in text
     assert "trained once, so how far seeds alone spread is not known" in text
     assert "singleshot evaluate r cells --split=test" in text
     assert "<b>not finite</b>" in text

@@ -98,12 +98,12 @@ def test_of_a_trial_stays_what_is_wanted(cells, tmp_path, keep, left):
     assert files == left
 
 
-def test_test_pictures_are_refused_and_some_to_judge_on_are_needed(cells, tmp_path):
-    with pytest.raises(SingleshotError, match="test pictures are for the one measurement"):
+def test_test_images_are_refused_and_some_to_judge_on_are_needed(cells, tmp_path):
+    with pytest.raises(SingleshotError, match="test images are for the one measurement"):
         search(cells, tmp_path / "run", 1, val_split="val+test")
     with pytest.raises(SingleshotError, match="has to judge its trials"):
         search(cells, tmp_path / "run", 1, val_split="none")
-    with pytest.raises(SingleshotError, match="judged on different pictures"):
+    with pytest.raises(SingleshotError, match="judged on different images"):
         search(cells, tmp_path / "run", 1, split="train+val+test", search=["training.seed=0,1"])
     assert not (tmp_path / "run").exists()
 

@@ -20,7 +20,7 @@ class Figure(BaseModel):
     recipe: str  # ours for the system
     system: str
     metric: str
-    value: float  # per cent, or pictures a second
+    value: float  # per cent, or images a second
     data: str  # what an accuracy was measured on
     trained_on: str
     hardware: str  # what a speed was measured on

@@ -1,6 +1,6 @@
 """Changes of colour, each of single pixels (im_transforms.cpp).
 
-They may thus be made after the picture was resized: the same up to rounding, at less cost. Hue and
+They may thus be made after the image was resized: the same up to rounding, at less cost. Hue and
 saturation are those of HSV, computed in floats where the original has eight bits.
 """
 
@@ -16,7 +16,7 @@ Planes = Float32[np.ndarray, "3 h w"]  # RGB, 0 to 255
 
 @dataclass(frozen=True, slots=True)
 class ColourChange:
-    """What is done to the colours of one picture; the defaults change nothing."""
+    """What is done to the colours of one image; the defaults change nothing."""
 
     brightness: float = 0.0  # grey levels added
     contrast: float = 1.0  # factor
@@ -28,7 +28,7 @@ class ColourChange:
         """Change RGB pixels; values are cut at 0 and 255 after each step, as originally."""
         if self == ColourChange():
             return pixels
-        # NumPy and not PyTorch: pictures are prepared by threads of ours, one each.
+        # NumPy and not PyTorch: images are prepared by threads of ours, one each.
         planes = pixels.transpose(2, 0, 1).astype(np.float32)
         if self.brightness != 0:
             planes = cut(planes + self.brightness)

@@ -1,4 +1,4 @@
-"""Expansion, crops and mirroring: which part of the picture is seen."""
+"""Expansion, crops and mirroring: which part of the image is seen."""
 
 from dataclasses import dataclass, replace
 
@@ -16,7 +16,7 @@ __all__ = ["CropAroundObjects", "Expand", "FlipHorizontally", "sampled_crops"]
 
 @dataclass(frozen=True, slots=True)
 class Expand:
-    """Place the picture on a larger canvas (paper §3.6; `ExpandImage`, data_transformer.cpp)."""
+    """Place the image on a larger canvas (paper §3.6; `ExpandImage`, data_transformer.cpp)."""
 
     settings: ExpandSettings
 
@@ -38,7 +38,7 @@ class CropAroundObjects:
     """The batch sampler (paper §2.2; `GenerateBatchSamples`, sampler.cpp).
 
     Each sampler looks for a crop that overlaps some object by its least IoU. Of the crops that were
-    found, and the whole picture, one is taken.
+    found, and the whole image, one is taken.
     """
 
     settings: CropSettings
@@ -78,7 +78,7 @@ def sampled_crops(
     low, high = settings.scale
     scale = low + (high - low) * numbers[0]
     low, high = settings.aspect_ratio
-    # A long crop of this area would not fit into the picture.
+    # A long crop of this area would not fit into the image.
     aspect_ratio = (low + (high - low) * numbers[1]).clamp(scale**2, scale**-2)
     height, width = view.size
     crop_width = width * scale * aspect_ratio.sqrt()

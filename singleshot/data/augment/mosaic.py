@@ -1,4 +1,4 @@
-"""Several pictures in one."""
+"""Several images in one."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -15,13 +15,13 @@ from singleshot.structures import Sample, Truth
 
 __all__ = ["Mosaic", "blend"]
 
-CENTRE = (0.25, 0.75)  # where four pictures meet, in sides of the whole
-LEAST_SCALE = 0.5  # of a tile's picture: the smallest tiles show a part instead of a thumbnail
+CENTRE = (0.25, 0.75)  # where four images meet, in sides of the whole
+LEAST_SCALE = 0.5  # of a tile's image: the smallest tiles show a part instead of a thumbnail
 
 
 @dataclass(frozen=True)
 class Mosaic:
-    """Four pictures around a random centre (Bochkovskiy et al. 2020, "YOLOv4", §3.3 and figure 3).
+    """Four images around a random centre (Bochkovskiy et al. 2020, "YOLOv4", §3.3 and figure 3).
 
     Each is varied for itself and fills its tile at half to three quarters of its size, with a part
     of it from a random place where it is larger than the tile.
@@ -44,7 +44,7 @@ class Mosaic:
         return Sample(pixels.permute(2, 0, 1), concatenate(truths), names(samples))
 
     def tile(self, sample: Sample, size: tuple[int, int], random: torch.Generator) -> Sample:
-        """One picture, varied and cut to this (height, width); boxes end where the tile does."""
+        """One image, varied and cut to this (height, width); boxes end where the tile does."""
         view = View.of(sample)
         for vary in self.variations:
             view = vary(view, random)
@@ -67,7 +67,7 @@ def part_of_shape(
 
 
 def blend(one: Sample, other: Sample) -> Sample:
-    """Mixup: both pictures, each half transparent, with the objects of both.
+    """Mixup: both images, each half transparent, with the objects of both.
 
     Zhang et al. 2018, "mixup", draws the shares; half and half, as in YOLOX (Ge et al. 2021), every
     object stays visible that is to be found.
@@ -82,5 +82,5 @@ def moved(truth: Truth, by: Tensor) -> Truth:
 
 
 def names(samples: Sequence[Sample]) -> str:
-    """All pictures that a sample is made of."""
+    """All images that a sample is made of."""
     return " + ".join(sample.name for sample in samples)

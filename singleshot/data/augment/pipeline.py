@@ -19,7 +19,7 @@ __all__ = ["Augmentation"]
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Vary a sample; the same generator state gives the same picture."""
+    """Vary a sample; the same generator state gives the same image."""
 
     variations: Sequence[Variation]
     clean_variations: Sequence[Variation]  # near the end of the training
@@ -31,7 +31,7 @@ class Augmentation:
     def mixed(
         self, sample: Sample, another: Callable[[], Sample], random: torch.Generator
     ) -> Sample:
-        """Perhaps with other pictures in it; `another` gives one that is not varied yet."""
+        """Perhaps with other images in it; `another` gives one that is not varied yet."""
         if sometimes(self.mosaic_probability, random):
             result = self.mosaic([sample, another(), another(), another()], random)
         else:
@@ -45,7 +45,7 @@ class Augmentation:
         return self.varied(sample, self.variations, random)
 
     def clean(self, sample: Sample, random: torch.Generator) -> Sample:
-        """One for the end of the training, where no other picture is mixed in."""
+        """One for the end of the training, where no other image is mixed in."""
         return self.varied(sample, self.clean_variations, random)
 
     def varied(
@@ -61,7 +61,7 @@ class Augmentation:
     def of(
         cls, settings: AugmentationSettings, size: tuple[int, int], fill: tuple[int, int, int]
     ) -> "Augmentation":
-        """As a recipe says; `fill` is the colour of the canvas beyond the picture."""
+        """As a recipe says; `fill` is the colour of the canvas beyond the image."""
         colours, flip = DistortColours(settings.photometric), FlipHorizontally(settings.flip)
         expand, crop = Expand(settings.expand), CropAroundObjects(settings.crop)
         render = Render(size, settings.interpolations, fill)
@@ -70,7 +70,7 @@ class Augmentation:
             variations=every,
             clean_variations=(colours, flip) if settings.clean_size else every,
             render=render,
-            # Objects are smaller in a tile as they are; an expanded picture would lose them.
+            # Objects are smaller in a tile as they are; an expanded image would lose them.
             mosaic=Mosaic((colours, crop, flip), render),
             mosaic_probability=settings.mosaic,
             mixup_probability=settings.mixup,

@@ -30,16 +30,16 @@ class Render:
 
     size: tuple[int, int]  # (height, width)
     interpolations: tuple[str, ...]  # one is taken each time, as in the original
-    fill: tuple[int, int, int]  # RGB beyond the picture: the mean, so that it becomes 0
+    fill: tuple[int, int, int]  # RGB beyond the image: the mean, so that it becomes 0
 
     def __call__(self, view: View, random: torch.Generator) -> Sample:
         """The finished sample."""
         interpolation = self.interpolations[pick(len(self.interpolations), random)]
         return Sample(
-            self.picture(view, RESAMPLING[interpolation]), self.truth(view), view.sample.name
+            self.pixels(view, RESAMPLING[interpolation]), self.truth(view), view.sample.name
         )
 
-    def picture(self, view: View, resampling: Image.Resampling) -> UInt8[Tensor, "3 h w"]:
+    def pixels(self, view: View, resampling: Image.Resampling) -> UInt8[Tensor, "3 h w"]:
         """The pixels of the view."""
         height, width = self.size
         canvas = np.full((height, width, 3), self.fill, dtype=np.uint8)
@@ -54,7 +54,7 @@ class Render:
         return torch.from_numpy(canvas).permute(2, 0, 1)
 
     def placement(self, view: View) -> tuple[int, int, int, int, tuple[float, float, float, float]]:
-        """Where on the canvas the picture comes to lie, and the part of the picture seen there."""
+        """Where on the canvas the image comes to lie, and the part of the image seen there."""
         height, width = self.size
         rows, columns = view.sample.image.shape[-2:]
         x1, y1, _, _ = view.window
@@ -80,7 +80,7 @@ class Render:
 
 
 def span(start: float, pixels: int, scale: float, limit: int) -> tuple[int, int]:
-    """First and last place on the canvas that a picture covers along one side."""
+    """First and last place on the canvas that an image covers along one side."""
     first = round(max(-start * scale, 0))
     last = round(min((pixels - start) * scale, limit))
     return first, last

@@ -1,4 +1,4 @@
-"""The tables under `augmentation`: how training pictures are varied."""
+"""The tables under `augmentation`: how training images are varied."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ class PhotometricSettings(Settings):
 
 
 class ExpandSettings(Settings):
-    """The picture placed on a larger canvas, so that objects become small."""
+    """The image placed on a larger canvas, so that objects become small."""
 
     probability: Fraction = 0.5
-    up_to: float = Field(4.0, ge=1, description="side of the canvas, in sides of the picture")
+    up_to: float = Field(4.0, ge=1, description="side of the canvas, in sides of the image")
 
 
 class CropSettings(Settings):
@@ -41,7 +41,7 @@ class CropSettings(Settings):
 
 
 class AugmentationSettings(Settings):
-    """How training pictures are varied (paper §2.2 and §3.6), in this order."""
+    """How training images are varied (paper §2.2 and §3.6), in this order."""
 
     photometric: PhotometricSettings = PhotometricSettings()
     expand: ExpandSettings = ExpandSettings()
@@ -51,11 +51,11 @@ class AugmentationSettings(Settings):
         Field(("bilinear",), min_length=1, description="one is chosen each time")
     )
     mosaic: Fraction = Field(
-        0.0, description="probability of four pictures in one (Bochkovskiy et al. 2020)"
+        0.0, description="probability of four images in one (Bochkovskiy et al. 2020)"
     )
     mixup: Fraction = Field(
         0.0,
-        description="probability of a second picture shining through, half and half (Zhang et al. "
+        description="probability of a second image shining through, half and half (Zhang et al. "
         "2018, Ge et al. 2021)",
     )
     clean_end: Fraction = Field(

@@ -1,4 +1,4 @@
-"""A picture to be seen through a window, before anything is drawn."""
+"""An image to be seen through a window, before anything is drawn."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ class View:
     """What the variations of a pipeline hand on."""
 
     sample: Sample  # as it was read
-    window: Window  # of the sample's picture, in its pixels; it may reach beyond it
-    truth: Truth  # what counts in this window, still in pixels of the sample's picture
+    window: Window  # of the sample's image, in its pixels; it may reach beyond it
+    truth: Truth  # what counts in this window, still in pixels of the sample's image
     flipped: bool
     colours: ColourChange
 
     @classmethod
     def of(cls, sample: Sample) -> View:
-        """The whole picture as it is."""
+        """The whole image as it is."""
         height, width = sample.image.shape[-2:]
         return cls(sample, (0, 0, width, height), sample.truth, False, ColourChange())
 

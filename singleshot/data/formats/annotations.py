@@ -14,29 +14,29 @@ from jaxtyping import Bool, Float64, Int, Int64
 
 from singleshot.boxes.iou import area
 from singleshot.data.dataset import DataSet
-from singleshot.data.images import picture_size
+from singleshot.data.images import image_size
 from singleshot.errors import DataError
 from singleshot.structures import Truth
 
-__all__ = ["AnnotatedObject", "AnnotatedPicture", "assemble", "finite", "refuse_missing"]
+__all__ = ["AnnotatedImage", "AnnotatedObject", "assemble", "finite", "refuse_missing"]
 
-NAMED = 3  # pictures that a note names before it says "and 7 more"
+NAMED = 3  # images that a note names before it says "and 7 more"
 ROUNDING = 0.05  # pixels; annotations rounded to a decimal or two stick out by less
 
 
 class AnnotatedObject(NamedTuple):
-    """An object as its file states it, in our box convention, not yet held against the picture."""
+    """An object as its file states it, in our box convention, not yet held against the image."""
 
     name: str
-    box: tuple[float, float, float, float]  # xyxy, half-open, pixels of the displayed picture
+    box: tuple[float, float, float, float]  # xyxy, half-open, pixels of the displayed image
     difficult: bool = False
     crowd: bool = False  # as in Truth: a region
     area: float | None = None  # square pixels; None: the box's own
 
 
 @dataclass(slots=True)
-class AnnotatedPicture:
-    """A picture and what its file states about it."""
+class AnnotatedImage:
+    """An image and what its file states about it."""
 
     path: Path
     size: tuple[int, int]  # (height, width); (0, 0) when not stated
@@ -53,29 +53,29 @@ def finite(value: Any) -> float:
 
 def assemble(
     class_names: Sequence[str],
-    pictures: Sequence[AnnotatedPicture],
+    images: Sequence[AnnotatedImage],
     *,
     description: str,
     image_ids: Sequence[int] | None = None,
     category_ids: Sequence[int] | None = None,
     notes: Sequence[str] = (),
 ) -> DataSet:
-    """A data set of these pictures, whose boxes have an area and lie inside.
+    """A data set of these images, whose boxes have an area and lie inside.
 
-    Boxes without area are dropped, boxes reaching beyond the picture are clipped, and dropped if
-    nothing remains; the notes of the data set say how many, and in which pictures.
+    Boxes without area are dropped, boxes reaching beyond the image are clipped, and dropped if
+    nothing remains; the notes of the data set say how many, and in which images.
     """
-    objects = [found for picture in pictures for found in picture.objects]
-    owners = np.repeat(np.arange(len(pictures)), [len(picture.objects) for picture in pictures])
+    objects = [found for image in images for found in image.objects]
+    owners = np.repeat(np.arange(len(images)), [len(image.objects) for image in images])
     boxes = np.array([found.box for found in objects], dtype=np.float64).reshape(-1, 4)
-    sizes = np.array([true_size(picture) for picture in pictures], dtype=np.int64).reshape(-1, 2)
+    sizes = np.array([true_size(image) for image in images], dtype=np.int64).reshape(-1, 2)
     inside = clip(boxes, sizes[owners])
     flat, outside = ~has_area(boxes), has_area(boxes) & ~has_area(inside)
     clipped = has_area(inside) & (np.abs(inside - boxes).max(axis=1, initial=0) > ROUNDING)
     remarks = (
-        remark("dropped", owners[flat], pictures, "without area"),
-        remark("dropped", owners[outside], pictures, "wholly outside the picture"),
-        remark("clipped", owners[clipped], pictures, "reaching beyond the picture"),
+        remark("dropped", owners[flat], images, "without area"),
+        remark("dropped", owners[outside], images, "wholly outside the image"),
+        remark("clipped", owners[clipped], images, "reaching beyond the image"),
     )
     # A rounding error of the annotation is no reason to touch what is measured against.
     boxes = np.where(clipped[:, None], inside, boxes)
@@ -83,11 +83,11 @@ def assemble(
     numbers = {name: number for number, name in enumerate(class_names)}
     return DataSet(
         class_names=tuple(class_names),
-        paths=np.array([str(picture.path) for picture in pictures], dtype=np.str_),
+        paths=np.array([str(image.path) for image in images], dtype=np.str_),
         sizes=sizes,
         truths=truths_of(objects, boxes, numbers)[torch.from_numpy(keep)],
-        ends=torch.from_numpy(np.bincount(owners[keep], minlength=len(pictures)).cumsum()),
-        image_ids=np.array(image_ids or range(len(pictures)), dtype=np.int64),
+        ends=torch.from_numpy(np.bincount(owners[keep], minlength=len(images)).cumsum()),
+        image_ids=np.array(image_ids or range(len(images)), dtype=np.int64),
         category_ids=tuple(category_ids or range(1, len(class_names) + 1)),
         has_ids=image_ids is not None and category_ids is not None,
         description=description,
@@ -98,25 +98,25 @@ def assemble(
 def clip(
     boxes: Float64[np.ndarray, "n 4"], sizes: Int64[np.ndarray, "n 2"]
 ) -> Float64[np.ndarray, "n 4"]:
-    """The part of each box inside its picture, whose (height, width) is given; 0: unknown."""
+    """The part of each box inside its image, whose (height, width) is given; 0: unknown."""
     limits = np.where(sizes > 0, sizes, np.inf)
     return boxes.clip(0, limits[:, [1, 0, 1, 0]])
 
 
-def true_size(picture: AnnotatedPicture) -> tuple[int, int]:
+def true_size(image: AnnotatedImage) -> tuple[int, int]:
     """(height, width): what the annotation states, unless one of its own boxes contradicts it.
 
     Stated sizes can be wrong, or be those of a photograph before its EXIF orientation is applied;
-    the file is asked only then, because opening every picture would make reading slow. (0, 0) when
+    the file is asked only then, because opening every image would make reading slow. (0, 0) when
     neither tells.
     """
-    height, width = picture.size
+    height, width = image.size
     stated = height > 0 and width > 0
-    if stated and all(x2 <= width and y2 <= height for _, (_, _, x2, y2), *_ in picture.objects):
+    if stated and all(x2 <= width and y2 <= height for _, (_, _, x2, y2), *_ in image.objects):
         return height, width
-    if picture.path.exists():
-        return picture_size(picture.path)
-    return picture.size if stated else (0, 0)
+    if image.path.exists():
+        return image_size(image.path)
+    return image.size if stated else (0, 0)
 
 
 def has_area(boxes: Float64[np.ndarray, "n 4"]) -> Bool[np.ndarray, " n"]:
@@ -140,22 +140,22 @@ def truths_of(
 
 
 def remark(
-    done: str, owners: Int[np.ndarray, " n"], pictures: Sequence[AnnotatedPicture], why: str
+    done: str, owners: Int[np.ndarray, " n"], images: Sequence[AnnotatedImage], why: str
 ) -> str:
     """ "dropped 2 boxes without area: a, b", or nothing when it was done to no box."""
     if not len(owners):
         return ""
-    names = [pictures[owner].path.stem for owner in np.unique(owners)]
+    names = [images[owner].path.stem for owner in np.unique(owners)]
     more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
     boxes = "1 box" if len(owners) == 1 else f"{len(owners)} boxes"
     return f"{done} {boxes} {why}: {', '.join(names[:NAMED])}{more}"
 
 
-def refuse_missing(pictures: Sequence[AnnotatedPicture], file: Path) -> None:
-    """DataError if some of the pictures are not there."""
-    missing = [picture.path for picture in pictures if not picture.path.exists()]
+def refuse_missing(images: Sequence[AnnotatedImage], file: Path) -> None:
+    """DataError if some of the images are not there."""
+    missing = [image.path for image in images if not image.path.exists()]
     if missing:
         raise DataError(
-            f"{file}: {len(missing)} of {len(pictures)} pictures are missing, the first is "
+            f"{file}: {len(missing)} of {len(images)} images are missing, the first is "
             f"{missing[0]}; restore them or remove their entries"
         )

@@ -1,7 +1,7 @@
-"""COCO: one JSON file with all pictures, categories and annotations of a split.
+"""COCO: one JSON file with all images, categories and annotations of a split.
 
 Taken are a folder with `annotations/instances_NAME.json`, and such a JSON file alone, with or
-without its pictures. They are looked for in `NAME/`, `images/NAME/`, `images/` and beside.
+without its images. They are looked for in `NAME/`, `images/NAME/`, `images/` and beside.
 
 An annotation with `iscrowd`, `ignore` or `isgroupof` (Open Images) is a region: nothing found in it
 is right or wrong. For pycocotools only `iscrowd` is: its `cocoeval.py` reads `ignore`, and in the
@@ -20,8 +20,8 @@ from typing import Any
 
 from singleshot.data.dataset import DataSet, join
 from singleshot.data.formats.annotations import (
+    AnnotatedImage,
     AnnotatedObject,
-    AnnotatedPicture,
     assemble,
     finite,
     refuse_missing,
@@ -34,7 +34,7 @@ __all__ = ["LAYOUT", "read", "recognises", "splits"]
 LAYOUT = "COCO (annotations/instances_NAME.json, or a JSON file with images and annotations)"
 PREFIX = "instances_"
 REGION_KEYS = ("iscrowd", "ignore", "isgroupof")
-PROBED = 10  # pictures looked for in a folder before it is taken for another one
+PROBED = 10  # images looked for in a folder before it is taken for another one
 
 
 def recognises(path: Path) -> bool:
@@ -59,11 +59,11 @@ def files(path: Path) -> dict[str, Path]:
 
 
 def read(path: Path, split: str | None = None) -> DataSet:
-    """The pictures of a split, or of all; classes in the order of their category ids.
+    """The images of a split, or of all; classes in the order of their category ids.
 
     Raises:
         DataError: the JSON is malformed, an entry misses something or contradicts another, a split
-            is unknown, or some pictures are missing while others are there.
+            is unknown, or some images are missing while others are there.
     """
     found = files(path)
     names = tuple(found) if split is None else (choose_split(split, tuple(found), path),)
@@ -73,17 +73,17 @@ def read(path: Path, split: str | None = None) -> DataSet:
 
 
 def read_file(file: Path, name: str) -> DataSet:
-    """All pictures of one JSON file, by rising id."""
+    """All images of one JSON file, by rising id."""
     content = parsed(file)
     categories = read_categories(content["categories"], file)
-    pictures = read_pictures(content["images"], file)
-    notes = locate(list(pictures.values()), file, name)
-    add_objects(content["annotations"], file, pictures, categories)
+    images = read_images(content["images"], file)
+    notes = locate(list(images.values()), file, name)
+    add_objects(content["annotations"], file, images, categories)
     return assemble(
         list(categories.values()),
-        list(pictures.values()),
+        list(images.values()),
         description=str(file),
-        image_ids=list(pictures),
+        image_ids=list(images),
         category_ids=list(categories),
         notes=notes,
     )
@@ -121,35 +121,35 @@ def read_categories(entries: list[Any], file: Path) -> dict[int, str]:
     return dict(sorted(names.items()))
 
 
-def read_pictures(entries: list[Any], file: Path) -> dict[int, AnnotatedPicture]:
-    """Image id to picture in the order of the ids, still without objects and without its folder.
+def read_images(entries: list[Any], file: Path) -> dict[int, AnnotatedImage]:
+    """Image id to image in the order of the ids, still without objects and without its folder.
 
-    pycocotools takes pictures by rising id, and equal scores rank in the order of the pictures.
+    pycocotools takes images by rising id, and equal scores rank in the order of the images.
     """
-    pictures: dict[int, AnnotatedPicture] = {}
+    images: dict[int, AnnotatedImage] = {}
     for index, entry in enumerate(entries, start=1):
         with naming(file, "image", index):
             size = int(entry.get("height") or 0), int(entry.get("width") or 0)
-            picture = AnnotatedPicture(Path(entry["file_name"]), size, [])
-            pictures[new_id(entry, pictures)] = picture
-    return dict(sorted(pictures.items()))
+            image = AnnotatedImage(Path(entry["file_name"]), size, [])
+            images[new_id(entry, images)] = image
+    return dict(sorted(images.items()))
 
 
 def add_objects(
     entries: list[Any],
     file: Path,
-    pictures: dict[int, AnnotatedPicture],
+    images: dict[int, AnnotatedImage],
     categories: dict[int, str],
 ) -> None:
-    """Give each picture its objects."""
+    """Give each image its objects."""
     for index, entry in enumerate(entries, start=1):
         with naming(file, "annotation", index):
             image_id, category_id = entry["image_id"], entry["category_id"]
-            if image_id not in pictures:
+            if image_id not in images:
                 raise ValueError(f"image_id {image_id} is none of the images")
             if category_id not in categories:
                 raise ValueError(f"category_id {category_id} is none of the categories")
-            pictures[image_id].objects.append(read_object(entry, categories[category_id]))
+            images[image_id].objects.append(read_object(entry, categories[category_id]))
 
 
 def read_object(entry: dict[str, Any], name: str) -> AnnotatedObject:
@@ -186,23 +186,23 @@ def naming(file: Path, kind: str, index: int) -> Iterator[None]:
         raise DataError(f"{file}: {kind} {index}: {error}; correct or remove the entry") from None
 
 
-def locate(pictures: Sequence[AnnotatedPicture], file: Path, name: str) -> list[str]:
-    """Complete the paths by the first folder that has one of the first pictures.
+def locate(images: Sequence[AnnotatedImage], file: Path, name: str) -> list[str]:
+    """Complete the paths by the first folder that has one of the first images.
 
     Returns:
-        A note when there is none: the annotations may be of use without pictures.
+        A note when there is none: the annotations may be of use without images.
 
     Raises:
-        DataError: some pictures are there and others are not.
+        DataError: some images are there and others are not.
     """
     home = file.parent.parent if file.parent.name == "annotations" else file.parent
     folders = (home / name, home / "images" / name, home / "images", home)
-    probes = [picture.path for picture in pictures[:PROBED]]
+    probes = [image.path for image in images[:PROBED]]
     having = [folder for folder in folders if any((folder / path).exists() for path in probes)]
-    for picture in pictures:
-        picture.path = (having or folders)[0] / picture.path
+    for image in images:
+        image.path = (having or folders)[0] / image.path
     if having:
-        refuse_missing(pictures, file)
-    if having or not pictures:
+        refuse_missing(images, file)
+    if having or not images:
         return []
-    return [f"found no pictures of {file.name}; looked in {', '.join(map(str, folders))}"]
+    return [f"found no images of {file.name}; looked in {', '.join(map(str, folders))}"]

@@ -1,7 +1,7 @@
-"""imglab, dlib's own: one XML file with all pictures and boxes of a split.
+"""imglab, dlib's own: one XML file with all images and boxes of a split.
 
 `<dataset><images><image file='a.jpg'><box top= left= width= height= ignore='1'/>…`, taken as a
-folder with such files, each a split named by its stem, or as one file; pictures lie beside it or
+folder with such files, each a split named by its stem, or as one file; images lie beside it or
 where `file` says. A box with `ignore='1'` is a region: nothing found in it is right or wrong. Most
 of these files have one kind of object and no `<label>`; the class is then called "object".
 """
@@ -15,8 +15,8 @@ from xml.etree.ElementTree import Element
 
 from singleshot.data.dataset import DataSet, join
 from singleshot.data.formats.annotations import (
+    AnnotatedImage,
     AnnotatedObject,
-    AnnotatedPicture,
     assemble,
     finite,
     refuse_missing,
@@ -52,10 +52,10 @@ def files(path: Path) -> dict[str, Path]:
 
 
 def read(path: Path, split: str | None = None) -> DataSet:
-    """The pictures of a split, or of all files; classes in alphabetical order.
+    """The images of a split, or of all files; classes in alphabetical order.
 
     Raises:
-        DataError: a file is malformed or misses something, a split is unknown, or some pictures are
+        DataError: a file is malformed or misses something, a split is unknown, or some images are
             missing while others are there.
     """
     found = files(path)
@@ -66,21 +66,21 @@ def read(path: Path, split: str | None = None) -> DataSet:
 
 
 def read_file(xml: Path) -> DataSet:
-    """All pictures of one file, in its order."""
+    """All images of one file, in its order."""
     nodes = enumerate(parsed(xml, "dataset").iterfind("images/image"), start=1)
-    pictures = [read_picture(node, xml, f"{xml}: image {index}") for index, node in nodes]
-    class_names = sorted({found.name for picture in pictures for found in picture.objects})
-    notes = missing_pictures(pictures, xml)
-    return assemble(class_names, pictures, description=str(xml), notes=notes)
+    images = [read_image(node, xml, f"{xml}: image {index}") for index, node in nodes]
+    class_names = sorted({found.name for image in images for found in image.objects})
+    notes = missing_images(images, xml)
+    return assemble(class_names, images, description=str(xml), notes=notes)
 
 
-def read_picture(node: Element, xml: Path, place: str) -> AnnotatedPicture:
+def read_image(node: Element, xml: Path, place: str) -> AnnotatedImage:
     """One `<image>`; its width and height may be absent."""
     name = node.get("file")
     if not name:
         raise DataError(f"{place}: has no file; add it or remove the image")
     boxes = enumerate(node.iterfind("box"), start=1)
-    return AnnotatedPicture(
+    return AnnotatedImage(
         path=xml.parent / name,
         size=(read_length(node, "height"), read_length(node, "width")),
         objects=[read_object(box, f"{place} ({name}), box {index}") for index, box in boxes],
@@ -88,7 +88,7 @@ def read_picture(node: Element, xml: Path, place: str) -> AnnotatedPicture:
 
 
 def read_length(node: Element, name: str) -> int:
-    """A side of the picture in pixels; 0 when it is not stated in a way that can be used."""
+    """A side of the image in pixels; 0 when it is not stated in a way that can be used."""
     try:
         return int(finite(node.get(name)))
     except (TypeError, ValueError):
@@ -116,9 +116,9 @@ def read_number(node: Element, name: str, place: str) -> float:
         raise DataError(f"{place}: {name} is {stated}; expected a number of pixels") from None
 
 
-def missing_pictures(pictures: Sequence[AnnotatedPicture], xml: Path) -> list[str]:
-    """A note when no picture is there, DataError when only some are: truths may be of use alone."""
-    if any(picture.path.exists() for picture in pictures):
-        refuse_missing(pictures, xml)
+def missing_images(images: Sequence[AnnotatedImage], xml: Path) -> list[str]:
+    """A note when no image is there, DataError when only some are: truths may be of use alone."""
+    if any(image.path.exists() for image in images):
+        refuse_missing(images, xml)
         return []
-    return [f"found no pictures of {xml.name}; looked in {xml.parent}"]
+    return [f"found no images of {xml.name}; looked in {xml.parent}"]

@@ -1,8 +1,8 @@
-"""PASCAL VOC: an XML file a picture, and text files that list the pictures of a split.
+"""PASCAL VOC: an XML file an image, and text files that list the images of a split.
 
 Taken are a devkit folder (`Annotations/`, `JPEGImages/`, perhaps `ImageSets/Main/`), a folder that
 holds one or several such folders (a VOCdevkit root, whose splits are named `2007-trainval`), and a
-folder with XML files and pictures side by side, as labelImg leaves it.
+folder with XML files and images side by side, as labelImg leaves it.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ from xml.etree.ElementTree import Element, ElementTree, SubElement, indent
 
 from singleshot.data.dataset import DataSet
 from singleshot.data.formats.annotations import (
+    AnnotatedImage,
     AnnotatedObject,
-    AnnotatedPicture,
     assemble,
     finite,
 )
 from singleshot.data.formats.splits import choose_split
 from singleshot.data.formats.xml_files import opens_with, parsed
-from singleshot.data.images import PICTURE_SUFFIXES, picture_size
+from singleshot.data.images import IMAGE_SUFFIXES, image_size
 from singleshot.errors import DataError
 from singleshot.structures import Truth
 
 __all__ = ["LAYOUT", "read", "recognises", "splits", "write"]
 
-LAYOUT = "VOC (Annotations/*.xml with JPEGImages/, or XML files beside their pictures)"
+LAYOUT = "VOC (Annotations/*.xml with JPEGImages/, or XML files beside their images)"
 OF_ONE_CLASS = re.compile(r"\S+\s+(-1|0|1)")  # a line of aeroplane_train.txt, which is no split
 PROBED = 10  # lines that tell such a file; VOC2012 has sixty of them, with thousands of lines
 BOX_TAGS = ("xmin", "ymin", "xmax", "ymax")
@@ -41,7 +41,7 @@ class Devkit:
     """One folder in VOC's layout."""
 
     annotations: Path
-    pictures: Path
+    images: Path
     split_files: dict[str, Path]
 
 
@@ -83,23 +83,23 @@ def splits(path: Path) -> tuple[str, ...]:
 
 
 def read(path: Path, split: str | None = None) -> DataSet:
-    """The pictures of a split, or all that have an XML file; classes are those of all XML files.
+    """The images of a split, or all that have an XML file; classes are those of all XML files.
 
     Raises:
-        DataError: an XML file is malformed, misses something or names a missing picture; a split is
-            unknown or lists a picture without XML file.
+        DataError: an XML file is malformed, misses something or names a missing image; a split is
+            unknown or lists an image without XML file.
     """
     chosen = None if split is None else choose_split(split, splits(path), path)
     class_names: set[str] = set()
-    pictures: list[AnnotatedPicture] = []
+    images: list[AnnotatedImage] = []
     for kit in devkits(path):
         annotations = {
             xml.stem: Annotation.of(xml) for xml in sorted(kit.annotations.glob("*.xml"))
         }
         class_names.update(*(annotation.class_names for annotation in annotations.values()))
-        pictures += gather(kit, annotations, chosen)
+        images += gather(kit, annotations, chosen)
     of_split = "" if chosen is None else f", split {chosen}"
-    return assemble(sorted(class_names), pictures, description=f"VOC layout{of_split} of {path}")
+    return assemble(sorted(class_names), images, description=f"VOC layout{of_split} of {path}")
 
 
 def devkits(path: Path) -> list[Devkit]:
@@ -142,7 +142,7 @@ def lines_of(file: Path, limit: int | None = None) -> list[str]:
 
 
 def read_length(root: Element, tag: str) -> int:
-    """A side of the picture in pixels; 0 when it is not stated in a way that can be used."""
+    """A side of the image in pixels; 0 when it is not stated in a way that can be used."""
     try:
         return int(finite(root.findtext(tag)))
     except (TypeError, ValueError):
@@ -180,26 +180,26 @@ def read_number(node: Element, tag: str, place: str) -> float:
 
 def gather(
     kit: Devkit, annotations: Mapping[str, Annotation], split: str | None
-) -> list[AnnotatedPicture]:
-    """The annotated pictures of a split, as far as this devkit has it."""
+) -> list[AnnotatedImage]:
+    """The annotated images of a split, as far as this devkit has it."""
     if split is None:
         chosen: Iterable[Annotation] = annotations.values()
     elif split in kit.split_files:
         chosen = listed(kit.split_files[split], annotations)
     else:
         return []
-    names = picture_names(kit.pictures)
+    names = image_names(kit.images)
     return [
-        AnnotatedPicture(kit.pictures / picture_of(found, kit, names), found.size, found.objects)
+        AnnotatedImage(kit.images / image_of(found, kit, names), found.size, found.objects)
         for found in chosen
     ]
 
 
-def picture_names(folder: Path) -> dict[str, list[str]]:
-    """The folder's picture files by their stem."""
+def image_names(folder: Path) -> dict[str, list[str]]:
+    """The folder's image files by their stem."""
     names: dict[str, list[str]] = {}
     for file in folder.iterdir() if folder.is_dir() else ():
-        if file.suffix.lower() in PICTURE_SUFFIXES:
+        if file.suffix.lower() in IMAGE_SUFFIXES:
             names.setdefault(file.stem, []).append(file.name)
     return names
 
@@ -210,14 +210,14 @@ def listed(file: Path, annotations: Mapping[str, Annotation]) -> list[Annotation
     missing = [name for name in names if name not in annotations]
     if missing:
         raise DataError(
-            f"{file}: {len(missing)} of {len(names)} pictures have no XML file, the first is "
+            f"{file}: {len(missing)} of {len(names)} images have no XML file, the first is "
             f"{missing[0]!r}; restore it in Annotations/ or remove the line"
         )
     return [annotations[name] for name in names]
 
 
-def picture_of(annotation: Annotation, kit: Devkit, names: Mapping[str, Sequence[str]]) -> str:
-    """The picture's file: of the XML's stem, which VOC goes by; only then of its <filename>.
+def image_of(annotation: Annotation, kit: Devkit, names: Mapping[str, Sequence[str]]) -> str:
+    """The image's file: of the XML's stem, which VOC goes by; only then of its <filename>.
 
     <filename> comes second because it grows stale when people rename files.
     """
@@ -228,25 +228,25 @@ def picture_of(annotation: Annotation, kit: Devkit, names: Mapping[str, Sequence
     if filename in names.get(Path(filename).stem, ()):
         return filename
     raise DataError(
-        f"{xml}: its picture is missing: {kit.pictures} has neither {filename!r} nor {xml.stem} "
-        f"with a picture's suffix; restore the picture or remove the XML file"
+        f"{xml}: its image is missing: {kit.images} has neither {filename!r} nor {xml.stem} "
+        f"with an image's suffix; restore the image or remove the XML file"
     )
 
 
 def write(
     dataset: DataSet, path: Path, *, splits: Mapping[str, Sequence[int]] | None = None
 ) -> None:
-    """Write a devkit folder: XML files, copies of the pictures, and splits given by their indices.
+    """Write a devkit folder: XML files, copies of the images, and splits given by their indices.
 
     VOC knows no crowds: they become difficult objects, which no metric counts either.
 
     Raises:
-        DataError: two pictures have the same name without suffix.
+        DataError: two images have the same name without suffix.
     """
     stems = [Path(name).stem for name in dataset.paths]
     if len(set(stems)) < len(stems):
         twice = next(stem for stem in stems if stems.count(stem) > 1)
-        raise DataError(f"{path}: two pictures are called {twice!r}; VOC needs different names")
+        raise DataError(f"{path}: two images are called {twice!r}; VOC needs different names")
     for folder in ("Annotations", "JPEGImages", "ImageSets/Main"):
         (path / folder).mkdir(parents=True, exist_ok=True)
     for index, stem in enumerate(stems):
@@ -260,17 +260,17 @@ def write(
 
 
 def copy(source: Path, target: Path) -> None:
-    """Copy a picture, unless it is in its place already."""
+    """Copy an image, unless it is in its place already."""
     if not (target.exists() and target.samefile(source)):
         shutil.copyfile(source, target)
 
 
-def annotation_of(picture: Path, truth: Truth, class_names: Sequence[str]) -> Element:
+def annotation_of(image: Path, truth: Truth, class_names: Sequence[str]) -> Element:
     """What `Annotation.of` reads."""
     root = Element("annotation")
-    SubElement(root, "filename").text = picture.name
+    SubElement(root, "filename").text = image.name
     size = SubElement(root, "size")
-    for tag, value in zip(("height", "width", "depth"), (*picture_size(picture), 3), strict=True):
+    for tag, value in zip(("height", "width", "depth"), (*image_size(image), 3), strict=True):
         SubElement(size, tag).text = str(value)
     difficult = (truth.difficult | truth.crowd).tolist()
     for box, label, hard in zip(

@@ -1,4 +1,4 @@
-"""What all detectors other than SSD share: they resize pictures, and choose among scored boxes."""
+"""What all detectors other than SSD share: they resize images, and choose among scored boxes."""
 
 from abc import abstractmethod
 from collections.abc import Sequence
@@ -18,21 +18,21 @@ __all__ = ["Baseline", "pixels_of"]
 
 
 class Baseline(TrainableDetector):
-    """A detector of pictures of one size."""
+    """A detector of images of one size."""
 
     settings: BaselineSettings
 
     @abstractmethod
     def scored(self, images: Float[Tensor, "b 3 h w"]) -> list[Detections]:
-        """The boxes of each picture with their scores, before suppression.
+        """The boxes of each image with their scores, before suppression.
 
-        Pictures are of the input size, RGB from 0 to 255; boxes are in their pixels.
+        Images are of the input size, RGB from 0 to 255; boxes are in their pixels.
         """
 
     @torch.inference_mode()
     def detect(self, images: Sequence[UInt8[Tensor, "3 _h _w"]]) -> list[Detections]:
-        """Findings for each picture, boxes in its own pixels; sizes may differ."""
-        assert not self.training, "batch norm would use the statistics of these very pictures"
+        """Findings for each image, boxes in its own pixels; sizes may differ."""
+        assert not self.training, "batch norm would use the statistics of these very images"
         if not images:
             return []
         settings, device = self.settings, self.pixel_mean.device

@@ -19,9 +19,9 @@ __all__ = ["best_of_each_label", "findings", "suppressed"]
 def findings(
     scored: Detections, input_size: tuple[int, int], size: tuple[int, int], settings: ResultSettings
 ) -> Detections:
-    """The detections of a picture of (height, width) `size` among boxes that were scored.
+    """The detections of an image of (height, width) `size` among boxes that were scored.
 
-    Those are in pixels of the input; detections are in the picture's own, clipped to it.
+    Those are in pixels of the input; detections are in the image's own, clipped to it.
     """
     device = scored.boxes.device
     found = scored.to(torch.device("cpu"))
@@ -50,7 +50,7 @@ def suppressed(
 ) -> Detections:
     """What is left where boxes of a label overlap; label by label or best first.
 
-    `sides` turn boxes into pixels of their pictures: distances want them.
+    `sides` turn boxes into pixels of their images: distances want them.
     """
     boxes, scores, labels = found.boxes, found.scores, found.labels
     match settings.suppression:

@@ -1,4 +1,4 @@
-"""Pictures at the size the network takes, as the library does it that the weights come from."""
+"""Images at the size the network takes, as the library does it that the weights come from."""
 
 import torch
 import torch.nn.functional as F
@@ -57,7 +57,7 @@ def in_whole_numbers(
 def neighbours(
     side: int, cells: int, device: torch.device
 ) -> tuple[Int[Tensor, "2 cells"], Int[Tensor, "2 cells"]]:
-    """For each cell of the result the two of the picture around it, and their weights."""
+    """For each cell of the result the two of the image around it, and their weights."""
     scale = 1 / (cells / side)
     place = ((torch.arange(cells, dtype=torch.float64) + 0.5) * scale - 0.5).float()
     first = place.floor()

@@ -15,7 +15,7 @@ class BaselineSettings(Settings):
     """The input, what the first feature maps come from, and how results are chosen."""
 
     input: tuple[Side, Side] = Field(
-        description="(height, width) in pixels that pictures are resized to"
+        description="(height, width) in pixels that images are resized to"
     )
     kind: str
     backbone: BackboneSettings

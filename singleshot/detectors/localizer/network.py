@@ -1,4 +1,4 @@
-"""Classification and localization: which object a picture shows, and where it is.
+"""Classification and localization: which object an image shows, and where it is.
 
 The step from a classifier to a detector: a second head predicts four numbers. It is attached after
 the convolutions (as in OverFeat, Sermanet et al. 2014, §4.1) or after the last fully connected
@@ -27,7 +27,7 @@ NUMBERS = 4  # of a box
 
 
 class Localizer(Baseline):
-    """One object a picture: its class, and its box."""
+    """One object an image: its class, and its box."""
 
     settings: LocalizerSettings
 
@@ -63,7 +63,7 @@ class Localizer(Baseline):
     def forward(
         self, images: UInt8[Tensor, "b 3 h w"] | Float[Tensor, "b 3 h w"]
     ) -> tuple[Float[Tensor, "b classes"], Float[Tensor, "b 4"]]:
-        """Logits, and boxes as (x1, y1, x2, y2) in fractions of the picture."""
+        """Logits, and boxes as (x1, y1, x2, y2) in fractions of the image."""
         features = self.backbone(self.normalised(images))[-1].flatten(start_dim=1)
         last = self.layers(features)
         of_box = last if self.box_layers is None else self.box_layers(features)
@@ -72,7 +72,7 @@ class Localizer(Baseline):
     def losses(self, batch: Batch) -> Losses:
         """Cross-entropy of the class and squared distance of the box, of the largest object.
 
-        Averaged over the pictures; one without an object counts 0.
+        Averaged over the images; one without an object counts 0.
         """
         logits, boxes_unit = (output.float() for output in self(batch.images))
         largest = [largest_object(objects_of(truth, logits.device)) for truth in batch.truths]

@@ -1,4 +1,4 @@
-"""Where MultiBox looks: six grids over the picture, and what is predicted at each.
+"""Where MultiBox looks: six grids over the image, and what is predicted at each.
 
 Szegedy et al. 2015, "Scalable, High-Quality Object Detection", §3 and figure 1. Widths of layers
 are those of gvanhorn38/multibox (model.py), since Google's own code was not published.
@@ -92,7 +92,7 @@ def cell_shapes(size: float, next_size: float) -> list[Shape]:
 def grid_levels(
     grids: Sequence[tuple[int, int]], sizes_unit: Sequence[float], size: tuple[int, int]
 ) -> list[PriorLevel]:
-    """The priors of each grid of (rows, columns); that of the last is the whole picture."""
+    """The priors of each grid of (rows, columns); that of the last is the whole image."""
     height, width = size
     levels = []
     for number, (rows, columns) in enumerate(grids):

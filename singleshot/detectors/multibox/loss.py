@@ -29,7 +29,7 @@ def multibox_losses(
     *,
     localization_weight: float,
 ) -> Losses:
-    """F on average over the pictures of (height, width) `size`; `localization_weight` is α."""
+    """F on average over the images of (height, width) `size`; `localization_weight` is α."""
     localization, classification, num_objects = [], [], 0
     for said, logit, shown in zip(boxes_unit, logits, objects, strict=True):
         truths_unit = to_unit(shown.boxes, size)

@@ -31,7 +31,7 @@ __all__ = ["MultiBox", "Outputs", "Said"]
 class Said(NamedTuple):
     """What the first network says of a batch."""
 
-    boxes_unit: Float[Tensor, "b priors 4"]  # (x1, y1, x2, y2) in fractions of the picture
+    boxes_unit: Float[Tensor, "b priors 4"]  # (x1, y1, x2, y2) in fractions of the image
     logits: Float[Tensor, "b priors"]  # of holding an object of any class
 
 
@@ -39,7 +39,7 @@ class Outputs(NamedTuple):
     """What both networks say of a batch."""
 
     said: Said
-    proposed: list[Float[Tensor, "_ 4"]]  # of each picture, most confident first; in pixels
+    proposed: list[Float[Tensor, "_ 4"]]  # of each image, most confident first; in pixels
     logits: Float[Tensor, "n columns"]  # of all proposals one after the other; background first
 
 
@@ -109,14 +109,14 @@ class MultiBox(Baseline):
         return Said(self.priors_unit + offsets.float(), logits.float())
 
     def forward(self, images: UInt8[Tensor, "b 3 h w"] | Float[Tensor, "b 3 h w"]) -> Outputs:
-        """All boxes, those proposed of each picture, and logits of their classes."""
+        """All boxes, those proposed of each image, and logits of their classes."""
         said = self.say(images)
         proposed = self.proposals(said)
         return Outputs(said, proposed, self.classifier(images, proposed))
 
     @torch.no_grad()
     def proposals(self, said: Said) -> list[Float[Tensor, "_ 4"]]:
-        """The most confident boxes of each picture that are not nearly another; in pixels."""
+        """The most confident boxes of each image that are not nearly another; in pixels."""
         settings = self.settings.classifier
         found = []
         for boxes_unit, logits in zip(said.boxes_unit, said.logits, strict=True):

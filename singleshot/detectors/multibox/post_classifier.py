@@ -1,4 +1,4 @@
-"""A network that classifies proposals one by one, each cut out of the picture.
+"""A network that classifies proposals one by one, each cut out of the image.
 
 Szegedy et al. 2015, "Scalable, High-Quality Object Detection", §5: what comes after MultiBox.
 """
@@ -14,7 +14,7 @@ from singleshot.backbones.backbone import Backbone
 from singleshot.detectors.common.pixels import Pixels
 from singleshot.detectors.multibox.settings import PostClassifierSettings
 from singleshot.detectors.rcnn.region_layers import small_linear, warped
-from singleshot.detectors.rcnn.region_losses import mean_over_pictures
+from singleshot.detectors.rcnn.region_losses import mean_over_images
 from singleshot.detectors.rcnn.region_sampling import Objects, sample_regions, with_truths
 from singleshot.detectors.ssd.settings import PixelSettings
 from singleshot.structures import Losses
@@ -43,7 +43,7 @@ class PostClassifier(nn.Module):
         images: UInt8[Tensor, "b 3 h w"] | Float[Tensor, "b 3 h w"],
         regions: Sequence[Float[Tensor, "_ 4"]],
     ) -> Float[Tensor, "n columns"]:
-        """Logits of each region of each picture; float32, whatever the precision."""
+        """Logits of each region of each image; float32, whatever the precision."""
         settings = self.settings
         cut = warped(self.pixels(images), regions, settings.warped, settings.context)
         features = self.backbone(cut)[-1].mean(dim=(2, 3))
@@ -56,14 +56,14 @@ class PostClassifier(nn.Module):
         proposed: Sequence[Float[Tensor, "_ 4"]],
         objects: Sequence[Objects],
     ) -> Losses:
-        """Cross-entropy of some proposals and of the annotated boxes, picture by picture."""
+        """Cross-entropy of some proposals and of the annotated boxes, image by image."""
         sampled = [
             sample_regions(with_truths(regions, shown), shown, self.settings.sampling)
             for regions, shown in zip(proposed, objects, strict=True)
         ]
-        labels = torch.cat([of_picture.labels for of_picture in sampled])
-        logits = self(images, [of_picture.regions for of_picture in sampled])
+        labels = torch.cat([of_image.labels for of_image in sampled])
+        logits = self(images, [of_image.regions for of_image in sampled])
         costs = F.cross_entropy(logits, labels, reduction="none")
-        numbers = [len(of_picture.labels) for of_picture in sampled]
-        classification = mean_over_pictures(costs, numbers)
+        numbers = [len(of_image.labels) for of_image in sampled]
+        classification = mean_over_images(costs, numbers)
         return Losses(torch.zeros_like(classification), classification, int((labels > 0).sum()))

@@ -13,14 +13,14 @@ from singleshot.settings import Count, Fraction, Positive, Settings
 
 __all__ = ["MultiBoxSettings", "PostClassifierSettings", "SomeSamplingSettings"]
 
-# Sides of the priors of each grid, as fractions of the picture's: finest grid first.
+# Sides of the priors of each grid, as fractions of the image's: finest grid first.
 Sizes = tuple[Positive, Positive, Positive, Positive, Positive, Positive]
 
 
 class SomeSamplingSettings(WideSamplingSettings):
     """Of few proposals, some."""
 
-    regions: Count = Field(32, description="of a picture at most")
+    regions: Count = Field(32, description="of an image at most")
 
 
 class PostClassifierSettings(Settings):
@@ -32,7 +32,7 @@ class PostClassifierSettings(Settings):
     begins: Fraction = Field(
         0.5, description="part of the training after which it learns, and proposals no more"
     )
-    proposals: Count = Field(20, description="best of a picture, which are classified")
+    proposals: Count = Field(20, description="best of an image, which are classified")
     iou_threshold: Fraction = Field(0.5, description="of suppression among proposals")
     sampling: SomeSamplingSettings = SomeSamplingSettings()
 
@@ -43,10 +43,10 @@ class MultiBoxSettings(BaselineSettings):
     kind: Literal["multibox"]
     sizes_unit: Sizes = Field(
         (0.1, 0.27, 0.44, 0.61, 0.78, 0.95),
-        description="of the priors of the grids 8, 6, 4, 3 and 2, as fractions of the picture's "
+        description="of the priors of the grids 8, 6, 4, 3 and 2, as fractions of the image's "
         "sides, and where the next ones would begin",
     )
     localization_weight: Positive = Field(
-        0.3, description="α, of half the squared distance of corners as fractions of the picture"
+        0.3, description="α, of half the squared distance of corners as fractions of the image"
     )
     classifier: PostClassifierSettings

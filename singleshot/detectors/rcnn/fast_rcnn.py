@@ -10,7 +10,7 @@ from singleshot.detectors.rcnn.region_detector import RegionDetector, scored_reg
 from singleshot.detectors.rcnn.region_layers import RegionHead, pooled
 from singleshot.detectors.rcnn.region_losses import losses_of
 from singleshot.detectors.rcnn.region_sampling import sample_batch
-from singleshot.detectors.rcnn.selective_search import SelectiveSearch, whole_pictures
+from singleshot.detectors.rcnn.selective_search import SelectiveSearch, whole_images
 from singleshot.detectors.rcnn.settings import FastRcnnSettings
 from singleshot.structures import Batch, Detections, Losses
 
@@ -36,7 +36,7 @@ class FastRcnn(RegionDetector):
 
     @property
     def num_boxes(self) -> int:
-        """Regions asked for; a plain picture has fewer."""
+        """Regions asked for; a plain image has fewer."""
         return self.settings.search.regions
 
     @property
@@ -53,20 +53,20 @@ class FastRcnn(RegionDetector):
         images: UInt8[Tensor, "b 3 h w"] | Float[Tensor, "b 3 h w"],
         regions: Sequence[Float[Tensor, "_ 4"]] | None = None,
     ) -> tuple[Float[Tensor, "n outputs"], Float[Tensor, "n outputs 4"]]:
-        """Logits and offsets of each region, picture by picture.
+        """Logits and offsets of each region, image by image.
 
-        Without regions: of as many as are asked for, each the whole picture. That is what a picture
+        Without regions: of as many as are asked for, each the whole image. That is what an image
         costs at most.
         """
         if regions is None:
-            regions = whole_pictures(images, self.num_boxes)
+            regions = whole_images(images, self.num_boxes)
         features = self.backbone(self.padded(images))[-1]
         cells = pooled(features, regions, self.settings.pooled, self.strides[-1])
         judged: tuple[Tensor, Tensor] = self.heads(cells)
         return judged
 
     def losses(self, batch: Batch) -> Losses:
-        """Of sampled regions, averaged over those of a picture, then over pictures."""
+        """Of sampled regions, averaged over those of an image, then over images."""
         sampled = sample_batch(self.search(batch.images), batch, self.settings.sampling)
         logits, offsets = self(batch.images, [labelled.regions for labelled in sampled])
         return losses_of(logits, offsets, sampled)

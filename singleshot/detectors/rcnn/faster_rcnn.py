@@ -31,7 +31,7 @@ SAMPLES = 2  # of RoIAlign, along each side of a cell (torchvision's faster_rcnn
 
 
 class Outputs(NamedTuple):
-    """Regions of each picture, and what is said of all of them."""
+    """Regions of each image, and what is said of all of them."""
 
     proposed: Proposed
     logits: Float[Tensor, "n outputs"]
@@ -85,12 +85,12 @@ class FasterRcnn(RegionDetector):
         self.heads.layers.fill(weights)
 
     def grids(self, size: tuple[int, int]) -> list[tuple[int, int]]:
-        """(rows, columns) of the maps that regions are proposed on, of pictures of this size."""
-        picture = padded_to(torch.zeros(1, 3, *size, device="meta"), max(self.strides))
-        return grids(traced(nn.Sequential(self.backbone, self.top_down)), picture)
+        """(rows, columns) of the maps that regions are proposed on, of images of this size."""
+        image = padded_to(torch.zeros(1, 3, *size, device="meta"), max(self.strides))
+        return grids(traced(nn.Sequential(self.backbone, self.top_down)), image)
 
     def forward(self, images: UInt8[Tensor, "b 3 h w"] | Float[Tensor, "b 3 h w"]) -> Outputs:
-        """What is proposed, and of each region logits and offsets, picture by picture."""
+        """What is proposed, and of each region logits and offsets, image by image."""
         maps, proposed = self.propose(images)
         return Outputs(proposed, *self.judge(maps, proposed.regions, images))
 
@@ -109,7 +109,7 @@ class FasterRcnn(RegionDetector):
         return judged
 
     def losses(self, batch: Batch) -> Losses:
-        """Of proposals, and of regions sampled among them, each averaged over pictures."""
+        """Of proposals, and of regions sampled among them, each averaged over images."""
         maps, proposed = self.propose(batch.images)
         sampled = sample_batch(proposed.regions, batch, self.settings.sampling)
         regions = [labelled.regions for labelled in sampled]

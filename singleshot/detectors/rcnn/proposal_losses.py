@@ -9,7 +9,7 @@ from torch import Tensor
 
 from singleshot.boxes.iou import pairwise_iou
 from singleshot.detectors.rcnn.proposals import Proposed
-from singleshot.detectors.rcnn.region_losses import mean_over_pictures, wanted_offsets
+from singleshot.detectors.rcnn.region_losses import mean_over_images, wanted_offsets
 from singleshot.detectors.rcnn.region_sampling import IGNORED, Labelled, Objects, sample
 from singleshot.detectors.rcnn.settings import ProposalSettings
 from singleshot.structures import Losses
@@ -41,7 +41,7 @@ def proposal_losses(
     size: tuple[int, int],
     settings: ProposalSettings,
 ) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
-    """Localization and classification, each over the sampled anchors of a picture, averaged."""
+    """Localization and classification, each over the sampled anchors of an image, averaged."""
     boxes, logits = [], []
     for shown, objectness, offsets in zip(
         objects, proposed.objectness, proposed.offsets, strict=True
@@ -58,10 +58,10 @@ def proposal_losses(
         wanted = wanted_offsets(learned, settings.offset_scales)
         apart = F.smooth_l1_loss(offsets[chosen], wanted, beta=BETA, reduction="none").sum(dim=1)
         boxes.append(apart * learned.positive)
-    numbers = [len(of_picture) for of_picture in logits]
+    numbers = [len(of_image) for of_image in logits]
     return (
-        mean_over_pictures(torch.cat(boxes), numbers),
-        mean_over_pictures(torch.cat(logits), numbers),
+        mean_over_images(torch.cat(boxes), numbers),
+        mean_over_images(torch.cat(logits), numbers),
     )
 
 
@@ -73,7 +73,7 @@ def label_anchors(
 ) -> Labelled:
     """An object where an anchor overlaps one well, or better than all other anchors.
 
-    Nothing where it overlaps none; all others, and those that leave the picture, are ignored
+    Nothing where it overlaps none; all others, and those that leave the image, are ignored
     (py-faster-rcnn, lib/rpn/anchor_target_layer.py).
     """
     everywhere = torch.ones(len(anchors), dtype=torch.bool, device=anchors.device)
@@ -90,7 +90,7 @@ def label_anchors(
 
 
 def within(boxes: Float[Tensor, "n 4"], size: tuple[int, int]) -> Bool[Tensor, " n"]:
-    """Which boxes do not leave a picture of this (height, width)."""
+    """Which boxes do not leave an image of this (height, width)."""
     height, width = size
     limit = boxes.new_tensor([width, height])
     return ((boxes[:, :2] >= 0) & (boxes[:, 2:] <= limit)).all(dim=1)

@@ -18,12 +18,12 @@ INITIAL_SPREAD = 0.01  # of the new layers (§3.1.3)
 
 
 class Proposed(NamedTuple):
-    """What the network says of pictures of one size."""
+    """What the network says of images of one size."""
 
     anchors: Float[Tensor, "anchors 4"]
     objectness: Float[Tensor, "b anchors"]  # logits
     offsets: Float[Tensor, "b anchors 4"]
-    regions: list[Float[Tensor, "_ 4"]]  # of each picture, best first; without gradient
+    regions: list[Float[Tensor, "_ 4"]]  # of each image, best first; without gradient
 
 
 class ProposalHead(nn.Module):

@@ -11,7 +11,7 @@ from singleshot.backbones.backbone import Backbone, grids
 from singleshot.detectors.rcnn.rcnn_losses import box_costs, machine_costs
 from singleshot.detectors.rcnn.region_detector import RegionDetector, judged, traced
 from singleshot.detectors.rcnn.region_layers import FullyConnected, small_linear, warped
-from singleshot.detectors.rcnn.region_losses import decoded, mean_over_pictures
+from singleshot.detectors.rcnn.region_losses import decoded, mean_over_images
 from singleshot.detectors.rcnn.region_sampling import (
     Objects,
     label_regions,
@@ -20,7 +20,7 @@ from singleshot.detectors.rcnn.region_sampling import (
     sample_batch,
     with_truths,
 )
-from singleshot.detectors.rcnn.selective_search import SelectiveSearch, whole_pictures
+from singleshot.detectors.rcnn.selective_search import SelectiveSearch, whole_images
 from singleshot.detectors.rcnn.settings import RcnnSettings
 from singleshot.structures import Batch, Detections, Losses
 
@@ -58,7 +58,7 @@ class Rcnn(RegionDetector):
 
     @property
     def num_boxes(self) -> int:
-        """Regions asked for; a plain picture has fewer."""
+        """Regions asked for; a plain image has fewer."""
         return self.settings.search.regions
 
     @property
@@ -93,20 +93,20 @@ class Rcnn(RegionDetector):
         images: UInt8[Tensor, "b 3 h w"] | Float[Tensor, "b 3 h w"],
         regions: Sequence[Float[Tensor, "_ 4"]] | None = None,
     ) -> tuple[Float[Tensor, "n classes"], Float[Tensor, "n classes 4"]]:
-        """Scores and offsets of each region, picture by picture.
+        """Scores and offsets of each region, image by image.
 
         A score is that of the class' machine brought to between 0 and 1, which keeps the order but
         makes no probability of it; before machines have learned, the network's own probability.
-        Without regions: of as many as are asked for, each the whole picture. That is what a picture
+        Without regions: of as many as are asked for, each the whole image. That is what an image
         costs at most.
         """
         if regions is None:
-            regions = whole_pictures(images, self.num_boxes)
+            regions = whole_images(images, self.num_boxes)
         normalised = self.normalised(images)
         found = [
             self.judge(normalised[[place]], some)
-            for place, of_picture in enumerate(regions)
-            for some in torch.split(of_picture, AT_ONCE)
+            for place, of_image in enumerate(regions)
+            for some in torch.split(of_image, AT_ONCE)
         ]
         scores, offsets = (torch.cat(parts) for parts in zip(*found, strict=True))
         return scores, offsets
@@ -114,7 +114,7 @@ class Rcnn(RegionDetector):
     def judge(
         self, normalised: Float[Tensor, "1 3 h w"], regions: Float[Tensor, "n 4"]
     ) -> tuple[Float[Tensor, "n classes"], Float[Tensor, "n classes 4"]]:
-        """Scores and offsets of some regions of a picture."""
+        """Scores and offsets of some regions of an image."""
         pool5, fc7 = self.features(normalised, [regions])
         norm = self.settings.stages.feature_norm
         if self.machines.weight.any():
@@ -129,7 +129,7 @@ class Rcnn(RegionDetector):
         scores, offsets = self(images, regions)
         boxes = decoded(offsets, torch.cat(regions), RAW)
         size = images.shape[-2], images.shape[-1]
-        numbers = [len(of_picture) for of_picture in regions]
+        numbers = [len(of_image) for of_image in regions]
         return [
             judged(*found, size, self.settings.results.score_threshold)
             for found in zip(
@@ -152,7 +152,7 @@ class Rcnn(RegionDetector):
         labels = torch.cat([labelled.labels for labelled in sampled])
         costs = F.cross_entropy(logits, labels, reduction="none")
         numbers = [len(labelled.labels) for labelled in sampled]
-        classification = mean_over_pictures(costs, numbers)
+        classification = mean_over_images(costs, numbers)
         return Losses(classification * 0, classification, int((labels > 0).sum()))
 
     def machine_losses(self, batch: Batch) -> Losses:
@@ -181,10 +181,10 @@ class Rcnn(RegionDetector):
         return Losses(torch.stack(costs).mean() + decay, decay * 0, number)
 
     def each(self, batch: Batch) -> list[tuple[Tensor, Tensor, Objects]]:
-        """Normalised pictures one by one, with their regions and objects."""
+        """Normalised images one by one, with their regions and objects."""
         objects = [objects_of(truth, batch.images.device) for truth in batch.truths]
-        pictures = torch.split(self.normalised(batch.images), 1)
-        return list(zip(pictures, self.search(batch.images), objects, strict=True))
+        images = torch.split(self.normalised(batch.images), 1)
+        return list(zip(images, self.search(batch.images), objects, strict=True))
 
     @torch.no_grad()
     def fixed(

@@ -1,4 +1,4 @@
-"""What R-CNN's machines and its box regression minimise, of one picture."""
+"""What R-CNN's machines and its box regression minimise, of one image."""
 
 import torch
 from jaxtyping import Float

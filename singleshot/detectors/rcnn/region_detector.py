@@ -1,4 +1,4 @@
-"""What detectors share that judge regions of a picture."""
+"""What detectors share that judge regions of an image."""
 
 import math
 from abc import abstractmethod
@@ -28,7 +28,7 @@ SMALLEST_SIDE = 1e-2  # pixels; torchvision's RoIHeads drops what is smaller
 
 
 class RegionDetector(Baseline):
-    """A detector of pictures stretched to one size, or of any with a shortest side."""
+    """A detector of images stretched to one size, or of any with a shortest side."""
 
     settings: RegionSettings
 
@@ -41,7 +41,7 @@ class RegionDetector(Baseline):
         self.strides = strides_of(backbone)
 
     def padded(self, images: UInt8[Tensor, "b 3 h w"] | Float[Tensor, "b 3 h w"]) -> Tensor:
-        """Normalised pictures with zeros to the right and below, so that cells fit in."""
+        """Normalised images with zeros to the right and below, so that cells fit in."""
         return padded_to(self.normalised(images), max(self.strides))
 
     def take_classifier(self, weights: Mapping[str, Tensor]) -> None:
@@ -50,11 +50,11 @@ class RegionDetector(Baseline):
 
     @abstractmethod
     def scored(self, images: Float[Tensor, "b 3 h w"]) -> list[Detections]:
-        """As of any baseline, but pictures may be of any one size."""
+        """As of any baseline, but images may be of any one size."""
 
     @torch.inference_mode()
     def detect(self, images: Sequence[UInt8[Tensor, "3 _h _w"]]) -> list[Detections]:
-        """Findings for each picture, boxes in its own pixels; sizes may differ."""
+        """Findings for each image, boxes in its own pixels; sizes may differ."""
         if self.settings.aspect == "stretch":
             return super().detect(images)
         assert not self.training
@@ -62,7 +62,7 @@ class RegionDetector(Baseline):
         return [self.detect_keeping_aspect(image) for image in images]
 
     def detect_keeping_aspect(self, image: UInt8[Tensor, "3 h w"]) -> Detections:
-        """Findings for one picture."""
+        """Findings for one image."""
         size = image.shape[1], image.shape[2]
         resized_to = kept_aspect(size, self.settings.input)
         resized = resize(image.to(self.pixel_mean.device), resized_to, self.settings.resize)
@@ -89,8 +89,8 @@ def padded_to(images: Float[Tensor, "b 3 h w"], multiple: int) -> Float[Tensor, 
 
 def strides_of(backbone: Backbone) -> list[int]:
     """Pixels between the places of each feature map, a power of two."""
-    picture = torch.zeros(1, 3, STRIDED, STRIDED, device="meta")
-    return [2 ** round(math.log2(STRIDED / rows)) for rows, _ in grids(traced(backbone), picture)]
+    image = torch.zeros(1, 3, STRIDED, STRIDED, device="meta")
+    return [2 ** round(math.log2(STRIDED / rows)) for rows, _ in grids(traced(backbone), image)]
 
 
 def traced(module: nn.Module) -> nn.Module:
@@ -105,11 +105,11 @@ def scored_regions(
     images: Float[Tensor, "b 3 h w"],
     settings: ResultSettings,
 ) -> list[Detections]:
-    """Every region of a picture with every class, where the region says its object is."""
+    """Every region of an image with every class, where the region says its object is."""
     scores = logits.float().softmax(dim=1)[:, BACKGROUND + 1 :]
     boxes = decoded(offsets, torch.cat(list(regions)))[:, BACKGROUND + 1 :]
     size = images.shape[-2], images.shape[-1]
-    numbers = [len(of_picture) for of_picture in regions]
+    numbers = [len(of_image) for of_image in regions]
     return [
         judged(*found, size, settings.score_threshold)
         for found in zip(
@@ -124,7 +124,7 @@ def judged(
     size: tuple[int, int],
     score_threshold: float,
 ) -> Detections:
-    """A box for every region and class with a score above the threshold, clipped to the picture."""
+    """A box for every region and class with a score above the threshold, clipped to the image."""
     regions, labels = (scores > score_threshold).nonzero(as_tuple=True)
     clipped = clip_boxes_to_image(boxes[regions, labels], size)
     found = Detections(clipped, scores[regions, labels], labels)

@@ -96,7 +96,7 @@ def pooled(
     stride: float,
 ) -> Float[Tensor, "n channels side side"]:
     """RoI pooling (Girshick 2015, §2.1): the greatest value in each of side × side cells."""
-    corners = [both_ends_inside(of_picture) for of_picture in regions]
+    corners = [both_ends_inside(of_image) for of_image in regions]
     cells: Tensor = roi_pool(features, corners, side, 1 / stride)
     return cells
 
@@ -121,7 +121,7 @@ def warped(
 ) -> Float[Tensor, "n 3 side side"]:
     """Regions as squares, whatever their aspect, with so many pixels around them (appendix A).
 
-    Beyond the picture there is 0, the mean. One bilinear sample is taken for each pixel.
+    Beyond the image there is 0, the mean. One bilinear sample is taken for each pixel.
     """
     scale = side / (side - 2 * context)
     boxes = [

@@ -19,7 +19,7 @@ __all__ = [
     "costs_of",
     "decoded",
     "losses_of",
-    "mean_over_pictures",
+    "mean_over_images",
     "wanted_offsets",
 ]
 
@@ -39,13 +39,13 @@ def losses_of(
     offsets: Float[Tensor, "n columns 4"],
     sampled: Sequence[Labelled],
 ) -> Losses:
-    """Each picture's costs over its number of sampled regions, averaged over pictures."""
+    """Each image's costs over its number of sampled regions, averaged over images."""
     labelled = Labelled(*(torch.cat(parts) for parts in zip(*sampled, strict=True)))
     costs = costs_of(logits, of_label(offsets, labelled.labels), labelled)
-    numbers = [len(of_picture.labels) for of_picture in sampled]
+    numbers = [len(of_image.labels) for of_image in sampled]
     return Losses(
-        mean_over_pictures(costs.localization, numbers),
-        mean_over_pictures(costs.classification, numbers),
+        mean_over_images(costs.localization, numbers),
+        mean_over_images(costs.classification, numbers),
         int(labelled.positive.sum()),
     )
 
@@ -78,10 +78,10 @@ def decoded(
     return decode(offsets.float(), to_centres(regions)[:, None].expand_as(offsets), scales)
 
 
-def mean_over_pictures(costs: Float[Tensor, " n"], numbers: Sequence[int]) -> Float[Tensor, ""]:
-    """The mean of each picture's costs, averaged over pictures; one without any costs nothing.
+def mean_over_images(costs: Float[Tensor, " n"], numbers: Sequence[int]) -> Float[Tensor, ""]:
+    """The mean of each image's costs, averaged over images; one without any costs nothing.
 
-    `numbers` says how many costs are each picture's.
+    `numbers` says how many costs are each image's.
     """
-    of_pictures = costs.split_with_sizes(list(numbers))
-    return torch.stack([some.sum() / max(len(some), 1) for some in of_pictures]).mean()
+    of_images = costs.split_with_sizes(list(numbers))
+    return torch.stack([some.sum() / max(len(some), 1) for some in of_images]).mean()

@@ -30,14 +30,14 @@ IGNORED = -1
 
 
 class Objects(NamedTuple):
-    """What a picture shows, on the network's device; no crowds."""
+    """What an image shows, on the network's device; no crowds."""
 
     boxes: Float[Tensor, "truths 4"]
     labels: Int[Tensor, " truths"]  # without a background
 
 
 class Labelled(NamedTuple):
-    """Regions of a picture and what they show."""
+    """Regions of an image and what they show."""
 
     regions: Float[Tensor, "n 4"]
     labels: Int[Tensor, " n"]  # BACKGROUND, or a column above it
@@ -62,7 +62,7 @@ def objects_of(truth: Truth, device: torch.device) -> Objects:
 def sample_batch(
     regions: Sequence[Float[Tensor, "_ 4"]], batch: Batch, settings: SamplingSettings
 ) -> list[Labelled]:
-    """Some regions of each picture at random, and of its annotated boxes."""
+    """Some regions of each image at random, and of its annotated boxes."""
     objects = [objects_of(truth, batch.images.device) for truth in batch.truths]
     return [
         sample_regions(with_truths(found, shown), shown, settings)
@@ -83,7 +83,7 @@ def label_regions(
 ) -> Labelled:
     """Regions that overlap a truth well show it; of the others, those in a range are background.
 
-    Those in neither are left out. A picture without objects has background alone: its regions
+    Those in neither are left out. An image without objects has background alone: its regions
     overlap nothing, and the lower end of the range asks for some overlap to find hard ones
     (Girshick 2015, §2.3).
     """

@@ -19,7 +19,7 @@ from singleshot.detectors.rcnn.region_detector import (
     traced,
 )
 from singleshot.detectors.rcnn.region_layers import of_label
-from singleshot.detectors.rcnn.region_losses import costs_of, mean_over_pictures
+from singleshot.detectors.rcnn.region_losses import costs_of, mean_over_images
 from singleshot.detectors.rcnn.region_sampling import (
     BACKGROUND,
     Labelled,
@@ -68,10 +68,8 @@ class Rfcn(RegionDetector):
     @property
     def num_boxes(self) -> int:
         """Anchors that go into suppression, at detection."""
-        picture = padded_to(
-            torch.zeros(1, 3, *self.settings.input, device="meta"), max(self.strides)
-        )
-        return self.proposals.num_candidates(grids(traced(self.backbone), picture)[:1])
+        image = padded_to(torch.zeros(1, 3, *self.settings.input, device="meta"), max(self.strides))
+        return self.proposals.num_candidates(grids(traced(self.backbone), image)[:1])
 
     @property
     def parts(self) -> Mapping[str, nn.Module]:
@@ -82,7 +80,7 @@ class Rfcn(RegionDetector):
     def forward(
         self, images: UInt8[Tensor, "b 3 h w"] | Float[Tensor, "b 3 h w"]
     ) -> tuple[Proposed, Float[Tensor, "n outputs"], Float[Tensor, "n outputs 4"]]:
-        """What is proposed, and of each region logits and offsets, picture by picture."""
+        """What is proposed, and of each region logits and offsets, image by image."""
         maps, proposed = self.propose(images)
         return proposed, *self.judge(maps, proposed.regions)
 
@@ -103,7 +101,7 @@ class Rfcn(RegionDetector):
         return logits, offsets[:, [BACKGROUND, *[OBJECT] * len(self.class_names)]]
 
     def losses(self, batch: Batch) -> Losses:
-        """Of proposals, and of each picture's regions with the greatest loss (§2.2)."""
+        """Of proposals, and of each image's regions with the greatest loss (§2.2)."""
         objects = [objects_of(truth, batch.images.device) for truth in batch.truths]
         features, proposed = self.propose(batch.images)
         labelled = [
@@ -152,11 +150,11 @@ def losses_of_hardest(
     """Online hard example mining (Shrivastava et al. 2016): most regions learn nothing."""
     together = Labelled(*(torch.cat(parts) for parts in zip(*labelled, strict=True)))
     costs = costs_of(logits, of_label(offsets, together.labels), together)
-    numbers = [len(of_picture.labels) for of_picture in labelled]
+    numbers = [len(of_image.labels) for of_image in labelled]
     starts = [sum(numbers[:place]) for place in range(len(numbers))]
     found = [
-        start + hardest(of_picture, number)
-        for start, of_picture in zip(
+        start + hardest(of_image, number)
+        for start, of_image in zip(
             starts,
             (costs.classification + costs.localization).split_with_sizes(numbers),
             strict=True,
@@ -164,8 +162,8 @@ def losses_of_hardest(
     ]
     picked, numbers = torch.cat(found), [len(indices) for indices in found]
     return Losses(
-        mean_over_pictures(costs.localization[picked], numbers),
-        mean_over_pictures(costs.classification[picked], numbers),
+        mean_over_images(costs.localization[picked], numbers),
+        mean_over_images(costs.classification[picked], numbers),
         int(together.positive[picked].sum()),
     )
 

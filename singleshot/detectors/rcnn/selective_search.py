@@ -16,13 +16,13 @@ from singleshot.detectors.common.resize import resize
 from singleshot.detectors.rcnn.settings import SearchSettings
 from singleshot.errors import ModelError
 
-__all__ = ["SelectiveSearch", "whole_pictures"]
+__all__ = ["SelectiveSearch", "whole_images"]
 
-MOST_REMEMBERED = 16_384  # pictures: at 2,000 regions of 8 bytes, 262 MB
+MOST_REMEMBERED = 16_384  # images: at 2,000 regions of 8 bytes, 262 MB
 
 
 class View(NamedTuple):
-    """A picture as it is searched: of itself and its mirror image always the same one."""
+    """An image as it is searched: of itself and its mirror image always the same one."""
 
     pixels: UInt8[np.ndarray, "rows columns 3"]
     mirrored: bool
@@ -30,9 +30,9 @@ class View(NamedTuple):
 
 
 class SelectiveSearch:
-    """Regions of pictures, each of which is searched once, and remembered by its content.
+    """Regions of images, each of which is searched once, and remembered by its content.
 
-    A mirrored picture has the mirrored regions, exactly: one of the two is searched for both.
+    A mirrored image has the mirrored regions, exactly: one of the two is searched for both.
     Searching both would not give that: regions of one colour merge in the order of rows and
     columns. What was not asked for lately is forgotten.
     """
@@ -44,9 +44,9 @@ class SelectiveSearch:
     def __call__(
         self, images: UInt8[Tensor, "b 3 h w"] | Float[Tensor, "b 3 h w"]
     ) -> list[Float[Tensor, "_ 4"]]:
-        """Regions of each picture in its pixels, largest first.
+        """Regions of each image in its pixels, largest first.
 
-        Pictures are RGB from 0 to 255, rounded to whole numbers.
+        Images are RGB from 0 to 255, rounded to whole numbers.
 
         Raises ModelError where OpenCV is not installed, or is one without its extra modules.
         """
@@ -62,7 +62,7 @@ class SelectiveSearch:
         ]
 
     def regions_of(self, views: Sequence[View]) -> list[Int16[Tensor, "_ 4"]]:
-        """Those of each picture as it was searched."""
+        """Those of each image as it was searched."""
         unknown = {view.key: view for view in views if view.key not in self.remembered}
         number = self.settings.regions
         if unknown:
@@ -81,15 +81,15 @@ class SelectiveSearch:
         return found
 
 
-def whole_pictures(images: Tensor, number: int) -> list[Float[Tensor, "_ 4"]]:
-    """So many regions of each picture, all of them the picture itself."""
+def whole_images(images: Tensor, number: int) -> list[Float[Tensor, "_ 4"]]:
+    """So many regions of each image, all of them the image itself."""
     height, width = images.shape[-2:]
-    picture = torch.tensor([[0, 0, width, height]], dtype=torch.float32, device=images.device)
-    return [picture.expand(number, 4)] * len(images)
+    image = torch.tensor([[0, 0, width, height]], dtype=torch.float32, device=images.device)
+    return [image.expand(number, 4)] * len(images)
 
 
 def view_of(image: UInt8[Tensor, "3 h w"], size: tuple[int, int]) -> View:
-    """Of a picture and its mirror image, at the size of the search, that with the lesser key."""
+    """Of an image and its mirror image, at the size of the search, that with the lesser key."""
     if image.shape[1:] != size:
         image = resize(image, size, "antialias").byte()
     pixels = np.ascontiguousarray(image.permute(1, 2, 0).numpy())

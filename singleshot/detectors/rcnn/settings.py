@@ -27,18 +27,18 @@ __all__ = [
 class SearchSettings(Settings):
     """Selective search (Uijlings et al. 2013), "fast" mode."""
 
-    regions: Count = Field(2000, description="of a picture at most; the smallest are left out")
+    regions: Count = Field(2000, description="of an image at most; the smallest are left out")
     width: Count = Field(
         500,
-        description="wider pictures are searched at this width, the one of R-CNN's demonstration "
+        description="wider images are searched at this width, the one of R-CNN's demonstration "
         "(examples/rcnn_detect.m)",
     )
 
 
 class SamplingSettings(Settings):
-    """Which regions of a picture are learned from."""
+    """Which regions of an image are learned from."""
 
-    regions: Count = Field(64, description="of a picture at most")
+    regions: Count = Field(64, description="of an image at most")
     positives: Fraction = Field(0.25, description="share of regions that show an object at most")
     positive_iou: Fraction = Field(
         0.5, description="overlap with a truth from which a region shows its object"
@@ -53,7 +53,7 @@ class SamplingSettings(Settings):
 class WideSamplingSettings(SamplingSettings):
     """Of R-CNN and Faster R-CNN: whatever overlaps objects less than by half is background."""
 
-    regions: Count = Field(128, description="of a picture at most")
+    regions: Count = Field(128, description="of an image at most")
     background_iou: tuple[Fraction, Fraction] = Field(
         (0.0, 0.5), description="greatest overlap of background regions: from … up to below …"
     )
@@ -81,9 +81,9 @@ class ProposalSettings(Settings):
     positive_iou: Fraction = Field(0.7, description="overlap from which an anchor shows an object")
     negative_iou: Fraction = Field(0.3, description="overlap below which it shows none")
     inside: bool = Field(
-        True, description="only anchors within the picture learn, as in the paper (§3.3)"
+        True, description="only anchors within the image learn, as in the paper (§3.3)"
     )
-    sampled: Count = Field(256, description="anchors of a picture that learn")
+    sampled: Count = Field(256, description="anchors of an image that learn")
     positives: Fraction = Field(0.5, description="share of these that show an object at most")
     offset_scales: tuple[Positive, Positive] = Field(
         (1.0, 1.0),
@@ -93,7 +93,7 @@ class ProposalSettings(Settings):
     iou_threshold: Fraction = Field(0.7, description="of suppression among proposals")
     min_side: float = Field(16, ge=0, description="pixels; smaller proposals are left out")
     before_training: Count = Field(12000, description="best of a level into suppression …")
-    after_training: Count = Field(2000, description="… and kept of a picture, while training")
+    after_training: Count = Field(2000, description="… and kept of an image, while training")
     before: Count = Field(6000, description="the same while detecting: into suppression …")
     after: Count = Field(300, description="… and kept")
 
@@ -102,7 +102,7 @@ class FewProposalsSettings(ProposalSettings):
     """Of R-FCN: in training as while detecting (py-R-FCN, rfcn_end2end_ohem.yml)."""
 
     before_training: Count = Field(6000, description="best of a level into suppression …")
-    after_training: Count = Field(300, description="… and kept of a picture, while training")
+    after_training: Count = Field(300, description="… and kept of an image, while training")
 
 
 class StageSettings(Settings):
@@ -117,7 +117,7 @@ class StageSettings(Settings):
         0.3, description="overlap with a class' truths below which a region is none of it"
     )
     candidates: Count = Field(
-        512, description="regions of a picture, drawn at random, in which machines look for …"
+        512, description="regions of an image, drawn at random, in which machines look for …"
     )
     hard_negatives: Count = Field(
         96, description="… so many with the highest scores, from which each of them learns"
@@ -148,7 +148,7 @@ class RegionSettings(BaselineSettings):
 
     aspect: Literal["stretch", "keep"] = Field(
         "stretch",
-        description="at detection, 'stretch': pictures are stretched to the input, as in training; "
+        description="at detection, 'stretch': images are stretched to the input, as in training; "
         "'keep': shrunk or enlarged until the shortest side is the input's and the longest is not "
         "above it, as in the papers",
     )
@@ -221,5 +221,5 @@ class RfcnSettings(RegionSettings):
         0.5, description="overlap with a truth from which a region shows its object"
     )
     hardest: Count = Field(
-        128, description="regions of a picture with the greatest loss, which learn (§2.2)"
+        128, description="regions of an image with the greatest loss, which learn (§2.2)"
     )

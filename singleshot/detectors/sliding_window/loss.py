@@ -1,7 +1,7 @@
-"""How a classifier learns from the windows of pictures: objects, and what is taken for one.
+"""How a classifier learns from the windows of images: objects, and what is taken for one.
 
-The hardest windows of background are found in the same pictures, at each step: Dalal and Triggs
-2005, §4, go through the training pictures once more for them; OverFeat takes "the most offending
+The hardest windows of background are found in the same images, at each step: Dalal and Triggs
+2005, §4, go through the training images once more for them; OverFeat takes "the most offending
 ones" while it trains (Sermanet et al. 2014, §5).
 """
 
@@ -27,7 +27,7 @@ def window_losses(
     truths: Sequence[Truth],
     settings: SlidingWindowSettings,
 ) -> Losses:
-    """The mean over the chosen windows of a picture, on average over the pictures.
+    """The mean over the chosen windows of an image, on average over the images.
 
     Windows are in pixels of the input. Where they stand is all that a window says of a box.
     """

@@ -1,7 +1,7 @@
 """A classifier that is applied everywhere: at every place, scale and aspect ratio.
 
 Windows over histograms of oriented gradients with a linear classifier are the detector of Dalal and
-Triggs 2005; a convolutional classifier that runs over whole pictures is OverFeat's (Sermanet et al.
+Triggs 2005; a convolutional classifier that runs over whole images is OverFeat's (Sermanet et al.
 2014, §3.5). Both are one thing: what is fully connected over a window of the feature map is a
 convolution over the map, whose output has the classifier's answer for each window.
 """
@@ -31,7 +31,7 @@ FURTHER = 256  # pixels; all strides divide it
 
 @dataclass(frozen=True, slots=True)
 class Copy:
-    """The picture at one scale and aspect ratio, and the windows over it; all (down, across)."""
+    """The image at one scale and aspect ratio, and the windows over it; all (down, across)."""
 
     size: tuple[int, int]  # pixels
     grid: tuple[int, int]  # windows
@@ -42,7 +42,7 @@ class Copy:
         return self.grid[0] * self.grid[1]
 
     def boxes_unit(self) -> Float[Tensor, "windows 4"]:
-        """Where each window expects its object, row by row; fractions of the picture."""
+        """Where each window expects its object, row by row; fractions of the image."""
         (rows, columns), (height, width) = self.grid, self.size
         (down, across), (tall, wide) = self.stride, self.object
         corners = [
@@ -53,7 +53,7 @@ class Copy:
 
 
 class SlidingWindow(Baseline):
-    """Copies of the picture, a feature map of each, and a classifier over it."""
+    """Copies of the image, a feature map of each, and a classifier over it."""
 
     settings: SlidingWindowSettings
     windows: Float[Tensor, "windows 4"]
@@ -70,7 +70,7 @@ class SlidingWindow(Baseline):
         self.copies = list(self.all_copies())
         if not self.copies:
             raise ModelError(
-                f"model.window = {list(settings.window)} fits into no copy of a picture of "
+                f"model.window = {list(settings.window)} fits into no copy of an image of "
                 f"{list(settings.input)}: smaller model.scales or a larger model.input may help"
             )
         background = settings.classifier == "softmax"
@@ -96,7 +96,7 @@ class SlidingWindow(Baseline):
         return {"backbone": self.backbone, "heads": self.heads}
 
     def grid_of(self, size: tuple[int, int]) -> tuple[int, int]:
-        """(rows, columns) of the feature map of a picture of (height, width)."""
+        """(rows, columns) of the feature map of an image of (height, width)."""
         return grids(self.backbone, torch.zeros(1, 3, *size))[-1]
 
     def all_copies(self) -> Iterator[Copy]:
@@ -129,7 +129,7 @@ class SlidingWindow(Baseline):
     def copied(
         self, images: UInt8[Tensor, "b 3 h w"], copy: Copy
     ) -> Float[Tensor, "b 3 rows columns"]:
-        """Pictures at the size of a copy, and a border: objects at the edge have a margin, too."""
+        """Images at the size of a copy, and a border: objects at the edge have a margin, too."""
         top, left = self.border
         resized = torch.stack([resize(image, copy.size, "antialias") for image in images])
         return F.pad(resized, (left, left, top, top), mode="replicate")
@@ -151,7 +151,7 @@ class SlidingWindow(Baseline):
         else:
             scores = logits.softmax(dim=2)[:, :, 1:]
         number = self.settings.results.top_k
-        return [best_windows(of_picture, self.windows, number) for of_picture in scores]
+        return [best_windows(of_image, self.windows, number) for of_image in scores]
 
 
 def best_windows(

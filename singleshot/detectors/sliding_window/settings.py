@@ -27,7 +27,7 @@ class SlidingWindowSettings(BaselineSettings):
     )
     scales: tuple[Positive, ...] = Field(
         min_length=1,
-        description="how much larger than the window objects are: for each, a copy of the picture "
+        description="how much larger than the window objects are: for each, a copy of the image "
         "that is made so many times smaller",
     )
     aspect_ratios: tuple[Positive, ...] = Field(
@@ -52,6 +52,6 @@ class SlidingWindowSettings(BaselineSettings):
         description="windows that overlap all objects less are background; others learn nothing",
     )
     negatives_per_positive: Positive = Field(
-        3.0, description="hardest windows of background in a picture, for each that has a class"
+        3.0, description="hardest windows of background in an image, for each that has a class"
     )
     min_negatives: Count = Field(20, description="hardest windows of background, at least")

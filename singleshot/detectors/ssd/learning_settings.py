@@ -35,7 +35,7 @@ class MatchingSettings(Settings):
         3.0, description="hard negatives for each matched prior"
     )
     min_negatives: int = Field(
-        0, ge=0, description="hard negatives of a picture at least, objects or not"
+        0, ge=0, description="hard negatives of an image at least, objects or not"
     )
 
     @property

@@ -1,4 +1,4 @@
-"""Looking at the mirrored picture, too."""
+"""Looking at the mirrored image, too."""
 
 from typing import NamedTuple
 
@@ -10,7 +10,7 @@ __all__ = ["Said", "mirrored", "together"]
 
 
 class Said(NamedTuple):
-    """What the network says of pictures, and at which priors."""
+    """What the network says of images, and at which priors."""
 
     offsets: Float[Tensor, "b priors 4"]
     logits: Float[Tensor, "b priors columns"]
@@ -18,7 +18,7 @@ class Said(NamedTuple):
 
 
 def mirrored(said: Said) -> Said:
-    """The same of the pictures' mirror images: each prior is mirrored with its box."""
+    """The same of the images' mirror images: each prior is mirrored with its box."""
     offsets, logits, priors = said
     x, rest = priors[:, :1], priors[:, 1:]
     back = torch.cat([-offsets[..., :1], offsets[..., 1:]], dim=-1)
@@ -30,7 +30,7 @@ def together(said: Said, also: Said) -> Said:
 
     Suppression then decides: it takes the better of two boxes, or, where it is 'weighted', their
     mean. Averaging prior by prior instead would want grids that are their own mirror images; those
-    of SSD300 are not, since their strides lead beyond the picture on one side.
+    of SSD300 are not, since their strides lead beyond the image on one side.
     """
     return Said(
         torch.cat([said.offsets, also.offsets], dim=1),

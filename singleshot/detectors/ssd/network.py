@@ -89,7 +89,7 @@ class Ssd(TrainableDetector):
     def forward(
         self, images: UInt8[Tensor, "b 3 h w"] | Float[Tensor, "b 3 h w"]
     ) -> tuple[Float[Tensor, "b priors 4"], Float[Tensor, "b priors columns"]]:
-        """Offsets and logits of RGB pictures of the input size, with values from 0 to 255."""
+        """Offsets and logits of RGB images of the input size, with values from 0 to 255."""
         outputs: tuple[Tensor, Tensor] = self.heads(
             self.pyramid(self.backbone(self.normalised(images)))
         )
@@ -103,9 +103,9 @@ class Ssd(TrainableDetector):
         known: Matches | None = None,
         join: Callable[[Matched], Matched] = lambda matched: matched,
     ) -> Losses:
-        """What is minimised on pictures of the input size; in float32, whatever the precision.
+        """What is minimised on images of the input size; in float32, whatever the precision.
 
-        `lesson` is what a teacher says of these pictures, `known` what `matches` found beforehand;
+        `lesson` is what a teacher says of these images, `known` what `matches` found beforehand;
         `join` says what a part of a batch, as a process has, is part of.
         """
         outputs = Outputs(*(output.float() for output in self(batch.images)))
@@ -130,8 +130,8 @@ class Ssd(TrainableDetector):
 
     @torch.inference_mode()
     def detect(self, images: Sequence[UInt8[Tensor, "3 _h _w"]]) -> list[Detections]:
-        """Findings for each picture, boxes in its own pixels; sizes may differ."""
-        assert not self.training, "batch norm would use the statistics of these very pictures"
+        """Findings for each image, boxes in its own pixels; sizes may differ."""
+        assert not self.training, "batch norm would use the statistics of these very images"
         if not images:
             return []
         resized = self.resized(images)
@@ -149,7 +149,7 @@ class Ssd(TrainableDetector):
     def resized(
         self, images: Sequence[UInt8[Tensor, "3 _h _w"]]
     ) -> Float[Tensor, "b 3 rows columns"]:
-        """Pictures at the input size; their aspect ratio is not kept, as in the paper."""
+        """Images at the input size; their aspect ratio is not kept, as in the paper."""
         device, settings = self.pixel_mean.device, self.settings
         return torch.stack(
             [resize(image.to(device), settings.input, settings.resize) for image in images]

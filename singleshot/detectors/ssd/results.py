@@ -1,7 +1,7 @@
 """From raw outputs to detections, as the original's `detection_output_layer.cpp` does it.
 
-Whatever has no chance is dropped before anything is computed for it: of the 174,640 scores of a
-picture (SSD300, VOC) a few hundred are looked at. They are few enough to leave the GPU at once, so
+Whatever has no chance is dropped before anything is computed for it: of the 174,640 scores of an
+image (SSD300, VOC) a few hundred are looked at. They are few enough to leave the GPU at once, so
 that suppression, which takes one box after the other, need not wait for it each time.
 """
 
@@ -45,7 +45,7 @@ def detections(
 ) -> list[Detections]:
     """Scores, threshold, the best of each class, suppression, the best of all.
 
-    `sizes` are the (height, width) of the pictures given; boxes come back in their pixels. Equal
+    `sizes` are the (height, width) of the images given; boxes come back in their pixels. Equal
     scores are ordered by label, then by prior.
     """
     results, front = settings.results, FRONT * settings.results.keep
@@ -85,7 +85,7 @@ def greedy(settings: ResultSettings) -> bool:
 
 
 def largest(scores: Float[Tensor, "b priors *classes"], number: int) -> Float[Tensor, "b *classes"]:
-    """What the best `number` priors of a picture have at least, of each class if there are any."""
+    """What the best `number` priors of an image have at least, of each class if there are any."""
     return scores.topk(min(number, scores.shape[1]), dim=1).values[:, -1]
 
 
@@ -95,27 +95,27 @@ def reaching(
     sizes: list[tuple[int, int]],
     settings: SsdSettings,
 ) -> list[Detections]:
-    """The detections of each picture among all boxes that score so much, clipped to it."""
+    """The detections of each image among all boxes that score so much, clipped to it."""
     results, num_classes = settings.results, said.scores.shape[2]
     image, prior, label = candidates(least, said, results.score_threshold)
     priors, scales = said.priors_cxcywh_unit[prior], settings.priors.offset_scales
     boxes_unit = decode(said.offsets[image, prior], priors, scales)
     if results.clip_before_suppression:
         boxes_unit = boxes_unit.clamp(0, 1)
-    # One label for each class of each picture: all pictures are suppressed together.
+    # One label for each class of each image: all images are suppressed together.
     found = Detections(boxes_unit, said.scores[image, prior, label], image * num_classes + label)
     found = found[boxes_unit.isfinite().all(dim=1)]
     found = best_of_each_label(found.to(torch.device("cpu")), results.top_k)
     sides = found.boxes.new_tensor([(w, h, w, h) for h, w in sizes])
     kept = suppressed(found, sides[found.labels // num_classes], results)
-    pictures = by_picture(kept, num_classes, sides, results.keep)
-    return [picture.to(boxes_unit.device) for picture in pictures]
+    detections = by_image(kept, num_classes, sides, results.keep)
+    return [each.to(boxes_unit.device) for each in detections]
 
 
 def candidates(
     least: Float[Tensor, "b #classes"], said: Said, score_threshold: float
 ) -> tuple[Int[Tensor, " n"], Int[Tensor, " n"], Int[Tensor, " n"]]:
-    """Pictures, priors and labels of scores above the threshold that are `least` at least."""
+    """Images, priors and labels of scores above the threshold that are `least` at least."""
     # Most priors are sure of background: their scores are not looked at one by one.
     some = (said.ceiling > score_threshold) & (said.ceiling >= least.amin(dim=1, keepdim=True))
     image, prior = some.nonzero(as_tuple=True)
@@ -124,10 +124,10 @@ def candidates(
     return image[row], prior[row], label
 
 
-def by_picture(
+def by_image(
     found: Detections, num_classes: int, sides: Float[Tensor, "b 4"], keep: int
 ) -> list[Detections]:
-    """The best `keep` of each picture, best first, in its pixels and clipped to it."""
+    """The best `keep` of each image, best first, in its pixels and clipped to it."""
     found = found[found.scores.argsort(descending=True, stable=True)]
     found = found[(found.labels // num_classes).argsort(stable=True)]
     image = found.labels // num_classes

@@ -127,10 +127,10 @@ class ResultSettings(Settings):
     score_threshold: Fraction = Field(0.01, description="lower scores are dropped at once")
     iou_threshold: Fraction = Field(0.45, description="of suppression, within a class")
     top_k: Count = Field(400, description="candidates of each class that go into suppression")
-    keep: Count = Field(200, description="detections kept of a picture")
+    keep: Count = Field(200, description="detections kept of an image")
     clip_before_suppression: bool = Field(
         False,
-        description="clip boxes to the picture first, as torchvision does; the original does not",
+        description="clip boxes to the image first, as torchvision does; the original does not",
     )
     suppression: Literal["hard", "distance", "soft", "weighted"] = Field(
         "hard",
@@ -141,7 +141,7 @@ class ResultSettings(Settings):
     soft_sigma: Positive = Field(0.5, description="of soft suppression: how slowly scores decay")
     mirror: bool = Field(
         False,
-        description="look at the mirrored picture, too, and suppress all boxes together; twice the "
+        description="look at the mirrored image, too, and suppress all boxes together; twice the "
         "time",
     )
 
@@ -154,7 +154,7 @@ class SsdSettings(Settings):
 
     kind: Literal["ssd"] = "ssd"
     input: tuple[Side, Side] = Field(
-        description="(height, width) in pixels that pictures are resized to"
+        description="(height, width) in pixels that images are resized to"
     )
     resize: Resize = Field(
         "antialias",

@@ -13,7 +13,7 @@ from singleshot.errors import DataError
 __all__ = ["AnchorGrid", "Place", "flattened", "k_means_anchors", "shape_iou"]
 
 OBJECTNESS = 4  # column of a box' numbers; four before it tell where, the classes come after
-LARGEST = 10.0  # log(size / anchor): no picture is so large, and no number overflows
+LARGEST = 10.0  # log(size / anchor): no image is so large, and no number overflows
 
 
 class Place(NamedTuple):
@@ -25,7 +25,7 @@ class Place(NamedTuple):
 
 
 class AnchorGrid(nn.Module):
-    """Every box of a picture: level by level, anchor by anchor, then row by row, as in Darknet."""
+    """Every box of an image: level by level, anchor by anchor, then row by row, as in Darknet."""
 
     cells: Float[Tensor, "boxes 2"]  # column and row
     strides: Float[Tensor, "boxes 2"]  # pixels across and down between cells

@@ -1,4 +1,4 @@
-"""What all versions of YOLO share: how pictures come in, and what comes out."""
+"""What all versions of YOLO share: how images come in, and what comes out."""
 
 from abc import abstractmethod
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ GREY = 127.5
 
 
 class YoloDetector(Baseline):
-    """A detector of pictures that are stretched to the input, or put into it with grey around."""
+    """A detector of images that are stretched to the input, or put into it with grey around."""
 
     settings: YoloSettings
 
@@ -37,7 +37,7 @@ class YoloDetector(Baseline):
 
     @torch.inference_mode()
     def detect(self, images: Sequence[UInt8[Tensor, "3 _h _w"]]) -> list[Detections]:
-        """Findings for each picture, boxes in its own pixels; sizes may differ."""
+        """Findings for each image, boxes in its own pixels; sizes may differ."""
         if self.settings.aspect == "stretch" or not images:
             return super().detect(images)
         assert not self.training

@@ -2,7 +2,7 @@
 
 darknet has no loss but gradients: each layer writes `delta`, how its numbers should move
 (src/region_layer.c, src/yolo_layer.c). Here are losses with those gradients. Both are sums over the
-boxes of a picture, and means over pictures.
+boxes of an image, and means over images.
 """
 
 from collections.abc import Callable, Sequence
@@ -22,7 +22,7 @@ from singleshot.structures import Losses
 
 __all__ = ["logistic_losses", "region_losses"]
 
-THINNEST = 0.001  # of a picture's side; objects thinner than this are left out (src/data.c)
+THINNEST = 0.001  # of an image's side; objects thinner than this are left out (src/data.c)
 SETTLING = 0.01  # weight of the pull towards anchors (region_layer.c)
 
 Said = Float[Tensor, "b boxes columns"]
@@ -32,7 +32,7 @@ ClassCosts = Callable[[Float[Tensor, "n classes"], Int[Tensor, " n"]], Float[Ten
 class Tasks(NamedTuple):
     """Which boxes of a batch tell of which objects; all columns have one entry for each pair."""
 
-    pictures: Int[Tensor, " n"]
+    images: Int[Tensor, " n"]
     boxes: Int[Tensor, " n"]  # of the grid
     truths: Float[Tensor, "n 4"]  # corners in pixels of the input
     labels: Int[Tensor, " n"]
@@ -59,7 +59,7 @@ def region_losses(
     weights = settings.weights
     boxes = grid.decode(said.detach())
     tasks = last_of_each_box(tasks_of(grid, objects, settings.input))
-    place = (tasks.pictures, tasks.boxes)
+    place = (tasks.images, tasks.boxes)
     overlap = pairwise_iou(boxes[place][:, None], tasks.truths[:, None])[:, 0, 0]
     if settings.objectness == "one":
         overlap = torch.ones_like(overlap)
@@ -97,9 +97,9 @@ def logistic_losses(
     """
     tasks = tasks_of(grid, objects, size)
     wanted_classes = torch.zeros_like(said[..., OBJECTNESS + 1 :])
-    wanted_classes[tasks.pictures, tasks.boxes, tasks.labels] = 1.0
+    wanted_classes[tasks.images, tasks.boxes, tasks.labels] = 1.0
     tasks = last_of_each_box(tasks)
-    place = (tasks.pictures, tasks.boxes)
+    place = (tasks.images, tasks.boxes)
     free = best_overlap(grid.decode(said.detach()), objects) <= ignore_iou
     one = said.new_tensor(1.0)
     importance = free.to(said).index_put(place, one)
@@ -121,29 +121,29 @@ def logistic_losses(
 
 
 def tasks_of(grid: AnchorGrid, objects: Sequence[Objects], size: tuple[int, int]) -> Tasks:
-    """The responsible boxes of each picture; the thinnest objects have none."""
+    """The responsible boxes of each image; the thinnest objects have none."""
     height, width = size
     tasks = []
-    for picture, (truths, labels) in enumerate(objects):
+    for image, (truths, labels) in enumerate(objects):
         centres = to_centres(truths)
         sides = centres[:, 2:] / centres.new_tensor([width, height])
         wide = (sides >= THINNEST).all(dim=1)
         boxes, chosen = grid.responsible(centres[wide])
-        pictures = torch.full_like(boxes, picture)
-        tasks.append(Tasks(pictures, boxes, truths[wide][chosen], labels[wide][chosen]))
+        images = torch.full_like(boxes, image)
+        tasks.append(Tasks(images, boxes, truths[wide][chosen], labels[wide][chosen]))
     return Tasks(*(torch.cat(columns) for columns in zip(*tasks, strict=True)))
 
 
 def last_of_each_box(tasks: Tasks) -> Tasks:
     """Of pairs with one box, the last."""
-    same = (tasks.pictures[:, None] == tasks.pictures) & (tasks.boxes[:, None] == tasks.boxes)
+    same = (tasks.images[:, None] == tasks.images) & (tasks.boxes[:, None] == tasks.boxes)
     return tasks.kept(~same.triu(diagonal=1).any(dim=1))
 
 
 def best_overlap(
     boxes: Float[Tensor, "b boxes 4"], objects: Sequence[Objects]
 ) -> Float[Tensor, "b boxes"]:
-    """Of each box with any object of its picture."""
+    """Of each box with any object of its image."""
     nothing = boxes.new_zeros(boxes.shape[1], 1)
     return torch.stack(
         [
@@ -154,6 +154,6 @@ def best_overlap(
 
 
 def smallness(truths: Float[Tensor, "n 4"], size: tuple[int, int]) -> Float[Tensor, " n"]:
-    """2 less the part of the picture that an object takes: small ones weigh more."""
+    """2 less the part of the image that an object takes: small ones weigh more."""
     height, width = size
     return 2 - to_centres(truths)[:, 2:].prod(dim=1) / (height * width)

@@ -53,7 +53,7 @@ class YoloSettings(BaselineSettings):
 
     aspect: Literal["stretch", "letterbox"] = Field(
         "stretch",
-        description="at detection, 'stretch': pictures are stretched to the input, as in training; "
+        description="at detection, 'stretch': images are stretched to the input, as in training; "
         "'letterbox': as darknet does from version 2 on, whose weights expect it: kept in shape, "
         "with grey beside or above and below",
     )
@@ -105,7 +105,7 @@ class RegionLayerSettings(YoloSettings):
     settle_until: Fraction = Field(
         0.0025,
         description="part of the training in which every box is drawn to the middle of its cell "
-        "and the size of its anchor; darknet: the first 12,800 pictures, which is this part of "
+        "and the size of its anchor; darknet: the first 12,800 images, which is this part of "
         "80,200 steps of 64",
     )
 

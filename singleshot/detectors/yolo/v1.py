@@ -129,12 +129,12 @@ class YoloV1(YoloDetector):
         boxes = from_unit(to_corners(self.placed(said)), self.settings.input)
         threshold = self.settings.results.score_threshold
         return [
-            likely(of_picture, each, threshold)
-            for of_picture, each in zip(boxes.flatten(1, 2), scores.flatten(1, 2), strict=True)
+            likely(of_image, each, threshold)
+            for of_image, each in zip(boxes.flatten(1, 2), scores.flatten(1, 2), strict=True)
         ]
 
     def placed(self, said: Said) -> Float[Tensor, "b cells boxes 4"]:
-        """Centres and sizes of all boxes as fractions of the picture."""
+        """Centres and sizes of all boxes as fractions of the image."""
         rows, columns = self.settings.cells
         row, column = torch.meshgrid(torch.arange(rows), torch.arange(columns), indexing="ij")
         corner = torch.stack([column / columns, row / rows], dim=-1).reshape(-1, 1, 2)

@@ -20,7 +20,7 @@ from singleshot.structures import Losses
 
 __all__ = ["Said", "cell_losses", "unit_boxes"]
 
-THINNEST = 0.005  # of a picture's side; objects thinner than this are left out (src/data.c)
+THINNEST = 0.005  # of an image's side; objects thinner than this are left out (src/data.c)
 
 
 class Said(NamedTuple):
@@ -28,27 +28,27 @@ class Said(NamedTuple):
 
     classes: Float[Tensor, "b cells classes"]  # P(class | object)
     confidence: Float[Tensor, "b cells boxes"]  # P(object) · IoU
-    boxes: Float[Tensor, "b cells boxes 4"]  # x, y in the cell, √w, √h of the picture
+    boxes: Float[Tensor, "b cells boxes 4"]  # x, y in the cell, √w, √h of the image
 
 
 class Tasks(NamedTuple):
     """Cells that hold the middle of an object, and the object."""
 
-    pictures: Int[Tensor, " n"]
+    images: Int[Tensor, " n"]
     cells: Int[Tensor, " n"]
-    boxes: Float[Tensor, "n 4"]  # x, y in the cell, w, h of the picture
+    boxes: Float[Tensor, "n 4"]  # x, y in the cell, w, h of the image
     labels: Int[Tensor, " n"]
 
 
 def cell_losses(said: Said, objects: Sequence[Objects], settings: YoloV1Settings) -> Losses:
-    """Half the sum of squares, on average over the pictures.
+    """Half the sum of squares, on average over the images.
 
     Each cell with an object is to say its class, and one of its boxes where it is; that box's
     confidence is to be its overlap, and 0 is what all others' are to be.
     """
     tasks = tasks_of(objects, settings.cells, settings.input)
     weights = settings.weights
-    place = (tasks.pictures, tasks.cells)
+    place = (tasks.images, tasks.cells)
     with torch.no_grad():
         chosen, overlap = responsible(said.boxes[place], tasks, settings.cells)
     place_of_box = (*place, chosen)
@@ -68,7 +68,7 @@ def tasks_of(objects: Sequence[Objects], cells: tuple[int, int], size: tuple[int
     """The first object whose middle is in each cell; the thinnest are left out."""
     rows, columns = cells
     found = []
-    for picture, shown in enumerate(objects):
+    for image, shown in enumerate(objects):
         all_boxes = to_centres(to_unit(shown.boxes, size))
         wide = (all_boxes[:, 2:] >= THINNEST).all(dim=1)
         boxes, labels = all_boxes[wide], shown.labels[wide]
@@ -78,8 +78,8 @@ def tasks_of(objects: Sequence[Objects], cells: tuple[int, int], size: tuple[int
         cell = (corner[:, 1] * columns + corner[:, 0]).long()
         first = first_of_each(cell)
         inside = torch.cat([place - corner, boxes[:, 2:]], dim=1)
-        pictures = torch.full_like(cell, picture)
-        found.append(Tasks(*(part[first] for part in (pictures, cell, inside, labels))))
+        images = torch.full_like(cell, image)
+        found.append(Tasks(*(part[first] for part in (images, cell, inside, labels))))
     return Tasks(*(torch.cat(parts) for parts in zip(*found, strict=True)))
 
 
@@ -107,11 +107,11 @@ def responsible(
 def unit_boxes(
     said: Float[Tensor, "*b boxes 4"], cells: tuple[int, int]
 ) -> Float[Tensor, "*b boxes 4"]:
-    """Centres and sizes as fractions of the picture, centres counted from their cell's corner."""
+    """Centres and sizes as fractions of the image, centres counted from their cell's corner."""
     return unit_centres(torch.cat([said[..., :2], said[..., 2:].square()], dim=-1), cells)
 
 
 def unit_centres(boxes: Float[Tensor, "*b 4"], cells: tuple[int, int]) -> Float[Tensor, "*b 4"]:
-    """x, y in cells become fractions of the picture."""
+    """x, y in cells become fractions of the image."""
     rows, columns = cells
     return boxes / boxes.new_tensor([columns, rows, 1, 1])

@@ -3,8 +3,8 @@
 Redmon and Farhadi 2017, "YOLO9000: Better, Faster, Stronger"; the numbers are darknet's
 (cfg/yolov2-voc.cfg, src/region_layer.c).
 
-Simpler than there: pictures keep one size throughout the training, where darknet takes another from
-320 to 608 every ten steps; all objects of a picture are learned, where it takes 30 at most.
+Simpler than there: images keep one size throughout the training, where darknet takes another from
+320 to 608 every ten steps; all objects of an image are learned, where it takes 30 at most.
 """
 
 from collections.abc import Mapping, Sequence
@@ -122,12 +122,12 @@ class YoloV2(YoloDetector):
         """Every box with every class: objectness times the probability of the class."""
         said = self(images).float()
         boxes = self.grid.decode(said)
-        return [self.judged(*of_picture) for of_picture in zip(boxes, said, strict=True)]
+        return [self.judged(*of_image) for of_image in zip(boxes, said, strict=True)]
 
     def judged(
         self, boxes: Float[Tensor, "boxes 4"], said: Float[Tensor, "boxes columns"]
     ) -> Detections:
-        """What a picture's boxes say, above the threshold."""
+        """What an image's boxes say, above the threshold."""
         objectness = said[:, OBJECTNESS : OBJECTNESS + 1].sigmoid()
         scores = objectness * said[:, OBJECTNESS + 1 :].softmax(dim=1)
         return likely(boxes, scores, self.settings.results.score_threshold)

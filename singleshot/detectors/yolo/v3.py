@@ -3,7 +3,7 @@
 Redmon and Farhadi 2018, "YOLOv3: An Incremental Improvement"; the numbers are darknet's
 (cfg/yolov3.cfg, src/yolo_layer.c).
 
-Simpler than there: pictures keep one size throughout the training; all objects of a picture are
+Simpler than there: images keep one size throughout the training; all objects of an image are
 learned, where darknet takes 90 at most; a box has at most the classes of objects in its cell
 (darknet's `truth_thresh`, which is 1 in all its files and never reached).
 """
@@ -139,8 +139,8 @@ class YoloV3(YoloDetector):
         scores = objectness * said[..., OBJECTNESS + 1 :].sigmoid()
         threshold = self.settings.results.score_threshold
         return [
-            likely(boxes, of_picture, threshold)
-            for boxes, of_picture in zip(self.grid.decode(said), scores, strict=True)
+            likely(boxes, of_image, threshold)
+            for boxes, of_image in zip(self.grid.decode(said), scores, strict=True)
         ]
 
 

@@ -2,7 +2,7 @@
 
 Redmon and Farhadi 2017, "YOLO9000: Better, Faster, Stronger", §4; cfg/yolo9000.cfg.
 
-Simpler than there: only pictures with boxes are learned from. The paper mixes them with pictures of
+Simpler than there: only images with boxes are learned from. The paper mixes them with images of
 ImageNet that have a class and no box, whose class it teaches to the box that is surest of it.
 """
 

@@ -1,8 +1,8 @@
 """COCO results: `[{"image_id": 7, "category_id": 1, "bbox": [x, y, width, height], "score": 0.9}]`.
 
-Ids are those of the data set; an `image_id` that is text is the picture's name, as Ultralytics
+Ids are those of the data set; an `image_id` that is text is the image's name, as Ultralytics
 writes it. A `file_name` and a `category_name`, as `evaluate` writes them, go before the numbers:
-many exports number the pictures of every split from 0.
+many exports number the images of every split from 0.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Lookup:
 
     images: Mapping[object, int]  # index in the data set; UNKNOWN, or no entry, where it has none
     labels: Mapping[object, int]
-    picture_names: Mapping[object, str]  # for messages, where the ids tell a person nothing
+    image_names: Mapping[object, str]  # for messages, where the ids tell a person nothing
     class_names: Mapping[object, str]
 
 
@@ -51,8 +51,8 @@ class Entries:
     def text(self, row: int) -> str:
         return json.dumps(self.entries[row])[:200]
 
-    def picture(self, row: int) -> str:
-        return name_of(picture_key(self.entries[row]), self.lookup.picture_names)
+    def image(self, row: int) -> str:
+        return name_of(image_key(self.entries[row]), self.lookup.image_names)
 
     def class_name(self, row: int) -> str:
         return name_of(class_key(self.entries[row]), self.lookup.class_names)
@@ -67,8 +67,8 @@ def gather(
     ids = array("q")
     for batch in batches:
         require_objects(batch, path, first)
-        pictures = map(picture_key, batch)
-        for name in dict.fromkeys(one for one in pictures if isinstance(one, str)):
+        images = map(image_key, batch)
+        for name in dict.fromkeys(one for one in images if isinstance(one, str)):
             refuse_second_name(path, index_or_unknown(name, lookup.images), name, name_of)
         gathering.add(rows_of(Entries(path, first, batch, lookup)))
         ids.extend([entry["id"] for entry in batch if is_whole(entry.get("id"))])
@@ -82,7 +82,7 @@ def rows_of(source: Entries) -> Rows:
     with np.errstate(over="ignore", invalid="ignore"):  # such a box is refused
         corners[:, 2:] += corners[:, :2]
     return Rows(
-        images=indices([picture_key(entry) for entry in entries], lookup.images),
+        images=indices([image_key(entry) for entry in entries], lookup.images),
         labels=indices([class_key(entry) for entry in entries], lookup.labels),
         boxes=corners,
         scores=number_column(entries, "score"),
@@ -92,8 +92,8 @@ def rows_of(source: Entries) -> Rows:
     )
 
 
-def picture_key(entry: dict[str, Any]) -> Any:
-    """What the entry says of its picture: the name, else the id."""
+def image_key(entry: dict[str, Any]) -> Any:
+    """What the entry says of its image: the name, else the id."""
     name = entry.get("file_name")
     return entry.get("image_id") if name is None else name
 

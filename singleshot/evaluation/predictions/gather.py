@@ -31,7 +31,7 @@ MIXER = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio: spreads neighbours
 
 
 class ReadPredictions(NamedTuple):
-    """Anyone's predictions, about the pictures and classes of a data set."""
+    """Anyone's predictions, about the images and classes of a data set."""
 
     predictions: Predictions
     notes: tuple[str, ...]  # what a person should be told once: "3 of 452 detections …"
@@ -47,8 +47,8 @@ class Source(Protocol):
     def text(self, row: int) -> str:
         """The row as it stands in the file."""
 
-    def picture(self, row: int) -> str:
-        """The name or id of its picture."""
+    def image(self, row: int) -> str:
+        """The name or id of its image."""
 
     def class_name(self, row: int) -> str:
         """The name or id of its class."""
@@ -74,7 +74,7 @@ class Problem:
     first_text: str
     remedy: str
     num_rows: int = 0
-    names: dict[str, None] = field(default_factory=dict)  # of unknown pictures or classes
+    names: dict[str, None] = field(default_factory=dict)  # of unknown images or classes
 
 
 class Gathering:
@@ -152,22 +152,22 @@ class Gathering:
         )
 
     def check_names(self, rows: Rows) -> None:
-        """Look for pictures and classes that are not in the data set."""
+        """Look for images and classes that are not in the data set."""
         what, source = self.dataset.description, rows.source
         known = f"it has {some_of(self.dataset.class_names)}"
         self.refuse(
             rows,
             rows.images == UNKNOWN,
-            f"is about a picture not in {what}",
+            f"is about an image not in {what}",
             "take the split that they were made on, or remove them",
-            source.picture,
+            source.image,
         )
         self.refuse(
             rows,
             rows.images == AMBIGUOUS,
-            f"has a name that several pictures have in {what}",
+            f"has a name that several images have in {what}",
             "write the folder in front of the name",
-            source.picture,
+            source.image,
         )
         self.refuse(
             rows,
@@ -208,11 +208,11 @@ def message(problem: Problem) -> str:
 
 
 def note_on_gaps(predictions: Predictions, dataset: DataSet) -> list[str]:
-    """A remark on pictures without any detection: a share may be missing."""
+    """A remark on images without any detection: a share may be missing."""
     if not len(predictions):
         return ["holds no detections"]
     num_without = len(dataset) - len(np.unique(predictions.images))
-    return [f"{num_without} of {len(dataset)} pictures have no detection"] if num_without else []
+    return [f"{num_without} of {len(dataset)} images have no detection"] if num_without else []
 
 
 def note_on_copies(predictions: Predictions, dataset: DataSet) -> list[str]:
@@ -220,11 +220,11 @@ def note_on_copies(predictions: Predictions, dataset: DataSet) -> list[str]:
     copies = find_copies(predictions)
     if not len(copies):
         return []
-    picture = Path(dataset.paths[predictions.images[copies[0]]]).name
+    image = Path(dataset.paths[predictions.images[copies[0]]]).name
     return [
         f"{len(copies)} of {len(predictions)} detections are exact copies of another one (same "
-        f"picture, class, box and score), the first in {picture}; they count, so that the copy of "
-        "a hit is a false alarm"
+        f"image, class, box and score), the first in {image}; they count, so that the copy of "
+        "a hit is a false positive"
     ]
 
 

@@ -20,7 +20,7 @@ __all__ = ["JsonPieces", "opened_json"]
 
 CHUNK = 1 << 20  # characters that are read at once
 LONGEST_TEXT = 1 << 16  # characters of one string or number; what breaks off later is broken
-LONGEST_ITEM = 1 << 26  # characters of one item of a list: a picture with 600,000 detections
+LONGEST_ITEM = 1 << 26  # characters of one item of a list: an image with 600,000 detections
 SPACE = re.compile(r"[ \t\n\r]*")
 SEPARATOR = re.compile(r"[ \t\n\r]*([,\]])[ \t\n\r]*")
 

@@ -25,7 +25,7 @@ from singleshot.evaluation.predictions.gather import (
     note_on_gaps,
 )
 from singleshot.evaluation.predictions.json_pieces import opened_json
-from singleshot.evaluation.predictions.names import PictureIds, PictureNames
+from singleshot.evaluation.predictions.names import ImageIds, ImageNames
 from singleshot.metrics import Predictions
 
 __all__ = ["load_predictions"]
@@ -45,24 +45,24 @@ class Reading:
     """What a file is read with and into."""
 
     dataset: DataSet
-    names: PictureNames
-    ids: PictureIds
+    names: ImageNames
+    ids: ImageIds
     gathering: Gathering
 
 
 def load_predictions(path: Path, dataset: DataSet) -> ReadPredictions:
-    """Read predictions about the pictures and classes of a data set.
+    """Read predictions about the images and classes of a data set.
 
     Taken are COCO results, COCO annotations with scores, what `predict --json` prints, a folder of
     such JSON files (shares of one evaluation), VOC text, and a folder of YOLO text. What is JSON is
-    taken by picture, so that all shares are exactly the whole.
+    taken by image, so that all shares are exactly the whole.
 
     Raises:
-        DataError: nothing of these; or an entry that cannot be meant: an unknown picture or class,
+        DataError: nothing of these; or an entry that cannot be meant: an unknown image or class,
             a number that is not finite, a negative size, a score outside 0 to 1.
     """
-    names = PictureNames(dataset)
-    reading = Reading(dataset, names, PictureIds.of(dataset, names), Gathering(dataset))
+    names = ImageNames(dataset)
+    reading = Reading(dataset, names, ImageIds.of(dataset, names), Gathering(dataset))
     found = read_folder(path, reading) if path.is_dir() else read_file(path, reading)
     predictions = found.predictions
     remarks = [*note_on_copies(predictions, dataset), *note_on_gaps(predictions, dataset)]
@@ -98,13 +98,13 @@ def read_folder(path: Path, reading: Reading) -> ReadPredictions:
 
 
 def read_documents(paths: Sequence[Path], reading: Reading) -> ReadPredictions:
-    """JSON documents of any kinds, each about other pictures; by picture."""
+    """JSON documents of any kinds, each about other images; by image."""
     parts: list[ReadPredictions] = []
     file_of: dict[int, Path] = {}
     for path in paths:
         own = replace(reading, gathering=Gathering(reading.dataset))
         part = own.gathering.result(read_json(path, own))
-        refuse_common_pictures(path, part.predictions, file_of, reading.dataset)
+        refuse_common_images(path, part.predictions, file_of, reading.dataset)
         parts.append(part)
     kinds = dict.fromkeys(part.kind for part in parts)
     return ReadPredictions(
@@ -114,10 +114,10 @@ def read_documents(paths: Sequence[Path], reading: Reading) -> ReadPredictions:
     )
 
 
-def refuse_common_pictures(
+def refuse_common_images(
     path: Path, predictions: Predictions, file_of: dict[int, Path], dataset: DataSet
 ) -> None:
-    """DataError when an earlier file is about one of the pictures: it would count twice."""
+    """DataError when an earlier file is about one of the images: it would count twice."""
     for image in np.unique(predictions.images).tolist():
         other = file_of.setdefault(image, path)
         if other != path:
@@ -128,7 +128,7 @@ def refuse_common_pictures(
 
 
 def read_texts(texts: Sequence[Path], reading: Reading) -> ReadPredictions:
-    """Text files of one kind: VOC's in their own order, as VOCdevkit has it, YOLO's by picture."""
+    """Text files of one kind: VOC's in their own order, as VOCdevkit has it, YOLO's by image."""
     dataset, names, gathering = reading.dataset, reading.names, reading.gathering
     of_voc = [text for text in texts if voc_text.is_named_so(text)]
     if of_voc and len(of_voc) < len(texts):
@@ -199,4 +199,4 @@ def ids_of(reading: Reading) -> coco_results.Lookup:
     labels: dict[object, int] = {name: label for label, name in enumerate(dataset.class_names)}
     if dataset.has_ids:
         labels |= {number: label for label, number in enumerate(dataset.category_ids)}
-    return coco_results.Lookup(reading.ids, labels, picture_names={}, class_names={})
+    return coco_results.Lookup(reading.ids, labels, image_names={}, class_names={})

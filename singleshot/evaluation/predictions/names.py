@@ -1,4 +1,4 @@
-"""Pictures of a data set by what other people call them."""
+"""Images of a data set by what other people call them."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from itertools import chain
 from pathlib import Path
 
 from singleshot.data.dataset import DataSet
-from singleshot.data.images import PICTURE_SUFFIXES
+from singleshot.data.images import IMAGE_SUFFIXES
 from singleshot.errors import DataError
 
-__all__ = ["AMBIGUOUS", "UNKNOWN", "PictureIds", "PictureNames", "refuse_second_name"]
+__all__ = ["AMBIGUOUS", "UNKNOWN", "ImageIds", "ImageNames", "refuse_second_name"]
 
 UNKNOWN = -1
 AMBIGUOUS = -2
 
 
-class PictureNames(dict[object, int]):
-    """The index of a picture by its name: the file's, with or without folders and suffix.
+class ImageNames(dict[object, int]):
+    """The index of an image by its name: the file's, with or without folders and suffix.
 
-    Where several pictures have one file name, that one is meant whose folders agree the furthest.
+    Where several images have one file name, that one is meant whose folders agree the furthest.
     """
 
     def __init__(self, dataset: DataSet) -> None:
@@ -35,7 +35,7 @@ class PictureNames(dict[object, int]):
         return self[name]
 
     def find(self, name: str) -> int:
-        """Index of the picture, UNKNOWN or AMBIGUOUS."""
+        """Index of the image, UNKNOWN or AMBIGUOUS."""
         parts = parts_of(name)
         candidates = self.of_stem.get(parts[-1], [])
         if len(candidates) < 2:
@@ -54,9 +54,9 @@ class PictureNames(dict[object, int]):
         return num_agreeing, Path(path).suffix == Path(name).suffix
 
     def shortest(self, index: int) -> str:
-        """The shortest ending of a picture's path, without suffix if possible, that finds it.
+        """The shortest ending of an image's path, without suffix if possible, that finds it.
 
-        The whole path where none does, because another picture's path ends with it.
+        The whole path where none does, because another image's path ends with it.
         """
         *folders, last = Path(self.paths[index]).as_posix().split("/")
         # One after the other: the first hardly ever leaves a doubt.
@@ -66,15 +66,15 @@ class PictureNames(dict[object, int]):
         return next(found, str(self.paths[index]))
 
 
-class PictureIds(dict[object, int]):
-    """The index of a picture by its id, or by its name where there is text instead."""
+class ImageIds(dict[object, int]):
+    """The index of an image by its id, or by its name where there is text instead."""
 
-    def __init__(self, index_of: Mapping[object, int], names: PictureNames) -> None:
+    def __init__(self, index_of: Mapping[object, int], names: ImageNames) -> None:
         super().__init__(index_of)
         self.names = names
 
     @classmethod
-    def of(cls, dataset: DataSet, names: PictureNames) -> PictureIds:
+    def of(cls, dataset: DataSet, names: ImageNames) -> ImageIds:
         """Those of the data set itself.
 
         Numbers that it only counted by are no ids: another split has the same ones.
@@ -87,16 +87,16 @@ class PictureIds(dict[object, int]):
 
 
 def parts_of(name: str) -> list[str]:
-    """Folders and stem; only a picture's suffix is cut off, because "2007.12" may be a stem."""
+    """Folders and stem; only an image's suffix is cut off, because "2007.12" may be a stem."""
     *folders, last = name.replace("\\", "/").split("/")
     stem, dot, suffix = last.rpartition(".")
-    return [*folders, stem if dot + suffix.lower() in PICTURE_SUFFIXES else last]
+    return [*folders, stem if dot + suffix.lower() in IMAGE_SUFFIXES else last]
 
 
 def refuse_second_name(path: Path, index: int, name: str, name_of: dict[int, str]) -> None:
-    """DataError when a file has two names for one picture: two pictures would become one."""
+    """DataError when a file has two names for one image: two images would become one."""
     if index >= 0 and name_of.setdefault(index, name) != name:
         raise DataError(
-            f"{path}: {name_of[index]!r} and {name!r} would both be the same picture of the data "
+            f"{path}: {name_of[index]!r} and {name!r} would both be the same image of the data "
             "set; rename one, or score each with its own data"
         )

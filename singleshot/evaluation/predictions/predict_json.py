@@ -1,7 +1,7 @@
 """What `singleshot predict --json` prints.
 
 `[{"image": "a.jpg", "width": 640, "height": 480, "detections": [{"box": [x1, y1, x2, y2], "label":
-"cat", "score": 0.9}, …]}, …]`: pictures are found in the data set by their names, classes likewise.
+"cat", "score": 0.9}, …]}, …]`: images are found in the data set by their names, classes likewise.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from singleshot.evaluation.predictions.gather import Gathering, Rows
 from singleshot.evaluation.predictions.json_columns import box_column, number_column
 from singleshot.evaluation.predictions.names import (
     UNKNOWN,
-    PictureNames,
+    ImageNames,
     refuse_second_name,
 )
 
@@ -32,22 +32,22 @@ KEYS = {"image", "detections"}
 
 @dataclass(frozen=True)
 class Findings:
-    """The detections of some pictures, one after the other."""
+    """The detections of some images, one after the other."""
 
     path: Path
-    places: list[tuple[int, int]]  # (number of the picture's entry, of the detection in it)
-    pictures: list[str]
+    places: list[tuple[int, int]]  # (number of the image's entry, of the detection in it)
+    images: list[str]
     detections: list[dict[str, Any]]
 
     def place(self, row: int) -> str:
         entry, detection = self.places[row]
-        return f"{self.path}: entry {entry} ({self.pictures[row]}), detection {detection}"
+        return f"{self.path}: entry {entry} ({self.images[row]}), detection {detection}"
 
     def text(self, row: int) -> str:
         return json.dumps(self.detections[row])[:200]
 
-    def picture(self, row: int) -> str:
-        return self.pictures[row]
+    def image(self, row: int) -> str:
+        return self.images[row]
 
     def class_name(self, row: int) -> str:
         return str(self.detections[row].get("label"))
@@ -58,7 +58,7 @@ def gather(
     path: Path,
     dataset: DataSet,
     *,
-    names: PictureNames,
+    names: ImageNames,
     gathering: Gathering,
 ) -> None:
     """Add all detections of a list; DataError for an item of another form."""
@@ -68,28 +68,28 @@ def gather(
     for batch in batches:
         require_objects(batch, path, first)
         source = findings_of(batch, path, first)
-        for picture in dict.fromkeys(source.pictures):
-            refuse_second_name(path, names[picture], picture, name_of)
+        for image in dict.fromkeys(source.images):
+            refuse_second_name(path, names[image], image, name_of)
         gathering.add(rows_of(source, names, label_of))
         first += len(batch)
 
 
 def findings_of(batch: list[dict[str, Any]], path: Path, first: int) -> Findings:
-    """The detections of the pictures, end to end."""
+    """The detections of the images, end to end."""
     places: list[tuple[int, int]] = []
-    pictures: list[str] = []
+    images: list[str] = []
     found: list[dict[str, Any]] = []
     for number, (image, detections) in enumerate(entries_of(batch, path, first), start=first):
         places += [(number, place) for place in range(len(detections))]
-        pictures += [image] * len(detections)
+        images += [image] * len(detections)
         found += detections
-    return Findings(path, places, pictures, found)
+    return Findings(path, places, images, found)
 
 
 def entries_of(
     batch: list[dict[str, Any]], path: Path, first: int
 ) -> Iterator[tuple[str, list[dict[str, Any]]]]:
-    """The name and the detections of each picture."""
+    """The name and the detections of each image."""
     for number, entry in enumerate(batch, start=first):
         image: Any = entry.get("image")
         detections: Any = entry.get("detections")
@@ -102,10 +102,10 @@ def entries_of(
         yield image, detections
 
 
-def rows_of(source: Findings, names: PictureNames, label_of: dict[object, int]) -> Rows:
+def rows_of(source: Findings, names: ImageNames, label_of: dict[object, int]) -> Rows:
     labels = [one.get("label") for one in source.detections]
     return Rows(
-        images=np.array([names[picture] for picture in source.pictures], np.int64),
+        images=np.array([names[image] for image in source.images], np.int64),
         labels=np.array(
             [
                 label_of.get(label, UNKNOWN) if isinstance(label, str) else UNKNOWN

@@ -1,7 +1,7 @@
 """Predictions as a COCO results file, which every evaluator reads.
 
 `[{"image_id": 7, "file_name": "a", "category_id": 1, "category_name": "cat", "bbox": [x, y, width,
-height], "score": 0.9}, …]` with the ids of the data set, and the name of the picture, or as much of
+height], "score": 0.9}, …]` with the ids of the data set, and the name of the image, or as much of
 its path as tells it from the others; where the data set has no ids of its own, `image_id` is that
 name, too. Numbers are written in full, so that what was saved is judged exactly as before.
 """
@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from singleshot.data.dataset import DataSet
-from singleshot.evaluation.predictions.names import PictureNames
+from singleshot.evaluation.predictions.names import ImageNames
 from singleshot.files import appears_whole
 from singleshot.metrics import Predictions
 from singleshot.metrics.coco import corner_and_size
@@ -24,7 +24,7 @@ __all__ = ["save_predictions"]
 
 def save_predictions(predictions: Predictions, dataset: DataSet, path: Path) -> None:
     """Write a COCO results file, one detection a line."""
-    names = PictureNames(dataset)
+    names = ImageNames(dataset)
     file_names = np.array([names.shortest(index) for index in range(len(dataset))], np.str_)
     image_ids = dataset.image_ids if dataset.has_ids else file_names
     columns = (

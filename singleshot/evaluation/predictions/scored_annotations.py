@@ -1,6 +1,6 @@
 """COCO annotations with a `score` each, as many tools export detections.
 
-`{"images": [...], "annotations": [...], "categories": [...]}` with ids of its own: pictures are
+`{"images": [...], "annotations": [...], "categories": [...]}` with ids of its own: images are
 found in the data set by their file names, classes by their names.
 """
 
@@ -18,8 +18,8 @@ from singleshot.evaluation.predictions.gather import Gathering
 from singleshot.evaluation.predictions.json_pieces import opened_json
 from singleshot.evaluation.predictions.names import (
     UNKNOWN,
-    PictureIds,
-    PictureNames,
+    ImageIds,
+    ImageNames,
     refuse_second_name,
 )
 
@@ -30,12 +30,12 @@ __all__ = ["gather"]
 class Declared:
     """The names that the document gives to its ids, and which of its lists are there."""
 
-    pictures: dict[object, str] = field(default_factory=dict)
+    images: dict[object, str] = field(default_factory=dict)
     classes: dict[object, str] = field(default_factory=dict)
     lists: set[str] = field(default_factory=set)
 
 
-def gather(path: Path, dataset: DataSet, *, names: PictureNames, gathering: Gathering) -> bool:
+def gather(path: Path, dataset: DataSet, *, names: ImageNames, gathering: Gathering) -> bool:
     """Add all detections of the document; False when it is an object of another kind.
 
     It is read twice, because the categories often come last.
@@ -44,16 +44,16 @@ def gather(path: Path, dataset: DataSet, *, names: PictureNames, gathering: Gath
     if not declared.lists >= {"images", "annotations", "categories"}:
         return False
     name_of: dict[int, str] = {}
-    for name in declared.pictures.values():
+    for name in declared.images.values():
         refuse_second_name(path, names[name], name, name_of)
     label_of: dict[object, int] = {name: label for label, name in enumerate(dataset.class_names)}
     lookup = coco_results.Lookup(
-        images=PictureIds({key: names[name] for key, name in declared.pictures.items()}, names),
+        images=ImageIds({key: names[name] for key, name in declared.images.items()}, names),
         labels={
             **label_of,  # an annotation may name its class itself
             **{key: label_of.get(name, UNKNOWN) for key, name in declared.classes.items()},
         },
-        picture_names=declared.pictures,
+        image_names=declared.images,
         class_names=declared.classes,
     )
     coco_results.gather(items(path, "annotations"), path, lookup=lookup, gathering=gathering)
@@ -61,12 +61,12 @@ def gather(path: Path, dataset: DataSet, *, names: PictureNames, gathering: Gath
 
 
 def declared_in(path: Path) -> Declared:
-    """The pictures and categories of the document."""
+    """The images and categories of the document."""
     declared = Declared()
     for key, batch in lists(path):
         declared.lists.add(key)
         if key == "images":
-            add_names(declared.pictures, batch, "file_name", f"{path}: images")
+            add_names(declared.images, batch, "file_name", f"{path}: images")
         elif key == "categories":
             add_names(declared.classes, batch, "name", f"{path}: categories")
     return declared

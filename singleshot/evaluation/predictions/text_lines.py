@@ -29,7 +29,7 @@ class TextSource:
     """Some lines, as `Source` wants them."""
 
     lines: list[Line]
-    pictures: list[str]
+    images: list[str]
     class_names: list[str]
 
     def place(self, row: int) -> str:
@@ -40,9 +40,9 @@ class TextSource:
         """The line without needless blanks."""
         return " ".join(self.lines[row].cells)[:200]
 
-    def picture(self, row: int) -> str:
+    def image(self, row: int) -> str:
         """As the line or the file's name says it."""
-        return self.pictures[row]
+        return self.images[row]
 
     def class_name(self, row: int) -> str:
         """As the line or the file's name says it."""

@@ -2,7 +2,7 @@
 
 Lines `image_id score x1 y1 x2 y2`, best first or in any order: equal scores rank as in the file.
 Pixels count from 1 and both ends are inside (VOCdevkit, `VOCevaldet.m`), so that 1 is taken from x1
-and y1. "comp3" is the same for detectors trained on VOC's pictures alone; "test" may be any name.
+and y1. "comp3" is the same for detectors trained on VOC's images alone; "test" may be any name.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 from singleshot.data.dataset import DataSet
 from singleshot.errors import DataError, some_of
 from singleshot.evaluation.predictions.gather import Gathering, Rows
-from singleshot.evaluation.predictions.names import PictureNames
+from singleshot.evaluation.predictions.names import ImageNames
 from singleshot.evaluation.predictions.text_lines import (
     Line,
     TextSource,
@@ -28,7 +28,7 @@ from singleshot.evaluation.predictions.text_lines import (
 __all__ = ["gather", "is_named_so"]
 
 FILE_NAME = re.compile(r"comp[34]_det_(.+)\.txt")
-NUM_NUMBERS = 5  # behind the picture's name
+NUM_NUMBERS = 5  # behind the image's name
 
 
 def is_named_so(path: Path) -> bool:
@@ -37,7 +37,7 @@ def is_named_so(path: Path) -> bool:
 
 
 def gather(
-    paths: Sequence[Path], dataset: DataSet, *, names: PictureNames, gathering: Gathering
+    paths: Sequence[Path], dataset: DataSet, *, names: ImageNames, gathering: Gathering
 ) -> None:
     """Add the detections of all files; DataError for a file of an unknown class."""
     labels = labels_of(paths, dataset)
@@ -59,14 +59,14 @@ def labels_of(paths: Sequence[Path], dataset: DataSet) -> dict[Path, int]:
     sets = sorted({of_set for _, of_set in pairs.values()})
     if len(sets) > 1:
         raise DataError(
-            f"{paths[0].parent}: has files of {len(sets)} sets of pictures: {some_of(sets)}; "
+            f"{paths[0].parent}: has files of {len(sets)} sets of images: {some_of(sets)}; "
             "give each its own folder"
         )
     return {path: label for path, (label, _) in pairs.items()}
 
 
 def class_and_set(path: Path, class_names: Sequence[str]) -> tuple[int, str] | None:
-    """Label and set of pictures that the file's name tells; the longest class name that fits."""
+    """Label and set of images that the file's name tells; the longest class name that fits."""
     named = FILE_NAME.fullmatch(path.name)
     assert named is not None, path
     fitting = [name for name in class_names if named[1].endswith(f"_{name}")]
@@ -77,21 +77,21 @@ def class_and_set(path: Path, class_names: Sequence[str]) -> tuple[int, str] | N
 
 
 def rows_of(
-    lines: list[Line], labels: dict[Path, int], dataset: DataSet, names: PictureNames
+    lines: list[Line], labels: dict[Path, int], dataset: DataSet, names: ImageNames
 ) -> Rows:
     for line in lines:
         if len(line.cells) <= NUM_NUMBERS:
             raise wrong_columns(line, "expected image_id score x1 y1 x2 y2")
-    # Whoever names a picture with blanks gets them back.
-    pictures = [" ".join(line.cells[:-NUM_NUMBERS]) for line in lines]
+    # Whoever names an image with blanks gets them back.
+    images = [" ".join(line.cells[:-NUM_NUMBERS]) for line in lines]
     numbers = np.array([[number(cell) for cell in line.cells[-NUM_NUMBERS:]] for line in lines])
     of_files = [labels[line.path] for line in lines]
     return Rows(
-        images=np.array([names[picture] for picture in pictures], np.int64),
+        images=np.array([names[image] for image in images], np.int64),
         labels=np.array(of_files, np.int64),
         boxes=numbers[:, 1:] - (1, 1, 0, 0),
         scores=np.ascontiguousarray(numbers[:, 0]),
-        source=TextSource(lines, pictures, [dataset.class_names[label] for label in of_files]),
+        source=TextSource(lines, images, [dataset.class_names[label] for label in of_files]),
         box_key="x1 y1 x2 y2",
         score_key="a score",
     )

@@ -1,7 +1,7 @@
-"""YOLO's text of detections: a file for each picture, as Ultralytics' `save_txt save_conf` writes.
+"""YOLO's text of detections: a file for each image, as Ultralytics' `save_txt save_conf` writes.
 
 Lines `class cx cy w h score`, the class an index into the names of `classes.txt` beside the files,
-else into those of the data set, the box as centre and size in fractions of the picture. Where
+else into those of the data set, the box as centre and size in fractions of the image. Where
 nothing was found there may be no file.
 """
 
@@ -14,10 +14,10 @@ import numpy as np
 from jaxtyping import Float64, Int64
 
 from singleshot.data.dataset import DataSet
-from singleshot.data.images import picture_size
+from singleshot.data.images import image_size
 from singleshot.errors import DataError, some_of
 from singleshot.evaluation.predictions.gather import Gathering, Rows
-from singleshot.evaluation.predictions.names import UNKNOWN, PictureNames
+from singleshot.evaluation.predictions.names import UNKNOWN, ImageNames
 from singleshot.evaluation.predictions.text_lines import (
     Line,
     TextSource,
@@ -53,14 +53,14 @@ def gather(
     dataset: DataSet,
     order: Sequence[str],
     *,
-    names: PictureNames,
+    names: ImageNames,
     gathering: Gathering,
 ) -> None:
     """Add the detections of all files; `order` names the classes.
 
     Raises:
-        DataError: lines without score, values that are no fractions, columns in another order, or a
-            picture whose size nobody knows.
+        DataError: lines without score, values that are no fractions, columns in another order, or
+            an image whose size nobody knows.
     """
     sizes = dataset.sizes.copy()
     known = {name: label for label, name in enumerate(dataset.class_names)}
@@ -78,7 +78,7 @@ def gather(
         gathering.add(rows_of(batch, numbers, labels, images, sizes))
     if outside is not None and score_may_come_second:
         raise DataError(
-            f"{outside.path}, line {outside.number}: its box reaches out of the picture: "
+            f"{outside.path}, line {outside.number}: its box reaches out of the image: "
             f"{' '.join(outside.cells)}; all would fit as `class score cx cy w h`: "
             f"order the columns as {COLUMNS}"
         )
@@ -96,8 +96,8 @@ def numbers_of(lines: list[Line]) -> Float64[np.ndarray, "n 5"]:
         line = lines[int(np.flatnonzero(pixels)[0])]
         raise DataError(
             f"{line.path}, line {line.number}: values beyond 0..1 are not YOLO's fractions of the "
-            f"picture: {' '.join(line.cells)[:200]}; write {COLUMNS}, with the box divided by the "
-            f"picture's width and height"
+            f"image: {' '.join(line.cells)[:200]}; write {COLUMNS}, with the box divided by the "
+            f"image's width and height"
         )
     return numbers
 
@@ -112,7 +112,7 @@ def remedy_for(num_columns: int) -> str:
 
 
 def fits(boxes: Float64[np.ndarray, "n 4"]) -> np.ndarray:
-    """Which boxes, centre and size, lie inside the picture."""
+    """Which boxes, centre and size, lie inside the image."""
     low, high = boxes[:, :2] - boxes[:, 2:] / 2, boxes[:, :2] + boxes[:, 2:] / 2
     inside = np.logical_and(low >= -ROUNDING, high <= 1 + ROUNDING)
     return np.logical_and(inside[:, 0], inside[:, 1])
@@ -144,16 +144,16 @@ def rows_of(
 def complete(
     sizes: Int64[np.ndarray, "m 2"], images: Int64[np.ndarray, " n"], dataset: DataSet
 ) -> None:
-    """Ask the pictures for sizes that are not stated; DataError when they are gone."""
+    """Ask the images for sizes that are not stated; DataError when they are gone."""
     for image in np.unique(images[images >= 0]).tolist():
         if not sizes[image].all():
             path = Path(dataset.paths[image])
             if not path.exists():
                 raise DataError(
                     f"{path}: its size is needed to read YOLO's fractions, but it is not stated "
-                    "and there is no such picture; restore it, or state width and height"
+                    "and there is no such image; restore it, or state width and height"
                 )
-            sizes[image] = picture_size(path)
+            sizes[image] = image_size(path)
 
 
 def label_of(cell: str, labels: Sequence[int]) -> int:

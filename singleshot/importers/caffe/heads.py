@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from singleshot.backbones.graph_settings import PICTURE
+from singleshot.backbones.graph_settings import IMAGE
 from singleshot.errors import ModelError
 from singleshot.importers.caffe.network import CaffeLayer, extent
 from singleshot.importers.caffe.text import Message
@@ -77,8 +77,8 @@ def refuse_unusual(output: CaffeLayer) -> None:
 
 def before(layer: CaffeLayer, layers: Mapping[str, CaffeLayer]) -> list[CaffeLayer]:
     """The layers that one takes."""
-    if PICTURE in (layer.input, *layer.inputs):
-        raise layer.refuse("a head that takes the picture itself")
+    if IMAGE in (layer.input, *layer.inputs):
+        raise layer.refuse("a head that takes the image itself")
     return [layers[name] for name in layer.inputs]
 
 
@@ -158,7 +158,7 @@ def about_priors(layer: CaffeLayer, size: Size) -> Message:
     side = about.number("img_size", 0)
     image = (about.number("img_h", side or size[0]), about.number("img_w", side or size[1]))
     if image != size:
-        raise layer.refuse(f"a picture of {image} pixels where the input has {size}")
+        raise layer.refuse(f"an image of {image} pixels where the input has {size}")
     return about
 
 
@@ -205,7 +205,7 @@ def stride_table(
     size: Size,
     grids: Sequence[tuple[int, int]],
 ) -> dict[str, Any]:
-    """Caffe keeps to its steps even where they lead out of the picture."""
+    """Caffe keeps to its steps even where they lead out of the image."""
     offsets = [about.number("offset", 0.5) for about in abouts]
     steps = [steps_of(about) for about in abouts]
     if not any(map(all, steps)) and set(offsets) == {0.5}:

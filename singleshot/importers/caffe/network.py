@@ -7,7 +7,7 @@ from pydantic import ValidationError
 from torch import Tensor
 
 from singleshot.backbones.graph_settings import (
-    PICTURE,
+    IMAGE,
     ConvolutionLayer,
     L2NormLayer,
     MergeLayer,
@@ -36,7 +36,7 @@ class CaffeLayer:
 
     name: str
     kind: str
-    inputs: tuple[str, ...]  # the layers whose outputs it takes, or 'picture'
+    inputs: tuple[str, ...]  # the layers whose outputs it takes, or 'image'
     definition: Message
     blobs: list[Tensor]
 
@@ -90,13 +90,13 @@ def layers_of(net: Message, blobs: Mapping[str, list[Tensor]]) -> dict[str, Caff
             f"{net.place}: its layers are of Caffe's first format; rewrite it with Caffe's "
             f"upgrade_net_proto_text"
         )
-    writer = dict.fromkeys(net.texts("input"), PICTURE)
+    writer = dict.fromkeys(net.texts("input"), IMAGE)
     layers: dict[str, CaffeLayer] = {}
     for definition in filter(runs, net.all("layer")):
         name, kind = definition.text("name").replace(".", "_"), definition.text("type")
         inputs = tuple(source_of(blob, writer, definition) for blob in definition.texts("bottom"))
         if kind in READING or kind in PASSING:
-            name = inputs[0] if inputs else PICTURE
+            name = inputs[0] if inputs else IMAGE
         else:
             weights = blobs.get(definition.text("name"), [])
             layers[name] = CaffeLayer(name, kind, inputs, definition, weights)
@@ -137,7 +137,7 @@ def above(layers: Mapping[str, CaffeLayer], wanted: list[str]) -> Iterator[str]:
     seen, left = set(), list(wanted)
     while left:
         name = left.pop()
-        if name != PICTURE and name not in seen:
+        if name != IMAGE and name not in seen:
             seen.add(name)
             left.extend(layers[name].inputs)
             yield name

@@ -37,7 +37,7 @@ class CaffeWeights:
     """What a caffemodel holds."""
 
     blobs: dict[str, list[Tensor]]  # by layer
-    transform: Transform | None  # that of the layer which read the pictures
+    transform: Transform | None  # that of the layer which read the images
 
 
 def read_caffemodel(path: Path) -> CaffeWeights:

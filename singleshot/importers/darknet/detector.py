@@ -1,6 +1,6 @@
 """YOLO of Darknet, version 1 to 3: a cfg and its weights, of any network that ours can be.
 
-Pictures come in as Darknet's detections take them (`model.resize` = "darknet", and from version 2
+Images come in as Darknet's detections take them (`model.resize` = "darknet", and from version 2
 on `model.aspect` = "letterbox").
 """
 
@@ -74,12 +74,12 @@ def read_darknet(path: Path) -> Checkpoint:
 
 
 def input_of(net: Section) -> list[int]:
-    """(height, width) of the pictures it takes."""
+    """(height, width) of the images it takes."""
     if net.integer("channels", 3) != 3:
-        raise net.error("takes pictures that are not of three channels", "channels")
+        raise net.error("takes images that are not of three channels", "channels")
     size = [net.integer(key, least=32) for key in ("height", "width")]
     if max(size) > LARGEST_SIDE:
-        raise net.error(f"takes pictures of {size[0]} × {size[1]}; expected {LARGEST_SIDE} at most")
+        raise net.error(f"takes images of {size[0]} × {size[1]}; expected {LARGEST_SIDE} at most")
     return size
 
 
@@ -88,7 +88,7 @@ def backbone_of(network: Network, name: str) -> dict[str, Any]:
     found = sorted(network.predictions, key=lambda prediction: prediction.source.stride)
     outputs = [prediction.source.layer for prediction in found]
     if None in outputs or -1 in outputs:
-        raise network.net.error("has a prediction from the picture itself")
+        raise network.net.error("has a prediction from the image itself")
     layers = [layer.model_dump() for layer in network.layers]
     return {"kind": "darknet", "name": name, "layers": layers, "outputs": outputs}
 
@@ -143,7 +143,7 @@ def built(recipe: Recipe, names: Sequence[str], cfg: Path) -> YoloDetector:
 def file_for(detector: YoloDetector, network: Network, weights: Path) -> WeightFile:
     """The file, if it has as many numbers as the network wants; ModelError otherwise."""
     if detector.num_boxes > LARGEST_GRID:
-        raise network.net.error(f"makes {detector.num_boxes:,} boxes of a picture; this is no YOLO")
+        raise network.net.error(f"makes {detector.num_boxes:,} boxes of an image; this is no YOLO")
     tensors = [tensor for _, layer in in_order(detector, network) for tensor in tensors_of(layer)]
     wanted = sum(tensor.numel() for tensor in tensors)
     file = WeightFile(weights)

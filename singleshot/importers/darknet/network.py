@@ -130,7 +130,7 @@ def add_layer(network: Network, section: Section) -> None:
 
 
 def previous(network: Network, section: Section) -> Output:
-    """What the layer before gives, or the picture."""
+    """What the layer before gives, or the image."""
     if not network.outputs:
         return Output(-1, network.net.integer("channels", 3, least=1))
     if network.outputs[-1].layer is None:

@@ -5,7 +5,7 @@ Küppers, Kronenberger, Shantia and Haselhoff 2020, "Multivariate Confidence Cal
 Detection", where precision takes the place of accuracy.
 
 A detector gives out many detections with scores close to 0, how many depends on where it stops, and
-all of them are false alarms as they say. An error over all of them is a number about these: they
+all of them are false positives as they say. An error over all of them is a number about these: they
 are typically more than 95 % (Neumann, Zisserman and Vedaldi 2018, "Relaxed Softmax"). So only
 detections with at least a score of `SCORE_FLOOR` are looked at.
 """
@@ -149,7 +149,7 @@ def negative_log_likelihood(
 def agreements(
     scores: Float64[np.ndarray, " n"], hit: Bool[np.ndarray, " n"]
 ) -> Float64[np.ndarray, " n"]:
-    """Logit of each score, negated for a false alarm: positive where the score was right."""
+    """Logit of each score, negated for a false positive: positive where the score was right."""
     inside = scores.clip(CLOSEST_TO_CERTAIN, 1 - CLOSEST_TO_CERTAIN)
     logits = np.log(inside) - np.log1p(-inside)
     return np.asarray(np.where(hit, logits, -logits))

@@ -26,10 +26,10 @@ def confusion_matrix(
 
     Only detections with at least the score threshold of their class are there. A hit is a pair of
     its class: the diagonal is what precision and recall are made of. What is left is paired across
-    classes: each false alarm looks at the truth of another class that it overlaps most among those
-    nobody hit; when their IoU reaches the threshold and no surer one looks at the same, they are a
-    pair. Truths without a partner are in the last column, "nothing found", detections without one
-    in the last row, "nothing annotated".
+    classes: each false positive looks at the truth of another class that it overlaps most among
+    those nobody hit; when their IoU reaches the threshold and no surer one looks at the same, they
+    are a pair. Truths without a partner are in the last column, "nothing found", detections without
+    one in the last row, "nothing annotated".
 
     Truths marked `ignore` and detections that are forgiven are in no cell: a row sums to the
     truths of its class that count, a column to the detections of its class that count.
@@ -55,9 +55,9 @@ def count_confusions(
 ) -> Int64[np.ndarray, "rows columns"]:
     """`confusion_matrix` once it is known which of the detections kept are hits."""
     partners = hits.truths.copy()
-    false_alarms = np.flatnonzero(~hits.hit & ~hits.ignored)
+    false_positives = np.flatnonzero(~hits.hit & ~hits.ignored)
     confused, with_truths = pair_across_classes(
-        kept, truths, false_alarms, np.flatnonzero(not_hit(hits, ignore=ignore)), iou_threshold
+        kept, truths, false_positives, np.flatnonzero(not_hit(hits, ignore=ignore)), iou_threshold
     )
     partners[confused] = with_truths
 
@@ -75,12 +75,12 @@ def count_confusions(
 def pair_across_classes(
     kept: Predictions,
     truths: Truths,
-    false_alarms: Int64[np.ndarray, " f"],
+    false_positives: Int64[np.ndarray, " f"],
     free: Int64[np.ndarray, " k"],
     iou_threshold: float,
 ) -> tuple[Int64[np.ndarray, " p"], Int64[np.ndarray, " p"]]:
-    """False alarms and the free truths of other classes they are on, the surest on each."""
-    best_first = false_alarms[np.argsort(-kept.scores[false_alarms], kind="stable")]
+    """False positives and the free truths of other classes they are on, the surest on each."""
+    best_first = false_positives[np.argsort(-kept.scores[false_positives], kind="stable")]
     looked_at, iou = most_overlapped_of_other_classes(kept[best_first], truths, free)
     near = iou >= iou_threshold
     paired, first = np.unique(looked_at[near], return_index=True)

@@ -15,12 +15,12 @@ from singleshot.metrics.curves import Curve
 from singleshot.metrics.diagnosis.calibration import Calibration
 from singleshot.metrics.diagnosis.error_gains import ErrorGain
 from singleshot.metrics.diagnosis.error_types import Errors, ErrorType
-from singleshot.metrics.diagnosis.hardest import HardPicture, find_hardest
+from singleshot.metrics.diagnosis.hardest import HardImage, find_hardest
 from singleshot.metrics.diagnosis.slices import Slice
 from singleshot.metrics.diagnosis.suspects import Suspect, find_suspects
 from singleshot.metrics.diagnosis.verdicts import Judge
 from singleshot.metrics.hits import Hits
-from singleshot.metrics.miss_rate import FEWEST_PICTURES, log_average_miss_rate
+from singleshot.metrics.miss_rate import FEWEST_IMAGES, log_average_miss_rate
 from singleshot.metrics.protocol import Protocol
 
 __all__ = ["Diagnosis", "diagnose"]
@@ -42,22 +42,22 @@ class Diagnosis:
     average_precision: float | None  # mean over classes with truths, at the IoU threshold
     miss_rates: tuple[
         float | None, ...
-    ]  # of each class, log-average; None without truths or 100 pictures
+    ]  # of each class, log-average; None without truths or 100 images
     errors: tuple[ErrorGain, ...]  # the six types of TIDE, in the order of ErrorType
-    totals: tuple[ErrorGain, ...]  # all false alarms, all misses
+    totals: tuple[ErrorGain, ...]  # all false positives, all misses
     confusion: Int64[np.ndarray, "rows columns"]  # annotated x found; the last is "nothing"
     calibration: Calibration | None  # None without detections to judge it by
     slices: tuple[Slice, ...]
-    hardest: tuple[HardPicture, ...]  # worst first, at most 20
+    hardest: tuple[HardImage, ...]  # worst first, at most 20
     suspects: tuple[Suspect, ...]  # by turns one of each kind, at most 100
     kept: Predictions  # the detections kept at the score thresholds, best first
     kept_hits: Hits  # the fate of each of those
     kept_errors: Errors  # what is wrong with each of those, and which truths are missed
 
-    image_names: Sequence[str]  # of the pictures, empty if they have none
+    image_names: Sequence[str]  # of the images, empty if they have none
 
     def to_json(self) -> dict[str, Any]:
-        """Plain numbers, no per-detection arrays; pictures by index, and by name if they have one.
+        """Plain numbers, no per-detection arrays; images by index, and by name if they have one.
 
         `null` where undefined, and for a score threshold that keeps nothing.
         """
@@ -87,7 +87,7 @@ class Diagnosis:
 
 
 def with_name(entry: dict[str, Any], names: Sequence[str]) -> dict[str, Any]:
-    """An entry about a picture, and what the picture is called."""
+    """An entry about an image, and what the image is called."""
     return {"name": names[entry["image"]], **entry} if names else entry
 
 
@@ -107,7 +107,7 @@ def diagnose(
     Hits are VOC's at one IoU threshold, whatever the protocol; the protocol decides what is
     ignored and how average precision is taken. Detections with at least the score threshold of
     their class are kept (take `Report.score_thresholds`); `Diagnosis` says what is about those and
-    what about all. `attributes` are values of the pictures, "" where unknown: {"light": ("day", …)}
+    what about all. `attributes` are values of the images, "" where unknown: {"light": ("day", …)}
     """
     judge = Judge(truths, len(class_names), protocol, iou_threshold)
     everything = judge.all(predictions)
@@ -136,8 +136,8 @@ def diagnose(
 
 
 def miss_rates(curves: Sequence[Curve | None], num_images: int) -> tuple[float | None, ...]:
-    """Log-average miss rate of each class, on pictures enough to tell."""
-    enough = num_images >= FEWEST_PICTURES
+    """Log-average miss rate of each class, on images enough to tell."""
+    enough = num_images >= FEWEST_IMAGES
     return tuple(
         log_average_miss_rate(curve, num_images) if enough and curve is not None else None
         for curve in curves

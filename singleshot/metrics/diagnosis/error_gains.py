@@ -26,7 +26,7 @@ __all__ = ["ErrorGain", "ErrorTotal", "error_gains"]
 class ErrorTotal(StrEnum):
     """All errors of one side together (TIDE §2.3, "special errors")."""
 
-    FALSE_ALARMS = "false alarms"  # every detection that is no hit
+    FALSE_POSITIVES = "false positives"  # every detection that is no hit
     MISSES = "misses"  # every truth that is not hit: more than the type MISSED
 
 
@@ -78,7 +78,7 @@ def error_gains(
                    class; the others vanish (all of them, if a surer localization error is about
                    the same truth)
     localization   the same, in its own class
-    both, duplicate, background, false alarms   they vanish
+    both, duplicate, background, false positives   they vanish
     missed, misses                              the truths vanish
 
     AP is the protocol's area at the IoU threshold of `hits` and `errors`, its mean over classes
@@ -111,8 +111,8 @@ def each_fixed(
             case _:
                 fixed = judged.without(errors.are(error))
         yield error, errors.count(error), fixed
-    false_alarm = ~judged.hits.hit & ~judged.hits.ignored
-    yield ErrorTotal.FALSE_ALARMS, int(false_alarm.sum()), judged.without(false_alarm)
+    false_positive = ~judged.hits.hit & ~judged.hits.ignored
+    yield ErrorTotal.FALSE_POSITIVES, int(false_positive.sum()), judged.without(false_positive)
     all_found = judged.without_truths(truths.labels[missed])
     yield ErrorTotal.MISSES, int(missed.sum()), all_found
 

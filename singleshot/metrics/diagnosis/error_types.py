@@ -1,4 +1,4 @@
-"""What is wrong with each false alarm and each miss: the six error types of TIDE.
+"""What is wrong with each false positive and each miss: the six error types of TIDE.
 
 Bolya, Foley, Hays and Hoffman 2020, "TIDE: A General Toolbox for Identifying Object Detection
 Errors", §2.2. The types are asked for in the order of its code (tidecv, quantify.py), which also
@@ -27,7 +27,7 @@ BACKGROUND_IOU = 0.1  # t_b of the paper: up to here two boxes have nothing to d
 
 
 class ErrorType(StrEnum):
-    """Why a detection is a false alarm, or a truth a miss; t is the IoU threshold."""
+    """Why a detection is a false positive, or a truth a miss; t is the IoU threshold."""
 
     CLASS = "class"  # IoU >= t with a truth of another class
     LOCALIZATION = "localization"  # 0.1 <= IoU <= t with a truth of its own class

@@ -39,10 +39,10 @@ def find_neighbours(
 def most_overlapped_of_other_classes(
     predictions: Predictions, truths: Truths, among: Int64[np.ndarray, " k"]
 ) -> tuple[Int64[np.ndarray, " n"], Float64[np.ndarray, " n"]]:
-    """Index of the truth (same picture, another class, `among` these) each detection overlaps most.
+    """Index of the truth (same image, another class, `among` these) each detection overlaps most.
 
     And that IoU; index -1 and 0 where there is none, and the first annotated of equal ones. One
-    round for each truth of a picture, as in `most_overlapped`.
+    round for each truth of an image, as in `most_overlapped`.
     """
     by_image = among[np.argsort(truths.images[among], kind="stable")]
     starts = np.searchsorted(truths.images[by_image], predictions.images, side="left")

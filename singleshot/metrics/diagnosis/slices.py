@@ -1,4 +1,4 @@
-"""Numbers for some of the objects or pictures only: where a detector is weak."""
+"""Numbers for some of the objects or images only: where a detector is weak."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Slice(NamedTuple):
 
     by: str  # "box size", "aspect ratio", "crowding" or the name of an attribute
     name: str  # such as "small", "wide", "2–5 objects", "night"; "" where unknown
-    images: int  # pictures that belong to it; for a slice of boxes, pictures with such a truth
+    images: int  # images that belong to it; for a slice of boxes, images with such a truth
     truths: int  # that count
     average_precision: float | None  # mean over classes with truths in it; None without
     recall: float | None  # hits / truths at the score thresholds; None without truths
@@ -54,17 +54,17 @@ def find_slices(
     score_thresholds: Float64[np.ndarray, " num_classes"],
     attributes: Mapping[str, Sequence[str]],
 ) -> tuple[Slice, ...]:
-    """Judge parts of the truths, then parts of the pictures.
+    """Judge parts of the truths, then parts of the images.
 
     box size       small: area < 32², medium, large: area > 96² square pixels; of a truth its own
                    area (in COCO's files that of the mask), of a detection that of its box
     aspect ratio   tall: width < height / 2; wide: width > 2 x height; balanced: neither
-    crowding       by the number of truths in the picture that count
-    attributes     one value for each picture, "" where it is unknown
+    crowding       by the number of truths in the image that count
+    attributes     one value for each image, "" where it is unknown
 
     For parts of the truths, COCO's rule: truths outside are ignored, and so are detections outside
     that hit nothing. (COCO counts an area of exactly 32² or 96² on both sides.) For parts of the
-    pictures the numbers are those of judging these pictures alone.
+    images the numbers are those of judging these images alone.
 
     Average precision is the protocol's area at the IoU threshold, of all detections; recall is
     that of the detections with at least the score threshold of their class.
@@ -75,7 +75,7 @@ def find_slices(
     hits = hits_at(overlaps, predictions.scores, ignore=ignore, iou_threshold=iou_threshold)
     parts = chain(
         parts_of_truths(predictions, truths, overlaps, ignore=ignore, iou_threshold=iou_threshold),
-        parts_of_pictures(predictions, truths, hits, ignore=ignore, attributes=attributes),
+        parts_of_images(predictions, truths, hits, ignore=ignore, attributes=attributes),
     )
     slices = []
     for part in parts:
@@ -132,7 +132,7 @@ def aspects(boxes: Float64[np.ndarray, "k 4"]) -> dict[str, Bool[np.ndarray, " k
     return {"tall": tall, "balanced": ~tall & ~wide, "wide": wide}
 
 
-def parts_of_pictures(
+def parts_of_images(
     predictions: Predictions,
     truths: Truths,
     hits: Hits,
@@ -143,24 +143,24 @@ def parts_of_pictures(
     """By crowding and by the attributes."""
     groups = {"crowding": crowding(truths, ignore)}
     groups |= {by: by_value(values) for by, values in attributes.items()}
-    for by, pictures_of in groups.items():
-        for name, pictures in pictures_of.items():
-            counted = pictures[truths.images] & ~ignore
-            ignored = hits.ignored | ~pictures[predictions.images]
-            yield Part(by, name, int(pictures.sum()), counted, Hits(hits.truths, ignored))
+    for by, images_of in groups.items():
+        for name, images in images_of.items():
+            counted = images[truths.images] & ~ignore
+            ignored = hits.ignored | ~images[predictions.images]
+            yield Part(by, name, int(images.sum()), counted, Hits(hits.truths, ignored))
 
 
 def crowding(
     truths: Truths, ignore: Bool[np.ndarray, " m"]
-) -> dict[str, Bool[np.ndarray, " pictures"]]:
-    """Pictures by the number of truths in them that count."""
+) -> dict[str, Bool[np.ndarray, " images"]]:
+    """Images by the number of truths in them that count."""
     counts = np.bincount(truths.images[~ignore], minlength=truths.num_images)
     level = np.searchsorted([most for _, most in CROWDING], counts)
     names = [*(name for name, _ in CROWDING), CROWDED]
     return {name: level == number for number, name in enumerate(names)}
 
 
-def by_value(values: Sequence[str]) -> dict[str, Bool[np.ndarray, " pictures"]]:
-    """Pictures by the value of an attribute, in the order of the alphabet, unknown ones last."""
+def by_value(values: Sequence[str]) -> dict[str, Bool[np.ndarray, " images"]]:
+    """Images by the value of an attribute, in the order of the alphabet, unknown ones last."""
     column = np.array(values, dtype=np.str_)
     return {value: column == value for value in sorted(set(values), key=lambda one: (not one, one))}

@@ -44,7 +44,7 @@ class SuspectKind(StrEnum):
 class Suspect(NamedTuple):
     """A place to look at."""
 
-    image: int  # index of the picture
+    image: int  # index of the image
     kind: SuspectKind
     box: tuple[float, float, float, float]  # of the detection; of the second of two truths
     label: int  # of the detection; of the two truths
@@ -69,14 +69,14 @@ def find_suspects(
 
     missing annotation   a confident background error, and no annotation of any class, counted or
                          not, overlaps it (IoU <= 0.1; half of it inside a region)
-    wrong class          a confident false alarm with IoU >= 0.75 with a truth of another class
+    wrong class          a confident false positive with IoU >= 0.75 with a truth of another class
     wrong box            a confident localization error
     double annotation    two truths of one class with IoU > 0.9
 
     For the middle two the truth must not be hit by any detection: where it is, the detector sides
-    with the annotation. Who is confident says `confident_false_alarms`.
+    with the annotation. Who is confident says `confident_false_positives`.
     """
-    confident = confident_false_alarms(kept, hits)
+    confident = confident_false_positives(kept, hits)
     free = not_hit(hits, ignore=ignore)
     # A -1 would read the last truth; an entry more makes it "no truth".
     is_free = np.append(free, False)
@@ -99,8 +99,8 @@ def find_suspects(
     return tuple(one for turn in turns for one in turn if one is not None)[:most]
 
 
-def confident_false_alarms(kept: Predictions, hits: Hits) -> Bool[np.ndarray, " n"]:
-    """False alarms at least as sure as half of the hits of their class.
+def confident_false_positives(kept: Predictions, hits: Hits) -> Bool[np.ndarray, " n"]:
+    """False positives at least as sure as half of the hits of their class.
 
     A detector that is usually right at such a score deserves to be asked about. A class without
     hits is compared with the hits of all classes; without any hit at all, every detection kept is
@@ -149,10 +149,10 @@ def disputes(
 
 
 def double_annotations(truths: Truths) -> Iterator[Suspect]:
-    """Pairs of objects of one class and picture that almost coincide; regions may well overlap."""
+    """Pairs of objects of one class and image that almost coincide; regions may well overlap."""
     objects = np.flatnonzero(~truths.crowd)
     order = objects[np.lexsort((truths.labels[objects], truths.images[objects]))]
-    # Neighbours in this order, then next but one …: as many rounds as a picture has objects.
+    # Neighbours in this order, then next but one …: as many rounds as an image has objects.
     for apart in range(1, len(order)):
         first, second = order[:-apart], order[apart:]
         same = truths.images[first] == truths.images[second]

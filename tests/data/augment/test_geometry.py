@@ -23,7 +23,7 @@ def view_of(*boxes, size=(120, 200)):
     truth = Truth.of(
         torch.tensor(boxes, dtype=torch.float32).reshape(-1, 4), torch.arange(len(boxes))
     )
-    return View.of(Sample(torch.zeros(3, *size, dtype=torch.uint8), truth, "a picture"))
+    return View.of(Sample(torch.zeros(3, *size, dtype=torch.uint8), truth, "an image"))
 
 
 def generator(seed):
@@ -67,13 +67,13 @@ def test_objects_stay_when_their_centre_is_inside(seed):
 
 
 @given(seeds)
-def test_a_picture_without_objects_is_not_cropped(seed):
-    # No sampler can satisfy its constraint, as in the original: the whole picture is left.
+def test_an_image_without_objects_is_not_cropped(seed):
+    # No sampler can satisfy its constraint, as in the original: the whole image is left.
     view = view_of()
     assert CropAroundObjects(CropSettings())(view, generator(seed)).window == view.window
 
 
-def test_each_sampler_and_the_whole_picture_are_taken_equally_often():
+def test_each_sampler_and_the_whole_image_are_taken_equally_often():
     view = view_of((20, 20, 180, 110))
     crop = CropAroundObjects(CropSettings(min_ious=(0.1, 0.3, 0.5)))
     whole = sum(crop(view, generator(seed)).window == view.window for seed in range(800))
@@ -81,7 +81,7 @@ def test_each_sampler_and_the_whole_picture_are_taken_equally_often():
 
 
 @given(seeds)
-def test_expansion_keeps_the_picture_inside_and_the_shape(seed):
+def test_expansion_keeps_the_image_inside_and_the_shape(seed):
     view = view_of((50, 30, 90, 70))
     expanded = Expand(ExpandSettings(probability=1, up_to=4))(view, generator(seed))
     x1, y1, x2, y2 = expanded.window

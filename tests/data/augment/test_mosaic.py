@@ -17,12 +17,12 @@ few = settings(max_examples=30, deadline=None)
 
 
 def sample(number, box=(60, 30, 140, 90)):
-    """A picture of its own grey, with one lighter object."""
+    """An image of its own grey, with one lighter object."""
     image = torch.full((3, 120, 200), 20 + 50 * number, dtype=torch.uint8)
     x1, y1, x2, y2 = box
     image[:, y1:y2, x1:x2] += 25
     truth = Truth.of(torch.tensor([box], dtype=torch.float32), torch.tensor([number]))
-    return Sample(image, truth, f"picture {number}")
+    return Sample(image, truth, f"image {number}")
 
 
 def four(seed):
@@ -33,7 +33,7 @@ def four(seed):
 
 @given(seeds)
 @few
-def test_four_pictures_meet_at_a_point_in_the_middle_half(seed):
+def test_four_images_meet_at_a_point_in_the_middle_half(seed):
     result = PLAIN(four(seed), torch.Generator().manual_seed(seed))
     owner = (result.image[0].int() - 20) // 50
     height, width = SIZE
@@ -68,7 +68,7 @@ def test_objects_whose_centre_is_cut_off_are_dropped(seed):
 
 
 def test_objects_keep_their_shape():
-    # A tile shows its picture a quarter to a half smaller than it would be alone.
+    # A tile shows its image a quarter to a half smaller than it would be alone.
     middle = [sample(number, (98, 58, 102, 62)) for number in range(4)]
     sizes = []
     for seed in range(30):
@@ -92,12 +92,12 @@ def test_difficult_objects_and_crowds_stay_what_they_are():
     assert found.difficult.tolist() == found.crowd.tolist() == (found.labels == 0).tolist()
 
 
-def test_a_mosaic_is_named_after_all_its_pictures():
+def test_a_mosaic_is_named_after_all_its_images():
     named = PLAIN([sample(n) for n in range(4)], torch.Generator().manual_seed(0)).name
-    assert named == "picture 0 + picture 1 + picture 2 + picture 3"
+    assert named == "image 0 + image 1 + image 2 + image 3"
 
 
-def test_two_pictures_shine_through_each_other():
+def test_two_images_shine_through_each_other():
     one, other = sample(0), sample(1)
     result = blend(one, other)
     # 20 and 70 make 45; under both objects 45 and 95 make 70.
@@ -120,7 +120,7 @@ def test_without_mixing_no_random_number_is_spent():
 
 
 @pytest.mark.parametrize(("mosaic", "mixup", "others"), [(1, 0, 3), (0, 1, 1), (1, 1, 4)])
-def test_a_mosaic_wants_three_more_pictures_and_mixup_one(mosaic, mixup, others):
+def test_a_mosaic_wants_three_more_images_and_mixup_one(mosaic, mixup, others):
     asked = []
 
     def another():

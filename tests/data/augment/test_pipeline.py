@@ -19,7 +19,7 @@ FILL = (123, 117, 104)
 def sample(random):
     image = torch.randint(256, (3, 120, 200), generator=random, dtype=torch.uint8)
     boxes = torch.tensor([[20.0, 20, 100, 90], [150, 10, 190, 60]])
-    return Sample(image, Truth.of(boxes, torch.tensor([1, 0])), "a picture")
+    return Sample(image, Truth.of(boxes, torch.tensor([1, 0])), "an image")
 
 
 def drawn(sample, window, *, flipped=False, size=SIZE):
@@ -27,7 +27,7 @@ def drawn(sample, window, *, flipped=False, size=SIZE):
     return Render(size, ("bilinear",), FILL)(view, torch.Generator())
 
 
-def test_the_whole_picture_at_its_own_size_is_the_picture(sample):
+def test_the_whole_image_at_its_own_size_is_the_image(sample):
     result = drawn(sample, (0, 0, 200, 120), size=(120, 200))
     assert torch.equal(result.image, sample.image)
     assert torch.equal(result.truth.boxes, sample.truth.boxes)
@@ -46,7 +46,7 @@ def test_mirrored_pixels_and_boxes(sample):
     assert result.truth.boxes[0].tolist() == [100, 20, 180, 90]
 
 
-def test_beyond_the_picture_is_the_fill(sample):
+def test_beyond_the_image_is_the_fill(sample):
     result = drawn(sample, (-200, -120, 200, 120), size=(120, 200))
     assert torch.equal(result.image[:, 0, 0], torch.tensor(FILL, dtype=torch.uint8))
     inside = result.image[:, 60:, 100:].float().mean()
@@ -54,7 +54,7 @@ def test_beyond_the_picture_is_the_fill(sample):
     assert result.truth.boxes[0].tolist() == [110, 70, 150, 105]
 
 
-def test_a_window_without_any_of_the_picture_is_all_fill(sample):
+def test_a_window_without_any_of_the_image_is_all_fill(sample):
     result = drawn(sample, (300, 300, 400, 400))
     assert set(map(tuple, result.image.permute(1, 2, 0).reshape(-1, 3).tolist())) == {FILL}
 

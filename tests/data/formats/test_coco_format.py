@@ -28,8 +28,8 @@ def test_ignored_objects_and_groups_are_regions(add_coco, tmp_path, key):
     assert coco.read(tmp_path).truths.crowd.tolist() == [True, False, True]
 
 
-def test_a_picture_of_unknown_size_that_is_not_there_clips_nothing(add_coco):
-    file = add_coco("val", {"bbox": [0, 0, 900, 9]}, pictures_in=None)
+def test_an_image_of_unknown_size_that_is_not_there_clips_nothing(add_coco):
+    file = add_coco("val", {"bbox": [0, 0, 900, 9]}, images_in=None)
     content = json.loads(file.read_text())
     content["images"] = [{"id": 10, "file_name": "10.jpg"}]
     file.write_text(json.dumps(content))
@@ -47,15 +47,15 @@ def test_ids_keep_their_gaps_and_classes_their_order(add_coco, tmp_path):
     assert dataset.image_ids.tolist() == [10, 11]
 
 
-def test_a_picture_without_objects_is_ordinary(add_coco, tmp_path):
+def test_an_image_without_objects_is_ordinary(add_coco, tmp_path):
     add_coco("train2017", {})
     dataset = coco.read(tmp_path)
     assert [len(dataset.truth(index)) for index in range(2)] == [1, 0]
 
 
 def test_splits_are_named_by_their_files_and_the_year_may_be_left_out(add_coco, tmp_path):
-    add_coco("train2017", num_pictures=3)
-    add_coco("val2017", num_pictures=1, first_id=20)
+    add_coco("train2017", num_images=3)
+    add_coco("val2017", num_images=1, first_id=20)
     assert coco.splits(tmp_path) == ("train2017", "val2017")
     assert len(coco.read(tmp_path, "train")) == 3
     assert len(coco.read(tmp_path, "val2017")) == 1
@@ -68,18 +68,18 @@ def test_splits_are_named_by_their_files_and_the_year_may_be_left_out(add_coco, 
 
 
 @pytest.mark.parametrize("folder", ["train2017", "images/train2017", "images", "."])
-def test_pictures_are_found_where_people_keep_them(add_coco, tmp_path, folder):
-    add_coco("train2017", pictures_in=folder)
+def test_images_are_found_where_people_keep_them(add_coco, tmp_path, folder):
+    add_coco("train2017", images_in=folder)
     assert coco.read(tmp_path)[0].image.shape == (3, 30, 40)
 
 
-def test_a_json_file_alone_can_be_read_without_its_pictures(add_coco):
-    file = add_coco("val2017", {}, pictures_in=None)
+def test_a_json_file_alone_can_be_read_without_its_images(add_coco):
+    file = add_coco("val2017", {}, images_in=None)
     assert coco.splits(file) == ("val2017",)
     dataset = coco.read(file, "val")
     assert len(dataset.truths) == 1
-    assert dataset.notes[0].startswith("found no pictures of instances_val2017.json; looked in")
-    with pytest.raises(DataError, match="there is no such picture"):
+    assert dataset.notes[0].startswith("found no images of instances_val2017.json; looked in")
+    with pytest.raises(DataError, match="there is no such image"):
         dataset[0]
 
 
@@ -91,8 +91,8 @@ def test_boxes_are_clipped_and_dropped_as_in_every_format(add_coco, tmp_path):
     assert dataset.truths.boxes.tolist() == [[0, 0, 40, 10]]
     assert dataset.notes == (
         "dropped 1 box without area: 10",
-        "dropped 1 box wholly outside the picture: 10",
-        "clipped 1 box reaching beyond the picture: 10",
+        "dropped 1 box wholly outside the image: 10",
+        "clipped 1 box reaching beyond the image: 10",
     )
 
 
@@ -155,10 +155,10 @@ def test_broken_json_names_the_line_and_other_json_says_what_it_is(tmp_path):
         coco.read(file)
 
 
-def test_some_missing_pictures_are_an_error_that_counts_them(add_coco, tmp_path):
-    add_coco("train2017", num_pictures=3)
+def test_some_missing_images_are_an_error_that_counts_them(add_coco, tmp_path):
+    add_coco("train2017", num_images=3)
     (tmp_path / "train2017/11.jpg").unlink()
-    with pytest.raises(DataError, match=r"1 of 3 pictures are missing.*11\.jpg; restore"):
+    with pytest.raises(DataError, match=r"1 of 3 images are missing.*11\.jpg; restore"):
         coco.read(tmp_path)
 
 
@@ -185,7 +185,7 @@ def test_coco_and_voc_tell_the_same_truth(shared):
     assert (theirs.truths.boxes - ours.truths.boxes).abs().max() <= 1
 
 
-def test_five_thousand_pictures_are_read_in_a_few_seconds(tmp_path):
+def test_five_thousand_images_are_read_in_a_few_seconds(tmp_path):
     content = {
         "images": [{"id": i, "file_name": f"{i}", "height": 9, "width": 9} for i in range(5000)],
         "categories": [{"id": 1, "name": "a"}],

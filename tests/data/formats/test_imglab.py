@@ -18,10 +18,10 @@ def image(name: str, *boxes: str, size: str = "width='40' height='30'") -> str:
 
 @pytest.fixture
 def add_imglab(tmp_path):
-    """Write an imglab file and its pictures, 40 wide and 30 high."""
+    """Write an imglab file and its images, 40 wide and 30 high."""
 
-    def add(split: str, *images: str, pictures: tuple[str, ...] = ("a.jpg",)) -> Path:
-        for name in pictures:
+    def add(split: str, *images: str, files: tuple[str, ...] = ("a.jpg",)) -> Path:
+        for name in files:
             Image.new("RGB", (40, 30)).save(tmp_path / name)
         xml = tmp_path / f"{split}.xml"
         head = "<?xml version='1.0' encoding='ISO-8859-1'?>\n<?xml-stylesheet href='a.xsl'?>"
@@ -47,14 +47,14 @@ def test_labels_are_classes_and_ignored_boxes_regions(add_imglab):
     assert dataset.truths.difficult.tolist() == [False, False]
 
 
-def test_a_size_that_is_not_stated_is_the_pictures(add_imglab):
+def test_a_size_that_is_not_stated_is_the_images(add_imglab):
     dataset = imglab.read(add_imglab("training", image("a.jpg", BOX, size="")))
     assert dataset.sizes.tolist() == [[30, 40]]
 
 
 def test_each_file_of_a_folder_is_a_split(add_imglab, tmp_path):
     add_imglab("training", image("a.jpg", BOX))
-    add_imglab("testing", image("b.jpg", BOX, BOX), image("c.jpg"), pictures=("b.jpg", "c.jpg"))
+    add_imglab("testing", image("b.jpg", BOX, BOX), image("c.jpg"), files=("b.jpg", "c.jpg"))
     assert imglab.splits(tmp_path) == ("testing", "training")
     assert len(imglab.read(tmp_path, "testing").truths) == 2
     assert len(imglab.read(tmp_path)) == 3
@@ -63,11 +63,11 @@ def test_each_file_of_a_folder_is_a_split(add_imglab, tmp_path):
     )
 
 
-def test_a_file_alone_may_be_without_its_pictures(add_imglab):
-    xml = add_imglab("training", image("a.jpg", BOX), pictures=())
+def test_a_file_alone_may_be_without_its_images(add_imglab):
+    xml = add_imglab("training", image("a.jpg", BOX), files=())
     dataset = open_dataset(xml)
     assert len(dataset.truths) == 1
-    assert dataset.notes == (f"found no pictures of training.xml; looked in {xml.parent}",)
+    assert dataset.notes == (f"found no images of training.xml; looked in {xml.parent}",)
 
 
 def test_other_xml_is_left_to_others(tmp_path):
@@ -85,7 +85,7 @@ def test_other_xml_is_left_to_others(tmp_path):
         (image("a.jpg", BOX.replace("20", "wide")), "box 1: width is 'wide'; expected a number"),
         (image("a.jpg", BOX.replace("20", "nan")), "box 1: width is 'nan'; expected a number"),
         ("<image", r"line 2: broken XML"),
-        (image("gone.jpg"), r"1 of 2 pictures are missing, the first is .*gone\.jpg; restore"),
+        (image("gone.jpg"), r"1 of 2 images are missing, the first is .*gone\.jpg; restore"),
     ],
 )
 def test_a_wrong_entry_is_named(add_imglab, wrong, said):
@@ -108,4 +108,4 @@ def test_dlibs_faces_have_two_splits_and_two_more_with_landmarks(shared):
     landmarks = open_dataset(folder, "training_with_face_landmarks")
     assert landmarks.paths.tolist() == training.paths.tolist()
     assert len(landmarks.truths) == 18  # some of them drawn anew
-    assert len(open_dataset(folder)) == 9  # each picture once
+    assert len(open_dataset(folder)) == 9  # each image once

@@ -50,7 +50,7 @@ def test_classes_are_those_of_all_files_in_every_split(add_voc, add_split, tmp_p
     assert voc.read(tmp_path, "train").truths.labels.tolist() == [1]
 
 
-def test_a_picture_without_objects_is_ordinary(add_voc, tmp_path):
+def test_an_image_without_objects_is_ordinary(add_voc, tmp_path):
     add_voc("a", CAT)
     add_voc("b")
     add_voc("c", DOG)
@@ -94,7 +94,7 @@ def test_a_root_with_several_years_names_them(add_voc, add_split, tmp_path):
         voc.read(tmp_path, "trainval")
 
 
-def test_xml_files_beside_their_pictures_are_taken(shared):
+def test_xml_files_beside_their_images_are_taken(shared):
     dataset = voc.read(shared / "data/broken_jpeg")
     assert dataset.class_names == ("kangaroo",)
     assert dataset.truths.boxes[0].tolist() == [151, 162, 584, 370]
@@ -105,16 +105,16 @@ def test_other_xml_is_not_taken_for_voc(shared):
     assert not voc.recognises(shared / "data/voc2012_100/other-formats/cvat")
 
 
-def test_the_picture_goes_by_the_stem_because_filenames_grow_stale(add_voc, tmp_path):
+def test_the_image_goes_by_the_stem_because_filenames_grow_stale(add_voc, tmp_path):
     add_voc("a", CAT, filename="old name.jpg")
     assert Path(voc.read(tmp_path).paths[0]).name == "a.jpg"
 
 
-def test_the_picture_may_have_any_suffix_or_only_the_filename(add_voc, tmp_path):
+def test_the_image_may_have_any_suffix_or_only_the_filename(add_voc, tmp_path):
     add_voc("a", CAT, filename="b.PNG")
-    pictures = tmp_path / "JPEGImages"
-    Image.new("RGB", (40, 30)).save(pictures / "b.PNG")
-    (pictures / "a.jpg").unlink()
+    images = tmp_path / "JPEGImages"
+    Image.new("RGB", (40, 30)).save(images / "b.PNG")
+    (images / "a.jpg").unlink()
     assert Path(voc.read(tmp_path).paths[0]).name == "b.PNG"
 
 
@@ -134,12 +134,12 @@ def test_boxes_reaching_beyond_are_clipped_and_those_outside_dropped(add_voc, tm
     dataset = voc.read(tmp_path)
     assert dataset.truths.boxes.tolist() == [[0, 0, 40, 10]]
     assert dataset.notes == (
-        "dropped 1 box wholly outside the picture: a",
-        "clipped 1 box reaching beyond the picture: a",
+        "dropped 1 box wholly outside the image: a",
+        "clipped 1 box reaching beyond the image: a",
     )
 
 
-def test_a_note_names_three_pictures_and_counts_the_others(add_voc, tmp_path):
+def test_a_note_names_three_images_and_counts_the_others(add_voc, tmp_path):
     for stem in "abcde":
         add_voc(stem, ("cat", (5, 5, 5, 9)))
     assert voc.read(tmp_path).notes == ("dropped 5 boxes without area: a, b, c and 2 more",)
@@ -152,7 +152,7 @@ def test_a_stated_size_that_a_box_contradicts_is_not_believed(add_voc, tmp_path,
     assert voc.read(tmp_path).notes == ()
 
 
-def test_boxes_refer_to_the_picture_as_displayed(add_voc, tmp_path):
+def test_boxes_refer_to_the_image_as_displayed(add_voc, tmp_path):
     add_voc("a", ("cat", (1, 1, 30, 40)))  # stored 40 wide and 30 high, displayed 30 wide
     exif = Image.Exif()
     exif[0x0112] = 6
@@ -206,17 +206,17 @@ def test_another_kind_of_xml_and_a_wrong_encoding_say_so(add_voc, tmp_path):
         voc.read(tmp_path)
 
 
-def test_an_xml_file_naming_a_missing_picture_is_named(add_voc, tmp_path):
+def test_an_xml_file_naming_a_missing_image_is_named(add_voc, tmp_path):
     add_voc("a", CAT)
     (tmp_path / "JPEGImages/a.jpg").unlink()
-    with pytest.raises(DataError, match=r"a\.xml: its picture is missing.*'a\.jpg'.*restore"):
+    with pytest.raises(DataError, match=r"a\.xml: its image is missing.*'a\.jpg'.*restore"):
         voc.read(tmp_path)
 
 
-def test_a_split_listing_a_picture_without_xml_is_named(add_voc, add_split, tmp_path):
+def test_a_split_listing_an_image_without_xml_is_named(add_voc, add_split, tmp_path):
     add_voc("a", CAT)
     add_split("train", "a", "b")
-    with pytest.raises(DataError, match=r"train\.txt: 1 of 2 pictures have no XML.*'b'"):
+    with pytest.raises(DataError, match=r"train\.txt: 1 of 2 images have no XML.*'b'"):
         voc.read(tmp_path, "train")
 
 
@@ -277,13 +277,13 @@ def truths(draw):
 
 @settings(deadline=None, max_examples=30)
 @given(st.lists(truths(), min_size=1, max_size=3))
-def test_what_was_written_is_read_again(pictured):
+def test_what_was_written_is_read_again(imaged):
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        paths = [folder / f"{index}.png" for index in range(len(pictured))]
+        paths = [folder / f"{index}.png" for index in range(len(imaged))]
         for path in paths:
             Image.new("RGB", (40, 40)).save(path)
-        written = DataSet.of(("a", "<b & c>"), zip(paths, pictured, strict=True), description="")
+        written = DataSet.of(("a", "<b & c>"), zip(paths, imaged, strict=True), description="")
         voc.write(written, folder / "out", splits={"test": [0]})
         again = voc.read(folder / "out").with_classes(written.class_names)
         assert len(voc.read(folder / "out", "test")) == 1
@@ -293,8 +293,8 @@ def test_what_was_written_is_read_again(pictured):
         torch.testing.assert_close(again.truths.boxes.float(), written.truths.boxes)
 
 
-def test_two_pictures_of_one_name_cannot_be_written(tmp_path):
+def test_two_images_of_one_name_cannot_be_written(tmp_path):
     none = Truth.of(torch.zeros(0, 4), torch.zeros(0, dtype=torch.int64))
     twins = DataSet.of((), [(Path("x/a.jpg"), none), (Path("y/a.png"), none)], description="")
-    with pytest.raises(DataError, match="two pictures are called 'a'"):
+    with pytest.raises(DataError, match="two images are called 'a'"):
         voc.write(twins, tmp_path)

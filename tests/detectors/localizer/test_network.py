@@ -1,4 +1,4 @@
-"""One object a picture: its class and its box, from either place the box head is attached to."""
+"""One object an image: its class and its box, from either place the box head is attached to."""
 
 import math
 
@@ -32,8 +32,8 @@ def built(attach, **more):
 
 def batch_of(*truths):
     generator = torch.Generator().manual_seed(0)
-    pictures = torch.randint(256, (len(truths), 3, 64, 96), generator=generator, dtype=torch.uint8)
-    return Batch(pictures, truths, ("a",) * len(truths))
+    images = torch.randint(256, (len(truths), 3, 64, 96), generator=generator, dtype=torch.uint8)
+    return Batch(images, truths, ("a",) * len(truths))
 
 
 def truth_of(*boxes, labels=None):
@@ -102,7 +102,7 @@ def test_losses_are_the_cross_entropy_and_the_squared_distance():
     assert losses.matched_priors == 1
 
 
-def test_pictures_without_an_object_count_nothing_in_the_mean():
+def test_images_without_an_object_count_nothing_in_the_mean():
     detector = built("fully_connected")
     alone = detector.losses(batch_of(truth_of([24, 16, 72, 48])))
     with_empty = detector.losses(batch_of(truth_of([24, 16, 72, 48]), truth_of()))

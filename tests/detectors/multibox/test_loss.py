@@ -63,7 +63,7 @@ def test_the_objective_is_the_formula_of_the_paper():
     assert losses.matched_priors == 1
 
 
-def test_a_batch_costs_the_mean_of_its_pictures_and_an_empty_one_its_confidence():
+def test_a_batch_costs_the_mean_of_its_images_and_an_empty_one_its_confidence():
     priors = torch.tensor([[0.0, 0, 0.5, 0.5], [0.5, 0.5, 1, 1]])
     shown = Objects(torch.tensor([[10.0, 0, 50, 50]]), torch.tensor([0]))
     nothing = Objects(torch.zeros(0, 4), torch.zeros(0, dtype=torch.int64))

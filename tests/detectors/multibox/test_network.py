@@ -45,10 +45,10 @@ def detector():
 
 @pytest.fixture
 def batch(random):
-    pictures = torch.randint(256, (2, 3, 96, 128), generator=random, dtype=torch.uint8)
+    images = torch.randint(256, (2, 3, 96, 128), generator=random, dtype=torch.uint8)
     box = torch.tensor([[10.0, 20, 60, 70]])
     truths = (Truth.of(box, torch.tensor([1])), Truth.of(box[:0], torch.tensor([], dtype=int)))
-    return Batch(pictures, truths, ("a", "b"))
+    return Batch(images, truths, ("a", "b"))
 
 
 def test_it_has_1420_priors(full):
@@ -62,7 +62,7 @@ def test_the_grids_that_the_tutorial_names_alone_would_give_1277(full):
     assert sum(map(len, named)) == 1277
 
 
-def test_priors_lie_in_the_picture_and_the_last_is_all_of_it(detector):
+def test_priors_lie_in_the_image_and_the_last_is_all_of_it(detector):
     priors = detector.priors_unit
     assert ((priors >= 0) & (priors <= 1)).all()
     assert priors[-1].tolist() == [0, 0, 1, 1]
@@ -86,7 +86,7 @@ def test_other_sizes_have_other_grids():
     assert said.boxes_unit.shape == (1, detector.num_boxes, 4)
 
 
-def test_a_picture_with_too_few_cells_is_refused():
+def test_an_image_with_too_few_cells_is_refused():
     with pytest.raises(ModelError, match=r"cannot take model.input = \[48, 160\].*5 cells"):
         built(48, 160)
 
@@ -135,7 +135,7 @@ def test_the_classifier_sees_annotated_boxes_from_the_first_step(detector, batch
     assert detector.losses(batch).matched_priors >= 1
 
 
-def test_both_stages_cost_the_mean_of_the_pictures(detector, batch):
+def test_both_stages_cost_the_mean_of_the_images(detector, batch):
     detector.eval()
     for part in (0.0, 1.0):
         detector.enter(part)
@@ -146,10 +146,10 @@ def test_both_stages_cost_the_mean_of_the_pictures(detector, batch):
 
 def test_every_proposal_is_judged_for_every_class_where_it_was_proposed(detector, batch):
     detector.eval()
-    pictures = batch.images[:1].float()
-    _, [proposed], logits = detector(pictures)
+    images = batch.images[:1].float()
+    _, [proposed], logits = detector(images)
     assert len(logits) == len(proposed)
-    [scored] = detector.scored(pictures)
+    [scored] = detector.scored(images)
     assert len(scored) == 2 * len(proposed)
     assert scored.labels.tolist() == [0, 1] * len(proposed)
     torch.testing.assert_close(scored.boxes[::2], proposed)

@@ -64,7 +64,7 @@ def test_an_object_beyond_all_anchors_has_none():
     assert labelled.labels.tolist() == [0, 0]
 
 
-def test_without_objects_every_anchor_within_the_picture_shows_none(anchors):
+def test_without_objects_every_anchor_within_the_image_shows_none(anchors):
     labels = label_anchors(anchors, objects_at(), SIZE, SETTINGS).labels
     within = literal_labels(anchors.tolist(), [(0, 0, 1, 1)], SIZE, 2, 2)
     assert sum(labels == 0) == within.count(0) + within.count(1)
@@ -80,10 +80,10 @@ def test_anchors_across_the_border_learn_where_the_recipe_lets_them():
     assert label_anchors(anchors, truth, SIZE, settings).labels.tolist() == [1, 1]
 
 
-def made_up(anchors, num_pictures):
+def made_up(anchors, num_images):
     torch.manual_seed(0)
-    objectness = torch.randn(num_pictures, len(anchors), requires_grad=True)
-    offsets = torch.randn(num_pictures, len(anchors), 4, requires_grad=True)
+    objectness = torch.randn(num_images, len(anchors), requires_grad=True)
+    offsets = torch.randn(num_images, len(anchors), 4, requires_grad=True)
     return Proposed(anchors, objectness, offsets, [])
 
 
@@ -145,7 +145,7 @@ def test_at_most_256_anchors_learn_and_half_of_them_objects():
     assert learned[200:].sum() == 128
 
 
-def test_pictures_count_alike_however_many_anchors_learn(anchors):
+def test_images_count_alike_however_many_anchors_learn(anchors):
     both = proposal_losses(made_up(anchors, 2), [TWO, objects_at()], SIZE, all_of_them())
     proposed = made_up(anchors, 2)
     alone = [
@@ -165,7 +165,7 @@ def all_of_them():
     return ProposalSettings(sampled=10_000)
 
 
-def test_a_picture_without_a_single_anchor_within_costs_nothing():
+def test_an_image_without_a_single_anchor_within_costs_nothing():
     anchors = torch.tensor([[-5.0, -5, 200, 200]])
     losses = proposal_losses(made_up(anchors, 1), [TWO], SIZE, SETTINGS)
     assert [float(loss.detach()) for loss in losses] == [0, 0]

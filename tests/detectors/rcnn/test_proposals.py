@@ -109,7 +109,7 @@ def iou(one, other):
 
 
 def test_proposals_are_those_of_the_literal_rules(network):
-    size = (75, 120)  # of a picture that was padded to 80 × 128
+    size = (75, 120)  # of an image that was padded to 80 × 128
     proposed = proposed_on(network, 5, 8, size)
     for objectness, offsets, regions in zip(
         proposed.objectness, proposed.offsets, proposed.regions, strict=True

@@ -50,7 +50,7 @@ def test_a_region_becomes_a_square_with_context_around_it():
     torch.testing.assert_close(cut[1], (20 + 20 * place)[:, None].expand(27, 27), atol=1e-3, rtol=0)
 
 
-def test_beyond_the_picture_is_the_mean():
+def test_beyond_the_image_is_the_mean():
     (cut,) = warped(ramp(64, 96), [torch.tensor([[0.0, 0, 32, 32]])], side=32, context=8)
     # The context is 16 pixels wide, none of which exist to the left and above.
     assert (cut[:, :7] == 0).all()
@@ -78,7 +78,7 @@ def test_then_the_machines_learn_alone(detector, batch):
     learned, losses = learning(detector, batch, 0.6)
     assert learned == {"machines"}
     assert losses.localization == 0
-    # They say 0 of everything, so that every example costs 1, a truth 2: of two pictures with 2
+    # They say 0 of everything, so that every example costs 1, a truth 2: of two images with 2
     # classes each, the one with an object has one truth more.
     assert losses.classification > 1
 
@@ -122,7 +122,7 @@ def test_boxes_are_regressed_without_a_spread(detector, batch):
         # Half of its width to the right, for every region, of the second class.
         detector.offsets.bias.view(2, 4)[1, 0] = 0.5
         (found,) = detector.eval().scored(batch.images[1:].float())
-    # A plain picture has one region, which is the picture; it is clipped after it was moved.
+    # A plain image has one region, which is the image; it is clipped after it was moved.
     assert found.labels.tolist() == [0, 1]
     assert found.boxes.tolist() == [[0, 0, 96, 64], [48, 0, 96, 64]]
 

@@ -32,7 +32,7 @@ def test_sizes_are_torchvisions(random):
         assert images.image_sizes == [kept_aspect((height, width), (80, 133))]
 
 
-def test_pictures_are_padded_below_and_to_the_right():
+def test_images_are_padded_below_and_to_the_right():
     padded = padded_to(torch.ones(1, 3, 600, 1000), 16)
     assert padded.shape == (1, 3, 608, 1008)
     assert padded.sum() == 3 * 600 * 1000
@@ -54,7 +54,7 @@ def test_boxes_are_clipped_and_what_is_left_of_none_is_dropped():
     assert found.boxes.tolist() == [[0, 2, 15, 8]]
 
 
-def test_a_picture_of_its_own_aspect_is_found_the_same_in_either_way(random):
+def test_an_image_of_its_own_aspect_is_found_the_same_in_either_way(random):
     torch.manual_seed(0)
     image = torch.randint(256, (3, 32, 48), generator=random, dtype=torch.uint8)
     stretched, kept = (

@@ -39,7 +39,7 @@ def test_pooling_is_caffes(region, random):
     torch.testing.assert_close(cells[0], literal_pooling(features[0], region, 7, 16))
 
 
-def test_regions_of_each_picture_come_from_its_own_map():
+def test_regions_of_each_image_come_from_its_own_map():
     features = torch.stack([torch.full((1, 4, 4), 1.0), torch.full((1, 4, 4), 2.0)])
     region = torch.tensor([[0.0, 0, 64, 64]])
     cells = pooled(features, [region.repeat(2, 1), region], 2, 16)

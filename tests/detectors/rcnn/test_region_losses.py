@@ -8,7 +8,7 @@ from singleshot.detectors.rcnn.region_losses import (
     costs_of,
     decoded,
     losses_of,
-    mean_over_pictures,
+    mean_over_images,
     wanted_offsets,
 )
 from singleshot.detectors.rcnn.region_sampling import Labelled
@@ -53,10 +53,10 @@ def test_costs_are_those_of_the_paper():
     assert costs.localization[2] == 0
 
 
-def test_a_picture_counts_the_same_however_many_regions_it_has():
+def test_an_image_counts_the_same_however_many_regions_it_has():
     costs = torch.tensor([1.0, 3.0, 7.0])
     # Of the first the mean is 2, of the second 7; the third has none.
-    assert float(mean_over_pictures(costs, [2, 1, 0])) == 3
+    assert float(mean_over_images(costs, [2, 1, 0])) == 3
 
 
 def test_offsets_are_those_of_the_label():

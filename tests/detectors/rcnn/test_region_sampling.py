@@ -44,7 +44,7 @@ def test_a_region_shows_the_truth_it_overlaps_most():
     assert labelled.truths.tolist() == [[0, 0, 10, 8]]
 
 
-def test_a_picture_without_objects_is_all_background():
+def test_an_image_without_objects_is_all_background():
     nothing = Objects(torch.zeros(0, 4), torch.zeros(0, dtype=torch.int64))
     labelled = label_regions(overlapping(0.5, 1), nothing, 0.5, (0.1, 0.5))
     assert labelled.labels.tolist() == [0, 0]

@@ -54,16 +54,16 @@ def test_the_greatest_costs_are_picked():
     assert len(hardest(torch.tensor([3.0]), 128)) == 1
 
 
-def test_only_the_hardest_regions_of_each_picture_learn():
+def test_only_the_hardest_regions_of_each_image_learn():
     logits = torch.tensor([[2.0, 0], [0, 2], [1, 0], [0, 3], [0, 1]], requires_grad=True)
     offsets = torch.zeros(5, 2, 4, requires_grad=True)
     background = torch.zeros(5, dtype=torch.int64)
     boxes = torch.tensor([[0.0, 0, 9, 9]]).repeat(5, 1)
     whole = Labelled(boxes, background, boxes)
-    pictures = [whole.chosen(torch.arange(3)), whole.chosen(torch.arange(3, 5))]
-    losses = losses_of_hardest(logits, offsets, pictures, 1)
+    images = [whole.chosen(torch.arange(3)), whole.chosen(torch.arange(3, 5))]
+    losses = losses_of_hardest(logits, offsets, images, 1)
     losses.total.backward()
-    # The second of the first picture, and the first of the second, are taken for objects.
+    # The second of the first image, and the first of the second, are taken for objects.
     assert (logits.grad != 0).any(dim=1).tolist() == [False, True, False, True, False]
     costs = torch.nn.functional.cross_entropy(logits, background, reduction="none")
     torch.testing.assert_close(losses.classification, (costs[1] + costs[3]) / 2)

@@ -4,13 +4,13 @@ import pytest
 import torch
 
 from singleshot.detectors.rcnn import selective_search
-from singleshot.detectors.rcnn.selective_search import SelectiveSearch, whole_pictures
+from singleshot.detectors.rcnn.selective_search import SelectiveSearch, whole_images
 from singleshot.detectors.rcnn.settings import SearchSettings
 from singleshot.errors import ModelError
 
 
 @pytest.fixture
-def picture(random):
+def scene(random):
     """Two rectangles of one colour each on another, with some noise."""
     image = torch.full((3, 60, 90), 200)
     for box, colour in (((10, 15, 40, 45), (60, 90, 200)), ((55, 5, 80, 50), (200, 60, 40))):
@@ -38,51 +38,51 @@ def as_set(regions):
     return {tuple(region) for region in regions.tolist()}
 
 
-def test_regions_are_the_things_of_a_picture(picture):
-    (regions,) = SelectiveSearch(SearchSettings())(picture[None])
+def test_regions_are_the_things_of_an_image(scene):
+    (regions,) = SelectiveSearch(SearchSettings())(scene[None])
     assert {(10, 15, 40, 45), (55, 5, 80, 50), (0, 0, 90, 60)} <= as_set(regions)
 
 
-def test_they_come_largest_first_and_the_smallest_are_left_out(picture):
-    (every,) = SelectiveSearch(SearchSettings())(picture[None])
+def test_they_come_largest_first_and_the_smallest_are_left_out(scene):
+    (every,) = SelectiveSearch(SearchSettings())(scene[None])
     areas = (every[:, 2] - every[:, 0]) * (every[:, 3] - every[:, 1])
     assert areas.tolist() == sorted(areas.tolist(), reverse=True)
-    (some,) = SelectiveSearch(SearchSettings(regions=3))(picture[None])
+    (some,) = SelectiveSearch(SearchSettings(regions=3))(scene[None])
     assert torch.equal(some, every[:3])
 
 
-def test_a_second_search_finds_the_same_in_the_same_order(picture):
-    found = [SelectiveSearch(SearchSettings())(picture[None])[0] for _ in range(3)]
+def test_a_second_search_finds_the_same_in_the_same_order(scene):
+    found = [SelectiveSearch(SearchSettings())(scene[None])[0] for _ in range(3)]
     assert all(torch.equal(regions, found[0]) for regions in found)
 
 
-def test_a_picture_is_searched_once_and_so_is_its_mirror_image(picture, searches):
+def test_an_image_is_searched_once_and_so_is_its_mirror_image(scene, searches):
     search = SelectiveSearch(SearchSettings())
-    for image in (picture, picture.flip(2), picture):
+    for image in (scene, scene.flip(2), scene):
         search(image[None])
     assert searches == [(60, 90, 3)]
 
 
-def test_a_mirrored_picture_has_the_mirrored_regions(picture):
-    (regions,) = SelectiveSearch(SearchSettings())(picture[None])
-    (mirrored,) = SelectiveSearch(SearchSettings())(picture.flip(2)[None])
+def test_a_mirrored_image_has_the_mirrored_regions(scene):
+    (regions,) = SelectiveSearch(SearchSettings())(scene[None])
+    (mirrored,) = SelectiveSearch(SearchSettings())(scene.flip(2)[None])
     x1, y1, x2, y2 = mirrored.unbind(dim=1)
     assert as_set(torch.stack([90 - x2, y1, 90 - x1, y2], dim=1)) == as_set(regions)
 
 
-def test_two_of_one_batch_are_told_apart(picture, searches):
-    other = picture.flip(1)
+def test_two_of_one_batch_are_told_apart(scene, searches):
+    other = scene.flip(1)
     search = SelectiveSearch(SearchSettings())
-    together = search(torch.stack([picture, other, picture]))
+    together = search(torch.stack([scene, other, scene]))
     assert len(searches) == 2
     assert torch.equal(together[0], together[2])
     assert torch.equal(together[1], search(other[None])[0])
 
 
-def test_what_was_not_asked_for_lately_is_forgotten(picture, searches, monkeypatch):
+def test_what_was_not_asked_for_lately_is_forgotten(scene, searches, monkeypatch):
     monkeypatch.setattr(selective_search, "MOST_REMEMBERED", 2)
     search = SelectiveSearch(SearchSettings())
-    first, second, third = picture, picture.flip(1), 255 - picture
+    first, second, third = scene, scene.flip(1), 255 - scene
     for image in (first, second, first, third, first):
         search(image[None])
     assert len(searches) == 3
@@ -90,8 +90,8 @@ def test_what_was_not_asked_for_lately_is_forgotten(picture, searches, monkeypat
     assert len(searches) == 4
 
 
-def test_wide_pictures_are_searched_at_another_width(picture, searches):
-    (regions,) = SelectiveSearch(SearchSettings(width=45))(picture[None])
+def test_wide_images_are_searched_at_another_width(scene, searches):
+    (regions,) = SelectiveSearch(SearchSettings(width=45))(scene[None])
     assert searches == [(30, 45, 3)]
     assert (regions[0] == torch.tensor([0.0, 0, 90, 60])).all()
     things = torch.tensor([[10.0, 15, 40, 45], [55, 5, 80, 50]])
@@ -99,23 +99,23 @@ def test_wide_pictures_are_searched_at_another_width(picture, searches):
     assert ((regions[:, None] - things).abs().amax(dim=2) <= 2).any(dim=0).all()
 
 
-def test_a_plain_picture_is_one_region():
+def test_a_plain_image_is_one_region():
     (regions,) = SelectiveSearch(SearchSettings())(torch.zeros(1, 3, 40, 50, dtype=torch.uint8))
     assert regions.tolist() == [[0, 0, 50, 40]]
 
 
-def test_without_opencv_it_says_what_to_install(picture, monkeypatch):
+def test_without_opencv_it_says_what_to_install(scene, monkeypatch):
     monkeypatch.setitem(sys.modules, "cv2", None)
     with pytest.raises(ModelError, match=r"pip install 'singleshot\[baselines\]'"):
-        SelectiveSearch(SearchSettings())(picture[None])
+        SelectiveSearch(SearchSettings())(scene[None])
 
 
-def test_an_opencv_without_its_extra_modules_does_not_do(picture, monkeypatch):
+def test_an_opencv_without_its_extra_modules_does_not_do(scene, monkeypatch):
     monkeypatch.setitem(sys.modules, "cv2", object())
     with pytest.raises(ModelError, match="with its extra modules"):
-        SelectiveSearch(SearchSettings())(picture[None])
+        SelectiveSearch(SearchSettings())(scene[None])
 
 
-def test_whole_pictures_stand_for_as_many_regions_as_there_may_be():
-    (regions,) = whole_pictures(torch.zeros(1, 3, 40, 50), 7)
+def test_whole_images_stand_for_as_many_regions_as_there_may_be():
+    (regions,) = whole_images(torch.zeros(1, 3, 40, 50), 7)
     assert regions.tolist() == [[0, 0, 50, 40]] * 7

@@ -52,7 +52,7 @@ def test_the_hardest_of_background_are_three_for_each_window_that_has_a_class(se
     assert chosen.tolist() == [False, True, False, True, True, False]
 
 
-def test_a_picture_without_objects_learns_from_its_hardest_windows(settings):
+def test_an_image_without_objects_learns_from_its_hardest_windows(settings):
     margins = torch.full((1, len(WINDOWS), 2), -3.0)
     margins[0, :40, 0] = torch.linspace(-1, 1, 40)
     nothing = Truth.of(torch.zeros(0, 4), torch.zeros(0, dtype=torch.int64))
@@ -63,7 +63,7 @@ def test_a_picture_without_objects_learns_from_its_hardest_windows(settings):
 
 
 @pytest.mark.parametrize("recipe", ["sliding-window", "sliding-window-cnn"])
-def test_a_batch_costs_the_mean_of_its_pictures(recipe, random):
+def test_a_batch_costs_the_mean_of_its_images(recipe, random):
     settings = load_recipe(recipe).model
     said = torch.randn(2, len(WINDOWS), 3, generator=random)
     truths = [

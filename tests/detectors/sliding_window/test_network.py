@@ -18,7 +18,7 @@ BARE = {
         {
             "operation": "convolution",
             "name": "conv",
-            "input": "picture",
+            "input": "image",
             "channels": 6,
             "kernel": 5,
         },
@@ -50,17 +50,17 @@ def test_every_window_gets_what_the_classifier_says_of_it_alone(recipe, override
         "model.aspect_ratios": [1.0],
     }
     detector = built(recipe, overrides)
-    picture = torch.randint(256, (1, 3, 72, 96), generator=random, dtype=torch.uint8)
-    everywhere = detector(picture)[0]
+    image = torch.randint(256, (1, 3, 72, 96), generator=random, dtype=torch.uint8)
+    everywhere = detector(image)[0]
     assert len(everywhere) == detector.num_boxes > 20
-    picture = detector.normalised(picture)
-    [features] = detector.backbone(picture)
+    image = detector.normalised(image)
+    [features] = detector.backbone(image)
     [copy] = detector.copies
     for box, said in zip(detector.windows.int().tolist(), everywhere, strict=True):
         x1, y1, x2, y2 = box
         assert (x2 - x1, y2 - y1) == (32, 40)
         if recipe == "sliding-window-cnn":
-            alone = detector.backbone(picture[..., y1:y2, x1:x2])[0]
+            alone = detector.backbone(image[..., y1:y2, x1:x2])[0]
         else:
             # A gradient at the edge of a cut-out is another one: cut the histograms instead.
             row, column = round(y1 / copy.stride[0]), round(x1 / copy.stride[1])
@@ -130,7 +130,7 @@ def test_a_window_larger_than_every_copy_is_refused():
 
 def test_a_window_counts_for_each_class_with_the_score_of_its_margin():
     detector = built("sliding-window", {"model.input": [96, 96], "model.results.top_k": 3}).eval()
-    # On a flat picture only biases speak.
+    # On a flat image only biases speak.
     detector.heads[-1].bias.data = torch.tensor([0.0, 2.0])
     [scored] = detector.scored(torch.zeros(1, 3, 96, 96))
     assert scored.labels.tolist() == [0, 1] * 3

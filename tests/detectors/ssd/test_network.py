@@ -29,7 +29,7 @@ NOTHING = Truth.of(torch.zeros(0, 4), torch.zeros(0, dtype=torch.int64))
 ONE = Truth.of(torch.tensor([[10.0, 20, 60, 80]]), torch.tensor([1]))
 
 
-def test_a_picture_gives_one_row_for_each_prior():
+def test_an_image_gives_one_row_for_each_prior():
     detector = ssd()
     offsets, logits = detector(torch.zeros(2, 3, 96, 128, dtype=torch.uint8))
     priors = len(detector.priors_cxcywh_unit)
@@ -80,7 +80,7 @@ def test_a_few_steps_on_one_batch_lower_the_loss():
     assert detector.losses(batch).total.item() < 0.5 * first
 
 
-def test_detections_are_in_pixels_of_each_picture():
+def test_detections_are_in_pixels_of_each_image():
     detector = ssd(model__results__score_threshold=0.0).eval()
     images = [
         torch.zeros(3, 40, 30, dtype=torch.uint8),
@@ -93,7 +93,7 @@ def test_detections_are_in_pixels_of_each_picture():
     assert (small.scores.diff() <= 0).all()
 
 
-def test_no_pictures_no_detections():
+def test_no_images_no_detections():
     assert ssd().detect([]) == []
 
 
@@ -102,7 +102,7 @@ def test_one_class_is_enough():
 
 
 @pytest.mark.parametrize("size", [[480, 360], [320, 320], [97, 203]])
-def test_any_input_size_has_centres_inside_the_picture(size):
+def test_any_input_size_has_centres_inside_the_image(size):
     detector = ssd(model__input=size)
     centres = detector.priors_cxcywh_unit[:, :2]
     assert ((centres > 0) & (centres < 1)).all()

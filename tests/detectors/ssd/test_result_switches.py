@@ -20,9 +20,9 @@ def found(logits, size=(100, 200), **settings):
     return detections(torch.zeros(1, 3, 4), torch.tensor(logits)[None], PRIORS, [size], model)[0]
 
 
-def test_distances_are_those_of_the_picture_and_not_of_the_square():
+def test_distances_are_those_of_the_image_and_not_of_the_square():
     logits = [[0.0, 4.0], [0.0, 5.0], [9.0, 0.0]]
-    # The centres are 0.05 apart in a hull of 0.55 by 0.5: in a very wide picture 1 / 11.
+    # The centres are 0.05 apart in a hull of 0.55 by 0.5: in a very wide image 1 / 11.
     square, wide = (0.05**2 / (0.55**2 + 0.5**2), (1 / 11) ** 2)
     threshold = IOU - (square + wide) / 2
     kinds = {"suppression": "distance", "iou_threshold": threshold}
@@ -46,7 +46,7 @@ def test_weighted_suppression_moves_the_box():
     torch.testing.assert_close(result.boxes, torch.tensor([[5.0, 0, 105, 50]]))
 
 
-def test_boxes_said_of_a_mirrored_picture_are_mirrored_back(random):
+def test_boxes_said_of_a_mirrored_image_are_mirrored_back(random):
     offsets, priors = torch.randn(1, 3, 4, generator=random), PRIORS
     back = mirrored(Said(offsets, torch.zeros(1, 3, 2), priors))
     x1, y1, x2, y2 = decode(offsets, priors, (0.1, 0.2)).unbind(-1)
@@ -56,7 +56,7 @@ def test_boxes_said_of_a_mirrored_picture_are_mirrored_back(random):
     )
 
 
-def test_looking_twice_finds_the_same_in_a_mirrored_picture(random):
+def test_looking_twice_finds_the_same_in_a_mirrored_image(random):
     torch.manual_seed(0)
     changes = {"model.input": [96, 128], "model.results.mirror": True}
     recipe = load_recipe("ssdlite320-lite0", changes)

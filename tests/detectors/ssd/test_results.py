@@ -40,7 +40,7 @@ def test_no_more_are_kept_than_asked_for():
     assert len(found([[0.0, 4.0], [4.0, 0.0], [0.0, 3.0]], keep=1)) == 1
 
 
-def test_boxes_are_clipped_to_the_picture():
+def test_boxes_are_clipped_to_the_image():
     wide = torch.tensor([[[0.0, 0.0, 20.0, 20.0]]])
     result = detections(
         wide, torch.tensor([[[0.0, 5.0]]]), PRIORS[:1], [(100, 200)], settings_with()
@@ -58,7 +58,7 @@ def test_a_sigmoid_has_no_background_column():
     torch.testing.assert_close(result.scores, torch.tensor([3.0]).sigmoid())
 
 
-def test_pictures_of_a_batch_keep_their_own_sizes_and_boxes():
+def test_images_of_a_batch_keep_their_own_sizes_and_boxes():
     logits = torch.tensor([[[0.0, 5.0], [9.0, 0.0], [9.0, 0.0]], [[9.0, 0.0]] * 3])
     first, second = detections(
         torch.zeros(2, 3, 4), logits, PRIORS, [(100, 200), (10, 10)], settings_with()

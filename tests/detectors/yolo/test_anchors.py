@@ -81,7 +81,7 @@ def test_sizes_beyond_all_measure_stay_finite(grid):
         ((40.0, 20.0, 29.0, 31.0), 24 + 6 + 2),
         # A wide one of the coarse level; its middle is on the border of two cells.
         ((64.0, 31.0, 70.0, 40.0), 48 + 2),
-        # At the lower right corner of the picture it is in the last cell.
+        # At the lower right corner of the image it is in the last cell.
         ((96.0, 64.0, 9.0, 20.0), 3 * 6 + 5),
     ],
 )

@@ -40,12 +40,12 @@ def truth_of(*boxes, labels=None):
 
 
 def batch_of(*truths, random):
-    pictures = torch.randint(256, (len(truths), 3, 64, 96), generator=random, dtype=torch.uint8)
-    return Batch(pictures, truths, ("a",) * len(truths))
+    images = torch.randint(256, (len(truths), 3, 64, 96), generator=random, dtype=torch.uint8)
+    return Batch(images, truths, ("a",) * len(truths))
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
-def test_a_batch_costs_the_mean_of_its_pictures(recipe, random):
+def test_a_batch_costs_the_mean_of_its_images(recipe, random):
     detector = built(recipe)
     batch = batch_of(truth_of([8, 8, 50, 40]), truth_of(), random=random)
     together = detector.losses(batch)
@@ -137,7 +137,7 @@ def test_a_cell_of_version_1_learns_its_first_object_alone(random):
     torch.testing.assert_close(detector.losses(both).total, detector.losses(alone).total)
 
 
-def test_version_1_says_a_picture_cell_by_cell():
+def test_version_1_says_an_image_cell_by_cell():
     detector = built("yolo-v1", cells=[2, 3], results__score_threshold=0.2).eval()
     torch.nn.init.zeros_(detector.last.weight)
     numbers = torch.zeros(detector.last.out_features)
@@ -229,7 +229,7 @@ def test_a_letterbox_keeps_the_shape_and_rounds_down(size, inside):
 @pytest.mark.parametrize("recipe", RECIPES)
 @pytest.mark.parametrize("size", [(50, 120), (120, 50), (64, 96)])
 def test_boxes_come_back_out_of_the_letterbox(recipe, size, monkeypatch):
-    """A detector that marks what is not grey finds the whole picture, whatever its shape."""
+    """A detector that marks what is not grey finds the whole image, whatever its shape."""
     detector = built(recipe, aspect="letterbox", results__score_threshold=0.0).eval()
 
     def mark(images):
@@ -252,14 +252,14 @@ def likely_found(boxes):
 
 
 def test_a_letterbox_of_the_inputs_shape_changes_nothing(random):
-    picture = torch.randint(256, (3, 128, 192), generator=random, dtype=torch.uint8)
+    image = torch.randint(256, (3, 128, 192), generator=random, dtype=torch.uint8)
     found = [
-        built("yolo-v2", aspect=aspect, results__score_threshold=0.0).eval().detect([picture])[0]
+        built("yolo-v2", aspect=aspect, results__score_threshold=0.0).eval().detect([image])[0]
         for aspect in ("stretch", "letterbox")
     ]
     torch.testing.assert_close(found[0].boxes, found[1].boxes)
     torch.testing.assert_close(found[0].scores, found[1].scores)
 
 
-def test_no_pictures_are_no_findings():
+def test_no_images_are_no_findings():
     assert built("yolo-v3", aspect="letterbox").eval().detect([]) == []

@@ -95,7 +95,7 @@ def test_certain_scores_stay_certain():
 
 
 def test_detections_below_the_floor_change_nothing():
-    """A thousand false alarms with score 0.01 would bring the error from 0.4 to 0.045."""
+    """A thousand false positives with score 0.01 would bring the error from 0.4 to 0.045."""
     scores, hit = np.full(100, 0.9), np.arange(100) < 50
     junk, wrong = np.full(1000, 0.01), np.zeros(1000, np.bool_)
     with_junk = np.append(scores, junk), np.append(hit, wrong)

@@ -46,7 +46,7 @@ def test_a_surer_detection_of_another_class_takes_no_hit_away():
     assert confusion(detections, annotated(SQUARE)) == [[1, 0, 0], [0, 0, 0], [0, 1, 0]]
 
 
-def test_only_the_surest_false_alarm_on_a_truth_is_paired_with_it():
+def test_only_the_surest_false_positive_on_a_truth_is_paired_with_it():
     detections = found(MOST, SQUARE, scores=[0.6, 0.5], labels=[1, 1])
     assert confusion(detections, annotated(SQUARE)) == [[0, 1, 0], [0, 0, 0], [0, 1, 0]]
 

@@ -37,7 +37,7 @@ def test_gains_and_calibration_are_about_all_detections_and_the_rest_about_those
     diagnosis = diagnosed(*EXAMPLE, score_thresholds=[0.5, 0.5])
     counts = {one.error: one.count for one in (*diagnosis.errors, *diagnosis.totals)}
     assert counts[ErrorType.LOCALIZATION] == 1
-    assert counts[ErrorTotal.FALSE_ALARMS] == 2
+    assert counts[ErrorTotal.FALSE_POSITIVES] == 2
     assert sum(one.count for one in diagnosis.calibration.bins) == 3
 
     assert diagnosis.kept.scores.tolist() == [0.9, 0.8]
@@ -98,14 +98,14 @@ def test_nothing_found_or_nothing_there_is_no_special_case(predictions, truths):
 
 
 def test_the_miss_rate_of_a_class_is_that_of_its_curve_and_undefined_without_truths():
-    # One of two truths is hit before any false alarm: 0.5 missed at each of the nine rates.
+    # One of two truths is hit before any false positive: 0.5 missed at each of the nine rates.
     predictions, truths = EXAMPLE
     diagnosis = diagnosed(predictions, replace(truths, num_images=100))
     assert diagnosis.miss_rates == (pytest.approx(0.5), None)
     assert diagnosis.to_json()["log_average_miss_rates"] == {"a": pytest.approx(0.5), "b": None}
 
 
-def test_fewer_than_a_hundred_pictures_have_no_log_average_miss_rate():
+def test_fewer_than_a_hundred_images_have_no_log_average_miss_rate():
     predictions, truths = EXAMPLE
     assert diagnosed(predictions, replace(truths, num_images=99)).miss_rates == (None, None)
 
@@ -120,7 +120,7 @@ def test_a_class_of_which_nothing_is_right_is_seen_in_all_that_is_said():
         dogs, cats, names=("cat", "dog"), score_thresholds=report.score_thresholds
     )
     assert diagnosis.confusion.tolist() == [[0, 10, 0], [0, 0, 0], [0, 0, 0]]
-    assert {(one.misses, one.false_alarms) for one in diagnosis.hardest} == {(1, 1)}
+    assert {(one.misses, one.false_positives) for one in diagnosis.hardest} == {(1, 1)}
     assert Counter(one.kind for one in diagnosis.suspects) == {SuspectKind.WRONG_CLASS: 10}
     assert diagnosis.kept_errors.count(ErrorType.CLASS) == 10
     gains = {one.error: one.gain for one in (*diagnosis.errors, *diagnosis.totals)}
@@ -134,7 +134,7 @@ def test_without_classes_all_is_undefined():
     assert diagnosis.average_precision is None
 
 
-def test_json_is_plain_names_the_pictures_and_has_no_infinity():
+def test_json_is_plain_names_the_images_and_has_no_infinity():
     diagnosis = diagnosed(
         *EXAMPLE,
         score_thresholds=[0.5, np.inf],
@@ -148,7 +148,7 @@ def test_json_is_plain_names_the_pictures_and_has_no_infinity():
         "name": "y.jpg",
         "image": 1,
         "misses": 1,
-        "false_alarms": 0,
+        "false_positives": 0,
         "f1": 0.0,
     }
     assert [one["error"] for one in document["errors"]] == list(ErrorType)

@@ -29,7 +29,7 @@ OTHER_NAMES = {
     "Dupe": ErrorType.DUPLICATE,
     "Bkg": ErrorType.BACKGROUND,
     "Miss": ErrorType.MISSED,
-    "FP": ErrorTotal.FALSE_ALARMS,
+    "FP": ErrorTotal.FALSE_POSITIVES,
     "FN": ErrorTotal.MISSES,
 }
 
@@ -108,7 +108,7 @@ def published_case(folder):
     results = json.loads((folder / "instances_val2014_fakebbox100_results.json").read_text())
     image_of = {one["id"]: index for index, one in enumerate(document["images"])}
     label_of = {one["id"]: index for index, one in enumerate(document["categories"])}
-    # COCO ranks equal scores by picture.
+    # COCO ranks equal scores by image.
     results.sort(key=lambda one: image_of[one["image_id"]])
     predictions, truths = (
         make(
@@ -141,7 +141,7 @@ def test_only_the_surest_of_several_errors_about_a_truth_becomes_a_hit():
     assert (fixed.count, fixed.gain) == (
         2,
         0.5,
-    )  # from one truth of two found to both, no false alarm
+    )  # from one truth of two found to both, no false positive
 
 
 def test_a_class_error_is_no_hit_where_a_surer_localization_error_is_about_the_same_truth():
@@ -152,10 +152,10 @@ def test_a_class_error_is_no_hit_where_a_surer_localization_error_is_about_the_s
     assert fixed[ErrorType.LOCALIZATION].gain == pytest.approx(1)
 
 
-def test_fixing_background_removes_a_false_alarm_before_the_only_hit():
+def test_fixing_background_removes_a_false_positive_before_the_only_hit():
     fixed = gains(found(FAR, SQUARE), annotated(SQUARE), protocol=Protocol.VOC10)
     assert fixed[ErrorType.BACKGROUND].gain == 0.5
-    assert fixed[ErrorTotal.FALSE_ALARMS].gain == 0.5
+    assert fixed[ErrorTotal.FALSE_POSITIVES].gain == 0.5
 
 
 def test_fixing_misses_takes_the_truths_away():

@@ -83,7 +83,7 @@ def test_ignored_truths_are_not_missed_and_nothing_is_about_them():
     assert found_errors.missed.tolist() == [False, False]
 
 
-def test_other_pictures_do_not_count():
+def test_other_images_do_not_count():
     objects = annotated(SQUARE, SQUARE, labels=[0, 1], images=[0, 0])
     assert types(found(SQUARE, images=[1]), objects) == [ErrorType.BACKGROUND]
 

@@ -13,7 +13,7 @@ def hardest(kept, truths, *, ignore=None, most=20):
     return [tuple(one) for one in find_hardest(kept, truths, hits, ignore=ignore, most=most)]
 
 
-def test_lowest_f1_first_then_most_mistakes_then_the_first_picture():
+def test_lowest_f1_first_then_most_mistakes_then_the_first_image():
     objects = annotated(SQUARE, SQUARE, SQUARE, FAR, SQUARE, images=[0, 1, 2, 2, 3], num_images=5)
     kept = found(SQUARE, FAR, SQUARE, FAR, images=[0, 2, 3, 3])
     assert hardest(kept, objects) == [
@@ -31,7 +31,7 @@ def test_no_more_than_asked_for():
     assert len(hardest(found(), objects)) == 20
 
 
-def test_pictures_without_mistakes_are_not_hard():
+def test_images_without_mistakes_are_not_hard():
     assert hardest(found(SQUARE), annotated(SQUARE)) == []
     assert hardest(found(), annotated(num_images=0)) == []
 

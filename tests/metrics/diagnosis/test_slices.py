@@ -48,12 +48,13 @@ def test_bounds_of_sizes_belong_to_medium_and_a_truth_has_its_own_area():
     assert numbers(by_size["box size", "large"]) == (0, None, None)
 
 
-def test_false_alarms_of_another_size_and_hits_of_other_truths_are_ignored():
-    false_alarm_before = found((600, 600, 900, 900), MEDIUM, SMALL)
-    by_size = slices(false_alarm_before, annotated(SMALL, MEDIUM))
+def test_false_positives_of_another_size_and_hits_of_other_truths_are_ignored():
+    false_positive_before = found((600, 600, 900, 900), MEDIUM, SMALL)
+    by_size = slices(false_positive_before, annotated(SMALL, MEDIUM))
     assert numbers(by_size["box size", "small"]) == (1, 1, 1)
     whole = slices(
-        replace(false_alarm_before, boxes=false_alarm_before.boxes[[2, 1, 2]]), annotated(MEDIUM)
+        replace(false_positive_before, boxes=false_positive_before.boxes[[2, 1, 2]]),
+        annotated(MEDIUM),
     )
     assert numbers(whole["box size", "medium"]) == (1, 1, 1)
 
@@ -66,7 +67,7 @@ def test_tall_and_wide_have_more_than_twice_one_side():
     assert numbers(by_aspect["aspect ratio", "wide"]) == (1, 0, 0)
 
 
-def test_crowding_counts_the_truths_of_a_picture_that_count():
+def test_crowding_counts_the_truths_of_an_image_that_count():
     images = [1] * 2 + [2] * 5 + [3] * 6 + [4] * 16 + [5] * 17
     objects = annotated(*[SMALL] * len(images), images=images, num_images=6)
     objects = replace(objects, difficult=np.arange(len(images)) == len(images) - 1)
@@ -97,7 +98,7 @@ def test_attributes_are_in_the_order_of_the_alphabet_with_the_unknown_last():
 
 @settings(max_examples=100, deadline=None)
 @given(st.integers(0, 2**32), st.sampled_from(Protocol))
-def test_a_slice_of_pictures_equals_these_pictures_judged_alone(seed, protocol):
+def test_a_slice_of_images_equals_these_images_judged_alone(seed, protocol):
     predictions, truths = random_case(seed, num_images=4)
     inside = np.array([True, False, True, True])
     sliced = slices(
@@ -107,14 +108,14 @@ def test_a_slice_of_pictures_equals_these_pictures_judged_alone(seed, protocol):
         protocol=protocol,
         attributes={"inside": ["yes" if one else "no" for one in inside]},
     )["inside", "yes"]
-    alone = of_pictures(truths, inside)
+    alone = of_images(truths, inside)
     curves = find_class_curves(predictions[inside[predictions.images]], alone, 3, protocol=protocol)
     areas = [protocol.area(one.recall, one.precision) for one in curves if one is not None]
     assert sliced.average_precision == (sum(areas) / len(areas) if areas else None)
     assert (sliced.images, sliced.truths) == (3, len(alone))
 
 
-def of_pictures(truths, inside):
+def of_images(truths, inside):
     here = inside[truths.images]
     columns = {field.name: getattr(truths, field.name) for field in fields(Truths)}
     return Truths(

@@ -43,7 +43,7 @@ def with_a_hit(*boxes, scores, labels=None) -> Predictions:
         (THIRD, 1, SuspectKind.WRONG_BOX, 1),
     ],
 )
-def test_a_confident_false_alarm_doubts_the_annotation(box, label, kind, truth):
+def test_a_confident_false_positive_doubts_the_annotation(box, label, kind, truth):
     objects = annotated(ELSEWHERE, SQUARE, ELSEWHERE, labels=[0, 1, 1])
     kept = found(box, ELSEWHERE, ELSEWHERE, scores=[0.7, 0.5, 0.5], labels=[label, 0, 1])
     (suspect,) = suspects(kept, objects)
@@ -157,7 +157,7 @@ def cells(shared) -> Truths:
 
 
 def isolated(truths: Truths) -> np.ndarray:
-    """Objects that overlap no other of their picture and have none within half their width."""
+    """Objects that overlap no other of their image and have none within half their width."""
     wide = truths.boxes.copy()
     widths = wide[:, 2] - wide[:, 0]
     wide[:, 0] -= widths

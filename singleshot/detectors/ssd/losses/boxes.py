@@ -25,7 +25,7 @@ def box_losses(
     """The loss of each box, `settings.loss.localization`.
 
     Overlaps are of decoded boxes in pixels of the input: the distances and aspect ratios in DIoU
-    and CIoU (Zheng et al. 2020) would be distorted in fractions of a picture that is not square.
+    and CIoU (Zheng et al. 2020) would be distorted in fractions of an image that is not square.
     """
     scales, kind = settings.priors.offset_scales, settings.loss.localization
     if kind == "smooth-l1":

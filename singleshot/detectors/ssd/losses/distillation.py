@@ -44,7 +44,7 @@ class Opinion(NamedTuple):
 
 
 class Findings(NamedTuple):
-    """What a teacher with other priors says: its detections, picture by picture."""
+    """What a teacher with other priors says: its detections, image by image."""
 
     truths: Sequence[Truth]  # pixels of the student's input, the student's labels
     scores: Sequence[Float[Tensor, " _n"]]

@@ -1,7 +1,7 @@
 """The classification loss of the paper (§2.2, "Training objective" and "Hard negative mining").
 
 As in the original's `multibox_loss_layer.cpp` and `MineHardExamples` (bbox_util.cpp): mining goes
-by picture. A picture without objects has no negatives either, unless `min_negatives` gives it some.
+by image. An image without objects has no negatives either, unless `min_negatives` gives it some.
 """
 
 import math
@@ -27,7 +27,7 @@ def mined_cross_entropy(
     min_negatives: int,
     label_smoothing: float = 0.0,
 ) -> Float[Tensor, ""]:
-    """Summed over matched priors and the hardest negatives of each picture."""
+    """Summed over matched priors and the hardest negatives of each image."""
     positive = columns != BACKGROUND
     negative = hard_negatives(
         odds_against_background(logits),
@@ -55,14 +55,14 @@ def odds_against_background(
     """
     ones = logits.new_ones(logits.shape[-1])
 
-    def of_picture(logits: Tensor) -> Tensor:
+    def of_image(logits: Tensor) -> Tensor:
         powers = logits.clamp(-LARGEST_EXPONENT, LARGEST_EXPONENT).exp_()
         return (powers @ ones) / powers[:, BACKGROUND]
 
     # A product of matrices would be of half precision under mixed precision.
     with torch.autocast(logits.device.type, enabled=False):
-        # Picture by picture, what is computed for all columns does not leave the cache.
-        return torch.stack([of_picture(picture) for picture in logits])
+        # Image by image, what is computed for all columns does not leave the cache.
+        return torch.stack([of_image(image) for image in logits])
 
 
 def places(mask: Bool[Tensor, "b priors"]) -> Int[Tensor, " n"]:
@@ -86,7 +86,7 @@ def hard_negatives(
     budget = (ratio * num_positive).floor().long().clamp(min=at_least)
     budget = budget.minimum(loss.shape[1] - num_positive)
     hardest = loss.masked_fill(positive, -math.inf).topk(int(budget.max()), dim=1).values
-    # What the last one taken has; a picture that takes none has no loss as high.
+    # What the last one taken has; an image that takes none has no loss as high.
     least = F.pad(hardest, (1, 0), value=math.inf).gather(1, budget)
     # What is no number counts as hard: the loss must show that something is wrong.
     harder = ~(loss <= least) & ~positive

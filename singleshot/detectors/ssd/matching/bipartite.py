@@ -59,7 +59,7 @@ def match_boxes(
 def first_look_at(
     boxes: Float[Tensor, "b truths 4"], priors: Float[Tensor, "priors 4"], iou_threshold: float
 ) -> FirstLook:
-    """`first_look` without the last rows that are padding in every picture."""
+    """`first_look` without the last rows that are padding in every image."""
     filled = boxes.any(dim=2).any(dim=0).nonzero()
     number = int(filled[-1]) + 1 if len(filled) else 1
     matched, overlap, favourite = first_look(pairwise_iou(boxes[:, :number], priors), iou_threshold)
@@ -114,8 +114,8 @@ def bipartite(
     elsewhere, so all such pairs are matched at once: a few rounds instead of one per object.
 
     `favourite` is the prior that each truth overlaps most, by `overlap`. `of_favourites` gives what
-    all truths of a picture overlap such priors, (b, truths, truths); `of_truths` what some truths,
-    by picture and number, overlap every prior.
+    all truths of an image overlap such priors, (b, truths, truths); `of_truths` what some truths,
+    by image and number, overlap every prior.
     """
     num_truths = overlap.shape[1]
     truths = torch.arange(num_truths, device=overlap.device)

@@ -33,12 +33,12 @@ class Outputs(NamedTuple):
 class Objects(NamedTuple):
     """What there is to learn in a batch."""
 
-    boxes: Float[Tensor, "b n 4"]  # pixels of the input; zeros where a picture has fewer than n
+    boxes: Float[Tensor, "b n 4"]  # pixels of the input; zeros where an image has fewer than n
     labels: Int[Tensor, "b n"]
 
 
 class Matches(NamedTuple):
-    """The priors of a batch that learn an object, picture by picture."""
+    """The priors of a batch that learn an object, image by image."""
 
     image: Int[Tensor, " n"]
     prior: Int[Tensor, " n"]
@@ -178,7 +178,7 @@ def prior_strides(levels: Sequence[PriorLevel], *, like: Tensor) -> Float[Tensor
 
 
 def without_crowds(truth: Truth) -> Truth:
-    # Most pictures have none, and picking rows of five arrays costs more than looking.
+    # Most images have none, and picking rows of five arrays costs more than looking.
     return truth[~truth.crowd] if truth.crowd.any() else truth
 
 

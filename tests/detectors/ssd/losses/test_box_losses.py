@@ -12,7 +12,7 @@ PRIOR = torch.tensor([[0.5, 0.5, 0.25, 0.5]])
 
 
 def cost(kind, said, truth):
-    """The loss of one box, in pixels of a picture of 400 by 200."""
+    """The loss of one box, in pixels of an image of 400 by 200."""
     settings = load_recipe(
         "ssdlite320-lite0", {"model.input": list(SIZE), "model.loss.localization": kind}
     ).model

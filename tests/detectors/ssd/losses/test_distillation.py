@@ -1,4 +1,4 @@
-"""What a student learns from its teacher, at priors of a tenth of the picture."""
+"""What a student learns from its teacher, at priors of a tenth of the image."""
 
 import math
 
@@ -26,7 +26,7 @@ PRIORS = torch.tensor([[0.1 + 0.2 * place, 0.5, 0.1, 0.1] for place in range(5)]
 
 
 def loss_of(scores, logits, columns, *, matches=(0,), label=0, offsets=0.0, settings=SOFTMAX):
-    """A picture whose labels match these priors; boxes are half an offset from each prior."""
+    """An image whose labels match these priors; boxes are half an offset from each prior."""
     scores = torch.tensor([scores])
     image, prior = (torch.tensor(rows, dtype=torch.int64) for rows in ([0] * len(matches), matches))
     one = torch.ones(len(matches))
@@ -138,7 +138,7 @@ def test_detections_come_from_the_host_to_where_the_student_is():
     assert said.scores[0, 3, 2] == pytest.approx(0.7)
 
 
-def test_pictures_in_which_nothing_was_found_are_background():
+def test_images_in_which_nothing_was_found_are_background():
     nothing = Truth.of(torch.zeros(0, 4), torch.zeros(0, dtype=torch.int64))
     outputs = Outputs(torch.zeros(1, 5, 4), torch.zeros(1, 5, 3))
     said = opinion_of(Findings([nothing], [torch.zeros(0)]), outputs, PRIORS, [], SOFTMAX)

@@ -86,7 +86,7 @@ def test_the_hardest_negative_is_the_most_confident_one():
     assert found == pytest.approx(expected)
 
 
-def test_pictures_without_objects_may_have_negatives():
+def test_images_without_objects_may_have_negatives():
     assert mined([[[0.0]] * 5]) == 0
     assert mined([[[0.0]] * 5], min_negatives=2) == pytest.approx(2 * math.log(2))
 

@@ -11,7 +11,7 @@ from singleshot.recipes.load import load_recipe
 
 
 def loss_of(target_columns, logits=None, *, min_negatives=0, **loss):
-    """At priors of a tenth of the picture; each object lies half an offset from its prior."""
+    """At priors of a tenth of the image; each object lies half an offset from its prior."""
     columns = torch.tensor(target_columns)
     image, prior = columns.nonzero(as_tuple=True)
     if logits is None:
@@ -54,7 +54,7 @@ def test_a_batch_without_objects_costs_nothing():
     assert float(loss_of([[0, 0, 0]]).total) == 0
 
 
-def test_a_picture_without_objects_can_be_given_negatives():
+def test_an_image_without_objects_can_be_given_negatives():
     assert float(loss_of([[0, 0, 0]], min_negatives=2).classification) == pytest.approx(
         2 * math.log(3)
     )
@@ -63,7 +63,7 @@ def test_a_picture_without_objects_can_be_given_negatives():
 def test_the_number_of_matches_in_the_whole_batch_divides():
     alone = loss_of([[1, 0, 0, 0, 0]])
     with_another = loss_of([[1, 0, 0, 0, 0], [1, 1, 0, 0, 0]])
-    # The second picture has three negatives only, of the six it might have.
+    # The second image has three negatives only, of the six it might have.
     assert float(alone.classification) == pytest.approx(4 * math.log(3))
     assert float(with_another.classification) == pytest.approx(9 / 3 * math.log(3))
 

@@ -23,13 +23,13 @@ def test_ties_go_to_the_first_prior_then_the_first_object():
     assert match(torch.full((1, 2, 3), 0.4), 0.5).tolist() == [[0, 1, UNMATCHED]]
 
 
-def test_pictures_of_a_batch_do_not_meet():
+def test_images_of_a_batch_do_not_meet():
     iou = torch.zeros(2, 1, 2)
     iou[0, 0, 1] = iou[1, 0, 0] = 0.7
     assert match(iou, 0.5).tolist() == [[UNMATCHED, 0], [0, UNMATCHED]]
 
 
-def test_many_pictures_are_matched_a_few_at_a_time(random):
+def test_many_images_are_matched_a_few_at_a_time(random):
     corners = torch.rand(40, 9, 2, generator=random)
     truths = torch.cat([corners, corners + 0.3 * torch.rand(40, 9, 2, generator=random)], dim=2)
     truths[::3, 4:] = 0  # padding

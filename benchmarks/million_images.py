@@ -1,6 +1,6 @@
-"""What a million pictures cost in memory: found in by a detector, and judged.
+"""What a million images cost in memory: found in by a detector, and judged.
 
-The detector makes up 20 detections a picture, the pictures are blank; every third detection, moved
+The detector makes up 20 detections per image, the images are blank; every third detection, moved
 a little, is a truth. Peaks are those of a process of its own, above what it held before: when
 judging, the detections (56 bytes each, 1.1 GB) and truths (66 bytes each, 0.4 GB).
 """
@@ -22,16 +22,16 @@ from singleshot.evaluation import detect_all
 from singleshot.metrics import Predictions, Protocol, Truths, measure
 from singleshot.structures import Detections, Sample, Truth
 
-NUM_PICTURES, DETECTIONS_A_PICTURE = 1_000_000, 20
+NUM_IMAGES, DETECTIONS_A_IMAGE = 1_000_000, 20
 NAMES = tuple(f"class {label}" for label in range(80))
 PROTOCOLS = (Protocol.VOC10, Protocol.COCO)
 
 
 def main() -> None:
-    print("| | pictures | detections | time | peak memory |")
+    print("| | images | detections | time | peak memory |")
     print("|---|---|---|---|---|")
     for protocol in PROTOCOLS:
-        command = [sys.executable, "-m", "benchmarks.million_pictures", protocol]
+        command = [sys.executable, "-m", "benchmarks.million_images", protocol]
         lines = subprocess.run(command, check=True, capture_output=True, text=True).stdout
         found, judged = lines.splitlines()
         if protocol is PROTOCOLS[0]:
@@ -48,19 +48,19 @@ class Invented:
         self.random = torch.Generator().manual_seed(0)
 
     def detect(self, images: Sequence[Tensor]) -> list[Detections]:
-        num = len(images) * DETECTIONS_A_PICTURE
+        num = len(images) * DETECTIONS_A_IMAGE
         corners = 400 * torch.rand(num, 2, generator=self.random)
         sizes = 10 + 100 * torch.rand(num, 2, generator=self.random)
         boxes = torch.cat([corners, corners + sizes], dim=1)
         scores = torch.rand(num, generator=self.random)
         labels = torch.randint(len(NAMES), (num,), generator=self.random)
         found = Detections(boxes, scores, labels)
-        starts = range(0, num, DETECTIONS_A_PICTURE)
-        return [found[start : start + DETECTIONS_A_PICTURE] for start in starts]
+        starts = range(0, num, DETECTIONS_A_IMAGE)
+        return [found[start : start + DETECTIONS_A_IMAGE] for start in starts]
 
 
 class Blank:
-    """Pictures without anything, of no file."""
+    """Images without anything, of no file."""
 
     class_names = NAMES
     sample = Sample(
@@ -70,7 +70,7 @@ class Blank:
     )
 
     def __len__(self) -> int:
-        return NUM_PICTURES
+        return NUM_IMAGES
 
     def __getitem__(self, index: int) -> Sample:
         return self.sample
@@ -104,12 +104,12 @@ def some_of(predictions: Predictions) -> Truths:
         difficult=np.zeros(len(own), np.bool_),
         crowd=random.random(len(own)) < 0.01,
         areas=np.prod(boxes[:, 2:] - boxes[:, :2], axis=1),
-        num_images=NUM_PICTURES,
+        num_images=NUM_IMAGES,
     )
 
 
 def tell(name: str, predictions: Predictions, seconds: float, megabytes: float) -> None:
-    counts = f"{NUM_PICTURES:,} | {len(predictions):,}"
+    counts = f"{NUM_IMAGES:,} | {len(predictions):,}"
     print(f"| {name} | {counts} | {seconds:.0f} s | {megabytes / 1000:.2f} GB |", flush=True)
 
 

@@ -25,7 +25,7 @@ def test_a_run_holds_what_the_reference_promises(cells_run):
     assert Path(cells_run, "training_state").is_dir()
 
 
-def test_a_number_for_every_class_of_the_test_pictures(cells_run):
+def test_a_number_for_every_class_of_the_test_images(cells_run):
     done = singleshot("evaluate", cells_run, "cells", "--protocol", "voc07", "--json")
     report = json.loads(done.stdout)
     assert (report["images"], report["truths"]) == (2, 4)
@@ -45,9 +45,9 @@ def test_an_evaluation_leaves_one_page_and_its_predictions(cells_run):
 def test_predictions_are_drawn_and_listed(cells_run):
     options = ("--score-threshold", "0.01", "--draw", "drawn", "--json")
     done = singleshot("predict", cells_run, "cells/JPEGImages", *options)
-    pictures = json.loads(done.stdout)
-    assert len(pictures) == 10
-    assert {"image", "width", "height", "detections"} == set(pictures[0])
+    images = json.loads(done.stdout)
+    assert len(images) == 10
+    assert {"image", "width", "height", "detections"} == set(images[0])
     assert len(list(Path("drawn").iterdir())) == 10
 
 

@@ -8,26 +8,12 @@ from itertools import chain
 import torch
 
 from singleshot.data.dataset import DataSet
-from singleshot.evaluation.judge import judge
-from singleshot.metrics import Predictions, Protocol, Report
+from singleshot.metrics import Predictions
 from singleshot.structures import Detections, Detector
 
-__all__ = ["detect_all", "evaluate"]
+__all__ = ["detect_all"]
 
 Progress = Callable[[int, int], None]  # images done, images to do
-
-
-def evaluate(
-    detector: Detector,
-    dataset: DataSet,
-    *,
-    protocol: Protocol,
-    batch_size: int = 8,
-    progress: Progress | None = None,
-) -> Report:
-    """Find objects in all images and judge what was found."""
-    predictions = detect_all(detector, dataset, batch_size=batch_size, progress=progress)
-    return judge(predictions, dataset, protocol=protocol)
 
 
 def detect_all(

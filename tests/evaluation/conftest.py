@@ -5,8 +5,10 @@ from pathlib import Path
 import pytest
 import torch
 from PIL import Image
+from report_scene import Scene, make_scene
 
 from singleshot.data.dataset import DataSet
+from singleshot.metrics import Protocol
 from singleshot.structures import Truth
 
 SIZES = [(60, 40), (50, 50), (40, 60)]  # of the images
@@ -30,3 +32,9 @@ def dataset(tmp_path: Path) -> DataSet:
         image_ids=[7, 3, 12],
         category_ids=[2, 9],
     )
+
+
+@pytest.fixture(scope="session")
+def scene(tmp_path_factory) -> Scene:
+    """Sixteen images, one of them broken, with detections right and wrong in every way."""
+    return make_scene(tmp_path_factory.mktemp("scene"), Protocol.VOC10)

@@ -6,7 +6,7 @@ from torchvision.models.detection import ssd300_vgg16
 from torchvision.models.detection.image_list import ImageList
 from torchvision.models.detection.ssd import SSD
 
-from singleshot.boxes.convert import to_centres, to_unit
+from singleshot.boxes.geometry import to_centres, to_unit
 from singleshot.detectors.ssd.network import Ssd
 from singleshot.families import build_detector
 from singleshot.recipes.load import load_recipe

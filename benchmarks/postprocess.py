@@ -15,7 +15,7 @@ from torchvision.ops import nms
 
 from benchmarks.peer import NUM_CLASSES, SIZE, pair
 from benchmarks.timing import alternately, ratio
-from singleshot.boxes.iou import pairwise_iou
+from singleshot.boxes.geometry import pairwise_iou
 from singleshot.detectors.common.box_coding import decode
 from singleshot.detectors.ssd.results import detections
 from singleshot.structures import Detections

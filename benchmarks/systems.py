@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 import singleshot
-from singleshot.boxes.convert import to_centres, to_unit
+from singleshot.boxes.geometry import to_centres, to_unit
 from singleshot.data.opening import training_split
 from singleshot.detectors.yolo.anchors import k_means_anchors
 from singleshot.evaluation import truths_of

@@ -34,8 +34,7 @@ from PIL import Image, ImageDraw, ImageFont
 from scene import OBJECTS, SIZE, draw_scene
 from torch import Tensor
 
-from singleshot.boxes.convert import from_unit, to_centres, to_corners, to_unit
-from singleshot.boxes.iou import pairwise_iou
+from singleshot.boxes.geometry import from_unit, pairwise_iou, to_centres, to_corners, to_unit
 from singleshot.detectors.common.resize import resize
 from singleshot.detectors.detector import TrainableDetector
 from singleshot.detectors.localizer.network import Localizer, largest_object

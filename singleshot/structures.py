@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 
-from singleshot.boxes.iou import area
+from singleshot.boxes.geometry import area
 
 __all__ = ["Batch", "Detections", "Detector", "Losses", "Sample", "Trainable", "Truth"]
 

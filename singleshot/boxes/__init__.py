@@ -1,1 +1,1 @@
-"""Geometry of boxes: conversion, overlap, editing, suppression."""
+"""Boxes: geometry, then non-maximum suppression."""

@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from singleshot.boxes.convert import to_centres, to_corners
+from singleshot.boxes.geometry import to_centres, to_corners
 from singleshot.checkpoints.checkpoint import Checkpoint
 from singleshot.detectors.ssd.prior_settings import PriorSettings
 from singleshot.detectors.ssd.priors import prior_boxes, prior_levels

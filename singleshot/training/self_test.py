@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 import torch
 from torch import Tensor
 
-from singleshot.boxes.iou import area
+from singleshot.boxes.geometry import area
 from singleshot.checkpoints.checkpoint import Checkpoint
 from singleshot.detectors.detector import TrainableDetector
 from singleshot.detectors.ssd.network import Ssd

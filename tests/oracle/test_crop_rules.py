@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracle import crop_rules
 
-from singleshot.boxes.edit import clip, move_into
+from singleshot.boxes.geometry import clip, move_into
 from singleshot.data.augment.geometry import CropAroundObjects, Expand, sampled_crops
 from singleshot.data.augment.settings import CropSettings, ExpandSettings
 from singleshot.data.augment.view import View

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracle import distillation_rules
 
-from singleshot.boxes.convert import to_centres
+from singleshot.boxes.geometry import to_centres
 from singleshot.detectors.ssd.losses.distillation import Lesson, Opinion, distillation
 from singleshot.detectors.ssd.matching.targets import Matched, Outputs
 from singleshot.recipes.load import load_recipe

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracle import matching_rules
 
-from singleshot.boxes.convert import from_unit, to_corners
+from singleshot.boxes.geometry import from_unit, to_corners
 from singleshot.detectors.ssd.matching.atss import atss
 from singleshot.detectors.ssd.matching.predicted import Predicted
 from singleshot.detectors.ssd.matching.simota import simota

@@ -6,8 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracle import ssd_rules
 
-from singleshot.boxes.convert import to_centres, to_unit
-from singleshot.boxes.iou import pairwise_iou
+from singleshot.boxes.geometry import pairwise_iou, to_centres, to_unit
 from singleshot.detectors.common.box_coding import decode, encode
 from singleshot.detectors.ssd.losses.mined import hard_negatives
 from singleshot.detectors.ssd.losses.objective import objective

@@ -11,7 +11,7 @@ import pytest
 import torch
 from tiny import tiny
 
-from singleshot.boxes.convert import to_corners
+from singleshot.boxes.geometry import to_corners
 from singleshot.families import build_detector
 from singleshot.models.summary import summarise
 from singleshot.recipes.load import load_recipe

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from singleshot.boxes.iou import pairwise_iou
+from singleshot.boxes.geometry import pairwise_iou
 from singleshot.data.augment.chance import happens, pick, uniform
 from singleshot.data.augment.settings import CropSettings, ExpandSettings
 from singleshot.data.augment.view import View

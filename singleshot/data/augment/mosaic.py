@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from singleshot.boxes.iou import area
+from singleshot.boxes.geometry import area
 from singleshot.data.augment.chance import uniform
 from singleshot.data.augment.render import Render
 from singleshot.data.augment.view import Variation, View

@@ -8,7 +8,7 @@ from jaxtyping import UInt8
 from PIL import Image
 from torch import Tensor
 
-from singleshot.boxes.edit import clip, flip_horizontally, move_into
+from singleshot.boxes.geometry import clip, flip_horizontally, move_into
 from singleshot.data.augment.chance import pick
 from singleshot.data.augment.view import View
 from singleshot.structures import Sample, Truth

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float64, Int, Int64
 
-from singleshot.boxes.iou import area
+from singleshot.boxes.geometry import area
 from singleshot.data.dataset import DataSet
 from singleshot.data.images import image_size
 from singleshot.errors import DataError

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from singleshot.boxes.convert import to_centres, to_corners
+from singleshot.boxes.geometry import to_centres, to_corners
 
 __all__ = ["decode", "encode"]
 

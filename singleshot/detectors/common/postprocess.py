@@ -4,11 +4,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from singleshot.boxes.suppress import (
-    suppress,
-    suppress_averaging,
-    suppress_by_distance,
-    suppress_softly,
+from singleshot.boxes.nms import (
+    diou_nms,
+    nms,
+    soft_nms,
+    weighted_nms,
 )
 from singleshot.detectors.ssd.settings import ResultSettings
 from singleshot.structures import Detections
@@ -55,13 +55,13 @@ def suppressed(
     boxes, scores, labels = found.boxes, found.scores, found.labels
     match settings.suppression:
         case "hard":
-            return found[suppress(boxes, scores, labels, settings.iou_threshold)]
+            return found[nms(boxes, scores, labels, settings.iou_threshold)]
         case "distance":
             in_pixels = boxes * sides
-            return found[suppress_by_distance(in_pixels, scores, labels, settings.iou_threshold)]
+            return found[diou_nms(in_pixels, scores, labels, settings.iou_threshold)]
         case "soft":
-            decayed = suppress_softly(boxes, scores, labels, settings.soft_sigma)
+            decayed = soft_nms(boxes, scores, labels, settings.soft_sigma)
             return Detections(boxes, decayed, labels)[decayed > settings.score_threshold]
         case "weighted":
-            kept, averaged = suppress_averaging(boxes, scores, labels, settings.iou_threshold)
+            kept, averaged = weighted_nms(boxes, scores, labels, settings.iou_threshold)
             return Detections(averaged, scores[kept], labels[kept])

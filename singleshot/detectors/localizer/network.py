@@ -13,8 +13,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
 from singleshot.backbones.backbone import Backbone, grids
-from singleshot.boxes.convert import from_unit, to_unit
-from singleshot.boxes.iou import area
+from singleshot.boxes.geometry import area, from_unit, to_unit
 from singleshot.detectors.common.baseline import Baseline, pixels_of
 from singleshot.detectors.localizer.settings import LocalizerSettings
 from singleshot.detectors.rcnn.region_layers import FullyConnected, small_linear

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from singleshot.boxes.convert import to_unit
+from singleshot.boxes.geometry import to_unit
 from singleshot.detectors.rcnn.region_sampling import Objects
 from singleshot.errors import ModelError
 from singleshot.structures import Losses

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torchvision.ops import nms
 
 from singleshot.backbones.backbone import Backbone, grids
-from singleshot.boxes.convert import from_unit, to_corners
+from singleshot.boxes.geometry import from_unit, to_corners
 from singleshot.detectors.common.baseline import Baseline, pixels_of
 from singleshot.detectors.multibox.heads import GridHeads, Grids, grid_levels
 from singleshot.detectors.multibox.loss import multibox_losses

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from singleshot.boxes.iou import pairwise_iou
+from singleshot.boxes.geometry import pairwise_iou
 from singleshot.detectors.rcnn.proposals import Proposed
 from singleshot.detectors.rcnn.region_losses import mean_over_images, wanted_offsets
 from singleshot.detectors.rcnn.region_sampling import IGNORED, Labelled, Objects, sample

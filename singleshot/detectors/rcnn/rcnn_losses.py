@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from singleshot.boxes.iou import pairwise_iou
+from singleshot.boxes.geometry import pairwise_iou
 from singleshot.detectors.rcnn.region_layers import of_label
 from singleshot.detectors.rcnn.region_losses import wanted_offsets
 from singleshot.detectors.rcnn.region_sampling import Labelled, Objects

@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torchvision.ops import roi_align, roi_pool
 
-from singleshot.boxes.convert import to_centres, to_corners
+from singleshot.boxes.geometry import to_centres, to_corners
 
 __all__ = [
     "FullyConnected",

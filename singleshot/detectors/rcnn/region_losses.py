@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from singleshot.boxes.convert import to_centres
+from singleshot.boxes.geometry import to_centres
 from singleshot.detectors.common.box_coding import decode, encode
 from singleshot.detectors.rcnn.region_layers import of_label
 from singleshot.detectors.rcnn.region_sampling import Labelled

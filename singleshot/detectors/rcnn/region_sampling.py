@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from singleshot.boxes.iou import pairwise_iou
+from singleshot.boxes.geometry import pairwise_iou
 from singleshot.detectors.rcnn.settings import SamplingSettings
 from singleshot.structures import Batch, Truth
 

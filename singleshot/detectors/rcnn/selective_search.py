@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float, Int16, UInt8
 from torch import Tensor
 
-from singleshot.boxes.edit import flip_horizontally
+from singleshot.boxes.geometry import flip_horizontally
 from singleshot.detectors.common.resize import resize
 from singleshot.detectors.rcnn.settings import SearchSettings
 from singleshot.errors import ModelError

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from singleshot.boxes.iou import pairwise_iou
+from singleshot.boxes.geometry import pairwise_iou
 from singleshot.detectors.rcnn.region_sampling import BACKGROUND, IGNORED, Objects, objects_of
 from singleshot.detectors.sliding_window.settings import SlidingWindowSettings
 from singleshot.structures import Losses, Truth

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from singleshot.boxes.convert import to_corners
+from singleshot.boxes.geometry import to_corners
 from singleshot.errors import DataError
 
 __all__ = ["AnchorGrid", "Place", "flattened", "k_means_anchors", "shape_iou"]

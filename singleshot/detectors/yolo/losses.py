@@ -13,8 +13,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from singleshot.boxes.convert import to_centres
-from singleshot.boxes.iou import pairwise_iou
+from singleshot.boxes.geometry import pairwise_iou, to_centres
 from singleshot.detectors.rcnn.region_sampling import Objects
 from singleshot.detectors.yolo.anchors import OBJECTNESS, AnchorGrid
 from singleshot.detectors.yolo.settings import RegionLayerSettings

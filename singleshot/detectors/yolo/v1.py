@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from singleshot.backbones.backbone import Backbone
 from singleshot.backbones.darknet import conv
 from singleshot.backbones.darknet_layers import LEAK, DarknetConvolution
-from singleshot.boxes.convert import from_unit, to_corners
+from singleshot.boxes.geometry import from_unit, to_corners
 from singleshot.detectors.rcnn.region_sampling import objects_of
 from singleshot.detectors.yolo.detector import YoloDetector, feature_grids, likely
 from singleshot.detectors.yolo.settings import YoloV1Settings

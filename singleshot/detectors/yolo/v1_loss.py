@@ -12,8 +12,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from singleshot.boxes.convert import to_centres, to_corners, to_unit
-from singleshot.boxes.iou import pairwise_iou
+from singleshot.boxes.geometry import pairwise_iou, to_centres, to_corners, to_unit
 from singleshot.detectors.rcnn.region_sampling import Objects
 from singleshot.detectors.yolo.settings import YoloV1Settings
 from singleshot.structures import Losses

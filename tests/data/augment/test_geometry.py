@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from singleshot.boxes.iou import area, pairwise_iou
+from singleshot.boxes.geometry import area, pairwise_iou
 from singleshot.data.augment.geometry import (
     CropAroundObjects,
     Expand,

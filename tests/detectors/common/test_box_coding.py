@@ -1,6 +1,6 @@
 import torch
 
-from singleshot.boxes.convert import to_corners
+from singleshot.boxes.geometry import to_corners
 from singleshot.detectors.common.box_coding import decode, encode
 
 SCALES = (0.1, 0.2)

@@ -1,6 +1,6 @@
 import torch
 
-from singleshot.boxes.suppress import suppress
+from singleshot.boxes.nms import nms
 from singleshot.detectors.ssd.results import FRONT, detections
 from singleshot.recipes.load import load_recipe
 
@@ -88,8 +88,8 @@ def test_an_overlap_of_exactly_the_threshold_stays():
     # Three tenths have no exact float, and the nearest of 32 bits is above the nearest of 64.
     boxes = torch.tensor([[0.0, 0, 10, 1], [0, 0, 3, 1]])
     scores, labels = torch.tensor([0.9, 0.8]), torch.tensor([0, 0])
-    assert suppress(boxes, scores, labels, 0.3).tolist() == [0, 1]
-    assert suppress(boxes, scores, labels, 0.299).tolist() == [0]
+    assert nms(boxes, scores, labels, 0.3).tolist() == [0, 1]
+    assert nms(boxes, scores, labels, 0.299).tolist() == [0]
 
 
 def test_boxes_that_are_no_numbers_are_no_detections():

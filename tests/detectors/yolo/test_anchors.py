@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from singleshot.boxes.convert import to_centres
+from singleshot.boxes.geometry import to_centres
 from singleshot.detectors.yolo.anchors import (
     AnchorGrid,
     flattened,

@@ -9,7 +9,7 @@ from torchvision.ops import (
     generalized_box_iou_loss,
 )
 
-from singleshot.boxes.convert import from_unit
+from singleshot.boxes.geometry import from_unit
 from singleshot.detectors.common.box_coding import decode, encode
 from singleshot.detectors.ssd.settings import SsdSettings
 

@@ -23,7 +23,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from singleshot.boxes.convert import to_corners, to_unit
+from singleshot.boxes.geometry import to_corners, to_unit
 from singleshot.detectors.ssd import BACKGROUND
 from singleshot.detectors.ssd.losses.boxes import box_losses
 from singleshot.detectors.ssd.losses.mined import hard_negatives, places

@@ -11,9 +11,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from singleshot.boxes.convert import to_centres, to_corners
-from singleshot.boxes.iou import pairwise_iou
-from singleshot.boxes.points import contains
+from singleshot.boxes.geometry import contains, pairwise_iou, to_centres, to_corners
 from singleshot.detectors.ssd.matching.claims import best_claim
 from singleshot.detectors.ssd.priors import PriorLevel
 

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from singleshot.boxes.iou import pairwise_iou
+from singleshot.boxes.geometry import pairwise_iou
 
 __all__ = ["UNMATCHED", "match", "match_boxes"]
 

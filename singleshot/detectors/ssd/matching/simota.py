@@ -11,9 +11,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from singleshot.boxes.convert import to_centres
-from singleshot.boxes.iou import area, pairwise_iou
-from singleshot.boxes.points import contains
+from singleshot.boxes.geometry import area, contains, pairwise_iou, to_centres
 from singleshot.detectors.ssd.matching.bipartite import UNMATCHED
 from singleshot.detectors.ssd.matching.predicted import Predicted
 

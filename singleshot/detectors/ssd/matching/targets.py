@@ -7,8 +7,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from singleshot.boxes.convert import from_unit, to_corners, to_unit
-from singleshot.boxes.iou import pairwise_iou
+from singleshot.boxes.geometry import from_unit, pairwise_iou, to_corners, to_unit
 from singleshot.detectors.common.box_coding import decode
 from singleshot.detectors.ssd.matching.atss import atss
 from singleshot.detectors.ssd.matching.bipartite import UNMATCHED, match_boxes

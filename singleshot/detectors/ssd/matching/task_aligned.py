@@ -10,8 +10,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from singleshot.boxes.iou import pairwise_iou
-from singleshot.boxes.points import contains
+from singleshot.boxes.geometry import contains, pairwise_iou
 from singleshot.detectors.ssd.matching.claims import best_claim
 from singleshot.detectors.ssd.matching.predicted import Predicted
 

@@ -1,6 +1,6 @@
 import torch
 
-from singleshot.boxes.iou import pairwise_iou
+from singleshot.boxes.geometry import pairwise_iou
 from singleshot.detectors.ssd.matching.bipartite import UNMATCHED, first_largest, match, match_boxes
 
 

@@ -3,10 +3,17 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from singleshot.boxes.convert import from_unit, to_centres, to_corners, to_unit
-from singleshot.boxes.edit import clip, flip_horizontally, move_into
-from singleshot.boxes.iou import area, pairwise_iou
-from singleshot.boxes.suppress import suppress
+from singleshot.boxes.geometry import (
+    area,
+    clip,
+    flip_horizontally,
+    from_unit,
+    move_into,
+    pairwise_iou,
+    to_centres,
+    to_corners,
+    to_unit,
+)
 
 seeds = st.integers(0, 2**32 - 1)
 
@@ -35,11 +42,11 @@ def test_height_comes_first_in_sizes():
 
 
 @given(seeds)
-def test_mirroring_twice_is_nothing(seed):
+def test_flipping_twice_changes_nothing(seed):
     boxes = boxes_of(seed)
-    mirrored = flip_horizontally(boxes, 200)
-    torch.testing.assert_close(flip_horizontally(mirrored, 200), boxes)
-    torch.testing.assert_close(area(mirrored), area(boxes), rtol=1e-4, atol=0)
+    flipped = flip_horizontally(boxes, 200)
+    torch.testing.assert_close(flip_horizontally(flipped, 200), boxes)
+    torch.testing.assert_close(area(flipped), area(boxes), rtol=1e-4, atol=0)
 
 
 def test_a_window_drawn_at_twice_its_size():
@@ -47,7 +54,7 @@ def test_a_window_drawn_at_twice_its_size():
     assert moved.tolist() == [[0, 20, 40, 60]]
 
 
-def test_clipping_keeps_what_is_inside():
+def test_clip_keeps_the_part_inside_the_image():
     assert clip(torch.tensor([[-5.0, 10, 300, 50]]), (40, 200)).tolist() == [[0, 10, 200, 40]]
 
 
@@ -59,23 +66,3 @@ def test_half_of_two_thirds():
 def test_boxes_without_area_overlap_nothing_not_even_themselves():
     flat = torch.tensor([[1.0, 1, 1, 5]])
     assert pairwise_iou(flat, flat).item() == 0
-
-
-@given(seeds)
-def test_suppression_leaves_no_overlap_within_a_class_and_all_of_other_classes(seed):
-    boxes = boxes_of(seed) - 60  # some reach beyond the image
-    random = torch.Generator().manual_seed(seed)
-    scores = torch.rand(20, generator=random)
-    labels = torch.randint(3, (20,), generator=random)
-    kept = suppress(boxes, scores, labels, 0.3)
-    assert (scores[kept].diff() <= 0).all()
-    for label in range(3):
-        ours = kept[labels[kept] == label]
-        alone = (labels == label).nonzero()[:, 0]
-        expected = suppress(boxes[alone], scores[alone], torch.zeros_like(alone), 0.3)
-        assert ours.tolist() == alone[expected].tolist()
-
-
-def test_nothing_to_suppress():
-    none = torch.zeros(0, dtype=torch.int64)
-    assert len(suppress(torch.zeros(0, 4), torch.zeros(0), none, 0.5)) == 0

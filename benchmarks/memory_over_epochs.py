@@ -58,23 +58,23 @@ def train_and_note() -> None:
     sizes = []
 
     class Notes:
-        def started(self, plan): ...
+        def on_start(self, start): ...
 
-        def stepped(self, step):
+        def on_step(self, step):
             if step.step % 2 == 0:
                 sizes.append(megabytes("VmRSS"))
 
-        def evaluated(self, record): ...
+        def on_evaluation(self, record): ...
 
-        def said(self, message): ...
+        def on_message(self, message): ...
 
-        def finished(self): ...
+        def on_finish(self): ...
 
     settings = {"training.epochs": EPOCHS, "training.validate_every": 10}
     with TemporaryDirectory() as folder:
         cells = make_cells(Path(folder) / "cells")
         run, overrides = Path(folder) / "run", {**OVERRIDES, **settings}
-        singleshot.train("ssdlite320-lite0", cells, run=run, overrides=overrides, watch=Notes())
+        singleshot.train("ssdlite320-lite0", cells, run=run, overrides=overrides, callback=Notes())
     print(json.dumps(sizes))
 
 

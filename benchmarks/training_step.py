@@ -29,8 +29,8 @@ from singleshot.data.cache import cached
 from singleshot.data.dataset import DataSet
 from singleshot.data.opening import open_dataset
 from singleshot.recipes.load import load_recipe
+from singleshot.runs.callbacks import CallbackList
 from singleshot.runs.folder import RunFolder
-from singleshot.runs.watch import Audience
 from singleshot.structures import Batch, Truth
 from singleshot.training.allocator import keeping_memory
 from singleshot.training.build import build_training
@@ -169,7 +169,7 @@ def our_training(
             images.class_names,
             fingerprint="",
             folder=RunFolder(Path(folder)),
-            watch=Audience([]),
+            callback=CallbackList([]),
             evaluate=None,
             start=None,
             teacher=None,

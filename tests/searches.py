@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from singleshot.errors import Diverged
-from singleshot.runs.watch import EvaluationRecord, Plan, Watcher
+from singleshot.runs.callbacks import Callback, EvaluationRecord, StartRecord
 from singleshot.training.train import Run
 from singleshot.tuning import tune as tuning
 
@@ -20,21 +20,21 @@ EPOCHS = 2
 
 
 class Said:
-    """A watcher that remembers what was said."""
+    """A callback that remembers what was said."""
 
     def __init__(self) -> None:
         self.words: list[str] = []
 
-    def started(self, plan): ...
+    def on_start(self, start): ...
 
-    def stepped(self, step): ...
+    def on_step(self, step): ...
 
-    def evaluated(self, record): ...
+    def on_evaluation(self, record): ...
 
-    def said(self, message):
+    def on_message(self, message):
         self.words.append(message)
 
-    def finished(self): ...
+    def on_finish(self): ...
 
 
 def worth(rate: float) -> float:
@@ -55,14 +55,16 @@ def pretend(
         split: str | None,  # noqa: ARG001
         val_split: str | None,  # noqa: ARG001
         overrides: Mapping[str, object],
-        watch: Watcher,
+        callback: Callback,
     ) -> Run:
         (run / "checkpoints").mkdir(parents=True)
         checkpoint = run / "checkpoints" / "best.safetensors"
         checkpoint.write_text("weights")
         rate = float(str(overrides.get(RATE, 0.02)))
-        watch.started(
-            Plan(num_steps=EPOCHS, num_epochs=EPOCHS, first_step=0, validated=0, batch_size=1)
+        callback.on_start(
+            StartRecord(
+                num_steps=EPOCHS, num_epochs=EPOCHS, first_step=0, validated=0, batch_size=1
+            )
         )
         if rate > 1:
             raise Diverged("step 1: the loss is not finite")
@@ -70,7 +72,9 @@ def pretend(
             during(epoch)
             time.sleep(seconds / EPOCHS)
             score = worth(rate) * epoch / EPOCHS
-            watch.evaluated(EvaluationRecord(epoch, epoch, score, since_best=0, ends_early=False))
+            callback.on_evaluation(
+                EvaluationRecord(epoch, epoch, score, since_best=0, ends_early=False)
+            )
         return Run(run, checkpoint, EPOCHS, worth(rate), stopped_by=None, interrupted=False)
 
     return train

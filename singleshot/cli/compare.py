@@ -86,7 +86,7 @@ def compare(
                 split=split,
                 protocol=protocol,
                 progress=progress,
-                say=note,
+                on_message=note,
                 report=report,
             )
         else:
@@ -99,7 +99,7 @@ def compare(
                 speed_images=speed_images,
                 published=published,
                 progress=progress,
-                say=note,
+                on_message=note,
                 report=report,
             )
     if report is not None:

@@ -85,7 +85,7 @@ def evaluate(
                 save_predictions_to=save_predictions,
                 split=split,
                 progress=progress,
-                say=note,
+                on_message=note,
             )
         note(f"Share {number} of {num_shards}: {save_predictions}")
         return
@@ -101,7 +101,7 @@ def evaluate(
             against=against,
             choose=choose,
             progress=progress,
-            say=note,
+            on_message=note,
             save_predictions_to=save_predictions,
             report=report,
         )

@@ -70,7 +70,7 @@ def keeper(model: str, score_threshold: float | None) -> "Callable[[Detections],
     import singleshot
     from singleshot.metrics import DEFAULT_SCORE_THRESHOLD
 
-    chosen = singleshot.operating_point(model, say=note) if score_threshold is None else None
+    chosen = singleshot.operating_point(model, on_message=note) if score_threshold is None else None
     if chosen is not None:
         return chosen.keep
     least = DEFAULT_SCORE_THRESHOLD if score_threshold is None else score_threshold

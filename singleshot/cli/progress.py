@@ -13,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressC
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from singleshot.runs.watch import EvaluationRecord, Plan, StepRecord, Watcher
+    from singleshot.runs.callbacks import Callback, EvaluationRecord, StartRecord, StepRecord
 
 __all__ = ["LiveProgress", "PlainProgress", "image_progress", "training_progress"]
 
@@ -21,8 +21,8 @@ SECONDS_BETWEEN_LINES = 10.0
 
 
 @contextmanager
-def training_progress() -> Iterator["Watcher"]:
-    """A watcher that suits stderr, and a terminal left in order whatever happens."""
+def training_progress() -> Iterator["Callback"]:
+    """A callback that suits stderr, and a terminal left in order whatever happens."""
     if not sys.stderr.isatty():
         yield PlainProgress()
         return
@@ -72,11 +72,11 @@ class LiveProgress:
         self._validation = ""
         self._live = Live(Group(self._progress, self._numbers), console=console)
 
-    def started(self, plan: "Plan") -> None:  # noqa: ARG002 (a line of the plan is said anyway)
+    def on_start(self, start: "StartRecord") -> None:  # noqa: ARG002 (each step has the length, too)
         """Show the display."""
         self._live.start()
 
-    def stepped(self, step: "StepRecord") -> None:
+    def on_step(self, step: "StepRecord") -> None:
         """Move the bar and the numbers on."""
         self._progress.update(
             self._task,
@@ -87,15 +87,15 @@ class LiveProgress:
         )
         self._numbers.plain = "  ".join([*measured(step), self._validation])
 
-    def evaluated(self, record: "EvaluationRecord") -> None:
+    def on_evaluation(self, record: "EvaluationRecord") -> None:
         """Keep the last validation in sight."""
         self._validation = validation(record)
 
-    def said(self, message: str) -> None:
+    def on_message(self, message: str) -> None:
         """Print above the display."""
         self._live.console.print(message, markup=False, highlight=False)
 
-    def finished(self) -> None:
+    def on_finish(self) -> None:
         """Leave the last state on the screen."""
         self.close()
 
@@ -110,23 +110,23 @@ class PlainProgress:
     def __init__(self) -> None:
         self._due = Due(at_once=True)
 
-    def started(self, plan: "Plan") -> None:
+    def on_start(self, start: "StartRecord") -> None:
         """Nothing to show yet."""
 
-    def stepped(self, step: "StepRecord") -> None:
+    def on_step(self, step: "StepRecord") -> None:
         """Say where the training is, now and then."""
         if self._due() or step.step == step.num_steps:
             say(f"{position(step)}: {', '.join([*measured(step), remaining(step)])}")
 
-    def evaluated(self, record: "EvaluationRecord") -> None:
+    def on_evaluation(self, record: "EvaluationRecord") -> None:
         """Say how good the detector has become."""
         say(f"epoch {record.epoch}: {validation(record)}")
 
-    def said(self, message: str) -> None:
+    def on_message(self, message: str) -> None:
         """Pass a message on."""
         say(message)
 
-    def finished(self) -> None:
+    def on_finish(self) -> None:
         """Nothing to tidy up."""
 
 

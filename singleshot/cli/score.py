@@ -63,7 +63,7 @@ def score(
         attributes=attributes,
         against=against,
         choose=choose,
-        say=note,
+        on_message=note,
         report=report,
     )
     tell(result, report, json=json)

@@ -103,7 +103,7 @@ def train(
     from singleshot.training.budget import TimeBudget
     from singleshot.training.processes import is_first_process
 
-    with stops_are_said(), training_progress() as watch:
+    with stops_are_said(), training_progress() as callback:
         result = singleshot.train(
             recipe,
             data,
@@ -118,7 +118,7 @@ def train(
             profile=profile,
             self_test=self_test,
             track=track,
-            watch=watch,
+            callback=callback,
         )
     if is_first_process():
         report(result)

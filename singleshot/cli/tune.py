@@ -89,7 +89,7 @@ def tune(
     import singleshot
     from singleshot.cli.progress import training_progress
 
-    with stops_are_said(), training_progress() as watch:
+    with stops_are_said(), training_progress() as callback:
         found = singleshot.tune(
             recipe,
             data,
@@ -103,7 +103,7 @@ def tune(
             seed=seed,
             prune_after=prune_after,
             keep=keep,
-            watch=watch,
+            callback=callback,
         )
     report(found)
     if found.stopped_by is not None:

@@ -17,7 +17,7 @@ from singleshot.data.dataset import DataSet
 from singleshot.errors import DataError, SingleshotError
 from singleshot.evaluation import detect_all, judge, truths_of
 from singleshot.evaluation.evaluate import measured_data
-from singleshot.evaluation.options import Say, Wanted
+from singleshot.evaluation.options import OnMessage, Wanted
 from singleshot.files import require_writable
 from singleshot.metrics import Predictions, Protocol, Report
 from singleshot.metrics.coco import CocoNumbers, coco_numbers
@@ -64,7 +64,7 @@ def compare(
     speed_images: int = SPEED_IMAGES,
     published: bool = False,
     progress: Progress | None = None,
-    say: Say | None = None,
+    on_message: OnMessage | None = None,
     report: str | Path | None = None,
 ) -> Contest:
     """Measure detectors on the same images, by the same rules, on this machine.
@@ -78,7 +78,7 @@ def compare(
         speed_images: how many images each detector is timed on, one by one.
         published: whether to quote what papers say of the original systems, too.
         progress: told of (detections done, detections in all), counted in images.
-        say: told which images were taken, and what is being done.
+        on_message: called with which images were taken, and what is being done.
         report: a folder for `report.html`, a page that needs no other file, and `comparison.json`.
 
     Raises:
@@ -90,18 +90,18 @@ def compare(
         protocol=protocol,
         iou_threshold=iou_threshold,
         report=report,
-        say=say,
+        on_message=on_message,
     )
     if speed_images < 1:
         raise SingleshotError(f"{speed_images} images are too few to time a detector on")
     if wanted.page is not None:
         require_writable(wanted.page.with_name("comparison.json"))
     named = different(models)
-    dataset = measured_data(data, split, wanted.say, class_names=None)
+    dataset = measured_data(data, split, wanted.on_message, class_names=None)
     entries = enter_all(named, dataset, wanted, progress)
-    wanted.say("drawing the images anew, to see how sure the differences are")
+    wanted.on_message("drawing the images anew, to see how sure the differences are")
     standings = stand(entries, dataset, wanted)
-    measured = measure_speed(entries, dataset, speed_images, wanted.say)
+    measured = measure_speed(entries, dataset, speed_images, wanted.on_message)
     contest = Contest(
         data=dataset.description,
         protocol=wanted.protocol,
@@ -232,14 +232,14 @@ def relabelled(
 
 
 def measure_speed(
-    entries: Sequence[Entry], dataset: DataSet, number: int, say: Say
+    entries: Sequence[Entry], dataset: DataSet, number: int, on_message: OnMessage
 ) -> list[Measured]:
     """Time the detectors in turns, each on the same images from all over the data set."""
     places = np.linspace(0, len(dataset) - 1, min(number, len(dataset))).round().astype(int)
     images = [Path(str(dataset.paths[place])) for place in places]
     jobs = [Job(one.model.name, images, model=one.model.checkpoint) for one in entries]
     each_turn = -(-number // ROUNDS)
-    return measure_in_turns(jobs, Turns({1: each_turn, BATCH: 1}, rounds=ROUNDS), say)
+    return measure_in_turns(jobs, Turns({1: each_turn, BATCH: 1}, rounds=ROUNDS), on_message)
 
 
 def contender(entry: Entry, measured: Measured) -> Contender:

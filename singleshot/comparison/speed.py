@@ -10,7 +10,7 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,10 +19,9 @@ from typing import Any
 
 from singleshot.errors import RunFailed
 from singleshot.metrics.speed import Seconds, Speed
+from singleshot.runs.callbacks import OnMessage
 
 __all__ = ["Job", "Measured", "Turns", "measure_in_turns"]
-
-Said = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -171,7 +170,7 @@ class Timed:
         found.summary = answer["summary"] or found.summary
 
 
-def measure_in_turns(jobs: Sequence[Job], turns: Turns, say: Said) -> list[Measured]:
+def measure_in_turns(jobs: Sequence[Job], turns: Turns, on_message: OnMessage) -> list[Measured]:
     """Time all detectors; small batches in all rounds before larger ones.
 
     Raises RunFailed when one cannot be timed, unless the others are to go on.
@@ -185,10 +184,10 @@ def measure_in_turns(jobs: Sequence[Job], turns: Turns, say: Said) -> list[Measu
         for batch in sorted(turns.batches):
             if not turns.forget:
                 # With so many processes the first turns of some were twice as slow as all others.
-                say(f"batches of {batch}: a round that does not count")
+                on_message(f"batches of {batch}: a round that does not count")
                 take_round(pairs, batch, turns, number=0)
             for place in range(turns.rounds):
-                say(f"timing batches of {batch}: round {place + 1} of {turns.rounds}")
+                on_message(f"timing batches of {batch}: round {place + 1} of {turns.rounds}")
                 ordered = pairs if place % 2 == 0 else pairs[::-1]
                 take_round(ordered, batch, turns, turns.batches[batch])
     return found

@@ -19,7 +19,7 @@ from singleshot.comparison.tutorial_tables import MeasuredSystem, OwnRun, Tutori
 from singleshot.data.dataset import DataSet
 from singleshot.errors import SingleshotError
 from singleshot.evaluation.evaluate import measured_data
-from singleshot.evaluation.options import Say, Wanted
+from singleshot.evaluation.options import OnMessage, Wanted
 from singleshot.files import appears_whole, require_writable
 from singleshot.metrics import Protocol
 from singleshot.models.opening import checkpoint_file
@@ -45,7 +45,7 @@ def compare_with_tutorial(
     split: str | None = None,
     protocol: str | Protocol = Protocol.COCO,
     progress: Progress | None = None,
-    say: Say | None = None,
+    on_message: OnMessage | None = None,
     report: str | Path | None = None,
 ) -> TutorialResult:
     """Build every system of the tutorial at its paper's input, and measure what can be measured.
@@ -60,7 +60,7 @@ def compare_with_tutorial(
         split: which images; left out, `test`, else `val`, else all.
         protocol: whose rules the runs are judged by.
         progress: told of (detections done, detections in all), counted in images.
-        say: told what is being done.
+        on_message: called with what is being done.
         report: a folder for `report.html`, a page that needs no other file, and `tutorial.json`.
 
     Raises:
@@ -71,7 +71,7 @@ def compare_with_tutorial(
         protocol=protocol,
         iou_threshold=0.5,
         report=report,
-        say=say,
+        on_message=on_message,
     )
     if wanted.page is not None:
         require_writable(wanted.page.with_name("tutorial.json"))
@@ -80,9 +80,11 @@ def compare_with_tutorial(
     require_known(tutorial, [*runs, *(systems or ())])
     if runs and data is None:
         raise SingleshotError("say which images to judge the runs on: --data DATA")
-    dataset = None if data is None else measured_data(data, split, wanted.say, class_names=None)
+    dataset = (
+        None if data is None else measured_data(data, split, wanted.on_message, class_names=None)
+    )
     judged = {} if dataset is None else judge_runs(runs, dataset, wanted, progress)
-    measured = measure_systems(tutorial, systems, dataset, wanted.say)
+    measured = measure_systems(tutorial, systems, dataset, wanted.on_message)
     result = TutorialResult(
         tutorial=tutorial,
         systems={
@@ -136,7 +138,10 @@ def own_run(entry: Entry, estimate: Estimate) -> OwnRun:
 
 
 def measure_systems(
-    tutorial: Tutorial, systems: Sequence[str] | None, dataset: DataSet | None, say: Say
+    tutorial: Tutorial,
+    systems: Sequence[str] | None,
+    dataset: DataSet | None,
+    on_message: OnMessage,
 ) -> dict[str, Measured]:
     """Build and time the networks that there are recipes for."""
     wanted = [
@@ -147,7 +152,7 @@ def measure_systems(
     with tempfile.TemporaryDirectory() as folder:
         images = made_up(Path(folder)) if dataset is None else some_images(dataset)
         jobs = [Job(name, images, recipe=name, num_classes=NUM_CLASSES) for name in wanted]
-        measured = measure_in_turns(jobs, TURNS, say)
+        measured = measure_in_turns(jobs, TURNS, on_message)
     return dict(zip(wanted, measured, strict=True))
 
 

@@ -16,7 +16,7 @@ TAKEN = {"box size", "aspect ratio", "crowding"}  # what every diagnosis is slic
 
 
 def read_attributes(
-    path: Path, dataset: DataSet, say: Callable[[str], None]
+    path: Path, dataset: DataSet, on_message: Callable[[str], None]
 ) -> dict[str, tuple[str, ...]]:
     """Read a CSV file whose first column names an image and whose others are its attributes.
 
@@ -51,7 +51,7 @@ def read_attributes(
             f"write file names such as {Path(dataset.paths[0]).name}"
         )
     if num_unknown:
-        say(f"{path}: {num_unknown} of {len(found)} images are not in the table")
+        on_message(f"{path}: {num_unknown} of {len(found)} images are not in the table")
     return {
         name: tuple(values) for name, values in zip(names, zip(*found, strict=True), strict=True)
     }

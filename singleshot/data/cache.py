@@ -52,7 +52,7 @@ class ImageCache:
 
 
 def cached(
-    dataset: DataSet, share_of_memory: float, say: Callable[[str], None]
+    dataset: DataSet, share_of_memory: float, on_message: Callable[[str], None]
 ) -> DataSet | ImageCache:
     """The data set with its images in memory, if they take at most this share of what is free."""
     allowed = share_of_memory * free_memory()
@@ -62,12 +62,12 @@ def cached(
         sizes.append((height, width))
         needed += height * width * 3
         if needed > allowed:
-            say(
+            on_message(
                 f"images are decoded whenever they are needed: all of them would take more than "
                 f"the {allowed / 1e9:.1f} GB of memory set aside (training.cache)"
             )
             return dataset
-    say(f"{len(dataset)} images in memory ({needed / 1e6:.0f} MB)")
+    on_message(f"{len(dataset)} images in memory ({needed / 1e6:.0f} MB)")
     return ImageCache(dataset, sizes)
 
 

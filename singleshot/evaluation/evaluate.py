@@ -8,7 +8,7 @@ from singleshot.data.opening import evaluation_split
 from singleshot.errors import SingleshotError
 from singleshot.evaluation import detect_all, save_predictions
 from singleshot.evaluation.operating_point import run_weights
-from singleshot.evaluation.options import Question, Say, Wanted, read, write_page
+from singleshot.evaluation.options import OnMessage, Question, Wanted, read, write_page
 from singleshot.files import require_writable
 from singleshot.metrics import Protocol, Report
 from singleshot.models.opening import load
@@ -31,7 +31,7 @@ def evaluate(
     against: str | Path | None = None,
     choose: str | None = None,
     progress: Callable[[int, int], None] | None = None,
-    say: Say | None = None,
+    on_message: OnMessage | None = None,
     save_predictions_to: str | Path | None = None,
     report: str | Path | None = None,
 ) -> Report:
@@ -49,7 +49,7 @@ def evaluate(
         choose: a rule for a score threshold of each class, such as "precision=0.95"; a run keeps
             what it comes to.
         progress: told of (images done, images in all).
-        say: told which images were taken, and what was dropped.
+        on_message: called with which images were taken, and what was dropped.
         save_predictions_to: a JSON file for the detections, in COCO's format of results.
         report: a folder for `report.html`, a page that needs no other file.
     """
@@ -62,14 +62,14 @@ def evaluate(
         against=against,
         choose=choose,
         report=report,
-        say=say,
+        on_message=on_message,
     )
     if save_predictions_to is not None:
         require_writable(Path(save_predictions_to))
     # Asked before they are loaded: what is chosen holds for these weights and no later ones.
     weights = None if choose is None else weights_of(detector)
     measured = loaded(detector)
-    dataset = measured_data(data, split, wanted.say, class_names=tuple(measured.class_names))
+    dataset = measured_data(data, split, wanted.on_message, class_names=tuple(measured.class_names))
     question = Question.about(dataset, wanted)
     predictions = detect_all(measured, dataset, progress=progress)
     if save_predictions_to is not None:
@@ -77,7 +77,9 @@ def evaluate(
     result, name = question.answer(predictions), name_of(detector)
     if result.operating_point is not None:
         if weights is None:
-            wanted.say(f"{name} belongs to no run: the score thresholds are told, but not kept")
+            wanted.on_message(
+                f"{name} belongs to no run: the score thresholds are told, but not kept"
+            )
         else:
             weights.save_operating_point(result.operating_point)
     command = wanted.command("evaluate", name, listed(data))
@@ -94,7 +96,7 @@ def detect_shard(
     save_predictions_to: str | Path,
     split: str | None = None,
     progress: Callable[[int, int], None] | None = None,
-    say: Say | None = None,
+    on_message: OnMessage | None = None,
 ) -> Path:
     """Find the objects in one of several shares of the images, for `score` to judge together.
 
@@ -106,7 +108,7 @@ def detect_shard(
     path = Path(save_predictions_to)
     require_writable(path)
     measured = loaded(detector)
-    dataset = measured_data(data, split, say, class_names=tuple(measured.class_names))
+    dataset = measured_data(data, split, on_message, class_names=tuple(measured.class_names))
     predictions = detect_all(
         measured, dataset, progress=progress, shard=shard - 1, num_shards=num_shards
     )
@@ -125,7 +127,7 @@ def score(
     attributes: str | Path | None = None,
     against: str | Path | None = None,
     choose: str | None = None,
-    say: Say | None = None,
+    on_message: OnMessage | None = None,
     report: str | Path | None = None,
 ) -> Report:
     """Measure detections that are already there, whoever made them.
@@ -142,11 +144,11 @@ def score(
         against=against,
         choose=choose,
         report=report,
-        say=say,
+        on_message=on_message,
     )
-    dataset = measured_data(data, split, wanted.say, class_names=None)
+    dataset = measured_data(data, split, wanted.on_message, class_names=None)
     question = Question.about(dataset, wanted)
-    found = read(Path(predictions), dataset, wanted.say)
+    found = read(Path(predictions), dataset, wanted.on_message)
     result, name = question.answer(found), str(predictions)
     command = wanted.command("score", name, listed(data))
     write_page(result, found, question, name=name, command=command)
@@ -154,7 +156,11 @@ def score(
 
 
 def measured_data(
-    data: Data, split: str | None, say: Say | None, *, class_names: tuple[str, ...] | None
+    data: Data,
+    split: str | None,
+    on_message: OnMessage | None,
+    *,
+    class_names: tuple[str, ...] | None,
 ) -> DataSet:
     """The images to measure on, with the labels of a model if class names are given."""
     measured = evaluation_split(listed(data), split)
@@ -162,8 +168,8 @@ def measured_data(
     if class_names is not None:
         dataset = dataset.with_classes(class_names)
     for message in (*measured.said, *dataset.notes):
-        if say is not None:
-            say(message)
+        if on_message is not None:
+            on_message(message)
     return dataset
 
 

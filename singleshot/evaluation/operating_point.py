@@ -11,14 +11,14 @@ __all__ = ["operating_point", "run_weights"]
 
 
 def operating_point(
-    model: str | Path, *, say: Callable[[str], None] | None = None
+    model: str | Path, *, on_message: Callable[[str], None] | None = None
 ) -> OperatingPoint | None:
     """What `evaluate --choose` has chosen for a run; None where nothing holds.
 
     Args:
         model: a run folder or one of its checkpoints; a checkpoint elsewhere has nothing chosen.
-        say: told what is kept from which score, or that it was chosen for other weights, as those
-            before the training went on, and so holds no more.
+        on_message: called with the score from which detections are kept, or with a warning that
+            the thresholds were chosen for other weights and no longer hold.
 
     Raises:
         ModelError: the run's `operating_point.json` is damaged or of other classes.
@@ -35,8 +35,8 @@ def operating_point(
     else:
         messages = list(kept.point.sentences())
     for message in messages:
-        if say is not None:
-            say(message)
+        if on_message is not None:
+            on_message(message)
     return None if kept.stale else kept.point
 
 

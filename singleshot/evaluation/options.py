@@ -22,9 +22,9 @@ from singleshot.metrics import (
     choose_thresholds,
     compare,
 )
-from singleshot.runs.watch import Say
+from singleshot.runs.callbacks import OnMessage
 
-__all__ = ["Question", "Say", "Wanted", "read", "write_page"]
+__all__ = ["OnMessage", "Question", "Wanted", "read", "write_page"]
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Wanted:
     against: Path | None
     choose: Rule | None
     report: Path | None
-    say: Say
+    on_message: OnMessage
 
     @classmethod
     def of(
@@ -53,7 +53,7 @@ class Wanted:
         against: str | Path | None = None,
         choose: str | None = None,
         report: str | Path | None,
-        say: Say | None,
+        on_message: OnMessage | None,
     ) -> "Wanted":
         """What a caller said, checked before anything is read or detected."""
         if protocol not in set(Protocol):
@@ -69,7 +69,7 @@ class Wanted:
             against=None if against is None else Path(against),
             choose=None if choose is None else Rule.parse(choose),
             report=None if report is None else Path(report),
-            say=say or (lambda _: None),
+            on_message=on_message or (lambda _: None),
         )
         if wanted.page is not None:
             require_writable(wanted.page)
@@ -109,8 +109,8 @@ class Question:
     def about(cls, dataset: DataSet, wanted: Wanted) -> "Question":
         """Read what is compared with and sliced by; raises DataError when it cannot be used."""
         table, others = wanted.attributes, wanted.against
-        attributes = {} if table is None else read_attributes(table, dataset, wanted.say)
-        read_others = None if others is None else read(others, dataset, wanted.say)
+        attributes = {} if table is None else read_attributes(table, dataset, wanted.on_message)
+        read_others = None if others is None else read(others, dataset, wanted.on_message)
         return cls(wanted, dataset, attributes, read_others)
 
     def answer(self, predictions: Predictions) -> Report:
@@ -162,7 +162,7 @@ class Question:
             data=self.dataset.description,
         )
         for sentence in point.sentences():
-            self.wanted.say(sentence)
+            self.wanted.on_message(sentence)
         return point
 
 
@@ -184,9 +184,9 @@ def write_page(
     )
 
 
-def read(path: Path, dataset: DataSet, say: Say) -> Predictions:
+def read(path: Path, dataset: DataSet, on_message: OnMessage) -> Predictions:
     """Somebody's detections on these images."""
     found = load_predictions(path, dataset)
     for message in (f"{path}: taken for {found.kind}", *found.notes):
-        say(message)
+        on_message(message)
     return found.predictions

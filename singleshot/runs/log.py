@@ -11,8 +11,8 @@ from torch.utils.tensorboard import SummaryWriter
 
 from singleshot.errors import StorageError
 from singleshot.files import appears_whole
+from singleshot.runs.callbacks import EvaluationRecord, StartRecord, StepRecord
 from singleshot.runs.folder import RunFolder
-from singleshot.runs.watch import EvaluationRecord, Plan, StepRecord
 
 __all__ = ["CURVES", "RunLog", "read_log"]
 
@@ -31,14 +31,14 @@ CURVES = {
 
 
 class RunLog:
-    """A watcher that writes."""
+    """Write each step and validation to log.jsonl and TensorBoard."""
 
     def __init__(self, folder: RunFolder) -> None:
         self.folder = folder
 
-    def started(self, plan: Plan) -> None:
+    def on_start(self, start: StartRecord) -> None:
         """Open the files; what will be done again is taken out of them first."""
-        last = {"step": plan.first_step, "evaluation": plan.validated}
+        last = {"step": start.first_step, "evaluation": start.validated}
         kept = [line for line in read_log(self.folder.log) if line["step"] <= last[line["kind"]]]
         with appears_whole(self.folder.log) as beside:
             beside.write_text("".join(map(as_line, kept)), encoding="utf-8")
@@ -51,18 +51,18 @@ class RunLog:
         for line in kept:
             self.draw(line)
 
-    def stepped(self, step: StepRecord) -> None:
+    def on_step(self, step: StepRecord) -> None:
         """A line, and a point of each curve."""
         self.write({"kind": "step", "time": time.time(), **asdict(step)})
 
-    def evaluated(self, record: EvaluationRecord) -> None:
+    def on_evaluation(self, record: EvaluationRecord) -> None:
         """A line, and a point of the curve."""
         self.write({"kind": "evaluation", "time": time.time(), **asdict(record)})
 
-    def said(self, message: str) -> None:
-        """Words are for people, not for the log."""
+    def on_message(self, message: str) -> None:
+        """Ignore messages: the log records numbers."""
 
-    def finished(self) -> None:
+    def on_finish(self) -> None:
         """Close the files; what a full disk does not take was said when it was written."""
         for file in (self.lines, self.board):
             with suppress(OSError):

@@ -21,9 +21,9 @@ from singleshot.families import build_detector
 from singleshot.models.opening import best_device
 from singleshot.recipes.schema import Recipe
 from singleshot.recipes.training import TrainingSettings
+from singleshot.runs.callbacks import Callback
 from singleshot.runs.folder import RunFolder
 from singleshot.runs.progress import Progress, load_progress
-from singleshot.runs.watch import Watcher
 from singleshot.training.batch_norm import synchronise_batch_norms
 from singleshot.training.compiling import compile_network
 from singleshot.training.frozen import freeze
@@ -46,11 +46,11 @@ def build_images(recipe: Recipe, images: Images, model: TrainableDetector) -> Au
 
 
 def build_teacher(
-    teacher: Start, student: TrainableDetector, settings: TrainingSettings, watch: Watcher
+    teacher: Start, student: TrainableDetector, settings: TrainingSettings, callback: Callback
 ) -> Teacher | None:
     """A detector as the teacher of another; None when the recipe gives its word no weight."""
     if not settings.distillation.weight:
-        watch.said(f"{teacher.place}: teaches nothing (training.distillation.weight = 0)")
+        callback.on_message(f"{teacher.place}: teaches nothing (training.distillation.weight = 0)")
         return None
     # Weights are random before they are filled: the student's training must not notice.
     with torch.random.fork_rng(devices=[]):
@@ -66,7 +66,7 @@ def build_teacher(
         fingerprint=fingerprint_of(teacher.checkpoint),
         place=teacher.place,
     )
-    watch.said(f"{teacher.place}: {built}")
+    callback.on_message(f"{teacher.place}: {built}")
     return built
 
 
@@ -77,7 +77,7 @@ def build_training(
     *,
     fingerprint: str,
     folder: RunFolder,
-    watch: Watcher,
+    callback: Callback,
     evaluate: Evaluate | None,
     start: Start | None,
     teacher: Start | None,
@@ -95,8 +95,8 @@ def build_training(
     require_an_image_each(settings, processes)
     torch.manual_seed(settings.seed)
     device = training_device(processes)
-    model = starting_model(recipe, class_names, start, resume=resume, watch=watch).to(device)
-    taught_by = None if teacher is None else build_teacher(teacher, model, settings, watch)
+    model = starting_model(recipe, class_names, start, resume=resume, callback=callback).to(device)
+    taught_by = None if teacher is None else build_teacher(teacher, model, settings, callback)
     precision = made_ready(model, settings, device, processes)
     settings = settings.model_copy(update={"precision": precision})
     average = WeightAverage(model, settings.average_decay)
@@ -110,7 +110,7 @@ def build_training(
         num_processes=processes.number,
     )
     if resume:
-        tell_of_processes(folder, processes, watch)
+        tell_of_processes(folder, processes, callback)
         progress = load_state(
             folder.state, model, average, optimizer, processes=processes, expected=progress
         )
@@ -122,7 +122,7 @@ def build_training(
         num_images=len(images),
         progress=progress,
         folder=folder,
-        watch=watch,
+        callback=callback,
         device=device,
         precision=precision,
         evaluate=evaluate,
@@ -144,12 +144,12 @@ def starting_model(
     start: Start | None,
     *,
     resume: bool,
-    watch: Watcher,
+    callback: Callback,
 ) -> TrainableDetector:
     """The detector before its first step; of a run that goes on its weights are still to come."""
     model = build_detector(recipe.model, class_names, pretrained=not (resume or start))
     if start is not None and not resume:
-        watch.said(f"{start.place}: {start.fill(model)}")
+        callback.on_message(f"{start.place}: {start.fill(model)}")
     return model
 
 
@@ -202,10 +202,10 @@ def build_batches(training: Training, images: Images) -> TrainingBatches:
     return TrainingBatches(varied, order, workers=workers, pin_memory=on_gpu)
 
 
-def tell_of_processes(folder: RunFolder, processes: Processes, watch: Watcher) -> None:
+def tell_of_processes(folder: RunFolder, processes: Processes, callback: Callback) -> None:
     """Going on with another number of them is not exact to the last bit."""
     if (before := load_progress(folder.state).num_processes) != processes.number:
-        watch.said(
+        callback.on_message(
             f"{folder.path}: begun with {before} processes, goes on with {processes.number}: "
             f"the result is the same to rounding, not to the last bit"
         )

@@ -14,9 +14,9 @@ from singleshot.detectors.detector import TrainableDetector
 from singleshot.errors import SingleshotError
 from singleshot.files import flush_to_disk, remove_leftovers
 from singleshot.recipes.schema import Recipe
+from singleshot.runs.callbacks import Callback, EvaluationRecord, StartRecord
 from singleshot.runs.folder import RunFolder
 from singleshot.runs.progress import Progress
-from singleshot.runs.watch import EvaluationRecord, Plan, Watcher
 from singleshot.structures import Batch, Losses
 from singleshot.training.epochs import Epochs
 from singleshot.training.faults import explained
@@ -51,7 +51,7 @@ class Training:
     num_images: int
     progress: Progress
     folder: RunFolder
-    watch: Watcher
+    callback: Callback
     device: torch.device
     precision: Precision
     evaluate: Evaluate | None
@@ -64,7 +64,7 @@ class Training:
 
     def __post_init__(self) -> None:
         self.epochs = Epochs(self.num_images, self.recipe.training.batch_size)
-        self.tally = Tally.on(self.device, self.watch, self.epochs, self.progress.num_steps)
+        self.tally = Tally.on(self.device, self.callback, self.epochs, self.progress.num_steps)
         self.tally.processes = self.processes
         self.gradients = Gradients(
             self.model,
@@ -81,7 +81,7 @@ class Training:
         """Take all steps, or those until someone wishes to stop; what was learned is saved."""
         if self.processes.first:
             remove_leftovers(self.folder.path)
-        self.watch.started(self.plan)
+        self.callback.on_start(self.start_record)
         train_what_learns(self.model, self.recipe.training.frozen)
         try:
             # At once, so that a full disk is found now and not after an hour.
@@ -91,7 +91,7 @@ class Training:
             with explained(self.recipe.training):
                 self.take_steps(batches, wish)
         finally:
-            self.watch.finished()
+            self.callback.on_finish()
         return self.progress
 
     def take_steps(self, batches: Iterable[Batch], wish: Wish) -> None:
@@ -188,11 +188,11 @@ class Training:
         # Before anyone is told, who may end the training; the state comes last, after the log.
         if is_best:
             self.save_weights(self.folder.best)
-        self.watch.evaluated(
+        self.callback.on_evaluation(
             EvaluationRecord(step, self.epochs.of(step), found, since_best, ends_early=ends)
         )
         if ends:
-            self.watch.said(
+            self.callback.on_message(
                 f"Ends early: no better validation in the last {since_best} (training.patience)"
             )
         self.save()
@@ -240,10 +240,10 @@ class Training:
         return self.processes.first and waited > SECONDS_BETWEEN_SAVES
 
     @property
-    def plan(self) -> Plan:
-        """What is going to happen."""
+    def start_record(self) -> StartRecord:
+        """Length of the training, and the steps done before."""
         num_steps = self.progress.num_steps
-        return Plan(
+        return StartRecord(
             num_steps=num_steps,
             num_epochs=self.epochs.of(num_steps),
             first_step=self.progress.step,

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 from singleshot.errors import SingleshotError, StorageError
 from singleshot.files import appears_whole
 from singleshot.recipes.load import flat, load_recipe
+from singleshot.runs.callbacks import EvaluationRecord, OnMessage, StartRecord, StepRecord
 from singleshot.runs.folder import RunFolder
 from singleshot.runs.log import CURVES, read_log
-from singleshot.runs.watch import EvaluationRecord, Plan, Say, StepRecord
 from singleshot.version import __version__
 
 if TYPE_CHECKING:
@@ -61,16 +61,16 @@ class Call(Thread):
 
 
 class MlflowLog:
-    """A watcher that tells MLflow; a run that goes on, also after a crash, stays the same run.
+    """Record a training in MLflow; a run that is resumed, also after a crash, stays the same run.
 
     The store is `MLFLOW_TRACKING_URI`, else SQLite under `mlruns/`. Without that variable nothing
     reaches the network, and MLflow's own reports on its use are off. Steps are sent by a thread:
     no training waits for a store. One that is away is tried again after ever longer pauses.
     """
 
-    def __init__(self, folder: RunFolder, say: Say) -> None:
+    def __init__(self, folder: RunFolder, on_message: OnMessage) -> None:
         """Raises SingleshotError where MLflow is not installed or its store not to be reached."""
-        self.folder, self.say = folder, say
+        self.folder, self.warn = folder, on_message
         self.uri = os.environ.get("MLFLOW_TRACKING_URI") or embedded_store()
         self.client = client_of(self.uri)
         self.run_id = ""
@@ -80,11 +80,11 @@ class MlflowLog:
         self.pause = SECONDS_BETWEEN_WRITES
         self.next_write = 0.0
 
-    def started(self, plan: Plan) -> None:
+    def on_start(self, start: StartRecord) -> None:
         """Begin a run or go on with the one that is there, from the first step it does not know."""
         self.open()
         # What was not sent before a crash is in the log.
-        self.add(line for line in read_log(self.folder.log) if line["step"] <= plan.first_step)
+        self.add(line for line in read_log(self.folder.log) if line["step"] <= start.first_step)
 
     def open(self) -> None:
         """Find the run, or begin it; raises StorageError where the store cannot be reached."""
@@ -93,18 +93,18 @@ class MlflowLog:
             self.client.update_run(self.run_id, status="RUNNING")
             self.known = {name: self.last_known(name) for name in (OF_STEPS, OF_VALIDATIONS)}
 
-    def stepped(self, step: StepRecord) -> None:
+    def on_step(self, step: StepRecord) -> None:
         """A point of each curve."""
         self.add([asdict(step)])
 
-    def evaluated(self, record: EvaluationRecord) -> None:
+    def on_evaluation(self, record: EvaluationRecord) -> None:
         """A point of the curve."""
         self.add([asdict(record)])
 
-    def said(self, message: str) -> None:
-        """Words are for people."""
+    def on_message(self, message: str) -> None:
+        """Ignore messages: MLflow records numbers."""
 
-    def finished(self) -> None:
+    def on_finish(self) -> None:
         """Send what is left, if the store answers."""
         end = time.monotonic() + SECONDS_TO_END
         while self.unsent or self.under_way:
@@ -112,7 +112,7 @@ class MlflowLog:
             self.under_way.join(max(end - time.monotonic(), 0.0))
             if self.under_way.is_alive() or not self.take_in(self.under_way):
                 lacking = len(self.being_sent) + len(self.unsent)
-                self.say(f"MLflow ({self.uri}) lacks the last {lacking} records")
+                self.warn(f"MLflow ({self.uri}) lacks the last {lacking} records")
                 return
 
     @contextmanager
@@ -146,7 +146,7 @@ class MlflowLog:
                     self.client.log_artifact(self.run_id, str(file))
             self.client.set_terminated(self.run_id, "FINISHED" if finished else "KILLED")
         except expected as error:
-            self.say(f"MLflow ({self.uri}) did not take the files of the run: {first_line(error)}")
+            self.warn(f"MLflow ({self.uri}) did not take the files of the run: {first_line(error)}")
 
     def add(self, records: Iterable[Record]) -> None:
         """Note records, and send them now and then."""
@@ -174,7 +174,7 @@ class MlflowLog:
         elif isinstance(error, failures()):
             self.unsent = self.being_sent + self.unsent
             self.pause = min(2 * self.pause, LONGEST_PAUSE)
-            self.say(
+            self.warn(
                 f"MLflow ({self.uri}) cannot be written to: {first_line(error)}; tried again in "
                 f"{self.pause:.0f} s"
             )

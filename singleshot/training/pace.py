@@ -86,7 +86,7 @@ def replanned(training: Training, pace: Pace, now: float) -> bool:
     if num_steps is None:
         return False
     training.change_num_steps(num_steps)
-    training.watch.said(
+    training.callback.on_message(
         f"step {before.step}: a step takes {in_words(pace.step)} now; to end in time the training "
         f"gets {num_steps} steps instead of {before.num_steps}"
     )

@@ -19,8 +19,8 @@ from singleshot.data.opening import TrainingData
 from singleshot.errors import SingleshotError
 from singleshot.files import appears_whole
 from singleshot.recipes.schema import Recipe
+from singleshot.runs.callbacks import Callback, CallbackList, OnMessage
 from singleshot.runs.folder import RunFolder
-from singleshot.runs.watch import Audience, Say, Watcher
 from singleshot.structures import Batch
 from singleshot.training.budget import Allotment, TimeBudget, allot, in_words
 from singleshot.training.costs import costs_of, decode_seconds
@@ -45,7 +45,7 @@ class Begin(Protocol):
     """What builds a training from the start."""
 
     def __call__(
-        self, recipe: Recipe, images: Images, *, watch: Watcher, resume: bool
+        self, recipe: Recipe, images: Images, *, callback: Callback, resume: bool
     ) -> tuple[Training, TrainingBatches]:
         """As `build_training`; nothing is written."""
 
@@ -85,7 +85,7 @@ class Preparation:
     folder: RunFolder
     wishes: Wishes
     processes: Processes
-    say: Say
+    on_message: OnMessage
     resume: bool
 
     def run(self, recipe: Recipe) -> Prepared:
@@ -96,7 +96,7 @@ class Preparation:
             recipe = self.with_largest_batch(recipe, images)
         if self.wishes.self_test:
             training, _ = self.rehearsal(recipe, images)
-            self_test(training, self.data, self.say)
+            self_test(training, self.data, self.on_message)
             recipe = training.recipe
         if self.wishes.profile:
             recipe = self.profiled(recipe, images)
@@ -121,7 +121,7 @@ class Preparation:
 
     def rehearsal(self, recipe: Recipe, images: Images) -> tuple[Training, TrainingBatches]:
         """A training to throw away; it begins at the start, also when a run is resumed."""
-        return self.begin(recipe, images, watch=Audience([]), resume=False)
+        return self.begin(recipe, images, callback=CallbackList([]), resume=False)
 
     def with_images(self, recipe: Recipe) -> tuple[Recipe, Images]:
         """Keep the images in memory, unless the time does not suffice to use each again."""
@@ -135,7 +135,7 @@ class Preparation:
         seen = (budget.aim - time.monotonic()) / step * recipe.training.batch_size
         if seen >= WORTH_CACHING * len(train):
             return recipe, self.kept(share)
-        self.say(
+        self.on_message(
             f"images are decoded whenever they are needed: each is needed "
             f"{seen / len(train):.1f} times, and decoding all of them once would take "
             f"{in_words(filling)}"
@@ -146,7 +146,7 @@ class Preparation:
     def kept(self, share: float) -> Images:
         """In memory, if they fit in this share of it."""
         # Memory is the machine's, and each of its processes keeps all images.
-        return cached(self.data.train, share / self.processes.num_local, self.say)
+        return cached(self.data.train, share / self.processes.num_local, self.on_message)
 
     def measured_step(self, recipe: Recipe, images: Images, budget: TimeBudget) -> float:
         """Seconds, with its data."""
@@ -165,7 +165,7 @@ class Preparation:
         )
         fitted = with_batch_size(training.recipe, number)
         before, after = recipe.training, fitted.training
-        self.say(
+        self.on_message(
             f"batches of {after.batch_size} images fit into memory; the learning rate is "
             f"{after.learning_rate:.4g}: {before.learning_rate:g} in batches of "
             f"{before.batch_size}, scaled linearly (Goyal et al. 2017)"
@@ -179,7 +179,7 @@ class Preparation:
         profile = profile_training(training, several, self.folder.trace)
         with appears_whole(self.folder.profile) as beside:
             beside.write_text(f"{profile}\n", encoding="utf-8")
-        self.say(f"{profile}\n{self.folder.profile} and {self.folder.trace} are written")
+        self.on_message(f"{profile}\n{self.folder.profile} and {self.folder.trace} are written")
         return training.recipe
 
     def fitted(self, recipe: Recipe, images: Images, budget: TimeBudget) -> Prepared:
@@ -212,13 +212,13 @@ class Preparation:
         settings, num_images = recipe.training, len(self.data.train)
         epochs = fits.num_steps * settings.batch_size / num_images
         wanted = settings.epochs or (settings.steps or 0) * settings.batch_size / num_images
-        self.say(
+        self.on_message(
             f"a time budget of {in_words(budget.seconds)} gives {fits.num_steps} steps of "
             f"{in_words(pace.step)}, {epochs:.1f} epochs, and as validations "
             f"{fits.num_validations} of {in_words(pace.validation)}"
         )
         if epochs < wanted and not self.resume:
-            self.say(
+            self.on_message(
                 f"that is less than the {wanted:.4g} epochs the recipe asks for: expect a detector "
                 f"that is not as good as it could be"
             )

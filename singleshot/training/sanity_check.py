@@ -20,7 +20,7 @@ from singleshot.detectors.detector import TrainableDetector
 from singleshot.errors import RunFailed, some_of
 from singleshot.evaluation import judge
 from singleshot.metrics import Predictions, Protocol
-from singleshot.runs.watch import Say
+from singleshot.runs.callbacks import OnMessage
 from singleshot.structures import Batch
 from singleshot.training.build import build_images
 from singleshot.training.loop import Training
@@ -38,7 +38,7 @@ UNCHANGED = AugmentationSettings(
 )
 
 
-def self_test(training: Training, data: TrainingData, say: Say) -> None:
+def self_test(training: Training, data: TrainingData, on_message: OnMessage) -> None:
     """Three tests; `training` is one to throw away afterwards.
 
     Raises RunFailed, with what to look at, when one fails.
@@ -46,9 +46,9 @@ def self_test(training: Training, data: TrainingData, say: Say) -> None:
     measured_on = data.train if data.validation is None else data.validation
     require_truth_scores_one(measured_on)
     batch = some_images(training, data.train)
-    learn_by_heart(training, batch, say)
+    learn_by_heart(training, batch, on_message)
     require_equal_after_loading(training, batch, load)
-    say(
+    on_message(
         "self-test passed: a batch is learned by heart, the annotations as predictions score 1, "
         "and a checkpoint computes the same after saving and loading"
     )

@@ -19,7 +19,7 @@ from singleshot.checkpoints.checkpoint import Checkpoint
 from singleshot.detectors.detector import TrainableDetector
 from singleshot.detectors.ssd.network import Ssd
 from singleshot.errors import RunFailed, some_of
-from singleshot.runs.watch import Say
+from singleshot.runs.callbacks import OnMessage
 from singleshot.structures import Batch
 from singleshot.training.frozen import train_what_learns
 from singleshot.training.loop import Training
@@ -33,7 +33,7 @@ LEARNED = 0.2  # of the first loss
 SAY_EVERY = 10
 
 
-def learn_by_heart(training: Training, batch: Batch, say: Say) -> int:
+def learn_by_heart(training: Training, batch: Batch, on_message: OnMessage) -> int:
     """Steps until the loss on this one batch is a fifth of the first; at most 60.
 
     `training` is one to throw away afterwards. Raises RunFailed, saying what to look at, when the
@@ -48,7 +48,7 @@ def learn_by_heart(training: Training, batch: Batch, say: Say) -> int:
         if not math.isfinite(curve[-1]):
             raise RunFailed(f"self-test: the loss is not finite {advice(training, batch, curve)}")
         if curve[-1] < LEARNED * curve[0]:
-            say(f"self-test: {len(batch)} images learned by heart, {described(curve)}")
+            on_message(f"self-test: {len(batch)} images learned by heart, {described(curve)}")
             return step
         training.clip_gradients()
         training.optimizer.step()

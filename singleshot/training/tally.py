@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from singleshot.errors import Diverged
-from singleshot.runs.watch import StepRecord, Watcher
+from singleshot.runs.callbacks import Callback, StepRecord
 from singleshot.structures import Batch, Losses
 from singleshot.training.epochs import Epochs
 from singleshot.training.processes import ALONE, Processes
@@ -44,7 +44,7 @@ class Taken:
 class Tally:
     """Takes note of each step, and looks at the notes now and then."""
 
-    watch: Watcher
+    callback: Callback
     epochs: Epochs
     num_steps: int
     steps_between_looks: int
@@ -55,10 +55,12 @@ class Tally:
     last_look: float = 0.0
 
     @classmethod
-    def on(cls, device: torch.device, watch: Watcher, epochs: Epochs, num_steps: int) -> "Tally":
+    def on(
+        cls, device: torch.device, callback: Callback, epochs: Epochs, num_steps: int
+    ) -> "Tally":
         """On a processor there is nothing to wait for."""
         every = 1 if device.type == "cpu" else STEPS_BETWEEN_LOOKS
-        return cls(watch, epochs, num_steps, every)
+        return cls(callback, epochs, num_steps, every)
 
     def begin(self) -> None:
         """Time runs from here."""
@@ -88,7 +90,7 @@ class Tally:
         for taken, values in zip(self.unseen, numbers, strict=True):
             localization, classification, gradient_norm, *distillation = values
             self.require_finite(taken, localization, classification, gradient_norm)
-            self.watch.stepped(
+            self.callback.on_step(
                 StepRecord(
                     step=taken.step,
                     num_steps=self.num_steps,

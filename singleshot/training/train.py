@@ -17,11 +17,11 @@ from singleshot.errors import ModelError, SingleshotError
 from singleshot.models.opening import start_from, teacher_from
 from singleshot.recipes.load import load_recipe, to_toml
 from singleshot.recipes.schema import Recipe
+from singleshot.runs.callbacks import Callback, CallbackList, OnMessage
 from singleshot.runs.folder import RunFolder
 from singleshot.runs.log import RunLog
 from singleshot.runs.places import Data, default_folder, listed
 from singleshot.runs.progress import Progress, load_progress
-from singleshot.runs.watch import Audience, Say, Watcher
 from singleshot.training.allocator import keeping_memory
 from singleshot.training.budget import TimeBudget
 from singleshot.training.build import build_training
@@ -64,7 +64,7 @@ def train(
     profile: bool = False,
     self_test: bool = False,
     track: Literal["mlflow"] | None = None,
-    watch: Watcher | None = None,
+    callback: Callback | None = None,
 ) -> Run:
     """Train a detector and leave it in a run folder.
 
@@ -82,7 +82,7 @@ def train(
         profile: find out where the time of the first steps goes: `profile.txt` in the run.
         self_test: before the run, learn one batch by heart, and score the truth as predictions.
         track: keep a record in MLflow, too; its store is `MLFLOW_TRACKING_URI`, else `mlruns/`.
-        watch: told of everything as it happens.
+        callback: its methods are called as the training proceeds; see `Callback`.
 
     Raises:
         SingleshotError: one of its kinds; nothing is written when the input is at fault.
@@ -94,12 +94,12 @@ def train(
         with stopping_at_once(partial(left_to_do, folder, processes)):
             if resume := goes_on(folder, processes, asked=resume):
                 wanted = folder.recipe_to_resume(wanted)
-            tracked = tracker(folder, track, watch, processes)
-            audience = listeners(folder, watch, tracked, processes)
+            tracked = tracker(folder, track, callback, processes)
+            audience = listeners(folder, callback, tracked, processes)
             if resume:
-                audience.said(goes_on_from(folder))
+                audience.on_message(goes_on_from(folder))
             chosen = training_split(listed(data), split, val_split, wanted.training.seed)
-            tell(chosen, wanted, start, audience.said)
+            tell(chosen, wanted, start, audience.on_message)
             job = Job(wanted, chosen, folder, processes, audience, resume)
             with nullcontext() if tracked is None else tracked.marked():
                 progress, stopped_by = job.learn(wishes, start, teacher)
@@ -108,7 +108,7 @@ def train(
             if tracked is not None:
                 tracked.keep_files(finished=progress.finished)
             if wishes.time_budget is not None:
-                audience.said(wishes.time_budget.account(time.monotonic()))
+                audience.on_message(wishes.time_budget.account(time.monotonic()))
             return found
 
 
@@ -120,7 +120,7 @@ class Job:
     data: TrainingData
     folder: RunFolder
     processes: Processes
-    audience: Audience
+    audience: CallbackList
     resume: bool
 
     def learn(
@@ -138,7 +138,7 @@ class Job:
         with keeping_memory():
             prepared = self.preparation(build, wishes).run(self.recipe)
             training, batches = build(
-                prepared.recipe, prepared.images, watch=self.audience, resume=self.resume
+                prepared.recipe, prepared.images, callback=self.audience, resume=self.resume
             )
             if not self.resume:
                 begin(self.folder, training.recipe, self.processes, asked=self.recipe)
@@ -177,7 +177,7 @@ class Job:
             folder=self.folder,
             wishes=wishes,
             processes=self.processes,
-            say=self.audience.said,
+            on_message=self.audience.on_message,
             resume=self.resume,
         )
 
@@ -195,32 +195,32 @@ def recipe_and_start(
 
 
 def tracker(
-    folder: RunFolder, track: str | None, watch: Watcher | None, processes: Processes
+    folder: RunFolder, track: str | None, callback: Callback | None, processes: Processes
 ) -> MlflowLog | None:
     """What keeps a record elsewhere; one process writes for all."""
     if track is None or not processes.first:
         return None
-    return MlflowLog(folder, Audience([] if watch is None else [watch]).said)
+    return MlflowLog(folder, CallbackList([] if callback is None else [callback]).on_message)
 
 
 def listeners(
-    folder: RunFolder, watch: Watcher | None, tracked: MlflowLog | None, processes: Processes
-) -> Audience:
+    folder: RunFolder, callback: Callback | None, tracked: MlflowLog | None, processes: Processes
+) -> CallbackList:
     """All that are told of the training; in the first process alone."""
     if not processes.first:
-        return Audience([])
-    others = [watcher for watcher in (watch, tracked) if watcher is not None]
-    return Audience([RunLog(folder), *others])
+        return CallbackList([])
+    others = [one for one in (callback, tracked) if one is not None]
+    return CallbackList([RunLog(folder), *others])
 
 
-def tell(chosen: TrainingData, wanted: Recipe, start: Start | None, say: Say) -> None:
+def tell(chosen: TrainingData, wanted: Recipe, start: Start | None, on_message: OnMessage) -> None:
     """What a person should know before it begins; an error where an image cannot be read."""
     validation = chosen.validation
     notes = chosen.train.notes + (() if validation is None else validation.notes)
     for message in (*chosen.said, *dict.fromkeys(notes)):
-        say(message)
+        on_message(message)
     if start is None and wanted.model.backbone.weights == "none":
-        say("the backbone starts from random weights (model.backbone.weights = none)")
+        on_message("the backbone starts from random weights (model.backbone.weights = none)")
     if validation is not None:
         require_readable(validation)
 

@@ -16,9 +16,15 @@ from singleshot.data.opening import TrainingData, training_split
 from singleshot.errors import Diverged, RecipeError, SingleshotError
 from singleshot.recipes.load import load_recipe, pairs, to_toml, toml_value
 from singleshot.recipes.schema import Recipe
+from singleshot.runs.callbacks import (
+    Callback,
+    CallbackList,
+    EvaluationRecord,
+    StartRecord,
+    StepRecord,
+)
 from singleshot.runs.folder import RunFolder
 from singleshot.runs.places import Data, default_folder, listed
-from singleshot.runs.watch import Audience, EvaluationRecord, Plan, StepRecord, Watcher
 from singleshot.training.interrupt import stopping_at_once
 from singleshot.training.train import train
 from singleshot.tuning.result import Leavings, Search, Task
@@ -49,7 +55,7 @@ def tune(
     seed: int = 0,
     prune_after: int = 5,
     keep: Kept = "checkpoint",
-    watch: Watcher | None = None,
+    callback: Callback | None = None,
 ) -> Search:
     """Train a recipe with other values again and again, and leave the best ones as a recipe.
 
@@ -70,7 +76,7 @@ def tune(
         prune_after: trials to be finished before one is stopped early for being worse than half of
             them.
         keep: what stays of each trial: its recipe and log, its best checkpoint as well, or all.
-        watch: told of everything as it happens.
+        callback: its methods are called as the search proceeds; see `Callback`.
 
     Raises:
         SingleshotError: one of its kinds; nothing is trained when the input is at fault.
@@ -101,7 +107,7 @@ def tune(
             trials=shared,
             num_trials=trials,
             keep=keep,
-            watch=Audience([] if watch is None else [watch]),
+            callback=CallbackList([] if callback is None else [callback]),
             deadline=None if timeout is None else time.monotonic() + timeout,
         )
         return work.run()
@@ -172,30 +178,30 @@ class Pruned(Exception):
 
 @dataclass
 class Ear:
-    """A watcher that hears how good a trial is, and ends it where others were better."""
+    """A callback that hears how good a trial is, and ends it where others were better."""
 
     claim: Claim
     num_steps: int = 0
 
-    def started(self, plan: Plan) -> None:
+    def on_start(self, start: StartRecord) -> None:
         """Note its length."""
-        self.num_steps = plan.num_steps
+        self.num_steps = start.num_steps
 
-    def stepped(self, step: StepRecord) -> None:
+    def on_step(self, step: StepRecord) -> None:
         """Its length may change on the way."""
         self.num_steps = step.num_steps
 
-    def evaluated(self, record: EvaluationRecord) -> None:
+    def on_evaluation(self, record: EvaluationRecord) -> None:
         """Raises Pruned, unless the training is over anyway."""
         promising = self.claim.report(record.epoch, record.mean_average_precision)
         is_last = record.ends_early or record.step >= self.num_steps
         if not (promising or is_last):
             raise Pruned
 
-    def said(self, message: str) -> None:
+    def on_message(self, message: str) -> None:
         """Nothing to learn from it."""
 
-    def finished(self) -> None:
+    def on_finish(self) -> None:
         """What it came to is returned."""
 
 
@@ -207,7 +213,7 @@ class Work:
     trials: Trials
     num_trials: int
     keep: Kept
-    watch: Watcher
+    callback: Callback
     deadline: float | None
 
     def run(self) -> Search:
@@ -224,7 +230,7 @@ class Work:
             else:
                 # A process may end before its trial does: then there is something to do again.
                 if not waits:
-                    self.watch.said("waiting for the trials of other processes")
+                    self.callback.on_message("waiting for the trials of other processes")
                 waits = True
                 time.sleep(SECONDS_BETWEEN_LOOKS)
         return leavings.write(stopped_by)
@@ -236,7 +242,7 @@ class Work:
 
     def attempt(self, claim: Claim) -> int | None:
         """Train with the values of a trial; gives the signal that stopped it, if one did."""
-        self.watch.said(f"trial {claim.number}: {in_words(claim.values)}")
+        self.callback.on_message(f"trial {claim.number}: {in_words(claim.values)}")
         folder = RunFolder(self.trials.folder / "trials" / f"{claim.number:03d}")
         begun = time.monotonic()
         try:
@@ -247,7 +253,7 @@ class Work:
                 split=self.task.split,
                 val_split=self.task.val_split,
                 overrides={**self.task.overrides, **claim.values},
-                watch=Audience([self.watch, Ear(claim)]),
+                callback=CallbackList([self.callback, Ear(claim)]),
             )
             seconds = time.monotonic() - begun
             if run.interrupted:
@@ -256,11 +262,13 @@ class Work:
             assert run.mean_average_precision is not None
             self.trials.finish(claim, run.mean_average_precision, seconds=seconds)
         except Pruned:
-            self.watch.said(f"trial {claim.number} is pruned: half of the others were better")
+            self.callback.on_message(
+                f"trial {claim.number} is pruned: half of the others were better"
+            )
             self.trials.prune(claim, seconds=time.monotonic() - begun)
         except (Diverged, RecipeError) as error:
             # Values that diverge or exclude each other are worth nothing, and worth knowing.
-            self.watch.said(f"trial {claim.number} came to nothing: {error}")
+            self.callback.on_message(f"trial {claim.number} came to nothing: {error}")
             self.trials.finish(claim, 0.0, seconds=time.monotonic() - begun, reason=str(error))
         except BaseException as error:
             self.trials.give_up(claim, f"{type(error).__name__}: {error}")

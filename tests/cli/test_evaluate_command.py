@@ -61,9 +61,9 @@ def asked(monkeypatch):
     """What the Python call was given; it answers with the report above."""
     given = {}
 
-    def answer(detector, data, *, say, **rest):
+    def answer(detector, data, *, on_message, **rest):
         given.update(rest, detector=detector, data=data)
-        say("VOC layout, split test")
+        on_message("VOC layout, split test")
         return report_of(DOCUMENT)
 
     monkeypatch.setattr("singleshot.evaluate", answer)

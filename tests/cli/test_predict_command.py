@@ -25,7 +25,7 @@ class CornerFinder:
 def images(tmp_path, monkeypatch):
     """Two images, and a detector to look at them."""
     monkeypatch.setattr("singleshot.load", lambda _model: CornerFinder())
-    monkeypatch.setattr("singleshot.operating_point", lambda _model, say: None)  # noqa: ARG005
+    monkeypatch.setattr("singleshot.operating_point", lambda _model, on_message: None)  # noqa: ARG005
     monkeypatch.chdir(tmp_path)
     for name, size in (("a.jpg", (40, 30)), ("b.png", (20, 20))):
         (tmp_path / "in").mkdir(exist_ok=True)
@@ -61,8 +61,8 @@ def chosen(monkeypatch):
     choices = {"cat": Choice(0.25, 1, 1, 0), "dog": Choice(0.8, 1, 1, 0)}
     point = OperatingPoint(Rule.parse("f1"), 0.5, "the val images", choices)
 
-    def operating_point(_model, say):
-        say("thresholds of its own")
+    def operating_point(_model, on_message):
+        on_message("thresholds of its own")
         return point
 
     monkeypatch.setattr("singleshot.operating_point", operating_point)

@@ -38,7 +38,7 @@ def at(step):
 
 
 def test_a_plain_line_says_everything(capsys):
-    PlainProgress().stepped(STEP)
+    PlainProgress().on_step(STEP)
     assert capsys.readouterr() == (
         "",
         "epoch 3/10, step 30/100: localization 1.250, classification 2.500, 212 matches, "
@@ -47,10 +47,10 @@ def test_a_plain_line_says_everything(capsys):
 
 
 def test_plain_lines_come_every_ten_seconds_and_at_the_end(capsys, clock):
-    watch = PlainProgress()
+    callback = PlainProgress()
     for step in range(1, 101):
         clock.now = step * 0.4
-        watch.stepped(at(step))
+        callback.on_step(at(step))
     lines = capsys.readouterr().err.splitlines()
     assert [line.split()[3] for line in lines] == [
         "1/100:",
@@ -62,19 +62,19 @@ def test_plain_lines_come_every_ten_seconds_and_at_the_end(capsys, clock):
 
 
 def test_a_plain_validation(capsys):
-    PlainProgress().evaluated(VALIDATION)
+    PlainProgress().on_evaluation(VALIDATION)
     assert capsys.readouterr().err == "epoch 3: validation mAP 0.812\n"
 
 
 def test_the_live_display_keeps_the_last_validation_in_sight():
     screen = io.StringIO()
-    watch = LiveProgress(Console(file=screen, force_terminal=True, width=120))
-    watch.started(None)
-    watch.said("VOC layout [train]")
-    watch.evaluated(VALIDATION)
-    watch.stepped(STEP)
-    watch.close()
-    watch.close()
+    callback = LiveProgress(Console(file=screen, force_terminal=True, width=120))
+    callback.on_start(None)
+    callback.on_message("VOC layout [train]")
+    callback.on_evaluation(VALIDATION)
+    callback.on_step(STEP)
+    callback.close()
+    callback.close()
     shown = screen.getvalue()
     assert "VOC layout [train]" in shown
     for part in ("epoch 3/10", "localization 1.250", "30%", "0:01:35 left", "validation mAP 0.812"):

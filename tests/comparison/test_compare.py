@@ -76,7 +76,7 @@ def test_who_has_taken_long_enough_is_excused_from_further_rounds():
 def test_a_process_that_fails_says_why(tmp_path):
     job = Job("lost", [tmp_path / "absent.png"], recipe="localizer", num_classes=1)
     with pytest.raises(RunFailed, match=r"lost: could not be timed: .*absent.png.*no such image"):
-        measure_in_turns([job], Turns({1: 1}), say=lambda _: None)
+        measure_in_turns([job], Turns({1: 1}), on_message=lambda _: None)
 
 
 def test_a_recipe_is_timed_and_described_in_a_process_of_its_own(tmp_path):

@@ -54,7 +54,7 @@ def edit(folder: RunFolder, **changes: object) -> None:
 
 def test_what_was_chosen_comes_back(run):
     told: list[str] = []
-    assert singleshot.operating_point(run.path, say=told.append) == POINT
+    assert singleshot.operating_point(run.path, on_message=told.append) == POINT
     assert told[0].startswith("keeping RBC from 0.41: chosen for precision ≥ 0.95")
     assert "WBC (0.80 at best)" in told[1]
 
@@ -85,7 +85,7 @@ def test_it_holds_in_a_copy_of_the_run(run, tmp_path):
 
 def test_it_holds_for_no_other_checkpoint_of_the_run(run):
     told: list[str] = []
-    assert singleshot.operating_point(run.last, say=told.append) is None
+    assert singleshot.operating_point(run.last, on_message=told.append) is None
     assert len(told) == 1
     assert "chosen for other weights" in told[0]
     assert "--choose precision=0.95" in told[0]
@@ -108,7 +108,7 @@ def test_it_holds_for_the_weights_that_were_measured(run):
 def test_a_run_without_a_choice_has_none(run):
     run.operating_point.unlink()
     told: list[str] = []
-    assert singleshot.operating_point(run.path, say=told.append) is None
+    assert singleshot.operating_point(run.path, on_message=told.append) is None
     assert told == []
 
 

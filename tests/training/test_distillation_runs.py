@@ -10,8 +10,8 @@ from cells import make_cells
 import singleshot
 from singleshot.checkpoints.checkpoint import Checkpoint
 from singleshot.errors import ModelError
+from singleshot.runs.callbacks import CallbackList
 from singleshot.runs.log import read_log
-from singleshot.runs.watch import Audience
 
 OVERRIDES = {
     "training.steps": 4,
@@ -27,17 +27,17 @@ OVERRIDES = {
 }
 
 
-class Listener(Audience):
+class Listener(CallbackList):
     """Hears what is said, and asks for the end after two steps if it is to."""
 
     def __init__(self, *, stops=False):
         super().__init__([])
         self.stops, self.heard = stops, []
 
-    def said(self, message):
+    def on_message(self, message):
         self.heard.append(message)
 
-    def stepped(self, step):
+    def on_step(self, step):
         if self.stops and step.step == 2:
             os.kill(os.getpid(), signal.SIGINT)
 
@@ -111,14 +111,14 @@ def test_without_weight_it_is_bit_for_bit_the_training_without_a_teacher(
 ):
     listener = Listener()
     overrides = {"training.distillation.weight": 0}
-    mute = train(tmp_path / "run", overrides=overrides, teacher=teachers[0], watch=listener)
+    mute = train(tmp_path / "run", overrides=overrides, teacher=teachers[0], callback=listener)
     assert equal(mute, alone)
     silent = f"{teachers[0]}: teaches nothing (training.distillation.weight = 0)"
     assert silent in listener.heard
 
 
 def test_stopped_and_resumed_is_as_if_never_stopped(train, teachers, taught, tmp_path):
-    stopped = train(tmp_path / "run", teacher=teachers[0], watch=Listener(stops=True))
+    stopped = train(tmp_path / "run", teacher=teachers[0], callback=Listener(stops=True))
     assert stopped.interrupted
     resumed = train(tmp_path / "run", teacher=teachers[0], resume=True)
     assert not resumed.interrupted
@@ -126,12 +126,12 @@ def test_stopped_and_resumed_is_as_if_never_stopped(train, teachers, taught, tmp
 
 
 def test_a_run_goes_on_with_the_teacher_it_was_begun_with(train, teachers, tmp_path):
-    train(tmp_path / "taught", teacher=teachers[0], watch=Listener(stops=True))
+    train(tmp_path / "taught", teacher=teachers[0], callback=Listener(stops=True))
     with pytest.raises(ModelError, match="begun with another teacher than this one"):
         train(tmp_path / "taught", teacher=teachers[1], resume=True)
     with pytest.raises(ModelError, match="begun with a teacher, and none is given"):
         train(tmp_path / "taught", resume=True)
-    train(tmp_path / "alone", watch=Listener(stops=True))
+    train(tmp_path / "alone", callback=Listener(stops=True))
     with pytest.raises(ModelError, match="begun without a teacher"):
         train(tmp_path / "alone", teacher=teachers[0], resume=True)
 
@@ -139,7 +139,7 @@ def test_a_run_goes_on_with_the_teacher_it_was_begun_with(train, teachers, tmp_p
 def test_what_and_how_it_teaches_is_said(train, teachers, tmp_path):
     listener = Listener()
     larger = {"model.input": [128, 160], "training.steps": 1}
-    train(tmp_path / "run", overrides=larger, teacher=teachers[0], watch=listener)
+    train(tmp_path / "run", overrides=larger, teacher=teachers[0], callback=listener)
     assert (
         f"{teachers[0]}: teaches RBC, WBC by its detections: its priors are others"
         in listener.heard

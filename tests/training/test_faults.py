@@ -26,22 +26,22 @@ SHORT = {**OVERRIDES, "training.epochs": 4, "training.workers": 0, "training.cac
 
 
 class After:
-    """A watcher that does something after some step."""
+    """A callback that does something after some step."""
 
     def __init__(self, step, work):
         self.step, self.work = step, work
 
-    def started(self, plan): ...
+    def on_start(self, start): ...
 
-    def stepped(self, step):
+    def on_step(self, step):
         if step.step == self.step:
             self.work()
 
-    def evaluated(self, record): ...
+    def on_evaluation(self, record): ...
 
-    def said(self, message): ...
+    def on_message(self, message): ...
 
-    def finished(self): ...
+    def on_finish(self): ...
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +81,7 @@ def test_a_full_disk_leaves_the_last_good_state(cells, whole, tmp_path, monkeypa
     with pytest.raises(
         RunFailed, match=r"No space left on device.* make room, then --resume"
     ) as told:
-        train(cells, run, watch=fill)
+        train(cells, run, callback=fill)
     assert told.value.exit_code == 1
     monkeypatch.undo()
     assert steps_saved(run) == 4
@@ -93,7 +93,7 @@ def test_an_image_that_breaks_after_the_check_loses_no_step(cells, whole, tmp_pa
     good = image.read_bytes()
     try:
         with pytest.raises(RunFailed, match=r"train_1\.jpg.*--resume goes on") as told:
-            train(cells, run, watch=After(5, lambda: image.write_bytes(good[:500])))
+            train(cells, run, callback=After(5, lambda: image.write_bytes(good[:500])))
     finally:
         image.write_bytes(good)
     assert told.value.exit_code == 1
@@ -106,7 +106,7 @@ def test_a_folder_that_vanishes_loses_no_step(cells, whole, tmp_path):
     away = cells / "away"
     try:
         with pytest.raises(RunFailed, match=r"JPEGImages.*--resume goes on") as told:
-            train(cells, run, watch=After(5, lambda: folder.rename(away)))
+            train(cells, run, callback=After(5, lambda: folder.rename(away)))
     finally:
         away.rename(folder)
     assert told.value.exit_code == 1
@@ -132,7 +132,7 @@ def test_a_killed_worker_loses_no_step(cells, whole, tmp_path, kill_the_worker):
     words = r"a process that prepares images died .*--set training\.workers=0, with --resume"
     # Two batches are prepared ahead, so that at least four of eight are missing.
     with pytest.raises(RunFailed, match=words) as told:
-        train(cells, run, overrides={"training.workers": 1}, watch=After(2, kill_the_worker))
+        train(cells, run, overrides={"training.workers": 1}, callback=After(2, kill_the_worker))
     assert told.value.exit_code == 1
     assert steps_saved(run) >= 2
     # How images get there may be changed, as the message says.
@@ -143,7 +143,7 @@ def test_a_worker_that_dies_after_its_last_batch_is_not_missed(
     cells, whole, tmp_path, kill_the_worker
 ):
     overrides = {"training.workers": 1}
-    run = train(cells, tmp_path / "run", overrides=overrides, watch=After(8, kill_the_worker))
+    run = train(cells, tmp_path / "run", overrides=overrides, callback=After(8, kill_the_worker))
     assert not run.interrupted
     assert differences(run.folder, whole) == []
 
@@ -221,10 +221,10 @@ def test_a_signal_in_the_middle_of_a_validation_records_nothing(
 
 def test_an_end_by_patience_is_final_and_said(cells, tmp_path):
     said = []
-    watch = After(0, lambda: None)
-    watch.said = said.append
+    callback = After(0, lambda: None)
+    callback.on_message = said.append
     patient = {"training.patience": 1, "training.learning_rate": 1e-9, "training.epochs": 12}
-    run = train(cells, tmp_path / "run", overrides=patient, watch=watch)
+    run = train(cells, tmp_path / "run", overrides=patient, callback=callback)
     assert (run.steps, run.interrupted) == (8, False)  # of 24: validations after steps 4 and 8
     assert "Ends early: no better validation in the last 1 (training.patience)" in said
     validations = [r for r in log_without_timings(run.folder) if r["kind"] == "evaluation"]

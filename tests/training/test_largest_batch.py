@@ -82,7 +82,7 @@ def test_a_run_is_resumed_with_the_batch_that_was_found(tmp_path):
     cells = make_cells(tmp_path / "cells")
     overrides = {"batch": "auto", "training.epochs": 2, "model.input": [96, 128]}
     run = singleshot.train(
-        "ssdlite320-lite0", cells, run=tmp_path / "run", overrides=overrides, watch=Ears(said)
+        "ssdlite320-lite0", cells, run=tmp_path / "run", overrides=overrides, callback=Ears(said)
     )
     # There are six images, which fit into any memory: the rate of 0.02 is for eight.
     settings = load_recipe(run.folder / "recipe.toml").training
@@ -93,18 +93,18 @@ def test_a_run_is_resumed_with_the_batch_that_was_found(tmp_path):
 
 
 class Ears:
-    """A watcher that keeps what is said."""
+    """A callback that keeps what is said."""
 
     def __init__(self, said):
         self.said_so_far = said
 
-    def started(self, plan): ...
+    def on_start(self, start): ...
 
-    def stepped(self, step): ...
+    def on_step(self, step): ...
 
-    def evaluated(self, record): ...
+    def on_evaluation(self, record): ...
 
-    def said(self, message):
+    def on_message(self, message):
         self.said_so_far.append(message)
 
-    def finished(self): ...
+    def on_finish(self): ...

@@ -14,9 +14,9 @@ from cells import make_cells
 import singleshot
 from singleshot.errors import RunFailed, SingleshotError
 from singleshot.recipes.load import load_recipe
+from singleshot.runs.callbacks import StartRecord
 from singleshot.runs.folder import RunFolder
 from singleshot.runs.log import read_log
-from singleshot.runs.watch import Plan
 from singleshot.training import mlflow_log
 
 pytest.importorskip("mlflow", reason="needs MLflow: pip install 'singleshot[mlflow]'")
@@ -31,19 +31,19 @@ OVERRIDES = {
 
 
 class StopAfter:
-    """A watcher that asks for the end after the first step, as Ctrl-C would."""
+    """A callback that asks for the end after the first step, as Ctrl-C would."""
 
-    def started(self, plan): ...
+    def on_start(self, start): ...
 
-    def stepped(self, step):
+    def on_step(self, step):
         if step.step == 1:
             os.kill(os.getpid(), 2)
 
-    def evaluated(self, record): ...
+    def on_evaluation(self, record): ...
 
-    def said(self, message): ...
+    def on_message(self, message): ...
 
-    def finished(self): ...
+    def on_finish(self): ...
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +54,7 @@ def home(tmp_path_factory):
     before = Path.cwd()
     os.chdir(home)
     try:
-        train("run", watch=StopAfter())
+        train("run", callback=StopAfter())
         assert runs(home)[0].info.status == "KILLED"
         train("run", resume=True)
     finally:
@@ -117,9 +117,11 @@ def test_what_did_not_reach_the_store_before_a_crash_is_taken_from_the_log(
     # As if it had been killed before anything was sent: the note is there, the metrics are not.
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'other.db'}")
     monkeypatch.chdir(tmp_path)
-    tracker = mlflow_log.MlflowLog(RunFolder(home / "run"), say=pytest.fail)
-    tracker.started(Plan(num_steps=4, num_epochs=2, first_step=3, validated=2, batch_size=3))
-    tracker.finished()
+    tracker = mlflow_log.MlflowLog(RunFolder(home / "run"), on_message=pytest.fail)
+    tracker.on_start(
+        StartRecord(num_steps=4, num_epochs=2, first_step=3, validated=2, batch_size=3)
+    )
+    tracker.on_finish()
     history = tracker.client.get_metric_history(tracker.run_id, "learning_rate")
     assert [point.step for point in history] == [1, 2, 3]
     # At the time they were taken, not at that of sending.
@@ -173,7 +175,7 @@ def test_a_store_that_does_not_answer_holds_nobody_up_and_gets_everything_later(
     assert time.perf_counter() - start < 1
     assert tracked.client.num_asked == 1
     tracked.client.answers.set()
-    tracked.finished()
+    tracked.on_finish()
     assert tracked.client.known == [*range(1, 501)]
     assert tracked.heard == []
 
@@ -196,7 +198,7 @@ def test_a_store_that_is_away_is_tried_again_after_ever_longer_pauses(tracked):
     assert tried == [0, 10, 30, 70, 150]
     assert all("cannot be written to: away; tried again in" in words for words in tracked.heard)
     tracked.client.error, tracked.now = None, 1000.0
-    tracked.finished()
+    tracked.on_finish()
     assert tracked.client.known == [*range(1, 10_001)]
 
 
@@ -204,18 +206,18 @@ def test_the_end_of_a_training_does_not_wait_for_a_store_that_is_away(tracked, m
     monkeypatch.setattr(mlflow_log, "SECONDS_TO_END", 0.01)
     tracked.add([step(1), step(2)])
     tracked.add([step(3)])
-    tracked.finished()
+    tracked.on_finish()
     assert tracked.heard == [f"MLflow ({tracked.uri}) lacks the last 3 records"]
     tracked.client.answers.set()
 
 
 class Breaks(StopAfter):
-    """A watcher that ends the training, as an error or as someone who is tired of it would."""
+    """A callback that ends the training, as an error or as someone who is tired of it would."""
 
     def __init__(self, error):
         self.error = error
 
-    def stepped(self, step):  # noqa: ARG002
+    def on_step(self, step):  # noqa: ARG002
         raise self.error
 
 
@@ -226,7 +228,7 @@ def test_how_a_training_ended_is_marked(home, monkeypatch, error, status):
     monkeypatch.chdir(home)
     monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", status)
     with pytest.raises(type(error)):
-        train(status, watch=Breaks(error))
+        train(status, callback=Breaks(error))
     experiment = client(home).get_experiment_by_name(status)
     (run,) = client(home).search_runs([experiment.experiment_id])
     assert run.info.status == status

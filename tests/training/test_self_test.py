@@ -17,21 +17,21 @@ OVERRIDES = {"training.epochs": 1, "training.batch_size": 3, "model.input": [96,
 
 
 class Ears:
-    """A watcher that keeps what is said."""
+    """A callback that keeps what is said."""
 
     def __init__(self):
         self.lines = []
 
-    def started(self, plan): ...
+    def on_start(self, start): ...
 
-    def stepped(self, step): ...
+    def on_step(self, step): ...
 
-    def evaluated(self, record): ...
+    def on_evaluation(self, record): ...
 
-    def said(self, message):
+    def on_message(self, message):
         self.lines.append(message)
 
-    def finished(self): ...
+    def on_finish(self): ...
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +46,7 @@ def train(cells, run, *, overrides=(), **more):
 
 def test_a_good_recipe_passes_and_the_run_is_bit_for_bit_the_same(cells, tmp_path):
     ears = Ears()
-    tested = train(cells, tmp_path / "tested", self_test=True, watch=ears)
+    tested = train(cells, tmp_path / "tested", self_test=True, callback=ears)
     plain = train(cells, tmp_path / "plain")
     assert any("3 images learned by heart, loss " in line for line in ears.lines)
     assert any(line.startswith("self-test passed") for line in ears.lines)
@@ -107,7 +107,7 @@ def test_a_checkpoint_that_comes_back_changed_is_found(cells, tmp_path, monkeypa
 
 
 def test_a_self_test_comes_before_the_run_only(cells, tmp_path, monkeypatch):
-    monkeypatch.setattr("singleshot.runs.watch.Audience.stepped", stop)
+    monkeypatch.setattr("singleshot.runs.callbacks.CallbackList.on_step", stop)
     run = train(cells, tmp_path / "run")
     assert run.interrupted
     with pytest.raises(SingleshotError, match="leave it out together with --resume"):

@@ -15,7 +15,7 @@ from singleshot.detectors.ssd.losses.objective import objective
 from singleshot.detectors.ssd.matching.targets import Outputs
 from singleshot.families import build_detector
 from singleshot.recipes.load import load_recipe
-from singleshot.runs.watch import Audience
+from singleshot.runs.callbacks import CallbackList
 from singleshot.structures import Batch, Truth
 from singleshot.training.build import build_images
 
@@ -141,10 +141,10 @@ def test_losses_are_float32_under_mixed_precision(batch, case):
     assert mixed.total.dtype == torch.float32
 
 
-class StopAfterTwoSteps(Audience):
+class StopAfterTwoSteps(CallbackList):
     """Asks for the end, as Ctrl-C would."""
 
-    def stepped(self, step):
+    def on_step(self, step):
         if step.step == 2:
             os.kill(os.getpid(), signal.SIGINT)
 
@@ -169,7 +169,7 @@ def test_a_run_with_all_that_is_modern_goes_on_exactly_where_it_was_stopped(fold
         )
 
     whole = train("whole")
-    assert train("stopped", watch=StopAfterTwoSteps([])).interrupted
+    assert train("stopped", callback=StopAfterTwoSteps([])).interrupted
     resumed = train("stopped", resume=True)
     assert (whole.steps, resumed.steps) == (4, 4)
     ours, theirs = (

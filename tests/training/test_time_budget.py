@@ -21,23 +21,23 @@ BUDGET = 30.0
 
 
 class Ears:
-    """A watcher that keeps what is said, and may stop a training."""
+    """A callback that keeps what is said, and may stop a training."""
 
     def __init__(self, stop_after=None):
         self.lines, self.stop_after = [], stop_after
 
-    def started(self, plan): ...
+    def on_start(self, start): ...
 
-    def stepped(self, step):
+    def on_step(self, step):
         if step.step == self.stop_after:
             os.kill(os.getpid(), signal.SIGINT)
 
-    def evaluated(self, record): ...
+    def on_evaluation(self, record): ...
 
-    def said(self, message):
+    def on_message(self, message):
         self.lines.append(message)
 
-    def finished(self): ...
+    def on_finish(self): ...
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +51,7 @@ def train(cells, run, **more):
 
 def test_a_run_keeps_to_its_time_and_says_so(cells, tmp_path):
     ears, start = Ears(), time.monotonic()
-    run = train(cells, tmp_path / "run", time_budget=BUDGET, watch=ears)
+    run = train(cells, tmp_path / "run", time_budget=BUDGET, callback=ears)
     took = time.monotonic() - start
     assert 0.5 * BUDGET < took < BUDGET
     assert any(line.startswith("a time budget of 30.0 s gives ") for line in ears.lines)
@@ -74,7 +74,7 @@ def test_what_was_fitted_can_be_repeated_and_resumed_exactly(cells, tmp_path, mo
     monkeypatch.setattr("singleshot.training.pace.MARKS", (2.0,))
     monkeypatch.setattr(preparing, "allot", lambda *_args, **_more: fits)
     fits = preparing.Allotment(num_steps=6, validate_every=2, num_validations=2)
-    stopped = train(cells, tmp_path / "stopped", time_budget=BUDGET, watch=Ears(stop_after=3))
+    stopped = train(cells, tmp_path / "stopped", time_budget=BUDGET, callback=Ears(stop_after=3))
     assert stopped.interrupted
     resumed = train(cells, tmp_path / "stopped", resume=True)
     again = singleshot.train(resumed.folder / "recipe.toml", cells, run=tmp_path / "again")
@@ -93,7 +93,7 @@ def test_a_run_that_was_planned_anew_is_resumed_with_its_new_length(cells, tmp_p
         lambda _self, progress, **_: 8 if (progress.step, progress.num_steps) == (4, 40) else None,
     )
     ears = Ears(stop_after=6)
-    assert train(cells, tmp_path / "run", time_budget=BUDGET, watch=ears).interrupted
+    assert train(cells, tmp_path / "run", time_budget=BUDGET, callback=ears).interrupted
     assert any("gets 8 steps instead of 40" in line for line in ears.lines)
     whole = train(cells, tmp_path / "whole", time_budget=BUDGET)
     resumed = train(cells, tmp_path / "run", resume=True)

@@ -30,22 +30,22 @@ OVERRIDES = {
 
 
 class StopAfter:
-    """A watcher that asks for the end after some step, as Ctrl-C would."""
+    """A callback that asks for the end after some step, as Ctrl-C would."""
 
     def __init__(self, step):
         self.step = step
 
-    def started(self, plan): ...
+    def on_start(self, start): ...
 
-    def stepped(self, step):
+    def on_step(self, step):
         if step.step == self.step:
             os.kill(os.getpid(), 2)
 
-    def evaluated(self, record): ...
+    def on_evaluation(self, record): ...
 
-    def said(self, message): ...
+    def on_message(self, message): ...
 
-    def finished(self): ...
+    def on_finish(self): ...
 
 
 @pytest.fixture(scope="module")
@@ -88,13 +88,13 @@ def test_the_log_has_a_line_for_each_step_and_validation(whole):
 
 
 class Heard(StopAfter):
-    """A watcher that looks at the best weights when it is told of them."""
+    """A callback that looks at the best weights when it is told of them."""
 
     def __init__(self, run):
         super().__init__(step=None)
         self.run, self.found = run, []
 
-    def evaluated(self, record):
+    def on_evaluation(self, record):
         best = Checkpoint.load(self.run / "checkpoints/best.safetensors")
         state = load_progress(self.run / "training_state/state.safetensors")
         self.found.append((record.step, best.metrics["validated"], state.validated))
@@ -102,7 +102,7 @@ class Heard(StopAfter):
 
 def test_the_best_weights_are_there_before_anyone_is_told_and_the_state_after(cells, tmp_path):
     heard = Heard(tmp_path / "run")
-    train(cells, tmp_path / "run", overrides={"training.epochs": 2}, watch=heard)
+    train(cells, tmp_path / "run", overrides={"training.epochs": 2}, callback=heard)
     assert heard.found == [(4, 4, 0)]
 
 
@@ -122,7 +122,7 @@ def test_a_loaded_detector_finds_the_same_again(whole):
 
 
 def test_stopped_and_resumed_is_as_if_never_stopped(cells, whole, tmp_path):
-    stopped = train(cells, tmp_path / "run", watch=StopAfter(4))
+    stopped = train(cells, tmp_path / "run", callback=StopAfter(4))
     assert stopped.interrupted
     assert stopped.steps == 4
     resumed = train(cells, tmp_path / "run", resume=True)
@@ -195,20 +195,20 @@ def test_resuming_nothing_is_said(cells, tmp_path):
 
 
 def test_resuming_with_another_recipe_names_the_difference(cells, tmp_path):
-    train(cells, tmp_path / "run", watch=StopAfter(1))
+    train(cells, tmp_path / "run", callback=StopAfter(1))
     with pytest.raises(RecipeError, match=r"training\.momentum: 0\.9, 0\.8"):
         train(cells, tmp_path / "run", resume=True, overrides={"training.momentum": 0.8})
 
 
 def test_resuming_with_other_images_is_said(cells, tmp_path):
-    train(cells, tmp_path / "run", watch=StopAfter(1))
+    train(cells, tmp_path / "run", callback=StopAfter(1))
     with pytest.raises(ModelError, match="other images, boxes, classes or another split"):
         train(cells, tmp_path / "run", split="test", resume=True)
 
 
 def test_resuming_without_a_name_takes_the_last_run(cells, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    train(cells, None, watch=StopAfter(1))
+    train(cells, None, callback=StopAfter(1))
     again = train(cells, None, resume=True)
     assert str(again.folder) == "runs/ssdlite320-lite0"
     assert not again.interrupted

@@ -93,7 +93,7 @@ def test_another_search_does_not_go_on_with_this_one(cells, tmp_path):
 
 def test_a_trial_that_others_left_behind_is_pruned(cells, tmp_path):
     said = Said()
-    found = search(cells, tmp_path / "run", 8, prune_after=2, watch=said)
+    found = search(cells, tmp_path / "run", 8, prune_after=2, callback=said)
     pruned = [one for one in found.trials if one.outcome == "pruned"]
     assert pruned
     assert all(len(one.validations) == 1 for one in pruned)

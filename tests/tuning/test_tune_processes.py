@@ -59,7 +59,7 @@ def test_two_processes_share_the_trials(cells, tmp_path, monkeypatch):
     monkeypatch.setattr(tuning, "train", pretend(seconds=8.0))
     said = Said()
     other = in_background(cells, tmp_path / "run")
-    found = search(cells, tmp_path / "run", 4, watch=said)
+    found = search(cells, tmp_path / "run", 4, callback=said)
     assert other.wait(60) == 0
     assert found.complete
     assert [one.outcome for one in found.trials] == ["finished"] * 4
@@ -112,11 +112,11 @@ def test_seeds_alone_show_the_noise(cells, tmp_path, monkeypatch):
     scores = iter([0.50, 0.54])
     trained = pretend()
 
-    def noisy(*words, watch, **more):
+    def noisy(*words, callback, **more):
         from dataclasses import replace
 
         score = next(scores)
-        return replace(trained(*words, watch=watch, **more), mean_average_precision=score)
+        return replace(trained(*words, callback=callback, **more), mean_average_precision=score)
 
     monkeypatch.setattr(tuning, "train", noisy)
     found = search(cells, tmp_path / "run", 2, search=["training.seed=0,1"], seed=2)

@@ -1,11 +1,15 @@
 """What several commands share: their options, and how a help text ends."""
 
+import inspect
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import wraps
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
 
 import typer
 
+from singleshot.options import Option, Options, options_of
 from singleshot.version import __version__
 
 __all__ = [
@@ -28,7 +32,10 @@ __all__ = [
     "TrainingSplit",
     "Version",
     "examples",
+    "with_options",
 ]
+
+Chosen = TypeVar("Chosen", bound=Options)
 
 
 @dataclass
@@ -56,6 +63,75 @@ def examples(*commands: str) -> str:
     """The end of a help text: commands that work when pasted."""
     # \b keeps the line breaks of the paragraph.
     return "\n".join(["Examples:\n\n\b", *(f"  {command}" for command in commands)])
+
+
+def with_options(options: type[Chosen]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a typer command the fields of an options dataclass as arguments and options.
+
+    The command's parameter `options` receives the dataclass, made before PyTorch is imported.
+    """
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        own = inspect.signature(command, eval_str=True)
+        declared = [one for one in options_of(options) if one.kind != "callback"]
+        names = {one.name for one in declared}
+
+        @wraps(command)
+        def call(**given: Any) -> None:
+            values = {name: given.pop(name) for name in names & given.keys()}
+            command(**given, options=options(**values))
+
+        others = [one for one in own.parameters.values() if one.name != "options"]
+        parameters = sorted([*others, *map(typer_parameter, declared)], key=lambda one: one.kind)
+        call.__signature__ = own.replace(parameters=parameters)  # type: ignore[attr-defined]
+        call.__annotations__ = {one.name: one.annotation for one in parameters}
+        return call
+
+    return decorate
+
+
+def typer_parameter(option: Option) -> inspect.Parameter:
+    """Make the parameter from which typer reads an argument or option."""
+    declaration: Any = {
+        "help": option.help,
+        "metavar": option.metavar,
+        "min": option.minimum,
+        "max": option.maximum,
+        "parser": None if option.parse is None else parser_of(option.parse),
+    }
+    positional = option.kind == "argument"
+    info = typer.Argument(**declaration) if positional else typer.Option(option.flag, **declaration)
+    default = list(option.default) if option.default == () else option.default
+    return inspect.Parameter(
+        option.name,
+        inspect.Parameter.POSITIONAL_OR_KEYWORD if positional else inspect.Parameter.KEYWORD_ONLY,
+        default=inspect.Parameter.empty if default is ... else default,
+        annotation=Annotated[option.cli_type or cli_type(option.hint), info],
+    )
+
+
+def cli_type(hint: Any) -> Any:
+    """Reduce the type of a field to one that typer parses: a path, a list of words, a number …"""
+    if get_origin(hint) is Literal or not get_args(hint):
+        return hint
+    if get_origin(hint) is Sequence:
+        return list[str]
+    parts = get_args(hint)
+    several = [part for part in parts if get_origin(part) is Sequence]
+    chosen = several[0] if several else Path if Path in parts else parts[0]
+    return cli_type(chosen) | None if type(None) in parts else cli_type(chosen)
+
+
+def parser_of(parse: Callable[[str], Any]) -> Callable[[str], Any]:
+    """Let typer print the message of a ValueError beside the name of the option."""
+
+    def parsed(text: str) -> Any:
+        try:
+            return parse(text)
+        except ValueError as error:
+            raise typer.BadParameter(str(error)) from error
+
+    return parsed
 
 
 Debug = Annotated[

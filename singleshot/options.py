@@ -1,0 +1,193 @@
+"""Options of a command, declared once: a frozen dataclass whose fields carry their help.
+
+    @dataclass(frozen=True)
+    class EvaluationOptions(Options):
+        data: str = field(metadata=argument("Folder of annotated images.", metavar="DATA"))
+        _: KW_ONLY
+        split: str | None = field(default=None, metadata=option("Split to evaluate."))
+        progress: Progress | None = field(default=None, metadata=callback("Called with …"))
+
+    @takes(EvaluationOptions)
+    def evaluate(detector: Detector, options: EvaluationOptions) -> Report: ...
+
+From it come (`takes`) the Python signature, `evaluate(detector, "cells", split="test")`, checked by
+mypy and listed in the docstring; the parameters of a typer command (`cli.options.with_options`);
+`EvaluationOptions("cells").to_command("evaluate", "run")`, "singleshot evaluate run cells"; and
+the rows of the reference page (`options_of`). Choices (`Literal`) and bounds are checked when the
+dataclass is made, before anything heavy is imported.
+"""
+
+import inspect
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import MISSING, dataclass, fields, replace
+from functools import wraps
+from typing import (
+    Any,
+    Concatenate,
+    Literal,
+    ParamSpec,
+    TypeVar,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
+
+from singleshot.errors import SingleshotError
+
+__all__ = ["Option", "Options", "argument", "callback", "option", "options_of", "takes"]
+
+P = ParamSpec("P")
+Subject = TypeVar("Subject")
+Chosen = TypeVar("Chosen")
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Option:
+    """One field of an options dataclass as help, command line and documentation present it."""
+
+    kind: Literal["argument", "option", "callback"]  # a callback is for Python callers only
+    help: str
+    name: str = ""  # of the field
+    flag: str = ""  # on the command line, as in --split
+    metavar: str | None = None
+    hint: Any = None  # type of the field
+    cli_type: Any = None  # what typer parses; left out, it follows from the type of the field
+    default: Any = ...  # must be given
+    minimum: float | None = None
+    maximum: float | None = None
+    parse: Callable[[str], Any] | None = None  # from the command line; raises ValueError
+    to_text: Callable[[Any], str] = str  # the inverse of `parse`
+
+    @property
+    def choices(self) -> tuple[Any, ...]:
+        """Values that the type of the field permits; empty where it is no Literal."""
+        return tuple(
+            choice
+            for part in (self.hint, *get_args(self.hint))
+            if get_origin(part) is Literal
+            for choice in get_args(part)
+        )
+
+    def check(self, value: Any) -> None:
+        """Raise SingleshotError for a value that is no choice or out of bounds."""
+        if value is None:
+            return
+        if self.choices and value not in self.choices:
+            choices = ", ".join(map(repr, self.choices))
+            raise SingleshotError(f"{self.name}: no choice {value!r}; there are {choices}")
+        low, high = self.minimum, self.maximum
+        if (low is not None and not value >= low) or (high is not None and not value <= high):
+            bounds = f"{low:g} or more" if high is None else f"{low:g} to {high:g}"
+            raise SingleshotError(f"{self.name}: {value!r} is out of bounds; expected {bounds}")
+
+    def to_words(self, value: Any) -> list[str]:
+        """Write a value as words of a command; none for a default or a callback."""
+        if self.kind == "callback" or value is None or value is False or value == self.default:
+            return []
+        if value is True:
+            return [self.flag]
+        if isinstance(value, Mapping):
+            return [f"{self.flag}={key}={self.to_text(one)}" for key, one in value.items()]
+        several = isinstance(value, Sequence) and not isinstance(value, str)
+        texts = [self.to_text(one) for one in (value if several else [value])]
+        if self.kind == "argument":
+            return texts
+        return [
+            word
+            for text in texts
+            for word in ([f"{self.flag}={text}"] if text.startswith("-") else [self.flag, text])
+        ]
+
+
+def argument(help: str, **more: Any) -> dict[str, Option]:
+    """Make the metadata of a field that is positional on the command line.
+
+    Args:
+        help: what the field is for, one or two sentences.
+        more: other fields of `Option`, such as `metavar`.
+    """
+    return {"option": Option("argument", help, **more)}
+
+
+def option(help: str, **more: Any) -> dict[str, Option]:
+    """Make the metadata of a field that is an option of the command line; see `argument`."""
+    return {"option": Option("option", help, **more)}
+
+
+def callback(help: str) -> dict[str, Option]:
+    """Make the metadata of a field that only Python callers can set, such as a callback."""
+    return {"option": Option("callback", help)}
+
+
+@dataclass(frozen=True)
+class Options:
+    """Base of the options of a command: values are checked when they are given."""
+
+    def __post_init__(self) -> None:
+        """Raise SingleshotError for a value that is no choice or out of bounds."""
+        for one in options_of(type(self)):
+            one.check(getattr(self, one.name))
+
+    def to_command(self, verb: str, *subjects: object) -> str:
+        """Write the command that runs `verb` on these models or files with these options."""
+        words = ["singleshot", *verb.split(), *map(str, subjects)]
+        for one in options_of(type(self)):
+            words += one.to_words(getattr(self, one.name))
+        return shlex.join(words)
+
+
+def options_of(options: type[Options]) -> tuple[Option, ...]:
+    """List the fields of an options dataclass, with names, flags, types and defaults filled in."""
+    hints = get_type_hints(options)
+    return tuple(
+        replace(
+            declared,
+            name=one.name,
+            flag=declared.flag or "--" + one.name.replace("_", "-"),
+            hint=hints[one.name],
+            default=... if one.default is MISSING else one.default,
+        )
+        for one in fields(options)
+        for declared in [one.metadata["option"]]
+    )
+
+
+def takes(
+    options: Callable[P, Chosen],
+) -> Callable[[Callable[[Subject, Chosen], Result]], Callable[Concatenate[Subject, P], Result]]:
+    """Give a function of (subject, options) the fields of an options dataclass as arguments.
+
+    The decorated function is called with its first argument and those of the dataclass; its
+    signature and the Args of its docstring list them.
+    """
+
+    def decorate(
+        function: Callable[[Subject, Chosen], Result],
+    ) -> Callable[Concatenate[Subject, P], Result]:
+        @wraps(function)
+        def call(subject: Subject, /, *args: P.args, **kwargs: P.kwargs) -> Result:
+            return function(subject, options(*args, **kwargs))
+
+        own = inspect.signature(function)
+        subject = next(iter(own.parameters.values()))
+        parameters = inspect.signature(options).parameters.values()
+        signature = own.replace(
+            parameters=[subject.replace(kind=subject.POSITIONAL_ONLY), *parameters]
+        )
+        call.__signature__ = signature  # type: ignore[attr-defined]
+        call.__doc__ = with_args(function.__doc__ or "", options)
+        return call
+
+    return decorate
+
+
+def with_args(docstring: str, options: Any) -> str:
+    """Add the fields of an options dataclass to the Args of a docstring, before its Raises."""
+    docstring = inspect.cleandoc(docstring)
+    rows = "\n".join(f"    {one.name}: {one.help}" for one in options_of(options))
+    before, heading, after = docstring.partition("\nRaises:")
+    before = before.rstrip()
+    separator = "\n" if "\nArgs:\n" in before else "\n\nArgs:\n"
+    return f"{before}{separator}{rows}" + (f"\n\n{heading.strip()}{after}" if heading else "")

@@ -71,7 +71,7 @@ MEASURED = {
     "distance-IoU suppression": {"suppression": "distance"},
     "soft suppression": {"suppression": "soft"},
     "weighted suppression": {"suppression": "weighted"},
-    "mirrored image, too": {"mirror": True},
+    "mirrored image, too": {"flip_tta": True},
 }
 
 

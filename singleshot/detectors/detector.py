@@ -7,9 +7,9 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
 from singleshot.detectors.common.pixels import Pixels
-from singleshot.detectors.common.settings import BaselineSettings
+from singleshot.detectors.common.settings import BaselineSettings, PixelSettings
 from singleshot.detectors.ssd.matching.targets import Matches
-from singleshot.detectors.ssd.settings import PixelSettings, SsdSettings
+from singleshot.detectors.ssd.settings import SsdSettings
 from singleshot.structures import Batch, Detections, Losses, Truth
 
 __all__ = ["TrainableDetector"]

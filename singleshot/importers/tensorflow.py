@@ -18,8 +18,8 @@ from torch import Tensor
 
 from singleshot.boxes.geometry import to_centres, to_corners
 from singleshot.checkpoints.checkpoint import Checkpoint
-from singleshot.detectors.ssd.prior_settings import PriorSettings
 from singleshot.detectors.ssd.priors import prior_boxes, prior_levels
+from singleshot.detectors.ssd.settings import PriorSettings
 from singleshot.errors import ModelError
 from singleshot.importers.coco_names import class_columns
 from singleshot.recipes.load import load_recipe

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from singleshot.detectors.ssd.learning_settings import DistillationSettings
+from singleshot.detectors.ssd.settings import DistillationSettings
 from singleshot.settings import Count, Fraction, Positive, Settings
 
 __all__ = ["ScheduleSettings", "TrainingSettings"]

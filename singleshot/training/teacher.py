@@ -14,9 +14,9 @@ from singleshot.checkpoints.checkpoint import Checkpoint
 from singleshot.checkpoints.transfer import COCO_NAME, coco_names, listed
 from singleshot.detectors.common.box_coding import decode
 from singleshot.detectors.ssd import BACKGROUND
-from singleshot.detectors.ssd.learning_settings import DistillationSettings
 from singleshot.detectors.ssd.losses.distillation import Findings, Lesson, Opinion
 from singleshot.detectors.ssd.network import Ssd
+from singleshot.detectors.ssd.settings import DistillationSettings
 from singleshot.errors import ModelError
 from singleshot.structures import Batch, Detections, Truth
 

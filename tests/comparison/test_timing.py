@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from singleshot.comparison.timing import time_detections, unseen
+from singleshot.detectors.common.settings import PixelSettings
 from singleshot.detectors.detector import TrainableDetector
-from singleshot.detectors.ssd.settings import PixelSettings
 from singleshot.families import build_detector
 from singleshot.recipes.load import load_recipe
 from singleshot.structures import Detections
@@ -78,7 +78,7 @@ def test_of_a_foreign_detector_the_total_is_known_alone():
 
 
 @pytest.mark.parametrize(("recipe", "overrides"), [
-    ("ssdlite320-lite0", {"model.results.mirror": True}),
+    ("ssdlite320-lite0", {"model.results.flip_tta": True}),
     ("localizer", {}),
 ])  # fmt: skip
 def test_the_phases_of_our_detectors_are_seen(recipe, overrides):

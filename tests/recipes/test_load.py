@@ -45,7 +45,7 @@ def test_steps_take_the_place_of_epochs():
         ("model.input=[10, 320]", "model.input.0 = 10"),
         ("training.epochs", "expected key=value"),
         ("training.epochs.more=1", "'epochs' is a value"),
-        ("model.priors.sizes_unit=[0.1]", "want one more size than that"),
+        ("model.priors.sizes_unit=[0.1]", "need one more size than that"),
         ("model.backbone.kind=vgg", "model.backbone"),
     ],
 )

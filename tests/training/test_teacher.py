@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from singleshot.checkpoints.checkpoint import Checkpoint
-from singleshot.detectors.ssd.learning_settings import DistillationSettings
 from singleshot.detectors.ssd.losses.distillation import Findings, Opinion
+from singleshot.detectors.ssd.settings import DistillationSettings
 from singleshot.errors import ModelError
 from singleshot.families import build_detector
 from singleshot.recipes.load import load_recipe

@@ -9,9 +9,8 @@ from torch import Tensor
 
 from singleshot.detectors.common.postprocess import findings
 from singleshot.detectors.common.resize import resize
-from singleshot.detectors.common.settings import BaselineSettings
+from singleshot.detectors.common.settings import BaselineSettings, PixelSettings
 from singleshot.detectors.detector import TrainableDetector
-from singleshot.detectors.ssd.settings import PixelSettings
 from singleshot.structures import Detections
 
 __all__ = ["Baseline", "pixels_of"]

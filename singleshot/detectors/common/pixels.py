@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
-from singleshot.detectors.ssd.settings import PixelSettings
+from singleshot.detectors.common.settings import PixelSettings
 
 __all__ = ["Pixels"]
 

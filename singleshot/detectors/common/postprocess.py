@@ -10,7 +10,7 @@ from singleshot.boxes.nms import (
     soft_nms,
     weighted_nms,
 )
-from singleshot.detectors.ssd.settings import ResultSettings
+from singleshot.detectors.common.settings import ResultSettings
 from singleshot.structures import Detections
 
 __all__ = ["best_of_each_label", "findings", "suppressed"]

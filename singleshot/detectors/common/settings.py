@@ -1,18 +1,56 @@
-"""What all detectors other than SSD are told."""
+"""Tables under `model` that detectors of several families have in common."""
 
 from __future__ import annotations
+
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from singleshot.backbones.settings import BackboneSettings
-from singleshot.detectors.ssd.settings import PixelSettings, Resize, ResultSettings, Side
-from singleshot.settings import Settings
+from singleshot.settings import Count, Fraction, Positive, Settings
 
-__all__ = ["BaselineSettings"]
+__all__ = ["BaselineSettings", "Nms", "PixelSettings", "Resize", "ResultSettings", "Side"]
+
+Side = Annotated[int, Field(ge=32)]
+GreyLevel = Annotated[float, Field(ge=0, le=255)]
+Resize = Literal["antialias", "torchvision", "opencv", "tensorflow1", "darknet"]
+Nms = Literal["hard", "distance", "soft", "weighted"]
+
+
+class PixelSettings(Settings):
+    """Mean that is subtracted from pixels, and standard deviation they are divided by."""
+
+    mean: tuple[GreyLevel, GreyLevel, GreyLevel] = Field(description="of RGB values from 0 to 255")
+    std: tuple[Positive, Positive, Positive] = (1, 1, 1)
+
+
+class ResultSettings(Settings):
+    """Post-processing from raw outputs to detections."""
+
+    score_threshold: Fraction = Field(0.01, description="lower scores are dropped at once")
+    iou_threshold: Fraction = Field(0.45, description="of NMS, within a class")
+    top_k: Count = Field(400, description="candidates of each class that go into NMS")
+    keep: Count = Field(200, description="detections kept of an image")
+    clip_before_suppression: bool = Field(
+        False,
+        description="clip boxes to the image first, as torchvision does; the original does not",
+    )
+    suppression: Nms = Field(
+        "hard",
+        description="'hard': the paper's; 'distance': overlap less the distance of centres (Zheng "
+        "et al. 2020); 'soft': scores decay (Bodla et al. 2017); 'weighted': the mean of a box "
+        "and those it suppresses, by score (Zhou et al. 2017)",
+    )
+    soft_sigma: Positive = Field(0.5, description="of soft NMS: how slowly scores decay")
+    flip_tta: bool = Field(
+        False,
+        description="test-time augmentation: detect in the horizontally flipped image as well, "
+        "with one NMS over both; twice the time",
+    )
 
 
 class BaselineSettings(Settings):
-    """The input, what the first feature maps come from, and how results are chosen."""
+    """Input, backbone and post-processing of a detector other than SSD."""
 
     input: tuple[Side, Side] = Field(
         description="(height, width) in pixels that images are resized to"

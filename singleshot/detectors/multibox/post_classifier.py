@@ -12,11 +12,11 @@ from torch import Tensor, nn
 
 from singleshot.backbones.backbone import Backbone
 from singleshot.detectors.common.pixels import Pixels
+from singleshot.detectors.common.settings import PixelSettings
 from singleshot.detectors.multibox.settings import PostClassifierSettings
 from singleshot.detectors.rcnn.region_layers import small_linear, warped
 from singleshot.detectors.rcnn.region_losses import mean_over_images
 from singleshot.detectors.rcnn.region_sampling import Objects, sample_regions, with_truths
-from singleshot.detectors.ssd.settings import PixelSettings
 from singleshot.structures import Losses
 
 __all__ = ["PostClassifier"]

@@ -15,10 +15,10 @@ from singleshot.backbones.backbone import Backbone, grids
 from singleshot.detectors.common.baseline import Baseline, pixels_of
 from singleshot.detectors.common.postprocess import findings
 from singleshot.detectors.common.resize import resize
+from singleshot.detectors.common.settings import ResultSettings
 from singleshot.detectors.rcnn.region_losses import decoded
 from singleshot.detectors.rcnn.region_sampling import BACKGROUND
 from singleshot.detectors.rcnn.settings import RegionSettings
-from singleshot.detectors.ssd.settings import ResultSettings
 from singleshot.structures import Detections
 
 __all__ = ["RegionDetector", "judged", "kept_aspect", "padded_to", "scored_regions", "traced"]

@@ -6,8 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from singleshot.detectors.common.settings import BaselineSettings
-from singleshot.detectors.ssd.settings import Side
+from singleshot.detectors.common.settings import BaselineSettings, Side
 from singleshot.settings import Count, Fraction, Positive
 
 __all__ = ["SlidingWindowSettings"]

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from singleshot.backbones.backbone import Backbone, grids
 from singleshot.detectors.common.resize import resize
+from singleshot.detectors.common.settings import PixelSettings
 from singleshot.detectors.detector import TrainableDetector
 from singleshot.detectors.ssd.heads import Heads
 from singleshot.detectors.ssd.losses.distillation import Lesson, distillation
@@ -23,7 +24,7 @@ from singleshot.detectors.ssd.mirror import Said, mirrored, together
 from singleshot.detectors.ssd.priors import prior_boxes, prior_levels
 from singleshot.detectors.ssd.pyramid import Pyramid
 from singleshot.detectors.ssd.results import detections
-from singleshot.detectors.ssd.settings import PixelSettings, SsdSettings
+from singleshot.detectors.ssd.settings import SsdSettings
 from singleshot.errors import ModelError
 from singleshot.structures import Batch, Detections, Losses, Truth
 
@@ -136,7 +137,7 @@ class Ssd(TrainableDetector):
             return []
         resized = self.resized(images)
         said = self.said(resized)
-        if self.settings.results.mirror:
+        if self.settings.results.flip_tta:
             said = together(said, mirrored(self.said(resized.flip(-1))))
         sizes = [(image.shape[1], image.shape[2]) for image in images]
         return detections(*said, sizes, self.settings)

@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from singleshot.boxes.geometry import to_centres, to_corners
-from singleshot.detectors.ssd.prior_settings import PriorSettings
+from singleshot.detectors.ssd.settings import PriorSettings
 from singleshot.errors import ModelError
 
 __all__ = ["PriorLevel", "prior_boxes", "prior_levels", "shapes_by_rule"]

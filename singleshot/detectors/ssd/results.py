@@ -14,8 +14,9 @@ from torch import Tensor
 
 from singleshot.detectors.common.box_coding import decode
 from singleshot.detectors.common.postprocess import best_of_each_label, suppressed
+from singleshot.detectors.common.settings import ResultSettings
 from singleshot.detectors.ssd import BACKGROUND
-from singleshot.detectors.ssd.settings import HeadSettings, ResultSettings, SsdSettings
+from singleshot.detectors.ssd.settings import HeadSettings, SsdSettings
 from singleshot.structures import Detections
 
 __all__ = ["detections"]

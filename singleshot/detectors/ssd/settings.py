@@ -1,4 +1,7 @@
-"""The tables under `model` of an SSD, and what other detectors share with it."""
+"""Tables under `model` of an SSD, and `training.distillation`.
+
+Settings end at constructors: `Ssd.from_settings` translates them to parts, numbers and Literals.
+"""
 
 from __future__ import annotations
 
@@ -7,45 +10,44 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from singleshot.backbones.settings import BackboneSettings
-from singleshot.detectors.ssd.learning_settings import LossSettings, MatchingSettings
-from singleshot.detectors.ssd.prior_settings import PriorSettings
+from singleshot.detectors.common.settings import PixelSettings, Resize, ResultSettings, Side
 from singleshot.settings import Count, Fraction, Positive, Settings
 
 __all__ = [
+    "DistillationSettings",
     "ExtraLevel",
     "HeadSettings",
-    "PixelSettings",
+    "LossSettings",
+    "MatchingSettings",
+    "PriorSettings",
     "PyramidSettings",
-    "Resize",
-    "ResultSettings",
-    "Side",
     "SsdSettings",
 ]
 
 
 def odd(number: int) -> int:
-    """Or a convolution would give one place more than its level has."""
+    """Check that a kernel is odd: an even one would add a row to its level."""
     if number % 2 == 0:
-        raise ValueError("wants an odd number")
+        raise ValueError("must be an odd number")
     return number
 
 
-Side = Annotated[int, Field(ge=32)]
-GreyLevel = Annotated[float, Field(ge=0, le=255)]
 Odd = Annotated[int, Field(ge=1), AfterValidator(odd)]
-
-
-class PixelSettings(Settings):
-    """What is taken from the pixels, and what the rest is divided by."""
-
-    mean: tuple[GreyLevel, GreyLevel, GreyLevel] = Field(description="of RGB values from 0 to 255")
-    std: tuple[Positive, Positive, Positive] = (1, 1, 1)
+Activation = Literal["relu6", "relu"]
+PyramidBlock = Literal["plain", "separable", "inverted", "residual"]
+TopDownBlock = Literal["sum", "product"]
+HeadBlock = Literal["plain", "separable", "residual"]
+Scores = Literal["softmax", "sigmoid"]
+Clip = Literal["none", "size", "centre", "corners"]
+MatchingRule = Literal["bipartite", "atss", "task-aligned", "simota"]
+ClassificationLoss = Literal["mined", "focal", "quality-focal", "varifocal"]
+LocalizationLoss = Literal["smooth-l1", "giou", "diou", "ciou"]
 
 
 class ExtraLevel(Settings):
-    """One feature map added on top: a 1 × 1 convolution that squeezes, then a 3 × 3 one.
+    """One feature map above the backbone's: a 1 × 1 convolution, then usually a 3 × 3 one.
 
-    In a residual block the kernel, stride and padding are those of its first convolutions.
+    In a residual block kernel, stride and padding are those of its first convolutions.
     """
 
     squeeze: Count = Field(description="channels between the two convolutions")
@@ -60,7 +62,7 @@ class ExtraLevel(Settings):
 class PyramidSettings(Settings):
     """The levels above the backbone's."""
 
-    block: Literal["plain", "separable", "inverted", "residual"] = Field(
+    block: PyramidBlock = Field(
         "plain",
         description="'plain': the paper's; 'separable': SSDLite's; 'inverted': "
         "MobileNetV2's inverted residual; 'residual': ResNet's, as in DSSD",
@@ -69,14 +71,12 @@ class PyramidSettings(Settings):
         True,
         description="of separable and inverted blocks; without it their convolutions have a bias",
     )
-    activation: Literal["relu6", "relu"] = Field(
-        "relu6", description="of separable and inverted blocks"
-    )
+    activation: Activation = Field("relu6", description="of separable and inverted blocks")
     extra: tuple[ExtraLevel, ...] = ()
     top_down: int = Field(
         0, ge=0, description="channels of a top-down path through all levels; 0: none"
     )
-    top_down_block: Literal["sum", "product"] = Field(
+    top_down_block: TopDownBlock = Field(
         "sum",
         description="'sum': a light one; 'product': DSSD's deconvolution modules, which leave the "
         "coarsest level as it is",
@@ -84,9 +84,9 @@ class PyramidSettings(Settings):
 
 
 class HeadSettings(Settings):
-    """What predicts offsets and logits at each level."""
+    """Predictors of offsets and logits at each level."""
 
-    block: Literal["plain", "separable", "residual"] = Field(
+    block: HeadBlock = Field(
         "plain",
         description="'plain': one 3 × 3 convolution; 'separable': SSDLite's; 'residual': DSSD's "
         "prediction module before it",
@@ -94,14 +94,14 @@ class HeadSettings(Settings):
     batch_norm: bool = Field(
         True, description="of separable heads; without it their convolutions have a bias"
     )
-    activation: Literal["relu6", "relu"] = Field("relu6", description="of separable heads")
+    activation: Activation = Field("relu6", description="of separable heads")
     kernels: tuple[Odd, ...] = Field(
         (), description="side of the convolution at each level; left out, 3 everywhere"
     )
     squeeze: tuple[Count, ...] = Field(
         (),
-        description="of residual heads: channels within the module at each level; it gives four "
-        "times as many; left out, 256 everywhere",
+        description="of residual heads: channels within the module at each level; its output has "
+        "four times as many; left out, 256 everywhere",
     )
     between: int = Field(
         0,
@@ -109,9 +109,9 @@ class HeadSettings(Settings):
         description="of residual heads: channels of a 3 × 3 convolution between the module and "
         "each predictor; 0: none",
     )
-    scores: Literal["softmax", "sigmoid"] = Field(
+    scores: Scores = Field(
         "softmax",
-        description="'softmax': classes and a background compete; 'sigmoid': each class by itself",
+        description="'softmax': over classes and a background; 'sigmoid': of each class by itself",
     )
     unused_columns: int = Field(
         0,
@@ -121,32 +121,128 @@ class HeadSettings(Settings):
     )
 
 
-class ResultSettings(Settings):
-    """From raw outputs to detections."""
+class PriorSettings(Settings):
+    """Sizes and aspect ratios of the priors by the paper's rule, or the shape of every prior."""
 
-    score_threshold: Fraction = Field(0.01, description="lower scores are dropped at once")
-    iou_threshold: Fraction = Field(0.45, description="of suppression, within a class")
-    top_k: Count = Field(400, description="candidates of each class that go into suppression")
-    keep: Count = Field(200, description="detections kept of an image")
-    clip_before_suppression: bool = Field(
-        False,
-        description="clip boxes to the image first, as torchvision does; the original does not",
+    sizes_unit: tuple[Positive, ...] = Field(
+        (),
+        description="fractions of the input's shorter side; one more than there are levels",
     )
-    suppression: Literal["hard", "distance", "soft", "weighted"] = Field(
-        "hard",
-        description="'hard': the paper's; 'distance': overlap less the distance of centres (Zheng "
-        "et al. 2020); 'soft': scores decay (Bodla et al. 2017); 'weighted': what is suppressed "
-        "still votes on the box (Zhou et al. 2017)",
+    aspect_ratios: tuple[tuple[Positive, ...], ...] = Field(
+        (), description="width / height, for each level; each is used with its inverse"
     )
-    soft_sigma: Positive = Field(0.5, description="of soft suppression: how slowly scores decay")
-    mirror: bool = Field(
-        False,
-        description="look at the mirrored image, too, and suppress all boxes together; twice the "
-        "time",
+    shapes_unit: tuple[tuple[tuple[Positive, Positive], ...], ...] = Field(
+        (),
+        description="instead of both: (width, height) of each prior of a cell, for each level, as "
+        "fractions of the input's sides",
+    )
+    strides: tuple[Positive, ...] = Field(
+        (),
+        description="pixels between centres, where they span the input; else input / grid",
+    )
+    first_centres: tuple[Positive, ...] = Field(
+        (), description="pixels of the first centre at each level; left out, half a stride"
+    )
+    fixed_strides: bool = Field(
+        False, description="use the strides even where they do not span the input"
+    )
+    whole_pixels: bool = Field(
+        False, description="cut sizes to whole pixels, as the original's code does"
+    )
+    clip: Clip = Field(
+        "none",
+        description="limit to the input: 'size': width and height; 'centre': those and the centre; "
+        "'corners': what reaches beyond is cut off; the original does none of it",
+    )
+    offset_scales: tuple[Positive, Positive] = Field(
+        (0.1, 0.2), description="of the centre's offsets and of the size's; Caffe's 'variances'"
+    )
+
+    @property
+    def num_levels(self) -> int:
+        """Number of levels in the recipe; the network must have as many."""
+        return len(self.shapes_unit or self.aspect_ratios)
+
+    @model_validator(mode="after")
+    def entries_for_each_level(self) -> PriorSettings:
+        """Check that every key has one entry per level."""
+        if bool(self.shapes_unit) == bool(self.sizes_unit or self.aspect_ratios):
+            raise ValueError("give either sizes_unit with aspect_ratios, or shapes_unit")
+        if not self.shapes_unit and len(self.sizes_unit) != self.num_levels + 1:
+            raise ValueError(
+                f"{self.num_levels} levels of aspect_ratios need one more size than that, "
+                f"but sizes_unit has {len(self.sizes_unit)}"
+            )
+        for key in ("strides", "first_centres"):
+            number = len(getattr(self, key))
+            if number not in {0, self.num_levels}:
+                raise ValueError(f"{key} has {number} entries for {self.num_levels} levels")
+        return self
+
+
+# The best number in each rule's paper; the bipartite rule has no candidates.
+CANDIDATES = {"bipartite": 0, "atss": 9, "task-aligned": 13, "simota": 10}
+
+
+class MatchingSettings(Settings):
+    """The rule that matches priors to objects, and the number of hard negatives."""
+
+    rule: MatchingRule = Field(
+        "bipartite",
+        description="'bipartite': the paper's; 'atss': a threshold for each object (Zhang et al. "
+        "2020); 'task-aligned' (Feng et al. 2021) and 'simota' (Ge et al. 2021): by the "
+        "network's predictions",
+    )
+    iou_threshold: Fraction = Field(
+        0.5, description="bipartite: IoU from which on a prior is matched to an object"
+    )
+    candidates: Count | None = Field(
+        None,
+        description="candidate priors of an object; left out, the paper's number: 'atss': of 9 "
+        "cells at each level, 'task-aligned': 13, 'simota': 10",
+    )
+    negatives_per_positive: Positive = Field(
+        3.0, description="hard negatives for each matched prior"
+    )
+    min_negatives: int = Field(
+        0, ge=0, description="least number of hard negatives of an image, with objects or without"
+    )
+
+    @property
+    def num_candidates(self) -> int:
+        """Candidate priors of an object: as given, or the paper's number."""
+        return self.candidates or CANDIDATES[self.rule]
+
+
+class LossSettings(Settings):
+    """The two terms of the loss."""
+
+    classification: ClassificationLoss = Field(
+        "mined",
+        description="'mined': cross-entropy on matches and the hardest negatives, the paper's; "
+        "the others on all priors: 'focal' (Lin et al. 2017), 'quality-focal' (Li et al. 2020), "
+        "'varifocal' (Zhang et al. 2021)",
+    )
+    localization: LocalizationLoss = Field(
+        "smooth-l1",
+        description="'smooth-l1' of the offsets, the paper's; the others are of the boxes' IoU",
+    )
+    localization_weight: Positive = Field(1.0, description="of localization, in the sum")
+    label_smoothing: Fraction = Field(
+        0.0, description="of mined cross-entropy: probability taken from the true class"
     )
 
 
-Resize = Literal["antialias", "torchvision", "opencv", "tensorflow1", "darknet"]
+class DistillationSettings(Settings):
+    """Distillation from a teacher (--teacher)."""
+
+    weight: float = Field(
+        1.0, ge=0, description="of the distillation loss, in the sum; the labels' loss has 1"
+    )
+    score_threshold: Fraction = Field(
+        0.3,
+        description="of a teacher with other priors: its detections with lower scores are left out",
+    )
 
 
 class SsdSettings(Settings):
@@ -174,10 +270,12 @@ class SsdSettings(Settings):
 
     @model_validator(mode="after")
     def loss_fits_scores(self) -> SsdSettings:
-        """Focal losses judge each class by itself."""
-        if self.loss.classification != "mined" and self.heads.scores != "sigmoid":
+        """Check that a loss of independent classes has sigmoid scores."""
+        if self.loss.classification in {"focal", "quality-focal", "varifocal"} and (
+            self.heads.scores != "sigmoid"
+        ):
             raise ValueError(
-                f"loss.classification = {self.loss.classification!r} judges each class by itself; "
-                f"it wants heads.scores = 'sigmoid'"
+                f"loss.classification = {self.loss.classification!r} is of independent classes; "
+                f"it needs heads.scores = 'sigmoid'"
             )
         return self

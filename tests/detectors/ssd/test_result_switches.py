@@ -58,7 +58,7 @@ def test_boxes_said_of_a_mirrored_image_are_mirrored_back(random):
 
 def test_looking_twice_finds_the_same_in_a_mirrored_image(random):
     torch.manual_seed(0)
-    changes = {"model.input": [96, 128], "model.results.mirror": True}
+    changes = {"model.input": [96, 128], "model.results.flip_tta": True}
     recipe = load_recipe("ssdlite320-lite0", changes)
     detector = build_detector(recipe.model, ["one"], pretrained=False)
     image = torch.randint(256, (3, 96, 128), generator=random, dtype=torch.uint8)

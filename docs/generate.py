@@ -81,7 +81,11 @@ def tables_inside(value: Schema, definitions: Mapping[str, Schema]) -> list[Sche
     places += [
         one for place in places for one in (*place.get("oneOf", ()), *place.get("anyOf", ()))
     ]
-    return [definitions[place["$ref"].rsplit("/", 1)[1]] for place in places if "$ref" in place]
+    found = [
+        definitions[place["$ref"].rsplit("/", 1)[1]] if "$ref" in place else place
+        for place in places
+    ]
+    return [table for table in found if "properties" in table]
 
 
 def row(key: str, value: Schema, *, required: bool) -> str:

@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from singleshot.backbones.settings import BackboneSettings
 from singleshot.settings import Count, Positive, Settings
 
 __all__ = [
@@ -105,7 +106,7 @@ DarknetLayer = Annotated[
 NAMED = ("extraction", "darknet19", "darknet53")
 
 
-class DarknetSettings(Settings):
+class DarknetSettings(BackboneSettings):
     """A network of Darknet's."""
 
     kind: Literal["darknet"] = "darknet"

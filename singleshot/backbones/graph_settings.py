@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from singleshot.backbones.settings import BackboneSettings
 from singleshot.settings import Count, Settings
 
 __all__ = [
@@ -102,7 +103,7 @@ Layer = Annotated[
 ]
 
 
-class GraphSettings(Settings):
+class GraphSettings(BackboneSettings):
     """A network written down layer by layer, as importers do."""
 
     kind: Literal["graph"] = "graph"

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from singleshot.backbones.darknet_settings import DarknetSettings
-from singleshot.backbones.graph_settings import GraphSettings
 from singleshot.settings import Count, Settings
 
 __all__ = [
@@ -23,7 +21,15 @@ __all__ = [
 Argument = bool | int | float | str
 
 
-class Vgg16Settings(Settings):
+class BackboneSettings(Settings):
+    """What all backbones have in their table."""
+
+    kind: str
+    name: str = Field(description="of the network, for messages")
+    weights: str = Field("none", description="'none', or what it is to start from")
+
+
+class Vgg16Settings(BackboneSettings):
     """The paper's VGG16: fc6 and fc7 as convolutions, conv4_3 normalised (§3, §3.1)."""
 
     kind: Literal["vgg16"] = "vgg16"
@@ -35,7 +41,7 @@ class Vgg16Settings(Settings):
     weights: str = Field("none", description="'none', or a file of torchvision's vgg16 weights")
 
 
-class HogSettings(Settings):
+class HogSettings(BackboneSettings):
     """Histograms of oriented gradients (Dalal and Triggs 2005); nothing in them learns."""
 
     kind: Literal["hog"] = "hog"
@@ -43,7 +49,7 @@ class HogSettings(Settings):
     weights: Literal["computed"] = Field("computed", description="there are none to learn")
 
 
-class ClassifierSettings(Settings):
+class ClassifierSettings(BackboneSettings):
     """A classification network that is cut where its feature maps are."""
 
     name: str = Field(description="what the library calls the network")
@@ -99,14 +105,3 @@ class TorchvisionSettings(ClassifierSettings):
         if not self.nodes:
             raise ValueError("give nodes: the layers whose outputs are the levels")
         return self
-
-
-BackboneSettings = Annotated[
-    Vgg16Settings
-    | TimmSettings
-    | TorchvisionSettings
-    | GraphSettings
-    | HogSettings
-    | DarknetSettings,
-    Field(discriminator="kind"),
-]

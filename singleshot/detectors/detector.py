@@ -7,9 +7,8 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
 from singleshot.detectors.common.pixels import Pixels
-from singleshot.detectors.common.settings import BaselineSettings, PixelSettings
+from singleshot.detectors.common.settings import DetectorSettings, PixelSettings
 from singleshot.detectors.ssd.matching.targets import Matches
-from singleshot.detectors.ssd.settings import SsdSettings
 from singleshot.structures import Batch, Detections, Losses, Truth
 
 __all__ = ["TrainableDetector"]
@@ -18,7 +17,7 @@ __all__ = ["TrainableDetector"]
 class TrainableDetector(nn.Module):
     """A `Trainable` that a recipe describes; called, it gives the network's raw outputs."""
 
-    settings: SsdSettings | BaselineSettings
+    settings: DetectorSettings
 
     def __init__(self, class_names: Sequence[str], pixels: PixelSettings) -> None:
         super().__init__()

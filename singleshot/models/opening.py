@@ -2,16 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
 import torch
-from pydantic import TypeAdapter
 
 from singleshot.checkpoints.checkpoint import Checkpoint, detector_from
 from singleshot.checkpoints.transfer import Start
+from singleshot.detectors.common.settings import DetectorSettings
 from singleshot.detectors.detector import TrainableDetector
-from singleshot.detectors.settings import DetectorSettings
 from singleshot.errors import ModelError
 from singleshot.families import build_detector
 from singleshot.importers.recognise import KINDS, read_weights, recognised
@@ -31,8 +29,6 @@ __all__ = [
     "start_from",
     "teacher_from",
 ]
-
-DETECTOR: TypeAdapter[DetectorSettings] = TypeAdapter(DetectorSettings)
 
 
 @dataclass(frozen=True)
@@ -146,12 +142,15 @@ def show_model(
 
 def list_recipes() -> list[RecipeSummary]:
     """The recipes that are shipped."""
-    return [recipe_summary(name, path) for name, path in recipe_files().items()]
+    sizes: dict[str, tuple[int, int]] = {}  # several recipes train one detector
+    return [recipe_summary(name, path, sizes) for name, path in recipe_files().items()]
 
 
-def recipe_summary(name: str, path: Path) -> RecipeSummary:
+def recipe_summary(name: str, path: Path, sizes: dict[str, tuple[int, int]]) -> RecipeSummary:
     recipe = load_recipe(name)
-    num_boxes, parameters = size_of(recipe.model.model_dump_json())
+    key = recipe.model.model_dump_json()
+    sizes[key] = sizes.get(key) or size_of(recipe.model)
+    num_boxes, parameters = sizes[key]
     return RecipeSummary(
         name=name,
         about=first_line(path),
@@ -163,14 +162,11 @@ def recipe_summary(name: str, path: Path) -> RecipeSummary:
     )
 
 
-@cache  # several recipes train one detector
-def size_of(settings: str) -> tuple[int, int]:
+def size_of(settings: DetectorSettings) -> tuple[int, int]:
     """Boxes and parameters of a detector."""
     # Shapes alone: no weights are made.
     with torch.device("meta"):
-        detector = build_detector(
-            DETECTOR.validate_json(settings), numbered_classes(20), pretrained=False
-        )
+        detector = build_detector(settings, numbered_classes(20), pretrained=False)
     parameters = sum(parameter.numel() for parameter in detector.parameters())
     return detector.num_boxes, parameters
 

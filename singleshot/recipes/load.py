@@ -11,9 +11,10 @@ from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
-from singleshot.detectors.settings import DETECTOR_KINDS, kind_of
 from singleshot.errors import RecipeError
+from singleshot.families import DEFAULT_KIND
 from singleshot.recipes.schema import Recipe
+from singleshot.settings import ByKind
 
 __all__ = ["differences", "load_recipe", "recipe_files", "recipe_from", "to_toml"]
 
@@ -24,7 +25,6 @@ EXCLUSIVE = {"epochs": "steps", "steps": "epochs", "batch_size": "largest_batch"
 SHORT = {"batch": "training.batch_size"}  # what is said often
 
 BACKBONE_KIND = "model.backbone.kind"
-KINDS = {"vgg16", "timm", "torchvision", "graph", "hog", "darknet", *DETECTOR_KINDS}
 
 
 def recipe_files() -> dict[str, Path]:
@@ -58,7 +58,7 @@ def load_recipe(recipe: str | Path, overrides: Mapping[str, object] | Sequence[s
 def of_preset(preset: Path, content: Mapping[str, Any]) -> dict[str, Any]:
     """What a preset says to a recipe; of the detector it speaks to an SSD alone."""
     below = read_toml(preset)
-    if kind_of(content.get("model", {})) != "ssd":
+    if content.get("model", {}).get("kind", DEFAULT_KIND) != DEFAULT_KIND:
         del below["model"]
     return below
 
@@ -154,14 +154,10 @@ def spelled_out(key: str, value: Any) -> tuple[str, Any]:
 def explain(error: ValidationError) -> Iterable[str]:
     """One phrase for each thing wrong: the key, the value, the remedy."""
     for problem in error.errors(include_url=False):
-        # The tag of a union ("timm") stands in pydantic's place but is no key of the recipe.
-        place = [str(part) for part in problem["loc"] if part not in KINDS]
+        place = [str(part) for part in problem["loc"]]
         key = ".".join(place)
         if problem["type"] == "extra_forbidden":
             yield f"unknown key {key!r}{nearest_key(place)}"
-        elif problem["type"] == "union_tag_invalid" and key == "model":
-            found, kinds = problem["ctx"]["tag"], ", ".join(sorted(DETECTOR_KINDS))
-            yield f"model.kind = {found!r}: there are {kinds}"
         elif problem["type"] == "missing":
             yield f"{key} is missing"
         else:
@@ -181,7 +177,9 @@ def keys_of(settings: type[BaseModel], prefix: str = "") -> Iterable[str]:
     """All dotted keys that a recipe may have."""
     for name, field in settings.model_fields.items():
         yield prefix + name
-        for table in tables_in(field.annotation):
+        by_kind = [each for each in field.metadata if isinstance(each, ByKind)]
+        tables = [table for each in by_kind for table in each.classes().values()]
+        for table in tables or tables_in(field.annotation):
             yield from keys_of(table, f"{prefix}{name}.")
 
 

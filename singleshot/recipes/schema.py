@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import Field
 
 from singleshot.data.augment.settings import AugmentationSettings
-from singleshot.detectors.settings import DetectorSettings
+from singleshot.families import AnyDetector
 from singleshot.recipes.training import TrainingSettings
 from singleshot.settings import Settings
 
@@ -23,6 +23,6 @@ class Recipe(Settings):
         description="where values come from that the recipe does not give: 'paper': the original's "
         "to the letter; 'modern': what raises accuracy at no cost on the device",
     )
-    model: DetectorSettings
+    model: AnyDetector
     augmentation: AugmentationSettings = AugmentationSettings()
     training: TrainingSettings

@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from singleshot.backbones.build import build_backbone
 from singleshot.backbones.graph_settings import GraphSettings
+from singleshot.backbones.kinds import build_backbone
 from singleshot.errors import ModelError, RecipeError
 from singleshot.recipes.load import load_recipe
 

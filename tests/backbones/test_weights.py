@@ -4,7 +4,7 @@ import pytest
 import timm
 import torch
 
-from singleshot.backbones.build import build_backbone
+from singleshot.backbones.kinds import build_backbone
 from singleshot.backbones.settings import TimmSettings, Vgg16Settings
 from singleshot.backbones.timm import TimmBackbone
 from singleshot.backbones.weights import classifier_weights, fill, read_state_dict

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from singleshot.detectors.common.postprocess import findings
 from singleshot.detectors.common.resize import resize
-from singleshot.detectors.common.settings import BaselineSettings, PixelSettings
+from singleshot.detectors.common.settings import DetectorSettings, PixelSettings
 from singleshot.detectors.detector import TrainableDetector
 from singleshot.structures import Detections
 
@@ -19,7 +19,7 @@ __all__ = ["Baseline", "pixels_of"]
 class Baseline(TrainableDetector):
     """A detector of images of one size."""
 
-    settings: BaselineSettings
+    settings: DetectorSettings
 
     @abstractmethod
     def scored(self, images: Float[Tensor, "b 3 h w"]) -> list[Detections]:
@@ -43,7 +43,7 @@ class Baseline(TrainableDetector):
 
 
 def pixels_of(
-    settings: BaselineSettings,
+    settings: DetectorSettings,
     mean: tuple[float, float, float],
     std: tuple[float, float, float],
 ) -> PixelSettings:

@@ -6,10 +6,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from singleshot.backbones.settings import BackboneSettings
+from singleshot.backbones.kinds import AnyBackbone
 from singleshot.settings import Count, Fraction, Positive, Settings
 
-__all__ = ["BaselineSettings", "Nms", "PixelSettings", "Resize", "ResultSettings", "Side"]
+__all__ = ["DetectorSettings", "Nms", "PixelSettings", "Resize", "ResultSettings", "Side"]
 
 Side = Annotated[int, Field(ge=32)]
 GreyLevel = Annotated[float, Field(ge=0, le=255)]
@@ -49,16 +49,20 @@ class ResultSettings(Settings):
     )
 
 
-class BaselineSettings(Settings):
-    """Input, backbone and post-processing of a detector other than SSD."""
+class DetectorSettings(Settings):
+    """The table `model`; each family adds its own keys."""
 
+    kind: str
     input: tuple[Side, Side] = Field(
         description="(height, width) in pixels that images are resized to"
     )
-    kind: str
-    backbone: BackboneSettings
-    resize: Resize = Field("antialias", description="as model.resize of an SSD")
+    resize: Resize = Field(
+        "antialias",
+        description="bilinear, 'antialias': averaging where it shrinks; the others: as that "
+        "library does it, whose weights expect it",
+    )
     pixels: PixelSettings | None = Field(
         None, description="mean and deviation of pixels; left out, the backbone's"
     )
+    backbone: AnyBackbone
     results: ResultSettings = ResultSettings()

@@ -6,13 +6,13 @@ from typing import Literal
 
 from pydantic import Field
 
-from singleshot.detectors.common.settings import BaselineSettings
+from singleshot.detectors.common.settings import DetectorSettings
 from singleshot.settings import Count, Positive
 
 __all__ = ["LocalizerSettings"]
 
 
-class LocalizerSettings(BaselineSettings):
+class LocalizerSettings(DetectorSettings):
     """A classifier that also says where its one object is."""
 
     kind: Literal["localizer"]

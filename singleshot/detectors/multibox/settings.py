@@ -6,8 +6,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from singleshot.backbones.settings import BackboneSettings
-from singleshot.detectors.common.settings import BaselineSettings
+from singleshot.backbones.kinds import AnyBackbone
+from singleshot.detectors.common.settings import DetectorSettings
 from singleshot.detectors.rcnn.settings import WideSamplingSettings
 from singleshot.settings import Count, Fraction, Positive, Settings
 
@@ -26,7 +26,7 @@ class SomeSamplingSettings(WideSamplingSettings):
 class PostClassifierSettings(Settings):
     """A second network, which looks at proposals one by one (Szegedy et al. 2015, §5)."""
 
-    backbone: BackboneSettings
+    backbone: AnyBackbone
     warped: Count = Field(299, ge=32, description="side of a proposal as the network takes it")
     context: int = Field(0, ge=0, description="pixels around the proposal in it")
     begins: Fraction = Field(
@@ -37,7 +37,7 @@ class PostClassifierSettings(Settings):
     sampling: SomeSamplingSettings = SomeSamplingSettings()
 
 
-class MultiBoxSettings(BaselineSettings):
+class MultiBoxSettings(DetectorSettings):
     """MultiBox (Erhan et al. 2014), multi-scale convolutional (Szegedy et al. 2015)."""
 
     kind: Literal["multibox"]

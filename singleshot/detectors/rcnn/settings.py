@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from singleshot.detectors.common.settings import BaselineSettings
+from singleshot.detectors.common.settings import DetectorSettings
 from singleshot.settings import Count, Fraction, Positive, Settings
 
 __all__ = [
@@ -143,7 +143,7 @@ class StageSettings(Settings):
         return self
 
 
-class RegionSettings(BaselineSettings):
+class RegionSettings(DetectorSettings):
     """What they share."""
 
     aspect: Literal["stretch", "keep"] = Field(

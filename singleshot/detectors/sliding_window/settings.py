@@ -6,13 +6,13 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from singleshot.detectors.common.settings import BaselineSettings, Side
+from singleshot.detectors.common.settings import DetectorSettings, Side
 from singleshot.settings import Count, Fraction, Positive
 
 __all__ = ["SlidingWindowSettings"]
 
 
-class SlidingWindowSettings(BaselineSettings):
+class SlidingWindowSettings(DetectorSettings):
     """What the classifier looks at, where, and how it learns."""
 
     kind: Literal["sliding-window"]

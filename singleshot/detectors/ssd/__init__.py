@@ -1,4 +1,31 @@
 """SSD: Liu et al., "SSD: Single Shot MultiBox Detector", ECCV 2016 (arXiv:1512.02325)."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from singleshot.backbones.kinds import build_backbone
+from singleshot.detectors.family import Family
+from singleshot.detectors.ssd.settings import SsdSettings
+
+if TYPE_CHECKING:
+    from singleshot.detectors.detector import TrainableDetector
+
+__all__ = ["BACKGROUND", "FAMILY"]
+
 # The column of the class outputs that means "nothing here"; known to this folder alone.
 BACKGROUND = 0
+
+
+def build_ssd(
+    settings: SsdSettings, class_names: Sequence[str], pretrained: bool
+) -> TrainableDetector:
+    """Build the backbone and the network."""
+    from singleshot.detectors.ssd.network import Ssd
+
+    backbone = build_backbone(settings.backbone, pretrained=pretrained)
+    return Ssd(backbone, class_names, settings)
+
+
+FAMILY = Family("ssd", SsdSettings, build_ssd)

@@ -9,8 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from singleshot.backbones.settings import BackboneSettings
-from singleshot.detectors.common.settings import PixelSettings, Resize, ResultSettings, Side
+from singleshot.detectors.common.settings import DetectorSettings
 from singleshot.settings import Count, Fraction, Positive, Settings
 
 __all__ = [
@@ -245,28 +244,15 @@ class DistillationSettings(Settings):
     )
 
 
-class SsdSettings(Settings):
+class SsdSettings(DetectorSettings):
     """A Single Shot MultiBox Detector."""
 
     kind: Literal["ssd"] = "ssd"
-    input: tuple[Side, Side] = Field(
-        description="(height, width) in pixels that images are resized to"
-    )
-    resize: Resize = Field(
-        "antialias",
-        description="bilinear, 'antialias': averaging where it shrinks; the others: as that "
-        "library does it, whose weights expect it",
-    )
-    pixels: PixelSettings | None = Field(
-        None, description="mean and deviation of pixels; left out, the backbone's"
-    )
-    backbone: BackboneSettings
     pyramid: PyramidSettings = PyramidSettings()
     heads: HeadSettings = HeadSettings()
     priors: PriorSettings
     matching: MatchingSettings = MatchingSettings()
     loss: LossSettings = LossSettings()
-    results: ResultSettings = ResultSettings()
 
     @model_validator(mode="after")
     def loss_fits_scores(self) -> SsdSettings:

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from singleshot.detectors.common.settings import BaselineSettings
+from singleshot.detectors.common.settings import DetectorSettings
 from singleshot.detectors.yolo.word_tree_settings import nodes_of, tree_lines
 from singleshot.settings import Count, Fraction, Positive, Settings
 
@@ -48,7 +48,7 @@ class RegionWeightSettings(WeightSettings):
     objectness: Weight = Field(5.0, description="of boxes that are responsible for an object")
 
 
-class YoloSettings(BaselineSettings):
+class YoloSettings(DetectorSettings):
     """What the versions share."""
 
     aspect: Literal["stretch", "letterbox"] = Field(

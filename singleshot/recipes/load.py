@@ -1,4 +1,4 @@
-"""Recipes from TOML files, with values set from outside, and errors that name the key."""
+"""Load recipes from TOML files with `key=value` overrides; errors name the key."""
 
 import difflib
 import json
@@ -13,16 +13,24 @@ from pydantic import BaseModel, ValidationError
 
 from singleshot.errors import RecipeError
 from singleshot.families import DEFAULT_KIND
+from singleshot.recipes.migrate import migrate, require_current_names
 from singleshot.recipes.schema import Recipe
 from singleshot.settings import ByKind
 
-__all__ = ["differences", "load_recipe", "recipe_files", "recipe_from", "to_toml"]
+__all__ = [
+    "differences",
+    "load_recipe",
+    "load_run_recipe",
+    "recipe_files",
+    "recipe_from",
+    "to_toml",
+]
 
 
-# Two ways to say one thing: who says the one does not mean the other any more.
+# Two ways to set one thing: a recipe that sets the one drops what its base sets by the other.
 EXCLUSIVE = {"epochs": "steps", "steps": "epochs", "batch_size": "largest_batch"}
 
-SHORT = {"batch": "training.batch_size"}  # what is said often
+SHORT = {"batch": "training.batch_size"}  # abbreviations
 
 BACKBONE_KIND = "model.backbone.kind"
 
@@ -42,29 +50,36 @@ def toml_files(folder: Path) -> dict[str, Path]:
 
 
 def load_recipe(recipe: str | Path, overrides: Mapping[str, object] | Sequence[str] = ()) -> Recipe:
-    """A shipped recipe's name or a TOML file, with `key=value` settings on top.
+    """Load a shipped recipe by name, or a TOML file, with `key=value` overrides.
 
-    Raises RecipeError naming the file, the key, its value and what is allowed.
+    Raises RecipeError naming the file, the key, its value and what is allowed; a key that an
+    earlier version called otherwise is refused with its present name.
     """
     content = with_bases(read_toml(find(recipe)), (str(recipe),))
     for key, value in sorted(pairs(overrides), key=lambda pair: pair[0] != BACKBONE_KIND):
         put(content, key, value)
-    preset = preset_files().get(str(content.get("preset")))
-    if preset is not None:
-        content = merged(of_preset(preset, content), content)
-    return recipe_from(content, place=str(recipe))
+    require_current_names(content, "--set")  # those of the files are checked already
+    return recipe_from(with_preset(content), place=str(recipe))
 
 
-def of_preset(preset: Path, content: Mapping[str, Any]) -> dict[str, Any]:
-    """What a preset says to a recipe; of the detector it speaks to an SSD alone."""
-    below = read_toml(preset)
+def load_run_recipe(path: Path) -> Recipe:
+    """Load the recipe that a run folder holds; names of earlier versions are migrated."""
+    return recipe_from(with_preset(migrate(read_toml(path, current=False))), place=str(path))
+
+
+def with_preset(content: dict[str, Any]) -> dict[str, Any]:
+    """Merge a recipe over its preset, if it has one; a preset sets the model of an SSD only."""
+    path = preset_files().get(str(content.get("preset")))
+    if path is None:
+        return content
+    preset = read_toml(path)
     if content.get("model", {}).get("kind", DEFAULT_KIND) != DEFAULT_KIND:
-        del below["model"]
-    return below
+        del preset["model"]
+    return merged(preset, content)
 
 
 def with_bases(content: dict[str, Any], chain: tuple[str, ...]) -> dict[str, Any]:
-    """What a recipe says, on top of what the recipe it is based on says."""
+    """Merge a recipe over the recipe that it is based on."""
     base = content.pop("based_on", None)
     if base is None:
         return content
@@ -73,16 +88,20 @@ def with_bases(content: dict[str, Any], chain: tuple[str, ...]) -> dict[str, Any
     return merged(with_bases(read_toml(find(base)), (*chain, base)), content)
 
 
-def read_toml(path: Path) -> dict[str, Any]:
+def read_toml(path: Path, *, current: bool = True) -> dict[str, Any]:
+    """Read a TOML file; old names are refused unless it need not be `current`."""
     try:
-        # Upon nothing: what a key may be spelled as is spelled out.
-        return merged({}, tomllib.loads(path.read_text(encoding="utf-8")))
+        # Merged over nothing, so that `batch_size = "auto"` is spelled out here, too.
+        content = merged({}, tomllib.loads(path.read_text(encoding="utf-8")))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise RecipeError(f"{path}: not readable as TOML: {error}") from error
+    if current:
+        require_current_names(content, str(path))
+    return content
 
 
 def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    """Two tables as one, where the second says more and the last word."""
+    """Merge two tables; values of `above` override those of `below`."""
     exclusive = {EXCLUSIVE[key] for key in above if key in EXCLUSIVE}
     whole = {key: value for key, value in below.items() if key not in exclusive}
     for key, value in (spelled_out(*pair) for pair in above.items()):
@@ -92,9 +111,9 @@ def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]
 
 
 def recipe_from(content: Mapping[str, Any], place: str) -> Recipe:
-    """A recipe from parsed content; `place` is what an error names."""
+    """Build a recipe from parsed content, migrating old names; errors begin with `place`."""
     try:
-        return Recipe.model_validate(content)
+        return Recipe.model_validate(migrate(content))
     except ValidationError as error:
         raise RecipeError(f"{place}: " + "; ".join(explain(error))) from error
 

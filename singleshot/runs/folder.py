@@ -6,7 +6,7 @@ from pathlib import Path
 
 from singleshot.errors import ModelError, RecipeError
 from singleshot.files import appears_whole
-from singleshot.recipes.load import differences, load_recipe, to_toml
+from singleshot.recipes.load import differences, load_run_recipe, to_toml
 from singleshot.recipes.schema import Recipe
 from singleshot.runs.progress import load_progress
 
@@ -104,11 +104,11 @@ class RunFolder:
 
     def recipe_to_resume(self, wanted: Recipe) -> Recipe:
         """The recipe that the run was begun with; RecipeError when that is not the one wanted."""
-        begun = load_recipe(self.recipe)
+        begun = load_run_recipe(self.recipe)
         # How images get here may change; what was measured when the run began stays as it is.
         supply = {"workers": wanted.training.workers, "cache": wanted.training.cache}
         begun = with_training(begun, supply)
-        if self.asked.exists() and wanted == with_training(load_recipe(self.asked), supply):
+        if self.asked.exists() and wanted == with_training(load_run_recipe(self.asked), supply):
             return begun
         wanted = with_training(wanted, {"precision": begun.training.precision})
         if changed := differences(begun, wanted):

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from singleshot.errors import SingleshotError, StorageError
 from singleshot.files import appears_whole
-from singleshot.recipes.load import flat, load_recipe
+from singleshot.recipes.load import flat, load_run_recipe
 from singleshot.runs.callbacks import EvaluationRecord, OnMessage, StartRecord, StepRecord
 from singleshot.runs.folder import RunFolder
 from singleshot.runs.log import CURVES, read_log
@@ -210,7 +210,7 @@ class MlflowLog:
         """Every key of the resolved recipe as a parameter."""
         from mlflow.entities import Param  # noqa: PLC0415
 
-        recipe = load_recipe(self.folder.recipe).model_dump(mode="json")
+        recipe = load_run_recipe(self.folder.recipe).model_dump(mode="json")
         parameters = [Param(key, str(value)) for key, value in flat(recipe).items()]
         for start in range(0, len(parameters), MOST_PARAMETERS):
             self.client.log_batch(run_id, params=parameters[start : start + MOST_PARAMETERS])

@@ -35,6 +35,7 @@ from scene import OBJECTS, SIZE, draw_scene
 from torch import Tensor
 
 from singleshot.boxes.geometry import from_unit, pairwise_iou, to_centres, to_corners, to_unit
+from singleshot.detectors.common.priors import PriorLevel
 from singleshot.detectors.common.resize import resize
 from singleshot.detectors.detector import TrainableDetector
 from singleshot.detectors.localizer.network import Localizer, largest_object
@@ -47,7 +48,6 @@ from singleshot.detectors.rcnn.region_sampling import Objects
 from singleshot.detectors.rcnn.rfcn import Rfcn
 from singleshot.detectors.sliding_window.network import Copy, SlidingWindow, copy_size
 from singleshot.detectors.ssd.network import Ssd
-from singleshot.detectors.ssd.priors import PriorLevel
 from singleshot.detectors.yolo.v1 import YoloV1
 from singleshot.detectors.yolo.v1_loss import tasks_of
 from singleshot.detectors.yolo.v2 import YoloV2

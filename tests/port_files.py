@@ -18,7 +18,7 @@ from torch import Tensor
 from singleshot.checkpoints.checkpoint import Checkpoint
 from singleshot.detectors.common.box_coding import decode
 from singleshot.detectors.ssd.network import Ssd
-from singleshot.detectors.ssd.priors import prior_boxes, prior_levels
+from singleshot.detectors.ssd.priors import Priors
 
 Shapes = dict[str, tuple[int, ...]]
 
@@ -190,5 +190,5 @@ def figures(detector: Ssd) -> Figures:
 def priors_of(checkpoint: Checkpoint, grids: Sequence[int]) -> Tensor:
     """(centre x, centre y, width, height) on square grids."""
     settings = checkpoint.recipe.model
-    levels = prior_levels([(side, side) for side in grids], settings.priors, settings.input)
-    return prior_boxes(levels, settings.input, settings.priors.clip)
+    squares = [(side, side) for side in grids]
+    return Priors.from_settings(settings.priors, squares, settings.input).boxes_cxcywh_unit

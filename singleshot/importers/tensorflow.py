@@ -18,7 +18,7 @@ from torch import Tensor
 
 from singleshot.boxes.geometry import to_centres, to_corners
 from singleshot.checkpoints.checkpoint import Checkpoint
-from singleshot.detectors.ssd.priors import prior_boxes, prior_levels
+from singleshot.detectors.ssd.priors import Priors
 from singleshot.detectors.ssd.settings import PriorSettings
 from singleshot.errors import ModelError
 from singleshot.importers.coco_names import class_columns
@@ -262,7 +262,7 @@ def shapes_of(graph: Graph, num_priors: list[int], size: tuple[int, int]) -> lis
     levels = zip(torch.split(anchors, lengths), num_priors, strict=True)
     shapes = [cell_shapes(level, priors) for level, priors in levels]
     settings = PriorSettings.model_validate({"shapes_unit": shapes})
-    ours = to_corners(prior_boxes(prior_levels(grids, settings, size), size))
+    ours = to_corners(Priors.from_settings(settings, grids, size).boxes_cxcywh_unit)
     error = float((ours - anchors).abs().max())
     if error > LARGEST_ERROR:
         raise ModelError(

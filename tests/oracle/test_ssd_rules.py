@@ -8,12 +8,13 @@ from oracle import ssd_rules
 
 from singleshot.boxes.geometry import pairwise_iou, to_centres, to_unit
 from singleshot.detectors.common.box_coding import decode, encode
+from singleshot.detectors.common.priors import PriorLevel, prior_boxes
 from singleshot.detectors.common.settings import ResultSettings
 from singleshot.detectors.ssd.losses.mined import hard_negatives
 from singleshot.detectors.ssd.losses.objective import objective
 from singleshot.detectors.ssd.matching.bipartite import match, match_boxes
 from singleshot.detectors.ssd.matching.targets import Matched, Outputs
-from singleshot.detectors.ssd.priors import PriorLevel, prior_boxes, shapes_by_rule
+from singleshot.detectors.ssd.priors import shapes_by_rule
 from singleshot.detectors.ssd.results import detections
 from singleshot.recipes.load import load_recipe
 

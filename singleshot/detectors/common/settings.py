@@ -9,11 +9,12 @@ from pydantic import Field
 from singleshot.backbones.kinds import AnyBackbone
 from singleshot.settings import Count, Fraction, Positive, Settings
 
-__all__ = ["DetectorSettings", "Nms", "PixelSettings", "Resize", "ResultSettings", "Side"]
+__all__ = ["Clip", "DetectorSettings", "Nms", "PixelSettings", "Resize", "ResultSettings", "Side"]
 
 Side = Annotated[int, Field(ge=32)]
 GreyLevel = Annotated[float, Field(ge=0, le=255)]
 Resize = Literal["antialias", "torchvision", "opencv", "tensorflow1", "darknet"]
+Clip = Literal["none", "size", "centre", "corners"]
 Nms = Literal["hard", "distance", "soft", "weighted"]
 
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torchvision.ops import Conv2dNormActivation
 
 from singleshot.backbones.initial import small_convolution
-from singleshot.detectors.ssd.priors import PriorLevel, Shape
+from singleshot.detectors.common.priors import PriorLevel, Shape
 
 __all__ = ["GridHeads", "Grids", "cell_shapes", "grid_levels"]
 

@@ -15,13 +15,13 @@ from torchvision.ops import nms
 from singleshot.backbones.backbone import Backbone, grids
 from singleshot.boxes.geometry import from_unit, to_corners
 from singleshot.detectors.common.baseline import Baseline, pixels_of
+from singleshot.detectors.common.priors import prior_boxes
 from singleshot.detectors.multibox.heads import GridHeads, Grids, grid_levels
 from singleshot.detectors.multibox.loss import multibox_losses
 from singleshot.detectors.multibox.post_classifier import PostClassifier
 from singleshot.detectors.multibox.settings import MultiBoxSettings
 from singleshot.detectors.rcnn.region_detector import judged
 from singleshot.detectors.rcnn.region_sampling import objects_of
-from singleshot.detectors.ssd.priors import prior_boxes
 from singleshot.errors import ModelError
 from singleshot.structures import Batch, Detections, Losses
 

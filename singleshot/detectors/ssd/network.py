@@ -21,7 +21,7 @@ from singleshot.detectors.ssd.matching.targets import (
     match_priors,
 )
 from singleshot.detectors.ssd.mirror import Said, mirrored, together
-from singleshot.detectors.ssd.priors import prior_boxes, prior_levels
+from singleshot.detectors.ssd.priors import Priors
 from singleshot.detectors.ssd.pyramid import Pyramid
 from singleshot.detectors.ssd.results import detections
 from singleshot.detectors.ssd.settings import SsdSettings
@@ -45,7 +45,8 @@ class Ssd(TrainableDetector):
         self.settings = settings
         self.backbone = backbone
         self.pyramid = Pyramid(backbone.channels, settings.pyramid)
-        self.levels = prior_levels(self.level_grids(), settings.priors, settings.input)
+        priors = Priors.from_settings(settings.priors, self.level_grids(), settings.input)
+        self.levels = priors.levels
         self.heads = Heads(
             self.pyramid.channels,
             [level.num_priors_per_cell for level in self.levels],
@@ -54,11 +55,10 @@ class Ssd(TrainableDetector):
         )
         if settings.loss.classification != "mined":
             self.heads.start_rare()
-        priors = prior_boxes(self.levels, settings.input, settings.priors.clip)
         # No buffer: it stays where truths are, wherever the model goes.
-        self.host_priors = priors
+        self.host_priors = priors.boxes_cxcywh_unit
         # They follow from the recipe: a checkpoint need not hold them.
-        self.register_buffer("priors_cxcywh_unit", priors, persistent=False)
+        self.register_buffer("priors_cxcywh_unit", priors.boxes_cxcywh_unit, persistent=False)
 
     @property
     def num_boxes(self) -> int:

@@ -1,118 +1,111 @@
-"""The priors: boxes of fixed place, size and shape that predictions start from (paper §2.2).
+"""The priors: boxes of fixed position, size and shape that predictions start from (paper §2.2).
 
-The rules are those of the original's `prior_box_layer.cpp`; the numbers come from the recipe.
+Positions follow the original's `prior_box_layer.cpp`. Sizes and shapes follow the paper's rule
+(`shapes_by_rule`), unless a recipe gives every shape itself.
 """
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import product
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from singleshot.boxes.geometry import to_centres, to_corners
+from singleshot.detectors.common.priors import PriorLevel, Shape, prior_boxes
 from singleshot.detectors.ssd.settings import PriorSettings
 from singleshot.errors import ModelError
 
-__all__ = ["PriorLevel", "prior_boxes", "prior_levels", "shapes_by_rule"]
+__all__ = ["OFFSET_SCALES", "Priors", "prior_levels", "shapes_by_rule"]
 
-Shape = tuple[float, float]  # (width, height) in pixels
+OFFSET_SCALES = (0.1, 0.2)  # of centre and size; the original's "variances" (SSD's train.prototxt)
 
 
-@dataclass(frozen=True, slots=True)
-class PriorLevel:
-    """The priors of one feature map."""
+class Priors(NamedTuple):
+    """The priors of an input, and the numbers that boxes are encoded with."""
 
-    grid: tuple[int, int]  # rows, columns
-    stride: tuple[float, float]  # pixels between centres: down, across
-    first_centre: tuple[float, float]  # pixels: down, across
-    shapes: tuple[Shape, ...]  # of a cell's priors, in the order the heads predict them
+    boxes_cxcywh_unit: Float[Tensor, "priors 4"]
+    levels: tuple[PriorLevel, ...]
+    size: tuple[int, int]  # (height, width) of the input in pixels
+    offset_scales: tuple[float, float] = OFFSET_SCALES
 
-    @property
-    def num_priors_per_cell(self) -> int:
-        """One for each shape."""
-        return len(self.shapes)
+    @classmethod
+    def from_settings(
+        cls,
+        settings: PriorSettings,
+        grids: Sequence[tuple[int, int]],
+        size: tuple[int, int],
+    ) -> "Priors":
+        """Place priors on feature maps of (rows, columns) `grids`; `size` is the input's.
 
-    def __len__(self) -> int:
-        rows, columns = self.grid
-        return rows * columns * self.num_priors_per_cell
-
-    def boxes_cxcywh(self) -> Float[Tensor, "priors 4"]:
-        """Pixels of the input; row by row, cell by cell, then shape by shape; never clipped."""
-        (down, across), (top, left) = self.stride, self.first_centre
-        rows, columns = self.grid
-        return torch.tensor(
-            [
-                (left + column * across, top + row * down, width, height)
-                for row, column in product(range(rows), range(columns))
-                for width, height in self.shapes
-            ],
-            dtype=torch.float64,
+        Raises ModelError unless the recipe has an entry for each level.
+        """
+        if len(grids) != settings.num_levels:
+            key = "shapes_unit" if settings.shapes_unit else "aspect_ratios"
+            raise ModelError(
+                f"the network has {len(grids)} levels, but model.priors.{key} has "
+                f"{settings.num_levels}; give one entry for each level"
+            )
+        levels = prior_levels(
+            grids,
+            shapes_of(settings, size),
+            size,
+            strides=settings.strides,
+            first_centres=settings.first_centres,
+            fixed_strides=settings.fixed_strides,
         )
+        boxes = prior_boxes(levels, size, settings.clip)
+        return cls(boxes, tuple(levels), size, settings.offset_scales)
 
-
-def prior_boxes(
-    levels: Sequence[PriorLevel], size: tuple[int, int], clip: str = "none"
-) -> Float[Tensor, "priors 4"]:
-    """(centre x, centre y, width, height) of all priors as fractions of the input."""
-    height, width = size
-    boxes = torch.cat([level.boxes_cxcywh() for level in levels])
-    unit = boxes / boxes.new_tensor([width, height, width, height])
-    match clip:
-        case "size":
-            unit = torch.cat([unit[:, :2], unit[:, 2:].clamp(0, 1)], dim=1)
-        case "centre":
-            unit = unit.clamp(0, 1)
-        case "corners":
-            unit = to_centres(to_corners(unit).clamp(0, 1))
-    return unit.float()
+    def on(self, device: torch.device) -> "Priors":
+        """Copy the boxes to a device."""
+        return self._replace(boxes_cxcywh_unit=self.boxes_cxcywh_unit.to(device))
 
 
 def prior_levels(
-    grids: Sequence[tuple[int, int]], settings: PriorSettings, size: tuple[int, int]
+    grids: Sequence[tuple[int, int]],
+    shapes: Sequence[tuple[Shape, ...]],
+    size: tuple[int, int],
+    *,
+    strides: Sequence[float] = (),
+    first_centres: Sequence[float] = (),
+    fixed_strides: bool = False,
 ) -> list[PriorLevel]:
-    """Grids from the network, sizes and shapes from the recipe; `size` is the input's."""
-    if len(grids) != settings.num_levels:
-        key = "shapes_unit" if settings.shapes_unit else "aspect_ratios"
-        raise ModelError(
-            f"the network has {len(grids)} levels, but model.priors.{key} speaks of "
-            f"{settings.num_levels}; give one entry for each level"
-        )
-    strides = settings.strides or (0.0,) * len(grids)
-    centres = settings.first_centres or (0.0,) * len(grids)
+    """Lay the shapes of each level on its (rows, columns) grid; `size` is (height, width).
+
+    `strides` and `first_centres` are in pixels; left out, or where they do not span the input and
+    are not fixed, cells are equal parts of the input.
+    """
+    strides = strides or (0.0,) * len(grids)
+    centres = first_centres or (0.0,) * len(grids)
     levels = []
-    for grid, stride, centre, shapes in zip(
-        grids, strides, centres, shapes_of(settings, size), strict=True
-    ):
-        fixed = settings.fixed_strides
-        down, top = along(size[0], grid[0], stride, centre, fixed=fixed)
-        across, left = along(size[1], grid[1], stride, centre, fixed=fixed)
-        levels.append(PriorLevel(grid, (down, across), (top, left), shapes))
+    for grid, of_cell, stride, centre in zip(grids, shapes, strides, centres, strict=True):
+        down, top = stride_along(size[0], grid[0], stride, centre, fixed=fixed_strides)
+        across, left = stride_along(size[1], grid[1], stride, centre, fixed=fixed_strides)
+        levels.append(PriorLevel(grid, (down, across), (top, left), of_cell))
     return levels
 
 
-def along(
+def stride_along(
     side: int, cells: int, stride: float, first_centre: float, *, fixed: bool
 ) -> tuple[float, float]:
-    """The recipe's stride and first centre if fixed or cells cover the side, else equal parts."""
-    if not (stride and (fixed or covers(side, cells, stride, first_centre))):
+    """Return stride and first centre along one side: those given, or equal parts of the side."""
+    if not (stride and (fixed or spans(side, cells, stride, first_centre))):
         stride, first_centre = side / cells, 0.0
     return stride, first_centre or stride / 2
 
 
-def covers(side: int, cells: int, stride: float, first_centre: float) -> bool:
-    """With a first centre of their own, cells may leave a border: they lie in the middle then."""
+def spans(side: int, cells: int, stride: float, first_centre: float) -> bool:
+    """Return whether cells cover a side; with a first centre, whether they lie in its middle."""
     if not first_centre:
-        # Of the last cell a quarter at least is seen; of SSD300's tenth of 32 pixels, 12 are.
+        # A quarter of the last cell must be inside; of SSD300's tenth of 32 pixels, 12 are.
         return math.ceil(side / stride) == cells and (cells - 0.75) * stride <= side
     middle = first_centre + (cells - 1) * stride / 2
     return abs(middle - side / 2) < stride / 2
 
 
 def shapes_of(settings: PriorSettings, size: tuple[int, int]) -> list[tuple[Shape, ...]]:
-    """Shapes of each level in pixels."""
+    """Return the shapes of each level in pixels."""
     height, width = size
     if settings.shapes_unit:
         return [tuple((w * width, h * height) for w, h in level) for level in settings.shapes_unit]
@@ -127,7 +120,10 @@ def shapes_of(settings: PriorSettings, size: tuple[int, int]) -> list[tuple[Shap
 def shapes_by_rule(
     size: float, next_size: float, aspect_ratios: Sequence[float]
 ) -> tuple[Shape, ...]:
-    """The paper's: two squares, then each aspect ratio and its inverse (§2.2)."""
+    """Return the paper's shapes of a cell: two squares, then each aspect ratio and its inverse.
+
+    Paper §2.2, "Choosing scales and aspect ratios for default boxes".
+    """
     between = math.sqrt(size * next_size)
     stretched = [
         (size * math.sqrt(ratio), size / math.sqrt(ratio))

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from singleshot.detectors.common.settings import DetectorSettings
+from singleshot.detectors.common.settings import Clip, DetectorSettings
 from singleshot.settings import Count, Fraction, Positive, Settings
 
 __all__ = [
@@ -37,7 +37,6 @@ PyramidBlock = Literal["plain", "separable", "inverted", "residual"]
 TopDownBlock = Literal["sum", "product"]
 HeadBlock = Literal["plain", "separable", "residual"]
 Scores = Literal["softmax", "sigmoid"]
-Clip = Literal["none", "size", "centre", "corners"]
 MatchingRule = Literal["bipartite", "atss", "task-aligned", "simota"]
 ClassificationLoss = Literal["mined", "focal", "quality-focal", "varifocal"]
 LocalizationLoss = Literal["smooth-l1", "giou", "diou", "ciou"]

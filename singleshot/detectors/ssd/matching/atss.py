@@ -12,8 +12,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from singleshot.boxes.geometry import contains, pairwise_iou, to_centres, to_corners
+from singleshot.detectors.common.priors import PriorLevel
 from singleshot.detectors.ssd.matching.claims import best_claim
-from singleshot.detectors.ssd.priors import PriorLevel
 
 __all__ = ["atss"]
 

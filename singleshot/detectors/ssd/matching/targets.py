@@ -9,12 +9,12 @@ from torch import Tensor, nn
 
 from singleshot.boxes.geometry import from_unit, pairwise_iou, to_corners, to_unit
 from singleshot.detectors.common.box_coding import decode
+from singleshot.detectors.common.priors import PriorLevel
 from singleshot.detectors.ssd.matching.atss import atss
 from singleshot.detectors.ssd.matching.bipartite import UNMATCHED, match_boxes
 from singleshot.detectors.ssd.matching.predicted import Predicted
 from singleshot.detectors.ssd.matching.simota import simota
 from singleshot.detectors.ssd.matching.task_aligned import task_aligned
-from singleshot.detectors.ssd.priors import PriorLevel
 from singleshot.detectors.ssd.results import scores_and_ceiling
 from singleshot.detectors.ssd.settings import SsdSettings
 from singleshot.structures import Truth

@@ -18,7 +18,7 @@ import torch
 
 import singleshot
 from singleshot.boxes.geometry import to_centres, to_unit
-from singleshot.data.opening import training_split
+from singleshot.data.splits import training_split
 from singleshot.detectors.yolo.anchors import k_means_anchors
 from singleshot.evaluation import truths_of
 from singleshot.evaluation.evaluate import measured_data

@@ -1,13 +1,13 @@
-"""What can go wrong for a user; anything else is a mistake of ours and keeps its traceback.
+"""Errors that a user can act on; any other exception is a bug and keeps its traceback.
 
-SingleshotError          one line, exit code 2: what was asked is impossible
-├── DataError            an image, an annotation or a data set
-├── RecipeError          a recipe: unknown key, value out of bounds
-├── ModelError           a model file, or a model that does not fit what it is asked to do
-├── StorageError         a file cannot be written: a full disk, a folder without permission
-└── RunFailed            exit code 1: it was possible, yet it failed on the way
-    ├── Diverged         … because a loss or a gradient is no number any more
-    └── SaidElsewhere    … in another process, which says what happened
+SingleshotError                   exit code 2: the request is impossible
+├── DataError                     an image, an annotation or a data set
+├── RecipeError                   a recipe: unknown key, value out of bounds
+├── ModelError                    a model file, or a model used for what it does not support
+├── StorageError                  a file cannot be written: full disk, missing permission
+└── RunFailed                     exit code 1: the work was possible but failed
+    ├── NonFiniteLoss             … because a loss or a gradient is NaN or infinite
+    └── FailedInAnotherProcess    … in another process, which prints the reason
 """
 
 from collections.abc import Collection
@@ -15,21 +15,21 @@ from itertools import islice
 
 __all__ = [
     "DataError",
-    "Diverged",
+    "FailedInAnotherProcess",
     "ModelError",
+    "NonFiniteLoss",
     "RecipeError",
     "RunFailed",
-    "SaidElsewhere",
     "SingleshotError",
     "StorageError",
     "some_of",
 ]
 
-LISTED = 6  # names in one message
+_MOST_NAMES = 6  # in one message
 
 
 class SingleshotError(Exception):
-    """Names the place, the value and the remedy, in one or two lines."""
+    """Base of all errors that a user can act on; the message has the place, value and remedy."""
 
     exit_code = 2
 
@@ -39,32 +39,33 @@ class DataError(SingleshotError):
 
 
 class RecipeError(SingleshotError):
-    """A recipe says something that is not understood."""
+    """A recipe has an unknown key or an invalid value."""
 
 
 class ModelError(SingleshotError):
-    """A model file cannot be used, or does not fit what it is asked to do."""
+    """A model file cannot be read, or the model does not support what is asked of it."""
 
 
 class StorageError(SingleshotError):
-    """A file cannot be written; what was there before is untouched."""
+    """A file cannot be written; the previous file is untouched."""
 
 
 class RunFailed(SingleshotError):
-    """The work was possible but failed on the way: a full disk, a process that died."""
+    """The work was possible but failed: full disk, too little memory, a killed process."""
 
     exit_code = 1
 
 
-class Diverged(RunFailed):
-    """A loss or a gradient is not finite: the fault of the recipe's values, or of an image."""
+class NonFiniteLoss(RunFailed):
+    """A loss or a gradient is NaN or infinite, because of recipe values or an image."""
 
 
-class SaidElsewhere(RunFailed):
-    """Another of several processes failed, and says why: this one keeps silent."""
+class FailedInAnotherProcess(RunFailed):
+    """Another process of the same job failed and prints the reason; this one stays silent."""
 
 
 def some_of(names: Collection[str]) -> str:
-    """The first six for a message, "cat, dog and 3 more"; the whole list could fill the screen."""
-    listed = ", ".join(islice(names, LISTED))
-    return listed if len(names) <= LISTED else f"{listed} and {len(names) - LISTED} more"
+    """Join the first six names for a message: "cat, dog and 3 more"."""
+    first = ", ".join(islice(names, _MOST_NAMES))
+    num_more = len(names) - _MOST_NAMES
+    return f"{first} and {num_more} more" if num_more > 0 else first

@@ -1,4 +1,4 @@
-"""Files appear whole or not at all."""
+"""Atomic writes: a file appears whole or not at all."""
 
 import os
 import re
@@ -8,17 +8,17 @@ from pathlib import Path
 
 from singleshot.errors import StorageError
 
-__all__ = ["appears_whole", "flush_to_disk", "remove_leftovers", "require_writable"]
+__all__ = ["flush_to_disk", "remove_partial_files", "require_writable", "write_atomically"]
 
-BESIDE = re.compile(r"\..+\.(\d+)\.part")  # the number is that of the process that writes it
+_PARTIAL = re.compile(r"\..+\.(\d+)\.part")  # the number is that of the process that writes it
 
 
 @contextmanager
-def appears_whole(path: Path) -> Iterator[Path]:
-    """Give a path beside the file to write to; at the end it takes the file's place in one step.
+def write_atomically(path: Path) -> Iterator[Path]:
+    """Yield a temporary path beside the file, and rename it to the file at the end.
 
-    When anything goes wrong, the old file stays as it was. Raises StorageError, naming the file,
-    for a full disk and the like.
+    Raises:
+        StorageError: full disk and the like. After any error the old file is untouched.
     """
     beside = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
@@ -26,14 +26,14 @@ def appears_whole(path: Path) -> Iterator[Path]:
         yield beside
         flush_to_disk(beside)
         beside.replace(path)
-        flush_folder(path.parent)
+        _flush_folder(path.parent)
     except (FileExistsError, NotADirectoryError) as error:
         raise StorageError(
-            f"{path}: not written: a file stands where a folder is wanted; name another place"
+            f"{path}: not written: a file is where a folder is needed; choose another path"
         ) from error
     except OSError as error:
         raise StorageError(
-            f"{path}: not written: {error.strerror or error}; what was there before is untouched"
+            f"{path}: not written: {error.strerror or error}; the previous file is untouched"
         ) from error
     finally:
         with suppress(NotADirectoryError):
@@ -41,32 +41,32 @@ def appears_whole(path: Path) -> Iterator[Path]:
 
 
 def require_writable(path: Path) -> None:
-    """Raise StorageError now rather than after hours of work, when a file cannot go there."""
+    """Raise StorageError before hours of work if the file cannot be written."""
     if path.is_dir():
-        raise StorageError(f"{path}: is a folder; name a file")
+        raise StorageError(f"{path}: is a folder; choose the path of a file")
     above = next(folder for folder in path.absolute().parents if folder.exists())
     if not above.is_dir():
         raise StorageError(
-            f"{path}: {above} is a file where a folder is wanted; name another place"
+            f"{path}: {above} is a file where a folder is needed; choose another path"
         )
     if not os.access(above, os.W_OK):
-        raise StorageError(f"{path}: no permission to write into {above}; name another place")
+        raise StorageError(f"{path}: no permission to write into {above}; choose another path")
 
 
-def remove_leftovers(folder: Path) -> None:
-    """Take away what processes left beside the files that they were killed in the middle of."""
+def remove_partial_files(folder: Path) -> None:
+    """Delete the temporary files of processes that were killed while writing."""
     for path in folder.rglob(".*.part"):
-        found = BESIDE.fullmatch(path.name)
-        if found and not is_alive(int(found[1])):
+        match = _PARTIAL.fullmatch(path.name)
+        if match and not is_alive(int(match[1])):
             path.unlink(missing_ok=True)
 
 
 def is_alive(process: int) -> bool:
-    """Whether there is a process with this number; not asked of ourselves, who know."""
+    """Check for another process with this number."""
     if process == os.getpid():
-        return False  # it had our number, in a container that was started again
+        return False  # a killed process had the same number, in a restarted container
     if os.name != "posix":
-        return True  # maybe: on Windows the question would end it
+        return True  # maybe: on Windows os.kill would end it
     try:
         os.kill(process, 0)
     except ProcessLookupError:
@@ -76,8 +76,8 @@ def is_alive(process: int) -> bool:
     return True
 
 
-def flush_folder(folder: Path) -> None:
-    """So that the new name outlasts a power cut, too, and files keep their order."""
+def _flush_folder(folder: Path) -> None:
+    """Flush a folder, so that a new file name and the order of writes survive a power cut."""
     if os.name == "posix":  # Windows opens no folders
         number = os.open(folder, os.O_RDONLY)
         try:
@@ -87,6 +87,6 @@ def flush_folder(folder: Path) -> None:
 
 
 def flush_to_disk(path: Path) -> None:
-    """Or a power cut could leave an empty file under the final name."""
+    """Flush a file before it is renamed: a power cut could leave an empty file otherwise."""
     with path.open("r+b") as file:  # Windows flushes what is open for writing
         os.fsync(file.fileno())

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from singleshot.errors import Diverged
+from singleshot.errors import NonFiniteLoss
 from singleshot.runs.callbacks import Callback, EvaluationRecord, StartRecord
 from singleshot.training.train import Run
 from singleshot.tuning import tune as tuning
@@ -67,7 +67,7 @@ def pretend(
             )
         )
         if rate > 1:
-            raise Diverged("step 1: the loss is not finite")
+            raise NonFiniteLoss("step 1: the loss is not finite")
         for epoch in range(1, EPOCHS + 1):
             during(epoch)
             time.sleep(seconds / EPOCHS)

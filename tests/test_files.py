@@ -5,12 +5,12 @@ import pytest
 
 from singleshot import files
 from singleshot.errors import StorageError
-from singleshot.files import appears_whole, require_writable
+from singleshot.files import require_writable, write_atomically
 
 
 def test_a_file_appears_when_it_is_complete(tmp_path):
     path = tmp_path / "new folder" / "file"
-    with appears_whole(path) as beside:
+    with write_atomically(path) as beside:
         beside.write_text("content")
         assert not path.exists()
     assert path.read_text() == "content"
@@ -22,7 +22,7 @@ def test_a_full_disk_leaves_the_old_file(tmp_path):
     path.write_text("old")
 
     def fill_the_disk():
-        with appears_whole(path) as beside:
+        with write_atomically(path) as beside:
             beside.write_text("half of the n")
             raise OSError(errno.ENOSPC, "No space left on device")
 
@@ -34,7 +34,7 @@ def test_a_full_disk_leaves_the_old_file(tmp_path):
 
 def test_any_other_mistake_leaves_nothing_behind(tmp_path):
     def stumble():
-        with appears_whole(tmp_path / "file") as beside:
+        with write_atomically(tmp_path / "file") as beside:
             beside.write_text("half")
             raise KeyError
 
@@ -47,10 +47,10 @@ def test_a_file_where_a_folder_should_be_is_named(tmp_path):
     (tmp_path / "file").write_text("content")
 
     def write():
-        with appears_whole(tmp_path / "file" / "inside") as beside:
+        with write_atomically(tmp_path / "file" / "inside") as beside:
             beside.write_text("never")
 
-    with pytest.raises(StorageError, match="inside: not written: a file stands where a folder"):
+    with pytest.raises(StorageError, match="inside: not written: a file is where a folder"):
         write()
 
 
@@ -68,7 +68,7 @@ def test_on_windows_nobody_is_asked_for_a_sign_of_life(monkeypatch):
 def test_a_place_that_cannot_be_written_is_refused_beforehand_and_left_as_it_is(tmp_path):
     (tmp_path / "file").write_text("content")
     for path, said in (
-        (tmp_path, "is a folder; name a file"),
+        (tmp_path, "is a folder; choose the path of a file"),
         (tmp_path / "file" / "new" / "inside", "file is a file"),
     ):
         with pytest.raises(StorageError, match=said):

@@ -18,7 +18,7 @@ from torch import Tensor
 from singleshot.detectors.detector import TrainableDetector
 from singleshot.errors import ModelError
 from singleshot.families import build_detector
-from singleshot.files import appears_whole
+from singleshot.files import write_atomically
 from singleshot.recipes.load import recipe_from
 from singleshot.recipes.schema import Recipe
 from singleshot.version import __version__
@@ -45,7 +45,7 @@ class Checkpoint:
         }
         # Channels-last tensors count as not contiguous.
         weights = {name: tensor.contiguous() for name, tensor in self.weights.items()}
-        with appears_whole(path) as beside:
+        with write_atomically(path) as beside:
             # Through bytes: safetensors' own writer turns a full disk into an error of its own.
             beside.write_bytes(save(weights, metadata={"singleshot": json.dumps(about)}))
 

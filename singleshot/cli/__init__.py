@@ -9,7 +9,7 @@ import typer
 
 from singleshot.cli import compare, evaluate, models, predict, score, train, tune
 from singleshot.cli.options import Debug, Session, Version, examples
-from singleshot.errors import SaidElsewhere, SingleshotError
+from singleshot.errors import FailedInAnotherProcess, SingleshotError
 
 __all__ = ["app", "main"]
 
@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except SingleshotError as error:
         if session.debug:
             raise
-        if isinstance(error, SaidElsewhere):
+        if isinstance(error, FailedInAnotherProcess):
             sys.exit(error.exit_code)
         fail(str(error), error.exit_code)
     except Exception as error:

@@ -14,7 +14,7 @@ from singleshot.comparison.plots import Plot, cost_plot
 from singleshot.comparison.side_by_side import Shown
 from singleshot.comparison.standings import LEVEL, Estimate, Pair
 from singleshot.evaluation.page import IN_WORDS
-from singleshot.files import appears_whole
+from singleshot.files import write_atomically
 from singleshot.metrics import Protocol
 from singleshot.metrics.bootstrap import FEWEST_IMAGES
 from singleshot.metrics.speed import Speed
@@ -75,7 +75,7 @@ class Row:
 
 def write_comparison(page: ComparisonPage, path: Path) -> Path:
     """Write one HTML file that needs no other and no network; returns its path."""
-    with appears_whole(path) as beside:
+    with write_atomically(path) as beside:
         beside.write_text(render(page), encoding="utf-8")
     return path
 

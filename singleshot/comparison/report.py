@@ -16,7 +16,7 @@ from singleshot.data.images import read_image
 from singleshot.evaluation import truths_of
 from singleshot.evaluation.options import Wanted
 from singleshot.evaluation.report import of_image, truths_of_image
-from singleshot.files import appears_whole
+from singleshot.files import write_atomically
 from singleshot.metrics import Predictions, Report
 from singleshot.version import __version__
 
@@ -48,7 +48,7 @@ def write_contest(
         version=__version__,
     )
     write_comparison(page, path)
-    with appears_whole(path.with_name("comparison.json")) as beside:
+    with write_atomically(path.with_name("comparison.json")) as beside:
         beside.write_text(json.dumps(contest.to_json(), indent=2, allow_nan=False) + "\n")
 
 

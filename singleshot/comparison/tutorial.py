@@ -20,7 +20,7 @@ from singleshot.data.dataset import DataSet
 from singleshot.errors import SingleshotError
 from singleshot.evaluation.evaluate import measured_data
 from singleshot.evaluation.options import OnMessage, Wanted
-from singleshot.files import appears_whole, require_writable
+from singleshot.files import require_writable, write_atomically
 from singleshot.metrics import Protocol
 from singleshot.models.opening import checkpoint_file
 from singleshot.recipes.load import recipe_files
@@ -101,7 +101,7 @@ def compare_with_tutorial(
     if wanted.page is not None:
         command = command_line(runs, data, wanted)
         write_tutorial(result, wanted.page, command=command, version=__version__)
-        with appears_whole(wanted.page.with_name("tutorial.json")) as beside:
+        with write_atomically(wanted.page.with_name("tutorial.json")) as beside:
             beside.write_text(json.dumps(result.to_json(), indent=2, allow_nan=False) + "\n")
     return result
 

@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from singleshot.comparison.page import rounded, whole
 from singleshot.comparison.tutorial_tables import TutorialResult
-from singleshot.files import appears_whole
+from singleshot.files import write_atomically
 from singleshot.report.page import HERE, content_hash, environment
 
 __all__ = ["write_tutorial"]
@@ -17,7 +17,7 @@ __all__ = ["write_tutorial"]
 
 def write_tutorial(result: TutorialResult, path: Path, *, command: str, version: str) -> Path:
     """Write one HTML file that needs no other and no network; returns its path."""
-    with appears_whole(path) as beside:
+    with write_atomically(path) as beside:
         beside.write_text(render(result, command=command, version=version), encoding="utf-8")
     return path
 

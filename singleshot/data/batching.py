@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from singleshot.data.augment.chance import pick
 from singleshot.data.augment.pipeline import Augmentation
-from singleshot.data.cores import available_cores
+from singleshot.data.machine import available_cores
 from singleshot.errors import DataError, RunFailed
 from singleshot.structures import Batch, Sample
 

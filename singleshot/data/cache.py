@@ -9,10 +9,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from singleshot.data.cores import available_cores
 from singleshot.data.dataset import DataSet
 from singleshot.data.images import image_size
-from singleshot.data.memory import free_memory
+from singleshot.data.machine import available_cores, free_memory
 from singleshot.structures import Sample
 
 __all__ = ["ImageCache", "cached", "require_readable"]

@@ -5,7 +5,7 @@ from pathlib import Path
 from PIL import Image
 
 from singleshot.errors import DataError
-from singleshot.files import appears_whole
+from singleshot.files import write_atomically
 
 __all__ = ["save"]
 
@@ -21,5 +21,5 @@ def save(image: Image.Image, path: Path) -> None:
     """
     if path.suffix.lower() not in FORMATS:
         raise DataError(f"{path}: cannot be written as {path.suffix!r}; use .jpg or .png")
-    with appears_whole(path) as beside:
+    with write_atomically(path) as beside:
         image.save(beside, FORMATS[path.suffix.lower()], quality=JPEG_QUALITY)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from singleshot.data.dataset import DataSet
-from singleshot.data.opening import evaluation_split
+from singleshot.data.splits import evaluation_split
 from singleshot.errors import SingleshotError
 from singleshot.evaluation import detect_all, save_predictions
 from singleshot.evaluation.operating_point import run_weights
@@ -167,7 +167,7 @@ def measured_data(
     dataset = measured.dataset
     if class_names is not None:
         dataset = dataset.with_classes(class_names)
-    for message in (*measured.said, *dataset.notes):
+    for message in (*measured.messages, *dataset.notes):
         if on_message is not None:
             on_message(message)
     return dataset

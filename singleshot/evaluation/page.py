@@ -13,7 +13,7 @@ from singleshot.evaluation.explorer import explore
 from singleshot.evaluation.findings import findings_of
 from singleshot.evaluation.gallery import Gallery
 from singleshot.evaluation.plots import training_charts
-from singleshot.files import appears_whole
+from singleshot.files import write_atomically
 from singleshot.metrics import DEFAULT_SCORE_THRESHOLD, Protocol, Report
 from singleshot.metrics.bootstrap import FEWEST_IMAGES, Comparison
 from singleshot.metrics.diagnosis import Diagnosis
@@ -75,7 +75,7 @@ class Page:
 
 def write_report(page: Page, path: Path) -> Path:
     """Write one HTML file that needs no other and no network; returns its path."""
-    with appears_whole(path) as beside:
+    with write_atomically(path) as beside:
         beside.write_text(render(page), encoding="utf-8")
     return path
 

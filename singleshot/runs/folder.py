@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from singleshot.errors import ModelError, RecipeError
-from singleshot.files import appears_whole
+from singleshot.files import write_atomically
 from singleshot.recipes.load import differences, load_run_recipe, to_toml
 from singleshot.recipes.schema import Recipe
 from singleshot.runs.progress import load_progress
@@ -121,9 +121,9 @@ class RunFolder:
     def begin(self, recipe: Recipe, *, asked: Recipe | None = None) -> None:
         """Create the folder with its recipe, and with what was asked for before measuring."""
         if asked is not None:
-            with appears_whole(self.asked) as beside:
+            with write_atomically(self.asked) as beside:
                 beside.write_text(to_toml(asked), encoding="utf-8")
-        with appears_whole(self.recipe) as beside:
+        with write_atomically(self.recipe) as beside:
             beside.write_text(to_toml(recipe), encoding="utf-8")
 
     def checkpoint(self) -> Path:

@@ -10,7 +10,7 @@ from typing import Any
 from torch.utils.tensorboard import SummaryWriter
 
 from singleshot.errors import StorageError
-from singleshot.files import appears_whole
+from singleshot.files import write_atomically
 from singleshot.runs.callbacks import EvaluationRecord, StartRecord, StepRecord
 from singleshot.runs.folder import RunFolder
 
@@ -40,7 +40,7 @@ class RunLog:
         """Open the files; what will be done again is taken out of them first."""
         last = {"step": start.first_step, "evaluation": start.validated}
         kept = [line for line in read_log(self.folder.log) if line["step"] <= last[line["kind"]]]
-        with appears_whole(self.folder.log) as beside:
+        with write_atomically(self.folder.log) as beside:
             beside.write_text("".join(map(as_line, kept)), encoding="utf-8")
         # A line at a time, so that a log can be followed and a crash loses one line at most.
         self.lines = self.folder.log.open("a", encoding="utf-8", buffering=1)

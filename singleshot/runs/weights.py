@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from singleshot.checkpoints.checkpoint import Checkpoint
 from singleshot.errors import ModelError, SingleshotError, some_of
-from singleshot.files import appears_whole
+from singleshot.files import write_atomically
 from singleshot.metrics import Choice, OperatingPoint, Rule
 from singleshot.runs.folder import RunFolder
 
@@ -89,7 +89,7 @@ class RunWeights:
         """
         assert tuple(point.per_class) == Checkpoint.class_names_of(self.checkpoint)
         document = {**point.to_json(), "weights": self.sha256}
-        with appears_whole(self.folder.operating_point) as beside:
+        with write_atomically(self.folder.operating_point) as beside:
             beside.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
 
     def load_operating_point(self) -> Kept | None:

@@ -12,7 +12,7 @@ from torch.optim import Optimizer
 from singleshot.checkpoints.checkpoint import Checkpoint
 from singleshot.detectors.detector import TrainableDetector
 from singleshot.errors import SingleshotError
-from singleshot.files import flush_to_disk, remove_leftovers
+from singleshot.files import flush_to_disk, remove_partial_files
 from singleshot.recipes.schema import Recipe
 from singleshot.runs.callbacks import Callback, EvaluationRecord, StartRecord
 from singleshot.runs.folder import RunFolder
@@ -80,7 +80,7 @@ class Training:
     def run(self, batches: Iterable[Batch], wish: Wish) -> Progress:
         """Take all steps, or those until someone wishes to stop; what was learned is saved."""
         if self.processes.first:
-            remove_leftovers(self.folder.path)
+            remove_partial_files(self.folder.path)
         self.callback.on_start(self.start_record)
         train_what_learns(self.model, self.recipe.training.frozen)
         try:

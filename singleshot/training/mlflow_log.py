@@ -15,7 +15,7 @@ from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 from singleshot.errors import SingleshotError, StorageError
-from singleshot.files import appears_whole
+from singleshot.files import write_atomically
 from singleshot.recipes.load import flat, load_run_recipe
 from singleshot.runs.callbacks import EvaluationRecord, OnMessage, StartRecord, StepRecord
 from singleshot.runs.folder import RunFolder
@@ -201,7 +201,7 @@ class MlflowLog:
         run_name = self.folder.path.name
         run_id = str(self.client.create_run(number, tags=tags, run_name=run_name).info.run_id)
         self.log_recipe(run_id)
-        with appears_whole(self.note) as beside:
+        with write_atomically(self.note) as beside:
             noted = {"tracking_uri": self.uri, "run_id": run_id}
             beside.write_text(json.dumps(noted), encoding="utf-8")
         return run_id

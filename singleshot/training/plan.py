@@ -13,11 +13,10 @@ from typing import Protocol, runtime_checkable
 
 from singleshot.data.batching import Images, TrainingBatches
 from singleshot.data.cache import cached
-from singleshot.data.cores import available_cores
-from singleshot.data.memory import free_memory
-from singleshot.data.opening import TrainingData
+from singleshot.data.machine import available_cores, free_memory
+from singleshot.data.splits import TrainingData
 from singleshot.errors import SingleshotError
-from singleshot.files import appears_whole
+from singleshot.files import write_atomically
 from singleshot.recipes.schema import Recipe
 from singleshot.runs.callbacks import Callback, CallbackList, OnMessage
 from singleshot.runs.folder import RunFolder
@@ -177,7 +176,7 @@ class Preparation:
         training, batches = self.rehearsal(recipe, images)
         several = iter(batches.between(0, NUM_BATCHES))
         profile = profile_training(training, several, self.folder.trace)
-        with appears_whole(self.folder.profile) as beside:
+        with write_atomically(self.folder.profile) as beside:
             beside.write_text(f"{profile}\n", encoding="utf-8")
         self.on_message(f"{profile}\n{self.folder.profile} and {self.folder.trace} are written")
         return training.recipe

@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.distributed.distributed_c10d import PrefixStore, Store
 from torch.distributed.rendezvous import rendezvous
 
-from singleshot.errors import RunFailed, SaidElsewhere, SingleshotError
+from singleshot.errors import FailedInAnotherProcess, RunFailed, SingleshotError
 from singleshot.structures import Batch
 
 __all__ = ["ALONE", "Processes", "is_first_process", "joined_processes", "together"]
@@ -144,7 +144,7 @@ def is_first_process() -> bool:
 def joined_processes() -> Iterator[Processes]:
     """This process, and the others if torchrun's environment tells of some.
 
-    An error in one ends all; one of them says what happened, the others raise SaidElsewhere.
+    An error in one ends all: it prints what happened, the others raise FailedInAnotherProcess.
     """
     processes = from_environment(os.environ)
     if not processes.several:
@@ -212,7 +212,7 @@ def said_once(error: Exception, processes: Processes, store: Store) -> Exception
     if silent:
         # torchrun ends all as soon as one has left: who speaks may finish the sentence.
         time.sleep(SECONDS_TO_SPEAK)
-        return SaidElsewhere("another process of the training says what went wrong")
+        return FailedInAnotherProcess("another process of the training failed; see its message")
     if lost:
         return RunFailed(
             "another process of the training is gone: killed, out of memory, or its machine or "

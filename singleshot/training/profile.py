@@ -16,7 +16,7 @@ from torch.autograd.profiler import record_function
 from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode, conv_flop_count
 
-from singleshot.files import appears_whole
+from singleshot.files import write_atomically
 from singleshot.structures import Batch
 from singleshot.training.frozen import train_what_learns
 from singleshot.training.loop import Training
@@ -88,7 +88,7 @@ def profile_training(training: Training, batches: Iterator[Batch], trace: Path) 
     mark(training)
     with profile(activities=activities, record_shapes=True, acc_events=True) as recorded:
         profiled = seconds_of(training, batches, PROFILED)
-    with TemporaryDirectory() as folder, appears_whole(trace) as beside:
+    with TemporaryDirectory() as folder, write_atomically(trace) as beside:
         # Compressed here: torch does it line by line, which takes longer than all the rest.
         written = Path(folder) / "trace.json"
         recorded.export_chrome_trace(str(written))

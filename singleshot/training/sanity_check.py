@@ -15,7 +15,7 @@ from singleshot.data.augment.settings import (
 )
 from singleshot.data.batching import Draw
 from singleshot.data.dataset import DataSet
-from singleshot.data.opening import TrainingData
+from singleshot.data.splits import TrainingData
 from singleshot.detectors.detector import TrainableDetector
 from singleshot.errors import RunFailed, some_of
 from singleshot.evaluation import judge

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from singleshot.errors import ModelError
-from singleshot.files import appears_whole
+from singleshot.files import write_atomically
 from singleshot.runs.progress import Progress, load_progress
 from singleshot.training.processes import Processes
 from singleshot.training.weight_average import WeightAverage
@@ -56,7 +56,7 @@ def write_state(  # noqa: PLR0917
     for rank, states in enumerate(random_states):
         tensors |= {of_rank(name, rank): state for name, state in states.items()}
     content = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
-    with appears_whole(path) as beside:
+    with write_atomically(path) as beside:
         beside.write_bytes(save(content, metadata={"progress": json.dumps(asdict(progress))}))
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from singleshot.errors import Diverged
+from singleshot.errors import NonFiniteLoss
 from singleshot.runs.callbacks import Callback, StepRecord
 from singleshot.structures import Batch, Losses
 from singleshot.training.epochs import Epochs
@@ -71,13 +71,13 @@ class Tally:
         self.last_look = time.monotonic()
 
     def add(self, taken: Taken) -> None:
-        """Note a step; raises Diverged as `look` does."""
+        """Note a step; raises NonFiniteLoss as `look` does."""
         self.unseen.append(taken)
         if len(self.unseen) >= self.steps_between_looks:
             self.look()
 
     def look(self) -> None:
-        """Tell of the steps since the last look; Diverged when a number is not finite."""
+        """Tell of the steps since the last look; NonFiniteLoss when a number is not finite."""
         if not self.unseen:
             return
         numbers = torch.stack([taken.numbers() for taken in self.unseen]).tolist()
@@ -117,7 +117,7 @@ class Tally:
         if all(map(math.isfinite, (localization, classification, gradient_norm))):
             return
         names = [name for share in self.processes.gather(taken.names) for name in share]
-        raise Diverged(
+        raise NonFiniteLoss(
             f"step {taken.step}: the loss is not finite (localization {localization}, "
             f"classification {classification}, norm of the gradient {gradient_norm}) with "
             f"{', '.join(names)}. Look at these images' boxes, or lower training.learning_rate "

@@ -12,7 +12,7 @@ from typing import Literal
 from singleshot.backbones.graph_settings import GraphSettings
 from singleshot.checkpoints.transfer import Start
 from singleshot.data.cache import require_readable
-from singleshot.data.opening import TrainingData, training_split
+from singleshot.data.splits import TrainingData, training_split
 from singleshot.errors import ModelError, SingleshotError
 from singleshot.models.opening import start_from, teacher_from
 from singleshot.recipes.load import load_recipe, to_toml
@@ -217,7 +217,7 @@ def tell(chosen: TrainingData, wanted: Recipe, start: Start | None, on_message: 
     """What a person should know before it begins; an error where an image cannot be read."""
     validation = chosen.validation
     notes = chosen.train.notes + (() if validation is None else validation.notes)
-    for message in (*chosen.said, *dict.fromkeys(notes)):
+    for message in (*chosen.messages, *dict.fromkeys(notes)):
         on_message(message)
     if start is None and wanted.model.backbone.weights == "none":
         on_message("the backbone starts from random weights (model.backbone.weights = none)")

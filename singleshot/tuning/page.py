@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-from singleshot.files import appears_whole
+from singleshot.files import write_atomically
 from singleshot.report.page import environment
 from singleshot.tuning.plots import course_panel, curves_panel, key_panels, written
 from singleshot.tuning.search_space import SearchSpace
@@ -50,7 +50,7 @@ class Change:
 
 def write_search_report(page: SearchPage, path: Path) -> Path:
     """Write one HTML file that needs no other and no network; returns its path."""
-    with appears_whole(path) as beside:
+    with write_atomically(path) as beside:
         beside.write_text(render(page), encoding="utf-8")
     return path
 

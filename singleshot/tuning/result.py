@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from singleshot.data.dataset import DataSet
-from singleshot.files import appears_whole
+from singleshot.files import write_atomically
 from singleshot.recipes.load import load_recipe, to_toml, toml_value
 from singleshot.recipes.schema import Recipe
 from singleshot.tuning.page import SearchPage, write_search_report
@@ -108,7 +108,7 @@ class Leavings:
             f"# Expect: AP {best.score:.3f} on the validation images it was chosen by, and "
             f"somewhat less on others.\n"
         )
-        with appears_whole(path) as beside:
+        with write_atomically(path) as beside:
             beside.write_text(opening + to_toml(found), encoding="utf-8")
         return path
 
@@ -122,7 +122,7 @@ class Leavings:
             "complete": search.complete,
             "trials": [asdict(one) for one in search.trials],
         }
-        with appears_whole(search.folder / "trials.json") as beside:
+        with write_atomically(search.folder / "trials.json") as beside:
             beside.write_text(json.dumps(content, indent=2, allow_nan=False), encoding="utf-8")
 
     def page(self, search: Search) -> SearchPage:

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from singleshot.data.dataset import DataSet
-from singleshot.data.opening import TrainingData, training_split
-from singleshot.errors import Diverged, RecipeError, SingleshotError
+from singleshot.data.splits import TrainingData, training_split
+from singleshot.errors import NonFiniteLoss, RecipeError, SingleshotError
 from singleshot.recipes.load import load_recipe, pairs, to_toml, toml_value
 from singleshot.recipes.schema import Recipe
 from singleshot.runs.callbacks import (
@@ -266,7 +266,7 @@ class Work:
                 f"trial {claim.number} is pruned: half of the others were better"
             )
             self.trials.prune(claim, seconds=time.monotonic() - begun)
-        except (Diverged, RecipeError) as error:
+        except (NonFiniteLoss, RecipeError) as error:
             # Values that diverge or exclude each other are worth nothing, and worth knowing.
             self.callback.on_message(f"trial {claim.number} came to nothing: {error}")
             self.trials.finish(claim, 0.0, seconds=time.monotonic() - begun, reason=str(error))

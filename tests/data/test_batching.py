@@ -122,7 +122,7 @@ def test_a_sample_of_several_images_can_be_drawn_again(random):
 
 def test_a_clean_draw_shows_one_image(random):
     varied = augmented(random, mosaic=1.0, mixup=1.0)
-    alone = images(torch.Generator().manual_seed(0))[Draw(0, 3)]
+    alone = augmented(torch.Generator().manual_seed(0))[Draw(0, 3)]
     assert torch.equal(varied[Draw(0, 3, clean=True)].image, alone.image)
 
 

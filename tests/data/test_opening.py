@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from singleshot.data.opening import evaluation_split, open_dataset, splits_of, training_split
+from singleshot.data.opening import open_dataset, splits_of
+from singleshot.data.splits import evaluation_split, training_split
 from singleshot.errors import DataError
 
 CAT = ("cat", (1, 1, 10, 10))
@@ -90,8 +91,8 @@ def test_no_validation_when_none_is_asked_for(voc_folder):
 
 
 def test_validating_on_what_is_trained_on_is_said(voc_folder):
-    said = training_split([voc_folder], "trainval", "val", 0).said
-    assert said[2].startswith("2 of the validation images are trained on as well")
+    said = training_split([voc_folder], "trainval", "val", 0).messages
+    assert said[2].startswith("2 of the validation images are also in the training split")
 
 
 def test_a_single_image_is_not_set_aside(add_voc, tmp_path):
@@ -112,9 +113,9 @@ def test_what_was_dropped_is_told_once(add_voc, tmp_path):
 def test_evaluation_takes_test_then_val_then_everything(voc_folder):
     dataset, said = evaluation_split([voc_folder], None)
     assert len(dataset) == 2
-    assert said[0].startswith("measuring on 2 images (VOC layout, split test")
+    assert said[0].startswith("evaluating on 2 images (VOC layout, split test")
     without(voc_folder, "test")
-    assert "split val " in evaluation_split([voc_folder], None).said[0]
+    assert "split val " in evaluation_split([voc_folder], None).messages[0]
     without(voc_folder, "val")
     assert len(evaluation_split([voc_folder], None).dataset) == 12
     assert len(evaluation_split([voc_folder], "train").dataset) == 8

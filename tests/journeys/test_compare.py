@@ -79,7 +79,7 @@ def test_the_first_example_leaves_a_page_and_the_same_numbers_for_programs(home,
     kept = json.loads((home / "compared/comparison.json").read_text())
     assert kept == json.loads(compared.stdout)
     assert "Report: compared/report.html" in compared.stderr
-    assert "measuring on 2 images" in compared.stderr
+    assert "evaluating on 2 images" in compared.stderr
 
 
 def test_every_detector_has_speed_memory_and_size(compared):

@@ -102,7 +102,7 @@ def test_predictions_that_are_not_there_are_said_to_be_missing(tmp_path):
         (["--against", "nowhere.json"], "nowhere.json"),
         (["--attributes", "nowhere.csv"], "nowhere.csv: cannot be read"),
         (["--report", "cells/ImageSets/Main/test.txt"], "is a file"),
-        (["--save-predictions", "cells"], "cells: is a folder; name a file"),
+        (["--save-predictions", "cells"], "cells: is a folder; choose the path of a file"),
     ],
 )
 def test_what_cannot_be_read_or_written_is_said_before_hours_of_detecting(

@@ -17,7 +17,7 @@ from killing import OVERRIDES, differences, log_without_timings
 import singleshot
 from singleshot import files
 from singleshot.detectors.ssd import network
-from singleshot.errors import Diverged, RunFailed
+from singleshot.errors import NonFiniteLoss, RunFailed
 from singleshot.runs.folder import RunFolder
 from singleshot.runs.progress import load_progress
 from singleshot.training import validation as validating
@@ -159,7 +159,7 @@ def test_a_loss_that_is_no_number_names_the_images(cells, whole, tmp_path, monke
 
     monkeypatch.setattr(network, "objective", explode)
     words = r"step 6: the loss is not finite .*train_\d\.jpg.*--resume goes on"
-    with pytest.raises(Diverged, match=words) as told:
+    with pytest.raises(NonFiniteLoss, match=words) as told:
         train(cells, run)
     monkeypatch.undo()
     assert told.value.exit_code == 1

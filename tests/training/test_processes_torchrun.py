@@ -15,7 +15,7 @@ from groups import free_port
 
 import singleshot
 from singleshot.checkpoints.checkpoint import Checkpoint
-from singleshot.data.opening import training_split
+from singleshot.data.splits import training_split
 from singleshot.evaluation import detect_all, judge
 from singleshot.metrics import Protocol
 from singleshot.runs.log import read_log

@@ -8,7 +8,7 @@ from cells import make_cells
 
 from singleshot.checkpoints.checkpoint import Checkpoint
 from singleshot.checkpoints.transfer import Start
-from singleshot.data.opening import training_split
+from singleshot.data.splits import training_split
 from singleshot.errors import SingleshotError
 from singleshot.recipes.load import load_recipe
 from singleshot.training.processes import Processes

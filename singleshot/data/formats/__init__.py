@@ -1,1 +1,1 @@
-"""Foreign formats, a file each; their quirks stay there."""
+"""Annotation formats: the contract in `format`, then a file for each format."""

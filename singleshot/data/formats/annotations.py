@@ -1,9 +1,14 @@
-"""What every format reads from its files, and how that becomes a data set: one policy for all."""
+"""From annotations as a file states them to a data set, and images for the way back.
+
+Every format applies the same checks: boxes without area are dropped, boxes are clipped to the
+image, and missing images are an error unless all are missing.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import shutil
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,14 +23,22 @@ from singleshot.data.images import image_size
 from singleshot.errors import DataError
 from singleshot.structures import Truth
 
-__all__ = ["AnnotatedImage", "AnnotatedObject", "assemble", "finite", "refuse_missing"]
+__all__ = [
+    "AnnotatedImage",
+    "AnnotatedObject",
+    "assemble",
+    "copy_images",
+    "finite_number",
+    "require_images",
+    "with_rest",
+]
 
-NAMED = 3  # images that a note names before it says "and 7 more"
+NAMED = 3  # images that a note names before "and 7 more"
 ROUNDING = 0.05  # pixels; annotations rounded to a decimal or two stick out by less
 
 
 class AnnotatedObject(NamedTuple):
-    """An object as its file states it, in our box convention, not yet held against the image."""
+    """An object as its file states it, in our box convention, not yet clipped to the image."""
 
     name: str
     box: tuple[float, float, float, float]  # xyxy, half-open, pixels of the displayed image
@@ -36,15 +49,15 @@ class AnnotatedObject(NamedTuple):
 
 @dataclass(slots=True)
 class AnnotatedImage:
-    """An image and what its file states about it."""
+    """An image, its size and its objects as the annotation file states them."""
 
     path: Path
     size: tuple[int, int]  # (height, width); (0, 0) when not stated
     objects: list[AnnotatedObject]
 
 
-def finite(value: Any) -> float:
-    """The number; TypeError or ValueError when it is none, infinite or not a number."""
+def finite_number(value: Any) -> float:
+    """Convert to a float; TypeError or ValueError when it is no number, infinite or NaN."""
     number = float(value)
     if not math.isfinite(number):
         raise ValueError(f"{value} is not a finite number")
@@ -60,32 +73,32 @@ def assemble(
     category_ids: Sequence[int] | None = None,
     notes: Sequence[str] = (),
 ) -> DataSet:
-    """A data set of these images, whose boxes have an area and lie inside.
+    """Build a data set whose boxes have an area and lie inside their images.
 
     Boxes without area are dropped, boxes reaching beyond the image are clipped, and dropped if
-    nothing remains; the notes of the data set say how many, and in which images.
+    nothing remains; the notes of the data set count them and name their images.
     """
-    objects = [found for image in images for found in image.objects]
+    objects = [one for image in images for one in image.objects]
     owners = np.repeat(np.arange(len(images)), [len(image.objects) for image in images])
-    boxes = np.array([found.box for found in objects], dtype=np.float64).reshape(-1, 4)
-    sizes = np.array([true_size(image) for image in images], dtype=np.int64).reshape(-1, 2)
-    inside = clip(boxes, sizes[owners])
-    flat, outside = ~has_area(boxes), has_area(boxes) & ~has_area(inside)
-    clipped = has_area(inside) & (np.abs(inside - boxes).max(axis=1, initial=0) > ROUNDING)
+    boxes = np.array([one.box for one in objects], dtype=np.float64).reshape(-1, 4)
+    sizes = np.array([_size_of(image) for image in images], dtype=np.int64).reshape(-1, 2)
+    inside = _clip_each(boxes, sizes[owners])
+    flat, outside = ~_has_area(boxes), _has_area(boxes) & ~_has_area(inside)
+    clipped = _has_area(inside) & (np.abs(inside - boxes).max(axis=1, initial=0) > ROUNDING)
     remarks = (
-        remark("dropped", owners[flat], images, "without area"),
-        remark("dropped", owners[outside], images, "wholly outside the image"),
-        remark("clipped", owners[clipped], images, "reaching beyond the image"),
+        _note("dropped", owners[flat], images, "without area"),
+        _note("dropped", owners[outside], images, "wholly outside the image"),
+        _note("clipped", owners[clipped], images, "reaching beyond the image"),
     )
-    # A rounding error of the annotation is no reason to touch what is measured against.
+    # A rounding error of the annotation is no reason to change the ground truth.
     boxes = np.where(clipped[:, None], inside, boxes)
-    keep = has_area(inside)
-    numbers = {name: number for number, name in enumerate(class_names)}
+    keep = _has_area(inside)
+    label_of = {name: label for label, name in enumerate(class_names)}
     return DataSet(
         class_names=tuple(class_names),
         paths=np.array([str(image.path) for image in images], dtype=np.str_),
         sizes=sizes,
-        truths=truths_of(objects, boxes, numbers)[torch.from_numpy(keep)],
+        truths=_truths_of(objects, boxes, label_of)[torch.from_numpy(keep)],
         ends=torch.from_numpy(np.bincount(owners[keep], minlength=len(images)).cumsum()),
         image_ids=np.array(image_ids or range(len(images)), dtype=np.int64),
         category_ids=tuple(category_ids or range(1, len(class_names) + 1)),
@@ -95,20 +108,56 @@ def assemble(
     )
 
 
-def clip(
+def require_images(images: Sequence[AnnotatedImage], file: Path) -> None:
+    """Raise DataError if some of the images that an annotation file names are missing."""
+    missing = [image.path for image in images if not image.path.exists()]
+    if missing:
+        raise DataError(
+            f"{file}: {len(missing)} of {len(images)} images are missing, the first is "
+            f"{missing[0]}; restore them or remove their entries"
+        )
+
+
+def copy_images(dataset: DataSet, folder: Path) -> list[Path]:
+    """Copy the images of a data set into a folder; those that lie there already stay.
+
+    Raises:
+        DataError: two images have the same file name.
+    """
+    targets = [folder / Path(path).name for path in dataset.paths]
+    if len(set(targets)) < len(targets):
+        twice = next(target for target in targets if targets.count(target) > 1)
+        raise DataError(f"{twice}: two images have this name; rename one")
+    folder.mkdir(parents=True, exist_ok=True)
+    for source, target in zip(dataset.paths, targets, strict=True):
+        if not (target.exists() and target.samefile(source)):
+            shutil.copyfile(source, target)
+    return targets
+
+
+def with_rest(
+    splits: Mapping[str, Sequence[int]] | None, num_images: int
+) -> dict[str, Sequence[int]]:
+    """Complete splits for formats with a file per split: images in none become split "all"."""
+    listed = {index for indices in (splits or {}).values() for index in indices}
+    rest = [index for index in range(num_images) if index not in listed]
+    return {**(splits or {}), **({"all": rest} if rest or not splits else {})}
+
+
+def _clip_each(
     boxes: Float64[np.ndarray, "n 4"], sizes: Int64[np.ndarray, "n 2"]
 ) -> Float64[np.ndarray, "n 4"]:
-    """The part of each box inside its image, whose (height, width) is given; 0: unknown."""
+    """Clip each box to its own image, whose (height, width) is given; 0: unknown."""
     limits = np.where(sizes > 0, sizes, np.inf)
     return boxes.clip(0, limits[:, [1, 0, 1, 0]])
 
 
-def true_size(image: AnnotatedImage) -> tuple[int, int]:
-    """(height, width): what the annotation states, unless one of its own boxes contradicts it.
+def _size_of(image: AnnotatedImage) -> tuple[int, int]:
+    """Return the annotated (height, width) unless one of the boxes contradicts it.
 
-    Stated sizes can be wrong, or be those of a photograph before its EXIF orientation is applied;
-    the file is asked only then, because opening every image would make reading slow. (0, 0) when
-    neither tells.
+    Stated sizes can be wrong, or be those of a photograph before its EXIF orientation is applied.
+    Only then the image is opened, because opening every image would make reading slow. (0, 0) if
+    it is missing.
     """
     height, width = image.size
     stated = height > 0 and width > 0
@@ -119,43 +168,33 @@ def true_size(image: AnnotatedImage) -> tuple[int, int]:
     return image.size if stated else (0, 0)
 
 
-def has_area(boxes: Float64[np.ndarray, "n 4"]) -> Bool[np.ndarray, " n"]:
-    """Which boxes are wider and higher than nothing."""
+def _has_area(boxes: Float64[np.ndarray, "n 4"]) -> Bool[np.ndarray, " n"]:
+    """Mark the boxes with a width and a height above 0."""
     return np.logical_and(boxes[:, 0] < boxes[:, 2], boxes[:, 1] < boxes[:, 3])
 
 
-def truths_of(
-    objects: Sequence[AnnotatedObject], boxes: Float64[np.ndarray, "n 4"], numbers: dict[str, int]
+def _truths_of(
+    objects: Sequence[AnnotatedObject], boxes: Float64[np.ndarray, "n 4"], label_of: dict[str, int]
 ) -> Truth:
-    """The objects as one truth, with these boxes instead of their own."""
+    """Stack the objects into one truth, with these boxes instead of their own."""
     exact = torch.from_numpy(boxes)
-    stated = torch.tensor([found.area or 0.0 for found in objects], dtype=torch.float64)
+    stated = torch.tensor([one.area or 0.0 for one in objects], dtype=torch.float64)
     return Truth(
         boxes=exact,
-        labels=torch.tensor([numbers[found.name] for found in objects], dtype=torch.int64),
-        difficult=torch.tensor([found.difficult for found in objects], dtype=torch.bool),
-        crowd=torch.tensor([found.crowd for found in objects], dtype=torch.bool),
+        labels=torch.tensor([label_of[one.name] for one in objects], dtype=torch.int64),
+        difficult=torch.tensor([one.difficult for one in objects], dtype=torch.bool),
+        crowd=torch.tensor([one.crowd for one in objects], dtype=torch.bool),
         areas=torch.where(stated > 0, stated, area(exact)),
     )
 
 
-def remark(
+def _note(
     done: str, owners: Int[np.ndarray, " n"], images: Sequence[AnnotatedImage], why: str
 ) -> str:
-    """ "dropped 2 boxes without area: a, b", or nothing when it was done to no box."""
+    """Write a note such as "dropped 2 boxes without area: a, b"; empty for no box."""
     if not len(owners):
         return ""
     names = [images[owner].path.stem for owner in np.unique(owners)]
     more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
     boxes = "1 box" if len(owners) == 1 else f"{len(owners)} boxes"
     return f"{done} {boxes} {why}: {', '.join(names[:NAMED])}{more}"
-
-
-def refuse_missing(images: Sequence[AnnotatedImage], file: Path) -> None:
-    """DataError if some of the images are not there."""
-    missing = [image.path for image in images if not image.path.exists()]
-    if missing:
-        raise DataError(
-            f"{file}: {len(missing)} of {len(images)} images are missing, the first is "
-            f"{missing[0]}; restore them or remove their entries"
-        )

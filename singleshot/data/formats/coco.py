@@ -1,10 +1,10 @@
 """COCO: one JSON file with all images, categories and annotations of a split.
 
-Taken are a folder with `annotations/instances_NAME.json`, and such a JSON file alone, with or
+Accepted are a folder with `annotations/instances_NAME.json`, and such a JSON file alone, with or
 without its images. They are looked for in `NAME/`, `images/NAME/`, `images/` and beside.
 
-An annotation with `iscrowd`, `ignore` or `isgroupof` (Open Images) is a region: nothing found in it
-is right or wrong. For pycocotools only `iscrowd` is: its `cocoeval.py` reads `ignore`, and in the
+An annotation with `iscrowd`, `ignore` or `isgroupof` (Open Images) is a region: detections in it
+are not counted. For pycocotools only `iscrowd` is: its `cocoeval.py` reads `ignore`, and in the
 next line (`_prepare`) overwrites it with `iscrowd`.
 """
 
@@ -23,62 +23,104 @@ from singleshot.data.formats.annotations import (
     AnnotatedImage,
     AnnotatedObject,
     assemble,
-    finite,
-    refuse_missing,
+    copy_images,
+    finite_number,
+    require_images,
+    with_rest,
 )
-from singleshot.data.formats.splits import choose_split
+from singleshot.data.formats.format import Format
+from singleshot.data.formats.split_names import choose_split
+from singleshot.data.images import image_size
 from singleshot.errors import DataError
 
-__all__ = ["LAYOUT", "read", "recognises", "splits"]
+__all__ = ["FORMAT", "read", "recognise", "splits", "write"]
 
-LAYOUT = "COCO (annotations/instances_NAME.json, or a JSON file with images and annotations)"
 PREFIX = "instances_"
 REGION_KEYS = ("iscrowd", "ignore", "isgroupof")
-PROBED = 10  # images looked for in a folder before it is taken for another one
+MOST_PROBES = 10  # images looked for in a folder
 
 
-def recognises(path: Path) -> bool:
-    """Whether this is a folder in COCO's layout, or a JSON file."""
-    return bool(files(path))
+def recognise(path: Path) -> bool:
+    """Check whether this is a folder in COCO's layout, or a JSON file."""
+    return bool(_files(path))
 
 
 def splits(path: Path) -> tuple[str, ...]:
-    """The NAMEs of `instances_NAME.json`, in alphabetical order."""
-    return tuple(files(path))
-
-
-def files(path: Path) -> dict[str, Path]:
-    """The JSON file of each split."""
-    if path.is_file() and path.suffix.lower() == ".json":
-        return {path.stem.removeprefix(PREFIX): path}
-    for folder in (path / "annotations", path):
-        found = sorted(folder.glob(f"{PREFIX}*.json"))
-        if found:
-            return {file.stem.removeprefix(PREFIX): file for file in found}
-    return {}
+    """List the NAMEs of `instances_NAME.json`, in alphabetical order."""
+    return tuple(_files(path))
 
 
 def read(path: Path, split: str | None = None) -> DataSet:
-    """The images of a split, or of all; classes in the order of their category ids.
+    """Read the images of a split, or of all; classes in the order of their category ids.
 
     Raises:
         DataError: the JSON is malformed, an entry misses something or contradicts another, a split
             is unknown, or some images are missing while others are there.
     """
-    found = files(path)
-    names = tuple(found) if split is None else (choose_split(split, tuple(found), path),)
-    dataset = join([read_file(found[name], name) for name in names])
+    files = _files(path)
+    names = tuple(files) if split is None else (choose_split(split, tuple(files), path),)
+    dataset = join([_read_file(files[name], name) for name in names])
     of_split = "" if split is None else f", split {names[0]}"
     return replace(dataset, description=f"COCO layout{of_split} of {path}")
 
 
-def read_file(file: Path, name: str) -> DataSet:
-    """All images of one JSON file, by rising id."""
-    content = parsed(file)
-    categories = read_categories(content["categories"], file)
-    images = read_images(content["images"], file)
-    notes = locate(list(images.values()), file, name)
-    add_objects(content["annotations"], file, images, categories)
+def write(
+    dataset: DataSet, path: Path, *, splits: Mapping[str, Sequence[int]] | None = None
+) -> None:
+    """Write a JSON file for each split and copies of the images; images in no split: split "all".
+
+    COCO has no difficult objects: they get `ignore`, and no metric counts them either.
+
+    Raises:
+        DataError: two images have the same file name.
+    """
+    copies = copy_images(dataset, path / "images")
+    image_ids = dataset.image_ids.tolist() if dataset.has_ids else list(range(len(dataset)))
+    categories = [
+        {"id": number, "name": name}
+        for number, name in zip(dataset.category_ids, dataset.class_names, strict=True)
+    ]
+    (path / "annotations").mkdir(exist_ok=True)
+    for split, indices in with_rest(splits, len(dataset)).items():
+        objects = [
+            entry for index in indices for entry in _object_entries(dataset, index, image_ids)
+        ]
+        content = {
+            "images": [_image_entry(copies[index], image_ids[index]) for index in indices],
+            "annotations": [{"id": number, **entry} for number, entry in enumerate(objects, 1)],
+            "categories": categories,
+        }
+        file = path / "annotations" / f"{PREFIX}{split}.json"
+        file.write_text(json.dumps(content), encoding="utf-8")
+
+
+FORMAT = Format(
+    name="COCO",
+    layout="COCO (annotations/instances_NAME.json, or a JSON file with images and annotations)",
+    recognise=recognise,
+    splits=splits,
+    read=read,
+    write=write,
+)
+
+
+def _files(path: Path) -> dict[str, Path]:
+    """Map each split to its JSON file."""
+    if path.is_file() and path.suffix.lower() == ".json":
+        return {path.stem.removeprefix(PREFIX): path}
+    for folder in (path / "annotations", path):
+        if files := sorted(folder.glob(f"{PREFIX}*.json")):
+            return {file.stem.removeprefix(PREFIX): file for file in files}
+    return {}
+
+
+def _read_file(file: Path, name: str) -> DataSet:
+    """Read all images of one JSON file, by rising id."""
+    content = _parse(file)
+    categories = _read_categories(content["categories"], file)
+    images = _read_images(content["images"], file)
+    notes = _locate(list(images.values()), file, name)
+    _add_objects(content["annotations"], file, images, categories)
     return assemble(
         list(categories.values()),
         list(images.values()),
@@ -89,8 +131,8 @@ def read_file(file: Path, name: str) -> DataSet:
     )
 
 
-def parsed(file: Path) -> dict[str, list[Any]]:
-    """The three lists of the file."""
+def _parse(file: Path) -> dict[str, list[Any]]:
+    """Load the file and check its three lists."""
     try:
         content = json.loads(file.read_bytes())
     except json.JSONDecodeError as error:
@@ -109,62 +151,62 @@ def parsed(file: Path) -> dict[str, list[Any]]:
     return content
 
 
-def read_categories(entries: list[Any], file: Path) -> dict[int, str]:
-    """Category id to class name, in the order of the ids."""
+def _read_categories(entries: list[Any], file: Path) -> dict[int, str]:
+    """Map category ids to class names, in the order of the ids."""
     names: dict[int, str] = {}
     for index, entry in enumerate(entries, start=1):
-        with naming(file, "category", index):
-            names[new_id(entry, names)] = str(entry["name"])
+        with _naming_entry(file, "category", index):
+            names[_new_id(entry, names)] = str(entry["name"])
     name, times = next(iter(Counter(names.values()).most_common(1)), ("", 0))
     if times > 1:
         raise DataError(f"{file}: {times} categories are called {name!r}; give each its own name")
     return dict(sorted(names.items()))
 
 
-def read_images(entries: list[Any], file: Path) -> dict[int, AnnotatedImage]:
-    """Image id to image in the order of the ids, still without objects and without its folder.
+def _read_images(entries: list[Any], file: Path) -> dict[int, AnnotatedImage]:
+    """Map image ids to images in the order of the ids, still without objects and folder.
 
     pycocotools takes images by rising id, and equal scores rank in the order of the images.
     """
     images: dict[int, AnnotatedImage] = {}
     for index, entry in enumerate(entries, start=1):
-        with naming(file, "image", index):
+        with _naming_entry(file, "image", index):
             size = int(entry.get("height") or 0), int(entry.get("width") or 0)
             image = AnnotatedImage(Path(entry["file_name"]), size, [])
-            images[new_id(entry, images)] = image
+            images[_new_id(entry, images)] = image
     return dict(sorted(images.items()))
 
 
-def add_objects(
+def _add_objects(
     entries: list[Any],
     file: Path,
     images: dict[int, AnnotatedImage],
     categories: dict[int, str],
 ) -> None:
-    """Give each image its objects."""
+    """Add each object to its image."""
     for index, entry in enumerate(entries, start=1):
-        with naming(file, "annotation", index):
+        with _naming_entry(file, "annotation", index):
             image_id, category_id = entry["image_id"], entry["category_id"]
             if image_id not in images:
                 raise ValueError(f"image_id {image_id} is none of the images")
             if category_id not in categories:
                 raise ValueError(f"category_id {category_id} is none of the categories")
-            images[image_id].objects.append(read_object(entry, categories[category_id]))
+            images[image_id].objects.append(_read_object(entry, categories[category_id]))
 
 
-def read_object(entry: dict[str, Any], name: str) -> AnnotatedObject:
-    """COCO's boxes are (left, top, width, height); any of `REGION_KEYS` makes a region."""
-    left, top, width, height = map(finite, entry["bbox"])
+def _read_object(entry: dict[str, Any], name: str) -> AnnotatedObject:
+    """Read an annotation: its box is (left, top, width, height), `REGION_KEYS` make a region."""
+    left, top, width, height = map(finite_number, entry["bbox"])
     return AnnotatedObject(
         name,
         (left, top, left + width, top + height),
         crowd=any(entry.get(key) for key in REGION_KEYS),
-        area=finite(entry.get("area") or 0),
+        area=finite_number(entry.get("area") or 0),
     )
 
 
-def new_id(entry: dict[str, Any], taken: Mapping[int, object]) -> int:
-    """The entry's id; ValueError when another has it, or when it is no whole number."""
+def _new_id(entry: dict[str, Any], taken: Mapping[int, object]) -> int:
+    """Read an entry's id; ValueError when it is taken or no whole number."""
     number = entry["id"]
     if not isinstance(number, int):
         raise ValueError(f"id {number!r} is no whole number")
@@ -174,8 +216,8 @@ def new_id(entry: dict[str, Any], taken: Mapping[int, object]) -> int:
 
 
 @contextmanager
-def naming(file: Path, kind: str, index: int) -> Iterator[None]:
-    """Turn what a wrong entry raises into a DataError that says which entry it is."""
+def _naming_entry(file: Path, kind: str, index: int) -> Iterator[None]:
+    """Turn the exception of a wrong entry into a DataError that names the entry."""
     try:
         yield
     except KeyError as error:
@@ -186,23 +228,47 @@ def naming(file: Path, kind: str, index: int) -> Iterator[None]:
         raise DataError(f"{file}: {kind} {index}: {error}; correct or remove the entry") from None
 
 
-def locate(images: Sequence[AnnotatedImage], file: Path, name: str) -> list[str]:
-    """Complete the paths by the first folder that has one of the first images.
+def _locate(images: Sequence[AnnotatedImage], file: Path, name: str) -> list[str]:
+    """Complete the paths with the first folder that has one of the first images.
 
     Returns:
-        A note when there is none: the annotations may be of use without images.
+        A note if there is none: annotations may be of use without images.
 
     Raises:
         DataError: some images are there and others are not.
     """
     home = file.parent.parent if file.parent.name == "annotations" else file.parent
     folders = (home / name, home / "images" / name, home / "images", home)
-    probes = [image.path for image in images[:PROBED]]
-    having = [folder for folder in folders if any((folder / path).exists() for path in probes)]
+    first = [image.path for image in images[:MOST_PROBES]]
+    holding = [folder for folder in folders if any((folder / path).exists() for path in first)]
     for image in images:
-        image.path = (having or folders)[0] / image.path
-    if having:
-        refuse_missing(images, file)
-    if having or not images:
+        image.path = (holding or folders)[0] / image.path
+    if holding:
+        require_images(images, file)
+    if holding or not images:
         return []
     return [f"found no images of {file.name}; looked in {', '.join(map(str, folders))}"]
+
+
+def _image_entry(image: Path, image_id: int) -> dict[str, Any]:
+    """Write an entry of "images"."""
+    height, width = image_size(image)
+    return {"id": image_id, "file_name": image.name, "height": height, "width": width}
+
+
+def _object_entries(
+    dataset: DataSet, index: int, image_ids: Sequence[int]
+) -> Iterator[dict[str, Any]]:
+    """Write the entries of "annotations" of one image, without their ids."""
+    truth = dataset.truth(index)
+    flags = zip(truth.crowd.tolist(), truth.difficult.tolist(), strict=True)
+    columns = (truth.boxes.tolist(), truth.labels.tolist(), truth.areas.tolist(), flags)
+    for (x1, y1, x2, y2), label, area, (crowd, difficult) in zip(*columns, strict=True):
+        yield {
+            "image_id": image_ids[index],
+            "category_id": dataset.category_ids[label],
+            "bbox": [x1, y1, x2 - x1, y2 - y1],
+            "area": area,
+            "iscrowd": int(crowd),
+            **({"ignore": 1} if difficult else {}),
+        }

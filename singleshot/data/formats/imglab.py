@@ -2,103 +2,132 @@
 
 `<dataset><images><image file='a.jpg'><box top= left= width= height= ignore='1'/>…`, taken as a
 folder with such files, each a split named by its stem, or as one file; images lie beside it or
-where `file` says. A box with `ignore='1'` is a region: nothing found in it is right or wrong. Most
-of these files have one kind of object and no `<label>`; the class is then called "object".
+where `file` points. A box with `ignore='1'` is a region: detections in it are not counted. Most of
+these files have one kind of object and no `<label>`; the class is then called "object".
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from xml.etree.ElementTree import Element
+from xml.etree.ElementTree import Element, ElementTree, SubElement, indent
 
 from singleshot.data.dataset import DataSet, join
 from singleshot.data.formats.annotations import (
     AnnotatedImage,
     AnnotatedObject,
     assemble,
-    finite,
-    refuse_missing,
+    copy_images,
+    require_images,
+    with_rest,
 )
-from singleshot.data.formats.splits import choose_split
-from singleshot.data.formats.xml_files import opens_with, parsed
+from singleshot.data.formats.format import Format
+from singleshot.data.formats.split_names import choose_split
+from singleshot.data.formats.xml_files import (
+    format_pixels,
+    has_root,
+    read_length,
+    read_pixels,
+    read_root,
+)
+from singleshot.data.images import image_size
 from singleshot.errors import DataError
 
-__all__ = ["LAYOUT", "read", "recognises", "splits"]
+__all__ = ["FORMAT", "read", "recognise", "splits", "write"]
 
-LAYOUT = "imglab (XML files with <dataset>, as dlib's imglab writes them)"
 UNLABELLED = "object"  # the class of a box without <label>
 
 
-def recognises(path: Path) -> bool:
-    """Whether this is an imglab file, or a folder with one."""
-    return bool(files(path))
+def recognise(path: Path) -> bool:
+    """Check whether this is an imglab file, or a folder with one."""
+    return bool(_files(path))
 
 
 def splits(path: Path) -> tuple[str, ...]:
-    """The stems of the files, in alphabetical order."""
-    return tuple(files(path))
-
-
-def files(path: Path) -> dict[str, Path]:
-    """The XML file of each split."""
-    candidates = [path] if path.is_file() else sorted(path.glob("*.xml"))
-    return {
-        xml.stem: xml
-        for xml in candidates
-        if xml.suffix.lower() == ".xml" and opens_with(xml, "dataset")
-    }
+    """List the stems of the files, in alphabetical order."""
+    return tuple(_files(path))
 
 
 def read(path: Path, split: str | None = None) -> DataSet:
-    """The images of a split, or of all files; classes in alphabetical order.
+    """Read the images of a split, or of all files; classes in alphabetical order.
 
     Raises:
         DataError: a file is malformed or misses something, a split is unknown, or some images are
             missing while others are there.
     """
-    found = files(path)
-    names = tuple(found) if split is None else (choose_split(split, tuple(found), path),)
-    dataset = join([read_file(found[name]) for name in names])
+    files = _files(path)
+    names = tuple(files) if split is None else (choose_split(split, tuple(files), path),)
+    dataset = join([_read_file(files[name]) for name in names])
     of_split = "" if split is None else f", split {names[0]}"
     return replace(dataset, description=f"imglab layout{of_split} of {path}")
 
 
-def read_file(xml: Path) -> DataSet:
-    """All images of one file, in its order."""
-    nodes = enumerate(parsed(xml, "dataset").iterfind("images/image"), start=1)
-    images = [read_image(node, xml, f"{xml}: image {index}") for index, node in nodes]
-    class_names = sorted({found.name for image in images for found in image.objects})
-    notes = missing_images(images, xml)
+def write(
+    dataset: DataSet, path: Path, *, splits: Mapping[str, Sequence[int]] | None = None
+) -> None:
+    """Write an XML file for each split and copies of the images; images in no split: `all.xml`.
+
+    The format has no difficult objects: they become ignored boxes, which no metric counts either.
+
+    Raises:
+        DataError: two images have the same file name.
+    """
+    images = copy_images(dataset, path / "images")
+    nodes = [_image_node(dataset, index, image) for index, image in enumerate(images)]
+    for name, indices in with_rest(splits, len(dataset)).items():
+        root = Element("dataset")
+        SubElement(root, "images").extend(nodes[index] for index in indices)
+        indent(root)
+        ElementTree(root).write(path / f"{name}.xml", encoding="utf-8", xml_declaration=True)
+
+
+FORMAT = Format(
+    name="imglab",
+    layout="imglab (XML files with <dataset>, as dlib's imglab writes them)",
+    recognise=recognise,
+    splits=splits,
+    read=read,
+    write=write,
+)
+
+
+def _files(path: Path) -> dict[str, Path]:
+    """Map each split to its XML file."""
+    candidates = [path] if path.is_file() else sorted(path.glob("*.xml"))
+    return {
+        xml.stem: xml
+        for xml in candidates
+        if xml.suffix.lower() == ".xml" and has_root(xml, "dataset")
+    }
+
+
+def _read_file(xml: Path) -> DataSet:
+    """Read all images of one file, in its order."""
+    nodes = enumerate(read_root(xml, "dataset").iterfind("images/image"), start=1)
+    images = [_read_image(node, xml, f"{xml}: image {index}") for index, node in nodes]
+    class_names = sorted({one.name for image in images for one in image.objects})
+    notes = _note_if_all_missing(images, xml)
     return assemble(class_names, images, description=str(xml), notes=notes)
 
 
-def read_image(node: Element, xml: Path, place: str) -> AnnotatedImage:
-    """One `<image>`; its width and height may be absent."""
+def _read_image(node: Element, xml: Path, where: str) -> AnnotatedImage:
+    """Read one `<image>`; its width and height may be absent."""
     name = node.get("file")
     if not name:
-        raise DataError(f"{place}: has no file; add it or remove the image")
+        raise DataError(f"{where}: has no file; add it or remove the image")
     boxes = enumerate(node.iterfind("box"), start=1)
     return AnnotatedImage(
         path=xml.parent / name,
-        size=(read_length(node, "height"), read_length(node, "width")),
-        objects=[read_object(box, f"{place} ({name}), box {index}") for index, box in boxes],
+        size=(read_length(node.get("height")), read_length(node.get("width"))),
+        objects=[_read_object(box, f"{where} ({name}), box {index}") for index, box in boxes],
     )
 
 
-def read_length(node: Element, name: str) -> int:
-    """A side of the image in pixels; 0 when it is not stated in a way that can be used."""
-    try:
-        return int(finite(node.get(name)))
-    except (TypeError, ValueError):
-        return 0
-
-
-def read_object(node: Element, place: str) -> AnnotatedObject:
-    """Pixels count from 0, and a dlib rectangle of width 5 covers five of them."""
+def _read_object(node: Element, where: str) -> AnnotatedObject:
+    """Read one `<box>`: pixels count from 0, and a dlib rectangle of width 5 covers five."""
     left, top, width, height = (
-        read_number(node, name, place) for name in ("left", "top", "width", "height")
+        read_pixels(node.get(name), name, where) for name in ("left", "top", "width", "height")
     )
     return AnnotatedObject(
         (node.findtext("label") or "").strip() or UNLABELLED,
@@ -107,18 +136,27 @@ def read_object(node: Element, place: str) -> AnnotatedObject:
     )
 
 
-def read_number(node: Element, name: str, place: str) -> float:
-    text = node.get(name)
-    try:
-        return finite(text)
-    except (TypeError, ValueError):
-        stated = "missing" if text is None else f"{text!r}"
-        raise DataError(f"{place}: {name} is {stated}; expected a number of pixels") from None
-
-
-def missing_images(images: Sequence[AnnotatedImage], xml: Path) -> list[str]:
-    """A note when no image is there, DataError when only some are: truths may be of use alone."""
+def _note_if_all_missing(images: Sequence[AnnotatedImage], xml: Path) -> list[str]:
+    """Write a note if no image exists (annotations may be of use alone), DataError if some do."""
     if any(image.path.exists() for image in images):
-        refuse_missing(images, xml)
+        require_images(images, xml)
         return []
     return [f"found no images of {xml.name}; looked in {xml.parent}"]
+
+
+def _image_node(dataset: DataSet, index: int, image: Path) -> Element:
+    """Write one `<image>`."""
+    height, width = image_size(image)
+    size = {"width": str(width), "height": str(height)}
+    node = Element("image", {"file": f"{image.parent.name}/{image.name}", **size})
+    truth = dataset.truth(index)
+    ignored = (truth.difficult | truth.crowd).tolist()
+    for (x1, y1, x2, y2), label, ignore in zip(
+        truth.boxes.tolist(), truth.labels.tolist(), ignored, strict=True
+    ):
+        sides = {"top": y1, "left": x1, "width": x2 - x1, "height": y2 - y1}
+        box = SubElement(node, "box", {key: format_pixels(side) for key, side in sides.items()})
+        if ignore:
+            box.set("ignore", "1")
+        SubElement(box, "label").text = dataset.class_names[label]
+    return node

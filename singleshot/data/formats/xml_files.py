@@ -1,4 +1,4 @@
-"""XML from strangers: what a file opens with, and its tree."""
+"""XML files of annotations: their root, and the numbers in them."""
 
 from __future__ import annotations
 
@@ -11,20 +11,21 @@ from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import ParseError
 from defusedxml.ElementTree import parse as parse_xml
 
+from singleshot.data.formats.annotations import finite_number
 from singleshot.errors import DataError
 
-__all__ = ["opens_with", "parsed"]
+__all__ = ["format_pixels", "has_root", "read_length", "read_pixels", "read_root"]
 
 
-def opens_with(xml: Path, tag: str) -> bool:
-    """Whether the file begins with this element; several formats are XML."""
+def has_root(xml: Path, tag: str) -> bool:
+    """Check whether the file opens with this element; several formats are XML."""
     with xml.open("rb") as file:
         # labelImg writes <annotation verified="yes">.
         return re.search(rb"<%s[\s>]" % tag.encode(), file.read(1000)) is not None
 
 
-def parsed(xml: Path, tag: str) -> Element:
-    """The root of the file; DataError when it is broken, or another element than this."""
+def read_root(xml: Path, tag: str) -> Element:
+    """Parse the file and return its root; DataError when it is broken or has another root."""
     try:
         root = cast(Element, parse_xml(xml).getroot())
     except ParseError as error:
@@ -37,3 +38,25 @@ def parsed(xml: Path, tag: str) -> Element:
     if root.tag != tag:
         raise DataError(f"{xml}: opens with <{root.tag}>; expected <{tag}>")
     return root
+
+
+def read_length(text: str | None) -> int:
+    """Read a side of the image in pixels; 0 when it is missing or not a number."""
+    try:
+        return int(finite_number(text))
+    except (TypeError, ValueError):
+        return 0
+
+
+def read_pixels(text: str | None, name: str, where: str) -> float:
+    """Read a coordinate; the DataError names it by `name` and the object by `where`."""
+    try:
+        return finite_number(text)
+    except (TypeError, ValueError):
+        stated = "missing" if text is None else f"{text!r}"
+        raise DataError(f"{where}: {name} is {stated}; expected a number of pixels") from None
+
+
+def format_pixels(value: float) -> str:
+    """Write a coordinate, a whole number without its decimal point."""
+    return str(int(value) if value.is_integer() else value)

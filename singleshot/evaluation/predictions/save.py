@@ -15,7 +15,7 @@ import numpy as np
 
 from singleshot.data.dataset import DataSet
 from singleshot.evaluation.predictions.names import ImageNames
-from singleshot.files import appears_whole
+from singleshot.files import write_atomically
 from singleshot.metrics import Predictions
 from singleshot.metrics.coco import corner_and_size
 
@@ -37,5 +37,5 @@ def save_predictions(predictions: Predictions, dataset: DataSet, path: Path) -> 
     )
     keys = ("image_id", "file_name", "category_id", "category_name", "bbox", "score")
     lines = (json.dumps(dict(zip(keys, row, strict=True))) for row in zip(*columns, strict=True))
-    with appears_whole(path) as beside:
+    with write_atomically(path) as beside:
         beside.write_text("[" + ",\n".join(lines) + "]\n", encoding="utf-8")

@@ -72,7 +72,7 @@ def test_a_file_alone_may_be_without_its_images(add_imglab):
 
 def test_other_xml_is_left_to_others(tmp_path):
     (tmp_path / "a.xml").write_text("<annotation></annotation>")
-    assert not imglab.recognises(tmp_path)
+    assert not imglab.recognise(tmp_path)
     with pytest.raises(DataError, match="unknown layout"):
         open_dataset(tmp_path / "a.xml")
 

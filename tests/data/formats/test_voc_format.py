@@ -101,8 +101,8 @@ def test_xml_files_beside_their_images_are_taken(shared):
 
 
 def test_other_xml_is_not_taken_for_voc(shared):
-    assert not voc.recognises(shared / "data/dlib_faces")
-    assert not voc.recognises(shared / "data/voc2012_100/other-formats/cvat")
+    assert not voc.recognise(shared / "data/dlib_faces")
+    assert not voc.recognise(shared / "data/voc2012_100/other-formats/cvat")
 
 
 def test_the_image_goes_by_the_stem_because_filenames_grow_stale(add_voc, tmp_path):

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from singleshot.data.dataset import DataSet
 from singleshot.data.formats import voc
-from singleshot.data.split import stratified_split
+from singleshot.data.splits import stratified_split
 from singleshot.structures import Truth
 
 

@@ -1,0 +1,40 @@
+"""The contract of an annotation format."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+from singleshot.data.dataset import DataSet
+
+__all__ = ["Format", "WriteDataSet"]
+
+
+@runtime_checkable
+class WriteDataSet(Protocol):
+    """Writes annotations and copies of the images."""
+
+    def __call__(
+        self, dataset: DataSet, path: Path, *, splits: Mapping[str, Sequence[int]] | None = None
+    ) -> None:
+        """Write a data set into a folder; `splits` are indices of images by name."""
+
+
+@dataclass(frozen=True)
+class Format:
+    """An annotation format: a file with these functions, and an entry in the list of formats.
+
+    What `write` writes, `recognise` accepts and `read` reads as the same images, classes, boxes and
+    flags. All differences of a format from ours (1-based pixels, widths, class numbers) stay in its
+    file. `recognise` looks at names and first bytes only, raises nothing, and is false for every
+    other format; `read` raises a DataError that names the file and the entry which is wrong.
+    """
+
+    name: str  # "VOC"
+    layout: str  # what `recognise` looks for, for the error about an unknown data set
+    recognise: Callable[[Path], bool]
+    splits: Callable[[Path], tuple[str, ...]]  # names of the splits that a data set defines
+    read: Callable[[Path, str | None], DataSet]  # the images of a split, or all
+    write: WriteDataSet

@@ -1,0 +1,38 @@
+"""Names of splits: from the one a user gives to the one in the data set."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from singleshot.errors import DataError
+
+__all__ = ["choose_split", "matching_splits"]
+
+
+def choose_split(name: str, available: Sequence[str], path: Path) -> str:
+    """Find the split of the data set at `path` that a user means by a name.
+
+    Raises:
+        DataError: there is none, or several differ by their year.
+    """
+    found = matching_splits(name, available)
+    if len(found) == 1:
+        return found[0]
+    if found:
+        choices = f"choose one of {', '.join(found)}, or join them: {'+'.join(found)}"
+        raise DataError(f"{path}: there is more than one split {name!r}; {choices}")
+    existing = f"it has {', '.join(available)}" if available else "it has no splits of its own"
+    raise DataError(f"{path}: there is no split {name!r}; {existing}")
+
+
+def matching_splits(name: str, available: Sequence[str]) -> tuple[str, ...]:
+    """Find the split of this name, else those that only add a year to it.
+
+    COCO writes the year behind (`train2017`), a VOCdevkit root in front (`2007-trainval`).
+    """
+    if name in available:
+        return (name,)
+    name = re.escape(name)
+    return tuple(split for split in available if re.fullmatch(rf"{name}\d+|\d+-{name}", split))

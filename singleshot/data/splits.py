@@ -1,0 +1,194 @@
+"""Splits: which images to train on, to validate on and to evaluate on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Bool
+
+from singleshot.data.dataset import DataSet, join
+from singleshot.data.formats.split_names import matching_splits
+from singleshot.data.opening import open_dataset, splits_of
+
+__all__ = [
+    "EvaluationData",
+    "SplitIndices",
+    "TrainingData",
+    "evaluation_split",
+    "stratified_split",
+    "training_split",
+]
+
+SET_ASIDE = 0.1  # of the training images, when there is no validation split
+
+
+class TrainingData(NamedTuple):
+    """The data sets of a training."""
+
+    train: DataSet
+    validation: DataSet | None
+    messages: tuple[str, ...]  # which splits were chosen, one line each
+
+
+class EvaluationData(NamedTuple):
+    """The data set of an evaluation."""
+
+    dataset: DataSet
+    messages: tuple[str, ...]  # which splits were chosen, one line each
+
+
+class SplitIndices(NamedTuple):
+    """Indices of images, each in exactly one of the two, in ascending order."""
+
+    kept: list[int]
+    aside: list[int]
+
+
+def training_split(
+    paths: Sequence[Path], split: str | None, val_split: str | None, seed: int
+) -> TrainingData:
+    """Open the data sets to train and to validate on, joined by class name.
+
+    Without `split`: `train` if there is one, else `trainval`, else everything. Without `val_split`:
+    `val` or `valid` if it lies outside the training split, else a stratified tenth of the training
+    images is set aside. `val_split="none"`: no validation.
+    """
+    parts = [_training_split_of_one(path, split, val_split, seed) for path in paths]
+    train = join([part.train for part in parts])
+    validations = [part.validation for part in parts if part.validation is not None]
+    validation = join(validations).with_classes(train.class_names) if validations else None
+    return TrainingData(train, validation, tuple(line for part in parts for line in part.messages))
+
+
+def evaluation_split(paths: Sequence[Path], split: str | None) -> EvaluationData:
+    """Open the data sets to evaluate on, joined by class name.
+
+    Without `split`: `test` if there is one, else `val`, else everything.
+    """
+    datasets = [
+        open_dataset(path, split or _first_split(("test", "val", "valid"), path)) for path in paths
+    ]
+    messages = tuple(f"evaluating on {_describe(dataset)}" for dataset in datasets)
+    return EvaluationData(join(datasets), messages)
+
+
+def stratified_split(dataset: DataSet, fraction: float, *, seed: int) -> SplitIndices:
+    """Set this fraction of the images aside, and of the images of each class.
+
+    A class in two images or more is on both sides wherever that is possible; one in a single
+    image is kept. Images without objects count as a class of their own. The result depends on
+    the seed and the images' names alone, not on the order in which they were read.
+
+    This is iterative stratification (Sechidis et al. 2011, "On the stratification of multi-label
+    data"): the rarest class is dealt out first, each image goes where its class is missing most.
+    """
+    order = _shuffle(dataset, seed)
+    holds = _classes_of_images(dataset)[order]
+    aside = _choose_aside(holds, fraction)
+    return SplitIndices(kept=sorted(order[~aside].tolist()), aside=sorted(order[aside].tolist()))
+
+
+def _training_split_of_one(
+    path: Path, split: str | None, val_split: str | None, seed: int
+) -> TrainingData:
+    """Apply `training_split` to one data set."""
+    train = open_dataset(path, split or _first_split(("train", "trainval"), path))
+    if val_split == "none":
+        return TrainingData(train, None, (f"training on {_describe(train)}, without validation",))
+    if val_split is None:
+        validation = _validation_outside(path, train)
+        if validation is None:
+            return _set_aside(train, seed)
+    else:
+        validation = open_dataset(path, val_split)
+    messages = [f"training on {_describe(train)}", f"validating on {_describe(validation)}"]
+    if num_shared := int(np.isin(validation.paths, train.paths).sum()):
+        messages.append(
+            f"{num_shared} of the validation images are also in the training split: validation "
+            f"scores will be optimistic"
+        )
+    return TrainingData(train, validation, tuple(messages))
+
+
+def _validation_outside(path: Path, train: DataSet) -> DataSet | None:
+    """Open a validation split that shares no image with training; VOC's `val` is in `trainval`."""
+    splits = splits_of(path)
+    for name in (*matching_splits("val", splits), *matching_splits("valid", splits)):
+        validation = open_dataset(path, name)
+        if not np.isin(validation.paths, train.paths).any():
+            return validation
+    return None
+
+
+def _set_aside(dataset: DataSet, seed: int) -> TrainingData:
+    """Train on nine tenths of the images, validate on the rest."""
+    kept, aside = stratified_split(dataset, SET_ASIDE, seed=seed)
+    if not aside:
+        message = f"training on {_describe(dataset)}: too few to set one aside for validation"
+        return TrainingData(dataset, None, (message,))
+    what = dataset.description
+    train = dataset.subset(kept, description=f"{what}, but for the images set aside")
+    validation = dataset.subset(aside, description=f"{what}, the images set aside")
+    message = (
+        f"training on {len(kept)} of {_describe(dataset)}: there is no validation split outside "
+        f"it, so a stratified tenth, {len(aside)}, is set aside for validation (seed {seed})"
+    )
+    # The notes of the reader are printed once, with the training images.
+    return TrainingData(train, replace(validation, notes=()), (message,))
+
+
+def _first_split(names: Sequence[str], path: Path) -> str | None:
+    """Choose the first name that the data set has a split for, perhaps with a year."""
+    splits = splits_of(path)
+    return next((name for name in names if matching_splits(name, splits)), None)
+
+
+def _describe(dataset: DataSet) -> str:
+    return f"{len(dataset)} images ({dataset.description})"
+
+
+def _shuffle(dataset: DataSet, seed: int) -> np.ndarray:
+    """Order the indices of the images at random, starting from their names."""
+    random = torch.Generator().manual_seed(seed)
+    shuffle = torch.randperm(len(dataset), generator=random).numpy()
+    by_name = np.argsort(dataset.paths, kind="stable")
+    return np.take(by_name, shuffle)
+
+
+def _classes_of_images(dataset: DataSet) -> Bool[np.ndarray, "images classes_and_none"]:
+    """Mark the classes in each image; the last column marks images without objects."""
+    num_classes = len(dataset.class_names)
+    lengths = dataset.ends.diff(prepend=dataset.ends.new_zeros(1)).numpy()
+    holds = np.zeros((len(dataset), num_classes + 1), dtype=bool)
+    holds[np.repeat(np.arange(len(dataset)), lengths), dataset.truths.labels.numpy()] = True
+    holds[lengths == 0, num_classes] = True
+    return holds
+
+
+def _choose_aside(
+    holds: Bool[np.ndarray, "images classes"], fraction: float
+) -> Bool[np.ndarray, " images"]:
+    """Mark the images to set aside, dealing out those of the rarest class first."""
+    total = holds.sum(axis=0)
+    # Where there are two images, at least one aside and one kept.
+    aside = np.round(total * fraction).clip(np.minimum(total - 1, 1), total - 1).clip(0)
+    missing = np.stack([total - aside, aside])  # images of each class that each side still needs
+    is_aside = np.zeros(len(holds), dtype=bool)
+    left = np.ones(len(holds), dtype=bool)
+    while left.any():
+        remaining = holds[left].sum(axis=0)
+        rarest = np.where(remaining > 0, remaining, len(holds) + 1).argmin()
+        for image in np.flatnonzero(left & holds[:, rarest]):
+            held = holds[image]
+            kept_need, aside_need = zip(
+                missing[:, rarest], missing[:, held].sum(axis=1), strict=True
+            )
+            is_aside[image] = aside_need > kept_need
+            missing[int(is_aside[image]), held] -= 1
+            left[image] = False
+    return is_aside

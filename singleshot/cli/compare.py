@@ -1,28 +1,20 @@
-"""`singleshot compare`: which of several detectors to take, and the tutorial's tables."""
+"""`singleshot compare`: rank detectors by accuracy, speed and size, or rebuild the tutorial."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from singleshot.cli.options import (
-    Debug,
-    IouThreshold,
-    Json,
-    MeasuredSplit,
-    Protocol,
-    ReportFolder,
-    examples,
-)
+from singleshot.cli.options import Debug, Json, examples, with_options
 from singleshot.cli.output import note, print_json
-from singleshot.comparison.tables import summary, tutorial_summary
+from singleshot.comparison.options import ComparisonOptions, TutorialOptions
+from singleshot.comparison.tables import format_comparison, format_tutorial
 from singleshot.errors import SingleshotError
 
 if TYPE_CHECKING:
-    from singleshot.comparison.contest import Contest
-    from singleshot.comparison.tutorial_tables import TutorialResult
-
-HALF, SPEED_IMAGES = 0.5, 20
+    from singleshot.comparison.result import ComparisonResult
+    from singleshot.comparison.tutorial_page import TutorialResult
 
 EXAMPLES = examples(
     "singleshot compare runs/cells runs/cells-2 --data cells --report compared",
@@ -30,6 +22,7 @@ EXAMPLES = examples(
 )
 
 
+@with_options(ComparisonOptions)
 def compare(
     models: Annotated[
         list[str] | None,
@@ -40,25 +33,7 @@ def compare(
         ),
     ] = None,
     *,
-    data: Annotated[
-        list[str] | None,
-        typer.Option(metavar="DATA", help="Annotated images; given twice, joined by class name."),
-    ] = None,
-    split: MeasuredSplit = None,
-    protocol: Protocol = "coco",
-    iou_threshold: IouThreshold = HALF,
     json: Json = False,
-    report: ReportFolder = None,
-    speed_images: Annotated[
-        int, typer.Option(min=1, metavar="N", help="Images that each is timed on, one by one.")
-    ] = SPEED_IMAGES,
-    published: Annotated[
-        bool,
-        typer.Option(
-            "--published",
-            help="Quote what papers say of the original systems, too, with source and hardware.",
-        ),
-    ] = False,
     tutorial: Annotated[
         bool,
         typer.Option(
@@ -66,74 +41,61 @@ def compare(
             help="Rebuild the tutorial's tables: every system at full size, measured here.",
         ),
     ] = False,
+    options: ComparisonOptions,
     _debug: Debug = False,
 ) -> None:
     """Compare detectors on the same images, by the same rules, on this machine.
 
-    Accuracy with intervals, speed by phases, memory, size, and which differences the images can
-    tell. Keep the machine free meanwhile.
+    Accuracy with confidence intervals, speed by phases, memory, size, and which differences are
+    significant. Keep the machine free meanwhile.
     """
     import singleshot
     from singleshot.cli.progress import image_progress
 
-    require_what_belongs_together(data, iou_threshold, speed_images, tutorial=tutorial)
     with image_progress() as progress:
-        result: Contest | TutorialResult
+        result: ComparisonResult | TutorialResult
         if tutorial:
-            result = singleshot.compare_with_tutorial(
-                by_recipe(models or []),
-                data or None,
-                split=split,
-                protocol=protocol,
-                progress=progress,
-                on_message=note,
-                report=report,
-            )
+            shared = vars(_tutorial_options(options)) | {"progress": progress, "on_message": note}
+            result = singleshot.compare_with_tutorial(_by_recipe(models or []), **shared)
         else:
-            result = singleshot.compare(
-                models or [],
-                data or [],
-                split=split,
-                protocol=protocol,
-                iou_threshold=iou_threshold,
-                speed_images=speed_images,
-                published=published,
-                progress=progress,
-                on_message=note,
-                report=report,
-            )
-    if report is not None:
-        note(f"Report: {report / 'report.html'}")
+            chosen = vars(replace(options, progress=progress, on_message=note))
+            result = singleshot.compare(models or [], **chosen)
+    if options.page is not None:
+        note(f"Report: {options.page}")
     if json:
         print_json(result.to_json())
     else:
-        typer.echo((tutorial_summary if tutorial else summary)(result.to_json()))
+        typer.echo((format_tutorial if tutorial else format_comparison)(result.to_json()))
 
 
-def require_what_belongs_together(
-    data: list[str] | None, iou_threshold: float, speed_images: int, *, tutorial: bool
-) -> None:
-    """Raises SingleshotError when an option is missing, or has no meaning beside --tutorial."""
-    if not (tutorial or data):
-        raise SingleshotError("say which images to compare on: --data DATA")
-    if tutorial and (iou_threshold, speed_images) != (HALF, SPEED_IMAGES):
+def _tutorial_options(options: ComparisonOptions) -> TutorialOptions:
+    """Take over the options that also hold for the tutorial.
+
+    Raises SingleshotError for an option that has no meaning there.
+    """
+    default = ComparisonOptions()
+    own = (options.iou_threshold, options.speed_images)
+    if own != (default.iou_threshold, default.speed_images):
         raise SingleshotError(
             "--tutorial has its own IoU threshold and number of images: leave out "
             "--iou-threshold and --speed-images"
         )
+    return TutorialOptions(
+        data=options.data, split=options.split, protocol=options.protocol, report=options.report
+    )
 
 
-def by_recipe(models: list[str]) -> dict[str, str]:
-    """Runs by the names of their recipes: as they are said, else as their folders are called.
+def _by_recipe(models: list[str]) -> dict[str, str]:
+    """Map recipes to runs given as RECIPE=RUN, or by a folder with the recipe's name.
 
     Raises SingleshotError for a second run of one system.
     """
-    found: dict[str, str] = {}
-    for name, is_said, path in (model.partition("=") for model in models):
-        recipe, run = (name, path) if is_said else (Path(name).name, name)
-        if recipe in found:
+    runs: dict[str, str] = {}
+    for name, equals, path in (model.partition("=") for model in models):
+        recipe, run = (name, path) if equals else (Path(name).name, name)
+        if recipe in runs:
             raise SingleshotError(
-                f"{found[recipe]} and {run} are both of {recipe}; the tables have a place for one"
+                f"{runs[recipe]} and {run} are both of {recipe}; the tables have a place for one"
             )
-        found[recipe] = run
-    return found
+        runs[recipe] = run
+    return runs

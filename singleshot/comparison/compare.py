@@ -1,4 +1,4 @@
-"""Comparing detectors: the same images, the same rules, the same machine, in one run."""
+"""Compare detectors: evaluate each on the same images, rank them, and time them in turns."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -8,34 +8,49 @@ from typing import NamedTuple
 import numpy as np
 
 from singleshot.checkpoints.checkpoint import Checkpoint
-from singleshot.comparison.contest import Contender, Contest, Machine
-from singleshot.comparison.published import published_figures
-from singleshot.comparison.report import command_line, write_contest
-from singleshot.comparison.speed import Job, Measured, Turns, measure_in_turns
-from singleshot.comparison.standings import Standings, compare_all
+from singleshot.comparison.options import ComparisonOptions
+from singleshot.comparison.page import ComparisonPage, write_comparison
+from singleshot.comparison.published import read_published_figures
+from singleshot.comparison.ranking import rank_detectors
+from singleshot.comparison.result import ComparedDetector, ComparisonResult, Machine
+from singleshot.comparison.side_by_side import select_images
+from singleshot.comparison.timing import (
+    DetectorTimings,
+    TimingJob,
+    TimingPlan,
+    spread_images,
+    time_in_turns,
+)
 from singleshot.data.dataset import DataSet
 from singleshot.errors import DataError, SingleshotError
 from singleshot.evaluation import detect_all, judge, truths_of
 from singleshot.evaluation.evaluate import measured_data
-from singleshot.evaluation.options import OnMessage, Wanted
 from singleshot.files import require_writable
 from singleshot.metrics import Predictions, Protocol, Report
 from singleshot.metrics.coco import CocoNumbers, coco_numbers
 from singleshot.models.opening import checkpoint_file, load
 from singleshot.models.summary import ModelSummary, summarise
-from singleshot.runs.places import Data, listed
+from singleshot.options import takes
+from singleshot.version import __version__
 
-__all__ = ["Entry", "Model", "Progress", "compare", "enter_all", "stand"]
+__all__ = [
+    "ComparedModel",
+    "EvaluatedModel",
+    "compare",
+    "distinct_names",
+    "evaluate_models",
+    "name_models",
+    "relabel",
+]
 
-BATCH = 8  # of images detected together, for throughput
+BATCH = 8  # images detected together, for throughput
 ROUNDS = 6
-SPEED_IMAGES = 20
 
-Progress = Callable[[int, int], None]
+_Progress = Callable[[int, int], None] | None
 
 
-class Model(NamedTuple):
-    """A detector that is to be compared."""
+class ComparedModel(NamedTuple):
+    """A model by the name it has in the comparison."""
 
     name: str
     path: Path  # as it was given
@@ -43,10 +58,10 @@ class Model(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Entry:
-    """One detector of a comparison, and what it found."""
+class EvaluatedModel:
+    """A model of a comparison with its detections and their evaluation."""
 
-    model: Model
+    model: ComparedModel
     kind: str
     summary: ModelSummary
     predictions: Predictions  # with the labels of the data set
@@ -54,110 +69,80 @@ class Entry:
     coco: CocoNumbers
 
 
-def compare(
-    models: Sequence[str | Path],
-    data: Data,
-    *,
-    split: str | None = None,
-    protocol: str | Protocol = Protocol.COCO,
-    iou_threshold: float = 0.5,
-    speed_images: int = SPEED_IMAGES,
-    published: bool = False,
-    progress: Progress | None = None,
-    on_message: OnMessage | None = None,
-    report: str | Path | None = None,
-) -> Contest:
-    """Measure detectors on the same images, by the same rules, on this machine.
+@takes(ComparisonOptions)
+def compare(models: Sequence[str | Path], options: ComparisonOptions) -> ComparisonResult:
+    """Compare detectors on the same images, by the same rules, on this machine.
 
     Args:
         models: run folders or checkpoints, two at least.
-        data: a folder or JSON file of annotated images, or several, joined by class name.
-        split: which images; left out, `test`, else `val`, else all.
-        protocol: "voc07" (11 points), "voc10" (every point) or "coco".
-        iou_threshold: from which overlap a detection is a hit; COCO's twelve numbers keep theirs.
-        speed_images: how many images each detector is timed on, one by one.
-        published: whether to quote what papers say of the original systems, too.
-        progress: told of (detections done, detections in all), counted in images.
-        on_message: called with which images were taken, and what is being done.
-        report: a folder for `report.html`, a page that needs no other file, and `comparison.json`.
 
     Raises:
         SingleshotError: one of its kinds; a ModelError or DataError names the model it is about.
         RunFailed: a detector could not be timed, as for want of memory.
     """
-    wanted = Wanted.of(
-        split=split,
+    if not options.data:
+        raise SingleshotError("name the images to compare on: --data DATA")
+    if options.page is not None:
+        require_writable(options.page)
+        require_writable(options.page.with_name("comparison.json"))
+    named = name_models(models)
+    dataset = measured_data(options.data, options.split, options.on_message, class_names=None)
+    protocol, iou_threshold = Protocol(options.protocol), options.iou_threshold
+    evaluated = evaluate_models(named, dataset, protocol, iou_threshold, options.progress)
+    options.notify("estimating confidence intervals by bootstrap")
+    ranking = rank_detectors(
+        [one.predictions for one in evaluated],
+        truths_of(dataset),
+        len(dataset.class_names),
         protocol=protocol,
         iou_threshold=iou_threshold,
-        report=report,
-        on_message=on_message,
     )
-    if speed_images < 1:
-        raise SingleshotError(f"{speed_images} images are too few to time a detector on")
-    if wanted.page is not None:
-        require_writable(wanted.page.with_name("comparison.json"))
-    named = different(models)
-    dataset = measured_data(data, split, wanted.on_message, class_names=None)
-    entries = enter_all(named, dataset, wanted, progress)
-    wanted.on_message("drawing the images anew, to see how sure the differences are")
-    standings = stand(entries, dataset, wanted)
-    measured = measure_speed(entries, dataset, speed_images, wanted.on_message)
-    contest = Contest(
+    timings = _time_models(evaluated, dataset, options)
+    result = ComparisonResult(
         data=dataset.description,
-        protocol=wanted.protocol,
-        iou_threshold=wanted.iou_threshold,
+        protocol=protocol,
+        iou_threshold=iou_threshold,
         images=len(dataset),
-        truths=entries[0].report.truths,
-        contenders=tuple(map(contender, entries, measured)),
-        standings=standings,
-        machine=Machine(**measured[0].machine),
+        truths=evaluated[0].report.truths,
+        detectors=tuple(map(_compared_detector, evaluated, timings)),
+        ranking=ranking,
+        machine=Machine(**timings[0].machine),
         num_rounds=ROUNDS,
-        published=tuple(published_figures()) if published else (),
+        published=tuple(read_published_figures()) if options.published else (),
     )
-    if wanted.page is not None:
-        paths = [one.path for one in named]
-        write_contest(
-            contest,
-            dataset,
-            [entry.predictions for entry in entries],
-            [entry.report for entry in entries],
-            wanted.page,
-            command=command_line(wanted, paths, listed(data), speed_images, published=published),
+    if options.page is not None:
+        at_random, disputed = select_images(
+            dataset, [one.predictions for one in evaluated], [one.report for one in evaluated]
         )
-    return contest
+        command = options.to_command("compare", *(one.path for one in named))
+        page = ComparisonPage(
+            result, at_random, disputed, dataset.class_names, command=command, version=__version__
+        )
+        write_comparison(page, options.page)
+    return result
 
 
-def different(models: Sequence[str | Path]) -> list[Model]:
-    """Models by names that tell them apart.
+def name_models(models: Sequence[str | Path]) -> list[ComparedModel]:
+    """Find the checkpoints of models, and give each a name of its own.
 
-    Raises SingleshotError when there is nothing to compare, or one is there twice.
+    Raises SingleshotError for fewer than two models, or one that is given twice.
     """
     paths = [Path(model) for model in models]
     if len(paths) < 2:
         raise SingleshotError(
-            "comparing takes two models at least; to measure one, there is `singleshot evaluate`"
+            "comparing takes two models at least; for one, use `singleshot evaluate`"
         )
-    found: dict[Path, Model] = {}
-    for name, path in zip(told_apart(paths), paths, strict=True):
+    named: dict[Path, ComparedModel] = {}
+    for name, path in zip(distinct_names(paths), paths, strict=True):
         checkpoint = checkpoint_file(path)
-        same = found.setdefault(checkpoint.resolve(), Model(name, path, checkpoint))
+        same = named.setdefault(checkpoint.resolve(), ComparedModel(name, path, checkpoint))
         if same.path is not path:
             raise SingleshotError(f"{path} is given twice, first as {same.path}; name each once")
-    return list(found.values())
+    return list(named.values())
 
 
-def require_classes(model: Model, dataset: DataSet) -> None:
-    """Raises DataError, naming the model, when there are objects that it does not know."""
-    if not Checkpoint.is_one(model.checkpoint):
-        Checkpoint.load(model.checkpoint)  # says what is wrong with it
-    try:
-        dataset.with_classes(Checkpoint.class_names_of(model.checkpoint))
-    except DataError as error:
-        raise DataError(f"{model.path} cannot be compared here: {error}") from error
-
-
-def told_apart(paths: Sequence[Path]) -> list[str]:
-    """The end of each path, as long as no other ends like it."""
+def distinct_names(paths: Sequence[Path]) -> list[str]:
+    """Shorten each path to the shortest end that no other path has."""
     all_parts = [path.parts for path in paths]
 
     def ending(parts: tuple[str, ...], length: int) -> tuple[str, ...]:
@@ -174,55 +159,66 @@ def told_apart(paths: Sequence[Path]) -> list[str]:
     ]
 
 
-def enter_all(
-    models: Sequence[Model], dataset: DataSet, wanted: Wanted, progress: Progress | None
-) -> list[Entry]:
-    """Let all find the objects, once it is sure that each of them can."""
+def evaluate_models(
+    models: Sequence[ComparedModel],
+    dataset: DataSet,
+    protocol: Protocol,
+    iou_threshold: float,
+    progress: _Progress,
+) -> list[EvaluatedModel]:
+    """Detect with each model and evaluate it, after checking that all have the classes needed."""
     for model in models:
-        require_classes(model, dataset)
+        _require_classes(model, dataset)
     return [
-        enter(model, dataset, wanted, shifted(progress, place, len(models)))
-        for place, model in enumerate(models)
+        _evaluate_model(
+            model, dataset, protocol, iou_threshold, _share(progress, index, len(models))
+        )
+        for index, model in enumerate(models)
     ]
 
 
-def shifted(progress: Progress | None, place: int, number: int) -> Progress | None:
-    """Tell of the images of one of several detectors as a part of all."""
+def _require_classes(model: ComparedModel, dataset: DataSet) -> None:
+    """Raise DataError, naming the model, if it lacks a class that the data set has objects of."""
+    if not Checkpoint.is_one(model.checkpoint):
+        Checkpoint.load(model.checkpoint)  # raises an error with the reason
+    try:
+        dataset.with_classes(Checkpoint.class_names_of(model.checkpoint))
+    except DataError as error:
+        raise DataError(f"{model.path} cannot be compared here: {error}") from error
+
+
+def _share(progress: _Progress, index: int, number: int) -> _Progress:
+    """Report the images of one of several detectors as a share of all."""
     if progress is None:
         return None
-    return lambda done, total: progress(place * total + done, number * total)
+    return lambda done, total: progress(index * total + done, number * total)
 
 
-def enter(model: Model, dataset: DataSet, wanted: Wanted, progress: Progress | None) -> Entry:
-    """Let one detector find the objects, and judge it."""
+def _evaluate_model(
+    model: ComparedModel,
+    dataset: DataSet,
+    protocol: Protocol,
+    iou_threshold: float,
+    progress: _Progress,
+) -> EvaluatedModel:
+    """Detect with one model, and evaluate its detections."""
     detector = load(model.checkpoint)
     own = dataset.with_classes(detector.class_names)
-    found = relabelled(
+    predictions = relabel(
         detect_all(detector, own, progress=progress), detector.class_names, dataset.class_names
     )
-    report = judge(found, dataset, protocol=wanted.protocol, iou_threshold=wanted.iou_threshold)
-    coco, _ = coco_numbers(found, truths_of(dataset), len(dataset.class_names))
+    report = judge(predictions, dataset, protocol=protocol, iou_threshold=iou_threshold)
+    coco, _ = coco_numbers(predictions, truths_of(dataset), len(dataset.class_names))
     summary = summarise(detector, recipe="")
-    return Entry(model, detector.settings.kind, summary, found, report, coco)
+    return EvaluatedModel(model, detector.settings.kind, summary, predictions, report, coco)
 
 
-def stand(entries: Sequence[Entry], dataset: DataSet, wanted: Wanted) -> Standings:
-    """How good each is, and each against each."""
-    return compare_all(
-        [entry.predictions for entry in entries],
-        truths_of(dataset),
-        len(dataset.class_names),
-        protocol=wanted.protocol,
-        iou_threshold=wanted.iou_threshold,
-    )
-
-
-def relabelled(
+def relabel(
     predictions: Predictions, class_names: Sequence[str], others: Sequence[str]
 ) -> Predictions:
-    """With labels of other classes, by name; what these do not have cannot be judged, and is left.
+    """Replace labels by those of other class names, and drop detections of all other classes.
 
-    A class without any object has no average precision, so no number depends on it.
+    A class without objects has no average precision, so that no number depends on the dropped ones.
     """
     numbers = np.array([others.index(name) if name in others else -1 for name in class_names])
     labels = numbers.astype(np.int64)[predictions.labels]
@@ -231,30 +227,31 @@ def relabelled(
     ]
 
 
-def measure_speed(
-    entries: Sequence[Entry], dataset: DataSet, number: int, on_message: OnMessage
-) -> list[Measured]:
-    """Time the detectors in turns, each on the same images from all over the data set."""
-    places = np.linspace(0, len(dataset) - 1, min(number, len(dataset))).round().astype(int)
-    images = [Path(str(dataset.paths[place])) for place in places]
-    jobs = [Job(one.model.name, images, model=one.model.checkpoint) for one in entries]
-    each_turn = -(-number // ROUNDS)
-    return measure_in_turns(jobs, Turns({1: each_turn, BATCH: 1}, rounds=ROUNDS), on_message)
+def _time_models(
+    evaluated: Sequence[EvaluatedModel], dataset: DataSet, options: ComparisonOptions
+) -> list[DetectorTimings]:
+    """Time the models in turns, each on the same images from all over the data set."""
+    images = spread_images(dataset, options.speed_images)
+    jobs = [TimingJob(one.model.name, images, model=one.model.checkpoint) for one in evaluated]
+    each_turn = -(-options.speed_images // ROUNDS)
+    plan = TimingPlan({1: each_turn, BATCH: 1}, rounds=ROUNDS)
+    return time_in_turns(jobs, plan, options.notify)
 
 
-def contender(entry: Entry, measured: Measured) -> Contender:
-    """All that was measured of one detector."""
-    return Contender(
-        name=entry.model.name,
-        path=str(entry.model.path),
-        kind=entry.kind,
-        input=entry.summary.input,
-        num_boxes=entry.summary.num_boxes,
-        parameters=entry.summary.parameters,
-        macs=entry.summary.macs,
-        file_bytes=entry.model.checkpoint.stat().st_size,
-        coco=entry.coco,
-        per_class={name: one.average_precision for name, one in entry.report.per_class.items()},
-        speeds=measured.speeds,
-        memory_before_mb=measured.memory_before_mb,
+def _compared_detector(evaluated: EvaluatedModel, timings: DetectorTimings) -> ComparedDetector:
+    """Join all measurements of one detector."""
+    classes = evaluated.report.per_class
+    return ComparedDetector(
+        name=evaluated.model.name,
+        path=str(evaluated.model.path),
+        kind=evaluated.kind,
+        input=evaluated.summary.input,
+        num_boxes=evaluated.summary.num_boxes,
+        parameters=evaluated.summary.parameters,
+        macs=evaluated.summary.macs,
+        file_bytes=evaluated.model.checkpoint.stat().st_size,
+        coco=evaluated.coco,
+        per_class={name: one.average_precision for name, one in classes.items()},
+        speeds=timings.speeds,
+        memory_before_mb=timings.memory_before_mb,
     )

@@ -1,4 +1,4 @@
-"""The plots of a comparison: what accuracy costs, in time, memory and size."""
+"""Scatter plots of a comparison: accuracy against time, memory and size."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from singleshot.comparison.standings import Estimate
+from singleshot.comparison.ranking import AccuracyEstimate
 from singleshot.report.charts import Scale, Tick, round_ratios, round_values, text_of
 
-__all__ = ["Plot", "PlotMark", "cost_plot"]
+__all__ = ["LARGE", "CostPlot", "PlotMark", "PlotSize", "cost_plot", "do_overlap", "label_block", "place_labels"]
 
 LETTER, LINE = 6.0, 13.0  # width of a letter and height of a line, user units
 GAP = 8.0  # between a mark and its name
@@ -24,27 +24,27 @@ RADIUS = 5.0
 class PlotMark(NamedTuple):
     """A detector in a plot, in user units."""
 
-    place: tuple[float, float]
-    interval: tuple[float | None, ...]  # where its ends are, the lower one first
+    position: tuple[float, float]
+    interval: tuple[float | None, ...]  # y of its ends, the lower one first
     name: str
     text: str
     on_front: bool
-    label: tuple[float, float, str]  # where its name begins, and how it is anchored
+    label: tuple[float, float, str]  # x and y of its name, and the SVG text anchor
     number: int  # as in the tables
 
     @property
     def x(self) -> float:
-        """From the left."""
-        return self.place[0]
+        """Distance from the left."""
+        return self.position[0]
 
     @property
     def y(self) -> float:
-        """From above."""
-        return self.place[1]
+        """Distance from the top."""
+        return self.position[1]
 
 
-class Size(NamedTuple):
-    """Of a plot, user units; letters are 11 of them high."""
+class PlotSize(NamedTuple):
+    """Size and margins of a plot in user units; letters are 11 of them high."""
 
     width: int
     height: int
@@ -62,21 +62,21 @@ class Size(NamedTuple):
         return self.height - self.margin_bottom
 
 
-LARGE, SMALL = Size(880, 430), Size(340, 250)
+LARGE, SMALL = PlotSize(880, 430), PlotSize(340, 250)
 
 
 @dataclass(frozen=True)
-class Plot:
-    """Mean average precision against a cost, whose axis is one of ratios."""
+class CostPlot:
+    """Mean average precision against a cost on a logarithmic axis."""
 
     title: str
     x_label: str
     y_label: str
-    size: Size
+    size: PlotSize
     x_ticks: tuple[Tick, ...]
     y_ticks: tuple[Tick, ...]
     marks: tuple[PlotMark, ...]
-    front: str  # SVG points: what can be had for each cost
+    front: str  # SVG points of the Pareto front: the best accuracy for each cost
     with_names: bool
 
 
@@ -84,59 +84,59 @@ def cost_plot(
     title: str,
     unit: str,
     costs: Sequence[float | None],
-    estimates: Sequence[Estimate],
+    estimates: Sequence[AccuracyEstimate],
     names: Sequence[str],
     *,
     on_front: Sequence[bool],
     y_label: str,
     large: bool = False,
-) -> Plot | None:
-    """Detectors in the order of their numbers; None where a cost or a precision is unknown."""
-    known_costs = all_known([cost or None for cost in costs])  # nothing has no logarithm
-    known = all_known([one.value for one in estimates])
+) -> CostPlot | None:
+    """Plot detectors in the order of their numbers; None where a cost or an accuracy is unknown."""
+    known_costs = _all_known([cost or None for cost in costs])  # 0 has no logarithm
+    known = _all_known([one.value for one in estimates])
     if known_costs is None or known is None:
         return None
     size = LARGE if large else SMALL
-    x_range, y_range = ratio_range(known_costs), worth_range(estimates)
-    x_scale = RatioScale(x_range, (size.left, size.right))
+    x_range, y_range = _cost_range(known_costs), _accuracy_range(estimates)
+    x_scale = _LogScale(x_range, (size.left, size.right))
     y_scale = Scale(y_range, (size.bottom, size.top))
-    places = [(x_scale(x), y_scale(y)) for x, y in zip(known_costs, known, strict=True)]
-    labels = place_labels(places, names, size)
+    positions = [(x_scale(x), y_scale(y)) for x, y in zip(known_costs, known, strict=True)]
+    labels = place_labels(positions, names, size)
     ends = [
         tuple(None if end is None else y_scale(end) for end in (one.low, one.high))
         for one in estimates
     ]
     texts = [
-        f"{name}: {worth:.3f} at {cost:,.4g} {unit}"
-        for name, worth, cost in zip(names, known, known_costs, strict=True)
+        f"{name}: {accuracy:.3f} at {cost:,.4g} {unit}"
+        for name, accuracy, cost in zip(names, known, known_costs, strict=True)
     ]
-    columns = zip(places, ends, names, texts, on_front, labels, strict=True)
+    columns = zip(positions, ends, names, texts, on_front, labels, strict=True)
     marks = tuple(
-        PlotMark(place, interval, name, text, front, label, number)
-        for number, (place, interval, name, text, front, label) in enumerate(columns, start=1)
+        PlotMark(position, interval, name, text, front, label, number)
+        for number, (position, interval, name, text, front, label) in enumerate(columns, start=1)
     )
-    return Plot(
+    return CostPlot(
         title=title,
         x_label=unit,
         y_label=y_label,
         size=size,
-        x_ticks=tuple(Tick(x_scale(value), f"{value:,.6g}") for value in ticks(*x_range)),
+        x_ticks=tuple(Tick(x_scale(value), f"{value:,.6g}") for value in _cost_ticks(*x_range)),
         y_ticks=tuple(Tick(y_scale(value), text_of(value)) for value in round_values(*y_range)),
         marks=marks,
-        front=stairs(places, on_front, size),
+        front=_front_line(positions, on_front, size),
         with_names=large,
     )
 
 
-def all_known(values: Sequence[float | None]) -> list[float] | None:
-    """The values, if there is none missing."""
+def _all_known(values: Sequence[float | None]) -> list[float] | None:
+    """Return the values, or None if one is missing."""
     known = [value for value in values if value is not None]
     return known if len(known) == len(values) else None
 
 
 @dataclass(frozen=True)
-class RatioScale:
-    """A map from a range to another by which equal ratios are equally long."""
+class _LogScale:
+    """A logarithmic map from one range to another."""
 
     own: tuple[float, float]
     plot: tuple[float, float]
@@ -146,30 +146,30 @@ class RatioScale:
         return Scale((low, high), self.plot)(math.log10(value))
 
 
-def ratio_range(costs: Sequence[float]) -> tuple[float, float]:
-    """A little more than the costs take, in ratios."""
+def _cost_range(costs: Sequence[float]) -> tuple[float, float]:
+    """Return the range of the costs, padded on the logarithmic scale."""
     low, high = min(costs), max(costs)
     widen = max(NARROWEST_RATIO / (high / low), 1.0) ** 0.5 * (high / low) ** MARGIN * 1.05
     return low / widen, high * widen
 
 
-def ticks(low: float, high: float) -> list[float]:
-    """Round values in equal ratios, or, of a range with few of them, equally far apart."""
+def _cost_ticks(low: float, high: float) -> list[float]:
+    """Return round values in equal ratios, or at equal distances where these are few."""
     ratios = round_ratios(low, high)
     return ratios if len(ratios) >= FEWEST_TICKS else round_values(low, high)
 
 
-def worth_range(estimates: Sequence[Estimate]) -> tuple[float, float]:
-    """A little more than the intervals take, within 0 to 1."""
+def _accuracy_range(estimates: Sequence[AccuracyEstimate]) -> tuple[float, float]:
+    """Return the range of the intervals, padded, within 0 to 1."""
     values = [end for one in estimates for end in one if end is not None]
     low, high = min(values), max(values)
     padding = max(MARGIN * (high - low), (NARROWEST - (high - low)) / 2)
     return max(low - padding, 0.0), min(high + padding, 1.0)
 
 
-def stairs(places: Sequence[tuple[float, float]], on_front: Sequence[bool], size: Size) -> str:
-    """From each detector on the front level to the cost of the next better one."""
-    best = sorted({place for place, front in zip(places, on_front, strict=True) if front})
+def _front_line(positions: Sequence[tuple[float, float]], on_front: Sequence[bool], size: PlotSize) -> str:
+    """Draw the front as steps: level to the cost of the next more accurate detector, then up."""
+    best = sorted({one for one, front in zip(positions, on_front, strict=True) if front})
     points = [best[0]]
     for x, y in best[1:]:
         points += [(x, points[-1][1]), (x, y)]
@@ -177,18 +177,18 @@ def stairs(places: Sequence[tuple[float, float]], on_front: Sequence[bool], size
     return " ".join(f"{x:g},{y:g}" for x, y in points)
 
 
-Block = tuple[float, float, float, float]  # left, top, right, bottom
+LabelBlock = tuple[float, float, float, float]  # left, top, right, bottom
 
 
 def place_labels(
-    places: Sequence[tuple[float, float]], names: Sequence[str], size: Size
+    positions: Sequence[tuple[float, float]], names: Sequence[str], size: PlotSize
 ) -> list[tuple[float, float, str]]:
-    """A free place beside each mark for its name, the first ones choosing first."""
-    taken: list[Block] = [(x - RADIUS, y - RADIUS, x + RADIUS, y + RADIUS) for x, y in places]
+    """Place the name of each mark beside it without overlap, as far as there is space."""
+    taken: list[LabelBlock] = [(x - RADIUS, y - RADIUS, x + RADIUS, y + RADIUS) for x, y in positions]
     labels = []
-    for (x, y), name in zip(places, names, strict=True):
+    for (x, y), name in zip(positions, names, strict=True):
         width = LETTER * len(name)
-        offers = [
+        candidates = [
             (x + GAP, y - GAP, "start"),
             (x - GAP, y - GAP, "end"),
             (x + GAP, y + LINE + 1, "start"),
@@ -197,32 +197,32 @@ def place_labels(
             (x - GAP, y + 2 * LINE, "end"),
         ]
         free = [
-            offer
-            for offer in offers
-            if inside(block_of(offer, width), size)
-            and not any(cross(block_of(offer, width), other) for other in taken)
+            candidate
+            for candidate in candidates
+            if _is_inside(label_block(candidate, width), size)
+            and not any(do_overlap(label_block(candidate, width), other) for other in taken)
         ]
-        chosen = (free or offers)[0]
-        taken.append(block_of(chosen, width))
+        chosen = (free or candidates)[0]
+        taken.append(label_block(chosen, width))
         labels.append(chosen)
     return labels
 
 
-def block_of(label: tuple[float, float, str], width: float) -> Block:
-    """What a label covers."""
+def label_block(label: tuple[float, float, str], width: float) -> LabelBlock:
+    """Return the area that a label covers."""
     x, y, anchor = label
     left = x if anchor == "start" else x - width
     return left, y - LINE + 3, left + width, y + 3
 
 
-def inside(block: Block, size: Size) -> bool:
-    """Whether it lies in the plot."""
+def _is_inside(block: LabelBlock, size: PlotSize) -> bool:
+    """Test that an area lies in the plot."""
     left, top, right, bottom = block
     return left >= size.left and right <= size.width and top >= 0 and bottom <= size.bottom
 
 
-def cross(block: Block, other: Block) -> bool:
-    """Whether two blocks share an area."""
+def do_overlap(block: LabelBlock, other: LabelBlock) -> bool:
+    """Test whether two areas overlap."""
     return (
         block[0] < other[2] and other[0] < block[2] and block[1] < other[3] and other[1] < block[3]
     )

@@ -1,69 +1,119 @@
-"""What several detectors find in the same image."""
+"""Show the detections of several detectors in the same images, beside each other."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import PurePath
+from functools import partial
+from pathlib import Path, PurePath
 
 import numpy as np
+import torch
 from jaxtyping import Float64, Int64, UInt8
 from torch import Tensor
 
-from singleshot.metrics import Predictions, Protocol, Truths, find_hits
+from singleshot.data.dataset import DataSet
+from singleshot.data.images import read_image
+from singleshot.evaluation import truths_of
+from singleshot.evaluation.report import of_image, truths_of_image
+from singleshot.metrics import Predictions, Protocol, Report, Truths, find_hits
 from singleshot.report.images import Exhibit, FoundMark, TruthMark, exhibit
 
-__all__ = ["Shown", "View", "errors_of_images", "most_disputed", "shown"]
+__all__ = [
+    "DetectorView",
+    "SharedImage",
+    "errors_of_images",
+    "mark_image",
+    "most_disputed",
+    "select_images",
+]
+
+SEED = 0  # the same images each time, so that two reports can be compared
+NUM_OF_EACH = 3  # images at random, and images that the detectors differ about
 
 
 @dataclass(frozen=True)
-class View:
-    """An image as one detector sees it, from the score of its best F1 on."""
+class DetectorView:
+    """The detections of one detector in an image, from the score of each class's best F1."""
 
-    found: tuple[tuple[FoundMark, str], ...]  # with what became of each: hit, false or forgiven
+    found: tuple[tuple[FoundMark, str], ...]  # each with its fate: hit, false or forgiven
     truths: tuple[tuple[TruthMark, str], ...]  # annotated, missed or uncounted
 
     def count(self, fate: str) -> int:
-        """How many marks there are of a kind."""
+        """Count the marks of a kind."""
         return sum(one == fate for _, one in (*self.found, *self.truths))
 
 
 @dataclass(frozen=True)
-class Shown:
-    """An image, and a view of it for each detector."""
+class SharedImage:
+    """An image with one view for each detector."""
 
     name: str
     uri: str
     width: int
     height: int
-    views: tuple[View, ...]
+    views: tuple[DetectorView, ...]
 
 
-def shown(
+def select_images(
+    dataset: DataSet, predictions: Sequence[Predictions], reports: Sequence[Report]
+) -> tuple[list[SharedImage], list[SharedImage]]:
+    """Select images at random, and images in which the numbers of errors differ most.
+
+    `predictions` and `reports` are those of each detector.
+    """
+    truths, first = truths_of(dataset), reports[0]
+    thresholds = [report.score_thresholds for report in reports]
+    protocol, iou_threshold = first.protocol, first.iou_threshold
+    count = partial(errors_of_images, protocol=protocol, iou_threshold=iou_threshold)
+    errors = np.stack(
+        [count(one, truths, own) for one, own in zip(predictions, thresholds, strict=True)]
+    )
+    disputed = most_disputed(errors, NUM_OF_EACH)
+    random = torch.Generator().manual_seed(SEED)
+    drawn = torch.randperm(len(dataset), generator=random).tolist()
+    at_random = [image for image in drawn if image not in disputed][:NUM_OF_EACH]
+
+    def mark(index: int) -> SharedImage:
+        path = str(dataset.paths[index])
+        return mark_image(
+            path,
+            read_image(Path(path)),
+            [of_image(one, index) for one in predictions],
+            truths_of_image(dataset, index),
+            thresholds,
+            protocol=protocol,
+            iou_threshold=iou_threshold,
+        )
+
+    return [mark(index) for index in at_random], [mark(index) for index in disputed]
+
+
+def mark_image(
     path: str,
     image: UInt8[Tensor, "3 h w"],
-    found: Sequence[Predictions],
+    predictions: Sequence[Predictions],
     truths: Truths,
     score_thresholds: Sequence[Float64[np.ndarray, " num_classes"]],
     *,
     protocol: Protocol,
     iou_threshold: float,
-) -> Shown:
-    """Mark what each detector finds; predictions and truths are the image's own alone."""
+) -> SharedImage:
+    """Mark the detections of each detector; predictions and truths are of this image alone."""
     exhibits = [
         exhibit(path, image, one, truths, protocol=protocol, iou_thresholds=[iou_threshold])
-        for one in found
+        for one in predictions
     ]
-    views = tuple(map(view, exhibits, score_thresholds))
+    views = tuple(map(_view, exhibits, score_thresholds))
     first = exhibits[0]
-    return Shown(PurePath(path).name, first.uri, first.width, first.height, views)
+    return SharedImage(PurePath(path).name, first.uri, first.width, first.height, views)
 
 
-def view(one: Exhibit, score_thresholds: Float64[np.ndarray, " num_classes"]) -> View:
-    """The marks that are sure enough, with their fates."""
+def _view(one: Exhibit, score_thresholds: Float64[np.ndarray, " num_classes"]) -> DetectorView:
+    """Keep the marks from the score thresholds on, with their fates."""
     fates = one.fates_of_found(score_thresholds, 0)
     found = zip(one.found, fates, strict=True)
-    return View(
+    return DetectorView(
         tuple((mark, fate) for mark, fate in found if fate != "off"),
         tuple(zip(one.truths, one.fates_of_truths(score_thresholds, 0), strict=True)),
     )
@@ -77,21 +127,21 @@ def errors_of_images(
     protocol: Protocol,
     iou_threshold: float,
 ) -> Int64[np.ndarray, " num_images"]:
-    """Misses and false positives of each image."""
-    sure = predictions[predictions.scores >= score_thresholds[predictions.labels]]
+    """Count false negatives and false positives of each image, from the score thresholds on."""
+    confident = predictions[predictions.scores >= score_thresholds[predictions.labels]]
     ignore = protocol.ignores(truths)
-    hits = find_hits(sure, truths, ignore=ignore, iou_threshold=iou_threshold)
+    hits = find_hits(confident, truths, ignore=ignore, iou_threshold=iou_threshold)
 
     def per_image(images: Int64[np.ndarray, " n"]) -> Int64[np.ndarray, " num_images"]:
         return np.bincount(images, minlength=truths.num_images)
 
-    false_positives = per_image(sure.images[~hits.hit & ~hits.ignored])
-    misses = per_image(truths.images[~ignore]) - per_image(sure.images[hits.hit])
-    return np.asarray(false_positives + misses)
+    false_positives = per_image(confident.images[~hits.hit & ~hits.ignored])
+    false_negatives = per_image(truths.images[~ignore]) - per_image(confident.images[hits.hit])
+    return np.asarray(false_positives + false_negatives)
 
 
 def most_disputed(errors: Int64[np.ndarray, "detectors num_images"], count: int) -> list[int]:
-    """The images where the detectors differ most in the number of their errors."""
+    """Return the images in which the detectors differ most in their number of errors."""
     spread = errors.max(axis=0) - errors.min(axis=0)
     order = np.argsort(-spread, kind="stable")[:count]
     return [int(image) for image in order if spread[image]]

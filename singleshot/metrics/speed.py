@@ -1,4 +1,4 @@
-"""How fast a detector is: from the seconds of single detections to their medians."""
+"""Speed of a detector: medians over the seconds of single detections."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ import numpy as np
 
 __all__ = ["Seconds", "Speed"]
 
-MANY = 6  # rounds
-CLEARLY = 0.75
+ENOUGH_ROUNDS = 6
+CLEARLY_FASTER = 0.75  # of the time of the other
 
 
 class Seconds(NamedTuple):
-    """Where the time of one detection went; phases are None where they cannot be told apart."""
+    """Seconds of one detection by phase; phases are None where only the total is known."""
 
-    # Resizing and normalising, and searching for regions where that is done.
-    preparing: float | None
+    # Resizing and normalising; selective search where the detector needs it.
+    preprocess: float | None
     network: float | None
-    choosing: float | None  # scores, decoding, suppression
+    postprocess: float | None  # scores, decoding, NMS
     total: float
 
 
@@ -36,21 +36,21 @@ class Speed:
     quartiles_ms: tuple[float, float]  # a quarter of the totals lies below, a quarter above
     rounds_ms: tuple[float, ...]  # the median total of each round
     num_timings: int
-    peak_memory_mb: float | None  # of the whole process so far; None where the system tells it not
+    peak_memory_mb: float | None  # of the whole process so far; None where unknown
 
     @classmethod
     def of(
         cls, batch: int, rounds: Sequence[Sequence[Seconds]], *, peak_memory_mb: float | None = None
     ) -> Speed:
-        """The medians of the timings of some rounds, at least one of each."""
+        """Compute medians from the timings of some rounds, at least one each."""
         timings = [one for turn in rounds for one in turn]
         totals = [1000 * one.total for one in timings]
         low, middle, high = (float(value) for value in np.quantile(totals, [0.25, 0.5, 0.75]))
         return cls(
             batch=batch,
-            preprocess_ms=median_ms([one.preparing for one in timings]),
-            network_ms=median_ms([one.network for one in timings]),
-            postprocess_ms=median_ms([one.choosing for one in timings]),
+            preprocess_ms=_median_ms([one.preprocess for one in timings]),
+            network_ms=_median_ms([one.network for one in timings]),
+            postprocess_ms=_median_ms([one.postprocess for one in timings]),
             total_ms=middle,
             quartiles_ms=(low, high),
             rounds_ms=tuple(float(np.median([1000 * one.total for one in own])) for own in rounds),
@@ -60,21 +60,22 @@ class Speed:
 
     @property
     def images_per_second(self) -> float:
-        """Images of such batches that are done in a second."""
+        """Images a second in batches of this size."""
         return 1000 * self.batch / self.total_ms
 
     def is_faster(self, other: Speed) -> bool:
-        """Whether it was faster in every round that both took part in, one after the other.
+        """Return True if this was the faster in every round that both took part in.
 
-        Of two that are as fast, one is in six rounds of six with a chance of 1 in 32. Of fewer
-        rounds each has to be clearly faster.
+        Of two equally fast detectors one is so in six rounds with a probability of 1 in 32. With
+        fewer rounds it has to take at most three quarters of the time in each.
         """
-        rounds = list(zip(self.rounds_ms, other.rounds_ms, strict=False))  # one may have had enough
-        least = 1.0 if len(rounds) >= MANY else CLEARLY
-        return all(own < least * others for own, others in rounds)
+        # One of the two may have reached its time limit earlier.
+        rounds = list(zip(self.rounds_ms, other.rounds_ms, strict=False))
+        factor = 1.0 if len(rounds) >= ENOUGH_ROUNDS else CLEARLY_FASTER
+        return all(own < factor * others for own, others in rounds)
 
     def to_json(self) -> dict[str, Any]:
-        """Plain numbers under the names of the fields."""
+        """Convert to plain numbers under the names of the fields."""
         return {
             "batch": self.batch,
             "preprocess_ms": self.preprocess_ms,
@@ -89,7 +90,7 @@ class Speed:
         }
 
 
-def median_ms(seconds: Sequence[float | None]) -> float | None:
-    """None if any is unknown."""
+def _median_ms(seconds: Sequence[float | None]) -> float | None:
+    """Return the median in milliseconds, None if any value is unknown."""
     known = [one for one in seconds if one is not None]
     return 1000 * float(np.median(known)) if len(known) == len(seconds) else None

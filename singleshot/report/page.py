@@ -14,11 +14,11 @@ UNDEFINED = "\N{EN DASH}"
 HERE = Path(__file__).parent
 
 
-def environment() -> Environment:
-    """Templates and filters, for any page in this style; everything from outside is escaped."""
+def environment(folder: Path = HERE) -> Environment:
+    """Load templates of a folder and those that all pages share, with filters and escaping."""
     # StrictUndefined: a misspelt name in the template is an error instead of a blank.
     made = Environment(
-        loader=FileSystemLoader(HERE),
+        loader=FileSystemLoader([folder, HERE]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

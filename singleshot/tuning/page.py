@@ -59,7 +59,7 @@ def render(page: SearchPage) -> str:
     """Fill in the page; everything from outside is escaped."""
     trials, best = page.trials, best_of(page.trials)
     start = next((one for one in trials if one.is_start and one.outcome == "finished"), None)
-    filled = environment()
+    filled = environment(Path(__file__).parent)
     filled.filters |= {"written": written}
     return filled.get_template("search.html").render(
         page=page,

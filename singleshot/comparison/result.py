@@ -1,4 +1,4 @@
-"""A comparison of detectors as the page and programs see it."""
+"""The result of a comparison: what was measured of each detector, and how they rank."""
 
 from __future__ import annotations
 
@@ -6,22 +6,27 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from singleshot.comparison.pareto import front_of
-from singleshot.comparison.published import Figure
-from singleshot.comparison.standings import LEVEL, Estimate, Pair, Standings
+from singleshot.comparison.published import PublishedFigure
+from singleshot.comparison.ranking import (
+    SIGNIFICANCE,
+    AccuracyEstimate,
+    PairwiseDifference,
+    Ranking,
+    pareto_front,
+)
 from singleshot.metrics import CocoNumbers, Protocol
 from singleshot.metrics.speed import Speed
 
-__all__ = ["Contender", "Contest", "Machine"]
+__all__ = ["ComparedDetector", "ComparisonResult", "Machine"]
 
 
 @dataclass(frozen=True)
 class Machine:
-    """What speed was measured on."""
+    """The machine and the software that speed was measured with."""
 
     processor: str
     cores: int
-    threads: int  # that PyTorch computes with
+    threads: int  # of PyTorch
     device: str
     system: str
     python: str
@@ -29,10 +34,10 @@ class Machine:
 
 
 @dataclass(frozen=True)
-class Contender:
-    """One detector: what it is, and what was measured of it."""
+class ComparedDetector:
+    """One detector of a comparison and its measurements."""
 
-    name: str  # the end of its path, as long as tells it from the others
+    name: str  # the shortest end of its path that no other has
     path: str
     kind: str  # ssd, yolo-v1 …
     input: tuple[int, int]  # height, width
@@ -43,21 +48,21 @@ class Contender:
     coco: CocoNumbers  # by COCO's rules, whatever the protocol
     per_class: Mapping[str, float | None]  # average precision
     speeds: tuple[Speed, ...]  # smallest batches first, of one image
-    memory_before_mb: float | None  # of its process, before there was a detector in it
+    memory_before_mb: float | None  # of its process, before the detector was loaded
 
     @property
     def latency_ms(self) -> float:
-        """Of one image alone."""
+        """Median time of one image, in batches of one."""
         return self.speeds[0].total_ms
 
     @property
     def memory_mb(self) -> float | None:
-        """The most that one image at a time took, beyond what the program takes without it."""
+        """Peak memory with one image at a time, above that of the process without a detector."""
         peak, before = self.speeds[0].peak_memory_mb, self.memory_before_mb
         return None if peak is None or before is None else max(peak - before, 0.0)
 
-    def to_json(self, estimate: Estimate, *, on_front: bool) -> dict[str, Any]:
-        """Plain numbers; null where undefined."""
+    def to_json(self, estimate: AccuracyEstimate, *, on_front: bool) -> dict[str, Any]:
+        """Convert to plain numbers; null where undefined."""
         known = estimate.low is not None
         return {
             "model": self.path,
@@ -79,35 +84,37 @@ class Contender:
 
 
 @dataclass(frozen=True)
-class Contest:
+class ComparisonResult:
     """Detectors on the same images, by the same rules, on one machine, in one run."""
 
-    data: str  # in words
+    data: str  # description of the data set
     protocol: Protocol
-    iou_threshold: float  # of a hit; COCO has its own ten
+    iou_threshold: float  # of a true positive; COCO has its own ten
     images: int
     truths: int
-    contenders: tuple[Contender, ...]  # in the order given, as are the standings
-    standings: Standings
+    detectors: tuple[ComparedDetector, ...]  # in the order given, as in the ranking
+    ranking: Ranking
     machine: Machine
     num_rounds: int  # of timing
-    published: tuple[Figure, ...] = ()
+    published: tuple[PublishedFigure, ...] = ()
 
     @property
     def front(self) -> list[bool]:
-        """Which are on the Pareto front of latency and mean average precision.
+        """Mark the detectors on the Pareto front of latency and mean average precision.
 
-        Those that the timings do not tell apart count as equally fast.
+        A detector is faster than another if it was in every round; otherwise the two count as
+        equally fast.
         """
-        alone = [one.speeds[0] for one in self.contenders]
-        return front_of(
-            [estimate.value for estimate in self.standings.estimates],
-            lambda one, other: alone[one].is_faster(alone[other]),
+        speeds = [one.speeds[0] for one in self.detectors]
+        return pareto_front(
+            [estimate.value for estimate in self.ranking.estimates],
+            lambda one, other: speeds[one].is_faster(speeds[other]),
         )
 
     def to_json(self) -> dict[str, Any]:
-        """What `compare --json` prints."""
-        estimates = self.standings.estimates
+        """Convert to the document that `compare --json` prints."""
+        estimates = self.ranking.estimates
+        rows = zip(self.detectors, estimates, self.front, strict=True)
         document = {
             "data": self.data,
             "protocol": self.protocol.value,
@@ -115,30 +122,25 @@ class Contest:
             "images": self.images,
             "truths": self.truths,
             "machine": asdict(self.machine),
-            "models": [
-                one.to_json(estimate, on_front=on_front)
-                for one, estimate, on_front in zip(
-                    self.contenders, estimates, self.front, strict=True
-                )
-            ],
+            "models": [one.to_json(estimate, on_front=front) for one, estimate, front in rows],
             "bootstrap": {
-                "resamples": self.standings.resamples,
-                "seed": self.standings.seed,
-                "confidence": self.standings.confidence,
+                "resamples": self.ranking.resamples,
+                "seed": self.ranking.seed,
+                "confidence": self.ranking.confidence,
                 "adjustment": "holm",
-                "level": LEVEL,
+                "level": SIGNIFICANCE,
             },
-            "pairs": [self.pair_to_json(pair) for pair in self.standings.pairs],
+            "pairs": [self._pair_to_json(pair) for pair in self.ranking.pairs],
         }
         if self.published:
             document["published"] = [figure.model_dump() for figure in self.published]
         return document
 
-    def pair_to_json(self, pair: Pair) -> dict[str, Any]:
-        """With the names of the two."""
+    def _pair_to_json(self, pair: PairwiseDifference) -> dict[str, Any]:
+        """Convert a pair, with the names of its detectors instead of their indices."""
         return {
             **pair._asdict(),
-            "first": self.contenders[pair.first].name,
-            "second": self.contenders[pair.second].name,
+            "first": self.detectors[pair.first].name,
+            "second": self.detectors[pair.second].name,
             "differs": pair.differs,
         }

@@ -1,11 +1,11 @@
-// Sorting the tables of a comparison, and choosing whose images are shown.
+// Sort the tables of a comparison, and choose whose images are shown.
 "use strict";
 
 const all = (selector, within = document) => [...within.querySelectorAll(selector)];
 
-// ---- Sorting: a click sorts the best first, the next one turns the order round.
+// ---- Sorting: a click sorts the best first, the next one reverses the order.
 
-// The cell of a row that stands in a column; cells may span several.
+// The cell of a row in a column; cells may span several columns.
 function cellAt(row, column) {
   let place = 0;
   for (const cell of row.cells) {
@@ -24,7 +24,7 @@ function columnOf(head) {
   return -1;
 }
 
-// What is unknown comes last, whatever the order.
+// Unknown values come last in either order.
 function compareCells(one, other, sign) {
   const [a, b] = [one.dataset.value, other.dataset.value];
   if (a === "" || b === "") return (a === "") - (b === "");

@@ -10,7 +10,16 @@ from typing import NamedTuple
 from singleshot.comparison.ranking import AccuracyEstimate
 from singleshot.report.charts import Scale, Tick, round_ratios, round_values, text_of
 
-__all__ = ["LARGE", "CostPlot", "PlotMark", "PlotSize", "cost_plot", "do_overlap", "label_block", "place_labels"]
+__all__ = [
+    "LARGE",
+    "CostPlot",
+    "PlotMark",
+    "PlotSize",
+    "cost_plot",
+    "do_overlap",
+    "label_block",
+    "place_labels",
+]
 
 LETTER, LINE = 6.0, 13.0  # width of a letter and height of a line, user units
 GAP = 8.0  # between a mark and its name
@@ -20,11 +29,14 @@ NARROWEST_RATIO = 1.5  # of the costs: less would look like more than it is
 NARROWEST = 0.05  # of the average precisions
 RADIUS = 5.0
 
+_Point = tuple[float, float]
+LabelBlock = tuple[float, float, float, float]  # left, top, right, bottom
+
 
 class PlotMark(NamedTuple):
     """A detector in a plot, in user units."""
 
-    position: tuple[float, float]
+    position: _Point
     interval: tuple[float | None, ...]  # y of its ends, the lower one first
     name: str
     text: str
@@ -55,10 +67,12 @@ class PlotSize(NamedTuple):
 
     @property
     def right(self) -> float:
+        """Right edge of the drawing area."""
         return self.width - self.margin_right
 
     @property
     def bottom(self) -> float:
+        """Bottom edge of the drawing area."""
         return self.height - self.margin_bottom
 
 
@@ -167,7 +181,9 @@ def _accuracy_range(estimates: Sequence[AccuracyEstimate]) -> tuple[float, float
     return max(low - padding, 0.0), min(high + padding, 1.0)
 
 
-def _front_line(positions: Sequence[tuple[float, float]], on_front: Sequence[bool], size: PlotSize) -> str:
+def _front_line(
+    positions: Sequence[tuple[float, float]], on_front: Sequence[bool], size: PlotSize
+) -> str:
     """Draw the front as steps: level to the cost of the next more accurate detector, then up."""
     best = sorted({one for one, front in zip(positions, on_front, strict=True) if front})
     points = [best[0]]
@@ -177,14 +193,13 @@ def _front_line(positions: Sequence[tuple[float, float]], on_front: Sequence[boo
     return " ".join(f"{x:g},{y:g}" for x, y in points)
 
 
-LabelBlock = tuple[float, float, float, float]  # left, top, right, bottom
-
-
 def place_labels(
-    positions: Sequence[tuple[float, float]], names: Sequence[str], size: PlotSize
+    positions: Sequence[_Point], names: Sequence[str], size: PlotSize
 ) -> list[tuple[float, float, str]]:
     """Place the name of each mark beside it without overlap, as far as there is space."""
-    taken: list[LabelBlock] = [(x - RADIUS, y - RADIUS, x + RADIUS, y + RADIUS) for x, y in positions]
+    taken: list[LabelBlock] = [
+        (x - RADIUS, y - RADIUS, x + RADIUS, y + RADIUS) for x, y in positions
+    ]
     labels = []
     for (x, y), name in zip(positions, names, strict=True):
         width = LETTER * len(name)

@@ -17,7 +17,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 
@@ -138,7 +138,7 @@ class _Process:
         )
         self.send(job.to_json())
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> _Process:
         return self
 
     def __exit__(

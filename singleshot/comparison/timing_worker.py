@@ -5,8 +5,8 @@
 The process reads one JSON object a line from stdin, first the job, then one object for each turn,
 and answers each with one line.
 
-The phases are those of the detector's own `detect`, seen by hooks: preprocessing ends when
-the pixels are normalised, the network when its raw outputs are there; the rest is postprocessing. Of a detector
+Hooks divide the detector's own `detect` into phases: preprocessing ends when the pixels are
+normalised, the network when its raw outputs are there; the rest is postprocessing. Of a detector
 that is no `TrainableDetector` only the total is known.
 """
 

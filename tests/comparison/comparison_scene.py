@@ -1,15 +1,15 @@
-"""A comparison of three made-up detectors, whose names want to be more than names."""
+"""A comparison of three made-up detectors, one of which has markup in its name."""
 
 from __future__ import annotations
 
 import numpy as np
 import torch
 
-from singleshot.comparison.contest import Contender, Contest, Machine
 from singleshot.comparison.page import ComparisonPage
-from singleshot.comparison.published import published_figures
-from singleshot.comparison.side_by_side import shown
-from singleshot.comparison.standings import Estimate, Pair, Standings
+from singleshot.comparison.published import read_published_figures
+from singleshot.comparison.ranking import AccuracyEstimate, PairwiseDifference, Ranking
+from singleshot.comparison.result import ComparedDetector, ComparisonResult, Machine
+from singleshot.comparison.side_by_side import mark_image
 from singleshot.metrics import Predictions, Protocol, Truths
 from singleshot.metrics.coco import CocoNumbers
 from singleshot.metrics.speed import Seconds, Speed
@@ -27,7 +27,7 @@ def speed(milliseconds: float, batch: int = 1) -> Speed:
     return Speed.of(batch, [[timing]] * 3, peak_memory_mb=350.0)
 
 
-def contender(name: str, milliseconds: float, **changes) -> Contender:
+def detector(name: str, milliseconds: float, **changes) -> ComparedDetector:
     """Costs grow with the time."""
     values = {
         "name": name,
@@ -43,10 +43,10 @@ def contender(name: str, milliseconds: float, **changes) -> Contender:
         "speeds": (speed(milliseconds), speed(6 * milliseconds, batch=8)),
         "memory_before_mb": 250.0,
     }
-    return Contender(**values | changes)
+    return ComparedDetector(**values | changes)
 
 
-def make_contest(**changes) -> Contest:
+def make_result(**changes) -> ComparisonResult:
     """The slow one is best, the fast one close, and the third beaten at everything."""
     values = {
         "data": f"images of {EVIL}",
@@ -54,31 +54,35 @@ def make_contest(**changes) -> Contest:
         "iou_threshold": 0.5,
         "images": 40,
         "truths": 100,
-        "contenders": (
-            contender("fast", 20.0),
-            contender(EVIL, 200.0, speeds=(speed(200.0),)),
-            contender("beaten", 90.0),
+        "detectors": (
+            detector("fast", 20.0),
+            detector(EVIL, 200.0, speeds=(speed(200.0),)),
+            detector("beaten", 90.0),
         ),
-        "standings": Standings(
+        "ranking": Ranking(
             1000,
             0,
             0.95,
-            (Estimate(0.52, 0.45, 0.6), Estimate(0.61, 0.55, 0.7), Estimate(0.3, 0.2, 0.4)),
             (
-                Pair(0, 1, -0.09, -0.2, 0.02, 0.08, 0.08),
-                Pair(0, 2, 0.22, 0.1, 0.3, 0.002, 0.006),
-                Pair(1, 2, 0.31, 0.2, 0.4, 0.002, 0.006),
+                AccuracyEstimate(0.52, 0.45, 0.6),
+                AccuracyEstimate(0.61, 0.55, 0.7),
+                AccuracyEstimate(0.3, 0.2, 0.4),
+            ),
+            (
+                PairwiseDifference(0, 1, -0.09, -0.2, 0.02, 0.08, 0.08),
+                PairwiseDifference(0, 2, 0.22, 0.1, 0.3, 0.002, 0.006),
+                PairwiseDifference(1, 2, 0.31, 0.2, 0.4, 0.002, 0.006),
             ),
         ),
         "machine": MACHINE,
         "num_rounds": 5,
     }
-    return Contest(**values | changes)
+    return ComparisonResult(**values | changes)
 
 
 def make_page(**changes) -> ComparisonPage:
     """With one image in which the detectors differ."""
-    contest = make_contest(published=tuple(published_figures()), **changes)
+    result = make_result(published=tuple(read_published_figures()), **changes)
     truths = Truths(
         images=np.zeros(2, np.int64),
         boxes=np.array([[4.0, 4, 24, 24], [34, 34, 60, 60]]),
@@ -90,7 +94,7 @@ def make_page(**changes) -> ComparisonPage:
     )
     both = Predictions(np.zeros(2, np.int64), truths.boxes, np.array([0.9, 0.8]), truths.labels)
     found = [both, both[:1], both[:0]]
-    image = shown(
+    image = mark_image(
         f"/images/{EVIL.replace('/', '')}.png",
         torch.full((3, SIDE, SIDE), 200, dtype=torch.uint8),
         found,
@@ -100,8 +104,7 @@ def make_page(**changes) -> ComparisonPage:
         iou_threshold=0.5,
     )
     return ComparisonPage(
-        title=f"fast · {EVIL} · beaten",
-        contest=contest,
+        result=result,
         at_random=[],
         disputed=[image],
         class_names=CLASSES,

@@ -8,12 +8,12 @@ from collections.abc import Iterator
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from contest_scene import EVIL, make_contest, make_page
+from comparison_scene import EVIL, make_page, make_result
 from page_reader import Reader
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from singleshot.comparison.page import chance, rounded, write_comparison
-from singleshot.comparison.standings import Estimate, Standings
+from singleshot.comparison.page import format_p_value, format_rounded, write_comparison
+from singleshot.comparison.ranking import AccuracyEstimate, Ranking
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 PHONE, DESK = {"width": 390, "height": 844}, {"width": 1440, "height": 900}
@@ -29,55 +29,55 @@ def text(path) -> str:
     return " ".join(Reader.of(path).text.split())
 
 
-def test_the_verdict_says_who_is_best_and_whom_the_images_cannot_tell(text):
+def test_the_verdict_names_the_best_and_those_that_do_not_differ_significantly(text):
     assert f"Most accurate {EVIL} 0.610" in text
-    assert "0.550 to 0.700 with 95% confidence. The images do not tell it from fast." in text
+    assert "0.550 to 0.700 with 95% confidence. The difference to fast is not significant." in text
     assert "Fastest fast 20.0 ms" in text
 
 
-def test_the_beaten_one_is_not_worth_considering(text):
-    front = text.partition("Worth considering")[2].partition("On the Pareto front")[0]
+def test_a_dominated_detector_is_not_worth_considering(text):
+    front = text.partition("Worth considering")[2].partition("The Pareto front")[0]
     assert "fast" in front
     assert EVIL in front
     assert "beaten" not in front
 
 
-def test_what_is_published_has_a_section_of_its_own_below_all_that_is_measured(text):
+def test_published_numbers_have_a_section_below_all_measured_ones(text):
     measured, published = text.split("Not measured here", 1)
     assert "77.2" not in measured
     assert "weiliu89/caffe, branch ssd, README.md" in published
     assert "from memory, not looked up" in published
 
 
-def test_an_excuse_is_given_for_a_batch_that_would_take_too_long(text):
+def test_a_dash_for_a_batch_that_would_take_too_long_is_explained(text):
     assert "a batch takes too long" in text
 
 
-def test_a_comparison_without_intervals_says_why(tmp_path):
-    unknown = Standings(1000, 0, 0.95, tuple(Estimate(0.5, None, None) for _ in range(3)), ())
-    pairs = make_contest().standings.pairs
-    unsure = tuple(one._replace(low=None, high=None, p_value=None) for one in pairs)
-    standings = Standings(1000, 0, 0.95, unknown.estimates, unsure)
-    page = write_comparison(make_page(standings=standings), tmp_path / "report.html")
+def test_a_page_without_intervals_explains_why(tmp_path):
+    estimates = tuple(AccuracyEstimate(0.5, None, None) for _ in range(3))
+    pairs = make_result().ranking.pairs
+    unknown = tuple(one._replace(low=None, high=None, p_value=None) for one in pairs)
+    ranking = Ranking(1000, 0, 0.95, estimates, unknown)
+    page = write_comparison(make_page(ranking=ranking), tmp_path / "report.html")
     assert "in fewer than 5 images, too few for an interval" in page.read_text()
 
 
-def test_one_image_is_in_the_page_once_whoever_looks_at_it(path):
+def test_an_image_is_in_the_page_once_for_all_detectors(path):
     assert path.read_text().count("data:image/jpeg") == 1
 
 
-def test_each_detector_shows_its_own_hits_and_misses(text):
+def test_each_detector_shows_its_own_true_positives_and_false_negatives(text):
     shown = text.partition("Where they differ most")[2]
-    # The surer threshold of the first leaves out its second detection.
-    assert "1 hit, 0 false positives, 1 missed" in shown
-    assert "0 hits, 0 false positives, 2 missed" in shown
+    # The higher threshold of the first leaves out its second detection.
+    assert "1 true positive, 0 false positives, 1 false negative" in shown
+    assert "0 true positives, 0 false positives, 2 false negatives" in shown
 
 
-def test_numbers_have_three_digits_that_count():
-    assert [rounded(value) for value in (0.0123, 1.234, 12.34, 123.4, 12345.6, None)] == [
+def test_numbers_have_three_significant_digits():
+    assert [format_rounded(value) for value in (0.0123, 1.234, 12.34, 123.4, 12345.6, None)] == [
         "0.0123", "1.23", "12.3", "123", "12,346", "–",
     ]  # fmt: skip
-    assert [chance(value) for value in (0.0002, 0.0123, None)] == ["< 0.001", "0.012", "–"]
+    assert [format_p_value(value) for value in (0.0002, 0.0123, None)] == ["< 0.001", "0.012", "–"]
 
 
 # ---- In a browser
@@ -98,15 +98,15 @@ def browser() -> Iterator[Browser]:
 
 def opening(browser: Browser, path, **options) -> Iterator[Page]:
     context = browser.new_context(**options)
-    page, complaints = context.new_page(), []
-    page.on("console", lambda message: complaints.append(message.text))
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("request", lambda request: complaints.append(request.url[:80]))
+    page, messages = context.new_page(), []
+    page.on("console", lambda message: messages.append(message.text))
+    page.on("pageerror", lambda error: messages.append(str(error)))
+    page.on("request", lambda request: messages.append(request.url[:80]))
     page.goto(path.as_uri())
     yield page
     context.close()
     own = re.compile(r"file:.*/report\.html$|data:")
-    assert [one for one in complaints if not own.match(one)] == []
+    assert [one for one in messages if not own.match(one)] == []
 
 
 @pytest.fixture(scope="module")
@@ -119,10 +119,10 @@ def column(page: Page, section: str, place: int) -> list[str]:
     return [row.locator("th, td").nth(place).inner_text() for row in rows]
 
 
-def test_the_most_accurate_stands_first_until_another_order_is_wanted(opened):
+def test_the_most_accurate_comes_first_until_a_column_is_clicked(opened):
     opened.reload()
     assert column(opened, "#speed", 1) == ["200", "20.0", "90.0"]
-    head = opened.locator("#speed th.sortable", has_text="All")
+    head = opened.locator("#speed th.sortable", has_text="Total")
     head.locator("button").click()
     assert column(opened, "#speed", 1) == ["20.0", "90.0", "200"]
     assert head.get_attribute("aria-sort") == "ascending"
@@ -131,7 +131,7 @@ def test_the_most_accurate_stands_first_until_another_order_is_wanted(opened):
     assert head.get_attribute("aria-sort") == "descending"
 
 
-def test_what_is_unknown_is_last_in_every_order(opened):
+def test_unknown_values_are_last_in_every_order(opened):
     opened.reload()
     button = opened.locator("#speed th.sortable", has_text="in batches").locator("button")
     for _ in range(2):
@@ -139,7 +139,7 @@ def test_what_is_unknown_is_last_in_every_order(opened):
         assert column(opened, "#speed", 7)[-1] == "–"
 
 
-def test_the_keyboard_alone_sorts_and_chooses(opened):
+def test_the_keyboard_alone_sorts_and_selects(opened):
     opened.reload()
     button = opened.locator("#accuracy th.sortable", has_text="Mean average").locator("button")
     button.focus()
@@ -154,11 +154,11 @@ def test_the_keyboard_alone_sorts_and_chooses(opened):
 
 
 @pytest.mark.parametrize(("colours", "viewport"), [("light", DESK), ("dark", PHONE)])
-def test_axe_finds_no_fault(browser, path, viewport, colours):
+def test_axe_finds_no_violations(browser, path, viewport, colours):
     for page in opening(browser, path, viewport=viewport, color_scheme=colours):
         assert page.evaluate("document.documentElement.scrollWidth") == viewport["width"]
-        faults = Axe().run(page).response["violations"]
-        assert [(one["id"], one["nodes"][0]["html"]) for one in faults] == []
+        violations = Axe().run(page).response["violations"]
+        assert [(one["id"], one["nodes"][0]["html"]) for one in violations] == []
 
 
 def test_without_scripts_tables_and_images_are_there_and_no_controls(browser, path):

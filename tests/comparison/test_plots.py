@@ -2,15 +2,14 @@ from itertools import combinations
 
 import pytest
 
-from singleshot.comparison.pareto import pareto_front
-from singleshot.comparison.plots import LARGE, block_of, cost_plot, cross, place_labels
-from singleshot.comparison.standings import Estimate
+from singleshot.comparison.plots import LARGE, cost_plot, do_overlap, label_block, place_labels
+from singleshot.comparison.ranking import AccuracyEstimate, pareto_front_by_cost
 
 
-def plot(costs, worths, names=None, **options):
-    estimates = [Estimate(worth, None, None) for worth in worths]
+def plot(costs, accuracies, names=None, **options):
+    estimates = [AccuracyEstimate(accuracy, None, None) for accuracy in accuracies]
     names = names or [f"model {place}" for place in range(len(costs))]
-    options["on_front"] = pareto_front(costs, worths)
+    options["on_front"] = pareto_front_by_cost(costs, accuracies)
     return cost_plot("Speed", "ms", costs, estimates, names, y_label="mAP", **options)
 
 
@@ -25,7 +24,7 @@ def test_better_is_higher_and_slower_further_to_the_right():
     assert slow.y < fast.y  # of SVG, whose y points down
 
 
-def test_the_stairs_go_level_to_the_next_better_one_and_then_up():
+def test_the_front_line_goes_level_to_the_next_more_accurate_detector_and_then_up():
     drawn = plot([10, 100, 50], [0.5, 0.9, 0.4])
     low, high, beaten = drawn.marks
     points = [tuple(map(float, point.split(","))) for point in drawn.front.split()]
@@ -40,7 +39,7 @@ def test_the_stairs_go_level_to_the_next_better_one_and_then_up():
 
 
 def test_intervals_stay_in_the_plot():
-    estimates = [Estimate(0.02, 0.0, 0.3), Estimate(0.98, 0.9, 1.0)]
+    estimates = [AccuracyEstimate(0.02, 0.0, 0.3), AccuracyEstimate(0.98, 0.9, 1.0)]
     options = {"on_front": [True, True], "y_label": "mAP"}
     drawn = cost_plot("Speed", "ms", [1, 2], estimates, ["a", "b"], **options)
     for mark in drawn.marks:
@@ -48,13 +47,13 @@ def test_intervals_stay_in_the_plot():
         assert drawn.size.top <= high < mark.y < low <= drawn.size.bottom
 
 
-def test_detectors_as_alike_as_twins_have_a_plot():
+def test_equal_detectors_have_a_plot():
     drawn = plot([10, 10], [0.5, 0.5])
-    assert drawn.marks[0].place == drawn.marks[1].place
+    assert drawn.marks[0].position == drawn.marks[1].position
     assert len(drawn.x_ticks) >= 1
 
 
-def test_what_is_unknown_of_one_makes_no_plot():
+def test_a_cost_unknown_of_one_detector_has_no_plot():
     assert plot([10, None], [0.5, 0.6]) is None
     assert plot([10, 20], [0.5, None]) is None
 
@@ -63,13 +62,15 @@ def test_names_of_a_dozen_detectors_do_not_cover_each_other():
     names = [f"runs/detector-{place}" for place in range(12)]
     places = [(120.0 + 55 * (place % 6), 80.0 + 60 * (place // 6)) for place in range(12)]
     labels = place_labels(places, names, LARGE)
-    blocks = [block_of(label, 6.0 * len(name)) for label, name in zip(labels, names, strict=True)]
-    covered = sum(cross(one, other) for one, other in combinations(blocks, 2))
+    blocks = [
+        label_block(label, 6.0 * len(name)) for label, name in zip(labels, names, strict=True)
+    ]
+    covered = sum(do_overlap(one, other) for one, other in combinations(blocks, 2))
     assert covered == 0
 
 
 def test_names_of_detectors_at_the_bottom_leave_the_ticks_free():
     places = [(200.0, LARGE.bottom), (240.0, LARGE.bottom)]
     labels = place_labels(places, ["localizer", "yolo-v1"], LARGE)
-    assert max(block_of(label, 54.0)[3] for label in labels) <= LARGE.bottom
+    assert max(label_block(label, 54.0)[3] for label in labels) <= LARGE.bottom
     assert labels[0] != labels[1]

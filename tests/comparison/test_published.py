@@ -3,14 +3,14 @@ import re
 import pytest
 from torchvision.models.detection import FasterRCNN_ResNet50_FPN_Weights
 
-from singleshot.comparison.published import published_figures, read_tutorial
+from singleshot.comparison.published import read_published_figures, read_tutorial
 
 TUTORIAL = read_tutorial()
 SYSTEMS = {system.recipe for system in TUTORIAL.systems}
 
 
-def test_every_figure_says_where_it_is_from_and_what_on():
-    figures = published_figures()
+def test_every_figure_has_a_source_and_either_data_or_hardware():
+    figures = read_published_figures()
     assert len(figures) > 40
     for one in figures:
         assert one.source
@@ -21,7 +21,8 @@ def test_every_figure_says_where_it_is_from_and_what_on():
 
 def test_no_figure_is_there_twice():
     keys = [
-        (one.system, one.metric, one.data, one.hardware, one.input) for one in published_figures()
+        (one.system, one.metric, one.data, one.hardware, one.input)
+        for one in read_published_figures()
     ]
     assert len(set(keys)) == len(keys)
 
@@ -33,7 +34,7 @@ def test_every_row_has_a_cell_for_each_column_and_a_system(table):
         assert row.recipe in SYSTEMS
 
 
-def test_every_slip_is_noted_somewhere_and_every_note_is_a_slip():
+def test_every_erratum_is_referred_to_and_every_note_is_an_erratum():
     notes = {
         note
         for table in TUTORIAL.tables
@@ -41,7 +42,7 @@ def test_every_slip_is_noted_somewhere_and_every_note_is_a_slip():
         for place in (table.notes, *(cell.notes for cell in cells))
         for note in place
     } | {note for system in TUTORIAL.systems for note in system.notes}
-    assert notes == set(TUTORIAL.slips)
+    assert notes == set(TUTORIAL.errata)
 
 
 def test_the_tables_are_as_the_tutorial_prints_them():
@@ -53,25 +54,27 @@ def test_the_tables_are_as_the_tutorial_prints_them():
     assert [row[1] for row in cells[11:]] == ["16.3", "8", "45", "34.5", "11.7", "11.7", "6.4"]
 
 
-def test_the_arithmetic_of_the_slips():
+def test_the_arithmetic_of_the_errata():
     counts = {
         "multibox": [(64 + 36 + 16) * 11 + 1, (64 + 36 + 16 + 9 + 4) * 11 + 1],
         "yolo-boxes": [7 * 7 * 2, 7 * 7 * 3],
     }
-    for slip, numbers in counts.items():
+    for erratum, numbers in counts.items():
         for number in numbers:
-            assert re.search(rf"\b{number:,}\b", TUTORIAL.slips[slip])
+            assert re.search(rf"\b{number:,}\b", TUTORIAL.errata[erratum])
 
 
 def test_the_figure_of_torchvisions_faster_rcnn_is_the_one_installed():
-    (figure,) = (one for one in published_figures() if one.recipe == "faster-rcnn-resnet50-fpn")
+    (figure,) = (
+        one for one in read_published_figures() if one.recipe == "faster-rcnn-resnet50-fpn"
+    )
     measured = FasterRCNN_ResNet50_FPN_Weights.COCO_V1.meta["_metrics"]["COCO-val2017"]
     assert figure.value == measured["box_map"]
 
 
 def test_printed_accuracies_are_among_the_figures_with_their_data():
     """VOC2007 in the first table, VOC2012 in the third, COCO in the fourth: never mixed."""
-    figures = published_figures()
+    figures = read_published_figures()
     for table, data in ((0, "VOC2007"), (2, "VOC2012"), (3, "COCO")):
         for row in TUTORIAL.tables[table].rows:
             values = {

@@ -2,8 +2,16 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from singleshot.comparison.standings import compare_all, enough_resamples, holm
+from singleshot.comparison.ranking import (
+    adjust_p_values,
+    num_resamples_for,
+    pareto_front,
+    pareto_front_by_cost,
+    rank_detectors,
+)
 from singleshot.metrics import Predictions, Protocol, Truths
 from singleshot.metrics.bootstrap import compare
 
@@ -65,7 +73,7 @@ OTHERS = [1, 0, 1, 0, 1, 0, 1, 1, 0, 0, 1, 0]
 def test_intervals_and_p_values_are_those_of_the_literal_bootstrap():
     scores = 1 - np.arange(12) / 100
     own, difference, p_value = literal(HITS, OTHERS, scores, resamples=300, seed=5)
-    standings = compare_all(
+    ranking = rank_detectors(
         [finds(HITS), finds(OTHERS)],
         one_object_each(12),
         1,
@@ -73,13 +81,13 @@ def test_intervals_and_p_values_are_those_of_the_literal_bootstrap():
         resamples=300,
         seed=5,
     )
-    (pair,) = standings.pairs
-    assert standings.estimates[0][1:] == pytest.approx(own)
+    (pair,) = ranking.pairs
+    assert ranking.estimates[0][1:] == pytest.approx(own)
     assert (pair.low, pair.high) == pytest.approx(difference)
     assert pair.p_value == pytest.approx(p_value)
     assert 0.05 < p_value < 1  # neither certain nor hopeless
     everyone = average_precision(HITS, scores, range(12))
-    assert standings.estimates[0].value == pytest.approx(everyone)
+    assert ranking.estimates[0].value == pytest.approx(everyone)
 
 
 @pytest.mark.parametrize("protocol", list(Protocol))
@@ -87,7 +95,7 @@ def test_a_pair_has_the_difference_and_the_interval_that_compare_gives(protocol)
     truths = one_object_each(12)
     first, second = finds(HITS), finds(OTHERS)
     expected = compare(first, second, truths, ["a"], protocol=protocol, resamples=100, seed=3)
-    (pair,) = compare_all(
+    (pair,) = rank_detectors(
         [first, second], truths, 1, protocol=protocol, resamples=100, seed=3
     ).pairs
     found = (pair.difference, pair.low, pair.high)
@@ -95,7 +103,7 @@ def test_a_pair_has_the_difference_and_the_interval_that_compare_gives(protocol)
 
 
 def test_twins_cannot_be_told_apart():
-    (pair,) = compare_all(
+    (pair,) = rank_detectors(
         [finds(HITS), finds(HITS)], one_object_each(12), 1, protocol=Protocol.COCO
     ).pairs
     assert (pair.difference, pair.low, pair.high) == (0, 0, 0)
@@ -104,7 +112,7 @@ def test_twins_cannot_be_told_apart():
 
 
 def test_a_detector_that_finds_everything_differs_from_one_that_finds_nothing():
-    (pair,) = compare_all(
+    (pair,) = rank_detectors(
         [finds([1] * 8), finds([0] * 8)], one_object_each(8), 1, protocol=Protocol.VOC10
     ).pairs
     assert (pair.difference, pair.low, pair.high) == (1, 1, 1)
@@ -113,11 +121,11 @@ def test_a_detector_that_finds_everything_differs_from_one_that_finds_nothing():
 
 
 def test_four_images_are_too_few_for_intervals():
-    standings = compare_all(
+    ranking = rank_detectors(
         [finds([1] * 4), finds([0] * 4)], one_object_each(4), 1, protocol=Protocol.VOC10
     )
-    assert standings.estimates[0] == (1, None, None)
-    (pair,) = standings.pairs
+    assert ranking.estimates[0] == (1, None, None)
+    (pair,) = ranking.pairs
     assert pair.difference == 1
     assert pair.p_value is None
     assert not pair.differs
@@ -126,16 +134,18 @@ def test_four_images_are_too_few_for_intervals():
 def test_without_objects_nothing_is_defined():
     truths = one_object_each(6)
     truths.crowd[:] = True
-    standings = compare_all(
+    ranking = rank_detectors(
         [finds(HITS[:6]), finds(OTHERS[:6])], truths, 1, protocol=Protocol.VOC10
     )
-    assert standings.estimates[0] == (None, None, None)
-    assert standings.pairs[0].difference is None
+    assert ranking.estimates[0] == (None, None, None)
+    assert ranking.pairs[0].difference is None
 
 
 def test_pairs_come_in_the_order_given_each_once():
     found = [finds(np.roll(HITS, shift)) for shift in range(4)]
-    pairs = compare_all(found, one_object_each(12), 1, protocol=Protocol.VOC10, resamples=50).pairs
+    pairs = rank_detectors(
+        found, one_object_each(12), 1, protocol=Protocol.VOC10, resamples=50
+    ).pairs
     assert [(one.first, one.second) for one in pairs] == [
         (0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (2, 3),
     ]  # fmt: skip
@@ -144,14 +154,14 @@ def test_pairs_come_in_the_order_given_each_once():
 
 def test_holm_adjusts_by_hand():
     # Sorted: 0.01 x 4, 0.02 x 3 (raised to no less than before), 0.03 x 2, 0.5 x 1.
-    assert holm([0.03, 0.01, 0.5, 0.02]) == pytest.approx([0.06, 0.04, 0.5, 0.06])
-    assert holm([0.4, 0.6]) == [0.8, 0.8]
-    assert holm([]) == []
+    assert adjust_p_values([0.03, 0.01, 0.5, 0.02]) == pytest.approx([0.06, 0.04, 0.5, 0.06])
+    assert adjust_p_values([0.4, 0.6]) == [0.8, 0.8]
+    assert adjust_p_values([]) == []
 
 
 @pytest.mark.parametrize(("detectors", "resamples"), [(1, 1000), (2, 1000), (3, 1000), (12, 6600)])
 def test_there_are_enough_draws_for_the_number_of_pairs(detectors, resamples):
-    assert enough_resamples(detectors) == resamples
+    assert num_resamples_for(detectors) == resamples
     num_pairs = detectors * (detectors - 1) // 2
     assert num_pairs * 2 / (resamples + 1) <= 0.02
 
@@ -161,6 +171,74 @@ def test_equally_good_detectors_are_rarely_called_different():
     different = 0
     for _ in range(40):
         found = [finds(random.random(40) < 0.7, random.permutation(40) / 40) for _ in range(3)]
-        standings = compare_all(found, truths, 1, protocol=Protocol.VOC10, resamples=200)
-        different += any(pair.differs for pair in standings.pairs)
+        ranking = rank_detectors(found, truths, 1, protocol=Protocol.VOC10, resamples=200)
+        different += any(pair.differs for pair in ranking.pairs)
     assert different <= 5  # of 40: 2 expected at 5 %, 5 leaves room for luck
+
+
+# ---- Pareto front
+
+
+def test_the_front_by_hand():
+    #         fast, poor  slower, better  slower, worse  slow, best  slow, poor
+    costs = [10, 20, 25, 100, 120]
+    accuracies = [0.5, 0.7, 0.6, 0.9, 0.4]
+    assert pareto_front_by_cost(costs, accuracies) == [True, True, False, True, False]
+
+
+def test_of_equal_costs_only_the_better_is_on_the_front():
+    assert pareto_front_by_cost([10, 10], [0.5, 0.6]) == [False, True]
+
+
+def test_of_equal_accuracies_only_the_cheaper_is_on_the_front():
+    assert pareto_front_by_cost([10, 20], [0.5, 0.5]) == [True, False]
+
+
+def test_twins_are_both_on_the_front():
+    assert pareto_front_by_cost([10, 10, 30], [0.5, 0.5, 0.4]) == [True, True, False]
+
+
+def test_what_is_unknown_is_not_on_the_front_and_beats_nobody():
+    assert pareto_front_by_cost([None, 10, 5], [0.9, 0.5, None]) == [False, True, False]
+
+
+def test_of_two_that_cost_the_same_as_far_as_can_be_told_the_better_is_on_the_front():
+    costs = [100, 99, 50]
+    assert pareto_front_by_cost(costs, [0.8, 0.7, 0.6]) == [True, True, True]
+    by_a_tenth = pareto_front([0.8, 0.7, 0.6], lambda one, other: costs[one] < 0.9 * costs[other])
+    assert by_a_tenth == [True, False, True]
+
+
+def test_a_detector_that_is_dominated_dominates_none():
+    """The second ties in time with both others, but the third is faster than the first."""
+    rounds = [[10.0, 10.0], [9.0, 11.0], [8.0, 9.5]]
+
+    def is_faster(one, other):
+        return all(own < others for own, others in zip(rounds[one], rounds[other], strict=True))
+
+    assert is_faster(2, 0)
+    assert not any(is_faster(*pair) for pair in ((0, 1), (1, 0), (1, 2), (0, 2)))
+    assert pareto_front([0.9, 0.8, 0.7], is_faster) == [True, False, True]
+
+
+@given(
+    accuracies=st.lists(st.sampled_from([0.5, 0.6, 0.7, None]), min_size=1, max_size=6),
+    rounds=st.lists(st.tuples(*[st.integers(1, 4)] * 2), min_size=6, max_size=6),
+)
+def test_every_detector_off_the_front_is_dominated_by_one_on_it(accuracies, rounds):
+    def is_faster(one, other):
+        return all(own < others for own, others in zip(rounds[one], rounds[other], strict=True))
+
+    def dominates(one, other):
+        return (
+            accuracies[one] >= accuracies[other]
+            and not is_faster(other, one)
+            and (accuracies[one] > accuracies[other] or is_faster(one, other))
+        )
+
+    front = pareto_front(accuracies, is_faster)
+    known = [index for index, value in enumerate(accuracies) if value is not None]
+    best = [index for index in known if front[index]]
+    assert not any(front[index] for index in range(len(front)) if index not in known)
+    assert not any(dominates(one, other) for one in best for other in best)
+    assert all(any(dominates(one, other) for one in best) for other in known if not front[other])

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from contest_scene import make_page
+from comparison_scene import make_page
 
 from singleshot.comparison.side_by_side import errors_of_images, most_disputed
 from singleshot.metrics import Predictions, Protocol, Truths
@@ -17,21 +17,21 @@ TRUTHS = Truths(
 )
 
 
-def test_errors_are_misses_and_false_positives_from_the_thresholds_on():
-    found = Predictions(
+def test_errors_are_false_negatives_and_false_positives_from_the_thresholds_on():
+    predictions = Predictions(
         images=np.array([0, 0, 1, 1, 2]),
         boxes=np.array([FIRST, [50, 50, 60, 60], [0, 0, 5, 5], [0, 0, 5, 5], FIRST]),
         scores=np.array([0.9, 0.8, 0.7, 0.1, 0.4]),
         labels=np.array([0, 1, 0, 0, 0]),
     )
     errors = errors_of_images(
-        found, TRUTHS, np.array([0.5, 0.5]), protocol=Protocol.COCO, iou_threshold=0.5
+        predictions, TRUTHS, np.array([0.5, 0.5]), protocol=Protocol.COCO, iou_threshold=0.5
     )
-    # One missed and one false positive; one false positive; one too unsure to be shown.
+    # One missed and one false positive; one false positive; one below its threshold.
     assert errors.tolist() == [2, 1, 1]
 
 
-def test_the_most_disputed_images_come_first_and_those_all_agree_on_never():
+def test_images_with_the_most_different_numbers_of_errors_come_first():
     errors = np.array([[0, 3, 1, 2], [0, 0, 1, 1]])
     assert most_disputed(errors, 3) == [1, 3]
     assert most_disputed(errors, 1) == [1]

@@ -1,9 +1,15 @@
 import time
 
+import numpy as np
 import pytest
 import torch
 
-from singleshot.comparison.timing import time_detections, unseen
+from singleshot.comparison.timing_worker import (
+    TimedDetector,
+    peak_memory_mb,
+    roll_columns,
+    time_detections,
+)
 from singleshot.detectors.common.settings import PixelSettings
 from singleshot.detectors.detector import TrainableDetector
 from singleshot.families import build_detector
@@ -20,9 +26,9 @@ class Sleeper(TrainableDetector):
     num_boxes = 1
     parts = {}  # noqa: RUF012
 
-    def __init__(self, preparing: float, network: float, choosing: float) -> None:
+    def __init__(self, preprocess: float, network: float, postprocess: float) -> None:
         super().__init__(["a"], PixelSettings(mean=(0, 0, 0), std=(1, 1, 1)))
-        self.sleeps = preparing, network, choosing
+        self.sleeps = preprocess, network, postprocess
 
     def forward(self, images):
         normalised = self.normalised(images)
@@ -42,10 +48,10 @@ class Sleeper(TrainableDetector):
 def test_each_phase_has_its_own_time():
     (found,) = time_detections(Sleeper(20, 60, 40), [[IMAGE]])
     # A busy machine may sleep longer, never less.
-    assert found.preparing >= 0.02
+    assert found.preprocess >= 0.02
     assert found.network >= 0.06
-    assert found.choosing >= 0.04
-    assert found.total == pytest.approx(found.preparing + found.network + found.choosing)
+    assert found.postprocess >= 0.04
+    assert found.total == pytest.approx(found.preprocess + found.network + found.postprocess)
 
 
 def test_every_batch_is_timed_anew():
@@ -64,7 +70,7 @@ def test_a_detector_is_left_as_it_was():
         assert not module._forward_pre_hooks
 
 
-def test_of_a_foreign_detector_the_total_is_known_alone():
+def test_only_the_total_is_known_of_a_foreign_detector():
     class Foreign:
         class_names = ("a",)
 
@@ -81,15 +87,15 @@ def test_of_a_foreign_detector_the_total_is_known_alone():
     ("ssdlite320-lite0", {"model.results.flip_tta": True}),
     ("localizer", {}),
 ])  # fmt: skip
-def test_the_phases_of_our_detectors_are_seen(recipe, overrides):
+def test_the_phases_of_our_detectors_are_timed(recipe, overrides):
     settings = load_recipe(recipe, {"model.input": [96, 128], **overrides}).model
     detector = build_detector(settings, ["a"], pretrained=False)
     (found,) = time_detections(detector, [[torch.zeros(3, 90, 70, dtype=torch.uint8)]])
     assert min(found) > 0
-    assert found.network > found.preparing
+    assert found.network > found.preprocess
 
 
-def test_copies_of_an_image_are_prepared_before_the_network_begins(monkeypatch):
+def test_copies_of_an_image_are_made_before_the_network_begins(monkeypatch):
     settings = load_recipe("sliding-window", {"model.input": [96, 128], "model.scales": [1.0, 1.5]})
     detector = build_detector(settings.model, ["a"], pretrained=False)
     copied = detector.copied
@@ -101,12 +107,30 @@ def test_copies_of_an_image_are_prepared_before_the_network_begins(monkeypatch):
 
     monkeypatch.setattr(detector, "copied", slowly)
     (found,) = time_detections(detector, [[torch.zeros(3, 90, 70, dtype=torch.uint8)]])
-    assert found.preparing >= 0.02 * len(slept) > 0.02
+    assert found.preprocess >= 0.02 * len(slept) > 0.02
 
 
-def test_a_moved_image_has_the_same_pixels_in_other_places():
+def test_a_rolled_image_has_the_same_pixels_in_other_columns():
     image = torch.arange(3 * 2 * 5, dtype=torch.uint8).reshape(3, 2, 5)
-    moved = unseen(image, 2)
+    moved = roll_columns(image, 2)
     assert not torch.equal(moved, image)
     assert torch.equal(moved[..., 2:], image[..., :3])
-    assert torch.equal(unseen(image, 0), image)
+    assert torch.equal(roll_columns(image, 0), image)
+
+
+def test_an_image_is_never_seen_twice():
+    job = {"recipe": "localizer", "num_classes": 1}
+    images = [np.arange(3 * 2 * 7).reshape(3, 2, 7).astype(np.uint8) + shift for shift in (0, 100)]
+    timed = TimedDetector(job, [torch.from_numpy(image) for image in images])
+    seen = [one for _ in range(4) for one in timed.next_batch(2)]
+    assert len({one.numpy().tobytes() for one in seen}) == 8
+    assert all(
+        sorted(one.flatten().tolist()) in [sorted(i.flatten().tolist()) for i in images]
+        for one in seen
+    )
+
+
+def test_memory_is_the_gpus_where_it_computes_on_one(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda _device: 3 << 20)
+    assert peak_memory_mb(torch.device("cuda", 0)) == 3
+    assert peak_memory_mb(torch.device("cpu")) > 50  # megabytes: Python and PyTorch

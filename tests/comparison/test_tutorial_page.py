@@ -7,14 +7,18 @@ import shutil
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from contest_scene import EVIL, MACHINE, speed
+from comparison_scene import EVIL, MACHINE, speed
 from page_reader import Reader
 from playwright.sync_api import sync_playwright
 
-from singleshot.comparison.published import published_figures, read_tutorial
-from singleshot.comparison.standings import Estimate
-from singleshot.comparison.tutorial_page import write_tutorial
-from singleshot.comparison.tutorial_tables import MeasuredSystem, OwnRun, TutorialResult
+from singleshot.comparison.published import read_published_figures, read_tutorial
+from singleshot.comparison.ranking import AccuracyEstimate
+from singleshot.comparison.tutorial_page import (
+    MeasuredSystem,
+    TrainedRun,
+    TutorialResult,
+    write_tutorial,
+)
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 TUTORIAL = read_tutorial()
@@ -24,7 +28,7 @@ def measured(system):
     """SSD300 is measured and trained, the others have no recipe."""
     if system.recipe != "ssd300-vgg16":
         return MeasuredSystem(system, "no recipe yet", *[None] * 7)
-    run = OwnRun(EVIL, (128, 160), Estimate(0.321, 0.2, 0.4), 0.654)
+    run = TrainedRun(EVIL, (128, 160), AccuracyEstimate(0.321, 0.2, 0.4), 0.654)
     return MeasuredSystem(
         system, "", (300, 300), 8732, 26_285_486, 31_373_537_792, speed(500.0), 123.0, run
     )
@@ -38,7 +42,7 @@ RESULT = TutorialResult(
     images=f"images of {EVIL}",
     data="72 images",
     protocol="coco",
-    published=tuple(published_figures()),
+    published=tuple(read_published_figures()),
 )
 
 
@@ -53,14 +57,14 @@ def text(path) -> str:
     return " ".join(Reader.of(path).text.split())
 
 
-def test_images_a_second_leave_out_choosing_among_the_boxes_of_random_weights():
+def test_images_per_second_do_not_include_postprocessing():
     one = RESULT.systems["ssd300-vgg16"]
     assert one.network_ms == pytest.approx(450)
     assert one.frames_per_second == pytest.approx(1000 / 450)
 
 
 def cells_of(path, system: str) -> list[str]:
-    """What stands in the first row of a system, cell by cell."""
+    """Read the first row of a system, cell by cell."""
     row = path.read_text().partition(f'<th scope="row">{system}</th>')[2].partition("</tr>")[0]
     return [re.sub("<[^>]*>", "", cell) for cell in re.findall("<td[^>]*>(.*?)</td>", row)]
 
@@ -72,7 +76,7 @@ def test_printed_measured_and_trained_stand_side_by_side(path):
     assert cells_of(path, "SSD300* (VGG16)") == printed + measured + trained
 
 
-def test_what_the_tutorial_leaves_out_stays_out(path):
+def test_an_empty_cell_of_the_tutorial_is_a_dash(path):
     assert cells_of(path, "YOLOv2")[2] == "–"
 
 
@@ -82,15 +86,17 @@ def test_a_system_without_a_recipe_keeps_its_printed_numbers(text):
     assert "no recipe yet" in row
 
 
-def test_every_footnote_leads_to_its_slip(path):
+def test_every_footnote_leads_to_its_erratum(path):
     reader = Reader.of(path)
     ids = {attrs["id"] for tag, attrs in reader.tags if tag == "li" and "id" in attrs}
-    links = {attrs["href"] for tag, attrs in reader.tags if tag == "a" and "slip-" in attrs["href"]}
+    links = {
+        attrs["href"] for tag, attrs in reader.tags if tag == "a" and "erratum-" in attrs["href"]
+    }
     assert links == {f"#{one}" for one in ids}
-    assert len(ids) == len(TUTORIAL.slips) == 8
+    assert len(ids) == len(TUTORIAL.errata) == 8
 
 
-def test_programs_are_told_the_same():
+def test_the_json_has_the_same_numbers():
     document = RESULT.to_json()
     (known,) = [one for one in document["systems"] if one["num_boxes"]]
     assert known["frames_per_second"] == pytest.approx(1000 / 450)
@@ -100,7 +106,7 @@ def test_programs_are_told_the_same():
 
 
 @pytest.mark.parametrize(("colours", "width"), [("light", 1440), ("dark", 390)])
-def test_axe_finds_no_fault(path, colours, width):
+def test_axe_finds_no_violations(path, colours, width):
     program = next(filter(None, map(shutil.which, BROWSERS)), None)
     if program is None:
         pytest.skip(f"needs a browser: none of {', '.join(BROWSERS)} is installed")
@@ -112,6 +118,6 @@ def test_axe_finds_no_fault(path, colours, width):
         page = browser.new_context(viewport=viewport, color_scheme=colours).new_page()
         page.goto(path.as_uri())
         assert page.evaluate("document.documentElement.scrollWidth") == width
-        faults = Axe().run(page).response["violations"]
+        violations = Axe().run(page).response["violations"]
         browser.close()
-    assert [(one["id"], one["nodes"][0]["html"]) for one in faults] == []
+    assert [(one["id"], one["nodes"][0]["html"]) for one in violations] == []

@@ -1,4 +1,4 @@
-"""Two detectors compared, as a person would."""
+"""Two detectors compared on the command line."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from command_line import help_examples, singleshot
 
 import singleshot as package
 from singleshot.checkpoints.checkpoint import Checkpoint
-from singleshot.comparison.tables import summary
+from singleshot.comparison.tables import format_comparison
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 
@@ -37,7 +37,7 @@ def other_run(home, cells_run) -> str:
 
 @pytest.fixture(scope="module")
 def compared(home, other_run):
-    """The first example of the help text, by the program, with all there is to say."""
+    """The first example of the help text, with published numbers."""
     assert other_run.endswith("cells-2")
     first, _ = help_examples("compare")
     with contextlib.chdir(home):
@@ -72,9 +72,9 @@ def test_the_numbers_are_those_of_evaluate_and_the_keys_those_of_the_reference(c
     assert all(f'"{key}"' in page for key in published[0])
 
 
-def test_the_first_example_leaves_a_page_and_the_same_numbers_for_programs(home, compared):
+def test_the_first_example_writes_a_page_and_the_same_numbers_as_json(home, compared):
     page = (home / "compared/report.html").read_text()
-    assert "Who is really better" in page
+    assert "Pairwise differences" in page
     assert "cells-2" in page
     kept = json.loads((home / "compared/comparison.json").read_text())
     assert kept == json.loads(compared.stdout)
@@ -95,16 +95,16 @@ def test_every_detector_has_speed_memory_and_size(compared):
         assert model["file_bytes"] == size
 
 
-def test_people_read_tables(compared):
-    words = summary(json.loads(compared.stdout))
-    assert "protocol coco: 2 images, 4 truths; mAP at IoU 0.5 to 0.95" in words
-    assert "in batches" in words
-    assert "cells - cells-2" in words or "cells-2 - cells" in words
-    assert "cannot be told" in words  # two images tell nothing
-    assert "published, not measured here" in words
+def test_the_terminal_shows_tables(compared):
+    text = format_comparison(json.loads(compared.stdout))
+    assert "protocol coco: 2 images, 4 truths; mAP at IoU 0.5 to 0.95" in text
+    assert "in batches" in text
+    assert "cells - cells-2" in text or "cells-2 - cells" in text
+    assert "not significant" in text  # as of two images
+    assert "published, not measured here" in text
 
 
-FAULTS = {
+MISTAKES = {
     "one model": (["runs/cells"], ["--data", "cells"], "two models at least"),
     "no data": (["runs/cells", "runs/cells-2"], [], "--data DATA"),
     "no such run": (["runs/cells", "runs/none"], ["--data", "cells"], "runs/none: there is no"),
@@ -123,14 +123,14 @@ FAULTS = {
     ),
     "unknown system": (["nothing=runs/cells"], ["--tutorial"], "is no system of the tutorial"),
     "not of the tutorial": ([], ["--tutorial", "--speed-images", "3"], "leave out"),
-    "no data for runs": (["localizer=runs/cells"], ["--tutorial"], "judge the runs on"),
+    "no data for runs": (["localizer=runs/cells"], ["--tutorial"], "evaluate the runs on"),
 }
 
 
 @pytest.mark.usefixtures("other_run")
-@pytest.mark.parametrize("fault", FAULTS)
-def test_what_cannot_be_compared_is_said_in_a_line(fault, cells_run):
-    models, options, message = FAULTS[fault]
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_an_impossible_comparison_is_refused_in_a_line(mistake, cells_run):
+    models, options, message = MISTAKES[mistake]
     if not Path("runs/strange").exists():
         with_classes(cells_run, "runs/strange", ("cat", "dog"))
         Path("cells/a.txt").write_text("no weights")
@@ -142,7 +142,7 @@ def test_what_cannot_be_compared_is_said_in_a_line(fault, cells_run):
 
 
 def test_the_tutorials_tables_have_what_is_built_and_a_run_beside_it(home, cells_run):
-    result = package.api.compare_with_tutorial(
+    result = package.compare_with_tutorial(
         {"localizer": cells_run}, "cells", systems=["localizer"], report="tutorial"
     )
     own = result.systems["localizer"]

@@ -44,17 +44,17 @@ class Ssd(TrainableDetector):
         super().__init__(class_names, pixels)
         self.settings = settings
         self.backbone = backbone
-        self.pyramid = Pyramid(backbone.channels, settings.pyramid)
+        self.pyramid = Pyramid.from_settings(settings.pyramid, backbone.channels)
         priors = Priors.from_settings(settings.priors, self.level_grids(), settings.input)
         self.levels = priors.levels
-        self.heads = Heads(
+        self.heads = Heads.from_settings(
+            settings.heads,
             self.pyramid.channels,
             [level.num_priors_per_cell for level in self.levels],
             len(class_names),
-            settings.heads,
         )
-        if settings.loss.classification != "mined":
-            self.heads.start_rare()
+        if settings.loss.is_focal:
+            self.heads.start_improbable()
         # No buffer: it stays where truths are, wherever the model goes.
         self.host_priors = priors.boxes_cxcywh_unit
         # They follow from the recipe: a checkpoint need not hold them.

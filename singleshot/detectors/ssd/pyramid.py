@@ -1,46 +1,105 @@
-"""The feature maps above the backbone's, each smaller than the one below (paper §2.1)."""
+"""The pyramid: feature maps above the backbone's, each smaller than the one below (paper §2.1).
+
+Later networks add a path from coarse levels to fine ones: `TopDown`, or DSSD's `Deconvolutions`.
+"""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, assert_never
 
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from singleshot.backbones.initial import caffe_xavier, small_normal
-from singleshot.detectors.ssd.deconvolution import Deconvolutions, Shrinking, shrinking_by
-from singleshot.detectors.ssd.residual import ResidualBlock
-from singleshot.detectors.ssd.separable import depthwise, pointwise, projection
-from singleshot.detectors.ssd.settings import ExtraLevel, PyramidSettings
-from singleshot.detectors.ssd.top_down import TopDown
+from singleshot.detectors.ssd.dssd import Deconvolutions, Downsampling, ResidualBlock
+from singleshot.detectors.ssd.heads import SSDLITE, Separable
+from singleshot.detectors.ssd.settings import PyramidBlock, PyramidSettings, TopDownBlock
 
-__all__ = ["Pyramid"]
+__all__ = ["ExtraLevel", "Pyramid", "TopDown"]
+
+
+@dataclass(frozen=True, slots=True)
+class ExtraLevel:
+    """One feature map above the backbone's: a 1 × 1 convolution, then usually a 3 × 3 one."""
+
+    squeeze: int  # channels between the two convolutions
+    channels: int
+    kernel: int = 3  # of the second convolution, as are stride and padding
+    stride: int = 2
+    padding: int | Literal["same"] = 1  # "same": as TensorFlow pads
+
+    @property
+    def downsampling(self) -> Downsampling:
+        """The second convolution with a number for its padding."""
+        # TensorFlow's "same" has no fixed number; half the kernel leaves at most a row to fill.
+        padding = (self.kernel - 1) // 2 if self.padding == "same" else self.padding
+        return Downsampling(self.kernel, self.stride, padding)
 
 
 class Pyramid(nn.Module):
-    """Appends the extra levels to a backbone's feature maps, and lets all levels speak."""
+    """Appends extra levels to a backbone's feature maps, and connects coarse levels to fine."""
 
-    def __init__(self, channels: Sequence[int], settings: PyramidSettings) -> None:
-        """`channels` are those of the backbone's feature maps."""
+    channels: tuple[int, ...]  # of each level
+
+    def __init__(
+        self,
+        channels: Sequence[int],
+        extra: Sequence[ExtraLevel] = (),
+        *,
+        block: PyramidBlock = "plain",
+        separable: Separable = SSDLITE,
+        top_down: int = 0,
+        top_down_block: TopDownBlock = "sum",
+    ) -> None:
+        """`channels` are those of the backbone's feature maps.
+
+        `separable` are the layers of separable and inverted blocks. `top_down` is the width of a
+        top-down path, 0: none.
+        """
         super().__init__()
-        below = [channels[-1], *(level.channels for level in settings.extra)]
+        below = [channels[-1], *(level.channels for level in extra)]
         self.extra = nn.ModuleList(
-            extra_level(in_channels, level, settings)
-            for in_channels, level in zip(below, settings.extra, strict=False)
+            build_level(in_channels, level, block, separable)
+            for in_channels, level in zip(below, extra, strict=False)
         )
-        if settings.block != "residual":  # those have what their authors gave them
-            self.apply(caffe_xavier if settings.block == "plain" else small_normal)
-        self.channels: tuple[int, ...] = (*channels, *below[1:])
+        if block != "residual":  # those have their authors' own
+            self.apply(caffe_xavier if block == "plain" else small_normal)
+        self.channels = (*channels, *below[1:])
         self.top_down: nn.Module = nn.Identity()
-        width = settings.top_down
-        if width and settings.top_down_block == "product":
-            # A backbone's levels halve.
-            shrinking = [*(Shrinking() for _ in channels[1:]), *map(shrinking_by, settings.extra)]
-            self.top_down = Deconvolutions(self.channels, width, shrinking)
-            self.channels = (*(width for _ in self.channels[1:]), self.channels[-1])
-        elif width:
-            self.top_down = TopDown(self.channels, width)
-            self.channels = (width,) * len(self.channels)
+        if not top_down:
+            return
+        match top_down_block:
+            case "sum":
+                self.top_down = TopDown(self.channels, top_down)
+                self.channels = (top_down,) * len(self.channels)
+            case "product":
+                # A backbone's levels halve.
+                between = [
+                    *(Downsampling() for _ in channels[1:]),
+                    *(level.downsampling for level in extra),
+                ]
+                self.top_down = Deconvolutions(self.channels, top_down, between)
+                self.channels = (*(top_down for _ in self.channels[1:]), self.channels[-1])
+            case _:
+                assert_never(top_down_block)
+
+    @classmethod
+    def from_settings(cls, settings: PyramidSettings, channels: Sequence[int]) -> "Pyramid":
+        """Build the pyramid that `model.pyramid` describes over a backbone's `channels`."""
+        return cls(
+            channels,
+            [
+                ExtraLevel(each.squeeze, each.channels, each.kernel, each.stride, each.padding)
+                for each in settings.extra
+            ],
+            block=settings.block,
+            separable=Separable(settings.batch_norm, settings.activation),
+            top_down=settings.top_down,
+            top_down_block=settings.top_down_block,
+        )
 
     def forward(self, features: list[Tensor]) -> list[Tensor]:
-        """One feature map for each entry of `channels`."""
+        """Compute one feature map for each entry of `channels`."""
         features = list(features)
         for level in self.extra:
             features.append(level(features[-1]))
@@ -48,19 +107,25 @@ class Pyramid(nn.Module):
         return levels
 
 
-def extra_level(in_channels: int, level: ExtraLevel, settings: PyramidSettings) -> nn.Module:
-    match settings.block:
+def build_level(
+    in_channels: int, level: ExtraLevel, block: PyramidBlock, separable: Separable
+) -> nn.Module:
+    """Build the layers between one level and the next."""
+    match block:
+        case "plain":
+            return plain_level(in_channels, level)
         case "separable":
-            return separable_level(in_channels, level, settings)
+            return separable_level(in_channels, level, separable)
         case "inverted":
-            return inverted_level(in_channels, level, settings)
+            return inverted_level(in_channels, level, separable)
         case "residual":
             return residual_level(in_channels, level)
-    return plain_level(in_channels, level)
+        case _:
+            assert_never(block)
 
 
 def plain_level(in_channels: int, level: ExtraLevel) -> nn.Sequential:
-    """The paper's: 1 × 1, then usually 3 × 3 with stride 2."""
+    """Build the paper's level: 1 × 1, then usually 3 × 3 with stride 2."""
     return nn.Sequential(
         nn.Conv2d(in_channels, level.squeeze, 1),
         nn.ReLU(inplace=True),
@@ -69,46 +134,54 @@ def plain_level(in_channels: int, level: ExtraLevel) -> nn.Sequential:
     )
 
 
-def separable_level(
-    in_channels: int, level: ExtraLevel, settings: PyramidSettings
-) -> nn.Sequential:
-    """SSDLite's: the 3 × 3 convolution is depthwise."""
-    norm, activation = settings.batch_norm, settings.activation
+def separable_level(in_channels: int, level: ExtraLevel, layers: Separable) -> nn.Sequential:
+    """Build SSDLite's level: the 3 × 3 convolution is depthwise."""
     return nn.Sequential(
-        pointwise(in_channels, level.squeeze, batch_norm=norm, activation=activation),
-        squeezed(level, settings),
-        pointwise(level.squeeze, level.channels, batch_norm=norm, activation=activation),
+        layers.pointwise(in_channels, level.squeeze),
+        layers.depthwise(level.squeeze, level.kernel, stride=level.stride, padding=level.padding),
+        layers.pointwise(level.squeeze, level.channels),
     )
 
 
-def inverted_level(in_channels: int, level: ExtraLevel, settings: PyramidSettings) -> nn.Sequential:
-    """MobileNetV2's, linear at the end (§3.3); a level that shrinks has nothing to add back."""
-    norm, activation = settings.batch_norm, settings.activation
+def inverted_level(in_channels: int, level: ExtraLevel, layers: Separable) -> nn.Sequential:
+    """Build MobileNetV2's inverted block, linear at the end (§3.3); it shrinks: no shortcut."""
     return nn.Sequential(
-        pointwise(in_channels, level.squeeze, batch_norm=norm, activation=activation),
-        squeezed(level, settings),
-        projection(level.squeeze, level.channels, batch_norm=norm),
+        layers.pointwise(in_channels, level.squeeze),
+        layers.depthwise(level.squeeze, level.kernel, stride=level.stride, padding=level.padding),
+        layers.projection(level.squeeze, level.channels),
     )
 
 
 def residual_level(in_channels: int, level: ExtraLevel) -> ResidualBlock:
-    """DSSD's: kernel, stride and padding are those of its first convolutions."""
+    """Build DSSD's level: kernel, stride and padding are those of its first convolutions."""
+    kernel, stride, padding = level.downsampling
     return ResidualBlock(
-        in_channels,
-        level.squeeze,
-        level.channels,
-        kernel=level.kernel,
-        stride=level.stride,
-        padding=shrinking_by(level).padding,
+        in_channels, level.squeeze, level.channels, kernel=kernel, stride=stride, padding=padding
     )
 
 
-def squeezed(level: ExtraLevel, settings: PyramidSettings) -> nn.Sequential:
-    return depthwise(
-        level.squeeze,
-        level.kernel,
-        stride=level.stride,
-        padding=level.padding,
-        batch_norm=settings.batch_norm,
-        activation=settings.activation,
-    )
+class TopDown(nn.Module):
+    """A light feature pyramid network: coarse levels are added to fine ones, all at one width.
+
+    Lin et al. 2017, "Feature Pyramid Networks", §3, with depthwise convolutions after each sum.
+    Small objects are detected on fine levels, whose own features are of edges rather than objects.
+    """
+
+    def __init__(self, channels: Sequence[int], width: int) -> None:
+        """`channels` are those of the input levels."""
+        super().__init__()
+        layers = SSDLITE
+        self.lateral = nn.ModuleList(layers.pointwise(width_in, width) for width_in in channels)
+        self.smooth = nn.ModuleList(
+            nn.Sequential(layers.depthwise(width), layers.pointwise(width, width))
+            for _ in channels[:-1]
+        )
+        self.apply(small_normal)
+
+    def forward(self, features: list[Tensor]) -> list[Tensor]:
+        """Add levels from coarse to fine, on unchanged grids."""
+        levels = [lateral(feature) for lateral, feature in zip(self.lateral, features, strict=True)]
+        for fine in range(len(levels) - 2, -1, -1):
+            coarse = F.interpolate(levels[fine + 1], levels[fine].shape[-2:], mode="nearest")
+            levels[fine] = self.smooth[fine](levels[fine] + coarse)
+        return levels

@@ -5,7 +5,7 @@ Settings end at constructors: `Ssd.from_settings` translates them to parts, numb
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, assert_never
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -14,7 +14,7 @@ from singleshot.settings import Count, Fraction, Positive, Settings
 
 __all__ = [
     "DistillationSettings",
-    "ExtraLevel",
+    "ExtraLevelSettings",
     "HeadSettings",
     "LossSettings",
     "MatchingSettings",
@@ -42,7 +42,7 @@ ClassificationLoss = Literal["mined", "focal", "quality-focal", "varifocal"]
 LocalizationLoss = Literal["smooth-l1", "giou", "diou", "ciou"]
 
 
-class ExtraLevel(Settings):
+class ExtraLevelSettings(Settings):
     """One feature map above the backbone's: a 1 × 1 convolution, then usually a 3 × 3 one.
 
     In a residual block kernel, stride and padding are those of its first convolutions.
@@ -70,7 +70,7 @@ class PyramidSettings(Settings):
         description="of separable and inverted blocks; without it their convolutions have a bias",
     )
     activation: Activation = Field("relu6", description="of separable and inverted blocks")
-    extra: tuple[ExtraLevel, ...] = ()
+    extra: tuple[ExtraLevelSettings, ...] = ()
     top_down: int = Field(
         0, ge=0, description="channels of a top-down path through all levels; 0: none"
     )
@@ -230,6 +230,17 @@ class LossSettings(Settings):
         0.0, description="of mined cross-entropy: probability taken from the true class"
     )
 
+    @property
+    def is_focal(self) -> bool:
+        """Whether classification is by a focal loss: of independent classes, on all priors."""
+        match self.classification:
+            case "mined":
+                return False
+            case "focal" | "quality-focal" | "varifocal":
+                return True
+            case _:
+                assert_never(self.classification)
+
 
 class DistillationSettings(Settings):
     """Distillation from a teacher (--teacher)."""
@@ -255,10 +266,8 @@ class SsdSettings(DetectorSettings):
 
     @model_validator(mode="after")
     def loss_fits_scores(self) -> SsdSettings:
-        """Check that a loss of independent classes has sigmoid scores."""
-        if self.loss.classification in {"focal", "quality-focal", "varifocal"} and (
-            self.heads.scores != "sigmoid"
-        ):
+        """Check that focal losses have sigmoid scores."""
+        if self.loss.is_focal and self.heads.scores != "sigmoid":
             raise ValueError(
                 f"loss.classification = {self.loss.classification!r} is of independent classes; "
                 f"it needs heads.scores = 'sigmoid'"

@@ -1,20 +1,16 @@
-"""Extra levels that are MobileNetV2's inverted residuals."""
-
 import pytest
 import torch
 
-from singleshot.detectors.ssd.pyramid import Pyramid
-from singleshot.detectors.ssd.settings import ExtraLevel, PyramidSettings
+from singleshot.detectors.ssd.heads import Separable
+from singleshot.detectors.ssd.pyramid import ExtraLevel, Pyramid
 
 LEVEL = ExtraLevel(squeeze=8, channels=6)
 
 
 def extra(block, *, batch_norm=True, activation="relu6"):
     torch.manual_seed(0)
-    settings = PyramidSettings(
-        block=block, extra=(LEVEL,), batch_norm=batch_norm, activation=activation
-    )
-    return Pyramid([4], settings).eval()
+    layers = Separable(batch_norm, activation)
+    return Pyramid([4], [LEVEL], block=block, separable=layers).eval()
 
 
 def test_an_inverted_level_is_linear_at_the_end_and_a_separable_one_is_not():
@@ -34,3 +30,15 @@ def test_without_batch_norm_the_three_convolutions_have_a_bias(block):
     # 8 · 4 + 8, then 8 · 9 + 8, then 6 · 8 + 6.
     pyramid = extra(block, batch_norm=False)
     assert sum(parameter.numel() for parameter in pyramid.parameters()) == 40 + 80 + 54
+
+
+def level(kernel, stride):
+    return ExtraLevel(squeeze=4, channels=16, kernel=kernel, stride=stride, padding=0)
+
+
+def test_levels_of_321_pixels_fall_from_20_cells_to_1():
+    extra = (level(2, 2), level(2, 2), level(3, 1), level(3, 1))
+    pyramid = Pyramid([8], extra, block="residual").eval()
+    levels = pyramid([torch.rand(1, 8, 20, 20)])
+    assert [feature.shape[-1] for feature in levels] == [20, 10, 5, 3, 1]
+    assert pyramid.channels == (8, 16, 16, 16, 16)

@@ -25,7 +25,7 @@ from PIL import Image
 
 from benchmarks.reference_training import ReferenceTraining
 from benchmarks.timing import ratio
-from singleshot.data.cache import cached
+from singleshot.data.cache import cache_images
 from singleshot.data.dataset import DataSet
 from singleshot.data.opening import open_dataset
 from singleshot.recipes.load import load_recipe
@@ -165,7 +165,7 @@ def our_training(
     with TemporaryDirectory() as folder:
         training, batches = build_training(
             recipe,
-            cached(images, share, lambda _: None),
+            cache_images(images, share, lambda _: None),
             images.class_names,
             fingerprint="",
             folder=RunFolder(Path(folder)),

@@ -1,1 +1,5 @@
-"""Images and their annotations: formats, data sets, augmentation, batching."""
+"""Images and their annotations.
+
+Read `dataset` (annotated images), `formats` and `opening` (from files), `splits` (what to train and
+to evaluate on), `augment`, `batching` (training batches), `cache` (images in memory).
+"""

@@ -1,4 +1,4 @@
-"""What else is known of each image (the weather, the camera), from a table beside the data."""
+"""Attributes of images (weather, camera), from a CSV table, to evaluate subsets by."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from singleshot.errors import DataError
 
 __all__ = ["read_attributes"]
 
-TAKEN = {"box size", "aspect ratio", "crowding"}  # what every diagnosis is sliced by
+RESERVED = {"box size", "aspect ratio", "crowding"}  # subsets of every diagnosis
 
 
 def read_attributes(
@@ -20,27 +20,27 @@ def read_attributes(
 ) -> dict[str, tuple[str, ...]]:
     """Read a CSV file whose first column names an image and whose others are its attributes.
 
-    An image is named by its file name, with or without extension; one that is not in the table has
-    the value "" throughout, which is said, and rows about other images are passed over.
+    An image is named by its file name, with or without extension. Images that are not in the table
+    have the value "" and are counted in a message; rows about other images are ignored.
 
     Returns:
-        For each attribute its values, one an image of the data set.
+        For each attribute its values, one for each image of the data set.
 
     Raises:
         DataError: no such file, no attribute in it, an attribute or an image named twice, a row of
             another length, or no row about any image of the data set.
     """
-    names, rows = read_table(path)
+    names, rows = _read_table(path)
     known: dict[str, list[str]] = {}
     for number, row in enumerate(rows, start=2):
         if len(row) != 1 + len(names):
             raise DataError(
-                f"{path}, line {number}: has {len(row)} values, but the first line names "
-                f"{1 + len(names)} columns; correct the line"
+                f"{path}, line {number}: has {len(row)} values, expected {1 + len(names)} as in "
+                f"the first line; correct the line"
             )
         image = Path(row[0]).stem
         if image in known:
-            raise DataError(f"{path}, line {number}: {image!r} is there twice; remove one")
+            raise DataError(f"{path}, line {number}: {image!r} occurs twice; remove one")
         known[image] = row[1:]
     nothing = [""] * len(names)
     found = [known.get(Path(image).stem, nothing) for image in dataset.paths]
@@ -57,21 +57,19 @@ def read_attributes(
     }
 
 
-def read_table(path: Path) -> tuple[list[str], list[list[str]]]:
-    """The names of the attributes, and the rows below them that are not blank."""
+def _read_table(path: Path) -> tuple[list[str], list[list[str]]]:
+    """Read the names of the attributes, and the rows below them that are not blank."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             header, *rows = [row for row in csv.reader(file) if row] or [[]]
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from error
     except (UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path}: is no CSV table in UTF-8: {error}") from error
+        raise DataError(f"{path}: is not a CSV table in UTF-8: {error}") from error
     if len(header) < 2:
-        raise DataError(
-            f"{path}: names no attribute; its first line should be such as image,weather,time"
-        )
+        raise DataError(f"{path}: has no attribute; write a first line such as image,weather,time")
     if twice := [name for name, count in Counter(header[1:]).items() if count > 1]:
         raise DataError(f"{path}: two columns are called {twice[0]!r}; rename one")
-    if taken := TAKEN.intersection(header[1:]):
-        raise DataError(f"{path}: {taken.pop()!r} is a slice of our own; rename the column")
+    if reserved := RESERVED.intersection(header[1:]):
+        raise DataError(f"{path}: {reserved.pop()!r} is a reserved name; rename the column")
     return header[1:], rows

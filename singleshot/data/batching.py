@@ -1,4 +1,4 @@
-"""Training batches: they follow from the seed alone, so that any of them can be replayed."""
+"""Training batches: determined by the seed, so that any of them can be drawn again."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from singleshot.data.augment.chance import pick
 from singleshot.data.augment.pipeline import Augmentation
+from singleshot.data.augment.view import pick
 from singleshot.data.machine import available_cores
 from singleshot.errors import DataError, RunFailed
 from singleshot.structures import Batch, Sample
@@ -32,35 +32,35 @@ __all__ = [
     "training_batches",
 ]
 
-SECONDS_TO_OUTLIVE = 20  # enough for a step and its saving
+SECONDS_AFTER_SIGTERM = 20  # for a step and the saving of a checkpoint
 MOST_WORKERS = 8  # beside a GPU
-# Forked processes begin at once and share the images in memory. Python does so by default up to
+# Forked processes start at once and share the images in memory. Python forks by default up to
 # 3.13; here they have one thread and touch nothing that other threads hold.
 CAN_FORK = sys.platform == "linux"
 
-# What PyTorch says when a process of its loader was killed, left, or had no shared memory.
-WORDS_OF_DEATH = ("is killed by signal", "exited unexpectedly", "unable to allocate shared memory")
+# In PyTorch's errors when a process of its loader was killed, exited, or had no shared memory.
+WORKER_DIED = ("is killed by signal", "exited unexpectedly", "unable to allocate shared memory")
 
 
 @runtime_checkable
 class Images(Sized, Protocol):
-    """A data set, cached or not."""
+    """Annotated images by index: a data set or its cache."""
 
     def __getitem__(self, index: int) -> Sample: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Draw:
-    """One image's turn in one epoch."""
+    """One image in one epoch: what a training sample is drawn from."""
 
     epoch: int
     index: int
-    clean: bool = False  # near the end of the training: varied less
+    clean: bool = False  # at the end of the training: fewer variations
 
 
 @dataclass(frozen=True)
 class AugmentedImages(Dataset[Sample]):
-    """Each draw gives the same sample, in whatever process and order it is asked for."""
+    """Augmented samples by draw; a draw gives the same sample in any process and order."""
 
     images: Images
     augmentation: Augmentation
@@ -80,9 +80,10 @@ class AugmentedImages(Dataset[Sample]):
         return self.augmentation.mixed(sample, another, random)
 
     def __getitems__(self, draws: Sequence[Draw]) -> list[Sample] | DataError:
-        """A batch at once: in this process by as many threads as PyTorch may use.
+        """Read the samples of a batch with as many threads as PyTorch may use.
 
-        A broken image is returned, not raised: a worker process would wrap it in its traceback.
+        The error of a broken image is returned, not raised: a worker process would wrap it in its
+        traceback.
         """
         try:
             # A worker process has one thread.
@@ -94,9 +95,10 @@ class AugmentedImages(Dataset[Sample]):
 
 @dataclass(frozen=True)
 class Order(Sampler[list[Draw]]):
-    """Every image once an epoch, in a new order; its last batch takes from the next epoch.
+    """The order of images: each once an epoch, shuffled; a last batch is filled from the next.
 
-    Of several processes, each draws its share of every batch: together they see what one would.
+    Of several processes, each draws its share of every batch; together they draw the same images
+    as one would.
     """
 
     num_images: int
@@ -104,7 +106,7 @@ class Order(Sampler[list[Draw]]):
     num_steps: int
     seed: int
     first_step: int = 0
-    clean_end: float = 0.0  # last part of all steps, whose images are varied less
+    clean_end: float = 0.0  # last part of all steps, with fewer variations
     share: int = 0
     num_shares: int = 1
 
@@ -117,7 +119,10 @@ class Order(Sampler[list[Draw]]):
             yield [self.draw(position, clean=clean) for position in self.positions(step)]
 
     def positions(self, step: int) -> range:
-        """This share of a batch, counted over all epochs; shares differ by one image at most."""
+        """List the positions of this share of a batch, counted over all epochs.
+
+        Shares differ by one image at most.
+        """
         start = step * self.batch_size
         first, end = (
             self.batch_size * share // self.num_shares for share in (self.share, self.share + 1)
@@ -125,79 +130,79 @@ class Order(Sampler[list[Draw]]):
         return range(start + first, start + end)
 
     def draw(self, position: int, *, clean: bool) -> Draw:
-        """The image at a position, counted over all epochs."""
-        epoch, place = divmod(position, self.num_images)
-        index = int(permutation(self.num_images, self.seed, epoch)[place])
+        """Choose the image at a position, counted over all epochs."""
+        epoch, position = divmod(position, self.num_images)
+        index = int(_permutation(self.num_images, self.seed, epoch)[position])
         return Draw(epoch, index, clean)
 
 
 # A batch may reach into the next epoch.
 @lru_cache(maxsize=2)
-def permutation(number: int, seed: int, epoch: int) -> np.ndarray:
+def _permutation(number: int, seed: int, epoch: int) -> np.ndarray:
     return np.random.default_rng([seed, epoch]).permutation(number)
 
 
-def outlive_interrupts(_: int) -> None:
-    """Ctrl-C reaches every process of a terminal, and a cluster's SIGTERM every process of a job.
+def _ignore_interrupts(_: int) -> None:
+    """Leave signals to the training process: Ctrl-C and a cluster's SIGTERM reach its workers too.
 
-    The training process decides what to do, and this one ends with it; or by itself, where nobody
-    does after a SIGTERM: Python waits at its end for the processes it has told to stop.
+    A worker ends with the training process, or some seconds after a SIGTERM, because Python waits
+    at its end for the processes that it has terminated.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, lambda *_: signal.alarm(SECONDS_TO_OUTLIVE))
+    signal.signal(signal.SIGTERM, lambda *_: signal.alarm(SECONDS_AFTER_SIGTERM))
 
 
 def training_batches(
     images: AugmentedImages, order: Order, *, workers: int, pin_memory: bool
 ) -> Iterator[Batch]:
-    """All batches of a training, prepared by this process or by several others.
+    """Yield the batches of a training, prepared by this process or by `workers` others.
 
-    Raises DataError when it comes to an image that cannot be read, and RunFailed when a process
-    that prepares images died.
+    Raises:
+        DataError: an image cannot be read.
+        RunFailed: a worker process died.
     """
     loader = DataLoader(
         images,
         batch_sampler=order,
         num_workers=workers,
-        collate_fn=batch_or_error,
+        collate_fn=_batch_or_error,
         pin_memory=pin_memory,
-        worker_init_fn=outlive_interrupts,
+        worker_init_fn=_ignore_interrupts,
         multiprocessing_context="fork" if CAN_FORK and workers else None,
-        # Or it would draw from the random numbers of the training, once more for each resuming.
+        # Or it would use random numbers of the training, once more for each resume.
         generator=torch.Generator(),
     )
-    # Closed in any case: an error that somebody keeps would keep the loader's processes, too.
-    with closing(prepared(loader)) as batches:
+    # Closed in any case: a stored traceback would keep the loader's processes alive.
+    with closing(_load(loader)) as batches:
         for batch in batches:
             if isinstance(batch, DataError):
                 raise batch
-            with deaths_wait():
+            with _delay_worker_errors():
                 yield batch
 
 
-def prepared(loader: DataLoader[Sample]) -> Generator[Batch | DataError, None, None]:
-    """What the loader gives; RunFailed when one of its processes died or found no memory."""
+def _load(loader: DataLoader[Sample]) -> Generator[Batch | DataError, None, None]:
+    """Iterate over the loader; RunFailed when one of its processes died or had no memory."""
     try:
         yield from loader
     except (RuntimeError, ConnectionError, EOFError) as error:
         # A connection breaks where the process died while it handed a batch over.
         broken = not isinstance(error, RuntimeError)
-        if not broken and not any(words in str(error) for words in WORDS_OF_DEATH):
+        if not broken and not any(words in str(error) for words in WORKER_DIED):
             raise
         what = (str(error) or type(error).__name__).splitlines()[0]
         raise RunFailed(
             f"a process that prepares images died ({what}), most often because there is too "
-            f"little memory, or shared memory in a container; take fewer of them, such as "
-            f"--set training.workers=0, with --resume: what was learned until then is saved"
+            f"little memory, or shared memory in a container; use fewer, such as --set "
+            f"training.workers=0, with --resume: the run is saved up to the last step"
         ) from error
 
 
 def default_workers(*, on_gpu: bool, num_local: int = 1) -> int:
-    """Processes that prepare images for one of `num_local` trainings on this machine.
+    """Choose the number of worker processes for one of `num_local` trainings on this machine.
 
-    A GPU leaves them the cores, up to eight. A processor that computes the steps itself is best
-    with one. Where processes cannot be forked there is none: starting one takes seconds, and a
-    script that is not written for it would begin anew in each.
+    Beside a GPU they get the cores, up to eight; on a CPU one is best. Without fork there are none:
+    starting one takes seconds, and would run a script without a `__main__` guard again.
     """
     if not CAN_FORK:
         return 0
@@ -206,10 +211,10 @@ def default_workers(*, on_gpu: bool, num_local: int = 1) -> int:
 
 
 @contextmanager
-def deaths_wait() -> Iterator[None]:
+def _delay_worker_errors() -> Iterator[None]:
     """Keep PyTorch from raising in the middle of a step when a process of its loader dies.
 
-    Its handler of SIGCHLD does so; without it the loader notices when the next batch is waited for.
+    Its handler of SIGCHLD does so; without it the loader raises when the next batch is fetched.
     """
     in_main_thread = threading.current_thread() is threading.main_thread()
     if not in_main_thread or not hasattr(signal, "SIGCHLD"):
@@ -224,7 +229,7 @@ def deaths_wait() -> Iterator[None]:
 
 @dataclass(frozen=True)
 class TrainingBatches:
-    """The batches of a training, drawn anew whenever they are asked for."""
+    """The batches of a training; each iteration draws them again."""
 
     images: AugmentedImages
     order: Order
@@ -237,10 +242,10 @@ class TrainingBatches:
         )
 
     def between(self, first_step: int, num_steps: int) -> TrainingBatches:
-        """Those from a step on, of a training with so many steps."""
+        """Start at a step, in a training of `num_steps`."""
         order = replace(self.order, first_step=first_step, num_steps=num_steps)
         return replace(self, order=order)
 
 
-def batch_or_error(fetched: list[Sample] | DataError) -> Batch | DataError:
+def _batch_or_error(fetched: list[Sample] | DataError) -> Batch | DataError:
     return fetched if isinstance(fetched, DataError) else Batch.of(fetched)

@@ -1,4 +1,4 @@
-"""Decoded images kept in memory, when they fit."""
+"""Cache of decoded images in memory, if they fit."""
 
 from __future__ import annotations
 
@@ -14,56 +14,56 @@ from singleshot.data.images import image_size
 from singleshot.data.machine import available_cores, free_memory
 from singleshot.structures import Sample
 
-__all__ = ["ImageCache", "cached", "require_readable"]
+__all__ = ["ImageCache", "cache_images", "require_readable"]
 
 
 class ImageCache:
     """A data set whose images are decoded once.
 
-    All pixels are in one array, which worker processes share whatever way they are started.
+    All pixels are in one array, which worker processes share however they are started.
     """
 
     def __init__(self, dataset: DataSet, sizes: list[tuple[int, int]]) -> None:
-        """Decode everything; DataError, naming the file, when an image is broken."""
+        """Decode all images; DataError, naming the file, when one is broken."""
         self.dataset = dataset
         self.sizes = sizes
         counts = torch.tensor([height * width * 3 for height, width in sizes])
         self.ends: Tensor = counts.cumsum(0)
         self.pixels = torch.empty(int(counts.sum()), dtype=torch.uint8)
-        for_each_image(dataset, self.fill)
+        _for_each_image(dataset, self._fill)
 
     def __len__(self) -> int:
         return len(self.dataset)
 
     def __getitem__(self, index: int) -> Sample:
-        image = self.place(index).permute(2, 0, 1)
+        image = self._pixels_of(index).permute(2, 0, 1)
         return Sample(image, self.dataset.truth(index), str(self.dataset.paths[index]))
 
-    def place(self, index: int) -> Tensor:
-        """The pixels of one image: height, width, channels."""
+    def _pixels_of(self, index: int) -> Tensor:
+        """View the pixels of one image: (height, width, channels)."""
         height, width = self.sizes[index]
         end = int(self.ends[index])
         return self.pixels[end - height * width * 3 : end].view(height, width, 3)
 
-    def fill(self, index: int) -> None:
-        """Decode one image into its place."""
-        self.place(index).copy_(self.dataset[index].image.permute(1, 2, 0))
+    def _fill(self, index: int) -> None:
+        """Decode one image into the array."""
+        self._pixels_of(index).copy_(self.dataset[index].image.permute(1, 2, 0))
 
 
-def cached(
+def cache_images(
     dataset: DataSet, share_of_memory: float, on_message: Callable[[str], None]
 ) -> DataSet | ImageCache:
-    """The data set with its images in memory, if they take at most this share of what is free."""
+    """Cache the images of a data set if they take at most this share of the free memory."""
     allowed = share_of_memory * free_memory()
     sizes: list[tuple[int, int]] = []
     needed = 0
-    for height, width in image_sizes(dataset):
+    for height, width in _image_sizes(dataset):
         sizes.append((height, width))
         needed += height * width * 3
         if needed > allowed:
             on_message(
                 f"images are decoded whenever they are needed: all of them would take more than "
-                f"the {allowed / 1e9:.1f} GB of memory set aside (training.cache)"
+                f"the {allowed / 1e9:.1f} GB that training.cache allows"
             )
             return dataset
     on_message(f"{len(dataset)} images in memory ({needed / 1e6:.0f} MB)")
@@ -71,17 +71,17 @@ def cached(
 
 
 def require_readable(dataset: DataSet) -> None:
-    """Decode every image once; DataError, naming the file, when one is broken."""
-    for_each_image(dataset, dataset.__getitem__)
+    """Decode every image once; raises DataError, naming the file, when one is broken."""
+    _for_each_image(dataset, dataset.__getitem__)
 
 
-def for_each_image(dataset: DataSet, work: Callable[[int], object]) -> None:
-    """Do something with every index, in threads: decoding releases Python's lock."""
+def _for_each_image(dataset: DataSet, work: Callable[[int], object]) -> None:
+    """Call a function with every index, in threads: decoding releases Python's lock."""
     with ThreadPoolExecutor(available_cores()) as threads:
         for _ in threads.map(work, range(len(dataset))):
             pass
 
 
-def image_sizes(dataset: DataSet) -> Iterator[tuple[int, int]]:
+def _image_sizes(dataset: DataSet) -> Iterator[tuple[int, int]]:
     for path in dataset.paths:
         yield image_size(Path(path))

@@ -1,4 +1,4 @@
-"""A data set: where its images are and what is in them."""
+"""Data sets: paths of images and the objects in them."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ __all__ = ["DataSet", "join"]
 class DataSet:
     """Annotated images, read one at a time.
 
-    Truths of all images are kept end to end in a few arrays rather than in an object each: worker
-    processes then share their memory, however long the training runs.
+    The objects of all images are in a few arrays, end to end: worker processes then share their
+    memory, however long the training runs.
     """
 
     class_names: tuple[str, ...]
@@ -35,9 +35,9 @@ class DataSet:
     ends: Tensor  # int64: where the truth of each image ends
     image_ids: np.ndarray  # int64: COCO's own, else 0, 1, 2 …
     category_ids: tuple[int, ...]  # of the class names: COCO's own, with gaps, else 1, 2, 3 …
-    has_ids: bool  # whether they are its files' own; counted ones mean nothing to anyone else
-    description: str  # "VOC layout, split test of data/bccd": what was taken
-    notes: tuple[str, ...] = ()  # what a person should be told once: "dropped 2 boxes …"
+    has_ids: bool  # whether they are its files' own; others are counted and mean nothing elsewhere
+    description: str  # "VOC layout, split test of data/bccd"
+    notes: tuple[str, ...] = ()  # printed once: "dropped 2 boxes …"
 
     @classmethod
     def of(
@@ -50,18 +50,18 @@ class DataSet:
         category_ids: Sequence[int] | None = None,
         notes: Sequence[str] = (),
     ) -> DataSet:
-        """Gather images of unknown size and their truths, in order."""
-        gathered = list(images)
-        truths = [truth for _, truth in gathered]
+        """Build a data set of images and their truths, in order; sizes are unknown."""
+        pairs = list(images)
+        truths = [truth for _, truth in pairs]
         has_ids = image_ids is not None and category_ids is not None
         if image_ids is None:
-            image_ids = range(len(gathered))
+            image_ids = range(len(pairs))
         if category_ids is None:
             category_ids = range(1, len(class_names) + 1)
         return cls(
             class_names=tuple(class_names),
-            paths=np.array([str(path) for path, _ in gathered], dtype=np.str_),
-            sizes=np.zeros((len(gathered), 2), dtype=np.int64),
+            paths=np.array([str(path) for path, _ in pairs], dtype=np.str_),
+            sizes=np.zeros((len(pairs), 2), dtype=np.int64),
             truths=concatenate(truths),
             ends=torch.tensor([len(truth) for truth in truths], dtype=torch.int64).cumsum(0),
             image_ids=np.array(image_ids, dtype=np.int64),
@@ -75,7 +75,7 @@ class DataSet:
         return len(self.paths)
 
     def fingerprint(self) -> str:
-        """The same for the same images, classes and boxes, wherever they lie."""
+        """Hash the names of images, classes and boxes; folders do not matter."""
         names = [Path(path).name for path in self.paths]
         content = json.dumps([self.class_names, names, self.truths.boxes.tolist()])
         return hashlib.sha256(content.encode()).hexdigest()
@@ -86,13 +86,13 @@ class DataSet:
         return Sample(read_image(Path(path)), self.truth(index), path)
 
     def truth(self, index: int) -> Truth:
-        """The annotation of one image, without reading the image; boxes in float32."""
+        """Return the annotation of one image, with boxes in float32; the image is not read."""
         start = int(self.ends[index - 1]) if index else 0
         truth = self.truths[start : int(self.ends[index])]
         return replace(truth, boxes=truth.boxes.float(), areas=truth.areas.float())
 
     def subset(self, indices: Sequence[int], *, description: str) -> DataSet:
-        """The images with these indices, in this order."""
+        """Select the images with these indices, in this order."""
         chosen = torch.tensor(indices, dtype=torch.int64)
         lengths = self.ends.diff(prepend=self.ends.new_zeros(1))[chosen]
         ends = lengths.cumsum(0)
@@ -109,11 +109,10 @@ class DataSet:
         )
 
     def with_classes(self, class_names: Sequence[str]) -> DataSet:
-        """The same images with labels that index these class names, a model's for instance.
+        """Renumber the labels to index these class names, such as a model's.
 
         Raises:
-            DataError: there are objects of a class that is not among them. A class that is only
-                declared, without any object, is no obstacle.
+            DataError: there are objects of another class. A class without objects may be another.
         """
         number_of = {name: number for number, name in enumerate(class_names)}
         self._refuse_unknown(class_names)
@@ -136,12 +135,12 @@ class DataSet:
         if unknown:
             found = some_of([f"{name!r} ({count} objects)" for name, count in unknown.items()])
             raise DataError(
-                f"{self.description}: has classes that are unknown to the model: {found}; "
-                f"it knows {some_of(class_names)}. Train with them, or rename or remove them"
+                f"{self.description}: has classes that the model does not have: {found}; it has "
+                f"{some_of(class_names)}. Train with them, or rename or remove them"
             )
 
     def _category_ids_of(self, class_names: Sequence[str]) -> tuple[int, ...]:
-        """Our own id where we know the class, else one that is still free."""
+        """Return the id of each class, or a free one for a class that is new here."""
         known = dict(zip(self.class_names, self.category_ids, strict=True))
         free = max(self.category_ids, default=0) + 1
         new = [name for name in class_names if name not in known]
@@ -150,9 +149,9 @@ class DataSet:
 
 
 def join(datasets: Sequence[DataSet]) -> DataSet:
-    """One data set after the other, joined by class name, names in the order first seen.
+    """Join data sets by class name, one after the other; names in the order of their occurrence.
 
-    Image ids and category ids are kept where they do not contradict each other, else counted anew.
+    Image ids and category ids are kept unless they contradict each other, else counted anew.
     """
     first, *others = datasets
     if not others:
@@ -160,7 +159,7 @@ def join(datasets: Sequence[DataSet]) -> DataSet:
     class_names = tuple(dict.fromkeys(name for part in datasets for name in part.class_names))
     parts = [part.with_classes(class_names) for part in datasets]
     image_ids = np.concatenate([part.image_ids for part in parts])
-    category_ids = joint_category_ids(datasets, class_names)
+    category_ids = _joint_category_ids(datasets, class_names)
     has_ids = all(part.has_ids for part in parts) and category_ids is not None
     if len(np.unique(image_ids)) < len(image_ids):
         image_ids, has_ids = np.arange(len(image_ids)), False
@@ -180,10 +179,10 @@ def join(datasets: Sequence[DataSet]) -> DataSet:
     )
 
 
-def joint_category_ids(
+def _joint_category_ids(
     datasets: Sequence[DataSet], class_names: Sequence[str]
 ) -> tuple[int, ...] | None:
-    """The ids of the data sets if each name has one and each id one name, else none."""
+    """Return the category ids if each name has one and each id one name, else None."""
     pairs = {
         pair for part in datasets for pair in zip(part.class_names, part.category_ids, strict=True)
     }
@@ -194,7 +193,7 @@ def joint_category_ids(
 
 
 def concatenate(truths: Sequence[Truth]) -> Truth:
-    """One truth after the other."""
+    """Join truths, one after the other."""
     if not truths:
         return Truth.of(torch.zeros(0, 4), torch.zeros(0, dtype=torch.int64))
     return Truth(

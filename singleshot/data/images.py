@@ -1,4 +1,4 @@
-"""Image files: any mode and orientation becomes upright RGB, eight bits a channel.
+"""Image files: any mode and orientation is read as upright RGB with eight bits per channel.
 
 Pillow decodes, although torchvision's decoder was a quarter faster when this was written (1.5
 against 2.0 ms for 640 by 480 pixels): torchvision 0.29 deprecates its own and will remove it.
@@ -29,39 +29,39 @@ SIXTEEN_BITS = 65535
 
 
 def read_image(path: Path) -> UInt8[Tensor, "3 h w"]:
-    """The image as a person sees it: RGB, EXIF orientation applied, transparency laid on white.
+    """Read an image as displayed: RGB, EXIF orientation applied, transparency on white.
 
-    Of an animation, the first frame. Sixteen bits are scaled by their whole range and not by the
-    image's own, so that one exposure stays comparable with the next.
+    Of an animation, the first frame. Sixteen bits are scaled by their whole range, not the image's
+    own, so that exposures stay comparable.
 
     Raises:
-        DataError: the file is missing, no image, or cut short; it is never padded with gray.
+        DataError: the file is missing, not an image, or truncated.
     """
-    with opened(path) as image:
-        turned = has_orientation(image)  # asked before decoding, as in `image_size`
+    with _open_image(path) as image:
+        must_turn = _has_orientation(image)  # before decoding, as in `image_size`
         image.load()
-        if turned:
+        if must_turn:
             ImageOps.exif_transpose(image, in_place=True)
         # A copy in the order of planes is faster than torch's `permute().contiguous()`.
-        planes = np.array(np.asarray(to_rgb(image)).transpose(2, 0, 1), order="C")
+        planes = np.array(np.asarray(_to_rgb(image)).transpose(2, 0, 1), order="C")
     return torch.from_numpy(planes)
 
 
 def image_size(path: Path) -> tuple[int, int]:
-    """(height, width) of the image as displayed, from its header alone.
+    """Read the (height, width) of an image as displayed, from its header alone.
 
     Raises:
-        DataError: the file is missing or is no image.
+        DataError: the file is missing or not an image.
     """
-    with opened(path) as image:
+    with _open_image(path) as image:
         width, height = image.size
-        sideways = has_orientation(image) and Image.Image.getexif(image)[ORIENTATION] in SIDEWAYS
+        sideways = _has_orientation(image) and Image.Image.getexif(image)[ORIENTATION] in SIDEWAYS
     return (width, height) if sideways else (height, width)
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[Image.Image]:
-    """Open an image, turning whatever goes wrong meanwhile into a DataError that names it."""
+def _open_image(path: Path) -> Iterator[Image.Image]:
+    """Open an image; any error meanwhile becomes a DataError that names the file."""
     try:
         with Image.open(path) as image:
             yield image
@@ -73,14 +73,14 @@ def opened(path: Path) -> Iterator[Image.Image]:
         ) from None
     except UnidentifiedImageError:
         raise DataError(
-            f"{path}: is no image, or of an unknown kind; replace or remove it"
+            f"{path}: is not an image, or of an unknown format; replace or remove it"
         ) from None
     except Exception as error:  # Pillow's decoders raise nearly anything on a broken file
         raise DataError(f"{path}: the image is broken ({error}); replace or remove it") from error
 
 
-def has_orientation(image: Image.Image) -> bool:
-    """Whether the image has still to be turned.
+def _has_orientation(image: Image.Image) -> bool:
+    """Check whether the image has yet to be turned by its EXIF orientation.
 
     Pillow's TIFF reader turns by itself. For PNG its own `getexif` would decode the whole image
     in search of EXIF data behind the pixels; the base class looks only in front of them.
@@ -88,12 +88,12 @@ def has_orientation(image: Image.Image) -> bool:
     return image.format != "TIFF" and Image.Image.getexif(image).get(ORIENTATION, 1) in range(2, 9)
 
 
-def to_rgb(image: Image.Image) -> Image.Image:
-    """Any of Pillow's modes as RGB."""
+def _to_rgb(image: Image.Image) -> Image.Image:
+    """Convert any of Pillow's modes to RGB."""
     if image.mode == "RGB":
         return image
     if image.mode.startswith("I") or image.mode == "F":
-        return to_eight_bits(image).convert("RGB")
+        return _to_eight_bits(image).convert("RGB")
     if image.has_transparency_data:
         coloured = image.convert("RGBA")
         white = Image.new("RGBA", image.size, "white")
@@ -101,8 +101,8 @@ def to_rgb(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
-def to_eight_bits(image: Image.Image) -> Image.Image:
-    """Gray values from 0 to 65535 as gray values from 0 to 255; DataError for a larger range."""
+def _to_eight_bits(image: Image.Image) -> Image.Image:
+    """Scale gray values from 0 … 65535 to 0 … 255; DataError for a larger range."""
     values = np.asarray(image)
     if image.mode == "F" or values.min() < 0 or values.max() > SIXTEEN_BITS:
         raise DataError(

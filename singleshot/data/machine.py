@@ -20,12 +20,12 @@ MEMORY_FILES = (
 
 def available_cores() -> int:
     """Count the cores that this process may keep busy, at least one."""
-    return max(int(min([cores_of_affinity(), *cores_in_cgroups(CGROUPS, own_cgroups())])), 1)
+    return max(int(min([cores_of_affinity(), *cores_in_cgroups(CGROUPS, _own_cgroups())])), 1)
 
 
 def free_memory() -> int:
     """Return the bytes of memory that this process could allocate now, or a cautious guess."""
-    return min([free_on_machine(), *free_in_cgroups(CGROUPS, own_cgroups())])
+    return min([free_on_machine(), *free_in_cgroups(CGROUPS, _own_cgroups())])
 
 
 def cores_of_affinity() -> int:
@@ -72,7 +72,7 @@ def free_in_cgroups(root: Path, own: list[str]) -> Iterator[int]:
                 yield max(allowed - taken + _reclaimable(folder, reclaimable), 0)
 
 
-def own_cgroups() -> list[str]:
+def _own_cgroups() -> list[str]:
     """List the paths of the control groups of this process."""
     try:
         lines = Path("/proc/self/cgroup").read_text(encoding="utf-8").splitlines()

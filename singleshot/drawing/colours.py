@@ -25,16 +25,16 @@ def class_colour(label: int) -> Colour:
 
 def text_colour(background: Colour) -> Colour:
     """Black or white, whichever stands out more from the background (WCAG 2 contrast ratio)."""
-    luminance = relative_luminance(background)
+    luminance = _relative_luminance(background)
     return BLACK if (luminance + 0.05) / 0.05 > 1.05 / (luminance + 0.05) else WHITE
 
 
-def relative_luminance(colour: Colour) -> float:
+def _relative_luminance(colour: Colour) -> float:
     """Brightness to the eye, 0 to 1 (WCAG 2, from sRGB)."""
-    red, green, blue = (linear(channel / 255) for channel in colour)
+    red, green, blue = (_linear(channel / 255) for channel in colour)
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
 
-def linear(channel: float) -> float:
+def _linear(channel: float) -> float:
     """Undo the gamma of sRGB."""
     return channel / 12.92 if channel <= 0.04045 else ((channel + 0.055) / 1.055) ** 2.4

@@ -23,7 +23,7 @@ SMALLEST_SIDE = 400  # mean side with room for labels of such letters beside the
 Box = tuple[int, int, int, int]  # x1, y1, x2, y2, half-open
 
 
-class Style(NamedTuple):
+class _Style(NamedTuple):
     """Sizes in pixels that suit an image."""
 
     line: int
@@ -41,7 +41,7 @@ class Mark(NamedTuple):
     remark: str  # " 0.98"; stays whole when the name has to be shortened
 
 
-class Label(NamedTuple):
+class _Label(NamedTuple):
     """What is written where."""
 
     block: Box
@@ -58,33 +58,33 @@ def draw(
     letters is enlarged by a whole factor: 80 x 60 pixels become 480 x 360.
     """
     drawing = Image.fromarray(image.permute(1, 2, 0).contiguous().cpu().numpy())
-    factor = max(1, math.ceil(SMALLEST_SIDE / mean_side(drawing.size)))
+    factor = max(1, math.ceil(SMALLEST_SIDE / _mean_side(drawing.size)))
     drawing = drawing.resize((drawing.width * factor, drawing.height * factor))
     canvas = ImageDraw.Draw(drawing)
     style = style_for(drawing.size)
-    marks = marks_of(objects, class_names, factor)
+    marks = _marks_of(objects, class_names, factor)
     labels = place_labels(marks, style, drawing.size)
     for mark in reversed(marks):
-        draw_box(canvas, mark, style)
+        _draw_box(canvas, mark, style)
     for label in reversed(labels):
-        draw_label(canvas, label, style)
+        _draw_label(canvas, label, style)
     return drawing
 
 
-def mean_side(size: tuple[int, int]) -> float:
+def _mean_side(size: tuple[int, int]) -> float:
     """Side of the square with the same area."""
     return math.sqrt(size[0] * size[1])
 
 
-def style_for(size: tuple[int, int]) -> Style:
+def style_for(size: tuple[int, int]) -> _Style:
     """Lines and letters that grow with the image."""
-    line = max(1, round(mean_side(size) * LINE_SHARE))
-    font_size = max(SMALLEST_FONT, round(mean_side(size) * FONT_SHARE))
+    line = max(1, round(_mean_side(size) * LINE_SHARE))
+    font_size = max(SMALLEST_FONT, round(_mean_side(size) * FONT_SHARE))
     font = ImageFont.load_default(font_size)
-    return Style(line=line, halo=line // 2, padding=font_size // 6, font=font)
+    return _Style(line=line, halo=line // 2, padding=font_size // 6, font=font)
 
 
-def marks_of(objects: Detections | Truth, class_names: Sequence[str], factor: int) -> list[Mark]:
+def _marks_of(objects: Detections | Truth, class_names: Sequence[str], factor: int) -> list[Mark]:
     """Boxes, colours and words, in the order of the objects."""
     if isinstance(objects, Detections):
         remarks = [f" {score:.2f}" for score in objects.scores.tolist()]
@@ -98,27 +98,27 @@ def marks_of(objects: Detections | Truth, class_names: Sequence[str], factor: in
     ]
 
 
-def draw_box(canvas: ImageDraw.ImageDraw, mark: Mark, style: Style) -> None:
+def _draw_box(canvas: ImageDraw.ImageDraw, mark: Mark, style: _Style) -> None:
     """Draw a frame within the box, with its halo on both sides."""
-    frame(canvas, mark.box, -style.halo, style.line + 2 * style.halo, text_colour(mark.colour))
-    frame(canvas, mark.box, 0, style.line, mark.colour)
+    _frame(canvas, mark.box, -style.halo, style.line + 2 * style.halo, text_colour(mark.colour))
+    _frame(canvas, mark.box, 0, style.line, mark.colour)
 
 
-def frame(canvas: ImageDraw.ImageDraw, box: Box, inset: int, width: int, colour: Colour) -> None:
+def _frame(canvas: ImageDraw.ImageDraw, box: Box, inset: int, width: int, colour: Colour) -> None:
     """Draw a frame of some width; Pillow counts both corners as inside."""
     left, top = box[0] + inset, box[1] + inset
     right, bottom = max(left, box[2] - 1 - inset), max(top, box[3] - 1 - inset)
     canvas.rectangle((left, top, right, bottom), outline=colour, width=width)
 
 
-def place_labels(marks: Sequence[Mark], style: Style, size: tuple[int, int]) -> list[Label]:
+def place_labels(marks: Sequence[Mark], style: _Style, size: tuple[int, int]) -> list[_Label]:
     """Find a place for each label, the first ones choosing first."""
-    labels: list[Label] = []
+    labels: list[_Label] = []
     for mark in marks:
         text = fitting_text(mark, style, size[0])
-        places = label_places(mark.box, label_size(text, style), size)
-        free = [place for place in places if not any(cross(place, one.block) for one in labels)]
-        labels.append(Label((free or places)[0], text, mark.colour))
+        places = label_places(mark.box, _label_size(text, style), size)
+        free = [place for place in places if not any(_cross(place, one.block) for one in labels)]
+        labels.append(_Label((free or places)[0], text, mark.colour))
     return labels
 
 
@@ -135,7 +135,7 @@ def label_places(box: Box, label: tuple[int, int], size: tuple[int, int]) -> lis
     return [(left, top, left + width, top + height) for top in tops]
 
 
-def cross(block: Box, other: Box) -> bool:
+def _cross(block: Box, other: Box) -> bool:
     """Whether two blocks share a pixel."""
     apart = (
         block[2] <= other[0] or other[2] <= block[0] or block[3] <= other[1] or other[3] <= block[1]
@@ -143,7 +143,7 @@ def cross(block: Box, other: Box) -> bool:
     return not apart
 
 
-def fitting_text(mark: Mark, style: Style, width: int) -> str:
+def fitting_text(mark: Mark, style: _Style, width: int) -> str:
     """Name and remark, the name shortened until the label is no wider than the image."""
     room = width - 2 * style.padding
     shortened = (f"{mark.name[:count]}…{mark.remark}" for count in range(len(mark.name) - 1, 0, -1))
@@ -153,14 +153,14 @@ def fitting_text(mark: Mark, style: Style, width: int) -> str:
     return mark.remark.strip()
 
 
-def label_size(text: str, style: Style) -> tuple[int, int]:
+def _label_size(text: str, style: _Style) -> tuple[int, int]:
     """(width, height) of the block under a text; one height for all texts."""
     _, top, _, bottom = style.font.getbbox("Hg")
     width = math.ceil(style.font.getlength(text)) + 2 * style.padding
     return width, math.ceil(bottom - top) + 2 * style.padding
 
 
-def draw_label(canvas: ImageDraw.ImageDraw, label: Label, style: Style) -> None:
+def _draw_label(canvas: ImageDraw.ImageDraw, label: _Label, style: _Style) -> None:
     """Write on a block of the class's colour."""
     left, top, right, bottom = label.block
     canvas.rectangle((left, top, right - 1, bottom - 1), fill=label.colour)

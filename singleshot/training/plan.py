@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from singleshot.data.batching import Images, TrainingBatches
-from singleshot.data.cache import cached
+from singleshot.data.cache import cache_images
 from singleshot.data.machine import available_cores, free_memory
 from singleshot.data.splits import TrainingData
 from singleshot.errors import SingleshotError
@@ -145,7 +145,7 @@ class Preparation:
     def kept(self, share: float) -> Images:
         """In memory, if they fit in this share of it."""
         # Memory is the machine's, and each of its processes keeps all images.
-        return cached(self.data.train, share / self.processes.num_local, self.on_message)
+        return cache_images(self.data.train, share / self.processes.num_local, self.on_message)
 
     def measured_step(self, recipe: Recipe, images: Images, budget: TimeBudget) -> float:
         """Seconds, with its data."""

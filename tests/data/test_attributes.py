@@ -42,13 +42,13 @@ def test_a_mark_of_a_spreadsheet_and_quoted_commas_are_no_obstacle(tmp_path):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("", "names no attribute"),
-        ("image\na.jpg\n", "names no attribute"),
+        ("", "has no attribute"),
+        ("image\na.jpg\n", "has no attribute"),
         ("image,weather\na.jpg,rain,wet\n", "line 2: has 3 values"),
-        ("image,weather\na.jpg,rain\na.jpg,sun\n", "line 3: 'a' is there twice"),
-        ("image,weather\na.jpg,rain\na,sun\n", "line 3: 'a' is there twice"),
+        ("image,weather\na.jpg,rain\na.jpg,sun\n", "line 3: 'a' occurs twice"),
+        ("image,weather\na.jpg,rain\na,sun\n", "line 3: 'a' occurs twice"),
         ("image,light,light\na.jpg,1,2\n", "two columns are called 'light'"),
-        ("image,crowding\na.jpg,1\n", "'crowding' is a slice of our own"),
+        ("image,crowding\na.jpg,1\n", "'crowding' is a reserved name"),
         ("image,weather\nx.jpg,rain\n", "names no image of three streets"),
     ],
 )
@@ -61,5 +61,5 @@ def test_a_missing_table_and_one_that_is_no_text_are_refused(tmp_path):
     with pytest.raises(DataError, match=r"none\.csv: cannot be read"):
         read_attributes(tmp_path / "none.csv", DATASET, print)
     (tmp_path / "image.csv").write_bytes(b"\xff\xd8\xff\xe0")
-    with pytest.raises(DataError, match="no CSV table in UTF-8"):
+    with pytest.raises(DataError, match="not a CSV table in UTF-8"):
         read_attributes(tmp_path / "image.csv", DATASET, print)

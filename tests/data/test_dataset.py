@@ -66,7 +66,7 @@ def test_labels_follow_the_names_of_the_model():
 def test_a_class_unknown_to_the_model_is_named_with_its_objects():
     dataset = dataset_of(("x", "virus"), [0, 1], [1])
     with pytest.raises(
-        DataError, match=r"a: .*unknown.*'virus' \(2 objects\).*knows x\. Train with"
+        DataError, match=r"a: .*does not have.*'virus' \(2 objects\).*has x\. Train with"
     ):
         dataset.with_classes(("x",))
 

@@ -144,5 +144,5 @@ def test_missing_and_foreign_files_say_so(tmp_path, read):
     with pytest.raises(DataError, match=r"gone\.jpg: there is no such image"):
         read(tmp_path / "gone.jpg")
     (tmp_path / "text.jpg").write_text("not an image")
-    with pytest.raises(DataError, match=r"text\.jpg: is no image"):
+    with pytest.raises(DataError, match=r"text\.jpg: is not an image"):
         read(tmp_path / "text.jpg")

@@ -114,7 +114,7 @@ MISTAKES = {
     "classes": (
         ["runs/cells", "runs/strange"],
         ["--data", "cells"],
-        "runs/strange cannot be compared here: .*unknown to the model: 'RBC'.*it knows cat, dog",
+        "runs/strange cannot be compared here: .*model does not have: 'RBC'.*it has cat, dog",
     ),
     "two of a system": (
         ["runs/yolo-v1", "yolo-v1=runs/cells"],

@@ -1,5 +1,7 @@
-"""How training images are varied, as in the paper (§2.2 "Data augmentation" and §3.6).
+"""Augmentation of training images as in the paper (§2.2 "Data augmentation" and §3.6).
 
-Each variation is a function of a `View` and a generator of random numbers. Variations only choose;
-`Render` draws, once, from the original pixels: nothing is enlarged to be cut away again.
+Read `view` (what a variation changes), `colours` and `geometry` (the paper's variations), `render`
+(pixels and boxes of a view), `mosaic` (several images in one), `pipeline` (their order). Variations
+only choose; `Render` draws once, from the original pixels, so that nothing is enlarged and then
+cut away.
 """

@@ -1,22 +1,51 @@
-"""Changes of colour, each of single pixels (im_transforms.cpp).
+"""Photometric distortion (`ApplyDistort`, im_transforms.cpp): brightness, contrast, colours.
 
-They may thus be made after the image was resized: the same up to rounding, at less cost. Hue and
-saturation are those of HSV, computed in floats where the original has eight bits.
+Each change is one of single pixels, and so may be made after the image is resized: the result is
+the same up to rounding, at less cost. Hue and saturation are those of HSV, computed in floats where
+the original has eight bits.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+import torch
 from jaxtyping import Float32, UInt8
 
-__all__ = ["ColourChange"]
+from singleshot.data.augment.settings import PhotometricSettings
+from singleshot.data.augment.view import View, happens, uniform
+
+__all__ = ["ColourChange", "DistortColours"]
 
 Planes = Float32[np.ndarray, "3 h w"]  # RGB, 0 to 255
 
 
 @dataclass(frozen=True, slots=True)
+class DistortColours:
+    """Draws a change of colours: each part with its probability, contrast second or last."""
+
+    settings: PhotometricSettings
+
+    def __call__(self, view: View, random: torch.Generator) -> View:
+        """Choose the change."""
+        limits = self.settings
+
+        def sometimes(low: float, high: float, otherwise: float) -> float:
+            value = uniform(low, high, random)
+            return value if happens(limits.probability, random) else otherwise
+
+        change = ColourChange(
+            brightness=sometimes(-limits.brightness, limits.brightness, otherwise=0),
+            contrast=sometimes(*limits.contrast, otherwise=1),
+            saturation=sometimes(*limits.saturation, otherwise=1),
+            hue=sometimes(-limits.hue, limits.hue, otherwise=0),
+            contrast_first=happens(0.5, random),
+        )
+        return replace(view, recolour=change)
+
+
+@dataclass(frozen=True, slots=True)
 class ColourChange:
-    """What is done to the colours of one image; the defaults change nothing."""
+    """The change of colours of one image; the defaults change nothing."""
 
     brightness: float = 0.0  # grey levels added
     contrast: float = 1.0  # factor
@@ -25,38 +54,38 @@ class ColourChange:
     contrast_first: bool = True  # before saturation and hue, or after
 
     def __call__(self, pixels: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "h w 3"]:
-        """Change RGB pixels; values are cut at 0 and 255 after each step, as originally."""
+        """Change RGB pixels; values are clipped at 0 and 255 after each step, as originally."""
         if self == ColourChange():
             return pixels
         # NumPy and not PyTorch: images are prepared by threads of ours, one each.
         planes = pixels.transpose(2, 0, 1).astype(np.float32)
         if self.brightness != 0:
-            planes = cut(planes + self.brightness)
+            planes = _clip(planes + self.brightness)
         if self.contrast_first:
-            planes = cut(planes * self.contrast)
+            planes = _clip(planes * self.contrast)
         if self.hue != 0:
-            planes = with_hue_and_saturation(planes, self.hue, self.saturation)
+            planes = _with_hue_and_saturation(planes, self.hue, self.saturation)
         elif self.saturation != 1:
-            planes = with_saturation(planes, self.saturation)
+            planes = _with_saturation(planes, self.saturation)
         if not self.contrast_first:
-            planes = cut(planes * self.contrast)
+            planes = _clip(planes * self.contrast)
         return np.rint(planes).astype(np.uint8).transpose(1, 2, 0)
 
 
-def cut(planes: Planes) -> Planes:
+def _clip(planes: Planes) -> Planes:
     np.clip(planes, 0, 255, out=planes)
     return planes
 
 
-def with_saturation(planes: Planes, factor: float) -> Planes:
-    """Scale S = chroma / value, up to 1; hue and value stay, so all that changes is the chroma."""
+def _with_saturation(planes: Planes, factor: float) -> Planes:
+    """Scale S = chroma / value, up to 1; hue and value stay, only the chroma changes."""
     value = planes.max(axis=0)
-    changed: Planes = value - (value - planes) * chroma_factor(value, planes.min(axis=0), factor)
+    changed: Planes = value - (value - planes) * _chroma_factor(value, planes.min(axis=0), factor)
     return changed
 
 
-def with_hue_and_saturation(planes: Planes, degrees: float, factor: float) -> Planes:
-    """Turn H, scale S, and back to RGB."""
+def _with_hue_and_saturation(planes: Planes, degrees: float, factor: float) -> Planes:
+    """Rotate H and scale S of RGB planes."""
     red, green, blue = planes
     value, least = planes.max(axis=0), planes.min(axis=0)
     chroma = value - least
@@ -68,7 +97,7 @@ def with_hue_and_saturation(planes: Planes, degrees: float, factor: float) -> Pl
     )
     sextant += np.float32(degrees / 60)
     sextant -= 6 * np.floor(sextant / 6)
-    chroma *= chroma_factor(value, least, factor)
+    chroma *= _chroma_factor(value, least, factor)
     turned = np.empty_like(planes)
     turned[0] = np.abs(sextant - 3) - 1
     turned[1] = 2 - np.abs(sextant - 2)
@@ -78,10 +107,10 @@ def with_hue_and_saturation(planes: Planes, degrees: float, factor: float) -> Pl
     return changed
 
 
-def chroma_factor(
+def _chroma_factor(
     value: Float32[np.ndarray, "h w"], least: Float32[np.ndarray, "h w"], factor: float
 ) -> Float32[np.ndarray, "h w"]:
-    """The factor of S, but no more than makes S equal to 1."""
+    """Limit the factor of S so that S is at most 1."""
     largest: Float32[np.ndarray, "h w"] = value / np.maximum(value - least, 1e-6)
     np.minimum(largest, factor, out=largest)
     return largest

@@ -1,4 +1,4 @@
-"""Expansion, crops and mirroring: which part of the image is seen."""
+"""Expansion, crops and flips: which part of the image is seen."""
 
 from dataclasses import dataclass, replace
 
@@ -7,16 +7,15 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from singleshot.boxes.geometry import pairwise_iou
-from singleshot.data.augment.chance import happens, pick, uniform
 from singleshot.data.augment.settings import CropSettings, ExpandSettings
-from singleshot.data.augment.view import View
+from singleshot.data.augment.view import View, happens, pick, uniform
 
 __all__ = ["CropAroundObjects", "Expand", "FlipHorizontally", "sampled_crops"]
 
 
 @dataclass(frozen=True, slots=True)
 class Expand:
-    """Place the image on a larger canvas (paper §3.6; `ExpandImage`, data_transformer.cpp)."""
+    """Places the image on a larger canvas (paper §3.6; `ExpandImage`, data_transformer.cpp)."""
 
     settings: ExpandSettings
 
@@ -37,8 +36,8 @@ class Expand:
 class CropAroundObjects:
     """The batch sampler (paper §2.2; `GenerateBatchSamples`, sampler.cpp).
 
-    Each sampler looks for a crop that overlaps some object by its least IoU. Of the crops that were
-    found, and the whole image, one is taken.
+    Each sampler draws crops until one overlaps some object by its minimum IoU. One of these crops
+    or the whole image is taken.
     """
 
     settings: CropSettings
@@ -49,8 +48,8 @@ class CropAroundObjects:
             return view
         crops = sampled_crops(view, self.settings, random)
         objects = view.truth.boxes[~view.truth.crowd]
-        good = satisfied(crops, objects, torch.tensor(self.settings.min_ious))
-        # Each sampler's first good crop is the one it would have stopped at.
+        good = _overlap_enough(crops, objects, torch.tensor(self.settings.min_ious))
+        # The original stops each sampler at its first good crop.
         first = good.int().argmax(dim=1)
         windows = [view.window]
         for sampler in good.any(dim=1).nonzero()[:, 0].tolist():
@@ -61,19 +60,19 @@ class CropAroundObjects:
 
 @dataclass(frozen=True, slots=True)
 class FlipHorizontally:
-    """Mirror left to right."""
+    """Flips left to right with some probability."""
 
     probability: float
 
     def __call__(self, view: View, random: torch.Generator) -> View:
-        """Decide it."""
+        """Choose whether to flip."""
         return replace(view, flipped=view.flipped != happens(self.probability, random))
 
 
 def sampled_crops(
     view: View, settings: CropSettings, random: torch.Generator
 ) -> Float[Tensor, "samplers trials 4"]:
-    """Windows of random size, shape and place inside the view's (`SampleBBox`, sampler.cpp)."""
+    """Draw windows of random size, shape and position in the view's (`SampleBBox`, sampler.cpp)."""
     numbers = torch.rand(4, len(settings.min_ious), settings.trials, generator=random)
     low, high = settings.scale
     scale = low + (high - low) * numbers[0]
@@ -88,11 +87,11 @@ def sampled_crops(
     return torch.stack([x1, y1, x1 + crop_width, y1 + crop_height], dim=-1)
 
 
-def satisfied(
+def _overlap_enough(
     crops: Float[Tensor, "samplers trials 4"],
     objects: Float[Tensor, "n 4"],
     min_ious: Float[Tensor, " samplers"],
 ) -> Bool[Tensor, "samplers trials"]:
-    """Whether a crop overlaps some object enough; one suffices (`SatisfySampleConstraint`)."""
+    """Mark the crops that overlap at least one object enough (`SatisfySampleConstraint`)."""
     iou = pairwise_iou(crops, objects[None])
     return (iou >= min_ious[:, None, None]).any(dim=-1)

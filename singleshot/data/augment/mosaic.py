@@ -1,4 +1,4 @@
-"""Several images in one."""
+"""Several images in one: mosaic and mixup."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -7,13 +7,12 @@ import torch
 from torch import Tensor
 
 from singleshot.boxes.geometry import area
-from singleshot.data.augment.chance import uniform
 from singleshot.data.augment.render import Render
-from singleshot.data.augment.view import Variation, View
+from singleshot.data.augment.view import Variation, View, uniform
 from singleshot.data.dataset import concatenate
 from singleshot.structures import Sample, Truth
 
-__all__ = ["Mosaic", "blend"]
+__all__ = ["Mosaic", "mixup"]
 
 CENTRE = (0.25, 0.75)  # where four images meet, in sides of the whole
 LEAST_SCALE = 0.5  # of a tile's image: the smallest tiles show a part instead of a thumbnail
@@ -23,15 +22,15 @@ LEAST_SCALE = 0.5  # of a tile's image: the smallest tiles show a part instead o
 class Mosaic:
     """Four images around a random centre (Bochkovskiy et al. 2020, "YOLOv4", §3.3 and figure 3).
 
-    Each is varied for itself and fills its tile at half to three quarters of its size, with a part
-    of it from a random place where it is larger than the tile.
+    Each is varied on its own and fills its tile at half to three quarters of its size, with a part
+    from a random position where it is larger than the tile.
     """
 
     variations: Sequence[Variation]  # of each tile
     render: Render
 
     def __call__(self, samples: Sequence[Sample], random: torch.Generator) -> Sample:
-        """Of exactly four, in rows from the top left; its name holds all their names."""
+        """Join exactly four samples, in rows from the top left; its name holds all their names."""
         height, width = self.render.size
         x, y = (round(uniform(*CENTRE, random) * side) for side in (width, height))
         tiles = ((0, 0, x, y), (x, 0, width, y), (0, y, x, height), (x, y, width, height))
@@ -40,23 +39,23 @@ class Mosaic:
         for sample, (left, top, right, bottom) in zip(samples, tiles, strict=True):
             tile = self.tile(sample, (bottom - top, right - left), random)
             pixels[top:bottom, left:right] = tile.image.permute(1, 2, 0)
-            truths.append(moved(tile.truth, tile.truth.boxes.new_tensor([left, top, left, top])))
-        return Sample(pixels.permute(2, 0, 1), concatenate(truths), names(samples))
+            truths.append(_move(tile.truth, tile.truth.boxes.new_tensor([left, top, left, top])))
+        return Sample(pixels.permute(2, 0, 1), concatenate(truths), _joint_name(samples))
 
     def tile(self, sample: Sample, size: tuple[int, int], random: torch.Generator) -> Sample:
-        """One image, varied and cut to this (height, width); boxes end where the tile does."""
+        """Vary one image and crop it to this (height, width); boxes are clipped to the tile."""
         view = View.of(sample)
         for vary in self.variations:
             view = vary(view, random)
-        view = part_of_shape(view, size, self.render.size, random)
+        view = _part_of_shape(view, size, self.render.size, random)
         drawn = replace(self.render, size=size)(view, random)
         return replace(drawn, truth=drawn.truth[area(drawn.truth.boxes) > 0])
 
 
-def part_of_shape(
+def _part_of_shape(
     view: View, tile: tuple[int, int], whole: tuple[int, int], random: torch.Generator
 ) -> View:
-    """The part that fills the tile: as large as may be, distorted no more than in the whole."""
+    """View the largest part that fills the tile, distorted no more than in the whole."""
     shares = [part / side for part, side in zip(tile, whole, strict=True)]
     scale = max(LEAST_SCALE, *shares)
     height, width = (side * share / scale for side, share in zip(view.size, shares, strict=True))
@@ -66,21 +65,21 @@ def part_of_shape(
     return view.through((left, top, left + width, top + height))
 
 
-def blend(one: Sample, other: Sample) -> Sample:
-    """Mixup: both images, each half transparent, with the objects of both.
+def mixup(one: Sample, other: Sample) -> Sample:
+    """Blend two images half and half, with the objects of both (Zhang et al. 2018, "mixup").
 
-    Zhang et al. 2018, "mixup", draws the shares; half and half, as in YOLOX (Ge et al. 2021), every
-    object stays visible that is to be found.
+    That paper draws the shares; with equal ones, as in YOLOX (Ge et al. 2021), every object stays
+    visible.
     """
     total = one.image.to(torch.int16) + other.image.to(torch.int16)
     pixels = ((total + 1) // 2).to(torch.uint8)
-    return Sample(pixels, concatenate([one.truth, other.truth]), names([one, other]))
+    return Sample(pixels, concatenate([one.truth, other.truth]), _joint_name([one, other]))
 
 
-def moved(truth: Truth, by: Tensor) -> Truth:
+def _move(truth: Truth, by: Tensor) -> Truth:
     return replace(truth, boxes=truth.boxes + by)
 
 
-def names(samples: Sequence[Sample]) -> str:
-    """All images that a sample is made of."""
+def _joint_name(samples: Sequence[Sample]) -> str:
+    """Join the names of all images that a sample is made of."""
     return " + ".join(sample.name for sample in samples)

@@ -1,4 +1,4 @@
-"""At last: draw what the view shows at the size the network takes."""
+"""Drawing a view at the input size of the network."""
 
 from dataclasses import dataclass
 
@@ -9,8 +9,7 @@ from PIL import Image
 from torch import Tensor
 
 from singleshot.boxes.geometry import clip, flip_horizontally, move_into
-from singleshot.data.augment.chance import pick
-from singleshot.data.augment.view import View
+from singleshot.data.augment.view import View, pick
 from singleshot.structures import Sample, Truth
 
 __all__ = ["Render"]
@@ -26,41 +25,41 @@ RESAMPLING = {
 
 @dataclass(frozen=True, slots=True)
 class Render:
-    """Cut, resize, colour and mirror in one go."""
+    """Crops, resizes, recolours and flips in one pass."""
 
     size: tuple[int, int]  # (height, width)
     interpolations: tuple[str, ...]  # one is taken each time, as in the original
     fill: tuple[int, int, int]  # RGB beyond the image: the mean, so that it becomes 0
 
     def __call__(self, view: View, random: torch.Generator) -> Sample:
-        """The finished sample."""
+        """Draw the sample of a view."""
         interpolation = self.interpolations[pick(len(self.interpolations), random)]
         return Sample(
             self.pixels(view, RESAMPLING[interpolation]), self.truth(view), view.sample.name
         )
 
     def pixels(self, view: View, resampling: Image.Resampling) -> UInt8[Tensor, "3 h w"]:
-        """The pixels of the view."""
+        """Draw the pixels of the view."""
         height, width = self.size
         canvas = np.full((height, width, 3), self.fill, dtype=np.uint8)
         left, top, right, bottom, box = self.placement(view)
         if right > left and bottom > top:
             source = Image.fromarray(view.sample.image.permute(1, 2, 0).numpy())
             seen = source.resize((right - left, bottom - top), resampling, box=box)
-            canvas[top:bottom, left:right] = view.colours(np.asarray(seen))
+            canvas[top:bottom, left:right] = view.recolour(np.asarray(seen))
         if view.flipped:
             canvas = np.ascontiguousarray(canvas[:, ::-1])
-        # Channels stay last in memory: the form that convolutions are fast in.
+        # Channels stay last in memory: convolutions are fastest so.
         return torch.from_numpy(canvas).permute(2, 0, 1)
 
     def placement(self, view: View) -> tuple[int, int, int, int, tuple[float, float, float, float]]:
-        """Where on the canvas the image comes to lie, and the part of the image seen there."""
+        """Compute the area of the canvas that the image covers, and the part of it seen there."""
         height, width = self.size
         rows, columns = view.sample.image.shape[-2:]
         x1, y1, _, _ = view.window
         scale_y, scale_x = height / view.size[0], width / view.size[1]
-        left, right = span(x1, columns, scale_x, width)
-        top, bottom = span(y1, rows, scale_y, height)
+        left, right = _span(x1, columns, scale_x, width)
+        top, bottom = _span(y1, rows, scale_y, height)
         box = (
             max(x1 + left / scale_x, 0),
             max(y1 + top / scale_y, 0),
@@ -70,7 +69,7 @@ class Render:
         return left, top, right, bottom, box
 
     def truth(self, view: View) -> Truth:
-        """What counts in the view, in the pixels drawn."""
+        """Move the objects of the view to the pixels drawn."""
         boxes = clip(move_into(view.truth.boxes, view.window, self.size), self.size)
         if view.flipped:
             boxes = flip_horizontally(boxes, self.size[1])
@@ -79,8 +78,8 @@ class Render:
         return Truth(boxes, truth.labels, truth.difficult, truth.crowd, truth.areas * scale)
 
 
-def span(start: float, pixels: int, scale: float, limit: int) -> tuple[int, int]:
-    """First and last place on the canvas that an image covers along one side."""
+def _span(start: float, pixels: int, scale: float, limit: int) -> tuple[int, int]:
+    """Compute the first and last pixel of the canvas that an image covers along one side."""
     first = round(max(-start * scale, 0))
     last = round(min((pixels - start) * scale, limit))
     return first, last

@@ -1,4 +1,4 @@
-"""The tables under `augmentation`: how training images are varied."""
+"""Settings of augmentation: the tables under `augmentation`."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ class PhotometricSettings(Settings):
 
 
 class ExpandSettings(Settings):
-    """The image placed on a larger canvas, so that objects become small."""
+    """Expansion: the image on a larger canvas, so that objects become small."""
 
     probability: Fraction = 0.5
     up_to: float = Field(4.0, ge=1, description="side of the canvas, in sides of the image")
 
 
 class CropSettings(Settings):
-    """The batch sampler: crops that overlap some object well enough."""
+    """The batch sampler: crops that overlap some object by a minimum IoU."""
 
-    probability: Fraction = Field(1.0, description="of considering crops at all")
+    probability: Fraction = Field(1.0, description="of drawing crops at all")
     min_ious: tuple[Fraction, ...] = Field(
-        (0.1, 0.3, 0.5, 0.7, 0.9, 0.0), description="one sampler each; 0.0 asks for nothing"
+        (0.1, 0.3, 0.5, 0.7, 0.9, 0.0), description="one sampler each; 0.0: any crop"
     )
     scale: Range = Field((0.3, 1.0), description="√(area of the crop / area of the canvas)")
     aspect_ratio: Range = (0.5, 2.0)
@@ -41,12 +41,12 @@ class CropSettings(Settings):
 
 
 class AugmentationSettings(Settings):
-    """How training images are varied (paper §2.2 and §3.6), in this order."""
+    """Variations of training images (paper §2.2 and §3.6), in this order."""
 
     photometric: PhotometricSettings = PhotometricSettings()
     expand: ExpandSettings = ExpandSettings()
     crop: CropSettings = CropSettings()
-    flip: Fraction = Field(0.5, description="probability of mirroring left to right")
+    flip: Fraction = Field(0.5, description="probability of a horizontal flip")
     interpolations: tuple[Literal["nearest", "area", "bilinear", "bicubic", "lanczos"], ...] = (
         Field(("bilinear",), min_length=1, description="one is chosen each time")
     )
@@ -55,14 +55,14 @@ class AugmentationSettings(Settings):
     )
     mixup: Fraction = Field(
         0.0,
-        description="probability of a second image shining through, half and half (Zhang et al. "
-        "2018, Ge et al. 2021)",
+        description="probability of blending in a second image, half and half (Zhang et al. 2018, "
+        "Ge et al. 2021)",
     )
     clean_end: Fraction = Field(
         0.1, description="last part of all steps, without mosaic and mixup (Ge et al. 2021)"
     )
     clean_size: bool = Field(
         False,
-        description="in it, without expansion and crops either: objects are learned last at the "
-        "size that they will be met with (Touvron et al. 2019)",
+        description="in it, no expansion and crops either: the last images have objects of the "
+        "size they have in detection (Touvron et al. 2019)",
     )

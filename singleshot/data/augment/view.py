@@ -1,35 +1,39 @@
-"""An image to be seen through a window, before anything is drawn."""
+"""Views: an image through a window, before any pixel is drawn; and the random choices of one.
+
+Random choices take their generator as an argument, so that a sample can be drawn again.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 
-from singleshot.data.augment.colours import ColourChange
 from singleshot.structures import Sample, Truth
 
-__all__ = ["Variation", "View", "Window"]
+__all__ = ["Variation", "View", "Window", "happens", "pick", "uniform"]
 
 Window = tuple[float, float, float, float]  # x1, y1, x2, y2
+Recolour = Callable[[np.ndarray], np.ndarray]  # of RGB pixels, uint8 (h, w, 3)
 
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What the variations of a pipeline hand on."""
+    """An image, a window of it, and the changes that are made when it is drawn."""
 
     sample: Sample  # as it was read
-    window: Window  # of the sample's image, in its pixels; it may reach beyond it
-    truth: Truth  # what counts in this window, still in pixels of the sample's image
+    window: Window  # in pixels of the sample's image; it may reach beyond it
+    truth: Truth  # objects that count in this window, in pixels of the sample's image
     flipped: bool
-    colours: ColourChange
+    recolour: Recolour
 
     @classmethod
     def of(cls, sample: Sample) -> View:
-        """The whole image as it is."""
+        """View the whole image, without changes."""
         height, width = sample.image.shape[-2:]
-        return cls(sample, (0, 0, width, height), sample.truth, False, ColourChange())
+        return cls(sample, (0, 0, width, height), sample.truth, False, _keep_colours)
 
     @property
     def size(self) -> tuple[float, float]:
@@ -38,7 +42,7 @@ class View:
         return y2 - y1, x2 - x1
 
     def through(self, window: Window) -> View:
-        """Seen through another window; only objects whose centre is inside still count.
+        """Replace the window; only objects whose centre is inside still count.
 
         As in the original (`MeetEmitConstraint` with CENTER, bbox_util.cpp).
         """
@@ -51,3 +55,22 @@ class View:
 
 
 Variation = Callable[[View, torch.Generator], View]
+
+
+def uniform(low: float, high: float, random: torch.Generator) -> float:
+    """Draw a number between `low` and `high`."""
+    return low + (high - low) * float(torch.rand((), generator=random))
+
+
+def happens(probability: float, random: torch.Generator) -> bool:
+    """Draw true with this probability."""
+    return float(torch.rand((), generator=random)) < probability
+
+
+def pick(number: int, random: torch.Generator) -> int:
+    """Draw one of 0 … number - 1."""
+    return int(torch.randint(number, (), generator=random))
+
+
+def _keep_colours(pixels: np.ndarray) -> np.ndarray:
+    return pixels

@@ -4,7 +4,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from singleshot.data.augment.mosaic import Mosaic, blend
+from singleshot.data.augment.mosaic import Mosaic, mixup
 from singleshot.data.augment.pipeline import Augmentation
 from singleshot.data.augment.render import Render
 from singleshot.data.augment.settings import AugmentationSettings
@@ -99,7 +99,7 @@ def test_a_mosaic_is_named_after_all_its_images():
 
 def test_two_images_shine_through_each_other():
     one, other = sample(0), sample(1)
-    result = blend(one, other)
+    result = mixup(one, other)
     # 20 and 70 make 45; under both objects 45 and 95 make 70.
     assert set(result.image.unique().tolist()) == {45, 70}
     assert result.truth.labels.tolist() == [0, 1]

@@ -12,35 +12,45 @@ from typing import TYPE_CHECKING, Any
 from singleshot.version import __version__
 
 if TYPE_CHECKING:
+    from singleshot.backbones.backbone import Backbone
+    from singleshot.backbones.kinds import BackboneKind
+    from singleshot.backbones.settings import BackboneSettings
     from singleshot.comparison.compare import compare
     from singleshot.comparison.tutorial import compare_with_tutorial
     from singleshot.data.images import read_image
+    from singleshot.detectors.common.settings import DetectorSettings
+    from singleshot.detectors.detector import TrainableDetector
+    from singleshot.detectors.family import Family
     from singleshot.errors import SingleshotError
     from singleshot.evaluation.evaluate import detect_shard, evaluate, score
     from singleshot.evaluation.operating_point import operating_point, run_weights
     from singleshot.metrics import Report
-    from singleshot.models.opening import (
-        Imported,
-        RecipeSummary,
-        import_model,
-        list_recipes,
-        load,
-        show_model,
-    )
+    from singleshot.models.listing import RecipeSummary, list_recipes
+    from singleshot.models.opening import Imported, import_model, load
+    from singleshot.models.summary import show_model
+    from singleshot.plugins import register
+    from singleshot.recipes.load import RecipeFile
     from singleshot.structures import Detections, Detector
     from singleshot.training.train import Run, train
     from singleshot.tuning.result import Search
     from singleshot.tuning.tune import tune
 
 __all__ = [
+    "Backbone",
+    "BackboneKind",
+    "BackboneSettings",
     "Detections",
     "Detector",
+    "DetectorSettings",
+    "Family",
     "Imported",
+    "RecipeFile",
     "RecipeSummary",
     "Report",
     "Run",
     "Search",
     "SingleshotError",
+    "TrainableDetector",
     "__version__",
     "compare",
     "compare_with_tutorial",
@@ -51,6 +61,7 @@ __all__ = [
     "load",
     "operating_point",
     "read_image",
+    "register",
     "run_weights",
     "score",
     "show_model",
@@ -60,6 +71,14 @@ __all__ = [
 
 # Where each public name is defined; tests compare it with the imports above.
 _MODULES = {
+    "plugins": ["register"],
+    "detectors.family": ["Family"],
+    "backbones.kinds": ["BackboneKind"],
+    "backbones.backbone": ["Backbone"],
+    "backbones.settings": ["BackboneSettings"],
+    "detectors.common.settings": ["DetectorSettings"],
+    "detectors.detector": ["TrainableDetector"],
+    "recipes.load": ["RecipeFile"],
     "comparison.compare": ["compare"],
     "comparison.tutorial": ["compare_with_tutorial"],
     "data.images": ["read_image"],
@@ -67,14 +86,9 @@ _MODULES = {
     "evaluation.evaluate": ["detect_shard", "evaluate", "score"],
     "evaluation.operating_point": ["operating_point", "run_weights"],
     "metrics": ["Report"],
-    "models.opening": [
-        "Imported",
-        "RecipeSummary",
-        "import_model",
-        "list_recipes",
-        "load",
-        "show_model",
-    ],
+    "models.listing": ["RecipeSummary", "list_recipes"],
+    "models.opening": ["Imported", "import_model", "load"],
+    "models.summary": ["show_model"],
     "structures": ["Detections", "Detector"],
     "training.train": ["Run", "train"],
     "tuning.result": ["Search"],

@@ -4,6 +4,7 @@ SingleshotError                   exit code 2: the request is impossible
 ├── DataError                     an image, an annotation or a data set
 ├── RecipeError                   a recipe: unknown key, value out of bounds
 ├── ModelError                    a model file, or a model used for what it does not support
+├── PluginError                   an extension from another package
 ├── StorageError                  a file cannot be written: full disk, missing permission
 └── RunFailed                     exit code 1: the work was possible but failed
     ├── NonFiniteLoss             … because a loss or a gradient is NaN or infinite
@@ -18,6 +19,7 @@ __all__ = [
     "FailedInAnotherProcess",
     "ModelError",
     "NonFiniteLoss",
+    "PluginError",
     "RecipeError",
     "RunFailed",
     "SingleshotError",
@@ -44,6 +46,10 @@ class RecipeError(SingleshotError):
 
 class ModelError(SingleshotError):
     """A model file cannot be read, or the model does not support what is asked of it."""
+
+
+class PluginError(SingleshotError):
+    """An extension from another package cannot be loaded or registered."""
 
 
 class StorageError(SingleshotError):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from singleshot.detectors import localizer, multibox, rcnn, sliding_window, ssd, yolo
 from singleshot.detectors.common.settings import DetectorSettings
 from singleshot.detectors.family import Family
+from singleshot.plugins import with_registered
 from singleshot.settings import ByKind
 
 if TYPE_CHECKING:
@@ -33,8 +34,8 @@ DEFAULT_KIND = ssd.FAMILY.kind  # of a recipe without `model.kind`
 
 
 def families() -> tuple[Family[Any], ...]:
-    """All families."""
-    return FAMILIES
+    """All families, those of plugins included."""
+    return with_registered(FAMILIES, Family)
 
 
 AnyDetector = Annotated[DetectorSettings, ByKind(families, default=DEFAULT_KIND)]

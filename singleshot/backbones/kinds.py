@@ -20,6 +20,7 @@ from singleshot.backbones.settings import (
     TorchvisionSettings,
     Vgg16Settings,
 )
+from singleshot.plugins import Extension, with_registered
 from singleshot.settings import ByKind
 
 if TYPE_CHECKING:
@@ -32,10 +33,9 @@ S = TypeVar("S", bound=BackboneSettings)
 
 
 @dataclass(frozen=True)
-class BackboneKind(Generic[S]):
+class BackboneKind(Extension, Generic[S]):
     """A kind of backbone: what `model.backbone.kind` names."""
 
-    kind: str
     settings: type[S]
     build: Callable[[S, bool], Any]  # of settings and `pretrained`, a `Backbone`
 
@@ -128,8 +128,8 @@ BACKBONES: tuple[BackboneKind[Any], ...] = (
 
 
 def backbone_kinds() -> tuple[BackboneKind[Any], ...]:
-    """All kinds of backbones."""
-    return BACKBONES
+    """All kinds of backbones, those of plugins included."""
+    return with_registered(BACKBONES, BackboneKind)
 
 
 AnyBackbone = Annotated[BackboneSettings, ByKind(backbone_kinds)]

@@ -11,7 +11,7 @@ from singleshot.cli.output import print_json
 from singleshot.report.text import table
 
 if TYPE_CHECKING:
-    from singleshot.models.opening import RecipeSummary
+    from singleshot.models.listing import RecipeSummary
 
 LIST_EXAMPLES = examples("singleshot models list", "singleshot models list --json")
 SHOW_EXAMPLES = examples(

@@ -31,8 +31,8 @@ from singleshot.data.images import read_image
 from singleshot.detectors.detector import TrainableDetector
 from singleshot.families import build_detector
 from singleshot.metrics.speed import Seconds
-from singleshot.models.opening import best_device, load, numbered_classes
-from singleshot.models.summary import summarise
+from singleshot.models.opening import best_device, load
+from singleshot.models.summary import numbered_classes, summarise
 from singleshot.recipes.load import load_recipe
 from singleshot.structures import Detector
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from singleshot.detectors.common.settings import DetectorSettings
+from singleshot.plugins import Extension
 
 if TYPE_CHECKING:
     pass
@@ -17,9 +18,8 @@ S = TypeVar("S", bound=DetectorSettings)
 
 
 @dataclass(frozen=True)
-class Family(Generic[S]):
+class Family(Extension, Generic[S]):
     """A kind of detector. Its package is read without PyTorch; `build` imports the network."""
 
-    kind: str
     settings: type[S]
     build: Callable[[S, Sequence[str], bool], Any]  # settings, class names, pretrained

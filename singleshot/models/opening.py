@@ -1,6 +1,5 @@
-"""Detectors and recipes: what there is, what it builds, and other people's weights."""
+"""Load detectors from runs and checkpoints, and import weights of other libraries."""
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,24 +7,17 @@ import torch
 
 from singleshot.checkpoints.checkpoint import Checkpoint, detector_from
 from singleshot.checkpoints.transfer import Start
-from singleshot.detectors.common.settings import DetectorSettings
 from singleshot.detectors.detector import TrainableDetector
 from singleshot.errors import ModelError
-from singleshot.families import build_detector
 from singleshot.importers.recognise import KINDS, read_weights, recognised
-from singleshot.models.summary import ModelSummary, summarise
-from singleshot.recipes.load import load_recipe, recipe_files
 from singleshot.runs.folder import RunFolder
 from singleshot.runs.places import default_folder
 
 __all__ = [
     "Imported",
-    "RecipeSummary",
     "best_device",
     "import_model",
-    "list_recipes",
     "load",
-    "show_model",
     "start_from",
     "teacher_from",
 ]
@@ -39,19 +31,6 @@ class Imported:
     kind: str  # whose they were
     class_names: tuple[str, ...]
     input: tuple[int, int]  # height, width
-
-
-@dataclass(frozen=True)
-class RecipeSummary:
-    """A shipped recipe."""
-
-    name: str
-    about: str  # its first line
-    preset: str
-    input: tuple[int, int]  # height, width
-    num_boxes: int
-    parameters: int  # with VOC's 20 classes
-    path: Path
 
 
 def best_device() -> torch.device:
@@ -129,51 +108,3 @@ def import_model(
     checkpoint.save(folder.last)
     folder.begin(checkpoint.recipe)
     return Imported(folder.path, found, checkpoint.class_names, checkpoint.recipe.model.input)
-
-
-def show_model(
-    recipe: str | Path, num_classes: int, overrides: Mapping[str, object] | Sequence[str] = ()
-) -> ModelSummary:
-    """Build a recipe's network for so many classes (without background) and count what it has."""
-    settings = load_recipe(recipe, overrides).model
-    detector = build_detector(settings, numbered_classes(num_classes), pretrained=False)
-    return summarise(detector, recipe=str(recipe))
-
-
-def list_recipes() -> list[RecipeSummary]:
-    """The recipes that are shipped."""
-    sizes: dict[str, tuple[int, int]] = {}  # several recipes train one detector
-    return [recipe_summary(name, path, sizes) for name, path in recipe_files().items()]
-
-
-def recipe_summary(name: str, path: Path, sizes: dict[str, tuple[int, int]]) -> RecipeSummary:
-    recipe = load_recipe(name)
-    key = recipe.model.model_dump_json()
-    sizes[key] = sizes.get(key) or size_of(recipe.model)
-    num_boxes, parameters = sizes[key]
-    return RecipeSummary(
-        name=name,
-        about=first_line(path),
-        preset=recipe.preset,
-        input=recipe.model.input,
-        num_boxes=num_boxes,
-        parameters=parameters,
-        path=path,
-    )
-
-
-def size_of(settings: DetectorSettings) -> tuple[int, int]:
-    """Boxes and parameters of a detector."""
-    # Shapes alone: no weights are made.
-    with torch.device("meta"):
-        detector = build_detector(settings, numbered_classes(20), pretrained=False)
-    parameters = sum(parameter.numel() for parameter in detector.parameters())
-    return detector.num_boxes, parameters
-
-
-def numbered_classes(number: int) -> list[str]:
-    return [f"class {index + 1}" for index in range(number)]
-
-
-def first_line(path: Path) -> str:
-    return path.read_text(encoding="utf-8").splitlines()[0].removeprefix("# ")

@@ -1,6 +1,8 @@
 """How large a detector is: parameters, multiply-adds, boxes, and the levels they come from."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -8,8 +10,10 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from singleshot.detectors.detector import TrainableDetector
 from singleshot.detectors.ssd.network import Ssd
+from singleshot.families import build_detector
+from singleshot.recipes.load import load_recipe
 
-__all__ = ["LevelSummary", "ModelSummary", "summarise"]
+__all__ = ["LevelSummary", "ModelSummary", "numbered_classes", "show_model", "summarise"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +44,20 @@ class ModelSummary:
             down, across = level["stride"]
             level["stride"] = down if down == across else [down, across]
         return document
+
+
+def show_model(
+    recipe: str | Path, num_classes: int, overrides: Mapping[str, object] | Sequence[str] = ()
+) -> ModelSummary:
+    """Build a recipe's network for `num_classes` (without background) and count what it has."""
+    settings = load_recipe(recipe, overrides).model
+    detector = build_detector(settings, numbered_classes(num_classes), pretrained=False)
+    return summarise(detector, recipe=str(recipe))
+
+
+def numbered_classes(number: int) -> list[str]:
+    """Make up class names: "class 1", "class 2", …"""
+    return [f"class {index + 1}" for index in range(number)]
 
 
 def summarise(detector: TrainableDetector, recipe: str) -> ModelSummary:

@@ -4,6 +4,7 @@ import difflib
 import json
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from types import UnionType
@@ -11,13 +12,15 @@ from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
-from singleshot.errors import RecipeError
+from singleshot.errors import PluginError, RecipeError
 from singleshot.families import DEFAULT_KIND
+from singleshot.plugins import Extension, registered
 from singleshot.recipes.migrate import migrate, require_current_names
 from singleshot.recipes.schema import Recipe
 from singleshot.settings import ByKind
 
 __all__ = [
+    "RecipeFile",
     "differences",
     "load_recipe",
     "load_run_recipe",
@@ -35,9 +38,22 @@ SHORT = {"batch": "training.batch_size"}  # abbreviations
 BACKBONE_KIND = "model.backbone.kind"
 
 
+@dataclass(frozen=True)
+class RecipeFile(Extension):
+    """A recipe that a plugin ships: `kind` is its name."""
+
+    path: Path
+
+
 def recipe_files() -> dict[str, Path]:
-    """The shipped recipes by name."""
-    return toml_files(Path(str(resources.files("singleshot.recipes"))))
+    """List the recipes by name: the shipped ones, then those of plugins."""
+    shipped = toml_files(Path(str(resources.files("singleshot.recipes"))))
+    of_plugins = {recipe.kind: recipe.path for recipe in registered(RecipeFile)}
+    if twice := shipped.keys() & of_plugins.keys():
+        raise PluginError(
+            f"a plugin names a recipe {min(twice)!r}, which is a shipped recipe's name"
+        )
+    return {**shipped, **of_plugins}
 
 
 def preset_files() -> dict[str, Path]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from singleshot.models.opening import list_recipes
+from singleshot.models.listing import list_recipes
 from singleshot.recipes.load import load_recipe, recipe_files
 
 PAGES = Path(__file__).resolve().parents[2] / "docs/learn/detectors"

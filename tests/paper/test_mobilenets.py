@@ -3,7 +3,7 @@
 import pytest
 
 from singleshot.families import build_detector
-from singleshot.models.opening import show_model
+from singleshot.models.summary import show_model
 from singleshot.recipes.load import load_recipe
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from singleshot.families import build_detector
-from singleshot.models.opening import show_model
+from singleshot.models.summary import show_model
 from singleshot.recipes.load import load_recipe
 
 

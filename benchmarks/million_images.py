@@ -18,7 +18,7 @@ from torch import Tensor
 
 from benchmarks.memory import megabytes_at_the_height
 from singleshot.data.dataset import DataSet
-from singleshot.evaluation import detect_all
+from singleshot.evaluation.detection import detect_all
 from singleshot.metrics import Predictions, Protocol, Truths, measure
 from singleshot.structures import Detections, Sample, Truth
 

@@ -16,7 +16,7 @@ import torch
 
 from benchmarks.memory import megabytes_at_the_height
 from singleshot.data.dataset import DataSet
-from singleshot.evaluation import load_predictions
+from singleshot.evaluation.predictions import load_predictions
 from singleshot.structures import Truth
 
 NUM_IMAGES, NUM_CLASSES = 5000, 80

@@ -20,8 +20,8 @@ import singleshot
 from singleshot.boxes.geometry import to_centres, to_unit
 from singleshot.data.splits import training_split
 from singleshot.detectors.yolo.anchors import k_means_anchors
-from singleshot.evaluation import truths_of
-from singleshot.evaluation.evaluate import measured_data
+from singleshot.evaluation.evaluate import open_evaluation_data
+from singleshot.evaluation.evaluate_predictions import truths_of
 from singleshot.metrics import Predictions
 from singleshot.metrics.coco import coco_numbers
 from singleshot.training.budget import TimeBudget
@@ -197,7 +197,7 @@ def anchors_for(data: Path, number: int) -> list[list[int]]:
 def chance(data: Path) -> float | None:
     """COCO AP50 of a hundred boxes per image, each with its class out of some training image."""
     shown = training_split([data], None, "none", seed=0).train
-    judged = measured_data(data, None, None, class_names=shown.class_names)
+    judged = open_evaluation_data(data, None, None, class_names=shown.class_names)
     random = np.random.default_rng(0)
     known = truths_of(shown)
     drawn = random.integers(len(known.labels), size=(len(judged), NUM_GUESSES))

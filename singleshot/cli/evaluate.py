@@ -1,126 +1,100 @@
-"""`singleshot evaluate`: how good a detector is, class by class."""
+"""`singleshot evaluate`: accuracy of a detector, class by class."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from singleshot.cli.options import (
-    Against,
-    Attributes,
-    Choose,
-    Data,
-    Debug,
-    Diagnose,
-    IouThreshold,
-    Json,
-    MeasuredSplit,
-    Model,
-    Protocol,
-    ReportFolder,
-    examples,
-)
+from singleshot.cli.options import Debug, Json, Model, examples, with_options
 from singleshot.cli.output import note, print_json
 from singleshot.cli.summary import summary
 from singleshot.errors import SingleshotError
+from singleshot.evaluation.options import EvaluationOptions
 
 if TYPE_CHECKING:
     from singleshot.metrics import Report
 
 EXAMPLES = examples(
     "singleshot evaluate runs/cells cells",
-    "singleshot evaluate runs/cells cells --split val --choose precision=0.95 --report report",
+    "singleshot evaluate runs/cells cells --split val --threshold-rule precision=0.95 "
+    "--report report",
 )
 
 
+@with_options(EvaluationOptions)
 def evaluate(
     model: Model,
-    data: Data,
     *,
-    split: MeasuredSplit = None,
-    protocol: Protocol = "coco",
-    iou_threshold: IouThreshold = 0.5,
+    options: EvaluationOptions,
     json: Json = False,
-    save_predictions: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Keep the detections, as COCO results JSON."),
-    ] = None,
-    report: ReportFolder = None,
-    diagnose: Diagnose = False,
-    attributes: Attributes = None,
-    against: Against = None,
-    choose: Choose = None,
     shard: Annotated[
         str | None,
         typer.Option(
             metavar="K/N",
-            help="Only save the detections in the K-th of N shares of the images; `score` judges "
-            "a folder of all shares.",
+            help="Only save the detections in the K-th of N shares of the images; `score` "
+            "evaluates a folder of all shares.",
         ),
     ] = None,
     _debug: Debug = False,
 ) -> None:
-    """Measure a detector on annotated images.
+    """Evaluate a detector on annotated images.
 
     Average precision, precision at fixed recall, recall at fixed precision and the best F1 score
     of every class.
     """
+    if shard is not None:
+        save_shard(model, options, parse_shard(shard), json=json)
+        return
     import singleshot
     from singleshot.cli.progress import image_progress
 
-    if shard is not None:
-        if save_predictions is None:
-            raise SingleshotError("--shard saves its share: say where with --save-predictions")
-        if json or diagnose or any((report, attributes, against, choose)):
-            raise SingleshotError(
-                "--shard only saves its share of the detections; ask `score` about all of them"
-            )
-        number, num_shards = shard_numbers(shard)
-        with image_progress() as progress:
-            singleshot.detect_shard(
-                model,
-                data,
-                shard=number,
-                num_shards=num_shards,
-                save_predictions_to=save_predictions,
-                split=split,
-                progress=progress,
-                on_message=note,
-            )
-        note(f"Share {number} of {num_shards}: {save_predictions}")
-        return
     with image_progress() as progress:
-        result = singleshot.evaluate(
+        options = replace(options, progress=progress, on_message=note)
+        report = singleshot.evaluate(model, **vars(options))
+    print_report(report, options.page, json=json)
+
+
+def save_shard(
+    model: str, options: EvaluationOptions, shard: tuple[int, int], *, json: bool
+) -> None:
+    """Save the detections in one share of the images; SingleshotError for options about all."""
+    if options.save_predictions is None:
+        raise SingleshotError("--shard needs a file for its detections: --save-predictions FILE")
+    about_all = (options.report, options.attributes, options.against, options.threshold_rule)
+    if json or options.diagnose or any(about_all):
+        raise SingleshotError(
+            "--shard only saves its share of the detections; run `score` on all of them"
+        )
+    import singleshot
+    from singleshot.cli.progress import image_progress
+
+    with image_progress() as progress:
+        singleshot.detect_shard(
             model,
-            data,
-            split=split,
-            protocol=protocol,
-            iou_threshold=iou_threshold,
-            diagnosis=diagnose,
-            attributes=attributes,
-            against=against,
-            choose=choose,
+            options.data,
+            shard=shard,
+            save_predictions_to=options.save_predictions,
+            split=options.split,
             progress=progress,
             on_message=note,
-            save_predictions_to=save_predictions,
-            report=report,
         )
-    tell(result, report, json=json)
+    note(f"Share {shard[0]} of {shard[1]}: {options.save_predictions}")
 
 
-def shard_numbers(text: str) -> tuple[int, int]:
-    """`2/4` as numbers."""
+def parse_shard(text: str) -> tuple[int, int]:
+    """Parse `2/4`; SingleshotError for anything else."""
     number, _, num_shards = text.partition("/")
     if not (number.isdecimal() and num_shards.isdecimal()):
         raise SingleshotError(f"--shard {text}: expected a share such as 1/4, the first of four")
     return int(number), int(num_shards)
 
 
-def tell(result: "Report", report: Path | None, *, json: bool) -> None:
-    """Print an evaluation as JSON or for a person, and where its page is."""
-    if report is not None:
-        note(f"Report: {report / 'report.html'}")
-    document = result.to_json()
+def print_report(report: "Report", page: Path | None, *, json: bool) -> None:
+    """Print an evaluation as JSON or as tables, and the path of its page."""
+    if page is not None:
+        note(f"Report: {page}")
+    document = report.to_json()
     if json:
         print_json(document)
     else:

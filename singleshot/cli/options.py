@@ -13,13 +13,8 @@ from singleshot.options import Option, Options, options_of
 from singleshot.version import __version__
 
 __all__ = [
-    "Against",
-    "Attributes",
-    "Choose",
-    "Data",
     "DataSets",
     "Debug",
-    "Diagnose",
     "IouThreshold",
     "Json",
     "MeasuredSplit",
@@ -82,7 +77,8 @@ def with_options(options: type[Chosen]) -> Callable[[Callable[..., None]], Calla
             command(**given, options=options(**values))
 
         others = [one for one in own.parameters.values() if one.name != "options"]
-        parameters = sorted([*others, *map(typer_parameter, declared)], key=lambda one: one.kind)
+        subject = [one for one in others if one.kind is one.POSITIONAL_OR_KEYWORD]
+        parameters = [*subject, *map(typer_parameter, declared), *others[len(subject) :]]
         call.__signature__ = own.replace(parameters=parameters)  # type: ignore[attr-defined]
         call.__annotations__ = {one.name: one.annotation for one in parameters}
         return call
@@ -155,9 +151,6 @@ Version = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 Model = Annotated[str, typer.Argument(metavar="MODEL", help="A run folder or a checkpoint.")]
-Data = Annotated[
-    str, typer.Argument(metavar="DATA", help="A folder or JSON file of annotated images.")
-]
 DataSets = Annotated[
     list[str],
     typer.Option(
@@ -185,35 +178,6 @@ IouThreshold = Annotated[
         max=1,
         metavar="T",
         help="IoU from which a detection is a hit; COCO's own twelve numbers keep their own.",
-    ),
-]
-Diagnose = Annotated[
-    bool,
-    typer.Option(
-        "--diagnose",
-        help="Say where it goes wrong: kinds of errors, confusion, calibration, slices, suspects.",
-    ),
-]
-Attributes = Annotated[
-    Path | None,
-    typer.Option(
-        metavar="FILE",
-        help="A CSV table of images and their attributes, as in image,weather: slices by each.",
-    ),
-]
-Against = Annotated[
-    Path | None,
-    typer.Option(
-        metavar="PREDICTIONS",
-        help="Other detections on the same images: how much better, with a 95 % interval.",
-    ),
-]
-Choose = Annotated[
-    str | None,
-    typer.Option(
-        metavar="RULE",
-        help="Choose a score threshold for each class: precision=0.95, recall=0.9, alarms=0.1 "
-        "(an image) or f1. A run keeps them, and predict uses them.",
     ),
 ]
 ReportFolder = Annotated[

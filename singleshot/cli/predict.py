@@ -33,8 +33,8 @@ def predict(
             min=0,
             max=1,
             metavar="T",
-            help="Leave out what scores less. Left out: what `evaluate --choose` chose for the "
-            "run, class by class, else 0.3.",
+            help="Lowest score of a detection. Default: what `evaluate --threshold-rule` chose for "
+            "each class of the run, else 0.3.",
         ),
     ] = None,
     draw: Annotated[

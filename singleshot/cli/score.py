@@ -1,26 +1,15 @@
-"""`singleshot score`: how good anyone's detections are, without the detector."""
+"""`singleshot score`: accuracy of detections from a file, without the detector."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from singleshot.cli.evaluate import tell
-from singleshot.cli.options import (
-    Against,
-    Attributes,
-    Choose,
-    Data,
-    Debug,
-    Diagnose,
-    IouThreshold,
-    Json,
-    MeasuredSplit,
-    Protocol,
-    ReportFolder,
-    examples,
-)
+from singleshot.cli.evaluate import print_report
+from singleshot.cli.options import Debug, Json, examples, with_options
 from singleshot.cli.output import note
+from singleshot.evaluation.options import ScoreOptions
 
 EXAMPLES = examples(
     "singleshot score predictions.json cells",
@@ -28,6 +17,7 @@ EXAMPLES = examples(
 )
 
 
+@with_options(ScoreOptions)
 def score(
     predictions: Annotated[
         Path,
@@ -37,33 +27,13 @@ def score(
             "VOC comp4 text, or a folder of such files or of YOLO text with scores.",
         ),
     ],
-    data: Data,
     *,
-    split: MeasuredSplit = None,
-    protocol: Protocol = "coco",
-    iou_threshold: IouThreshold = 0.5,
+    options: ScoreOptions,
     json: Json = False,
-    report: ReportFolder = None,
-    diagnose: Diagnose = False,
-    attributes: Attributes = None,
-    against: Against = None,
-    choose: Choose = None,
     _debug: Debug = False,
 ) -> None:
-    """Measure detections that are already there, whoever made them."""
+    """Evaluate detections from a file, whichever tool made them."""
     import singleshot
 
-    result = singleshot.score(
-        predictions,
-        data,
-        split=split,
-        protocol=protocol,
-        iou_threshold=iou_threshold,
-        diagnosis=diagnose,
-        attributes=attributes,
-        against=against,
-        choose=choose,
-        on_message=note,
-        report=report,
-    )
-    tell(result, report, json=json)
+    report = singleshot.score(predictions, **vars(replace(options, on_message=note)))
+    print_report(report, options.page, json=json)

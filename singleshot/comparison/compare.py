@@ -23,8 +23,9 @@ from singleshot.comparison.timing import (
 )
 from singleshot.data.dataset import DataSet
 from singleshot.errors import DataError, SingleshotError
-from singleshot.evaluation import detect_all, judge, truths_of
-from singleshot.evaluation.evaluate import measured_data
+from singleshot.evaluation.detection import detect_all
+from singleshot.evaluation.evaluate import open_evaluation_data
+from singleshot.evaluation.evaluate_predictions import evaluate_predictions, truths_of
 from singleshot.files import require_writable
 from singleshot.metrics import Predictions, Protocol, Report
 from singleshot.metrics.coco import CocoNumbers, coco_numbers
@@ -86,7 +87,9 @@ def compare(models: Sequence[str | Path], options: ComparisonOptions) -> Compari
         require_writable(options.page)
         require_writable(options.page.with_name("comparison.json"))
     named = name_models(models)
-    dataset = measured_data(options.data, options.split, options.on_message, class_names=None)
+    dataset = open_evaluation_data(
+        options.data, options.split, options.on_message, class_names=None
+    )
     protocol, iou_threshold = Protocol(options.protocol), options.iou_threshold
     evaluated = evaluate_models(named, dataset, protocol, iou_threshold, options.progress)
     options.notify("estimating confidence intervals by bootstrap")
@@ -207,7 +210,9 @@ def _evaluate_model(
     predictions = relabel(
         detect_all(detector, own, progress=progress), detector.class_names, dataset.class_names
     )
-    report = judge(predictions, dataset, protocol=protocol, iou_threshold=iou_threshold)
+    report = evaluate_predictions(
+        predictions, dataset, protocol=protocol, iou_threshold=iou_threshold
+    )
     coco, _ = coco_numbers(predictions, truths_of(dataset), len(dataset.class_names))
     summary = summarise(detector, recipe="")
     return EvaluatedModel(model, detector.settings.kind, summary, predictions, report, coco)

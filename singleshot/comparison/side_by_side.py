@@ -14,7 +14,7 @@ from torch import Tensor
 
 from singleshot.data.dataset import DataSet
 from singleshot.data.images import read_image
-from singleshot.evaluation import truths_of
+from singleshot.evaluation.evaluate_predictions import truths_of
 from singleshot.evaluation.report import of_image, truths_of_image
 from singleshot.metrics import Predictions, Protocol, Report, Truths, find_hits
 from singleshot.report.images import Exhibit, FoundMark, TruthMark, exhibit

@@ -32,8 +32,8 @@ from singleshot.comparison.tutorial_page import (
 )
 from singleshot.data.dataset import DataSet
 from singleshot.errors import SingleshotError
-from singleshot.evaluation import truths_of
-from singleshot.evaluation.evaluate import measured_data
+from singleshot.evaluation.evaluate import open_evaluation_data
+from singleshot.evaluation.evaluate_predictions import truths_of
 from singleshot.files import require_writable
 from singleshot.metrics import Protocol
 from singleshot.models.opening import checkpoint_file
@@ -83,7 +83,9 @@ def compare_with_tutorial(
         raise SingleshotError("name the images to evaluate the runs on: --data DATA")
     dataset = None
     if options.data:
-        dataset = measured_data(options.data, options.split, options.on_message, class_names=None)
+        dataset = open_evaluation_data(
+            options.data, options.split, options.on_message, class_names=None
+        )
     trained = {} if dataset is None else _evaluate_runs(runs, dataset, options)
     timings = _time_systems(tutorial, dataset, options)
     result = TutorialResult(

@@ -1,14 +1,7 @@
-"""A detector run over a data set and judged."""
+"""Evaluate a detector, or anyone's detections, on annotated images.
 
-from singleshot.evaluation.detection import detect_all
-from singleshot.evaluation.judge import diagnose_judged, judge, truths_of
-from singleshot.evaluation.predictions import load_predictions, save_predictions
-
-__all__ = [
-    "detect_all",
-    "diagnose_judged",
-    "judge",
-    "load_predictions",
-    "save_predictions",
-    "truths_of",
-]
+Read in this order: `options` (what can be asked for), `evaluate` (the workflow of `evaluate` and
+`score`), `detection` (the detector over all images), `evaluate_predictions` (detections against
+ground truth), `predictions` (files of detections in the formats of other tools), `operating_point`
+(score thresholds chosen for a run), and `report` with the parts of its page.
+"""

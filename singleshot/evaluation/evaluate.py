@@ -1,185 +1,242 @@
-"""Measuring a detector, or anyone's detections."""
+"""Evaluate a detector, or detections from a file, on annotated images."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from singleshot.data.attributes import read_attributes
 from singleshot.data.dataset import DataSet
 from singleshot.data.splits import evaluation_split
 from singleshot.errors import SingleshotError
-from singleshot.evaluation import detect_all, save_predictions
+from singleshot.evaluation.detection import detect_all
+from singleshot.evaluation.evaluate_predictions import (
+    diagnose_predictions,
+    evaluate_predictions,
+    truths_of,
+)
 from singleshot.evaluation.operating_point import run_weights
-from singleshot.evaluation.options import OnMessage, Question, Wanted, read, write_page
+from singleshot.evaluation.options import EvaluationOptions, ScoreOptions
+from singleshot.evaluation.predictions import load_predictions, save_predictions
+from singleshot.evaluation.report import write_evaluation_page
 from singleshot.files import require_writable
-from singleshot.metrics import Protocol, Report
+from singleshot.metrics import (
+    OperatingPoint,
+    Predictions,
+    Protocol,
+    Report,
+    choose_thresholds,
+    compare,
+)
 from singleshot.models.opening import load
+from singleshot.options import takes
+from singleshot.runs.callbacks import OnMessage
 from singleshot.runs.places import Data, listed
 from singleshot.runs.weights import RunWeights
 from singleshot.structures import Detector
 
-__all__ = ["detect_shard", "evaluate", "score"]
+__all__ = ["detect_shard", "evaluate", "open_evaluation_data", "score"]
 
 
-def evaluate(
-    detector: Detector | str | Path,
-    data: Data,
-    *,
-    split: str | None = None,
-    protocol: str | Protocol = Protocol.COCO,
-    iou_threshold: float = 0.5,
-    diagnosis: bool = False,
-    attributes: str | Path | None = None,
-    against: str | Path | None = None,
-    choose: str | None = None,
-    progress: Callable[[int, int], None] | None = None,
-    on_message: OnMessage | None = None,
-    save_predictions_to: str | Path | None = None,
-    report: str | Path | None = None,
-) -> Report:
-    """Measure a detector on annotated images.
+@takes(EvaluationOptions)
+def evaluate(detector: Detector | str | Path, options: EvaluationOptions) -> Report:
+    """Evaluate a detector on annotated images.
 
     Args:
         detector: anything with `detect` and `class_names`, or a run folder or checkpoint.
-        data: a folder or JSON file of annotated images, or several, joined by class name.
-        split: which images; left out, `test`, else `val`, else all.
-        protocol: "voc07" (11 points), "voc10" (every point) or "coco".
-        iou_threshold: from which overlap a detection is a hit; COCO's twelve numbers keep theirs.
-        diagnosis: whether to find out where it goes wrong, too.
-        attributes: a CSV table of what else is known of the images, to slice the diagnosis by.
-        against: a file or folder of other detections on these images: how much better are ours?
-        choose: a rule for a score threshold of each class, such as "precision=0.95"; a run keeps
-            what it comes to.
-        progress: told of (images done, images in all).
-        on_message: called with which images were taken, and what was dropped.
-        save_predictions_to: a JSON file for the detections, in COCO's format of results.
-        report: a folder for `report.html`, a page that needs no other file.
     """
-    wanted = Wanted.of(
-        split=split,
-        protocol=protocol,
-        iou_threshold=iou_threshold,
-        diagnosis=diagnosis,
-        attributes=attributes,
-        against=against,
-        choose=choose,
-        report=report,
-        on_message=on_message,
+    name = str(detector) if isinstance(detector, str | Path) else type(detector).__name__
+    # Hashed before they are loaded: the thresholds hold for these weights, not for later ones.
+    weights = weights_to_choose_for(detector) if options.threshold_rule else None
+    loaded = as_detector(detector)
+    dataset = open_evaluation_data(
+        options.data, options.split, options.on_message, class_names=tuple(loaded.class_names)
     )
-    if save_predictions_to is not None:
-        require_writable(Path(save_predictions_to))
-    # Asked before they are loaded: what is chosen holds for these weights and no later ones.
-    weights = None if choose is None else weights_of(detector)
-    measured = loaded(detector)
-    dataset = measured_data(data, split, wanted.on_message, class_names=tuple(measured.class_names))
-    question = Question.about(dataset, wanted)
-    predictions = detect_all(measured, dataset, progress=progress)
-    if save_predictions_to is not None:
-        save_predictions(predictions, dataset, Path(save_predictions_to))
-    result, name = question.answer(predictions), name_of(detector)
-    if result.operating_point is not None:
+    evaluation = Evaluation.prepare(dataset, options)
+    predictions = detect_all(loaded, dataset, progress=options.progress)
+    if options.save_predictions is not None:
+        save_predictions(predictions, dataset, Path(options.save_predictions))
+    report = evaluation.run(predictions)
+    if report.operating_point is not None:
         if weights is None:
-            wanted.on_message(
-                f"{name} belongs to no run: the score thresholds are told, but not kept"
+            options.notify(
+                f"{name} belongs to no run: its score thresholds are printed, but not kept"
             )
         else:
-            weights.save_operating_point(result.operating_point)
-    command = wanted.command("evaluate", name, listed(data))
-    write_page(result, predictions, question, name=name, command=command)
-    return result
+            weights.save_operating_point(report.operating_point)
+    evaluation.write_page(report, predictions, name, options.to_command("evaluate", name))
+    return report
+
+
+@takes(ScoreOptions)
+def score(predictions: str | Path, options: ScoreOptions) -> Report:
+    """Evaluate detections from a file, whichever tool made them.
+
+    Args:
+        predictions: a file or folder: COCO results, VOC comp4 text, YOLO text with scores, or what
+            `predict` and `evaluate` write.
+    """
+    dataset = open_evaluation_data(options.data, options.split, options.on_message)
+    evaluation = Evaluation.prepare(dataset, options)
+    loaded = read_predictions(Path(predictions), dataset, options)
+    report = evaluation.run(loaded)
+    name = str(predictions)
+    evaluation.write_page(report, loaded, name, options.to_command("score", name))
+    return report
 
 
 def detect_shard(
     detector: Detector | str | Path,
     data: Data,
     *,
-    shard: int,
-    num_shards: int,
+    shard: tuple[int, int],
     save_predictions_to: str | Path,
     split: str | None = None,
     progress: Callable[[int, int], None] | None = None,
     on_message: OnMessage | None = None,
 ) -> Path:
-    """Find the objects in one of several shares of the images, for `score` to judge together.
+    """Save the detections in one of several shares of the images, to `score` them together.
 
-    Shares 1 to `num_shards` saved in one folder are to `score` what `evaluate` would have found.
-    The other arguments are those of `evaluate`.
+    Args:
+        detector: anything with `detect` and `class_names`, or a run folder or checkpoint.
+        data: a folder or JSON file of annotated images.
+        shard: the number of this share, from 1, and the number of shares. Shares 1 to N saved in
+            one folder are to `score` the detections of `evaluate`.
+        save_predictions_to: file for COCO results JSON.
+        split: split to detect in; default as in `evaluate`.
+        progress: called with (images done, images in all).
+        on_message: called with each message.
     """
-    if not 1 <= shard <= num_shards:
-        raise SingleshotError(f"there is no shard {shard} of {num_shards}; they begin with 1")
+    number, num_shards = shard
+    if not 1 <= number <= num_shards:
+        raise SingleshotError(f"there is no shard {number} of {num_shards}; they begin with 1")
     path = Path(save_predictions_to)
     require_writable(path)
-    measured = loaded(detector)
-    dataset = measured_data(data, split, on_message, class_names=tuple(measured.class_names))
+    loaded = as_detector(detector)
+    dataset = open_evaluation_data(data, split, on_message, class_names=tuple(loaded.class_names))
     predictions = detect_all(
-        measured, dataset, progress=progress, shard=shard - 1, num_shards=num_shards
+        loaded, dataset, progress=progress, shard=number - 1, num_shards=num_shards
     )
     save_predictions(predictions, dataset, path)
     return path
 
 
-def score(
-    predictions: str | Path,
-    data: Data,
-    *,
-    split: str | None = None,
-    protocol: str | Protocol = Protocol.COCO,
-    iou_threshold: float = 0.5,
-    diagnosis: bool = False,
-    attributes: str | Path | None = None,
-    against: str | Path | None = None,
-    choose: str | None = None,
-    on_message: OnMessage | None = None,
-    report: str | Path | None = None,
-) -> Report:
-    """Measure detections that are already there, whoever made them.
-
-    `predictions` is a file or folder: COCO results, VOC's comp4 texts, YOLO texts with scores, or
-    what `predict` and `evaluate` write. The other arguments are those of `evaluate`.
-    """
-    wanted = Wanted.of(
-        split=split,
-        protocol=protocol,
-        iou_threshold=iou_threshold,
-        diagnosis=diagnosis,
-        attributes=attributes,
-        against=against,
-        choose=choose,
-        report=report,
-        on_message=on_message,
-    )
-    dataset = measured_data(data, split, wanted.on_message, class_names=None)
-    question = Question.about(dataset, wanted)
-    found = read(Path(predictions), dataset, wanted.on_message)
-    result, name = question.answer(found), str(predictions)
-    command = wanted.command("score", name, listed(data))
-    write_page(result, found, question, name=name, command=command)
-    return result
+def as_detector(detector: Detector | str | Path) -> Detector:
+    """Load a run or checkpoint; a detector stays as it is."""
+    return load(detector) if isinstance(detector, str | Path) else detector
 
 
-def measured_data(
+def weights_to_choose_for(detector: Detector | str | Path) -> RunWeights | None:
+    """Identify the weights of a run; None for a detector that belongs to no run."""
+    return run_weights(detector) if isinstance(detector, str | Path) else None
+
+
+def open_evaluation_data(
     data: Data,
     split: str | None,
     on_message: OnMessage | None,
     *,
-    class_names: tuple[str, ...] | None,
+    class_names: tuple[str, ...] | None = None,
 ) -> DataSet:
-    """The images to measure on, with the labels of a model if class names are given."""
-    measured = evaluation_split(listed(data), split)
-    dataset = measured.dataset
+    """Open the images to evaluate on, with the labels of a model if class names are given."""
+    chosen = evaluation_split(listed(data), split)
+    dataset = chosen.dataset
     if class_names is not None:
         dataset = dataset.with_classes(class_names)
-    for message in (*measured.messages, *dataset.notes):
+    for message in (*chosen.messages, *dataset.notes):
         if on_message is not None:
             on_message(message)
     return dataset
 
 
-def loaded(detector: Detector | str | Path) -> Detector:
-    return load(detector) if isinstance(detector, str | Path) else detector
+def read_predictions(path: Path, dataset: DataSet, options: ScoreOptions) -> Predictions:
+    """Read detections on these images from a file or folder of any known format."""
+    loaded = load_predictions(path, dataset)
+    for message in (f"{path}: taken for {loaded.kind}", *loaded.notes):
+        options.notify(message)
+    return loaded.predictions
 
 
-def weights_of(detector: Detector | str | Path) -> RunWeights | None:
-    return run_weights(detector) if isinstance(detector, str | Path) else None
+@dataclass(frozen=True)
+class Evaluation:
+    """Options with the files they name, read before anything is detected."""
 
+    options: ScoreOptions
+    dataset: DataSet
+    attributes: Mapping[str, Sequence[str]]
+    others: Predictions | None  # to compare with
 
-def name_of(detector: Detector | str | Path) -> str:
-    return str(detector) if isinstance(detector, str | Path) else type(detector).__name__
+    @classmethod
+    def prepare(cls, dataset: DataSet, options: ScoreOptions) -> "Evaluation":
+        """Read attributes and other predictions; raises DataError when they cannot be used."""
+        table, against = options.attributes, options.against
+        attributes = {} if table is None else read_attributes(Path(table), dataset, options.notify)
+        others = None if against is None else read_predictions(Path(against), dataset, options)
+        return cls(options, dataset, attributes, others)
+
+    @property
+    def protocol(self) -> Protocol:
+        """Rules of average precision and of ignored objects."""
+        return Protocol(self.options.protocol)
+
+    def run(self, predictions: Predictions) -> Report:
+        """Evaluate detections, with the diagnosis, comparison and thresholds asked for."""
+        report = evaluate_predictions(
+            predictions,
+            self.dataset,
+            protocol=self.protocol,
+            iou_threshold=self.options.iou_threshold,
+        )
+        diagnosis = comparison = None
+        if self.options.diagnose or self.options.attributes is not None:
+            diagnosis = diagnose_predictions(
+                predictions, self.dataset, report, attributes=self.attributes
+            )
+        if self.others is not None:
+            comparison = compare(
+                predictions,
+                self.others,
+                truths_of(self.dataset),
+                self.dataset.class_names,
+                protocol=self.protocol,
+                iou_threshold=self.options.iou_threshold,
+            )
+        return replace(
+            report,
+            diagnosis=diagnosis,
+            comparison=comparison,
+            operating_point=self.choose_thresholds(predictions),
+        )
+
+    def choose_thresholds(self, predictions: Predictions) -> OperatingPoint | None:
+        """Choose the score threshold of each class by the rule, if there is one."""
+        rule = self.options.parse_threshold_rule()
+        if rule is None:
+            return None
+        truths = truths_of(self.dataset)
+        point = choose_thresholds(
+            predictions,
+            truths,
+            self.dataset.class_names,
+            rule=rule,
+            iou_threshold=self.options.iou_threshold,
+            ignore=self.protocol.ignores(truths),
+            data=self.dataset.description,
+        )
+        for sentence in point.sentences():
+            self.options.notify(sentence)
+        return point
+
+    def write_page(self, report: Report, predictions: Predictions, name: str, command: str) -> None:
+        """Write report.html, if a folder for it was given."""
+        if self.options.page is None:
+            return
+        against = self.options.against
+        write_evaluation_page(
+            predictions,
+            self.dataset,
+            report=report,
+            model=name,
+            command=command,
+            path=self.options.page,
+            compared_with="" if against is None else str(against),
+        )

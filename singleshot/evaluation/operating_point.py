@@ -13,7 +13,7 @@ __all__ = ["operating_point", "run_weights"]
 def operating_point(
     model: str | Path, *, on_message: Callable[[str], None] | None = None
 ) -> OperatingPoint | None:
-    """What `evaluate --choose` has chosen for a run; None where nothing holds.
+    """What `evaluate --threshold-rule` has chosen for a run; None where nothing holds.
 
     Args:
         model: a run folder or one of its checkpoints; a checkpoint elsewhere has nothing chosen.
@@ -30,7 +30,8 @@ def operating_point(
     if kept.stale:
         messages = [
             f"{model}: its score thresholds were chosen for other weights; keeping all from "
-            f"{DEFAULT_SCORE_THRESHOLD}. Choose again: evaluate … --choose {kept.point.rule}"
+            f"{DEFAULT_SCORE_THRESHOLD}. Choose again: "
+            f"evaluate … --threshold-rule {kept.point.rule}"
         ]
     else:
         messages = list(kept.point.sentences())

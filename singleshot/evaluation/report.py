@@ -12,7 +12,7 @@ import torch
 from singleshot.data.dataset import DataSet
 from singleshot.data.images import read_image
 from singleshot.errors import DataError
-from singleshot.evaluation import diagnose_judged, truths_of
+from singleshot.evaluation.evaluate_predictions import diagnose_predictions, truths_of
 from singleshot.evaluation.gallery import (
     Crop,
     Gallery,
@@ -31,13 +31,13 @@ from singleshot.runs.folder import RunFolder
 from singleshot.runs.log import read_log
 from singleshot.version import __version__
 
-__all__ = ["report_on"]
+__all__ = ["write_evaluation_page"]
 
 # The same images each time, so that two reports on one data set can be laid side by side.
 SEED = 0
 
 
-def report_on(
+def write_evaluation_page(
     predictions: Predictions,
     dataset: DataSet,
     *,
@@ -59,7 +59,7 @@ def report_on(
         path: of the page.
         compared_with: whose predictions the comparison is with.
     """
-    diagnosis = report.diagnosis or diagnose_judged(predictions, dataset, report)
+    diagnosis = report.diagnosis or diagnose_predictions(predictions, dataset, report)
     iou_thresholds = sorted({*IOU_THRESHOLDS, report.iou_threshold})
     folder = RunFolder(Path(model))
     recipe = folder.recipe.read_text(encoding="utf-8") if folder.recipe.is_file() else ""

@@ -23,7 +23,7 @@ from singleshot.runs.folder import RunFolder
 
 __all__ = ["Kept", "RunWeights"]
 
-REMEDY = "Delete it, or choose again with evaluate --choose"
+REMEDY = "Delete it, or choose again with evaluate --threshold-rule"
 
 
 class StoredChoice(BaseModel):

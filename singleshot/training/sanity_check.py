@@ -18,7 +18,7 @@ from singleshot.data.dataset import DataSet
 from singleshot.data.splits import TrainingData
 from singleshot.detectors.detector import TrainableDetector
 from singleshot.errors import RunFailed, some_of
-from singleshot.evaluation import judge
+from singleshot.evaluation.evaluate_predictions import evaluate_predictions
 from singleshot.metrics import Predictions, Protocol
 from singleshot.runs.callbacks import OnMessage
 from singleshot.structures import Batch
@@ -74,7 +74,7 @@ def require_truth_scores_one(dataset: DataSet) -> None:
     lengths = dataset.ends.diff(prepend=dataset.ends.new_zeros(1))
     countable = (lengths <= COUNTED).nonzero().flatten().tolist()
     counted = dataset.subset(countable, description=dataset.description)
-    report = judge(truth_as_predictions(counted), counted, protocol=Protocol.COCO)
+    report = evaluate_predictions(truth_as_predictions(counted), counted, protocol=Protocol.COCO)
     reached = report.mean_average_precision
     if reached is not None and reached < 1 - 1e-9:
         low = [

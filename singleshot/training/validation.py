@@ -6,8 +6,9 @@ from torch import nn
 
 from singleshot.data.dataset import DataSet
 from singleshot.detectors.detector import TrainableDetector
-from singleshot.evaluation import detect_all, judge
-from singleshot.evaluation.report import report_on
+from singleshot.evaluation.detection import detect_all
+from singleshot.evaluation.evaluate_predictions import evaluate_predictions
+from singleshot.evaluation.report import write_evaluation_page
 from singleshot.metrics import Predictions, Protocol
 from singleshot.models.opening import load
 from singleshot.runs.folder import RunFolder
@@ -28,10 +29,10 @@ def report_on_validation(
     """Leave a page in the run that shows what it came to."""
     predictions = detect_together(load(folder.path), validation, processes)
     if predictions is not None:
-        report_on(
+        write_evaluation_page(
             predictions,
             validation,
-            report=judge(predictions, validation, protocol=Protocol.COCO),
+            report=evaluate_predictions(predictions, validation, protocol=Protocol.COCO),
             model=str(folder.path),
             command=command,
             path=folder.report,
@@ -48,7 +49,7 @@ def validation_on(dataset: DataSet, processes: Processes) -> Evaluate:
         found = detect_together(detector, dataset, processes, between)
         if found is None:
             return processes.from_first(0.0)
-        report = judge(found, dataset, protocol=Protocol.COCO)
+        report = evaluate_predictions(found, dataset, protocol=Protocol.COCO)
         return processes.from_first(report.mean_average_precision or 0.0)
 
     return validate

@@ -1,12 +1,12 @@
 from __future__ import annotations
 
 import json
-from typing import get_type_hints
+from typing import get_args
 
 import pytest
 from command_line import singleshot
 
-from singleshot.cli.evaluate import evaluate
+from singleshot.evaluation.options import ProtocolName
 from singleshot.metrics import BestF1, ClassReport, CocoNumbers, Protocol, Report
 
 DOCUMENT = {
@@ -96,29 +96,29 @@ def test_the_table_has_a_line_for_every_class():
 def test_every_option_arrives(asked, tmp_path):
     options = ["--split", "val", "--protocol", "voc07", "--report", str(tmp_path)]
     options += ["--iou-threshold", "0.7", "--diagnose", "--attributes", "weather.csv"]
-    options += ["--against", "others.json", "--choose", "recall=0.9"]
+    options += ["--against", "others.json", "--threshold-rule", "recall=0.9"]
     outcome = singleshot("evaluate", "m", "d", *options, "--save-predictions", "found.json")
     assert (asked["detector"], asked["data"], asked["split"]) == ("m", "d", "val")
     assert asked["protocol"] == "voc07"
     assert asked["report"] == tmp_path
-    assert str(asked["save_predictions_to"]) == "found.json"
-    assert (asked["iou_threshold"], asked["diagnosis"]) == (0.7, True)
-    assert (asked["choose"], str(asked["against"])) == ("recall=0.9", "others.json")
+    assert str(asked["save_predictions"]) == "found.json"
+    assert (asked["iou_threshold"], asked["diagnose"]) == (0.7, True)
+    assert (asked["threshold_rule"], str(asked["against"])) == ("recall=0.9", "others.json")
     assert str(asked["attributes"]) == "weather.csv"
     assert f"Report: {tmp_path / 'report.html'}" in outcome.stderr
 
 
 def test_the_protocols_are_those_of_the_metrics():
-    assert get_type_hints(evaluate)["protocol"].__args__ == tuple(map(str, Protocol))
+    assert get_args(ProtocolName) == tuple(map(str, Protocol))
 
 
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["--shard", "1/4"], "say where with --save-predictions"),
-        (["--shard", "1/4", "--save-predictions", "f", "--json"], "ask `score` about all of them"),
+        (["--shard", "1/4"], "needs a file for its detections: --save-predictions"),
+        (["--shard", "1/4", "--save-predictions", "f", "--json"], "run `score` on all of them"),
         (["--shard", "a", "--save-predictions", "f"], "expected a share such as 1/4"),
-        (["--choose", "speed"], "no rule 'speed' to choose a score threshold by"),
+        (["--threshold-rule", "speed"], "no rule 'speed' to choose a score threshold by"),
     ],
 )
 def test_what_cannot_be_meant_is_said_before_anything_is_loaded(options, said):

@@ -10,8 +10,8 @@ import torch
 from PIL import Image
 
 from singleshot.data.dataset import DataSet
-from singleshot.evaluation import judge
-from singleshot.evaluation.report import report_on
+from singleshot.evaluation.evaluate_predictions import evaluate_predictions
+from singleshot.evaluation.report import write_evaluation_page
 from singleshot.metrics import Predictions, Protocol, Report, Truths, choose_thresholds
 from singleshot.metrics.bootstrap import compare
 from singleshot.metrics.thresholds import Rule
@@ -48,7 +48,7 @@ def make_scene(folder: Path, protocol: Protocol, *, images: bool = True) -> Scen
         paths[3].write_bytes(b"no image")
     dataset = DataSet.of(NAMES, zip(paths, truths, strict=True), description=f"images of {EVIL}")
     predictions = shaken(Truths.of(dataset.truths, dataset.ends), random)
-    report = judge(predictions, dataset, protocol=protocol)
+    report = evaluate_predictions(predictions, dataset, protocol=protocol)
     others = predictions[random.random(len(predictions)) < 0.8]
     truths = Truths.of(dataset.truths, dataset.ends)
     report = replace(
@@ -64,7 +64,7 @@ def make_scene(folder: Path, protocol: Protocol, *, images: bool = True) -> Scen
             data=EVIL,
         ),
     )
-    page = report_on(
+    page = write_evaluation_page(
         predictions,
         dataset,
         report=report,

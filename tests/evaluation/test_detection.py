@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from singleshot.evaluation import detect_all, judge
+from singleshot.evaluation.detection import detect_all
+from singleshot.evaluation.evaluate_predictions import evaluate_predictions
 from singleshot.metrics import Protocol
 from singleshot.structures import Detections
 
@@ -28,7 +29,7 @@ class KnowsTheTruth:
 @pytest.mark.parametrize("protocol", list(Protocol))
 def test_a_detector_that_knows_the_truth_scores_one(dataset, protocol):
     predictions = detect_all(KnowsTheTruth(dataset), dataset)
-    report = judge(predictions, dataset, protocol=protocol)
+    report = evaluate_predictions(predictions, dataset, protocol=protocol)
     assert report.mean_average_precision == pytest.approx(1)
     assert (report.images, report.truths, report.detections) == (3, 3, 3)
 

@@ -16,8 +16,8 @@ from PIL import Image
 from report_scene import EVIL, NAMES, NUM_IMAGES, make_scene
 
 from singleshot.data.dataset import DataSet
-from singleshot.evaluation import judge
-from singleshot.evaluation.report import report_on
+from singleshot.evaluation.evaluate_predictions import evaluate_predictions
+from singleshot.evaluation.report import write_evaluation_page
 from singleshot.metrics import Predictions, Protocol
 from singleshot.metrics.sweep import sweep
 from singleshot.report.page import signed
@@ -140,10 +140,10 @@ def page_of_cats_and_dogs(folder, *, num_images: int):
     dataset = DataSet.of(("cat", "dog"), zip(paths, truths, strict=True), description="cats")
     dog = Detections(box.float(), torch.tensor([0.9]), torch.tensor([1]))
     predictions = Predictions.of([dog] * num_images)
-    return report_on(
+    return write_evaluation_page(
         predictions,
         dataset,
-        report=judge(predictions, dataset, protocol=Protocol.VOC10),
+        report=evaluate_predictions(predictions, dataset, protocol=Protocol.VOC10),
         model="dogs",
         command="singleshot score dogs",
         path=folder / "report.html",
@@ -167,10 +167,10 @@ def test_nothing_found_and_nothing_annotated(scene, tmp_path):
         (scene.predictions[:0], scene.dataset),
         (scene.predictions[:0], scene.dataset.subset([], description="nothing")),
     ]:
-        page = report_on(
+        page = write_evaluation_page(
             predictions,
             dataset,
-            report=judge(predictions, dataset, protocol=Protocol.VOC10),
+            report=evaluate_predictions(predictions, dataset, protocol=Protocol.VOC10),
             model="nothing",
             command="singleshot score nothing",
             path=tmp_path / "report.html",
@@ -181,8 +181,10 @@ def test_nothing_found_and_nothing_annotated(scene, tmp_path):
 
 
 def test_a_report_at_another_iou_threshold_opens_there(scene, tmp_path):
-    report = judge(scene.predictions, scene.dataset, protocol=Protocol.VOC10, iou_threshold=0.3)
-    page = report_on(
+    report = evaluate_predictions(
+        scene.predictions, scene.dataset, protocol=Protocol.VOC10, iou_threshold=0.3
+    )
+    page = write_evaluation_page(
         scene.predictions,
         scene.dataset,
         report=report,
@@ -202,10 +204,10 @@ def test_many_classes_are_chosen_from_a_list_and_take_little_room(scene, tmp_pat
     dataset = replace(dataset, truths=truths)
     labels = np.arange(len(scene.predictions)) % 80
     predictions = replace(scene.predictions, labels=labels)
-    page = report_on(
+    page = write_evaluation_page(
         predictions,
         dataset,
-        report=judge(predictions, dataset, protocol=Protocol.COCO),
+        report=evaluate_predictions(predictions, dataset, protocol=Protocol.COCO),
         model="scene",
         command="singleshot score",
         path=tmp_path / "report.html",

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from singleshot.errors import DataError
-from singleshot.evaluation import load_predictions, save_predictions
+from singleshot.evaluation.predictions import load_predictions, save_predictions
 from singleshot.metrics import Predictions
 
 PREDICTIONS = Predictions(

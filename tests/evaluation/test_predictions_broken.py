@@ -15,7 +15,7 @@ from cells import make_cells
 
 from singleshot.data.opening import open_dataset
 from singleshot.errors import DataError
-from singleshot.evaluation import load_predictions, save_predictions
+from singleshot.evaluation.predictions import load_predictions, save_predictions
 from singleshot.metrics import Predictions
 
 ONE_IN_THE_SECOND_IMAGE = Predictions(

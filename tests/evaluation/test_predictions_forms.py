@@ -13,7 +13,8 @@ import torch
 from singleshot.data.dataset import DataSet
 from singleshot.data.opening import open_dataset
 from singleshot.errors import DataError
-from singleshot.evaluation import judge, load_predictions, save_predictions
+from singleshot.evaluation.evaluate_predictions import evaluate_predictions
+from singleshot.evaluation.predictions import load_predictions, save_predictions
 from singleshot.metrics import Predictions, Protocol
 from singleshot.structures import Truth
 
@@ -313,6 +314,6 @@ def test_equal_scores_rank_by_image_in_one_file_as_in_shares(dataset, tmp_path):
     precisions = []
     for place in (file, tmp_path / "shares", tmp_path / "voc"):
         loaded = load_predictions(place, dataset).predictions
-        report = judge(loaded, dataset, protocol=Protocol.VOC10)
+        report = evaluate_predictions(loaded, dataset, protocol=Protocol.VOC10)
         precisions.append(report.per_class["cat"].average_precision)
     assert precisions == [1, 1, 0.5]

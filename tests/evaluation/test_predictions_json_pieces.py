@@ -10,8 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from singleshot.errors import DataError
-from singleshot.evaluation import load_predictions
-from singleshot.evaluation.predictions import json_pieces
+from singleshot.evaluation.predictions import json_pieces, load_predictions
 from singleshot.evaluation.predictions.json_pieces import JsonPieces, opened_json
 
 ENTRY = {"image_id": 7, "category_id": 2, "bbox": [1.5, 2.5, 3.5, 4.5], "score": 0.5}

@@ -12,7 +12,8 @@ from PIL import Image
 from tiny import tiny
 
 from singleshot.data.dataset import DataSet
-from singleshot.evaluation import detect_all, judge
+from singleshot.evaluation.detection import detect_all
+from singleshot.evaluation.evaluate_predictions import evaluate_predictions
 from singleshot.families import build_detector
 from singleshot.metrics import Predictions, Protocol
 from singleshot.recipes.load import load_recipe
@@ -78,7 +79,7 @@ def test_shards_of_three_processes_merge_to_the_very_numbers_of_one(
     shards, whole, dataset, protocol, order
 ):
     merged = Predictions.merge([shards[shard] for shard in order])
-    reports = [judge(found, dataset, protocol=protocol) for found in (merged, whole)]
+    reports = [evaluate_predictions(found, dataset, protocol=protocol) for found in (merged, whole)]
     documents = [json.dumps(report.to_json()) for report in reports]
     assert documents[0] == documents[1]
     assert 0.05 < reports[0].mean_average_precision < 0.95

@@ -12,10 +12,11 @@ import pytest
 from command_line import singleshot
 from PIL import Image
 
-from singleshot import load
+from singleshot import load, run_weights
 from singleshot.checkpoints.checkpoint import Checkpoint
-from singleshot.evaluation import detect_all, truths_of
-from singleshot.evaluation.evaluate import measured_data
+from singleshot.evaluation.detection import detect_all
+from singleshot.evaluation.evaluate import open_evaluation_data
+from singleshot.evaluation.evaluate_predictions import truths_of
 from singleshot.metrics import Choice, OperatingPoint, Rule, choose_thresholds, find_hits
 
 IMAGE = "cells/JPEGImages/train_0.jpg"
@@ -27,7 +28,7 @@ def run(cells_run, tmp_path) -> Path:
     folder = Path(shutil.copytree(cells_run, tmp_path / "run"))
     found, _ = found_in(IMAGE, str(folder), "--score-threshold", "0.01")
     choices = {name: Choice(middle_score(found, name), None, None, None) for name in ("RBC", "WBC")}
-    singleshot.run_weights(folder).save_operating_point(
+    run_weights(folder).save_operating_point(
         OperatingPoint(Rule.parse("f1"), 0.5, "one image", choices)
     )
     return folder
@@ -93,7 +94,9 @@ def test_a_broken_choice_is_not_passed_over(run):
 
 def test_what_is_out_of_reach_is_said_and_kept_from_0_3(run):
     """Two epochs are too few to find a cell."""
-    done = singleshot("evaluate", str(run), "cells", "--split", "val", "--choose", "recall=0.9")
+    done = singleshot(
+        "evaluate", str(run), "cells", "--split", "val", "--threshold-rule", "recall=0.9"
+    )
     assert done.exit_code == 0, done.stderr
     kept, said = found_in(IMAGE, str(run))
     assert "recall ≥ 0.9 is out of reach on VOC layout, split val of cells for RBC" in said
@@ -112,9 +115,9 @@ def faces(shared, tmp_path_factory) -> Path:
 
 @pytest.mark.parametrize("rule", ["precision=0.95", "alarms=0.5"])
 def test_faces_are_found_as_chosen(faces, shared, rule):
-    weights = singleshot.run_weights(faces)
+    weights = run_weights(faces)
     detector = load(faces)
-    dataset = measured_data(shared / "data/dlib_faces", None, None, class_names=None)
+    dataset = open_evaluation_data(shared / "data/dlib_faces", None, None, class_names=None)
     dataset = replace(dataset, class_names=detector.class_names)  # what it calls an object
     truths, predictions = truths_of(dataset), detect_all(detector, dataset)
     ignore = truths.crowd | truths.difficult
@@ -146,8 +149,8 @@ def test_faces_are_found_as_chosen(faces, shared, rule):
 def test_thresholds_for_a_checkpoint_that_stands_alone_are_told_but_not_kept(cells_run, tmp_path):
     alone = tmp_path / "alone.safetensors"
     shutil.copy(Path(cells_run) / "checkpoints" / "last.safetensors", alone)
-    done = singleshot("evaluate", str(alone), "cells", "--choose", "f1", "--json")
+    done = singleshot("evaluate", str(alone), "cells", "--threshold-rule", "f1", "--json")
     assert done.exit_code == 0, done.stderr
-    assert "belongs to no run: the score thresholds are told, but not kept" in done.stderr
+    assert "belongs to no run: its score thresholds are printed, but not kept" in done.stderr
     assert json.loads(done.stdout)["operating_point"]["rule"] == "f1"
     assert [path.name for path in tmp_path.iterdir()] == ["alone.safetensors"]

@@ -51,7 +51,7 @@ def test_shares_of_the_images_saved_in_one_folder_score_as_the_whole(cells_run, 
 def test_what_is_asked_besides_comes_beside_the_fixed_keys(cells_run, tmp_path):
     saved = str(tmp_path / "predictions.json")
     plain = singleshot("evaluate", cells_run, "cells", "--json", "--save-predictions", saved)
-    asked = ["--diagnose", "--against", saved, "--choose", "f1", "--iou-threshold", "0.5"]
+    asked = ["--diagnose", "--against", saved, "--threshold-rule", "f1", "--iou-threshold", "0.5"]
     scored = singleshot("score", saved, "cells", "--json", *asked)
     assert scored.exit_code == 0, scored.stderr
     fixed, document = json.loads(plain.stdout), json.loads(scored.stdout)
@@ -119,7 +119,9 @@ def test_the_page_tells_the_command_that_makes_it_again(cells_run, tmp_path):
     singleshot("evaluate", cells_run, "cells", "--json", "--save-predictions", saved)
     options = ["--split", "test", "--protocol", "voc10", "--iou-threshold", "0.6"]
     folder = str(tmp_path / "report")
-    singleshot("score", saved, "cells", *options, "--choose", "recall=0.5", "--report", folder)
-    command = f"singleshot score '{saved}' cells {' '.join(options)} --choose recall=0.5"
+    singleshot(
+        "score", saved, "cells", *options, "--threshold-rule", "recall=0.5", "--report", folder
+    )
+    command = f"singleshot score '{saved}' cells {' '.join(options)} --threshold-rule recall=0.5"
     page = html.unescape((tmp_path / "report/report.html").read_text())
     assert f"{command} --report {folder}" in page

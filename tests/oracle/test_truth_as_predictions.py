@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from singleshot.data.opening import open_dataset
-from singleshot.evaluation import judge, load_predictions, save_predictions
+from singleshot.evaluation.evaluate_predictions import evaluate_predictions
+from singleshot.evaluation.predictions import load_predictions, save_predictions
 from singleshot.metrics import Predictions, Protocol
 
 # Folder or file, split, and how many objects it has beside its crowds.
@@ -37,7 +38,7 @@ def test_the_truth_itself_scores_one(shared, tmp_path, name):
     save_predictions(truth, dataset, saved)
     predictions = load_predictions(saved, dataset).predictions
     for protocol in Protocol:
-        assert_perfect(judge(predictions, dataset, protocol=protocol))
+        assert_perfect(evaluate_predictions(predictions, dataset, protocol=protocol))
 
 
 def assert_perfect(report):

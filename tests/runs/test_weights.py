@@ -88,7 +88,7 @@ def test_it_holds_for_no_other_checkpoint_of_the_run(run):
     assert singleshot.operating_point(run.last, on_message=told.append) is None
     assert len(told) == 1
     assert "chosen for other weights" in told[0]
-    assert "--choose precision=0.95" in told[0]
+    assert "--threshold-rule precision=0.95" in told[0]
 
 
 def test_it_holds_no_more_when_the_training_has_gone_on(run):
@@ -147,7 +147,7 @@ def test_a_broken_file_says_what_is_broken(run, changes, message):
     with pytest.raises(ModelError, match=message) as error:
         singleshot.operating_point(run.path)
     assert str(run.operating_point) in str(error.value)
-    assert "choose again with evaluate --choose" in str(error.value)
+    assert "choose again with evaluate --threshold-rule" in str(error.value)
 
 
 @pytest.mark.parametrize("content", [b"", b"[1]", b'{"rule": "f1"', b"\xff\xfe"])

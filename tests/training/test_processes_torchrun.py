@@ -16,7 +16,8 @@ from groups import free_port
 import singleshot
 from singleshot.checkpoints.checkpoint import Checkpoint
 from singleshot.data.splits import training_split
-from singleshot.evaluation import detect_all, judge
+from singleshot.evaluation.detection import detect_all
+from singleshot.evaluation.evaluate_predictions import evaluate_predictions
 from singleshot.metrics import Protocol
 from singleshot.runs.log import read_log
 
@@ -85,7 +86,9 @@ def test_two_processes_have_the_losses_and_weights_of_one(cells, together, tmp_p
 def test_validation_in_two_processes_gives_the_very_numbers_of_one(cells, together):
     run, _ = together
     validation = training_split([cells], None, None, 0).validation
-    alone = judge(detect_all(singleshot.load(run), validation), validation, protocol=Protocol.COCO)
+    alone = evaluate_predictions(
+        detect_all(singleshot.load(run), validation), validation, protocol=Protocol.COCO
+    )
     best = Checkpoint.load(run / "checkpoints/last.safetensors").metrics["best"]
     assert best == (alone.mean_average_precision or 0.0)
 

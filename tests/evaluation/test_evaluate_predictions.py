@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from singleshot.data.formats import coco, voc
-from singleshot.evaluation import judge
+from singleshot.evaluation.evaluate_predictions import evaluate_predictions
 from singleshot.metrics import Predictions, Protocol
 from singleshot.structures import Detections
 
@@ -20,7 +20,7 @@ def perfect(dataset) -> Predictions:
 @pytest.mark.parametrize("name", ["bccd", "voc2012_100", "tiny_coco"])
 def test_truth_given_as_predictions_scores_one_on_real_data(shared, name, protocol):
     dataset = read_real(shared / "data", name)
-    report = judge(perfect(dataset), dataset, protocol=protocol)
+    report = evaluate_predictions(perfect(dataset), dataset, protocol=protocol)
     assert report.mean_average_precision == pytest.approx(1)
 
 

@@ -1,4 +1,4 @@
-"""Judging predictions, whoever made them."""
+"""Evaluate detections against ground truth, whoever made them."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from singleshot.metrics import (
     measure,
 )
 
-__all__ = ["diagnose_judged", "judge", "truths_of"]
+__all__ = ["diagnose_predictions", "evaluate_predictions", "truths_of"]
 
 
-def judge(
+def evaluate_predictions(
     predictions: Predictions, dataset: DataSet, *, protocol: Protocol, iou_threshold: float = 0.5
 ) -> Report:
-    """Compare predictions with the truths of a data set by the rules of a protocol."""
+    """Compare detections with the ground truth of a data set by the rules of a protocol."""
     return measure(
         predictions,
         truths_of(dataset),
@@ -31,14 +31,14 @@ def judge(
     )
 
 
-def diagnose_judged(
+def diagnose_predictions(
     predictions: Predictions,
     dataset: DataSet,
     report: Report,
     *,
     attributes: Mapping[str, Sequence[str]] | None = None,
 ) -> Diagnosis:
-    """Find out where judged predictions go wrong, at the best F1 of each class."""
+    """Analyse the errors of evaluated detections, at the best F1 of each class."""
     return diagnose(
         predictions,
         truths_of(dataset),
@@ -52,5 +52,5 @@ def diagnose_judged(
 
 
 def truths_of(dataset: DataSet) -> Truths:
-    """The annotations as the metrics take them."""
+    """Convert the annotations of a data set to the columns that metrics work on."""
     return Truths.of(dataset.truths, dataset.ends)

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 from singleshot.detectors import localizer, multibox, rcnn, sliding_window, ssd, yolo
 from singleshot.detectors.common.settings import DetectorSettings
 from singleshot.detectors.family import Family
+from singleshot.errors import ModelError
 from singleshot.plugins import with_registered
 from singleshot.settings import ByKind
 
 if TYPE_CHECKING:
-    from singleshot.detectors.detector import TrainableDetector
+    from singleshot.detectors.detector import Objective, TrainableDetector
 
-__all__ = ["DEFAULT_KIND", "FAMILIES", "AnyDetector", "build_detector", "families"]
+__all__ = ["DEFAULT_KIND", "FAMILIES", "AnyDetector", "build_detector", "distil", "families"]
 
 FAMILIES: tuple[Family[Any], ...] = (
     ssd.FAMILY,
@@ -50,3 +51,27 @@ def build_detector(
     build = {family.kind: family.build for family in families()}[settings.kind]
     detector: TrainableDetector = build(settings, class_names, pretrained)
     return detector.to(memory_format=torch.channels_last).eval()
+
+
+def distil(
+    student: TrainableDetector,
+    teacher: TrainableDetector,
+    *,
+    weight: float,
+    score_threshold: float,
+    source: str,
+) -> tuple[Objective, str]:
+    """Add a teacher's outputs to a student's losses; the second is a sentence on how.
+
+    Raises ModelError, naming the `source` of the teacher, for kinds that cannot be distilled.
+    """
+    ours, theirs = student.settings.kind, teacher.settings.kind
+    found = {family.kind: family.distil for family in families() if family.distil}
+    if ours != theirs or ours not in found:
+        raise ModelError(
+            f"{source}: a detector of the kind {theirs!r} cannot teach one of the kind {ours!r}; "
+            f"both must be of one kind: {', '.join(found)}; or train without --teacher"
+        )
+    return found[ours](
+        student, teacher, weight=weight, score_threshold=score_threshold, source=source
+    )

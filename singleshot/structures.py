@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from itertools import pairwise
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float, Int, UInt8
@@ -17,7 +17,7 @@ from torch import Tensor
 
 from singleshot.boxes.geometry import area
 
-__all__ = ["Batch", "Detections", "Detector", "Losses", "Sample", "Trainable", "Truth"]
+__all__ = ["Batch", "Detections", "Detector", "Sample", "Truth"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,21 +109,6 @@ class Detections:
         return Detections(self.boxes.to(device), self.scores.to(device), self.labels.to(device))
 
 
-class Losses(NamedTuple):
-    """The two terms of the MultiBox loss, each a scalar, and what they rest on."""
-
-    localization: Tensor
-    classification: Tensor
-    matched_priors: int  # in the whole batch
-    distillation: Tensor | None = None  # what a teacher adds, where there is one
-
-    @property
-    def total(self) -> Tensor:
-        """What is minimised; the paper weighs both terms equally (§2.2, α = 1)."""
-        labels = self.localization + self.classification
-        return labels if self.distillation is None else labels + self.distillation
-
-
 @runtime_checkable
 class Detector(Protocol):
     """Anything that finds objects in images, whatever it is made of."""
@@ -132,13 +117,4 @@ class Detector(Protocol):
 
     def detect(self, images: Sequence[UInt8[Tensor, "3 _h _w"]]) -> list[Detections]:
         """Findings for each image, boxes in its own pixels; sizes may differ."""
-        ...
-
-
-@runtime_checkable
-class Trainable(Detector, Protocol):
-    """A detector that can learn."""
-
-    def losses(self, batch: Batch) -> Losses:
-        """What the training minimises, on images of the network's input size."""
         ...

@@ -4,6 +4,7 @@ A checkpoint is a safetensors file whose metadata holds the recipe, the class na
 that wrote it and the numbers it reached.
 """
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -28,7 +29,7 @@ __all__ = ["Checkpoint", "detector_from"]
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A detector at rest."""
+    """Weights plus the recipe and class names needed to rebuild the detector."""
 
     weights: Mapping[str, Tensor]
     recipe: Recipe
@@ -48,6 +49,15 @@ class Checkpoint:
         with write_atomically(path) as beside:
             # Through bytes: safetensors' own writer turns a full disk into an error of its own.
             beside.write_bytes(save(weights, metadata={"singleshot": json.dumps(about)}))
+
+    def fingerprint(self) -> str:
+        """Hash all that a detector's outputs follow from."""
+        about = self.recipe.model.model_dump_json() + json.dumps(self.class_names)
+        digest = hashlib.sha256(about.encode())
+        for name, tensor in sorted(self.weights.items()):
+            digest.update(name.encode())
+            digest.update(tensor.contiguous().numpy().tobytes())
+        return digest.hexdigest()
 
     @staticmethod
     def is_one(path: Path) -> bool:

@@ -9,22 +9,13 @@ import torch
 from torch import Tensor, nn
 
 from singleshot.checkpoints.checkpoint import Checkpoint
+from singleshot.detectors.common.class_names import coco_name
 from singleshot.detectors.detector import TrainableDetector
 from singleshot.detectors.ssd.network import Ssd
 from singleshot.detectors.ssd.settings import HeadSettings, SsdSettings
 from singleshot.errors import ModelError
 
 __all__ = ["Start", "Transfer"]
-
-# What VOC and COCO call differently.
-COCO_NAME = {
-    "aeroplane": "airplane",
-    "diningtable": "dining table",
-    "motorbike": "motorcycle",
-    "pottedplant": "potted plant",
-    "sofa": "couch",
-    "tvmonitor": "tv",
-}
 
 
 @dataclass(frozen=True)
@@ -69,8 +60,8 @@ class Start:
         self.require_backbone(wanted, whole)
         by_class = rows_by_class(self.checkpoint, detector) if isinstance(detector, Ssd) else {}
         detector.load_state_dict({**whole, **by_class}, strict=False)
-        shared = coco_names(self.checkpoint.class_names) if by_class else []
-        known = [COCO_NAME.get(name, name) in shared for name in detector.class_names]
+        shared = [coco_name(name) for name in self.checkpoint.class_names] if by_class else []
+        known = [coco_name(name) in shared for name in detector.class_names]
         return Transfer(
             carried=len(whole) + len(by_class),
             tensors=len(wanted),
@@ -146,12 +137,8 @@ def shared_columns(start: Checkpoint, detector: Ssd) -> Columns:
 
 def columns_of(class_names: Sequence[str], heads: HeadSettings) -> list[str | int | None]:
     """What each column of the class outputs stands for; None: the background, a number: nothing."""
-    names = coco_names(class_names)
+    names = [coco_name(name) for name in class_names]
     return [None, *names, *range(heads.unused_columns)] if heads.scores == "softmax" else [*names]
-
-
-def coco_names(class_names: Sequence[str]) -> list[str]:
-    return [COCO_NAME.get(name, name) for name in class_names]
 
 
 def class_outputs(detector: Ssd) -> Iterator[str]:

@@ -152,10 +152,8 @@ def position(step: "StepRecord") -> str:
 def measured(step: "StepRecord") -> list[str]:
     """What the step measured."""
     return [
-        f"localization {step.localization:.3f}",
-        f"classification {step.classification:.3f}",
-        *([] if step.distillation is None else [f"distillation {step.distillation:.3f}"]),
-        f"{step.matched_priors} matches",
+        *(f"{name.replace('_', ' ')} {value:.3f}" for name, value in step.losses.items()),
+        f"{step.num_matches} matches",
         f"learning rate {step.learning_rate:.2g}",
         f"{step.images_per_second:.1f} images/s",
     ]

@@ -1,21 +1,118 @@
-"""What every detector here has that can learn, whatever it is made of."""
+"""The contract of every detector that can be trained, and the losses that training minimises.
 
+Normalisation is exact: the loss of a batch is the same however the batch is cut into parts and
+shared among processes. A family gives the sums of its terms with the weight that they are divided
+by; `training.gradients` divides by the weight of the whole batch.
+"""
+
+from __future__ import annotations
+
+import operator
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import reduce
+from typing import ClassVar, NamedTuple
 
+import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
 from singleshot.detectors.common.pixels import Pixels
 from singleshot.detectors.common.settings import DetectorSettings, PixelSettings
-from singleshot.detectors.ssd.matching.targets import Matches
-from singleshot.structures import Batch, Detections, Losses, Truth
+from singleshot.structures import Batch, Detections, Truth
 
-__all__ = ["TrainableDetector"]
+__all__ = ["Losses", "Objective", "Prepared", "TrainableDetector", "Weight"]
+
+# What a sum of losses is divided by: a number of images, of matches, or a sum of their weights.
+Weight = float | Float[Tensor, ""]
 
 
-class TrainableDetector(nn.Module):
-    """A `Trainable` that a recipe describes; called, it gives the network's raw outputs."""
+class Losses(NamedTuple):
+    """Named terms of a loss: each a scalar sum over a batch, and the weight it is divided by.
+
+    An SSD has "localization" and "classification", a YOLO "objectness" as well. Weights below 1
+    count as 1, so that a batch without objects costs 0 rather than 0 / 0.
+    """
+
+    sums: Mapping[str, Tensor]
+    weights: Mapping[str, Weight]
+    num_matches: int  # priors, anchors, regions or cells trained on an object
+
+    @classmethod
+    def of(cls, sums: Mapping[str, Tensor], *, weight: Weight, num_matches: int) -> Losses:
+        """Divide all terms by one weight."""
+        return cls(sums, dict.fromkeys(sums, weight), num_matches)
+
+    @property
+    def terms(self) -> dict[str, Tensor]:
+        """The terms, divided."""
+        return {name: _divided(sum_, self.weights[name]) for name, sum_ in self.sums.items()}
+
+    @property
+    def total(self) -> Tensor:
+        """The sum of all terms: the loss that is minimised."""
+        return reduce(operator.add, self.terms.values())
+
+    def with_term(self, name: str, sum_: Tensor, weight: Weight) -> Losses:
+        """Add a term."""
+        sums, weights = {**self.sums, name: sum_}, {**self.weights, name: weight}
+        return self._replace(sums=sums, weights=weights)
+
+    def with_weight(self, weight: Weight) -> Losses:
+        """Divide all terms by another weight: that of the batch which these images are part of."""
+        return self._replace(weights=dict.fromkeys(self.weights, weight))
+
+
+def _divided(sum_: Tensor, weight: Weight) -> Tensor:
+    return sum_ / (weight.clamp(min=1) if isinstance(weight, Tensor) else max(weight, 1))
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What is computed from ground truth on the host, while the network has not run yet.
+
+    A family that matches beforehand extends it by its matches.
+    """
+
+    weight: float  # what the losses of these images are divided by
+
+    def to(self, device: torch.device) -> Prepared:
+        """Copy what the losses need to the device of the network."""
+        del device
+        return self
+
+
+class Objective(nn.Module):
+    """Losses to minimise: those of a detector, or of a student beside its teacher."""
+
+    fixed_graph: ClassVar[bool] = False
+    """Whether each step runs the same operations on all parameters, whatever images show.
+
+    Then the time of a step can be measured on noise, and no parameter is ever left without a
+    gradient. Not so where training has stages, or where regions are searched for.
+    """
+
+    def prepare(self, truths: Sequence[Truth]) -> Prepared | None:
+        """Match on the host what can be matched without outputs, and weigh these images.
+
+        Here nothing is matched, and the weight is the number of images: losses are means over
+        images. None where the weight depends on the network's outputs: the weights of processes
+        are then added up after the forward pass; parts of a batch are averaged, which is not exact
+        where their weights differ.
+        """
+        return Prepared(len(truths))
+
+    @abstractmethod
+    def losses(self, batch: Batch, prepared: Prepared | None = None) -> Losses:
+        """Compute the terms to minimise; images are of the input size.
+
+        `prepared` is what `prepare` gave for `batch.truths`, on the device of the images.
+        """
+
+
+class TrainableDetector(Objective):
+    """A detector that a recipe describes; called, it gives the network's raw outputs."""
 
     settings: DetectorSettings
 
@@ -26,38 +123,32 @@ class TrainableDetector(nn.Module):
 
     @property
     def pixel_mean(self) -> Float[Tensor, "3 1 1"]:
-        """What is taken away from each channel, on the device of the network."""
+        """The mean that is subtracted from each channel, on the device of the network."""
         return self.pixels.mean
 
     def normalised(
         self, images: UInt8[Tensor, "b 3 h w"] | Float[Tensor, "b 3 h w"]
     ) -> Float[Tensor, "b 3 h w"]:
-        """RGB images with values from 0 to 255 as the backbone expects them."""
+        """Normalise RGB images with values from 0 to 255 as the backbone expects them."""
         normalised: Tensor = self.pixels(images)
         return normalised
 
     @property
     @abstractmethod
     def num_boxes(self) -> int:
-        """Boxes of an image of the input size that are judged, before any is suppressed."""
+        """Boxes of an image of the input size that are scored, before NMS."""
 
     @property
     @abstractmethod
     def parts(self) -> Mapping[str, nn.Module]:
-        """The parts that `training.frozen` may name."""
-
-    @abstractmethod
-    def losses(self, batch: Batch) -> Losses:
-        """What is minimised, on average over the images; they are of the input size."""
+        """The parts that `training.frozen` may name; "backbone" is one of them."""
 
     def enter(self, part: float) -> None:
-        """Told before each step which part of the training is done; stages begin by it."""
+        """Begin the stage of training that `part` (0 to 1) of the steps belongs to.
 
-    def matches(self, truths: Sequence[Truth]) -> Matches | None:
-        """What can be matched on the host before the network has seen the images: nothing."""
-        del truths
-        return None
+        Called before each step; here training has one stage.
+        """
 
     @abstractmethod
     def detect(self, images: Sequence[UInt8[Tensor, "3 _h _w"]]) -> list[Detections]:
-        """Findings for each image, boxes in its own pixels; sizes may differ."""
+        """Detect objects in images of any sizes; boxes are in pixels of their own image."""

@@ -4,17 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, runtime_checkable
 
 from singleshot.detectors.common.settings import DetectorSettings
 from singleshot.plugins import Extension
 
 if TYPE_CHECKING:
-    pass
+    from singleshot.detectors.detector import Objective, TrainableDetector
 
-__all__ = ["Family"]
+__all__ = ["Distil", "Family"]
 
 S = TypeVar("S", bound=DetectorSettings)
+
+
+@runtime_checkable
+class Distil(Protocol):
+    """Adds the outputs of a teacher to the losses of a student."""
+
+    def __call__(
+        self,
+        student: TrainableDetector,
+        teacher: TrainableDetector,
+        *,
+        weight: float,
+        score_threshold: float,
+        source: str,
+    ) -> tuple[Objective, str]:
+        """Return what to minimise, and a sentence on how; `source` of the teacher is for errors."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -23,3 +40,4 @@ class Family(Extension, Generic[S]):
 
     settings: type[S]
     build: Callable[[S, Sequence[str], bool], Any]  # settings, class names, pretrained
+    distil: Distil | None = None  # where the family has a distillation loss

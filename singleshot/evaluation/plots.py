@@ -13,6 +13,7 @@ from singleshot.metrics import Curve
 from singleshot.metrics.diagnosis import Calibration
 from singleshot.metrics.sweep import SCORE_THRESHOLDS, Counts
 from singleshot.report.charts import Bubble, Chart, Dot, Series, chart
+from singleshot.runs.log import loss_terms
 
 __all__ = [
     "line_of",
@@ -121,7 +122,9 @@ def training_charts(log: Sequence[Record]) -> list[Chart]:
     """Losses, learning rate and validation over the steps; those that were recorded."""
     steps = [record for record in log if record["kind"] == "step"]
     evaluations = [record for record in log if record["kind"] == "evaluation"]
-    losses = [smooth(series(steps, name)) for name in ("localization", "classification")]
+    # In the order of the log; a detector trained in stages has not all terms in each step.
+    names = dict.fromkeys(name for record in steps for name in loss_terms(record))
+    losses = [smooth(series(steps, name)) for name in names]
     candidates = [
         over_steps("Losses", losses, "loss"),
         over_steps("Learning rate", [series(steps, "learning_rate")], "learning rate"),

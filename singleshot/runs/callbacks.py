@@ -1,6 +1,6 @@
 """Callbacks of a training: a display, the log, TensorBoard, MLflow, early pruning."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -35,15 +35,13 @@ class StepRecord:
     num_steps: int
     epoch: int
     num_epochs: int
-    localization: float
-    classification: float
-    matched_priors: int  # in the whole batch
+    losses: Mapping[str, float]  # the terms by name, of the whole batch
+    num_matches: int  # priors, anchors, regions or cells trained on an object
     gradient_norm: float  # before it was clipped
     learning_rate: float
     images_per_second: float
     seconds_waiting: float  # for data, of the last step
     seconds_left: float
-    distillation: float | None = None  # the loss term of a teacher, where there is one
 
 
 @dataclass(frozen=True, slots=True)

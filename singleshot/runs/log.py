@@ -2,8 +2,9 @@
 
 import json
 import time
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,10 @@ from singleshot.files import write_atomically
 from singleshot.runs.callbacks import EvaluationRecord, StartRecord, StepRecord
 from singleshot.runs.folder import RunFolder
 
-__all__ = ["CURVES", "RunLog", "read_log"]
+__all__ = ["CURVES", "RunLog", "curve_points", "loss_terms", "read_log", "step_line"]
 
-# What a record holds, and the name of its curve.
+# Numbers of a line that are drawn beside its losses, and the name of each curve.
 CURVES = {
-    "localization": "loss/localization",
-    "classification": "loss/classification",
-    "distillation": "loss/distillation",
     "matched_priors": "matched_priors",
     "gradient_norm": "gradient_norm",
     "learning_rate": "learning_rate",
@@ -28,6 +26,8 @@ CURVES = {
     "seconds_waiting": "seconds_waiting",
     "mean_average_precision": "validation/mean_average_precision",
 }
+# All other numbers of a step are terms of its loss.
+_OTHER_KEYS = {"kind", "time", "matched_priors", *(field.name for field in fields(StepRecord))}
 
 
 class RunLog:
@@ -53,7 +53,7 @@ class RunLog:
 
     def on_step(self, step: StepRecord) -> None:
         """A line, and a point of each curve."""
-        self.write({"kind": "step", "time": time.time(), **asdict(step)})
+        self.write({"kind": "step", "time": time.time(), **step_line(step)})
 
     def on_evaluation(self, record: EvaluationRecord) -> None:
         """A line, and a point of the curve."""
@@ -70,10 +70,8 @@ class RunLog:
 
     def draw(self, record: dict[str, Any]) -> None:
         """A point of each of TensorBoard's curves."""
-        for key, name in CURVES.items():
-            value = record.get(key)
-            if value is not None:
-                self.board.add_scalar(name, value, record["step"], record.get("time"))
+        for name, value in curve_points(record).items():
+            self.board.add_scalar(name, value, record["step"], record.get("time"))
 
     def write(self, record: dict[str, Any]) -> None:
         """Append one record; raises StorageError when the disk does not take it."""
@@ -85,6 +83,31 @@ class RunLog:
                 f"{self.folder.path}: the log is not written: {error.strerror}; what was saved "
                 f"before is good, and --resume goes on from there"
             ) from error
+
+
+def step_line(step: StepRecord) -> dict[str, Any]:
+    """Flatten the record of a step: each term of the loss has a key of its own."""
+    line = asdict(step)
+    losses = line.pop("losses")
+    distillation = losses.pop("distillation", None)
+    num_matches = line.pop("num_matches")
+    return {**losses, "distillation": distillation, "matched_priors": num_matches, **line}
+
+
+def loss_terms(line: Mapping[str, Any]) -> dict[str, float]:
+    """Pick the terms of the loss from a line of the log, by name; none of a validation."""
+    if "mean_average_precision" in line:
+        return {}
+    return {
+        name: value for name, value in line.items() if name not in _OTHER_KEYS and value is not None
+    }
+
+
+def curve_points(line: Mapping[str, Any]) -> dict[str, float]:
+    """Name the curves that a line of the log adds a point to, with the value."""
+    losses = {f"loss/{name}": value for name, value in loss_terms(line).items()}
+    drawn = {curve: line[name] for name, curve in CURVES.items() if line.get(name) is not None}
+    return losses | drawn
 
 
 def as_line(record: dict[str, Any]) -> str:

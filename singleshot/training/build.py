@@ -14,10 +14,9 @@ from singleshot.data.batching import (
     TrainingBatches,
     default_workers,
 )
-from singleshot.detectors.detector import TrainableDetector
-from singleshot.detectors.ssd.network import Ssd
-from singleshot.errors import DataError, ModelError, RecipeError
-from singleshot.families import build_detector
+from singleshot.detectors.detector import Objective, TrainableDetector
+from singleshot.errors import DataError, RecipeError
+from singleshot.families import build_detector, distil
 from singleshot.models.opening import best_device
 from singleshot.recipes.schema import Recipe
 from singleshot.recipes.training import TrainingSettings
@@ -32,7 +31,6 @@ from singleshot.training.optimizers import build_optimizer
 from singleshot.training.precision import Precision, measured_precision
 from singleshot.training.processes import ALONE, Processes
 from singleshot.training.state import load_state
-from singleshot.training.teacher import Teacher, fingerprint_of
 from singleshot.training.weight_average import WeightAverage
 
 __all__ = ["build_images", "build_training"]
@@ -45,29 +43,22 @@ def build_images(recipe: Recipe, images: Images, model: TrainableDetector) -> Au
     return AugmentedImages(images, augmentation, recipe.training.seed)
 
 
-def build_teacher(
+def build_objective(
     teacher: Start, student: TrainableDetector, settings: TrainingSettings, callback: Callback
-) -> Teacher | None:
-    """A detector as the teacher of another; None when the recipe gives its word no weight."""
-    if not settings.distillation.weight:
-        callback.on_message(f"{teacher.place}: teaches nothing (training.distillation.weight = 0)")
-        return None
-    # Weights are random before they are filled: the student's training must not notice.
+) -> Objective:
+    """Add the outputs of a teacher to the student's losses."""
+    # Weights are random before they are filled: the student's training must not change.
     with torch.random.fork_rng(devices=[]):
         detector = detector_from(teacher.checkpoint, teacher.place)
-    if not (isinstance(student, Ssd) and isinstance(detector, Ssd)):
-        raise ModelError(
-            f"{teacher.place}: only an SSD teaches an SSD; train without --teacher, or with an SSD"
-        )
-    built = Teacher.of(
-        detector.to(student.pixel_mean.device),
+    objective, description = distil(
         student,
-        settings.distillation,
-        fingerprint=fingerprint_of(teacher.checkpoint),
-        place=teacher.place,
+        detector.to(student.pixel_mean.device),
+        weight=settings.distillation.weight,
+        score_threshold=settings.distillation.score_threshold,
+        source=teacher.place,
     )
-    callback.on_message(f"{teacher.place}: {built}")
-    return built
+    callback.on_message(f"{teacher.place}: {description}")
+    return objective
 
 
 def build_training(
@@ -96,7 +87,10 @@ def build_training(
     torch.manual_seed(settings.seed)
     device = training_device(processes)
     model = starting_model(recipe, class_names, start, resume=resume, callback=callback).to(device)
-    taught_by = None if teacher is None else build_teacher(teacher, model, settings, callback)
+    if teacher is not None and not settings.distillation.weight:
+        callback.on_message(f"{teacher.place}: not distilled (training.distillation.weight = 0)")
+        teacher = None
+    objective = model if teacher is None else build_objective(teacher, model, settings, callback)
     precision = made_ready(model, settings, device, processes)
     settings = settings.model_copy(update={"precision": precision})
     average = WeightAverage(model, settings.average_decay)
@@ -106,7 +100,7 @@ def build_training(
         num_steps=steps_of(settings, len(images)),
         best=None,
         data=fingerprint,
-        teacher=None if taught_by is None else taught_by.fingerprint,
+        teacher=None if teacher is None else teacher.checkpoint.fingerprint(),
         num_processes=processes.number,
     )
     if resume:
@@ -116,6 +110,7 @@ def build_training(
         )
     training = Training(
         model=model,
+        objective=objective,
         optimizer=optimizer,
         average=average,
         recipe=recipe.model_copy(update={"training": settings}),
@@ -126,7 +121,6 @@ def build_training(
         device=device,
         precision=precision,
         evaluate=evaluate,
-        teacher=taught_by,
         processes=processes,
     )
     return training, build_batches(training, images)

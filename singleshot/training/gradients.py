@@ -1,11 +1,14 @@
-"""The gradient of a batch: in one go, in parts, and together with other processes.
+"""Compute the gradient of a batch: in one go, in parts, and together with other processes.
 
-All of it is the gradient of one loss, that of the whole batch: each part's sums are divided by the
-matches of all parts in all processes (paper §2.2, "Training objective": N, "the number of matched
-default boxes"). Averaging the losses of parts instead would let the objects of a crowded part count
-less.
+All of them give the gradient of one loss, that of the whole batch: the sums of each part are
+divided by the weight of all parts in all processes (for an SSD paper §2.2, "Training objective": N,
+"the number of matched default boxes"). If the losses of parts were averaged instead, the objects of
+a crowded part would count less.
 """
 
+from __future__ import annotations
+
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 
@@ -13,140 +16,103 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from singleshot.detectors.detector import TrainableDetector
-from singleshot.detectors.ssd.losses.distillation import Lesson
-from singleshot.detectors.ssd.matching.targets import Matched, Matches, Normaliser
-from singleshot.detectors.ssd.network import Ssd
-from singleshot.structures import Batch, Losses
+from singleshot.detectors.detector import Losses, Objective, Prepared, Weight
+from singleshot.structures import Batch
 from singleshot.training.precision import Precision, autocast
 from singleshot.training.processes import Processes
-from singleshot.training.teacher import Teacher
 
 __all__ = ["Gradients"]
 
 
-class Learning(nn.Module):
-    """A model's losses as what passes forward: this is what gradients are joined around."""
+class _LossesAsForward(nn.Module):
+    """The losses as a forward pass: DistributedDataParallel joins gradients of a module's call."""
 
-    def __init__(self, model: TrainableDetector, processes: Processes) -> None:
+    def __init__(self, objective: Objective) -> None:
         super().__init__()
-        self.model = model
-        self.processes = processes
+        self.objective = objective
 
-    def forward(
-        self, batch: Batch, lesson: Lesson | None, known: Matches | None, whole: Normaliser | None
-    ) -> Losses:
-        """Of a part of a batch; `whole` is None where a rule matches by what the network says."""
-        model = self.model
-        if not isinstance(model, Ssd):
-            return model.losses(batch)
-
-        def join(matched: Matched) -> Matched:
-            return matched._replace(whole=self.joined(matched) if whole is None else whole)
-
-        known = None if known is None else known.to(batch.images.device)
-        return model.losses(batch, lesson, known=known, join=join)
-
-    def joined(self, matched: Matched) -> Normaliser | None:
-        """Matches of this part in all processes; those of other parts are not known yet."""
-        if not self.processes.several:
-            return None
-        (number,) = self.processes.sum(len(matched.prior))
-        total_weight = self.processes.add_up(matched.weight.sum()).clamp(min=1)
-        return Normaliser(max(number, 1.0), total_weight)
+    def forward(self, batch: Batch, prepared: Prepared | None) -> Losses:
+        """Compute the losses of a part of a batch."""
+        return self.objective.losses(batch, prepared)
 
 
 @dataclass
 class Gradients:
-    """Leaves the gradient of batches in the parameters of a model."""
+    """Adds the gradients of batches to the parameters of an objective."""
 
-    model: TrainableDetector
-    teacher: Teacher | None
+    objective: Objective
     processes: Processes
     device: torch.device
     precision: Precision
-    num_parts: int  # that a process' share of a batch is learned in
-    learning: Learning | DistributedDataParallel = field(init=False)
+    num_parts: int  # that a process' share of a batch is computed in
+    module: nn.Module = field(init=False)
 
     def __post_init__(self) -> None:
-        self.learning = Learning(self.model, self.processes)
+        self.module = _LossesAsForward(self.objective)
         if self.processes.several:
-            self.learning = DistributedDataParallel(
-                self.learning,
+            self.module = DistributedDataParallel(
+                self.module,
                 gradient_as_bucket_view=True,
-                # Stages learn one after the other, each some of the parameters.
-                find_unused_parameters=not isinstance(self.model, Ssd),
+                find_unused_parameters=not self.objective.fixed_graph,
             )
-            # Statistics are the same everywhere already, or nobody but one process uses them.
-            self.learning.broadcast_buffers = False
+            # Statistics are the same in all processes already, or only one process uses them.
+            self.module.broadcast_buffers = False
 
-    def find(self, batch: Batch) -> Losses:
-        """Add the gradient of a batch, or of this process' share; losses are of the whole."""
+    def add(self, batch: Batch) -> Losses:
+        """Add the gradient of a batch, or of this process' share; return losses of the whole."""
         parts = batch.parts(self.num_parts)
-        known = [self.model.matches(part.truths) for part in parts]
-        number = self.number_of(known)
-        whole = None if number is None else Normaliser(max(number, 1), max(number, 1))
-        found = []
-        for place, (part, matches) in enumerate(zip(parts, known, strict=True), start=1):
-            with self.gathering(to_be_continued=place < len(parts)):
-                found.append(self.learn(part, matches, whole))
-        return self.of_all(found, number)
+        prepared = [self.objective.prepare(part.truths) for part in parts]
+        weight = self.weight_of_all(prepared)
+        losses = []
+        for number, (part, of_part) in enumerate(zip(parts, prepared, strict=True), start=1):
+            with self.exchange(last=number == len(parts)):
+                losses.append(self.add_part(part, of_part, weight))
+        return self.sum_over_all(losses)
 
-    def number_of(self, known: list[Matches | None]) -> int | None:
-        """Matches of the whole batch, where they do not depend on what the network says."""
-        numbers = [len(matches.prior) for matches in known if matches is not None]
-        return self.total(sum(numbers)) if numbers else None
+    def weight_of_all(self, prepared: Sequence[Prepared | None]) -> float | None:
+        """Add up the weights of all parts in all processes; None if they depend on outputs."""
+        weights = [of_part.weight for of_part in prepared if of_part is not None]
+        return self.processes.sum(sum(weights))[0] if len(weights) == len(prepared) else None
 
-    def total(self, number: int) -> int:
-        """Over all processes."""
-        (total,) = self.processes.sum(number)
-        return int(total)
-
-    def gathering(self, *, to_be_continued: bool) -> AbstractContextManager[None]:
-        """Gradients are exchanged once, with the last part."""
-        if to_be_continued and isinstance(self.learning, DistributedDataParallel):
-            return self.learning.no_sync()
+    def exchange(self, *, last: bool) -> AbstractContextManager[None]:
+        """Exchange gradients between processes once, with the last part."""
+        if isinstance(self.module, DistributedDataParallel) and not last:
+            return self.module.no_sync()
         return nullcontext()
 
-    def learn(self, part: Batch, known: Matches | None, whole: Normaliser | None) -> Losses:
-        """Add the gradient of a part to what is there."""
+    def add_part(self, part: Batch, prepared: Prepared | None, weight: float | None) -> Losses:
+        """Add the gradient of a part; return the share of its terms in those of the whole batch."""
         with autocast(self.device, self.precision):
             part = part.to(self.device)
-            lesson = None if self.teacher is None else self.teacher.lesson(part)
-            losses: Losses = self.learning(part, lesson, known, whole)
-        factor = 1.0 if whole is not None else self.part_of_mean
-        # Gradients of processes are averaged, too, but their sum is wanted.
-        scale = factor * self.processes.number
+            prepared = None if prepared is None else prepared.to(self.device)
+            losses: Losses = self.module(part, prepared)
+        if weight is None:
+            # Weights of other parts are not known yet: their means are averaged.
+            losses, share = self.with_weights_of_processes(losses), 1 / self.num_parts
+        else:
+            losses, share = losses.with_weight(weight), 1.0
+        # Gradients of processes are averaged, and their sum is needed.
+        scale = share * self.processes.number
         (losses.total * scale if scale != 1 else losses.total).backward()  # type: ignore[no-untyped-call]
-        distillation = losses.distillation
-        return losses._replace(
-            localization=factor * losses.localization.detach(),
-            classification=factor * losses.classification.detach(),
-            distillation=None if distillation is None else factor * distillation.detach(),
-        )
+        terms = {name: share * term.detach() for name, term in losses.terms.items()}
+        return Losses.of(terms, weight=1, num_matches=losses.num_matches)
 
-    @property
-    def part_of_mean(self) -> float:
-        """Where a part's own matches, or its images, stand for those of all: means are averaged.
+    def with_weights_of_processes(self, losses: Losses) -> Losses:
+        """Divide by the sums of weights over the processes, as far as they are on one part."""
 
-        An SSD has counted the matches of other processes by then, others have not.
-        """
-        others = 1 if isinstance(self.model, Ssd) else self.processes.number
-        return 1 / (self.num_parts * others)
+        def over_processes(weight: Weight) -> Weight:
+            if isinstance(weight, Tensor):
+                return self.processes.add_up(weight.clone())
+            return self.processes.sum(weight)[0]
 
-    def of_all(self, found: list[Losses], number: int | None) -> Losses:
-        """The sum over parts and processes; `number` of matches, where it is known."""
-        sums = self.processes.add_up(torch.stack([terms_of(losses) for losses in found]).sum(dim=0))
-        if number is None:
-            number = self.total(sum(losses.matched_priors for losses in found))
-        localization, classification, *distillation = sums
-        return Losses(
-            localization, classification, number, distillation[0] if distillation else None
-        )
+        weights = {name: over_processes(weight) for name, weight in losses.weights.items()}
+        return losses._replace(weights=weights)
 
-
-def terms_of(losses: Losses) -> Tensor:
-    terms = [losses.localization, losses.classification]
-    if losses.distillation is not None:
-        terms.append(losses.distillation)
-    return torch.stack(terms)
+    def sum_over_all(self, losses: Sequence[Losses]) -> Losses:
+        """Add up the terms, and the numbers of matches, of all parts in all processes."""
+        names = losses[0].sums
+        table = torch.stack([torch.stack(list(of_part.sums.values())) for of_part in losses])
+        sums = self.processes.add_up(table.sum(dim=0))
+        (num_matches,) = self.processes.sum(sum(of_part.num_matches for of_part in losses))
+        terms = dict(zip(names, sums.unbind(), strict=True))
+        return Losses.of(terms, weight=1, num_matches=int(num_matches))

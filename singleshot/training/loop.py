@@ -10,14 +10,14 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from singleshot.checkpoints.checkpoint import Checkpoint
-from singleshot.detectors.detector import TrainableDetector
+from singleshot.detectors.detector import Losses, Objective, TrainableDetector
 from singleshot.errors import SingleshotError
 from singleshot.files import flush_to_disk, remove_partial_files
 from singleshot.recipes.schema import Recipe
 from singleshot.runs.callbacks import Callback, EvaluationRecord, StartRecord
 from singleshot.runs.folder import RunFolder
 from singleshot.runs.progress import Progress
-from singleshot.structures import Batch, Losses
+from singleshot.structures import Batch
 from singleshot.training.epochs import Epochs
 from singleshot.training.faults import explained
 from singleshot.training.frozen import train_what_learns
@@ -28,7 +28,6 @@ from singleshot.training.precision import Precision
 from singleshot.training.processes import Processes, together
 from singleshot.training.state import save_state
 from singleshot.training.tally import Taken, Tally, timed
-from singleshot.training.teacher import Teacher
 from singleshot.training.weight_average import WeightAverage
 
 __all__ = ["Evaluate", "Training"]
@@ -45,6 +44,7 @@ class Training:
     """The parts of one training, and how far it is."""
 
     model: TrainableDetector
+    objective: Objective  # the model, or the model beside a teacher
     optimizer: Optimizer
     average: WeightAverage
     recipe: Recipe
@@ -55,7 +55,6 @@ class Training:
     device: torch.device
     precision: Precision
     evaluate: Evaluate | None
-    teacher: Teacher | None
     processes: Processes
     gradients: Gradients = field(init=False)
     epochs: Epochs = field(init=False)
@@ -67,8 +66,7 @@ class Training:
         self.tally = Tally.on(self.device, self.callback, self.epochs, self.progress.num_steps)
         self.tally.processes = self.processes
         self.gradients = Gradients(
-            self.model,
-            self.teacher,
+            self.objective,
             self.processes,
             self.device,
             self.precision,
@@ -146,7 +144,7 @@ class Training:
     def find_gradients(self, batch: Batch) -> Losses:
         """Leave the gradient of a batch in the parameters; `batch` is this process' share."""
         self.optimizer.zero_grad(set_to_none=True)
-        return self.gradients.find(batch)
+        return self.gradients.add(batch)
 
     def clip_gradients(self) -> Tensor:
         """Shorten the gradient to what the recipe allows; gives the norm that it had."""

@@ -19,7 +19,7 @@ from singleshot.files import write_atomically
 from singleshot.recipes.load import flat, load_run_recipe
 from singleshot.runs.callbacks import EvaluationRecord, OnMessage, StartRecord, StepRecord
 from singleshot.runs.folder import RunFolder
-from singleshot.runs.log import CURVES, read_log
+from singleshot.runs.log import CURVES, curve_points, read_log, step_line
 from singleshot.version import __version__
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ class MlflowLog:
 
     def on_step(self, step: StepRecord) -> None:
         """A point of each curve."""
-        self.add([asdict(step)])
+        self.add([step_line(step)])
 
     def on_evaluation(self, record: EvaluationRecord) -> None:
         """A point of the curve."""
@@ -230,9 +230,8 @@ def points(record: Record, milliseconds: int) -> Iterator[Metric]:
     """A point of each curve that a record has."""
     from mlflow.entities import Metric  # noqa: PLC0415 (an extra)
 
-    for name, curve in CURVES.items():
-        if record.get(name) is not None:
-            yield Metric(curve, float(record[name]), milliseconds, record["step"])
+    for curve, value in curve_points(record).items():
+        yield Metric(curve, float(value), milliseconds, record["step"])
 
 
 def embedded_store() -> str:

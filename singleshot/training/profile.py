@@ -118,9 +118,9 @@ def seconds_of(training: Training, batches: Iterator[Batch], num_steps: int) -> 
 
 def mark(training: Training) -> None:
     """Name the parts in which operators tell nothing; the optimizer names itself."""
-    model, average = training.model, training.average
-    model.losses = named(LOSSES, model.losses)  # type: ignore[method-assign]
-    model.matches = named(LOSSES, model.matches)  # type: ignore[method-assign]
+    objective, model, average = training.objective, training.model, training.average
+    objective.losses = named(LOSSES, objective.losses)  # type: ignore[method-assign]
+    objective.prepare = named(LOSSES, objective.prepare)  # type: ignore[method-assign]
     model.forward = named(NETWORK, model.forward)
     average.update = named(AVERAGE, average.update)  # type: ignore[method-assign]
 

@@ -2,15 +2,16 @@
 
 import math
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
+from singleshot.detectors.detector import Losses
 from singleshot.errors import NonFiniteLoss
 from singleshot.runs.callbacks import Callback, StepRecord
-from singleshot.structures import Batch, Losses
+from singleshot.structures import Batch
 from singleshot.training.epochs import Epochs
 from singleshot.training.processes import ALONE, Processes
 
@@ -26,18 +27,14 @@ class Taken:
 
     step: int  # counted from 1
     names: tuple[str, ...]  # of the images
-    losses: Losses
+    losses: Losses  # of the whole batch
     gradient_norm: Tensor
     learning_rate: float
     seconds_waiting: float
 
     def numbers(self) -> Tensor:
         """What has to be read from the device."""
-        losses = self.losses
-        terms = [losses.localization, losses.classification, self.gradient_norm]
-        if losses.distillation is not None:
-            terms.append(losses.distillation)
-        return torch.stack([term.detach() for term in terms])
+        return torch.stack([*self.losses.terms.values(), self.gradient_norm])
 
 
 @dataclass
@@ -88,40 +85,40 @@ class Tally:
         seconds_so_far = (now - self.start) / self.num_seen
         seconds_left = seconds_so_far * (self.num_steps - self.unseen[-1].step)
         for taken, values in zip(self.unseen, numbers, strict=True):
-            localization, classification, gradient_norm, *distillation = values
-            self.require_finite(taken, localization, classification, gradient_norm)
+            *terms, gradient_norm = values
+            losses = dict(zip(taken.losses.sums, terms, strict=True))
+            self.require_finite(taken, losses, gradient_norm)
             self.callback.on_step(
                 StepRecord(
                     step=taken.step,
                     num_steps=self.num_steps,
                     epoch=self.epochs.of(taken.step),
                     num_epochs=self.epochs.of(self.num_steps),
-                    localization=localization,
-                    classification=classification,
-                    matched_priors=taken.losses.matched_priors,
+                    losses=losses,
+                    num_matches=taken.losses.num_matches,
                     gradient_norm=gradient_norm,
                     learning_rate=taken.learning_rate,
                     images_per_second=self.epochs.batch_size / seconds_per_step,
                     seconds_waiting=taken.seconds_waiting,
                     seconds_left=seconds_left,
-                    distillation=distillation[0] if distillation else None,
                 )
             )
         self.unseen.clear()
         self.last_look = now
 
     def require_finite(
-        self, taken: Taken, localization: float, classification: float, gradient_norm: float
+        self, taken: Taken, losses: Mapping[str, float], gradient_norm: float
     ) -> None:
         """Nothing that was learned from a bad batch may reach a checkpoint."""
-        if all(map(math.isfinite, (localization, classification, gradient_norm))):
+        if all(map(math.isfinite, (*losses.values(), gradient_norm))):
             return
+        terms = ", ".join(f"{name} {value}" for name, value in losses.items())
         names = [name for share in self.processes.gather(taken.names) for name in share]
         raise NonFiniteLoss(
-            f"step {taken.step}: the loss is not finite (localization {localization}, "
-            f"classification {classification}, norm of the gradient {gradient_norm}) with "
-            f"{', '.join(names)}. Look at these images' boxes, or lower training.learning_rate "
-            f"in a new run; what was saved before is good, and --resume goes on from there"
+            f"step {taken.step}: the loss is not finite ({terms}, norm of the gradient "
+            f"{gradient_norm}) with {', '.join(names)}. Look at these images' boxes, or lower "
+            f"training.learning_rate in a new run; what was saved before is good, and --resume "
+            f"goes on from there"
         )
 
 

@@ -30,7 +30,6 @@ from singleshot.training.mlflow_log import MlflowLog
 from singleshot.training.plan import Begin, Preparation, Wishes
 from singleshot.training.processes import Processes, joined_processes
 from singleshot.training.state import require_same_training
-from singleshot.training.teacher import fingerprint_of
 from singleshot.training.validation import report_on_validation, validation_on
 from singleshot.version import __version__
 
@@ -241,8 +240,8 @@ def require_same(
             "the recipe": to_toml(wanted),
             "the training images": chosen.train.fingerprint(),
             "the validation images": "" if validation is None else validation.fingerprint(),
-            "the detector to start from": "" if start is None else fingerprint_of(start.checkpoint),
-            "the teacher": "" if teacher is None else fingerprint_of(teacher.checkpoint),
+            "the detector to start from": "" if start is None else start.checkpoint.fingerprint(),
+            "the teacher": "" if teacher is None else teacher.checkpoint.fingerprint(),
             "the weights of the backbone": file_fingerprint(wanted),
             "the version of singleshot": __version__,
         }

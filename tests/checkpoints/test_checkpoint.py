@@ -49,3 +49,14 @@ def test_weights_that_do_not_fit_the_recipe_are_said():
     more = Checkpoint(saved.weights, saved.recipe, ("cell", "another"), {})
     with pytest.raises(ModelError, match="do not fit"):
         detector_from(more, "somewhere")
+
+
+def test_a_fingerprint_is_of_weights_and_classes():
+    def fingerprint(first, class_names):
+        recipe = load_recipe("ssdlite320-lite0", {"model.input": [96, 128]})
+        weights = {"a": torch.tensor([first, 2.0]), "b": torch.zeros(3)}
+        return Checkpoint(weights, recipe, class_names, {"step": first}).fingerprint()
+
+    assert fingerprint(0.0, ("cat",)) == fingerprint(0.0, ("cat",))
+    others = [(0.0, ("cat",)), (1.0, ("cat",)), (0.0, ("dog",))]
+    assert len({fingerprint(*other) for other in others}) == 3

@@ -4,7 +4,7 @@ import pytest
 from small import make_four, small
 
 import singleshot
-from singleshot.runs.log import read_log
+from singleshot.runs.log import loss_terms, read_log
 
 RECIPES = [
     "localizer",
@@ -35,7 +35,7 @@ def test_it_learns_four_images_by_heart(name, four, tmp_path):
         name, four, run=tmp_path / "run", val_split="none", overrides=small(name)
     )
     losses = [
-        record["localization"] + record["classification"]
+        sum(loss_terms(record).values())
         for record in read_log(run.folder / "log.jsonl")
         if record["kind"] == "step"
     ]

@@ -113,7 +113,7 @@ def test_without_weight_it_is_bit_for_bit_the_training_without_a_teacher(
     overrides = {"training.distillation.weight": 0}
     mute = train(tmp_path / "run", overrides=overrides, teacher=teachers[0], callback=listener)
     assert equal(mute, alone)
-    silent = f"{teachers[0]}: teaches nothing (training.distillation.weight = 0)"
+    silent = f"{teachers[0]}: not distilled (training.distillation.weight = 0)"
     assert silent in listener.heard
 
 
@@ -140,10 +140,7 @@ def test_what_and_how_it_teaches_is_said(train, teachers, tmp_path):
     listener = Listener()
     larger = {"model.input": [128, 160], "training.steps": 1}
     train(tmp_path / "run", overrides=larger, teacher=teachers[0], callback=listener)
-    assert (
-        f"{teachers[0]}: teaches RBC, WBC by its detections: its priors are others"
-        in listener.heard
-    )
+    assert f"{teachers[0]}: distils RBC, WBC by detections, as its priors differ" in listener.heard
 
 
 def test_a_teacher_must_be_a_detector(train, tmp_path):

@@ -62,13 +62,13 @@ def learned(
     if processes.several:
         synchronise_batch_norms(model, torch.device("cpu"))
     device = torch.device("cpu")
-    gradients = Gradients(model, None, processes, device, "float32", num_parts=num_parts)
-    losses = gradients.find(share)
+    gradients = Gradients(model, processes, device, "float32", num_parts=num_parts)
+    losses = gradients.add(share)
     found = {name: parameter.grad for name, parameter in model.named_parameters()}
     return {
-        "localization": losses.localization,
-        "classification": losses.classification,
-        "matches": torch.tensor(losses.matched_priors),
+        "localization": losses.terms["localization"],
+        "classification": losses.terms["classification"],
+        "matches": torch.tensor(losses.num_matches),
         **{name: gradient.clone() for name, gradient in found.items()},
     }
 

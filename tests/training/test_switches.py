@@ -12,7 +12,6 @@ from singleshot.checkpoints.checkpoint import Checkpoint
 from singleshot.data.batching import Draw
 from singleshot.data.opening import open_dataset
 from singleshot.detectors.ssd.losses.objective import objective
-from singleshot.detectors.ssd.matching.targets import Outputs
 from singleshot.families import build_detector
 from singleshot.recipes.load import load_recipe
 from singleshot.runs.callbacks import CallbackList
@@ -124,7 +123,7 @@ def learns(model, batch):
 def test_images_without_objects_give_zero_localization_loss(batch, case):
     nothing = Truth.of(torch.zeros(0, 4), torch.zeros(0, dtype=torch.int64))
     losses = detector(2, case).losses(Batch(batch.images[:2], (nothing, nothing), batch.names[:2]))
-    assert losses.localization == 0
+    assert losses.terms["localization"] == 0
     assert losses.total.isfinite()
     losses.total.backward()
 
@@ -133,11 +132,10 @@ def test_images_without_objects_give_zero_localization_loss(batch, case):
 def test_losses_are_float32_under_mixed_precision(batch, case):
     model = detector(2, case)
     with torch.no_grad():
-        outputs = Outputs(*model(batch.images))
-    terms = (outputs, model.matched(batch.truths, outputs), model.priors_cxcywh_unit)
+        terms = (*model.match(batch), model.priors_cxcywh_unit)
     with torch.autocast("cpu", torch.bfloat16):
         mixed = objective(*terms, model.settings)
-    assert mixed == objective(*terms, model.settings)
+    assert mixed.terms == objective(*terms, model.settings).terms
     assert mixed.total.dtype == torch.float32
 
 

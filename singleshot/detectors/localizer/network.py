@@ -15,10 +15,11 @@ from torch import Tensor, nn
 from singleshot.backbones.backbone import Backbone, grids
 from singleshot.boxes.geometry import area, from_unit, to_unit
 from singleshot.detectors.common.baseline import Baseline, pixels_of
+from singleshot.detectors.detector import Losses, Prepared
 from singleshot.detectors.localizer.settings import LocalizerSettings
 from singleshot.detectors.rcnn.region_layers import FullyConnected, small_linear
 from singleshot.detectors.rcnn.region_sampling import Objects, objects_of
-from singleshot.structures import Batch, Detections, Losses
+from singleshot.structures import Batch, Detections
 
 __all__ = ["Localizer", "largest_object"]
 
@@ -68,11 +69,12 @@ class Localizer(Baseline):
         of_box = last if self.box_layers is None else self.box_layers(features)
         return self.classes(last), self.box(of_box)
 
-    def losses(self, batch: Batch) -> Losses:
+    def losses(self, batch: Batch, prepared: Prepared | None = None) -> Losses:
         """Cross-entropy of the class and squared distance of the box, of the largest object.
 
         Averaged over the images; one without an object counts 0.
         """
+        del prepared
         logits, boxes_unit = (output.float() for output in self(batch.images))
         largest = [largest_object(objects_of(truth, logits.device)) for truth in batch.truths]
         shown = torch.tensor([len(one.labels) for one in largest], device=logits.device).bool()
@@ -80,8 +82,9 @@ class Localizer(Baseline):
         wanted = to_unit(boxes, self.settings.input)
         apart = F.mse_loss(boxes_unit[shown], wanted, reduction="none").mean(dim=1)
         surprise = F.cross_entropy(logits[shown], labels, reduction="none")
-        localization = self.settings.localization_weight * apart.sum() / len(batch)
-        return Losses(localization, surprise.sum() / len(batch), len(labels))
+        localization = self.settings.localization_weight * apart.sum()
+        sums = {"localization": localization, "classification": surprise.sum()}
+        return Losses.of(sums, weight=len(batch), num_matches=len(labels))
 
     def scored(self, images: Float[Tensor, "b 3 h w"]) -> list[Detections]:
         """The one box, with the class of the highest score."""

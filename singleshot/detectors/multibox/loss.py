@@ -13,9 +13,9 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from singleshot.boxes.geometry import to_unit
+from singleshot.detectors.detector import Losses
 from singleshot.detectors.rcnn.region_sampling import Objects
 from singleshot.errors import ModelError
-from singleshot.structures import Losses
 
 __all__ = ["assign", "match_priors", "multibox_losses"]
 
@@ -39,7 +39,11 @@ def multibox_losses(
         localization.append(localization_weight * apart)
         classification.append(F.binary_cross_entropy_with_logits(logit, is_object, reduction="sum"))
         num_objects += len(priors)
-    return Losses(torch.stack(localization).mean(), torch.stack(classification).mean(), num_objects)
+    sums = {
+        "localization": torch.stack(localization).sum(),
+        "classification": torch.stack(classification).sum(),
+    }
+    return Losses.of(sums, weight=len(objects), num_matches=num_objects)
 
 
 def match_priors(

@@ -16,6 +16,7 @@ from singleshot.backbones.backbone import Backbone, grids
 from singleshot.boxes.geometry import from_unit, to_corners
 from singleshot.detectors.common.baseline import Baseline, pixels_of
 from singleshot.detectors.common.priors import prior_boxes
+from singleshot.detectors.detector import Losses, Prepared
 from singleshot.detectors.multibox.heads import GridHeads, Grids, grid_levels
 from singleshot.detectors.multibox.loss import multibox_losses
 from singleshot.detectors.multibox.post_classifier import PostClassifier
@@ -23,7 +24,7 @@ from singleshot.detectors.multibox.settings import MultiBoxSettings
 from singleshot.detectors.rcnn.region_detector import judged
 from singleshot.detectors.rcnn.region_sampling import objects_of
 from singleshot.errors import ModelError
-from singleshot.structures import Batch, Detections, Losses
+from singleshot.structures import Batch, Detections
 
 __all__ = ["MultiBox", "Outputs", "Said"]
 
@@ -128,8 +129,9 @@ class MultiBox(Baseline):
             found.append(boxes[kept])
         return found
 
-    def losses(self, batch: Batch) -> Losses:
-        """Those of the boxes, then those of the classifier."""
+    def losses(self, batch: Batch, prepared: Prepared | None = None) -> Losses:
+        """The losses of the boxes in the first part of the training, then the classifier's."""
+        del prepared
         objects = [objects_of(truth, batch.images.device) for truth in batch.truths]
         if not self.classifying:
             return multibox_losses(

@@ -13,11 +13,11 @@ from torch import Tensor, nn
 from singleshot.backbones.backbone import Backbone
 from singleshot.detectors.common.pixels import Pixels
 from singleshot.detectors.common.settings import PixelSettings
+from singleshot.detectors.detector import Losses
 from singleshot.detectors.multibox.settings import PostClassifierSettings
 from singleshot.detectors.rcnn.region_layers import small_linear, warped
-from singleshot.detectors.rcnn.region_losses import mean_over_images
+from singleshot.detectors.rcnn.region_losses import sum_over_images
 from singleshot.detectors.rcnn.region_sampling import Objects, sample_regions, with_truths
-from singleshot.structures import Losses
 
 __all__ = ["PostClassifier"]
 
@@ -65,5 +65,5 @@ class PostClassifier(nn.Module):
         logits = self(images, [of_image.regions for of_image in sampled])
         costs = F.cross_entropy(logits, labels, reduction="none")
         numbers = [len(of_image.labels) for of_image in sampled]
-        classification = mean_over_images(costs, numbers)
-        return Losses(torch.zeros_like(classification), classification, int((labels > 0).sum()))
+        sums = {"classification": sum_over_images(costs, numbers)}
+        return Losses.of(sums, weight=len(objects), num_matches=int((labels > 0).sum()))

@@ -6,13 +6,14 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
 from singleshot.backbones.backbone import Backbone
+from singleshot.detectors.detector import Losses, Prepared
 from singleshot.detectors.rcnn.region_detector import RegionDetector, scored_regions
 from singleshot.detectors.rcnn.region_layers import RegionHead, pooled
 from singleshot.detectors.rcnn.region_losses import losses_of
 from singleshot.detectors.rcnn.region_sampling import sample_batch
 from singleshot.detectors.rcnn.selective_search import SelectiveSearch, whole_images
 from singleshot.detectors.rcnn.settings import FastRcnnSettings
-from singleshot.structures import Batch, Detections, Losses
+from singleshot.structures import Batch, Detections
 
 __all__ = ["FastRcnn"]
 
@@ -65,8 +66,9 @@ class FastRcnn(RegionDetector):
         judged: tuple[Tensor, Tensor] = self.heads(cells)
         return judged
 
-    def losses(self, batch: Batch) -> Losses:
-        """Of sampled regions, averaged over those of an image, then over images."""
+    def losses(self, batch: Batch, prepared: Prepared | None = None) -> Losses:
+        """Losses of sampled regions, averaged over those of an image, then over images."""
+        del prepared
         sampled = sample_batch(self.search(batch.images), batch, self.settings.sampling)
         logits, offsets = self(batch.images, [labelled.regions for labelled in sampled])
         return losses_of(logits, offsets, sampled)

@@ -11,6 +11,7 @@ from torchvision.ops import FeaturePyramidNetwork, MultiScaleRoIAlign
 from torchvision.ops.feature_pyramid_network import LastLevelMaxPool
 
 from singleshot.backbones.backbone import Backbone, grids
+from singleshot.detectors.detector import Losses, Prepared
 from singleshot.detectors.rcnn.proposal_losses import with_proposal_losses
 from singleshot.detectors.rcnn.proposals import ProposalNetwork, Proposed
 from singleshot.detectors.rcnn.region_detector import (
@@ -23,7 +24,7 @@ from singleshot.detectors.rcnn.region_layers import RegionHead, pooled
 from singleshot.detectors.rcnn.region_losses import losses_of
 from singleshot.detectors.rcnn.region_sampling import objects_of, sample_batch
 from singleshot.detectors.rcnn.settings import FasterRcnnSettings
-from singleshot.structures import Batch, Detections, Losses
+from singleshot.structures import Batch, Detections
 
 __all__ = ["FasterRcnn", "Pyramid"]
 
@@ -108,8 +109,9 @@ class FasterRcnn(RegionDetector):
         judged: tuple[Tensor, Tensor] = self.heads(self.pooling(maps, regions, size))
         return judged
 
-    def losses(self, batch: Batch) -> Losses:
-        """Of proposals, and of regions sampled among them, each averaged over images."""
+    def losses(self, batch: Batch, prepared: Prepared | None = None) -> Losses:
+        """Losses of anchors, and of regions sampled among the proposals; means over images."""
+        del prepared
         maps, proposed = self.propose(batch.images)
         sampled = sample_batch(proposed.regions, batch, self.settings.sampling)
         regions = [labelled.regions for labelled in sampled]

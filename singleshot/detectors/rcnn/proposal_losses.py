@@ -8,11 +8,11 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from singleshot.boxes.geometry import pairwise_iou
+from singleshot.detectors.detector import Losses
 from singleshot.detectors.rcnn.proposals import Proposed
-from singleshot.detectors.rcnn.region_losses import mean_over_images, wanted_offsets
+from singleshot.detectors.rcnn.region_losses import sum_over_images, wanted_offsets
 from singleshot.detectors.rcnn.region_sampling import IGNORED, Labelled, Objects, sample
 from singleshot.detectors.rcnn.settings import ProposalSettings
-from singleshot.structures import Losses
 
 __all__ = ["label_anchors", "proposal_losses", "with_proposal_losses", "within"]
 
@@ -27,12 +27,11 @@ def with_proposal_losses(
     size: tuple[int, int],
     settings: ProposalSettings,
 ) -> Losses:
-    """Those of the regions that were judged, and of the network that proposed them, added up."""
-    localization, classification = proposal_losses(proposed, objects, size, settings)
-    return judged._replace(
-        localization=judged.localization + localization,
-        classification=judged.classification + classification,
-    )
+    """Add the terms of the proposal network to those of the classified regions."""
+    localization, objectness = proposal_losses(proposed, objects, size, settings)
+    weight = len(objects)
+    with_boxes = judged.with_term("proposal_localization", localization, weight)
+    return with_boxes.with_term("proposal_objectness", objectness, weight)
 
 
 def proposal_losses(
@@ -41,7 +40,7 @@ def proposal_losses(
     size: tuple[int, int],
     settings: ProposalSettings,
 ) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
-    """Localization and classification, each over the sampled anchors of an image, averaged."""
+    """Localization and objectness: means over the sampled anchors of an image, added up."""
     boxes, logits = [], []
     for shown, objectness, offsets in zip(
         objects, proposed.objectness, proposed.offsets, strict=True
@@ -60,8 +59,8 @@ def proposal_losses(
         boxes.append(apart * learned.positive)
     numbers = [len(of_image) for of_image in logits]
     return (
-        mean_over_images(torch.cat(boxes), numbers),
-        mean_over_images(torch.cat(logits), numbers),
+        sum_over_images(torch.cat(boxes), numbers),
+        sum_over_images(torch.cat(logits), numbers),
     )
 
 

@@ -8,10 +8,11 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
 from singleshot.backbones.backbone import Backbone, grids
+from singleshot.detectors.detector import Losses, Prepared
 from singleshot.detectors.rcnn.rcnn_losses import box_costs, machine_costs
 from singleshot.detectors.rcnn.region_detector import RegionDetector, judged, traced
 from singleshot.detectors.rcnn.region_layers import FullyConnected, small_linear, warped
-from singleshot.detectors.rcnn.region_losses import decoded, mean_over_images
+from singleshot.detectors.rcnn.region_losses import decoded, sum_over_images
 from singleshot.detectors.rcnn.region_sampling import (
     Objects,
     label_regions,
@@ -22,7 +23,7 @@ from singleshot.detectors.rcnn.region_sampling import (
 )
 from singleshot.detectors.rcnn.selective_search import SelectiveSearch, whole_images
 from singleshot.detectors.rcnn.settings import RcnnSettings
-from singleshot.structures import Batch, Detections, Losses
+from singleshot.structures import Batch, Detections
 
 __all__ = ["Rcnn", "scaled_to"]
 
@@ -137,8 +138,9 @@ class Rcnn(RegionDetector):
             )
         ]
 
-    def losses(self, batch: Batch) -> Losses:
-        """Those of the stage; what is another stage's is 0."""
+    def losses(self, batch: Batch, prepared: Prepared | None = None) -> Losses:
+        """The losses of the stage; the terms of other stages are 0."""
+        del prepared
         stages: list[Callable[[Batch], Losses]]
         stages = [self.network_losses, self.machine_losses, self.box_losses]
         return stages[self.stage](batch)
@@ -152,8 +154,9 @@ class Rcnn(RegionDetector):
         labels = torch.cat([labelled.labels for labelled in sampled])
         costs = F.cross_entropy(logits, labels, reduction="none")
         numbers = [len(labelled.labels) for labelled in sampled]
-        classification = mean_over_images(costs, numbers)
-        return Losses(classification * 0, classification, int((labels > 0).sum()))
+        classification = sum_over_images(costs, numbers)
+        sums = {"localization": torch.zeros_like(classification), "classification": classification}
+        return Losses.of(sums, weight=len(batch), num_matches=int((labels > 0).sum()))
 
     def machine_losses(self, batch: Batch) -> Losses:
         """Hinge losses of truths and of regions that are none of a class (§2.3)."""
@@ -164,7 +167,10 @@ class Rcnn(RegionDetector):
             costs.append(machine_costs(self.machines(fc7), regions[drawn], objects, stages))
             number += len(objects.labels)
         decay = stages.machine_decay / 2 * self.machines.weight.square().sum()
-        return Losses(decay * 0, torch.stack(costs).mean() + decay, number)
+        # Once a batch, however many parts it has: each part adds the share of its images.
+        classification = torch.stack(costs).sum() + len(batch) * decay
+        sums = {"localization": torch.zeros_like(decay), "classification": classification}
+        return Losses.of(sums, weight=len(batch), num_matches=number)
 
     def box_losses(self, batch: Batch) -> Losses:
         """Squared distance of offsets, of regions close to a truth (appendix C)."""
@@ -178,7 +184,9 @@ class Rcnn(RegionDetector):
             costs.append(box_costs(offsets, close))
             number += len(close.labels)
         decay = stages.boxes_decay / 2 * self.offsets.weight.square().sum()
-        return Losses(torch.stack(costs).mean() + decay, decay * 0, number)
+        localization = torch.stack(costs).sum() + len(batch) * decay
+        sums = {"localization": localization, "classification": torch.zeros_like(decay)}
+        return Losses.of(sums, weight=len(batch), num_matches=number)
 
     def each(self, batch: Batch) -> list[tuple[Tensor, Tensor, Objects]]:
         """Normalised images one by one, with their regions and objects."""

@@ -10,16 +10,16 @@ from torch import Tensor
 
 from singleshot.boxes.geometry import to_centres
 from singleshot.detectors.common.box_coding import decode, encode
+from singleshot.detectors.detector import Losses
 from singleshot.detectors.rcnn.region_layers import of_label
 from singleshot.detectors.rcnn.region_sampling import Labelled
-from singleshot.structures import Losses
 
 __all__ = [
     "Costs",
     "costs_of",
     "decoded",
     "losses_of",
-    "mean_over_images",
+    "sum_over_images",
     "wanted_offsets",
 ]
 
@@ -39,15 +39,16 @@ def losses_of(
     offsets: Float[Tensor, "n columns 4"],
     sampled: Sequence[Labelled],
 ) -> Losses:
-    """Each image's costs over its number of sampled regions, averaged over images."""
+    """Average the costs of sampled regions over those of an image, then over images."""
     labelled = Labelled(*(torch.cat(parts) for parts in zip(*sampled, strict=True)))
     costs = costs_of(logits, of_label(offsets, labelled.labels), labelled)
     numbers = [len(of_image.labels) for of_image in sampled]
-    return Losses(
-        mean_over_images(costs.localization, numbers),
-        mean_over_images(costs.classification, numbers),
-        int(labelled.positive.sum()),
-    )
+    sums = {
+        "localization": sum_over_images(costs.localization, numbers),
+        "classification": sum_over_images(costs.classification, numbers),
+    }
+    num_matches = int(labelled.positive.sum())
+    return Losses.of(sums, weight=len(sampled), num_matches=num_matches)
 
 
 def costs_of(
@@ -78,10 +79,10 @@ def decoded(
     return decode(offsets.float(), to_centres(regions)[:, None].expand_as(offsets), scales)
 
 
-def mean_over_images(costs: Float[Tensor, " n"], numbers: Sequence[int]) -> Float[Tensor, ""]:
-    """The mean of each image's costs, averaged over images; one without any costs nothing.
+def sum_over_images(costs: Float[Tensor, " n"], numbers: Sequence[int]) -> Float[Tensor, ""]:
+    """Add up the mean cost of each image; `numbers` are the counts of costs of the images.
 
-    `numbers` says how many costs are each image's.
+    An image without any costs nothing.
     """
     of_images = costs.split_with_sizes(list(numbers))
-    return torch.stack([some.sum() / max(len(some), 1) for some in of_images]).mean()
+    return torch.stack([some.sum() / max(len(some), 1) for some in of_images]).sum()

@@ -10,6 +10,7 @@ from torchvision.ops import ps_roi_pool
 
 from singleshot.backbones.backbone import Backbone, grids
 from singleshot.backbones.initial import small_convolution
+from singleshot.detectors.detector import Losses, Prepared
 from singleshot.detectors.rcnn.proposal_losses import with_proposal_losses
 from singleshot.detectors.rcnn.proposals import ProposalNetwork, Proposed
 from singleshot.detectors.rcnn.region_detector import (
@@ -19,7 +20,7 @@ from singleshot.detectors.rcnn.region_detector import (
     traced,
 )
 from singleshot.detectors.rcnn.region_layers import of_label
-from singleshot.detectors.rcnn.region_losses import costs_of, mean_over_images
+from singleshot.detectors.rcnn.region_losses import costs_of, sum_over_images
 from singleshot.detectors.rcnn.region_sampling import (
     BACKGROUND,
     Labelled,
@@ -29,7 +30,7 @@ from singleshot.detectors.rcnn.region_sampling import (
 )
 from singleshot.detectors.rcnn.settings import RfcnSettings
 from singleshot.errors import ModelError
-from singleshot.structures import Batch, Detections, Losses
+from singleshot.structures import Batch, Detections
 
 __all__ = ["Rfcn", "hardest", "voted"]
 
@@ -100,8 +101,9 @@ class Rfcn(RegionDetector):
         offsets = voted(self.offset_maps(features), regions, bins, stride).reshape(-1, BOXES, 4)
         return logits, offsets[:, [BACKGROUND, *[OBJECT] * len(self.class_names)]]
 
-    def losses(self, batch: Batch) -> Losses:
-        """Of proposals, and of each image's regions with the greatest loss (§2.2)."""
+    def losses(self, batch: Batch, prepared: Prepared | None = None) -> Losses:
+        """Losses of anchors, and of each image's regions with the greatest loss (§2.2)."""
+        del prepared
         objects = [objects_of(truth, batch.images.device) for truth in batch.truths]
         features, proposed = self.propose(batch.images)
         labelled = [
@@ -161,11 +163,12 @@ def losses_of_hardest(
         )
     ]
     picked, numbers = torch.cat(found), [len(indices) for indices in found]
-    return Losses(
-        mean_over_images(costs.localization[picked], numbers),
-        mean_over_images(costs.classification[picked], numbers),
-        int(together.positive[picked].sum()),
-    )
+    sums = {
+        "localization": sum_over_images(costs.localization[picked], numbers),
+        "classification": sum_over_images(costs.classification[picked], numbers),
+    }
+    num_matches = int(together.positive[picked].sum())
+    return Losses.of(sums, weight=len(labelled), num_matches=num_matches)
 
 
 def hardest(costs: Float[Tensor, " n"], number: int) -> Int[Tensor, " picked"]:

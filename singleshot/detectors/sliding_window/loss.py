@@ -14,9 +14,10 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from singleshot.boxes.geometry import pairwise_iou
+from singleshot.detectors.detector import Losses
 from singleshot.detectors.rcnn.region_sampling import BACKGROUND, IGNORED, Objects, objects_of
 from singleshot.detectors.sliding_window.settings import SlidingWindowSettings
-from singleshot.structures import Losses, Truth
+from singleshot.structures import Truth
 
 __all__ = ["hardest", "hinge", "labels_of", "window_losses"]
 
@@ -31,15 +32,15 @@ def window_losses(
 
     Windows are in pixels of the input. Where they stand is all that a window says of a box.
     """
-    found, num_positives = [], 0
+    found, num_matches = [], 0
     for said, truth in zip(logits, truths, strict=True):
         labels = labels_of(windows, objects_of(truth, windows.device), settings)
         each = hinge(said, labels) if settings.classifier == "svm" else softmax_loss(said, labels)
         chosen = (labels > BACKGROUND) | hardest(each.detach(), labels, settings)
         found.append((each * chosen).sum() / chosen.sum().clamp(min=1))
-        num_positives += int((labels > BACKGROUND).sum())
-    classification = torch.stack(found).mean()
-    return Losses(torch.zeros_like(classification), classification, num_positives)
+        num_matches += int((labels > BACKGROUND).sum())
+    sums = {"classification": torch.stack(found).sum()}
+    return Losses.of(sums, weight=len(truths), num_matches=num_matches)
 
 
 def labels_of(

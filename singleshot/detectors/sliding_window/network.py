@@ -19,10 +19,11 @@ from singleshot.backbones.backbone import Backbone, grids
 from singleshot.backbones.initial import caffe_xavier
 from singleshot.detectors.common.baseline import Baseline, pixels_of
 from singleshot.detectors.common.resize import resize
+from singleshot.detectors.detector import Losses, Prepared
 from singleshot.detectors.sliding_window.loss import window_losses
 from singleshot.detectors.sliding_window.settings import SlidingWindowSettings
 from singleshot.errors import ModelError
-from singleshot.structures import Batch, Detections, Losses
+from singleshot.structures import Batch, Detections
 
 __all__ = ["Copy", "SlidingWindow"]
 
@@ -134,8 +135,9 @@ class SlidingWindow(Baseline):
         resized = torch.stack([resize(image, copy.size, "antialias") for image in images])
         return F.pad(resized, (left, left, top, top), mode="replicate")
 
-    def losses(self, batch: Batch) -> Losses:
-        """The classifier's loss, at windows of objects and the hardest of background."""
+    def losses(self, batch: Batch, prepared: Prepared | None = None) -> Losses:
+        """The classifier's loss at windows of objects and the hardest windows of background."""
+        del prepared
         logits = self(batch.images).float()
         return window_losses(logits, self.windows, batch.truths, self.settings)
 

@@ -10,7 +10,7 @@ from singleshot.detectors.family import Family
 from singleshot.detectors.ssd.settings import SsdSettings
 
 if TYPE_CHECKING:
-    from singleshot.detectors.detector import TrainableDetector
+    from singleshot.detectors.detector import Objective, TrainableDetector
 
 __all__ = ["BACKGROUND", "FAMILY"]
 
@@ -28,4 +28,22 @@ def build_ssd(
     return Ssd(backbone, class_names, settings)
 
 
-FAMILY = Family("ssd", SsdSettings, build_ssd)
+def distil_ssd(
+    student: TrainableDetector,
+    teacher: TrainableDetector,
+    *,
+    weight: float,
+    score_threshold: float,
+    source: str,
+) -> tuple[Objective, str]:
+    """Add the outputs of a teacher SSD to the losses of a student SSD."""
+    from singleshot.detectors.ssd.distillation import DistilledSsd, SsdTeacher
+    from singleshot.detectors.ssd.network import Ssd
+
+    assert isinstance(student, Ssd)
+    assert isinstance(teacher, Ssd)
+    frozen = SsdTeacher.of(teacher, student, score_threshold=score_threshold, source=source)
+    return DistilledSsd(student, frozen, weight), frozen.describe(student)
+
+
+FAMILY = Family("ssd", SsdSettings, build_ssd, distil_ssd)

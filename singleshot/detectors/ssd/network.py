@@ -1,6 +1,7 @@
 """The SSD: backbone, pyramid and heads over a fixed set of priors (paper §2)."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float, UInt8
@@ -9,14 +10,13 @@ from torch import Tensor, nn
 from singleshot.backbones.backbone import Backbone, grids
 from singleshot.detectors.common.resize import resize
 from singleshot.detectors.common.settings import PixelSettings
-from singleshot.detectors.detector import TrainableDetector
+from singleshot.detectors.detector import Losses, Prepared, TrainableDetector
 from singleshot.detectors.ssd.heads import Heads
-from singleshot.detectors.ssd.losses.distillation import Lesson, distillation
 from singleshot.detectors.ssd.losses.objective import objective
 from singleshot.detectors.ssd.matching.targets import (
     Matched,
-    Matches,
     Outputs,
+    PreparedMatches,
     match_by_place,
     match_priors,
 )
@@ -26,14 +26,15 @@ from singleshot.detectors.ssd.pyramid import Pyramid
 from singleshot.detectors.ssd.results import detections
 from singleshot.detectors.ssd.settings import SsdSettings
 from singleshot.errors import ModelError
-from singleshot.structures import Batch, Detections, Losses, Truth
+from singleshot.structures import Batch, Detections, Truth
 
 __all__ = ["Ssd"]
 
 
 class Ssd(TrainableDetector):
-    """Single Shot MultiBox Detector; a `Trainable`."""
+    """Single Shot MultiBox Detector."""
 
+    fixed_graph: ClassVar[bool] = True
     settings: SsdSettings
     priors_cxcywh_unit: Float[Tensor, "priors 4"]
 
@@ -96,38 +97,26 @@ class Ssd(TrainableDetector):
         )
         return outputs
 
-    def losses(
-        self,
-        batch: Batch,
-        lesson: Lesson | None = None,
-        *,
-        known: Matches | None = None,
-        join: Callable[[Matched], Matched] = lambda matched: matched,
-    ) -> Losses:
-        """What is minimised on images of the input size; in float32, whatever the precision.
+    def prepare(self, truths: Sequence[Truth]) -> Prepared | None:
+        """Match objects to priors on the host; None for rules that need the outputs as well."""
+        matches = match_by_place(truths, self.host_priors, self.levels, self.settings)
+        return None if matches is None else PreparedMatches(len(matches.prior), matches)
 
-        `lesson` is what a teacher says of these images, `known` what `matches` found beforehand;
-        `join` says what a part of a batch, as a process has, is part of.
-        """
+    def losses(self, batch: Batch, prepared: Prepared | None = None) -> Losses:
+        """Compute the MultiBox loss of images of the input size, in float32."""
+        return self.losses_of(*self.match(batch, prepared))
+
+    def losses_of(self, outputs: Outputs, matched: Matched) -> Losses:
+        """Compute the MultiBox loss of outputs that are matched."""
+        return objective(outputs, matched, self.priors_cxcywh_unit, self.settings)
+
+    def match(self, batch: Batch, prepared: Prepared | None = None) -> tuple[Outputs, Matched]:
+        """Run the network, and match its priors unless `prepare` has done it."""
         outputs = Outputs(*(output.float() for output in self(batch.images)))
-        matched = join(self.matched(batch.truths, outputs, known))
+        known = prepared.matches if isinstance(prepared, PreparedMatches) else None
         priors, settings = self.priors_cxcywh_unit, self.settings
-        losses = objective(outputs, matched, priors, settings)
-        if lesson is None:
-            return losses
-        taught = distillation(outputs, matched, priors, self.levels, settings, lesson=lesson)
-        return losses._replace(distillation=taught)
-
-    def matches(self, truths: Sequence[Truth]) -> Matches | None:
-        """Which priors learn which objects, found on the host; None if that depends on outputs."""
-        return match_by_place(truths, self.host_priors, self.levels, self.settings)
-
-    def matched(
-        self, truths: Sequence[Truth], outputs: Outputs, known: Matches | None = None
-    ) -> Matched:
-        """Which priors learn which objects, and how well they say it."""
-        priors, settings = self.priors_cxcywh_unit, self.settings
-        return match_priors(truths, outputs, priors, self.levels, settings, known=known)
+        matched = match_priors(batch.truths, outputs, priors, self.levels, settings, known=known)
+        return outputs, matched
 
     @torch.inference_mode()
     def detect(self, images: Sequence[UInt8[Tensor, "3 _h _w"]]) -> list[Detections]:

@@ -14,10 +14,10 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from singleshot.boxes.geometry import pairwise_iou, to_centres
+from singleshot.detectors.detector import Losses
 from singleshot.detectors.rcnn.region_sampling import Objects
 from singleshot.detectors.yolo.anchors import OBJECTNESS, AnchorGrid
 from singleshot.detectors.yolo.settings import RegionLayerSettings
-from singleshot.structures import Losses
 
 __all__ = ["logistic_losses", "region_losses"]
 
@@ -76,8 +76,8 @@ def region_losses(
     where = torch.cat([said[..., :2].sigmoid(), said[..., 2:4]], dim=-1)
     apart = (where - wanted_boxes).square().sum(dim=-1)
     localization = (pull * apart).sum() / 2
-    number = len(objects)
-    return Losses(localization / number, (objectness + classes) / number, len(tasks.labels))
+    sums = {"localization": localization, "objectness": objectness, "classification": classes}
+    return Losses.of(sums, weight=len(objects), num_matches=len(tasks.labels))
 
 
 def logistic_losses(
@@ -115,8 +115,8 @@ def logistic_losses(
     sizes = (at_objects[:, 2:4] - aim[:, 2:]).square() / 2
     apart = centres.sum(dim=1) + sizes.sum(dim=1)
     localization = (smallness(tasks.truths, size) * apart).sum()
-    number = len(objects)
-    return Losses(localization / number, (surprise + classes) / number, len(tasks.labels))
+    sums = {"localization": localization, "objectness": surprise, "classification": classes}
+    return Losses.of(sums, weight=len(objects), num_matches=len(tasks.labels))
 
 
 def tasks_of(grid: AnchorGrid, objects: Sequence[Objects], size: tuple[int, int]) -> Tasks:

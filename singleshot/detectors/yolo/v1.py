@@ -20,11 +20,12 @@ from singleshot.backbones.backbone import Backbone
 from singleshot.backbones.darknet import conv
 from singleshot.backbones.darknet_layers import LEAK, DarknetConvolution
 from singleshot.boxes.geometry import from_unit, to_corners
+from singleshot.detectors.detector import Losses, Prepared
 from singleshot.detectors.rcnn.region_sampling import objects_of
 from singleshot.detectors.yolo.detector import YoloDetector, feature_grids, likely
 from singleshot.detectors.yolo.settings import YoloV1Settings
 from singleshot.detectors.yolo.v1_loss import Said, cell_losses, unit_boxes
-from singleshot.structures import Batch, Detections, Losses
+from singleshot.structures import Batch, Detections
 
 __all__ = ["YoloV1"]
 
@@ -112,8 +113,9 @@ class YoloV1(YoloDetector):
             where.reshape(-1, cells, boxes, NUMBERS),
         )
 
-    def losses(self, batch: Batch) -> Losses:
-        """Squares of what each cell lacks."""
+    def losses(self, batch: Batch, prepared: Prepared | None = None) -> Losses:
+        """Half the squared errors of each cell's boxes, confidence and classes."""
+        del prepared
         said = self.say(batch.images)
         objects = [objects_of(truth, batch.images.device) for truth in batch.truths]
         return cell_losses(said, objects, self.settings)

@@ -13,9 +13,9 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from singleshot.boxes.geometry import pairwise_iou, to_centres, to_corners, to_unit
+from singleshot.detectors.detector import Losses
 from singleshot.detectors.rcnn.region_sampling import Objects
 from singleshot.detectors.yolo.settings import YoloV1Settings
-from singleshot.structures import Losses
 
 __all__ = ["Said", "cell_losses", "unit_boxes"]
 
@@ -59,8 +59,8 @@ def cell_losses(said: Said, objects: Sequence[Objects], settings: YoloV1Settings
     classes = weights.classes * (said.classes[place] - shown).square().sum()
     aim = torch.cat([tasks.boxes[:, :2], tasks.boxes[:, 2:].sqrt()], dim=1)
     where = weights.coordinates * (said.boxes[place_of_box] - aim).square().sum()
-    number = 2 * len(objects)
-    return Losses(where / number, (confidence + classes) / number, len(tasks.labels))
+    sums = {"localization": where / 2, "objectness": confidence / 2, "classification": classes / 2}
+    return Losses.of(sums, weight=len(objects), num_matches=len(tasks.labels))
 
 
 def tasks_of(objects: Sequence[Objects], cells: tuple[int, int], size: tuple[int, int]) -> Tasks:

@@ -18,13 +18,14 @@ from singleshot.backbones.backbone import Backbone
 from singleshot.backbones.darknet import conv
 from singleshot.backbones.darknet_layers import DarknetConvolution, reorganised
 from singleshot.backbones.initial import small_convolution
+from singleshot.detectors.detector import Losses, Prepared
 from singleshot.detectors.rcnn.region_sampling import objects_of
 from singleshot.detectors.yolo.anchors import OBJECTNESS, AnchorGrid, flattened
 from singleshot.detectors.yolo.detector import YoloDetector, feature_grids, likely
 from singleshot.detectors.yolo.losses import region_losses
 from singleshot.detectors.yolo.settings import RegionLayerSettings
 from singleshot.errors import ModelError
-from singleshot.structures import Batch, Detections, Losses
+from singleshot.structures import Batch, Detections
 
 __all__ = ["YoloV2"]
 
@@ -110,8 +111,9 @@ class YoloV2(YoloDetector):
         """The cross-entropy of the softmax: darknet's delta is its gradient."""
         return F.cross_entropy(logits, labels, reduction="none")
 
-    def losses(self, batch: Batch) -> Losses:
-        """Squares of what places and objectness lack, and cross-entropies of classes."""
+    def losses(self, batch: Batch, prepared: Prepared | None = None) -> Losses:
+        """Squared errors of boxes and objectness, and cross-entropies of classes."""
+        del prepared
         said = self(batch.images).float()
         objects = [objects_of(truth, said.device) for truth in batch.truths]
         return region_losses(

@@ -19,13 +19,14 @@ from singleshot.backbones.backbone import Backbone
 from singleshot.backbones.darknet import conv
 from singleshot.backbones.darknet_layers import DarknetConvolution
 from singleshot.backbones.initial import small_convolution
+from singleshot.detectors.detector import Losses, Prepared
 from singleshot.detectors.rcnn.region_sampling import objects_of
 from singleshot.detectors.yolo.anchors import OBJECTNESS, AnchorGrid, flattened
 from singleshot.detectors.yolo.detector import YoloDetector, feature_grids, likely
 from singleshot.detectors.yolo.losses import logistic_losses
 from singleshot.detectors.yolo.settings import YoloV3Settings
 from singleshot.errors import ModelError
-from singleshot.structures import Batch, Detections, Losses
+from singleshot.structures import Batch, Detections
 
 __all__ = ["YoloV3"]
 
@@ -125,8 +126,9 @@ class YoloV3(YoloDetector):
         maps = [head(level) for head, level in zip(self.heads, levels, strict=True)]
         return flattened(maps, self.num_columns)
 
-    def losses(self, batch: Batch) -> Losses:
-        """Cross-entropies of places, objectness and classes, and squares of what sizes lack."""
+    def losses(self, batch: Batch, prepared: Prepared | None = None) -> Losses:
+        """Cross-entropies of centres, objectness and classes, and squared errors of sizes."""
+        del prepared
         said = self(batch.images).float()
         objects = [objects_of(truth, said.device) for truth in batch.truths]
         settings = self.settings

@@ -48,7 +48,7 @@ def truth_of(*boxes, labels=None):
 def test_the_box_comes_from_where_its_head_is_attached(attach):
     detector = built(attach)
     losses = detector.losses(batch_of(truth_of([10, 10, 50, 50])))
-    losses.localization.backward()
+    losses.terms["localization"].backward()
     reached = {
         name.partition(".")[0]
         for name, parameter in detector.named_parameters()
@@ -97,9 +97,9 @@ def test_losses_are_the_cross_entropy_and_the_squared_distance():
     # In fractions of 96 × 64 pixels: (0.25, 0.25, 0.75, 0.75).
     with torch.no_grad():
         losses = detector.losses(batch_of(truth_of([24, 16, 72, 48])))
-    assert float(losses.localization) == pytest.approx(3 * 0.25**2 / 4)
-    assert float(losses.classification) == pytest.approx(math.log(3))
-    assert losses.matched_priors == 1
+    assert float(losses.terms["localization"]) == pytest.approx(3 * 0.25**2 / 4)
+    assert float(losses.terms["classification"]) == pytest.approx(math.log(3))
+    assert losses.num_matches == 1
 
 
 def test_images_without_an_object_count_nothing_in_the_mean():
@@ -109,7 +109,7 @@ def test_images_without_an_object_count_nothing_in_the_mean():
     torch.testing.assert_close(with_empty.total, alone.total / 2)
     empty = detector.losses(batch_of(truth_of(), truth_of()))
     empty.total.backward()
-    assert empty.total == empty.matched_priors == 0
+    assert empty.total == empty.num_matches == 0
 
 
 def test_the_largest_object_is_learned():

@@ -58,9 +58,9 @@ def test_the_objective_is_the_formula_of_the_paper():
         said, confidence.logit(), priors, [objects], (200, 100), localization_weight=0.3
     )
     # α ½ ‖l - g‖² with g = (0, 0, 0.5, 0.5), and -log 0.8 - log(1 - 0.3).
-    assert float(losses.localization) == pytest.approx(0.3 * 0.01 / 2)
-    assert float(losses.classification) == pytest.approx(0.2231 + 0.3567, abs=1e-4)
-    assert losses.matched_priors == 1
+    assert float(losses.terms["localization"]) == pytest.approx(0.3 * 0.01 / 2)
+    assert float(losses.terms["classification"]) == pytest.approx(0.2231 + 0.3567, abs=1e-4)
+    assert losses.num_matches == 1
 
 
 def test_a_batch_costs_the_mean_of_its_images_and_an_empty_one_its_confidence():
@@ -75,8 +75,8 @@ def test_a_batch_costs_the_mean_of_its_images_and_an_empty_one_its_confidence():
         (100, 100),
         localization_weight=2.0,
     )
-    assert float(losses.localization) == pytest.approx(0.1**2 / 2)
-    assert float(losses.classification) == pytest.approx(2 * 0.6931, abs=1e-4)
+    assert float(losses.terms["localization"]) == pytest.approx(0.1**2 / 2)
+    assert float(losses.terms["classification"]) == pytest.approx(2 * 0.6931, abs=1e-4)
 
 
 def test_without_scipy_a_line_says_what_to_install(monkeypatch):

@@ -132,15 +132,15 @@ def test_boxes_learn_first_then_the_classifier_alone(detector, batch):
 def test_the_classifier_sees_annotated_boxes_from_the_first_step(detector, batch):
     detector.train()
     detector.enter(1.0)
-    assert detector.losses(batch).matched_priors >= 1
+    assert detector.losses(batch).num_matches >= 1
 
 
 def test_both_stages_cost_the_mean_of_the_images(detector, batch):
     detector.eval()
     for part in (0.0, 1.0):
         detector.enter(part)
-        together = detector.losses(batch).classification
-        each = [detector.losses(one).classification for one in batch.parts(2)]
+        together = detector.losses(batch).terms["classification"]
+        each = [detector.losses(one).terms["classification"] for one in batch.parts(2)]
         torch.testing.assert_close(together, (each[0] + each[1]) / 2, rtol=1e-4, atol=1e-4)
 
 

@@ -70,23 +70,23 @@ def learning(detector, batch, part):
 def test_first_the_network_learns_to_classify_regions(detector, batch):
     learned, losses = learning(detector, batch, 0.0)
     assert learned == NETWORK
-    assert losses.localization == 0
-    assert losses.classification > 0
+    assert losses.terms["localization"] == 0
+    assert losses.terms["classification"] > 0
 
 
 def test_then_the_machines_learn_alone(detector, batch):
     learned, losses = learning(detector, batch, 0.6)
     assert learned == {"machines"}
-    assert losses.localization == 0
+    assert losses.terms["localization"] == 0
     # They say 0 of everything, so that every example costs 1, a truth 2: of two images with 2
     # classes each, the one with an object has one truth more.
-    assert losses.classification > 1
+    assert losses.terms["classification"] > 1
 
 
 def test_then_the_boxes_learn_alone(detector, batch):
     learned, losses = learning(detector, batch, 0.8)
     assert learned == {"offsets"}
-    assert losses.classification == 0
+    assert losses.terms["classification"] == 0
 
 
 def test_what_has_learned_does_not_change_with_what_passes(detector, batch):

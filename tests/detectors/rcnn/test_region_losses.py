@@ -8,7 +8,7 @@ from singleshot.detectors.rcnn.region_losses import (
     costs_of,
     decoded,
     losses_of,
-    mean_over_images,
+    sum_over_images,
     wanted_offsets,
 )
 from singleshot.detectors.rcnn.region_sampling import Labelled
@@ -56,13 +56,13 @@ def test_costs_are_those_of_the_paper():
 def test_an_image_counts_the_same_however_many_regions_it_has():
     costs = torch.tensor([1.0, 3.0, 7.0])
     # Of the first the mean is 2, of the second 7; the third has none.
-    assert float(mean_over_images(costs, [2, 1, 0])) == 3
+    assert float(sum_over_images(costs, [2, 1, 0])) == 9
 
 
 def test_offsets_are_those_of_the_label():
     offsets = torch.zeros(3, 3, 4)
     offsets[0, 2], offsets[1, 1] = wanted_offsets(LABELLED)[:2]
     losses = losses_of(torch.zeros(3, 3), offsets, [LABELLED])
-    assert losses.localization == 0
-    assert float(losses.classification) == pytest.approx(math.log(3))
-    assert losses.matched_priors == 2
+    assert losses.terms["localization"] == 0
+    assert float(losses.terms["classification"]) == pytest.approx(math.log(3))
+    assert losses.num_matches == 2

@@ -66,7 +66,7 @@ def test_only_the_hardest_regions_of_each_image_learn():
     # The second of the first image, and the first of the second, are taken for objects.
     assert (logits.grad != 0).any(dim=1).tolist() == [False, True, False, True, False]
     costs = torch.nn.functional.cross_entropy(logits, background, reduction="none")
-    torch.testing.assert_close(losses.classification, (costs[1] + costs[3]) / 2)
+    torch.testing.assert_close(losses.terms["classification"], (costs[1] + costs[3]) / 2)
 
 
 @pytest.fixture(scope="module")

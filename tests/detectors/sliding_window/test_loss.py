@@ -57,9 +57,11 @@ def test_an_image_without_objects_learns_from_its_hardest_windows(settings):
     margins[0, :40, 0] = torch.linspace(-1, 1, 40)
     nothing = Truth.of(torch.zeros(0, 4), torch.zeros(0, dtype=torch.int64))
     losses = window_losses(margins, WINDOWS, [nothing], settings)
-    assert losses.matched_priors == 0
+    assert losses.num_matches == 0
     # The 20 hardest: the upper half of the ramp, each 1 + m.
-    assert float(losses.classification) == pytest.approx(float(1 + margins[0, 20:40, 0].mean()))
+    assert float(losses.terms["classification"]) == pytest.approx(
+        float(1 + margins[0, 20:40, 0].mean())
+    )
 
 
 @pytest.mark.parametrize("recipe", ["sliding-window", "sliding-window-cnn"])
@@ -75,13 +77,13 @@ def test_a_batch_costs_the_mean_of_its_images(recipe, random):
         window_losses(part[None], WINDOWS, [truth], settings)
         for part, truth in zip(said, truths, strict=True)
     ]
-    expected = (each[0].classification + each[1].classification) / 2
-    torch.testing.assert_close(both.classification, expected)
-    assert both.matched_priors == each[0].matched_priors + each[1].matched_priors > 0
+    expected = (each[0].terms["classification"] + each[1].terms["classification"]) / 2
+    torch.testing.assert_close(both.terms["classification"], expected)
+    assert both.num_matches == each[0].num_matches + each[1].num_matches > 0
 
 
 def test_a_crowd_is_not_learned(settings):
     truth = Truth.of(torch.tensor([[20.0, 0, 30, 10]]), torch.tensor([0]))
     truth.crowd[:] = True
     margins = torch.zeros(1, len(WINDOWS), 1)
-    assert window_losses(margins, WINDOWS, [truth], settings).matched_priors == 0
+    assert window_losses(margins, WINDOWS, [truth], settings).num_matches == 0

@@ -51,8 +51,8 @@ def test_a_batch_costs_the_mean_of_its_images(recipe, random):
     together = detector.losses(batch)
     each = [detector.losses(one) for one in batch.parts(2)]
     torch.testing.assert_close(together.total, (each[0].total + each[1].total) / 2)
-    assert together.matched_priors == 1
-    assert each[1].localization == 0
+    assert together.num_matches == 1
+    assert each[1].terms["localization"] == 0
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
@@ -84,7 +84,7 @@ def test_boxes_are_drawn_to_their_anchors_in_the_beginning_alone(recipe, random)
     costs = []
     for part in (0.0, 0.099, 0.1, 1.0):
         detector.enter(part)
-        costs.append(float(detector.losses(batch).localization.detach()))
+        costs.append(float(detector.losses(batch).terms["localization"].detach()))
     assert costs[0] == costs[1] > 0
     assert costs[2:] == [0, 0]
 
@@ -133,7 +133,7 @@ def test_a_cell_of_version_1_learns_its_first_object_alone(random):
     first, second = [20, 20, 40, 40], [21, 21, 39, 39]
     alone = batch_of(truth_of(first, labels=[1]), random=random)
     both = Batch(alone.images, (truth_of(first, second, labels=[1, 2]),), alone.names)
-    assert detector.losses(both).matched_priors == 1
+    assert detector.losses(both).num_matches == 1
     torch.testing.assert_close(detector.losses(both).total, detector.losses(alone).total)
 
 

@@ -74,9 +74,9 @@ def distillation(
     *,
     lesson: Lesson,
 ) -> Float[Tensor, ""]:
-    """Both parts and their sum, times the lesson's weight; 0 where the student says the same.
+    """Sum both parts, times the lesson's weight; 0 where the student says the same.
 
-    `matched` are the priors that learn from labels, by whose number the sum is divided.
+    `matched` are the priors that learn from labels, by whose number the sum is to be divided.
     """
     said = lesson.said
     if isinstance(said, Findings):
@@ -97,7 +97,7 @@ def distillation(
     )
     certain = 1 - scores[:, BACKGROUND] if kind == "softmax" else scores.amax(dim=1)
     wrong = settings.loss.localization_weight * (certain * boxes).sum()
-    return lesson.weight * (classes.sum() + wrong) / matched.number
+    return lesson.weight * (classes.sum() + wrong)
 
 
 def divergence(

@@ -1,21 +1,21 @@
-"""What is minimised, as the recipe's `model.loss` says.
+"""The MultiBox loss, with the terms that the recipe's `model.loss` names.
 
 Both terms are summed over the batch and divided by the number of matched priors in it (paper §2.2,
-"Training objective", with smooth L1 and mined softmax). With the
-task-aligned rule what is weighted by alignment is divided by the sum of the weights instead.
+"Training objective", with smooth L1 and mined softmax). With the task-aligned rule terms weighted
+by alignment are divided by the sum of the weights instead.
 """
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from singleshot.detectors.detector import Losses, Weight
 from singleshot.detectors.ssd import BACKGROUND
 from singleshot.detectors.ssd.losses.boxes import box_losses
 from singleshot.detectors.ssd.losses.focal import focal, mined_sigmoid, quality_focal, varifocal
 from singleshot.detectors.ssd.losses.mined import mined_cross_entropy
 from singleshot.detectors.ssd.matching.targets import Matched, Outputs
 from singleshot.detectors.ssd.settings import SsdSettings
-from singleshot.structures import Losses
 
 __all__ = ["objective"]
 
@@ -26,35 +26,39 @@ def objective(
     priors_cxcywh_unit: Float[Tensor, "priors 4"],
     settings: SsdSettings,
 ) -> Losses:
-    """Both terms; localization is weighted already, so that the total is their sum."""
+    """Sum both terms over the batch; localization is weighted already."""
     place = matched.image * len(priors_cxcywh_unit) + matched.prior
     offsets = outputs.offsets.flatten(0, 1).index_select(0, place)
     priors = priors_cxcywh_unit[matched.prior]
     # No matrix product: under mixed precision it would be one of half precision.
     wrong = (box_losses(offsets, matched.boxes_unit, priors, settings) * matched.weight).sum()
+    classification, weight = classification_loss(outputs.logits, matched, settings)
     return Losses(
-        localization=settings.loss.localization_weight * wrong / matched.total_weight,
-        classification=classification_loss(outputs.logits, matched, settings),
-        matched_priors=len(matched.prior),
+        {
+            "localization": settings.loss.localization_weight * wrong,
+            "classification": classification,
+        },
+        {"localization": matched.weight.sum(), "classification": weight},
+        num_matches=len(matched.prior),
     )
 
 
 def classification_loss(
     logits: Float[Tensor, "b priors columns"], matched: Matched, settings: SsdSettings
-) -> Float[Tensor, ""]:
-    """By the kind that the recipe names."""
+) -> tuple[Float[Tensor, ""], Weight]:
+    """Sum the loss that the recipe names; the second is what it is divided by."""
     match settings.loss.classification:
         case "mined":
-            return mined_loss(logits, matched, settings) / matched.number
+            return mined_loss(logits, matched, settings), len(matched.prior)
         case "focal":
             one = torch.ones_like(matched.quality)
-            return focal(logits, scores_wanted(logits, matched, one)) / matched.number
+            return focal(logits, scores_wanted(logits, matched, one)), len(matched.prior)
         case "quality-focal":
             wanted = scores_wanted(logits, matched, matched.quality)
-            return quality_focal(logits, wanted) / matched.total_weight
+            return quality_focal(logits, wanted), matched.weight.sum()
         case "varifocal":
             wanted = scores_wanted(logits, matched, matched.quality)
-            return varifocal(logits, wanted) / matched.total_weight
+            return varifocal(logits, wanted), matched.weight.sum()
 
 
 def mined_loss(

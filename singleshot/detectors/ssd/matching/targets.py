@@ -1,6 +1,9 @@
 """What each prior should say: which of them learn an object, and how well they say it already."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
@@ -10,6 +13,7 @@ from torch import Tensor, nn
 from singleshot.boxes.geometry import from_unit, pairwise_iou, to_corners, to_unit
 from singleshot.detectors.common.box_coding import decode
 from singleshot.detectors.common.priors import PriorLevel
+from singleshot.detectors.detector import Prepared
 from singleshot.detectors.ssd.matching.atss import atss
 from singleshot.detectors.ssd.matching.bipartite import UNMATCHED, match_boxes
 from singleshot.detectors.ssd.matching.predicted import Predicted
@@ -19,7 +23,7 @@ from singleshot.detectors.ssd.results import scores_and_ceiling
 from singleshot.detectors.ssd.settings import SsdSettings
 from singleshot.structures import Truth
 
-__all__ = ["Matched", "Matches", "Normaliser", "Outputs", "match_by_place", "match_priors"]
+__all__ = ["Matched", "Matches", "Outputs", "PreparedMatches", "match_by_place", "match_priors"]
 
 
 class Outputs(NamedTuple):
@@ -44,16 +48,20 @@ class Matches(NamedTuple):
     labels: Int[Tensor, " n"]
     boxes_unit: Float[Tensor, "n 4"]  # of their objects
 
-    def to(self, device: torch.device) -> "Matches":
+    def to(self, device: torch.device) -> Matches:
         """The same on another device, without waiting for the copy."""
         return Matches(*(column.to(device, non_blocking=True) for column in self))
 
 
-class Normaliser(NamedTuple):
-    """What losses are divided by; 1 at least, so that they are 0 where there are no matches."""
+@dataclass(frozen=True, slots=True)
+class PreparedMatches(Prepared):
+    """Matches by a rule that needs no outputs; losses are divided by their number."""
 
-    number: float  # of matches
-    total_weight: float | Float[Tensor, ""]  # the same by weight
+    matches: Matches
+
+    def to(self, device: torch.device) -> PreparedMatches:
+        """Copy the matches to a device, without waiting for the copy."""
+        return PreparedMatches(self.weight, self.matches.to(device))
 
 
 class Matched(NamedTuple):
@@ -65,17 +73,6 @@ class Matched(NamedTuple):
     boxes_unit: Float[Tensor, "n 4"]  # of their objects
     quality: Float[Tensor, " n"]  # what their score should become, for losses that ask for it
     weight: Float[Tensor, " n"]  # how much they count; 1 but for the task-aligned rule
-    whole: Normaliser | None = None  # of the batch that these are a part of; None: this is all
-
-    @property
-    def number(self) -> float:
-        """Of matches in the whole batch."""
-        return max(len(self.prior), 1) if self.whole is None else self.whole.number
-
-    @property
-    def total_weight(self) -> float | Float[Tensor, ""]:
-        """The same by weight."""
-        return self.weight.sum().clamp(min=1) if self.whole is None else self.whole.total_weight
 
 
 @torch.no_grad()

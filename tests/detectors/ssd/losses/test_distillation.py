@@ -31,7 +31,7 @@ def loss_of(scores, logits, columns, *, matches=(0,), label=0, offsets=0.0, sett
     image, prior = (torch.tensor(rows, dtype=torch.int64) for rows in ([0] * len(matches), matches))
     one = torch.ones(len(matches))
     boxes = decode(torch.full((1, len(PRIORS), 4), 0.5), PRIORS, (0.1, 0.2))
-    return distillation(
+    sum_ = distillation(
         Outputs(torch.full((1, len(PRIORS), 4), offsets), logits),
         Matched(image, prior, torch.full_like(prior, label), boxes[image, prior], one, one),
         PRIORS,
@@ -39,6 +39,7 @@ def loss_of(scores, logits, columns, *, matches=(0,), label=0, offsets=0.0, sett
         settings,
         lesson=Lesson(Opinion(scores, boxes), torch.tensor(columns), 1.0),
     )
+    return sum_ / max(len(matches), 1)
 
 
 def test_a_flat_student_is_told_of_one_object_and_where_it_is():

@@ -32,22 +32,24 @@ def loss_of(target_columns, logits=None, *, min_negatives=0, **loss):
 def test_one_object_and_its_three_negatives_at_flat_logits():
     losses = loss_of([[1, 0, 0, 0, 0, 0]])
     # Smooth L1 of 0.5 is 0.125, four times; four priors are one in three classes.
-    assert float(losses.localization) == pytest.approx(0.5)
-    assert float(losses.classification) == pytest.approx(4 * math.log(3))
+    assert float(losses.terms["localization"]) == pytest.approx(0.5)
+    assert float(losses.terms["classification"]) == pytest.approx(4 * math.log(3))
     assert float(losses.total) == pytest.approx(0.5 + 4 * math.log(3))
 
 
 def test_localization_is_weighted():
     losses = loss_of([[1, 0, 0, 0, 0, 0]], localization_weight=3.0)
-    assert float(losses.localization) == pytest.approx(1.5)
-    assert float(losses.classification) == pytest.approx(4 * math.log(3))
+    assert float(losses.terms["localization"]) == pytest.approx(1.5)
+    assert float(losses.terms["classification"]) == pytest.approx(4 * math.log(3))
 
 
 def test_smoothed_labels_leave_a_part_to_other_classes():
     logits = torch.tensor([[[0.0, 5.0, 0.0]]])
     sure, smoothed = loss_of([[1]], logits), loss_of([[1]], logits, label_smoothing=0.3)
     # A tenth for each of three columns: two of them are 5 below the right one.
-    assert float(smoothed.classification - sure.classification) == pytest.approx(2 * 0.1 * 5)
+    assert float(smoothed.terms["classification"] - sure.terms["classification"]) == pytest.approx(
+        2 * 0.1 * 5
+    )
 
 
 def test_a_batch_without_objects_costs_nothing():
@@ -55,7 +57,7 @@ def test_a_batch_without_objects_costs_nothing():
 
 
 def test_an_image_without_objects_can_be_given_negatives():
-    assert float(loss_of([[0, 0, 0]], min_negatives=2).classification) == pytest.approx(
+    assert float(loss_of([[0, 0, 0]], min_negatives=2).terms["classification"]) == pytest.approx(
         2 * math.log(3)
     )
 
@@ -64,8 +66,8 @@ def test_the_number_of_matches_in_the_whole_batch_divides():
     alone = loss_of([[1, 0, 0, 0, 0]])
     with_another = loss_of([[1, 0, 0, 0, 0], [1, 1, 0, 0, 0]])
     # The second image has three negatives only, of the six it might have.
-    assert float(alone.classification) == pytest.approx(4 * math.log(3))
-    assert float(with_another.classification) == pytest.approx(9 / 3 * math.log(3))
+    assert float(alone.terms["classification"]) == pytest.approx(4 * math.log(3))
+    assert float(with_another.terms["classification"]) == pytest.approx(9 / 3 * math.log(3))
 
 
 def test_the_hardest_negatives_are_taken():
@@ -94,7 +96,7 @@ def test_a_loss_that_is_no_number_is_not_passed_over():
 def test_only_what_is_learned_from_has_a_gradient():
     logits = torch.zeros(1, 6, 3, requires_grad=True)
     losses = loss_of([[2, 0, 0, 0, 0, 0]], logits)
-    losses.classification.backward()
+    losses.terms["classification"].backward()
     third = 1 / 3
     expected = [[third, third, -2 * third], *[[-2 * third, third, third]] * 3, *[[0.0] * 3] * 2]
     torch.testing.assert_close(logits.grad, torch.tensor([expected]))

@@ -17,7 +17,8 @@ from benchmarks.peer import NUM_CLASSES, SIZE, pair
 from benchmarks.timing import alternately, ratio
 from singleshot.boxes.geometry import pairwise_iou
 from singleshot.detectors.common.box_coding import decode
-from singleshot.detectors.ssd.results import detections
+from singleshot.detectors.common.postprocess import PostprocessOptions
+from singleshot.detectors.ssd.postprocess import postprocess
 from singleshot.structures import Detections
 
 ROUNDS = 15
@@ -27,7 +28,8 @@ OBJECTS = 5
 
 def main() -> None:
     ours, theirs, priors = pair()
-    settings, unit = ours.settings, ours.priors_cxcywh_unit
+    options = PostprocessOptions.from_settings(ours.settings.results)
+    unit = ours.priors_cxcywh_unit
     print("| scores | ours | torchvision | torchvision / ours | softmax | suppression | same |")
     print("|---|---|---|---|---|---|---|")
     for name, make in (("trained-like", trained_logits), ("flat", flat_logits)):
@@ -36,7 +38,7 @@ def main() -> None:
         offsets = 0.5 * torch.randn(BATCH, len(priors), 4, generator=random)
         outputs = {"bbox_regression": offsets, "cls_logits": logits}
         works = [
-            partial(detections, offsets, logits, unit, [SIZE] * BATCH, settings),
+            partial(postprocess, offsets, logits, unit, [SIZE] * BATCH, options=options),
             partial(theirs.postprocess_detections, outputs, [priors] * BATCH, [SIZE] * BATCH),
             partial(torch.softmax, logits, -1),
             partial(bare_suppression, candidates(offsets, logits, unit)),

@@ -8,14 +8,14 @@ from oracle import ssd_rules
 
 from singleshot.boxes.geometry import pairwise_iou, to_centres, to_unit
 from singleshot.detectors.common.box_coding import decode, encode
+from singleshot.detectors.common.postprocess import PostprocessOptions
 from singleshot.detectors.common.priors import PriorLevel, prior_boxes
-from singleshot.detectors.common.settings import ResultSettings
+from singleshot.detectors.ssd.bipartite import match_boxes, match_overlaps
 from singleshot.detectors.ssd.losses.mined import hard_negatives
 from singleshot.detectors.ssd.losses.objective import objective
-from singleshot.detectors.ssd.matching.bipartite import match, match_boxes
 from singleshot.detectors.ssd.matching.targets import Matched, Outputs
+from singleshot.detectors.ssd.postprocess import postprocess
 from singleshot.detectors.ssd.priors import shapes_by_rule
-from singleshot.detectors.ssd.results import detections
 from singleshot.recipes.load import load_recipe
 
 seeds = st.integers(0, 2**32 - 1)
@@ -40,7 +40,7 @@ def test_matching_is_the_original_greedy_rule(seed, num_priors, batch, coarse, t
     # Images have different numbers of objects, some none.
     padded = torch.nn.utils.rnn.pad_sequence([torch.zeros(1, 4), *truths], batch_first=True)[1:]
     iou = pairwise_iou(padded, priors)
-    found = match(iou, threshold)
+    found = match_overlaps(iou, threshold)
     assert torch.equal(match_boxes(padded, priors, threshold), found)
     for image, boxes in enumerate(truths):
         overlaps = [[ssd_rules.jaccard(p, t) for t in boxes.numpy()] for p in priors.numpy()]
@@ -114,14 +114,14 @@ def test_boxes_are_encoded_and_decoded_as_in_the_original(seed, scales):
     np.testing.assert_allclose(decode(offsets, to_centres(priors), scales), decoded, atol=1e-9)
 
 
-MODEL = load_recipe("ssd300-vgg16", {}).model
-result_settings = st.builds(
-    ResultSettings,
+OFFSET_SCALES = (0.1, 0.2)
+result_options = st.builds(
+    PostprocessOptions,
     score_threshold=st.sampled_from([0.0, 0.01, 0.25, 0.5]),
     iou_threshold=st.sampled_from([0.0, 0.1, 0.3, 0.45, 0.5, 0.75]),
     top_k=st.integers(1, 12),
     keep=st.sampled_from([1, 2, 3, 5, 200]),
-    clip_before_suppression=st.booleans(),
+    clip_first=st.booleans(),
 )
 
 
@@ -131,10 +131,10 @@ result_settings = st.builds(
     st.integers(1, 4),
     st.booleans(),
     st.sampled_from(["softmax", "sigmoid"]),
-    result_settings,
+    result_options,
 )
 @settings(max_examples=400, deadline=None)
-def test_detections_are_the_original_ones(seed, num_priors, num_classes, coarse, kind, results):
+def test_detections_are_the_original_ones(seed, num_priors, num_classes, coarse, kind, options):
     random = np.random.default_rng(seed)
     sizes = [(64, 128), (32, 16), (256, 256), (8, 64), (128, 64)]
     logits = 2 * random.normal(size=(len(sizes), num_priors, num_classes + (kind == "softmax")))
@@ -143,21 +143,19 @@ def test_detections_are_the_original_ones(seed, num_priors, num_classes, coarse,
         logits, offsets = np.round(logits), 0 * offsets
     priors = to_centres(random_boxes(random, num_priors, coarse=coarse))
     logits, offsets = torch.from_numpy(logits).float(), torch.from_numpy(offsets).float()
-    heads = MODEL.heads.model_copy(update={"scores": kind})
-    model = MODEL.model_copy(update={"results": results, "heads": heads})
-    found = detections(offsets, logits, priors, sizes, model)
+    found = postprocess(offsets, logits, priors, sizes, scores=kind, options=options)
     scores = logits.sigmoid() if kind == "sigmoid" else logits.softmax(dim=-1)[..., 1:]
-    boxes = decode(offsets, priors, model.priors.offset_scales)
-    if results.clip_before_suppression:
+    boxes = decode(offsets, priors, OFFSET_SCALES)
+    if options.clip_first:
         boxes = boxes.clamp(0, 1)
     for image, size in enumerate(sizes):
         expected = ssd_rules.detection_output(
             boxes[image].numpy(),
             scores[image].numpy(),
-            results.score_threshold,
-            results.iou_threshold,
-            results.top_k,
-            results.keep,
+            options.score_threshold,
+            options.iou_threshold,
+            options.top_k,
+            options.keep,
         )
         labels, rows = np.array(expected, np.int64).reshape(-1, 2).T
         assert found[image].labels.tolist() == labels.tolist()
@@ -172,10 +170,10 @@ def test_a_large_image_has_the_original_detections(random):
     logits = torch.randn(3, 600, 4, generator=random)
     logits[1] *= 5
     logits[2, :, 1] += 4
-    model = MODEL.model_copy(update={"results": ResultSettings(keep=20, top_k=100)})
     offsets = torch.randn(3, 600, 4, generator=random)
-    found = detections(offsets, logits, priors, [(1, 1)] * 3, model)
-    boxes = decode(offsets, priors, model.priors.offset_scales).numpy()
+    options = PostprocessOptions(keep=20, top_k=100)
+    found = postprocess(offsets, logits, priors, [(1, 1)] * 3, options=options)
+    boxes = decode(offsets, priors, OFFSET_SCALES).numpy()
     for image, scores in enumerate(logits.softmax(dim=-1)[..., 1:].numpy()):
         expected = ssd_rules.detection_output(boxes[image], scores, 0.01, 0.45, 100, 20)
         assert found[image].labels.tolist() == [label for label, _ in expected]

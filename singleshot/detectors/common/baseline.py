@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from singleshot.detectors.common.postprocess import findings
+from singleshot.detectors.common.postprocess import PostprocessOptions, select_detections
 from singleshot.detectors.common.resize import resize
 from singleshot.detectors.common.settings import DetectorSettings, PixelSettings
 from singleshot.detectors.detector import TrainableDetector
@@ -35,9 +35,10 @@ class Baseline(TrainableDetector):
         if not images:
             return []
         settings, device = self.settings, self.pixel_mean.device
+        options = PostprocessOptions.from_settings(settings.results)
         resized = [resize(image.to(device), settings.input, settings.resize) for image in images]
         return [
-            findings(scored, settings.input, (image.shape[1], image.shape[2]), settings.results)
+            select_detections(scored, settings.input, (image.shape[1], image.shape[2]), options)
             for scored, image in zip(self.scored(torch.stack(resized)), images, strict=True)
         ]
 

@@ -13,7 +13,7 @@ from torchvision.ops import clip_boxes_to_image
 
 from singleshot.backbones.backbone import Backbone, grids
 from singleshot.detectors.common.baseline import Baseline, pixels_of
-from singleshot.detectors.common.postprocess import findings
+from singleshot.detectors.common.postprocess import PostprocessOptions, select_detections
 from singleshot.detectors.common.resize import resize
 from singleshot.detectors.common.settings import ResultSettings
 from singleshot.detectors.rcnn.region_losses import decoded
@@ -67,7 +67,8 @@ class RegionDetector(Baseline):
         resized_to = kept_aspect(size, self.settings.input)
         resized = resize(image.to(self.pixel_mean.device), resized_to, self.settings.resize)
         (scored,) = self.scored(resized[None])
-        return findings(scored, resized_to, size, self.settings.results)
+        options = PostprocessOptions.from_settings(self.settings.results)
+        return select_detections(scored, resized_to, size, options)
 
 
 def kept_aspect(size: tuple[int, int], limits: tuple[int, int]) -> tuple[int, int]:

@@ -8,6 +8,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
 from singleshot.backbones.backbone import Backbone, grids
+from singleshot.detectors.common.postprocess import PostprocessOptions
 from singleshot.detectors.common.resize import resize
 from singleshot.detectors.common.settings import PixelSettings
 from singleshot.detectors.detector import Losses, Prepared, TrainableDetector
@@ -20,10 +21,14 @@ from singleshot.detectors.ssd.matching.targets import (
     match_by_place,
     match_priors,
 )
-from singleshot.detectors.ssd.mirror import Said, mirrored, together
+from singleshot.detectors.ssd.postprocess import (
+    RawOutputs,
+    concatenate_outputs,
+    postprocess,
+    unflip_outputs,
+)
 from singleshot.detectors.ssd.priors import Priors
 from singleshot.detectors.ssd.pyramid import Pyramid
-from singleshot.detectors.ssd.results import detections
 from singleshot.detectors.ssd.settings import SsdSettings
 from singleshot.errors import ModelError
 from singleshot.structures import Batch, Detections, Truth
@@ -125,16 +130,22 @@ class Ssd(TrainableDetector):
         if not images:
             return []
         resized = self.resized(images)
-        said = self.said(resized)
+        outputs = self.said(resized)
         if self.settings.results.flip_tta:
-            said = together(said, mirrored(self.said(resized.flip(-1))))
-        sizes = [(image.shape[1], image.shape[2]) for image in images]
-        return detections(*said, sizes, self.settings)
+            outputs = concatenate_outputs(outputs, unflip_outputs(self.said(resized.flip(-1))))
+        return postprocess(
+            *outputs,
+            [(image.shape[1], image.shape[2]) for image in images],
+            scores=self.heads.scores,
+            unused_columns=self.heads.unused_columns,
+            offset_scales=self.settings.priors.offset_scales,
+            options=PostprocessOptions.from_settings(self.settings.results),
+        )
 
-    def said(self, images: Float[Tensor, "b 3 h w"]) -> Said:
+    def said(self, images: Float[Tensor, "b 3 h w"]) -> RawOutputs:
         """Raw outputs and their priors; float32, whatever the precision."""
         offsets, logits = self(images)
-        return Said(offsets.float(), logits.float(), self.priors_cxcywh_unit)
+        return RawOutputs(offsets.float(), logits.float(), self.priors_cxcywh_unit)
 
     def resized(
         self, images: Sequence[UInt8[Tensor, "3 _h _w"]]

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from singleshot.backbones.backbone import Backbone, grids
 from singleshot.detectors.common.baseline import Baseline, pixels_of
-from singleshot.detectors.common.postprocess import findings
+from singleshot.detectors.common.postprocess import PostprocessOptions, select_detections
 from singleshot.detectors.common.resize import resize
 from singleshot.detectors.yolo.settings import YoloSettings
 from singleshot.structures import Detections
@@ -51,13 +51,13 @@ class YoloDetector(Baseline):
             page[:, top : top + rows, left : left + columns] = resize(
                 image.to(device), (rows, columns), settings.resize
             )
-        found = []
+        found, options = [], PostprocessOptions.from_settings(settings.results)
         for scored, size, inside in zip(self.scored(canvas), sizes, insides, strict=True):
             # Half a pixel, too, where the border is odd: `correct_yolo_boxes` (yolo_layer.c).
             across, down = (width - inside[1]) / 2, (height - inside[0]) / 2
             boxes = scored.boxes - scored.boxes.new_tensor([across, down] * 2)
             moved = Detections(boxes, scored.scores, scored.labels)
-            found.append(findings(moved, inside, size, settings.results))
+            found.append(select_detections(moved, inside, size, options))
         return found
 
 

@@ -8,7 +8,7 @@ import torch
 
 from singleshot.detectors.multibox.loss import assign, match_priors, multibox_losses
 from singleshot.detectors.rcnn.region_sampling import Objects
-from singleshot.detectors.ssd.matching.bipartite import match
+from singleshot.detectors.ssd.bipartite import match_overlaps
 from singleshot.errors import ModelError
 
 pytest.importorskip("scipy", reason="needs SciPy: pip install 'singleshot[baselines]'")
@@ -34,7 +34,7 @@ def test_giving_the_closest_pair_away_first_may_be_dearer():
     priors, truths = assign(cost)
     assert dict(zip(truths.tolist(), priors.tolist(), strict=True)) == {0: 1, 1: 0}
     assert float(cost[priors, truths].sum()) == pytest.approx(0.3)
-    greedy = match(1 - cost.T[None], iou_threshold=2.0)[0]
+    greedy = match_overlaps(1 - cost.T[None], iou_threshold=2.0)[0]
     assert greedy.tolist() == [0, 1]  # 0.9 together
 
 

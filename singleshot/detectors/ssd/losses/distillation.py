@@ -26,9 +26,9 @@ from torch import Tensor
 from singleshot.boxes.geometry import to_corners, to_unit
 from singleshot.detectors.common.priors import PriorLevel
 from singleshot.detectors.ssd import BACKGROUND
+from singleshot.detectors.ssd.bipartite import UNMATCHED
 from singleshot.detectors.ssd.losses.boxes import box_losses
 from singleshot.detectors.ssd.losses.mined import hard_negatives, places
-from singleshot.detectors.ssd.matching.bipartite import UNMATCHED
 from singleshot.detectors.ssd.matching.targets import Matched, Outputs, by_rule, padded
 from singleshot.detectors.ssd.settings import SsdSettings
 from singleshot.structures import Truth

@@ -14,12 +14,9 @@ from singleshot.boxes.geometry import from_unit, pairwise_iou, to_corners, to_un
 from singleshot.detectors.common.box_coding import decode
 from singleshot.detectors.common.priors import PriorLevel
 from singleshot.detectors.detector import Prepared
-from singleshot.detectors.ssd.matching.atss import atss
-from singleshot.detectors.ssd.matching.bipartite import UNMATCHED, match_boxes
-from singleshot.detectors.ssd.matching.predicted import Predicted
-from singleshot.detectors.ssd.matching.simota import simota
-from singleshot.detectors.ssd.matching.task_aligned import task_aligned
-from singleshot.detectors.ssd.results import scores_and_ceiling
+from singleshot.detectors.ssd.bipartite import UNMATCHED, match_boxes
+from singleshot.detectors.ssd.later_rules import Predicted, atss, simota, task_aligned
+from singleshot.detectors.ssd.postprocess import scores_and_ceiling
 from singleshot.detectors.ssd.settings import SsdSettings
 from singleshot.structures import Truth
 
@@ -141,7 +138,9 @@ def by_rule(
     candidates = matching.num_candidates
     priors = from_unit(priors_cxcywh_unit, size)
     said = decode(outputs.offsets, priors_cxcywh_unit, settings.priors.offset_scales)
-    scores, _ = scores_and_ceiling(outputs.logits, settings.heads)
+    scores, _ = scores_and_ceiling(
+        outputs.logits, settings.heads.scores, settings.heads.unused_columns
+    )
     predicted = Predicted(from_unit(said, size), scores)
     centres = priors[:, :2]
     if matching.rule == "simota":

@@ -1,4 +1,4 @@
-"""Every recipe made small enough to learn four images by heart in seconds."""
+"""Overrides that make every recipe small enough to overfit four images in seconds."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ SMALL_REGIONS: dict[str, object] = {
     "model.backbone.batch_norm": "frozen",
     "training.learning_rate": 0.01,
     "training.clip_gradient": 5.0,
-    "training.steps": 80,
+    "training.steps": 40,
 }
 SMALL_BACKBONE: dict[str, object] = {
     "kind": "timm",
@@ -61,7 +61,7 @@ SMALL_YOLO: dict[str, object] = {
 SMALL_ANCHORS = [[24, 30], [32, 32], [40, 26]]
 ANIMALS = ["cat 2", "dog 2", "bird 2"]
 
-# What to override beside the size of the input and the length of the training.
+# Overrides besides the size of the input and the length of the training.
 SMALL: dict[str, dict[str, object]] = {
     "rcnn": {
         **SMALL_REGIONS,
@@ -100,12 +100,12 @@ SMALL: dict[str, dict[str, object]] = {
         "model.reduced": 0,
         "model.bins": 3,
         "training.clip_gradient": 2.0,
-        "training.steps": 100,
+        "training.steps": 50,
     },
     "localizer": {
         "model.backbone.frozen_stride": 8,
         "model.fully_connected": [64, 64],
-        "training.steps": 80,
+        "training.steps": 40,
     },
     "sliding-window": {
         "model.window": [32, 32],
@@ -123,7 +123,7 @@ SMALL: dict[str, dict[str, object]] = {
         "model.dropout": 0.0,
         "model.results.suppression": "weighted",
         "training.learning_rate": 0.005,
-        "training.steps": 80,
+        "training.steps": 30,
     },
     "multibox": {
         "model.backbone": SMALL_BACKBONE,
@@ -133,6 +133,7 @@ SMALL: dict[str, dict[str, object]] = {
         "model.classifier.begins": 0.7,
         "model.localization_weight": 30.0,
         "training.learning_rate": 0.003,
+        "training.steps": 80,
     },
     "yolo-v1": {
         **SMALL_YOLO,
@@ -146,14 +147,14 @@ SMALL: dict[str, dict[str, object]] = {
         "model.backbone.strides": [16],
         "model.anchors": SMALL_ANCHORS,
         "model.tree": ["thing -1", "cell 0", "animal 0", "RBC 1", "WBC 1", *ANIMALS],
-        "training.steps": 160,
+        "training.steps": 120,
     },
     "yolo-v3": {**SMALL_YOLO, "model.anchors": [*SMALL_ANCHORS, *SMALL_ANCHORS]},
 }
 
 
 def small(recipe: str) -> dict[str, object]:
-    """Overrides: a small input and network, images as they are, and few steps."""
+    """Overrides of a recipe: a small input and network, no augmentation, few steps."""
     return {
         "model.input": [96, 128],
         "augmentation.photometric.probability": 0.0,
@@ -162,7 +163,7 @@ def small(recipe: str) -> dict[str, object]:
         "augmentation.flip": 0.0,
         "training.average_decay": 0.9,
         "training.batch_size": 4,
-        "training.steps": 120,
+        "training.steps": 100,
         "training.schedule.warm_up": 10,
         "training.workers": 0,
         **SMALL.get(recipe, {}),
@@ -170,7 +171,7 @@ def small(recipe: str) -> dict[str, object]:
 
 
 def make_four(folder: Path) -> Path:
-    """Four images of one cell each, two of either kind, as a VOC folder."""
+    """Write four images of one cell each, two of either class, as a VOC folder."""
     for part in ("JPEGImages", "Annotations", "ImageSets/Main"):
         (folder / part).mkdir(parents=True)
     random = np.random.default_rng(0)

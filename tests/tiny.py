@@ -6,7 +6,7 @@ __all__ = ["tiny"]
 
 
 def tiny(recipe: str) -> dict[str, object]:
-    """What to override in a recipe of SSD321, SSD513 or a DSSD."""
+    """Overrides of the recipes of SSD321, SSD513 and the DSSDs."""
     # ResNet-18 cannot be dilated; its third stage has the stride that the fourth has there.
     overrides: dict[str, object] = {
         "model.backbone.name": "resnet18",

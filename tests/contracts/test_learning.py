@@ -1,4 +1,4 @@
-"""Every detector learns four images by heart, through the training that all share."""
+"""Every detector overfits four images, through the training that all share."""
 
 import pytest
 from small import make_four, small
@@ -30,7 +30,7 @@ def four(tmp_path_factory):
 
 
 @pytest.mark.parametrize("name", RECIPES)
-def test_it_learns_four_images_by_heart(name, four, tmp_path):
+def test_four_images_are_overfit(name, four, tmp_path):
     run = singleshot.train(
         name, four, run=tmp_path / "run", val_split="none", overrides=small(name)
     )

@@ -24,7 +24,7 @@ from singleshot.evaluation.evaluate import open_evaluation_data
 from singleshot.evaluation.evaluate_predictions import truths_of
 from singleshot.metrics import Predictions
 from singleshot.metrics.coco import coco_numbers
-from singleshot.training.budget import TimeBudget
+from singleshot.training.options import TimeBudget
 
 INPUT = [256, 256]
 NUM_GUESSES = 100

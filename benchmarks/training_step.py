@@ -27,14 +27,13 @@ from benchmarks.reference_training import ReferenceTraining
 from benchmarks.timing import ratio
 from singleshot.data.cache import cache_images
 from singleshot.data.dataset import DataSet
-from singleshot.data.opening import open_dataset
+from singleshot.data.splits import TrainingData, open_dataset
 from singleshot.recipes.load import load_recipe
-from singleshot.runs.callbacks import CallbackList
 from singleshot.runs.folder import RunFolder
 from singleshot.structures import Batch, Truth
-from singleshot.training.allocator import keeping_memory
-from singleshot.training.build import build_training
+from singleshot.training.build import TrainingSetup, build_training
 from singleshot.training.loop import Training
+from singleshot.training.precautions import keeping_memory
 from singleshot.training.profile import Profile, profile_training
 
 BATCH = 8
@@ -166,14 +165,7 @@ def our_training(
         training, batches = build_training(
             recipe,
             cache_images(images, share, lambda _: None),
-            images.class_names,
-            fingerprint="",
-            folder=RunFolder(Path(folder)),
-            callback=CallbackList([]),
-            evaluate=None,
-            start=None,
-            teacher=None,
-            resume=False,
+            TrainingSetup(TrainingData(images, None, ()), RunFolder(Path(folder))),
         )
         training.model.train()
         yield training, iter(batches)

@@ -24,11 +24,11 @@ def note(message: str) -> None:
 @contextmanager
 def stops_are_said() -> Iterator[None]:
     """Say what was left to do when Ctrl-C or SIGTERM came, and leave."""
-    from singleshot.training.interrupt import Stopped
+    from singleshot.training.interrupt import Interrupted
 
     try:
         yield
-    except Stopped as stop:
+    except Interrupted as stop:
         if str(stop):
             note(str(stop))
         raise told_to_stop(stop.signal) from None

@@ -1,6 +1,7 @@
-"""All that a training consists of."""
+"""Build a training from its recipe: model, optimizer, batches, and the state of a resumed run."""
 
-from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 
@@ -14,26 +15,46 @@ from singleshot.data.batching import (
     TrainingBatches,
     default_workers,
 )
+from singleshot.data.splits import TrainingData
 from singleshot.detectors.detector import Objective, TrainableDetector
 from singleshot.errors import DataError, RecipeError
 from singleshot.families import build_detector, distil
 from singleshot.models.opening import best_device
 from singleshot.recipes.schema import Recipe
 from singleshot.recipes.training import TrainingSettings
-from singleshot.runs.callbacks import Callback
+from singleshot.runs.callbacks import Callback, CallbackList
 from singleshot.runs.folder import RunFolder
 from singleshot.runs.progress import Progress, load_progress
 from singleshot.training.batch_norm import synchronise_batch_norms
-from singleshot.training.compiling import compile_network
 from singleshot.training.frozen import freeze
-from singleshot.training.loop import Evaluate, Training
+from singleshot.training.loop import Training
 from singleshot.training.optimizers import build_optimizer
+from singleshot.training.precautions import compile_network
 from singleshot.training.precision import Precision, measured_precision
 from singleshot.training.processes import ALONE, Processes
 from singleshot.training.state import load_state
+from singleshot.training.validation import validation_on
 from singleshot.training.weight_average import WeightAverage
 
-__all__ = ["build_images", "build_training"]
+__all__ = ["TrainingSetup", "build_images", "build_training"]
+
+
+@dataclass(frozen=True)
+class TrainingSetup:
+    """Data, run folder, processes and initial weights that a training is built from."""
+
+    data: TrainingData
+    folder: RunFolder
+    processes: Processes = ALONE
+    callback: Callback = CallbackList([])  # noqa: RUF009 (immutable)
+    start: Start | None = None  # detector whose weights it starts from
+    teacher: Start | None = None  # detector that is distilled
+    resume: bool = False
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Hash of the training images' names, classes and boxes: a run resumes with the same."""
+        return self.data.train.fingerprint()
 
 
 def build_images(recipe: Recipe, images: Images, model: TrainableDetector) -> AugmentedImages:
@@ -62,31 +83,33 @@ def build_objective(
 
 
 def build_training(
-    recipe: Recipe,
-    images: Images,
-    class_names: Sequence[str],
-    *,
-    fingerprint: str,
-    folder: RunFolder,
-    callback: Callback,
-    evaluate: Evaluate | None,
-    start: Start | None,
-    teacher: Start | None,
-    resume: bool,
-    processes: Processes = ALONE,
+    recipe: Recipe, images: Images, setup: TrainingSetup, *, rehearsal: bool = False
 ) -> tuple[Training, TrainingBatches]:
-    """A training and its batches, from the start or from where it was stopped.
+    """Build a training and its batches, from its first step or from where it was interrupted.
 
-    `fingerprint` tells data sets apart: a run goes on with the images it was begun with. `start`
-    is a detector to take weights from, `teacher` one to learn from.
+    Args:
+        recipe: the detector, how images are varied and how it is trained.
+        images: the training images, which may be cached.
+        setup: data, run folder and processes.
+        rehearsal: build one to measure and throw away: from its first step, without callbacks.
+
+    Raises:
+        RecipeError: the recipe does not fit the data or the processes.
+        DataError: the training images have no objects.
+        ModelError: the run was begun with other data, and cannot be resumed.
     """
+    class_names, processes, resume = setup.data.train.class_names, setup.processes, setup.resume
+    callback: Callback = setup.callback
+    if rehearsal:
+        resume, callback = False, CallbackList([])
     if not class_names:
         raise DataError("the training images have no objects at all; there is nothing to learn")
     settings = recipe.training
     require_an_image_each(settings, processes)
     torch.manual_seed(settings.seed)
     device = training_device(processes)
-    model = starting_model(recipe, class_names, start, resume=resume, callback=callback).to(device)
+    model = starting_model(recipe, setup, callback, resume=resume).to(device)
+    teacher = setup.teacher
     if teacher is not None and not settings.distillation.weight:
         callback.on_message(f"{teacher.place}: not distilled (training.distillation.weight = 0)")
         teacher = None
@@ -99,15 +122,21 @@ def build_training(
         step=0,
         num_steps=steps_of(settings, len(images)),
         best=None,
-        data=fingerprint,
+        data=setup.fingerprint,
         teacher=None if teacher is None else teacher.checkpoint.fingerprint(),
         num_processes=processes.number,
     )
     if resume:
-        tell_of_processes(folder, processes, callback)
+        warn_of_other_processes(setup.folder, processes, callback)
         progress = load_state(
-            folder.state, model, average, optimizer, processes=processes, expected=progress
+            setup.folder.state,
+            model,
+            average,
+            optimizer,
+            processes=processes,
+            expected=progress,
         )
+    validation = setup.data.validation
     training = Training(
         model=model,
         objective=objective,
@@ -116,11 +145,11 @@ def build_training(
         recipe=recipe.model_copy(update={"training": settings}),
         num_images=len(images),
         progress=progress,
-        folder=folder,
+        folder=setup.folder,
         callback=callback,
         device=device,
         precision=precision,
-        evaluate=evaluate,
+        evaluate=None if validation is None else validation_on(validation, processes),
         processes=processes,
     )
     return training, build_batches(training, images)
@@ -133,14 +162,10 @@ def training_device(processes: Processes) -> torch.device:
 
 
 def starting_model(
-    recipe: Recipe,
-    class_names: Sequence[str],
-    start: Start | None,
-    *,
-    resume: bool,
-    callback: Callback,
+    recipe: Recipe, setup: TrainingSetup, callback: Callback, *, resume: bool
 ) -> TrainableDetector:
-    """The detector before its first step; of a run that goes on its weights are still to come."""
+    """Build the detector with its initial weights; those of a resumed run are loaded later."""
+    start, class_names = setup.start, setup.data.train.class_names
     model = build_detector(recipe.model, class_names, pretrained=not (resume or start))
     if start is not None and not resume:
         callback.on_message(f"{start.place}: {start.fill(model)}")
@@ -196,11 +221,11 @@ def build_batches(training: Training, images: Images) -> TrainingBatches:
     return TrainingBatches(varied, order, workers=workers, pin_memory=on_gpu)
 
 
-def tell_of_processes(folder: RunFolder, processes: Processes, callback: Callback) -> None:
-    """Going on with another number of them is not exact to the last bit."""
+def warn_of_other_processes(folder: RunFolder, processes: Processes, callback: Callback) -> None:
+    """Warn that resuming with another number of processes is not exact to the last bit."""
     if (before := load_progress(folder.state).num_processes) != processes.number:
         callback.on_message(
-            f"{folder.path}: begun with {before} processes, goes on with {processes.number}: "
+            f"{folder.path}: begun with {before} processes, resumed with {processes.number}: "
             f"the result is the same to rounding, not to the last bit"
         )
 

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: a wish that steps and validations grant; everywhere else the end at once."""
+"""Ctrl-C and SIGTERM: a training stops after the current step, anything else at once."""
 
 import signal
 import threading
@@ -7,17 +7,23 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
 
-__all__ = ["Left", "Stopped", "Wish", "granting_interrupts", "stopping_at_once"]
+__all__ = [
+    "Interrupt",
+    "Interrupted",
+    "ValidationAborted",
+    "graceful_interrupts",
+    "immediate_interrupts",
+]
 
-Handler = Callable[[int, FrameType | None], object] | int | None  # as Python's signal has them
+_Handler = Callable[[int, FrameType | None], object] | int | None  # as Python's signal has them
 
 
-class Left(BaseException):
-    """Raised inside work that is broken off; no handler of mere errors may catch it."""
+class ValidationAborted(BaseException):
+    """Raised inside a validation that is interrupted; no `except Exception` may catch it."""
 
 
-class Stopped(KeyboardInterrupt):
-    """Ctrl-C or SIGTERM where no step was under way; says what is left to do."""
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C or SIGTERM outside the training loop; the message describes what is left to do."""
 
     def __init__(self, number: int, left_to_do: str = "") -> None:
         super().__init__(left_to_do)
@@ -25,68 +31,68 @@ class Stopped(KeyboardInterrupt):
 
 
 @dataclass
-class Wish:
-    """Whether someone wants the training to stop."""
+class Interrupt:
+    """Request to stop a training after its current step or during its validation."""
 
     stop: bool = False
-    signal: int | None = None  # that the wish was made by
-    breaks_off: bool = False
+    signal: int | None = None  # that made the request
+    _aborts: bool = False
 
     @contextmanager
-    def breaking_off(self) -> Iterator[None]:
-        """Work that leaves nothing behind, so that a wish may end it anywhere by raising Left."""
-        self.breaks_off = True
+    def aborting(self) -> Iterator[None]:
+        """Let a request end the enclosed work anywhere, by raising ValidationAborted."""
+        self._aborts = True
         try:
             if self.stop:
-                raise Left
+                raise ValidationAborted
             yield
         finally:
-            self.breaks_off = False
+            self._aborts = False
 
-    def make(self, number: int) -> None:
-        """Someone wants the training to stop; raises Left inside work that may be broken off."""
+    def request(self, number: int) -> None:
+        """Request the end of the training; raises ValidationAborted inside `aborting`."""
         self.stop, self.signal = True, number
-        if self.breaks_off:
-            self.breaks_off = False
-            raise Left
+        if self._aborts:
+            self._aborts = False
+            raise ValidationAborted
 
 
 @contextmanager
-def granting_interrupts() -> Iterator[Wish]:
-    """Turn the first signal into a wish; the second acts as it did before."""
-    wish = Wish()
+def graceful_interrupts() -> Iterator[Interrupt]:
+    """Turn the first signal into a request to stop; the second one acts as it did before."""
+    interrupt = Interrupt()
 
-    def want_stop(number: int, _: FrameType | None) -> None:
+    def request_stop(number: int, _: FrameType | None) -> None:
         signal.signal(number, before[number])
-        wish.make(number)
+        interrupt.request(number)
 
-    with handled(want_stop, signal.SIGINT, signal.SIGTERM) as before:
-        yield wish
+    with _handling(request_stop, signal.SIGINT, signal.SIGTERM) as before:
+        yield interrupt
 
 
 @contextmanager
-def stopping_at_once(left_to_do: Callable[[], str]) -> Iterator[None]:
-    """Raise Stopped, with words about what is left to do, wherever Ctrl-C or SIGTERM comes."""
+def immediate_interrupts(describe: Callable[[], str]) -> Iterator[None]:
+    """Raise Interrupted, with a description of what is left to do, at Ctrl-C or SIGTERM."""
 
     def stop(number: int, _: FrameType | None) -> None:
-        raise Stopped(number)
+        raise Interrupted(number)
 
-    with handled(stop, signal.SIGTERM):
+    with _handling(stop, signal.SIGTERM):
         try:
             yield
         except KeyboardInterrupt as error:
-            number = error.signal if isinstance(error, Stopped) else signal.SIGINT
-            raise Stopped(number, left_to_do()) from error
+            number = error.signal if isinstance(error, Interrupted) else signal.SIGINT
+            raise Interrupted(number, describe()) from error
 
 
 @contextmanager
-def handled(handler: Handler, *numbers: int) -> Iterator[dict[int, Handler]]:
-    """Handle these signals; gives what handled them before, and does so again afterwards."""
+def _handling(handler: _Handler, *numbers: int) -> Iterator[dict[int, _Handler]]:
+    """Handle these signals and yield their handlers of before, which are restored at the end."""
     if threading.current_thread() is not threading.main_thread():
         # Python handles signals in the main thread alone.
         yield {}
         return
-    before: dict[int, Handler] = {number: signal.getsignal(number) for number in numbers}
+    before: dict[int, _Handler] = {number: signal.getsignal(number) for number in numbers}
     for number in numbers:
         signal.signal(number, handler)
     try:

@@ -19,11 +19,11 @@ from singleshot.runs.folder import RunFolder
 from singleshot.runs.progress import Progress
 from singleshot.structures import Batch
 from singleshot.training.epochs import Epochs
-from singleshot.training.faults import explained
 from singleshot.training.frozen import train_what_learns
 from singleshot.training.gradients import Gradients
-from singleshot.training.interrupt import Left, Wish
+from singleshot.training.interrupt import Interrupt, ValidationAborted
 from singleshot.training.optimizers import rate_at, set_learning_rate
+from singleshot.training.precautions import explaining_failures
 from singleshot.training.precision import Precision
 from singleshot.training.processes import Processes, together
 from singleshot.training.state import save_state
@@ -35,7 +35,7 @@ __all__ = ["Evaluate", "Training"]
 SECONDS_BETWEEN_SAVES = 300.0
 
 # Gives the mean average precision of a detector, and calls a function between two batches: it may
-# raise Left.
+# raise ValidationAborted.
 Evaluate = Callable[[nn.Module, Callable[[], None]], float]
 
 
@@ -75,8 +75,8 @@ class Training:
         # The parameters that learn; going through the modules for them takes long.
         self.learning = [p for p in self.model.parameters() if p.requires_grad]
 
-    def run(self, batches: Iterable[Batch], wish: Wish) -> Progress:
-        """Take all steps, or those until someone wishes to stop; what was learned is saved."""
+    def run(self, batches: Iterable[Batch], interrupt: Interrupt) -> Progress:
+        """Take all steps, or those until an interrupt, and save the weights and the state."""
         if self.processes.first:
             remove_partial_files(self.folder.path)
         self.callback.on_start(self.start_record)
@@ -86,22 +86,22 @@ class Training:
             self.save_state()
             self.last_save = time.monotonic()
             self.tally.begin()
-            with explained(self.recipe.training):
-                self.take_steps(batches, wish)
+            with explaining_failures(self.recipe.training):
+                self.take_steps(batches, interrupt)
         finally:
             self.callback.on_finish()
         return self.progress
 
-    def take_steps(self, batches: Iterable[Batch], wish: Wish) -> None:
-        """Until all is done, or someone wishes to stop."""
+    def take_steps(self, batches: Iterable[Batch], interrupt: Interrupt) -> None:
+        """Step, validate and save until all is done or an interrupt is requested."""
         # The last process may have been stopped between a step and its validation.
-        self.validate_when_due(wish)
-        (stop,) = self.processes.any(wish.stop)
+        self.validate_when_due(interrupt)
+        (stop,) = self.processes.any(interrupt.stop)
         if not (stop or self.over):
             for batch, seconds_waiting in self.drawn(together(batches, self.processes)):
                 self.step(batch, seconds_waiting)
-                self.validate_when_due(wish)
-                stop, save = self.processes.any(wish.stop, self.save_is_due)
+                self.validate_when_due(interrupt)
+                stop, save = self.processes.any(interrupt.stop, self.save_is_due)
                 if save:
                     self.save()
                 if stop or self.over:
@@ -154,27 +154,27 @@ class Training:
             nn.utils.clip_grads_with_norm_(self.learning, limit, norm)
         return norm
 
-    def validate_when_due(self, wish: Wish) -> None:
-        """Judge the averaged weights, unless someone wishes to stop meanwhile."""
+    def validate_when_due(self, interrupt: Interrupt) -> None:
+        """Validate the averaged weights, unless an interrupt is requested meanwhile."""
         if self.evaluate is None or not self.validation_is_due:
             return
         self.save()
         try:
             if self.processes.several:
-                # Others would wait in vain for a process that leaves alone.
-                found = self.evaluate(self.average.model, lambda: self.leave_together(wish))
+                # All abort after the same batch: others would wait in vain for a process that left.
+                found = self.evaluate(self.average.model, lambda: self.abort_together(interrupt))
             else:
-                with wish.breaking_off():
+                with interrupt.aborting():
                     found = self.evaluate(self.average.model, lambda: None)
-        except Left:
+        except ValidationAborted:
             return  # it is still due when the training goes on
         self.take_in(found)
 
-    def leave_together(self, wish: Wish) -> None:
-        """Raises Left in every process when someone wishes to stop in one of them."""
-        (stop,) = self.processes.any(wish.stop)
+    def abort_together(self, interrupt: Interrupt) -> None:
+        """Raise ValidationAborted in all processes when one has a request to stop."""
+        (stop,) = self.processes.any(interrupt.stop)
         if stop:
-            raise Left
+            raise ValidationAborted
 
     def take_in(self, found: float) -> None:
         """What a validation found; the best weights so far are kept."""

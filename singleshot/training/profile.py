@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import shutil
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import wraps
@@ -22,9 +23,8 @@ from singleshot.training.frozen import train_what_learns
 from singleshot.training.loop import Training
 from singleshot.training.precision import autocast
 from singleshot.training.profile_parts import AVERAGE, DATA, LOSSES, NETWORK, Part, parts_of
-from singleshot.training.rehearsal import settled
 
-__all__ = ["NUM_BATCHES", "Profile", "profile_training"]
+__all__ = ["NUM_BATCHES", "Profile", "profile_training", "synchronised_time"]
 
 WARM_UP = 3  # steps
 PLAIN = 5  # steps without the profiler, which slows them down
@@ -108,12 +108,12 @@ def profile_training(training: Training, batches: Iterator[Batch], trace: Path) 
 
 def seconds_of(training: Training, batches: Iterator[Batch], num_steps: int) -> float:
     """What one of so many steps takes, with its data."""
-    start = settled(training.device)
+    start = synchronised_time(training.device)
     for _ in range(num_steps):
         with record_function(DATA):
             batch = next(batches)
         training.step(batch, 0.0)
-    return (settled(training.device) - start) / num_steps
+    return (synchronised_time(training.device) - start) / num_steps
 
 
 def mark(training: Training) -> None:
@@ -181,7 +181,14 @@ def peak_gflops(training: Training) -> float:
     rates = []
     with autocast(device, training.precision), torch.no_grad():
         for _ in range(5):
-            start = settled(device)
+            start = synchronised_time(device)
             torch.nn.functional.conv2d(places, weight)
-            rates.append(2 * SIDE**3 / (settled(device) - start) / 1e9)
+            rates.append(2 * SIDE**3 / (synchronised_time(device) - start) / 1e9)
     return max(rates)
+
+
+def synchronised_time(device: torch.device) -> float:
+    """Return the monotonic time in seconds, once the device has finished its work."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.monotonic()

@@ -25,7 +25,7 @@ from singleshot.runs.callbacks import (
 )
 from singleshot.runs.folder import RunFolder
 from singleshot.runs.places import Data, default_folder, listed
-from singleshot.training.interrupt import stopping_at_once
+from singleshot.training.interrupt import immediate_interrupts
 from singleshot.training.train import train
 from singleshot.tuning.result import Leavings, Search, Task
 from singleshot.tuning.search_space import SearchSpace, search_space, value_at
@@ -99,7 +99,7 @@ def tune(
         train=chosen.train,
         validation=judged_on(chosen),
     )
-    with stopping_at_once(lambda: f"Stopped; the same command with --run {folder} goes on."):
+    with immediate_interrupts(lambda: f"Stopped; the same command with --run {folder} goes on."):
         shared = Trials(folder, space, seed=seed, prune_after=prune_after)
         shared.agree(asked_for(task, space, seed), {key: value_at(start, key) for key in space})
         work = Work(

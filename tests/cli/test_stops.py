@@ -21,7 +21,7 @@ def test_stopped_while_preparing_nothing_is_there_to_be_resumed(
     assert singleshot("train", *words) == (
         exit_code,
         "",
-        "Stopped before the training began; the same command begins it.\n",
+        "Interrupted before the training began; the same command begins it.\n",
     )
     assert not (tmp_path / "run").exists()
     assert signal.getsignal(signal.SIGTERM) is before

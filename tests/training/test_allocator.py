@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from singleshot.training.allocator import keeping_memory
+from singleshot.training.precautions import keeping_memory
 
 pytestmark = pytest.mark.skipif(
     platform.libc_ver()[0] != "glibc", reason="only glibc can be told to keep memory"

@@ -6,9 +6,9 @@ from singleshot.errors import SingleshotError
 from singleshot.recipes.load import load_recipe
 from singleshot.recipes.training import ScheduleSettings
 from singleshot.runs.progress import Progress
-from singleshot.training.budget import Costs, TimeBudget, allot
 from singleshot.training.optimizers import rate_at
-from singleshot.training.pace import Pace
+from singleshot.training.options import TimeBudget
+from singleshot.training.time_budget import Costs, Pace, allot
 
 BUDGET = TimeBudget(1000.0, start=0.0)  # to be done by 950
 RECIPE = load_recipe("ssdlite320-lite0", {"training.batch_size": 10, "training.validate_every": 1})
@@ -44,10 +44,10 @@ def test_a_time_too_short_for_a_step_is_refused_and_says_how_much_is_needed():
 
 
 def test_the_end_says_what_was_planned_and_whether_it_took_more():
-    assert BUDGET.account(900.0) == (
+    assert BUDGET.summarise(900.0) == (
         "planned to take 0:15:50 of a time budget of 0:16:40, took 0:15:00"
     )
-    assert BUDGET.account(1012.0).endswith("took 0:16:52, 12.0 s over the budget")
+    assert BUDGET.summarise(1012.0).endswith("took 0:16:52, 12.0 s over the budget")
 
 
 def begun(step, num_steps=900):
@@ -57,7 +57,7 @@ def begun(step, num_steps=900):
 def pace_after(seconds_of_step):
     pace = Pace(BUDGET, step=1.0, validation=0.0, finish=0.0)
     for _ in range(10):
-        pace.took(seconds_of_step, validated=False)
+        pace.add(seconds_of_step, validated=False)
     return pace
 
 
@@ -83,7 +83,7 @@ def test_at_a_quarter_the_rest_is_fitted_to_the_speed(seconds_of_step, num_steps
 
 def test_validations_and_the_report_are_reckoned_with():
     pace = pace_after(1.0)
-    pace.took(31.0, validated=True)  # a step of 1 s, and a validation of 30 s
+    pace.add(31.0, validated=True)  # a step of 1 s, and a validation of 30 s
     pace.finish = 15.0
     # 675 s less 2 × 30 and 15 are 600.
     assert pace.better_end(begun(225), validations_left=2, now=275.0) == 225 + 600

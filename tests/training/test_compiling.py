@@ -10,7 +10,7 @@ from killing import OVERRIDES
 import singleshot
 from singleshot.checkpoints.checkpoint import Checkpoint
 from singleshot.errors import RecipeError
-from singleshot.training import compiling
+from singleshot.training import precautions
 
 SHORT = {**OVERRIDES, "training.workers": 0, "training.epochs": 1, "training.compile": True}
 needs_compiler = pytest.mark.skipif(
@@ -24,7 +24,7 @@ def test_a_compiled_network_says_the_same_and_keeps_its_names():
     network = torch.nn.Sequential(torch.nn.Linear(3, 2), torch.nn.ReLU())
     inputs = torch.tensor([[1.0, -2.0, 3.0]])
     plain, names = network(inputs), list(network.state_dict())
-    compiling.compile_network(network, torch.device("cpu"))
+    precautions.compile_network(network, torch.device("cpu"))
     torch.testing.assert_close(network(inputs), plain)
     assert list(network.state_dict()) == names == ["0.weight", "0.bias"]
 
@@ -33,7 +33,7 @@ def test_a_missing_compiler_is_said_before_anything_is_written(tmp_path, monkeyp
     def no_compiler(*_, **__):
         raise RuntimeError("No working C++ compiler found")
 
-    monkeypatch.setattr(compiling.torch, "compile", no_compiler)
+    monkeypatch.setattr(precautions.torch, "compile", no_compiler)
     with pytest.raises(RecipeError, match=r"training\.compile = true: .*No working C\+\+ compiler"):
         singleshot.train(
             "ssdlite320-lite0",

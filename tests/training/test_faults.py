@@ -92,7 +92,7 @@ def test_an_image_that_breaks_after_the_check_loses_no_step(cells, whole, tmp_pa
     run, image = tmp_path / "run", cells / "JPEGImages/train_1.jpg"
     good = image.read_bytes()
     try:
-        with pytest.raises(RunFailed, match=r"train_1\.jpg.*--resume goes on") as told:
+        with pytest.raises(RunFailed, match=r"train_1\.jpg.*--resume continues") as told:
             train(cells, run, callback=After(5, lambda: image.write_bytes(good[:500])))
     finally:
         image.write_bytes(good)
@@ -105,7 +105,7 @@ def test_a_folder_that_vanishes_loses_no_step(cells, whole, tmp_path):
     run, folder = tmp_path / "run", cells / "JPEGImages"
     away = cells / "away"
     try:
-        with pytest.raises(RunFailed, match=r"JPEGImages.*--resume goes on") as told:
+        with pytest.raises(RunFailed, match=r"JPEGImages.*--resume continues") as told:
             train(cells, run, callback=After(5, lambda: folder.rename(away)))
     finally:
         away.rename(folder)

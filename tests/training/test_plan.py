@@ -1,4 +1,4 @@
-"""What is found out before a run begins."""
+"""What is measured before a run begins."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from cells import make_cells
 
 import singleshot
 from singleshot.training import train as training
-from singleshot.training.plan import Preparation
 
 
 def test_what_is_measured_keeps_memory_as_the_run_does(tmp_path, monkeypatch):
@@ -25,7 +24,7 @@ def test_what_is_measured_keeps_memory_as_the_run_does(tmp_path, monkeypatch):
         raise KeyError(len(kept))
 
     monkeypatch.setattr(training, "keeping_memory", keeping)
-    monkeypatch.setattr(Preparation, "run", measure)
+    monkeypatch.setattr(training, "resolve_plan", measure)
     cells = make_cells(tmp_path / "cells")
     with pytest.raises(KeyError, match="1"):
         singleshot.train("ssdlite320-lite0", cells, run=tmp_path / "run")

@@ -10,14 +10,13 @@ from singleshot.data.opening import open_dataset
 from singleshot.errors import RunFailed, SingleshotError
 from singleshot.families import build_detector
 from singleshot.training import self_test
-from singleshot.training.sanity_check import require_truth_scores_one
-from singleshot.training.self_test import require_equal_after_loading
+from singleshot.training.self_test import require_equal_after_loading, require_truth_scores_one
 
 OVERRIDES = {"training.epochs": 1, "training.batch_size": 3, "model.input": [96, 128]}
 
 
 class Ears:
-    """A callback that keeps what is said."""
+    """A callback that keeps the messages."""
 
     def __init__(self):
         self.lines = []
@@ -48,7 +47,7 @@ def test_a_good_recipe_passes_and_the_run_is_bit_for_bit_the_same(cells, tmp_pat
     ears = Ears()
     tested = train(cells, tmp_path / "tested", self_test=True, callback=ears)
     plain = train(cells, tmp_path / "plain")
-    assert any("3 images learned by heart, loss " in line for line in ears.lines)
+    assert any("3 images overfitted, loss " in line for line in ears.lines)
     assert any(line.startswith("self-test passed") for line in ears.lines)
     ours, theirs = (
         Checkpoint.load(run.folder / "checkpoints/last.safetensors") for run in (tested, plain)
@@ -58,7 +57,7 @@ def test_a_good_recipe_passes_and_the_run_is_bit_for_bit_the_same(cells, tmp_pat
 
 def test_a_learning_rate_that_teaches_nothing_fails_and_no_run_begins(cells, tmp_path, monkeypatch):
     monkeypatch.setattr(self_test, "STEPS", 12)
-    with pytest.raises(RunFailed, match="not learned by heart") as error:
+    with pytest.raises(RunFailed, match="could not be overfitted") as error:
         train(cells, tmp_path / "run", overrides={"training.learning_rate": 1e-12}, self_test=True)
     message = str(error.value)
     assert error.value.exit_code == 1
@@ -94,16 +93,17 @@ def test_a_box_without_area_is_found(cells):
 def test_a_checkpoint_that_comes_back_changed_is_found(cells, tmp_path, monkeypatch):
     found = {}
 
-    def remember(training, batch, load):
+    def remember(training, batch):
         found.update(training=training, batch=batch)
-        require_equal_after_loading(training, batch, load)
+        require_equal_after_loading(training, batch)
 
-    monkeypatch.setattr("singleshot.training.sanity_check.require_equal_after_loading", remember)
+    monkeypatch.setattr("singleshot.training.self_test.require_equal_after_loading", remember)
     train(cells, tmp_path / "run", self_test=True)
     training = found["training"]
     other = build_detector(training.recipe.model, training.model.class_names, pretrained=False)
-    with pytest.raises(RunFailed, match="saved and loaded computes something else"):
-        require_equal_after_loading(training, found["batch"], lambda _: other)
+    monkeypatch.setattr(self_test, "detector_from", lambda *_, **__: other)
+    with pytest.raises(RunFailed, match="saved and loaded detects other boxes"):
+        require_equal_after_loading(training, found["batch"])
 
 
 def test_a_self_test_comes_before_the_run_only(cells, tmp_path, monkeypatch):

@@ -71,7 +71,7 @@ def test_a_run_keeps_to_its_time_and_says_so(cells, tmp_path):
 
 def test_what_was_fitted_can_be_repeated_and_resumed_exactly(cells, tmp_path, monkeypatch):
     # As if the machine kept its speed: nothing is planned anew.
-    monkeypatch.setattr("singleshot.training.pace.MARKS", (2.0,))
+    monkeypatch.setattr("singleshot.training.time_budget.MARKS", (2.0,))
     monkeypatch.setattr(preparing, "allot", lambda *_args, **_more: fits)
     fits = preparing.Allotment(num_steps=6, validate_every=2, num_validations=2)
     stopped = train(cells, tmp_path / "stopped", time_budget=BUDGET, callback=Ears(stop_after=3))
@@ -89,7 +89,7 @@ def test_a_run_that_was_planned_anew_is_resumed_with_its_new_length(cells, tmp_p
     fits = preparing.Allotment(num_steps=40, validate_every=50, num_validations=1)
     monkeypatch.setattr(preparing, "allot", lambda *_args, **_more: fits)
     monkeypatch.setattr(
-        "singleshot.training.pace.Pace.better_end",
+        "singleshot.training.time_budget.Pace.better_end",
         lambda _self, progress, **_: 8 if (progress.step, progress.num_steps) == (4, 40) else None,
     )
     ears = Ears(stop_after=6)

@@ -15,7 +15,7 @@ from singleshot.errors import DataError, ModelError, RecipeError
 from singleshot.runs.log import read_log
 from singleshot.runs.progress import load_progress
 from singleshot.training import train as training
-from singleshot.training.interrupt import Stopped
+from singleshot.training.interrupt import Interrupted
 
 OVERRIDES = {
     "training.epochs": 3,
@@ -169,7 +169,9 @@ def test_stopped_while_reporting_it_says_what_is_left(cells, without_report, mon
     monkeypatch.setattr(
         training, "report_on_validation", lambda *_: os.kill(os.getpid(), signal.SIGTERM)
     )
-    with pytest.raises(Stopped, match=r"after the last step; --run .*run --resume writes") as told:
+    with pytest.raises(
+        Interrupted, match=r"after the last step; --run .*run --resume writes"
+    ) as told:
         train(cells, without_report, resume=True)
     assert told.value.signal == signal.SIGTERM
 

@@ -1,4 +1,4 @@
-"""Processes that train together have to be told the same."""
+"""Processes that train together need the same inputs."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from singleshot.checkpoints.transfer import Start
 from singleshot.data.splits import training_split
 from singleshot.errors import SingleshotError
 from singleshot.recipes.load import load_recipe
+from singleshot.runs.folder import RunFolder
+from singleshot.training.build import TrainingSetup
 from singleshot.training.processes import Processes
-from singleshot.training.train import file_fingerprint, require_same
+from singleshot.training.train import hash_backbone_file, require_same_inputs
 
 
 def start(number):
@@ -23,17 +25,21 @@ def start(number):
 
 @pytest.fixture
 def require(tmp_path, monkeypatch):
-    """Has process 0 been told something, and another process something else."""
+    """Give one process some inputs, and another process others."""
     chosen = training_split([make_cells(tmp_path / "cells")], None, None, 0)
+
+    def setup(processes, start, teacher):
+        folder = RunFolder(tmp_path / "run")
+        return TrainingSetup(chosen, folder, processes, start=start, teacher=teacher)
 
     def require(mine, theirs):
         told = []
         two = Processes(number=2)
         monkeypatch.setattr(Processes, "gather", lambda _, about: told.append(about) or [about] * 2)
         for recipe, first, teacher in (mine, theirs):
-            require_same(recipe, chosen, first, teacher, two)
+            require_same_inputs(recipe, setup(two, first, teacher))
         monkeypatch.setattr(Processes, "gather", lambda *_: told)
-        require_same(*mine[:1], chosen, *mine[1:], two)
+        require_same_inputs(mine[0], setup(two, *mine[1:]))
 
     return require
 
@@ -53,8 +59,8 @@ def test_the_file_of_the_backbone_has_one_content(require, tmp_path):
     recipe = load_recipe("ssdlite320-lite0", {"model.backbone.weights": str(file)})
     mine = (recipe, None, None)
     require(mine, mine)
-    before = file_fingerprint(recipe)
+    before = hash_backbone_file(recipe)
     file.write_bytes(b"others")
-    assert file_fingerprint(recipe) != before
+    assert hash_backbone_file(recipe) != before
     # What comes with timm lies in no file of ours.
-    assert file_fingerprint(load_recipe("ssdlite320-lite0")) == ""
+    assert hash_backbone_file(load_recipe("ssdlite320-lite0")) == ""

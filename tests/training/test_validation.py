@@ -12,7 +12,7 @@ from groups import run_group
 from singleshot.data.opening import open_dataset
 from singleshot.structures import Detections
 from singleshot.training import validation as validating
-from singleshot.training.interrupt import Left, Wish
+from singleshot.training.interrupt import Interrupt, ValidationAborted
 from singleshot.training.loop import Training
 from singleshot.training.processes import Processes
 
@@ -30,17 +30,17 @@ class Blind:
 def look(rank, folder, stops_after):
     """Detect in five images, one at a time; the second process is told to stop on the way."""
     validating.BATCH_SIZE = 1
-    processes, wish, looked = Processes(rank=rank, number=2), Wish(), []
+    processes, interrupt, looked = Processes(rank=rank, number=2), Interrupt(), []
 
     def between():
         looked.append(1)
-        wish.stop = rank == 1 and len(looked) == stops_after
-        Training.leave_together(SimpleNamespace(processes=processes), wish)
+        interrupt.stop = rank == 1 and len(looked) == stops_after
+        Training.abort_together(SimpleNamespace(processes=processes), interrupt)
 
     images = open_dataset(folder, "train").subset(range(5), description="five")
     try:
         found = validating.detect_together(Blind(), images, processes, between)
-    except Left:
+    except ValidationAborted:
         return len(looked), "left"
     return len(looked), None if found is None else "all five"
 
@@ -56,7 +56,7 @@ def cells(tmp_path_factory):
     [(2, [(2, "left"), (2, "left")]), (None, [(3, "all five"), (3, None)])],
     ids=["stopped", "left alone"],
 )
-def test_a_wish_of_one_process_ends_the_validation_of_all_after_the_same_batch(
+def test_an_interrupt_of_one_process_ends_the_validation_of_all_after_the_same_batch(
     cells, stops_after, expected
 ):
     assert run_group(look, 2, cells, stops_after) == expected

@@ -13,7 +13,7 @@ from searches import RATE, Said, pretend
 
 import singleshot
 from singleshot.errors import RecipeError, SingleshotError
-from singleshot.training.interrupt import Stopped
+from singleshot.training.interrupt import Interrupted
 from singleshot.tuning import tune as tuning
 
 pytest.importorskip("optuna", reason="needs Optuna: pip install 'singleshot[tune]'")
@@ -81,7 +81,7 @@ def test_stopped_while_a_trial_prepares_it_says_how_to_go_on(cells, tmp_path, mo
         os.kill(os.getpid(), number)
 
     monkeypatch.setattr(tuning, "train", pretend(during=stop))
-    with pytest.raises(Stopped, match=r"the same command with --run .*run goes on") as told:
+    with pytest.raises(Interrupted, match=r"the same command with --run .*run goes on") as told:
         search(cells, tmp_path / "run", 2)
     assert told.value.signal == number
     monkeypatch.setattr(tuning, "train", pretend())

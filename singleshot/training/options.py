@@ -1,0 +1,163 @@
+"""Options of a training: those of `singleshot.train` and of the command `singleshot train`."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Literal
+
+from singleshot.options import Options, callback, option
+from singleshot.runs.callbacks import Callback
+from singleshot.runs.places import Data
+
+__all__ = ["TimeBudget", "TrainingOptions", "format_duration", "parse_duration"]
+
+AIM = 0.95  # of a time budget: machines slow down, and a program takes time to leave
+
+_UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0}
+_AMOUNT = r"(\d+(?:\.\d+)?)"
+_DURATION = re.compile(rf"(?:{_AMOUNT}h)?(?:{_AMOUNT}m)?(?:{_AMOUNT}s)?")
+
+
+def parse_duration(text: str) -> float:
+    """Parse seconds from 90s, 20m, 1.5h or 1h30m; ValueError for anything else, as 0s and 20."""
+    match = _DURATION.fullmatch(text.strip().lower())
+    amounts = zip(_UNITS.values(), match.groups() if match else (), strict=False)
+    seconds = sum(unit * float(amount) for unit, amount in amounts if amount)
+    if not seconds:
+        raise ValueError(f"{text!r} is no time; write 90s, 20m, 1.5h or 1h30m")
+    return seconds
+
+
+def format_duration(seconds: float) -> str:
+    """Format seconds as 1:02:03, or as 4.2 s below a minute."""
+    return f"{seconds:.1f} s" if seconds < 60 else str(timedelta(seconds=round(seconds)))
+
+
+@dataclass(frozen=True)
+class TimeBudget:
+    """Wall time of a training, in seconds, and when it began by the monotonic clock."""
+
+    seconds: float
+    start: float
+
+    @classmethod
+    def of(cls, seconds: float | TimeBudget | None) -> TimeBudget | None:
+        """Start a budget of so many seconds now; one that has started is returned unchanged."""
+        if seconds is None or isinstance(seconds, TimeBudget):
+            return seconds
+        return cls(seconds, time.monotonic())
+
+    @property
+    def aim(self) -> float:
+        """The moment by which everything should be done."""
+        return self.start + AIM * self.seconds
+
+    @property
+    def end(self) -> float:
+        """The moment after which the budget is exceeded."""
+        return self.start + self.seconds
+
+    def summarise(self, now: float) -> str:
+        """Compare the planned time with the time taken until `now`, as a sentence."""
+        took = now - self.start
+        over = f", {format_duration(took - self.seconds)} over the budget" * (now > self.end)
+        return (
+            f"planned to take {format_duration(AIM * self.seconds)} of a time budget of "
+            f"{format_duration(self.seconds)}, took {format_duration(took)}{over}"
+        )
+
+
+@dataclass(frozen=True)
+class TrainingOptions(Options):
+    """Data, run folder, initial weights and checks of one training."""
+
+    data: Data = field(
+        metadata=option(
+            "A folder or JSON file of annotated images; repeated, the data sets are joined by "
+            "class name.",
+            metavar="DATA",
+        )
+    )
+    _: KW_ONLY
+    split: str | None = field(
+        default=None,
+        metadata=option("Images to train on; a+b joins two. Left out: train, else all."),
+    )
+    val_split: str | None = field(
+        default=None,
+        metadata=option(
+            "Images to validate on. Left out: val, else a tenth of the training images; none: no "
+            "validation.",
+            metavar="SPLIT|none",
+        ),
+    )
+    run: str | Path | None = field(
+        default=None,
+        metadata=option(
+            "Run folder to write. Left out: the first free one under runs/.", metavar="DIR"
+        ),
+    )
+    init: str | Path | None = field(
+        default=None,
+        metadata=option(
+            "Start from this detector: a run folder, a checkpoint, or a file that models import "
+            "reads. Class outputs are carried over by class name.",
+            metavar="MODEL",
+            cli_type=str | None,
+        ),
+    )
+    teacher: str | Path | None = field(
+        default=None,
+        metadata=option(
+            "Distil this larger detector: a run folder, a checkpoint, or a file that models "
+            "import reads. Its classes are matched by name.",
+            metavar="MODEL",
+            cli_type=str | None,
+        ),
+    )
+    overrides: Mapping[str, object] | Sequence[str] = field(
+        default=(),
+        metadata=option(
+            "Change one value of the recipe, as in training.epochs=20; may be repeated.",
+            flag="--set",
+            metavar="KEY=VALUE",
+        ),
+    )
+    resume: bool = field(
+        default=False, metadata=option("Resume this run where it was interrupted.")
+    )
+    time_budget: float | TimeBudget | None = field(
+        default=None,
+        metadata=option(
+            "Fit everything into this wall time, as in 90s, 20m or 1h30m: steps, validations and "
+            "the report.",
+            metavar="TIME",
+            parse=parse_duration,
+        ),
+    )
+    profile: bool = field(
+        default=False,
+        metadata=option("Profile the first steps; the table is in the run's profile.txt."),
+    )
+    self_test: bool = field(
+        default=False,
+        metadata=option(
+            "Before the run, check that one batch can be overfitted and that the annotations "
+            "score 1 as predictions."
+        ),
+    )
+    track: Literal["mlflow"] | None = field(
+        default=None,
+        metadata=option(
+            "Record the run in MLflow, too: in MLFLOW_TRACKING_URI, else in the folder mlruns."
+        ),
+    )
+    callback: Callback | None = field(
+        default=None,
+        metadata=callback("Its methods are called as the training proceeds; see `Callback`."),
+    )

@@ -1,0 +1,80 @@
+"""Decide whether a run starts, resumes or is refused, and describe one that was interrupted."""
+
+from singleshot.errors import ModelError
+from singleshot.recipes.schema import Recipe
+from singleshot.runs.folder import RunFolder
+from singleshot.runs.progress import load_progress
+from singleshot.training.processes import Processes
+
+__all__ = ["begin_run", "describe_interrupted", "describe_resumed", "is_resumed"]
+
+
+def is_resumed(folder: RunFolder, processes: Processes, *, requested: bool) -> bool:
+    """Return whether the run in this folder is resumed; ModelError where it cannot start or resume.
+
+    It is resumed on request, and also under torchrun, which restarts its commands. The recipe,
+    images and teacher are compared with those of the run later; nothing is overwritten.
+    """
+    if _was_restarted(folder, processes):
+        return True
+    if requested:
+        folder.check_left()
+    else:
+        folder.check_free()
+    return requested
+
+
+def _was_restarted(folder: RunFolder, processes: Processes) -> bool:
+    """Return whether torchrun, which restarts processes, has started this training before."""
+    if not processes.supervised:
+        return False
+    # Of those that were started again, one may have been lost after all was done.
+    (again,) = processes.any(processes.restarted)
+    left = folder.state.exists() and (again or not folder.is_done)
+    if any(processes.any(left)) and not left:
+        raise ModelError(_not_shared(folder))
+    return left
+
+
+def begin_run(
+    folder: RunFolder, recipe: Recipe, processes: Processes, *, requested: Recipe
+) -> None:
+    """Create the run folder; ModelError where some process cannot see it."""
+    if processes.first:
+        folder.begin(recipe, asked=requested)
+    # Nobody looks before it is there.
+    processes.from_first(None)
+    if not folder.recipe.exists():
+        raise ModelError(_not_shared(folder))
+
+
+def describe_resumed(folder: RunFolder) -> str:
+    """Describe from which step a run is resumed."""
+    progress = load_progress(folder.state)
+    if progress.finished:
+        return f"{folder.path}: all {progress.step} steps are done"
+    return f"{folder.path}: resumes after step {progress.step}"
+
+
+def describe_interrupted(folder: RunFolder, processes: Processes) -> str:
+    """Describe a run that was interrupted at once, and how to resume it; "" but in one process."""
+    if not processes.first:
+        return ""
+    if not folder.state.exists():
+        return "Interrupted before the training began; the same command begins it."
+    progress = load_progress(folder.state)
+    if not progress.finished:
+        return (
+            f"Interrupted at once; --run {folder.path} --resume resumes after step "
+            f"{progress.step}, which was saved last."
+        )
+    if not folder.is_done:
+        return f"Interrupted after the last step; --run {folder.path} --resume writes the report."
+    return f"Interrupted after the training; {folder.path} is complete."
+
+
+def _not_shared(folder: RunFolder) -> str:
+    return (
+        f"{folder.path}: another process sees a run here, this one does not; choose a --run on "
+        f"storage that all machines share"
+    )

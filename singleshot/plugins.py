@@ -8,7 +8,7 @@ set is opened.
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
+from abc import abstractmethod
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import TypeVar
@@ -20,11 +20,13 @@ __all__ = ["Extension", "register", "registered", "with_registered"]
 GROUP = "singleshot.plugins"
 
 
-@dataclass(frozen=True)
 class Extension:
-    """Anything that `register` takes, by the name that a recipe or a message uses."""
+    """Base class of what `register` takes."""
 
-    kind: str
+    @property
+    @abstractmethod
+    def key(self) -> str:
+        """The name that recipes and messages use: unique among the extensions of a type."""
 
 
 E = TypeVar("E", bound=Extension)
@@ -37,7 +39,7 @@ def register(*extensions: Extension) -> None:
     """Add backbones, detector families, data formats, losses or recipes to those there are.
 
     Args:
-        extensions: each a `BackboneKind`, `Family`, `DataFormat`, `ClassificationLossKind`,
+        extensions: each a `BackboneKind`, `Family`, `Format`, `ClassificationLossKind`,
             `LocalizationLossKind` or `RecipeFile`. Registering the same object again changes
             nothing.
 
@@ -47,7 +49,7 @@ def register(*extensions: Extension) -> None:
     for extension in extensions:
         if not isinstance(extension, Extension):
             raise PluginError(
-                f"singleshot.register({extension!r}): expected a BackboneKind, Family, DataFormat, "
+                f"singleshot.register({extension!r}): expected a BackboneKind, Family, Format, "
                 f"ClassificationLossKind, LocalizationLossKind or RecipeFile"
             )
         if extension not in _extensions:
@@ -71,7 +73,7 @@ def with_registered(built_in: tuple[E, ...], extension: type[E]) -> tuple[E, ...
 
 def _require_unique(extensions: list[Extension] | tuple[E, ...], extension: type) -> None:
     """Refuse two extensions of one type with one name."""
-    names = [each.kind for each in extensions if isinstance(each, extension)]
+    names = [each.key for each in extensions if isinstance(each, extension)]
     if twice := [name for name in names if names.count(name) > 1]:
         raise PluginError(f"two of type {extension.__name__} are named {twice[0]!r}; rename one")
 

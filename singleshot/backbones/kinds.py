@@ -36,8 +36,14 @@ S = TypeVar("S", bound=BackboneSettings)
 class BackboneKind(Extension, Generic[S]):
     """A kind of backbone: what `model.backbone.kind` names."""
 
+    kind: str
     settings: type[S]
     build: Callable[[S, bool], Any]  # of settings and `pretrained`, a `Backbone`
+
+    @property
+    def key(self) -> str:
+        """The value of `model.backbone.kind`."""
+        return self.kind
 
 
 def build_vgg16(settings: Vgg16Settings, pretrained: bool) -> Backbone:

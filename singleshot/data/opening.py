@@ -10,25 +10,19 @@ from singleshot.data.dataset import DataSet, join
 from singleshot.data.formats import coco, imglab, voc
 from singleshot.data.formats.format import Format
 from singleshot.errors import DataError
+from singleshot.plugins import with_registered
 
-__all__ = ["FORMATS", "open_dataset", "register_format", "splits_of"]
+__all__ = ["FORMATS", "formats", "open_dataset", "splits_of"]
 
-FORMATS: list[Format] = [voc.FORMAT, coco.FORMAT, imglab.FORMAT]  # the first to recognise reads
+# The first that recognises a data set reads it.
+FORMATS = (voc.FORMAT, coco.FORMAT, imglab.FORMAT)
 
 MOST_ENTRIES = 8  # of a folder, in an error
 
 
-def register_format(data_format: Format) -> None:
-    """Add a format, for instance of a plugin; it is tried after those that are there.
-
-    Raises:
-        DataError: there is another format of this name.
-    """
-    if data_format in FORMATS:
-        return
-    if any(data_format.name == known.name for known in FORMATS):
-        raise DataError(f"format {data_format.name!r} exists already; choose another name")
-    FORMATS.append(data_format)
+def formats() -> tuple[Format, ...]:
+    """All formats, in the order in which they are tried; those of plugins come last."""
+    return with_registered(FORMATS, Format)
 
 
 def open_dataset(path: Path, split: str | None = None) -> DataSet:
@@ -55,10 +49,10 @@ def _format_of(path: Path) -> Format:
     """Detect the format: the first that recognises the path."""
     if not path.exists():
         raise DataError(f"{path}: there is no such folder or file")
-    for candidate in FORMATS:
+    for candidate in formats():
         if candidate.recognise(path):
             return candidate
-    layouts = "; ".join(candidate.layout for candidate in FORMATS)
+    layouts = "; ".join(candidate.layout for candidate in formats())
     raise DataError(f"{path}: unknown layout; looked for {layouts}; found {_contents(path)}")
 
 

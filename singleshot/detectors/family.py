@@ -38,6 +38,12 @@ class Distil(Protocol):
 class Family(Extension, Generic[S]):
     """A kind of detector. Its package is read without PyTorch; `build` imports the network."""
 
+    kind: str
     settings: type[S]
     build: Callable[[S, Sequence[str], bool], Any]  # settings, class names, pretrained
     distil: Distil | None = None  # where the family has a distillation loss
+
+    @property
+    def key(self) -> str:
+        """The value of `model.kind`."""
+        return self.kind

@@ -40,15 +40,21 @@ BACKBONE_KIND = "model.backbone.kind"
 
 @dataclass(frozen=True)
 class RecipeFile(Extension):
-    """A recipe that a plugin ships: `kind` is its name."""
+    """A recipe that a plugin ships."""
 
+    name: str
     path: Path
+
+    @property
+    def key(self) -> str:
+        """The name that commands take."""
+        return self.name
 
 
 def recipe_files() -> dict[str, Path]:
     """List the recipes by name: the shipped ones, then those of plugins."""
     shipped = toml_files(Path(str(resources.files("singleshot.recipes"))))
-    of_plugins = {recipe.kind: recipe.path for recipe in registered(RecipeFile)}
+    of_plugins = {recipe.name: recipe.path for recipe in registered(RecipeFile)}
     if twice := shipped.keys() & of_plugins.keys():
         raise PluginError(
             f"a plugin names a recipe {min(twice)!r}, which is a shipped recipe's name"

@@ -10,8 +10,9 @@ from PIL import Image
 
 from singleshot.data.dataset import DataSet
 from singleshot.data.formats.format import Format
-from singleshot.data.opening import FORMATS, open_dataset, register_format, splits_of
-from singleshot.errors import DataError
+from singleshot.data.opening import FORMATS, open_dataset, splits_of
+from singleshot.errors import DataError, PluginError
+from singleshot.plugins import register
 from singleshot.structures import Truth
 
 each_format = pytest.mark.parametrize("data_format", FORMATS, ids=lambda one: one.name)
@@ -96,7 +97,7 @@ def test_two_images_of_one_name_are_refused(data_format: Format, dataset: DataSe
 
 
 def test_a_format_of_a_plugin_is_tried_last_and_needs_a_name_of_its_own(monkeypatch, tmp_path):
-    monkeypatch.setattr("singleshot.data.opening.FORMATS", list(FORMATS))
+    monkeypatch.setattr("singleshot.plugins._extensions", [])
     read = DataSet.of(
         (),
         [(Path("a.jpg"), Truth.of(torch.zeros(0, 4), torch.zeros(0).long()))],
@@ -110,11 +111,9 @@ def test_a_format_of_a_plugin_is_tried_last_and_needs_a_name_of_its_own(monkeypa
         read=lambda *_: read,
         write=FORMATS[0].write,
     )
-    register_format(plugin)
-    register_format(plugin)
+    register(plugin)
+    register(plugin)
     (tmp_path / "mine").mkdir()
     assert open_dataset(tmp_path / "mine").description == "plugin"
-    with pytest.raises(DataError, match="format 'plugin' exists already"):
-        register_format(
-            Format("plugin", "", plugin.recognise, plugin.splits, plugin.read, plugin.write)
-        )
+    with pytest.raises(PluginError, match="two of type Format are named 'plugin'"):
+        register(Format("plugin", "", plugin.recognise, plugin.splits, plugin.read, plugin.write))

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from singleshot.data.dataset import DataSet
+from singleshot.plugins import Extension
 
 __all__ = ["Format", "WriteDataSet"]
 
@@ -23,7 +24,7 @@ class WriteDataSet(Protocol):
 
 
 @dataclass(frozen=True)
-class Format:
+class Format(Extension):
     """An annotation format: a file with these functions, and an entry in the list of formats.
 
     What `write` writes, `recognise` accepts and `read` reads as the same images, classes, boxes and
@@ -38,3 +39,8 @@ class Format:
     splits: Callable[[Path], tuple[str, ...]]  # names of the splits that a data set defines
     read: Callable[[Path, str | None], DataSet]  # the images of a split, or all
     write: WriteDataSet
+
+    @property
+    def key(self) -> str:
+        """The name that messages use."""
+        return self.name

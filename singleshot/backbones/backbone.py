@@ -1,4 +1,4 @@
-"""What every backbone is: feature maps, and the pixel statistics it was trained with."""
+"""The contract of a backbone: feature maps, and the pixel statistics it was trained with."""
 
 from abc import abstractmethod
 
@@ -11,7 +11,7 @@ __all__ = ["Backbone", "channels_of", "grids", "scaled_to_255"]
 
 
 class Backbone(nn.Module):
-    """Normalised images in, feature maps of falling size out."""
+    """A network from normalised images to feature maps of falling size."""
 
     channels: tuple[int, ...]  # of each feature map
     pixel_mean: tuple[float, float, float]  # of RGB values from 0 to 255
@@ -19,33 +19,34 @@ class Backbone(nn.Module):
 
     @abstractmethod
     def forward(self, images: Float[Tensor, "b 3 h w"]) -> list[Tensor]:
-        """One feature map (b, channels, rows, columns) for each entry of `channels`."""
+        """Compute a feature map (b, channels, rows, columns) for each entry of `channels`."""
 
 
 def channels_of(backbone: nn.Module) -> tuple[int, ...]:
-    """Channels of each feature map, found by trial; Inception takes no image below 75 pixels."""
-    return tuple(feature.shape[1] for feature in trial(backbone, torch.zeros(1, 3, 256, 256)))
+    """Find the channels of each feature map by a trial run."""
+    # Inception accepts no image below 75 pixels.
+    return tuple(feature.shape[1] for feature in _trial(backbone, torch.zeros(1, 3, 256, 256)))
 
 
 def grids(maps: nn.Module, *inputs: Tensor) -> list[tuple[int, int]]:
-    """(rows, columns) of the feature maps that a module makes of these inputs."""
-    return [(feature.shape[-2], feature.shape[-1]) for feature in trial(maps, *inputs)]
+    """Find (rows, columns) of the feature maps that a module makes of these inputs."""
+    return [(feature.shape[-2], feature.shape[-1]) for feature in _trial(maps, *inputs)]
 
 
 @torch.no_grad()
-def trial(maps: nn.Module, *inputs: Tensor) -> list[Tensor]:
-    """Feature maps of which only the shapes are known: nothing is computed."""
+def _trial(maps: nn.Module, *inputs: Tensor) -> list[Tensor]:
+    """Run a module on the meta device: shapes without computation."""
     shapes = torch.device("meta")
     named = [*maps.named_parameters(), *maps.named_buffers()]
     weights = {name: tensor.to(shapes) for name, tensor in named}
     training = maps.training
     maps.eval()  # batch norm would count the trial
-    found: list[Tensor] = functional_call(maps, weights, tuple(x.to(shapes) for x in inputs))
+    features: list[Tensor] = functional_call(maps, weights, tuple(x.to(shapes) for x in inputs))
     maps.train(training)
-    return found
+    return features
 
 
 def scaled_to_255(values: tuple[float, ...]) -> tuple[float, float, float]:
-    """Statistics of pixels from 0 to 1 as those of pixels from 0 to 255."""
+    """Convert statistics of pixels from 0 to 1 into those of pixels from 0 to 255."""
     red, green, blue = (255 * value for value in values)
     return red, green, blue

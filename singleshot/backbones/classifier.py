@@ -1,4 +1,4 @@
-"""A classification network as a backbone: cut where its feature maps are, and partly frozen."""
+"""A classification network as a backbone: cut at its feature maps, and partly frozen."""
 
 import torch
 from jaxtyping import Float
@@ -15,14 +15,14 @@ __all__ = ["ClassifierBackbone", "Nodes"]
 
 
 class Nodes(nn.Module):
-    """The outputs of some layers of a network, by name; what comes after the last is left out.
+    """A network that gives the outputs of some of its layers, without the layers after the last.
 
-    Weights keep the names they have in the network.
+    Weights keep their names in the network.
     """
 
     def __init__(self, network: nn.Module, names: tuple[str, ...], place: str) -> None:
         super().__init__()
-        # What timm makes of batch norm and activation is one layer here, to be found and folded.
+        # timm's batch norm with activation stays one layer, so that it can be found and folded.
         opaque = {"leaf_modules": [*get_notrace_modules(), BatchNormAct2d]}
         try:
             self.network = create_feature_extractor(
@@ -32,36 +32,36 @@ class Nodes(nn.Module):
             raise ModelError(f"backbone {place}: model.backbone.nodes: {error}") from error
 
     def forward(self, images: Float[Tensor, "b 3 h w"]) -> list[Tensor]:
-        """One feature map for each name."""
+        """Compute a feature map for each name."""
         return list(self.network(images).values())
 
 
 class ClassifierBackbone(Backbone):
-    """Feature maps of a classification network."""
+    """A classification network that gives feature maps."""
 
     def __init__(self, name: str, body: nn.Module) -> None:
-        """`body` gives the feature maps as a list; `name` is what errors call it."""
+        """`body` gives the feature maps as a list; `name` is used in errors."""
         super().__init__()
         self.name = name
         self.body = body
 
     def forward(self, images: Float[Tensor, "b 3 h w"]) -> list[Tensor]:
-        """One feature map for each level."""
+        """Compute a feature map for each level."""
         features: list[Tensor] = self.body(images)
         return features
 
     @property
     def weights(self) -> nn.Module:
-        """The part whose weights have the library's names."""
+        """The module whose weights have the library's names."""
         return self.body.network if isinstance(self.body, Nodes) else self.body
 
-    def whole(self) -> tuple[nn.Module, list[int]]:
-        """Feature maps to freeze up to, and their strides: here those of the levels."""
+    def freezable(self) -> tuple[nn.Module, list[int]]:
+        """Return a module whose outputs can be frozen up to, with their strides: the levels."""
         image = torch.zeros(1, 3, 256, 256)
         return self.body, [256 // feature.shape[-1] for feature in self(image)]
 
     def freeze(self, up_to_stride: int, *, batch_norm: bool) -> None:
-        """Stop stages up to a stride from learning, and, with `batch_norm`, all statistics.
+        """Freeze stages up to a stride, and with `batch_norm` the statistics of all batch norms.
 
         Frozen statistics are folded into the convolutions: call this after weights are loaded.
         """
@@ -82,8 +82,8 @@ class ClassifierBackbone(Backbone):
             parameter.requires_grad_(name.rpartition(".")[0] not in modules)
 
     def parameters_below(self, stride: int) -> set[str]:
-        """Names of the parameters that the feature map at this stride depends on."""
-        body, available = self.whole()
+        """Find the parameters that the feature map at this stride depends on, by name."""
+        body, available = self.freezable()
         if stride not in available:
             raise ModelError(
                 f"backbone {self.name!r} has feature maps at strides {available}, so it cannot be "

@@ -1,4 +1,4 @@
-"""What Darknet's networks are made of (pjreddie/darknet, src/*_layer.c)."""
+"""Layers of Darknet's networks (pjreddie/darknet, src/*_layer.c)."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -8,13 +8,13 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from singleshot.backbones.darknet_settings import Convolutional, Maxpool
+from singleshot.backbones.settings import Convolutional, Maxpool
 
-__all__ = ["DarknetConvolution", "DarknetPool", "Reorg", "reorganised"]
+__all__ = ["DarknetConvolution", "DarknetPool", "SpaceToDepth", "space_to_depth"]
 
 LEAK = 0.1
-# What its GPU kernels add to a variance (blas_kernels.cu), which all its published weights were
-# trained and judged with; on a processor it adds 1e-6 to the deviation instead (blas.c).
+# Added to a variance by its GPU kernels (blas_kernels.cu), with which all its published weights
+# were trained and evaluated; on a CPU it adds 1e-6 to the deviation instead (blas.c).
 EPSILON = 1e-5
 
 ACTIVATIONS: Mapping[str, Callable[[], nn.Module]] = {
@@ -25,10 +25,10 @@ ACTIVATIONS: Mapping[str, Callable[[], nn.Module]] = {
 
 
 class DarknetConvolution(nn.Module):
-    """A convolution, a batch norm where there is one, and an activation where it is not linear."""
+    """A convolution, a batch norm if the layer has one, and an activation."""
 
     def __init__(self, in_channels: int, layer: Convolutional) -> None:
-        """Weights are normally distributed with σ = √(2 / fan-in), as Darknet's begin."""
+        """Weights are normally distributed with σ = √(2 / fan-in), as Darknet initialises them."""
         super().__init__()
         self.convolution = nn.Conv2d(
             in_channels,
@@ -46,25 +46,25 @@ class DarknetConvolution(nn.Module):
 
     @property
     def bias(self) -> Tensor:
-        """What is added to each channel, whoever adds it."""
-        found = self.convolution.bias if self.norm is None else self.norm.bias
-        assert found is not None
-        return found
+        """The bias of each channel: the batch norm's, or the convolution's."""
+        bias = self.convolution.bias if self.norm is None else self.norm.bias
+        assert bias is not None
+        return bias
 
     def forward(self, features: Float[Tensor, "b c h w"]) -> Float[Tensor, "b channels rows cols"]:
-        """A feature map of its own channels."""
-        found = self.convolution(features)
+        """Compute a feature map."""
+        outputs = self.convolution(features)
         if self.norm is not None:
-            found = self.norm(found)
-        activated: Tensor = self.activation(found)
+            outputs = self.norm(outputs)
+        activated: Tensor = self.activation(outputs)
         return activated
 
 
 class DarknetPool(nn.Module):
-    """Max pooling with `padding` rows and columns in all: the smaller half of them comes before.
+    """Max pooling with `padding` rows and columns in all; the smaller half of them comes before.
 
-    A window of 2 × 2 with stride 2 sees a last odd row alone; with stride 1 the map keeps its size
-    (maxpool_layer.c).
+    A window of 2 × 2 with stride 2 covers a last odd row alone; with stride 1 the map keeps its
+    size (maxpool_layer.c).
     """
 
     def __init__(self, layer: Maxpool) -> None:
@@ -72,41 +72,41 @@ class DarknetPool(nn.Module):
         self.layer = layer
 
     def forward(self, features: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c rows columns"]:
-        """(side + padding - kernel) / stride + 1 rows and columns, rounded down."""
+        """Pool to (side + padding - kernel) / stride + 1 rows and columns, rounded down."""
         before = self.layer.padding // 2
-        below, right = (self.after(side) for side in features.shape[-2:])
+        below, right = (self._padding_after(side) for side in features.shape[-2:])
         if before or below or right:
             features = F.pad(features, (before, right, before, below), value=-torch.inf)
         return F.max_pool2d(features, self.layer.kernel, self.layer.stride)
 
-    def after(self, side: int) -> int:
-        """What has to be added at the end, so that the last window is whole; less is cut off."""
+    def _padding_after(self, side: int) -> int:
+        """Count the padding at the end that completes the last window; negative: cut off."""
         layer = self.layer
         last = (side + layer.padding - layer.kernel) // layer.stride * layer.stride
         return max(last + layer.kernel - layer.padding // 2 - side, 0)
 
 
-class Reorg(nn.Module):
-    """A finer map at the size of a coarser one."""
+class SpaceToDepth(nn.Module):
+    """Rearranges a finer map to the size of a coarser one, with more channels."""
 
     def __init__(self, stride: int) -> None:
         super().__init__()
         self.stride = stride
 
     def forward(self, features: Float[Tensor, "b c h w"]) -> Float[Tensor, "b channels rows cols"]:
-        """stride² times as many channels, in Darknet's order."""
-        return reorganised(features, self.stride)
+        """Rearrange into stride² times as many channels, in Darknet's order."""
+        return space_to_depth(features, self.stride)
 
 
-def reorganised(
+def space_to_depth(
     features: Float[Tensor, "b c h w"], stride: int
 ) -> Float[Tensor, "b channels rows cols"]:
-    """Darknet's `reorg_cpu` (blas.c) with `forward` = 0, which the layer calls in its forward pass.
+    """Rearrange as Darknet's `reorg_cpu` (blas.c) with `forward` = 0, which its forward pass calls.
 
     It reads the numbers as if they were a map of c / stride² channels, stride times as high and
-    as wide, takes that one apart into squares, and calls the result a map of c · stride² channels:
-    neighbours do not stay neighbours. Trained weights expect it so. `c` divides by stride², `h`
-    and `w` by the stride.
+    as wide, cuts that map into squares, and treats the result as a map of c · stride² channels, so
+    that neighbours do not stay neighbours. Published weights depend on it. `c` divides by stride²,
+    `h` and `w` by the stride.
     """
     batch, channels, height, width = features.shape
     finer = features.reshape(batch, channels // stride**2, height, stride, width, stride)

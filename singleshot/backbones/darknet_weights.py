@@ -1,7 +1,7 @@
 """Darknet's `.weights` and `.conv.N` files: a header, then the numbers of all layers in a row.
 
-pjreddie/darknet, src/parser.c, `load_weights_upto`. Nothing in such a file says what its numbers
-are: layers take theirs in turn.
+pjreddie/darknet, src/parser.c, `load_weights_upto`. Such a file does not name its numbers:
+they belong to the layers in order.
 """
 
 from pathlib import Path
@@ -24,10 +24,10 @@ UNVERSIONED = 1000  # a version above this is none: the file is from before ther
 
 
 class WeightFile:
-    """The numbers of a file, taken from first to last."""
+    """The numbers of a Darknet file, read from first to last."""
 
     def __init__(self, path: Path) -> None:
-        """Raises ModelError for what is no such file; nothing but the header is read yet."""
+        """Read the header; raises ModelError for any other kind of file."""
         self.path = path
         self.taken = 0
         try:
@@ -37,22 +37,22 @@ class WeightFile:
         except (OSError, ValueError) as error:
             raise ModelError(f"{path}: not readable as Darknet's weights: {error}") from error
         if len(version) < VERSION // NUMBER:
-            raise ModelError(f"{path}: {self.size} bytes are no header of a Darknet file")
+            raise ModelError(f"{path}: {self.size} bytes are too few for a Darknet file")
         major, minor, revision = (int(number) for number in version)
-        # Of such files, fully connected layers have a row for each input.
+        # In such files, fully connected layers have a row for each input.
         self.transposed = major > UNVERSIONED or minor > UNVERSIONED
         if not self.transposed and (major, minor) not in VERSIONS:
             raise ModelError(
-                f"{path}: its header says version {major}.{minor}.{revision}; Darknet writes 0.1 "
+                f"{path}: its header has version {major}.{minor}.{revision}; Darknet writes 0.1 "
                 f"and 0.2: it is of another kind, or damaged"
             )
         self.header = LONG_HEADER if (major, minor) == (0, 2) else SHORT_HEADER
 
     def expect(self, number: int) -> None:
-        """Say how many numbers there should be.
+        """Correct the length of the header by the number of values that should follow.
 
-        Builds of Darknet for 32 bits write a short header and call it version 0.2, too: where the
-        length of the file tells which it is, that is believed.
+        Builds of Darknet for 32 bits write a short header with version 0.2, too, so that only the
+        length of the file distinguishes them.
         """
         header = self.size - NUMBER * number
         # But not of a file that lacks its last number: a large count of images is half zeros.
@@ -60,39 +60,39 @@ class WeightFile:
             self.header = header
 
     def counts_in_64_bits(self) -> bool:
-        """Whether what follows a short header looks like the upper half of a number of images."""
+        """Check whether a short header is followed by the upper half of a number of images."""
         with self.path.open("rb") as file:
             file.seek(SHORT_HEADER)
             return self.header == LONG_HEADER and file.read(NUMBER) == bytes(NUMBER)
 
     @property
     def left(self) -> int:
-        """Whole numbers that nobody has taken."""
+        """How many numbers have not been read yet."""
         return (self.size - self.header) // NUMBER - self.taken
 
     def fill(self, layer: nn.Module, name: str) -> None:
-        """The next numbers become a layer's; raises ModelError, which names it, for too few …
+        """Copy the next numbers into a layer.
 
-        … and for what no layer can have.
+        Raises ModelError, naming the layer, if too few are left, or if they are not finite.
         """
         for tensor in tensors_of(layer):
             if tensor.numel() > self.left:
                 raise ModelError(
-                    f"{self.path} ends within {name}, which wants {tensor.numel():,} numbers where "
-                    f"{max(self.left, 0):,} are left; it is cut off, or of another network"
+                    f"{self.path} ends within {name}, which needs {tensor.numel():,} numbers where "
+                    f"{max(self.left, 0):,} are left; it is truncated, or of another network"
                 )
             place = self.header + NUMBER * self.taken
             numbers = np.fromfile(self.path, "<f4", tensor.numel(), offset=place)
-            put(tensor, torch.from_numpy(numbers.astype(np.float32)), transposed=self.transposed)
+            _copy(tensor, torch.from_numpy(numbers.astype(np.float32)), transposed=self.transposed)
             self.taken += tensor.numel()
-        if not is_sound(layer):
+        if not _is_valid(layer):
             raise ModelError(
                 f"{self.path}: {name} has numbers that are not finite, or variances below 0; it is "
                 f"damaged, or of another network"
             )
 
     def require_end(self) -> None:
-        """Raises ModelError where something is left: the file is another network's."""
+        """Raise ModelError if numbers are left: the file is another network's."""
         surplus = self.size - self.header - NUMBER * self.taken
         if surplus:
             raise ModelError(
@@ -102,7 +102,7 @@ class WeightFile:
 
 
 def tensors_of(layer: nn.Module) -> list[Tensor]:
-    """What a file has of a layer, in its order.
+    """List the tensors of a layer in the order of a file.
 
     Biases, then scales, means and variances of a batch norm, then weights
     (`load_convolutional_weights`, `load_connected_weights`).
@@ -120,8 +120,8 @@ def tensors_of(layer: nn.Module) -> list[Tensor]:
     return [bias, weight]
 
 
-def is_sound(layer: nn.Module) -> bool:
-    """Whether all its numbers can be."""
+def _is_valid(layer: nn.Module) -> bool:
+    """Check that all numbers are finite and variances not negative."""
     finite = all(bool(tensor.isfinite().all()) for tensor in tensors_of(layer))
     if not isinstance(layer, DarknetConvolution) or layer.norm is None:
         return finite
@@ -130,8 +130,8 @@ def is_sound(layer: nn.Module) -> bool:
 
 
 @torch.no_grad()
-def put(tensor: Tensor, numbers: Tensor, *, transposed: bool) -> None:
-    """Numbers in the order of memory; a fully connected layer's may have rows for columns."""
+def _copy(tensor: Tensor, numbers: Tensor, *, transposed: bool) -> None:
+    """Copy numbers in the order of memory; those of a fully connected layer may be transposed."""
     if transposed and tensor.dim() == 2:
         tensor.copy_(numbers.view(tensor.shape[1], tensor.shape[0]).T)
         return
@@ -139,7 +139,7 @@ def put(tensor: Tensor, numbers: Tensor, *, transposed: bool) -> None:
 
 
 def fill_backbone(backbone: DarknetBackbone, path: Path) -> None:
-    """Take the first layers of a file; more may follow, as of a whole detector."""
+    """Fill a backbone from the first layers of a file; more may follow, as in a detector's."""
     blocks = {
         f"layer {number}": layer
         for number, layer in enumerate(backbone.layers)

@@ -1,6 +1,6 @@
-"""Batch norm with frozen statistics is a scale and a shift: fold it into the convolution before it.
+"""Fold batch norms with frozen statistics into the convolutions before them.
 
-A folded network computes the same with less memory traffic, and learns on small batches.
+A folded network computes the same with less memory traffic, and trains on small batches.
 """
 
 from collections.abc import Callable
@@ -18,41 +18,41 @@ def fold_batch_norm(
 ) -> None:
     """Replace each batch norm that `where` accepts by name and that directly follows a convolution.
 
-    Which follows which is seen on a trial run over `example`. Whatever activation a batch norm
-    carries (timm's `BatchNormAct2d`) stays in its place.
+    The order is observed in a trial run over `example`. The activation that a batch norm includes
+    (timm's `BatchNormAct2d`) stays in its place.
     """
-    for convolution, name in followers(network, example).items():
+    for convolution, name in _following_norms(network, example).items():
         if where(name):
-            fold(network, convolution, name)
+            _fold(network, convolution, name)
 
 
 @torch.no_grad()
-def followers(network: nn.Module, example: Tensor) -> dict[nn.Conv2d, str]:
-    """The name of the batch norm that takes each convolution's output."""
+def _following_norms(network: nn.Module, example: Tensor) -> dict[nn.Conv2d, str]:
+    """Find the batch norm whose input is the output of each convolution, by name."""
     names = {module: name for name, module in network.named_modules()}
-    # Keeps the outputs alive, so that no other tensor can take over an identity.
+    # Keeps the outputs alive, so that no other tensor can get the same identity.
     outputs: list[tuple[Tensor, nn.Conv2d]] = []
-    found: dict[nn.Conv2d, str] = {}
+    norms: dict[nn.Conv2d, str] = {}
 
-    def seen(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+    def record(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
         if isinstance(module, nn.Conv2d):
             outputs.append((output, module))
         else:
-            found.update(
+            norms.update(
                 (source, names[module]) for tensor, source in outputs if tensor is inputs[0]
             )
 
     kinds = (nn.Conv2d, nn.BatchNorm2d)
-    hooks = [m.register_forward_hook(seen) for m in network.modules() if isinstance(m, kinds)]
+    hooks = [m.register_forward_hook(record) for m in network.modules() if isinstance(m, kinds)]
     training = network.training
     network.eval()(example)
     network.train(training)
     for hook in hooks:
         hook.remove()
-    return found
+    return norms
 
 
-def fold(network: nn.Module, convolution: nn.Conv2d, name: str) -> None:
+def _fold(network: nn.Module, convolution: nn.Conv2d, name: str) -> None:
     norm = network.get_submodule(name)
     assert isinstance(norm, nn.BatchNorm2d)
     assert norm.running_mean is not None
@@ -70,13 +70,13 @@ def fold(network: nn.Module, convolution: nn.Conv2d, name: str) -> None:
 
 
 def frozen_batch_norm(norm: nn.BatchNorm2d) -> nn.Module:
-    """The same scale and shift from now on, whatever passes through, and the same activation."""
+    """Replace a batch norm by one with fixed scale and shift, and the same activation."""
     frozen = FrozenBatchNorm2d(norm.num_features, eps=norm.eps)
     frozen.load_state_dict(norm.state_dict())
     return nn.Sequential(frozen, getattr(norm, "act", nn.Identity()))
 
 
 def replace_module(network: nn.Module, name: str, module: nn.Module) -> None:
-    """Put another module in the place of the one with this dotted name."""
+    """Replace the module with this dotted name."""
     parent, _, child = name.rpartition(".")
     setattr(network.get_submodule(parent), child, module)

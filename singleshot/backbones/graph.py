@@ -1,4 +1,4 @@
-"""A network that a recipe writes down layer by layer."""
+"""A network that a recipe describes layer by layer."""
 
 from collections.abc import Iterator, Sequence
 
@@ -7,47 +7,47 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from singleshot.backbones.backbone import Backbone
-from singleshot.backbones.graph_settings import (
+from singleshot.backbones.initial import caffe_xavier
+from singleshot.backbones.settings import (
     IMAGE,
     ConvolutionLayer,
+    GraphLayer,
     GraphSettings,
     L2NormLayer,
-    Layer,
     MergeLayer,
     PoolLayer,
     ReluLayer,
     ScaleLayer,
 )
-from singleshot.backbones.initial import caffe_xavier
 from singleshot.backbones.vgg import L2Norm
 from singleshot.errors import ModelError
 
-__all__ = ["GraphBackbone"]
+__all__ = ["Add", "Concat", "GraphBackbone"]
 
 
 class GraphBackbone(Backbone):
-    """Runs the layers in the order of the recipe; `layers` has the recipe's names."""
+    """A backbone of the recipe's layers, under their names."""
 
-    # Such a recipe says in `model.pixels` what is taken from its pixels; else nothing is.
+    # Pixels are normalised only if the recipe has `model.pixels`.
     pixel_mean = (0.0, 0.0, 0.0)
     pixel_std = (1.0, 1.0, 1.0)
 
     def __init__(self, settings: GraphSettings) -> None:
-        """Raises ModelError for a layer that does not fit what it takes."""
+        """Raises ModelError for a layer that does not fit its inputs."""
         super().__init__()
         self.settings = settings
         self.layers = nn.ModuleDict()
         channels = {IMAGE: 3}
         for layer in settings.layers:
             widths = [channels[source] for source in layer.sources]
-            channels[layer.name] = width_of(layer, widths)
-            self.layers[layer.name] = module_of(layer, widths[0])
+            channels[layer.name] = _channels_after(layer, widths)
+            self.layers[layer.name] = _create_module(layer, widths[0])
         self.channels = tuple(channels[name] for name in settings.outputs)
-        self.spent = list(last_uses(settings))
+        self.spent = list(_last_uses(settings))
         self.apply(caffe_xavier)
 
     def forward(self, images: Float[Tensor, "b 3 h w"]) -> list[Tensor]:
-        """One feature map for each of the recipe's outputs."""
+        """Compute a feature map for each of the recipe's outputs."""
         values = {IMAGE: images}
         for layer, spent in zip(self.settings.layers, self.spent, strict=True):
             inputs = [values[source] for source in layer.sources]
@@ -57,16 +57,16 @@ class GraphBackbone(Backbone):
         return [values[name] for name in self.settings.outputs]
 
 
-def last_uses(settings: GraphSettings) -> Iterator[list[str]]:
-    """For each layer the names that nothing after it takes, so that their memory is free."""
+def _last_uses(settings: GraphSettings) -> Iterator[list[str]]:
+    """List, for each layer, the values that no later layer needs, to free their memory."""
     for number, layer in enumerate(settings.layers):
         later = {source for other in settings.layers[number + 1 :] for source in other.sources}
         later |= set(settings.outputs)
         yield [source for source in dict.fromkeys(layer.sources) if source not in later]
 
 
-def width_of(layer: Layer, widths: Sequence[int]) -> int:
-    """Channels of its output."""
+def _channels_after(layer: GraphLayer, widths: Sequence[int]) -> int:
+    """Count the channels of its output."""
     match layer:
         case ConvolutionLayer():
             return layer.channels
@@ -77,18 +77,18 @@ def width_of(layer: Layer, widths: Sequence[int]) -> int:
     return widths[0]
 
 
-def module_of(layer: Layer, channels: int) -> nn.Module:
-    """What computes it; `channels` are those of its first input."""
+def _create_module(layer: GraphLayer, channels: int) -> nn.Module:
+    """Create the module of a layer; `channels` are those of its first input."""
     module: nn.Module
     match layer:
         case ConvolutionLayer():
-            module = convolution(layer, channels)
+            module = _create_convolution(layer, channels)
         case ScaleLayer():
             module = Scale(channels)
         case ReluLayer():
             module = nn.ReLU()
         case PoolLayer():
-            module = pooling(layer)
+            module = _create_pooling(layer)
         case L2NormLayer():
             module = L2Norm(channels, scale=20.0)
         case MergeLayer():
@@ -96,12 +96,12 @@ def module_of(layer: Layer, channels: int) -> nn.Module:
     return module
 
 
-def pooling(layer: PoolLayer) -> nn.Module:
+def _create_pooling(layer: PoolLayer) -> nn.Module:
     kind = nn.MaxPool2d if layer.operation == "max_pool" else nn.AvgPool2d
     return kind(layer.kernel, layer.stride, layer.padding, ceil_mode=layer.ceil_mode)
 
 
-def convolution(layer: ConvolutionLayer, in_channels: int) -> nn.Conv2d:
+def _create_convolution(layer: ConvolutionLayer, in_channels: int) -> nn.Conv2d:
     if in_channels % layer.groups or layer.channels % layer.groups:
         raise ModelError(
             f"layer {layer.name!r}: {in_channels} channels in and {layer.channels} out do not "
@@ -128,7 +128,7 @@ class Scale(nn.Module):
         self.bias = nn.Parameter(torch.zeros(channels))
 
     def forward(self, features: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
-        """The same shape."""
+        """Scale and shift; the shape stays."""
         return features * self.weight[:, None, None] + self.bias[:, None, None]
 
 
@@ -136,15 +136,15 @@ class Add(nn.Module):
     """The sum of feature maps."""
 
     def forward(self, first: Tensor, *others: Tensor) -> Tensor:
-        """The same shape as each."""
+        """Add maps of one shape."""
         for other in others:
             first = first + other
         return first
 
 
 class Concat(nn.Module):
-    """Channels one after the other."""
+    """Concatenation along channels."""
 
     def forward(self, *features: Tensor) -> Tensor:
-        """As many channels as all have together."""
+        """Concatenate maps of one size."""
         return torch.cat(features, dim=1)

@@ -1,4 +1,4 @@
-"""How weights start."""
+"""Initialisation of weights."""
 
 import math
 
@@ -8,22 +8,22 @@ __all__ = ["caffe_xavier", "small_convolution", "small_normal"]
 
 
 def caffe_xavier(module: nn.Module) -> None:
-    """Caffe's "xavier" (`filler.hpp`): uniform within ±√(3 / fan-in), biases 0."""
+    """Initialise as Caffe's "xavier" (`filler.hpp`): uniform within ±√(3 / fan-in), biases 0."""
     if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
         reach = math.sqrt(3 / module.weight[0].numel())
         nn.init.uniform_(module.weight, -reach, reach)
-        no_bias(module)
+        _zero_bias(module)
 
 
 def small_normal(module: nn.Module) -> None:
-    """As TensorFlow's SSDLite: a normal distribution with σ = 0.03, biases 0."""
+    """Initialise as TensorFlow's SSDLite: normally distributed with σ = 0.03, biases 0."""
     if isinstance(module, nn.Conv2d):
         nn.init.normal_(module.weight, std=0.03)
-        no_bias(module)
+        _zero_bias(module)
 
 
 def small_convolution(in_channels: int, channels: int, *, bias: float = 0.0) -> nn.Conv2d:
-    """A last layer, 1 × 1, that begins by saying nearly `bias` everywhere.
+    """Create a last layer, 1 × 1, whose first outputs are nearly `bias` everywhere.
 
     Weights are normally distributed with σ = 0.01, as in the code of Faster R-CNN and R-FCN.
     """
@@ -34,6 +34,6 @@ def small_convolution(in_channels: int, channels: int, *, bias: float = 0.0) -> 
     return layer
 
 
-def no_bias(module: nn.Conv2d | nn.ConvTranspose2d) -> None:
+def _zero_bias(module: nn.Conv2d | nn.ConvTranspose2d) -> None:
     if module.bias is not None:
         nn.init.zeros_(module.bias)

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Generic, TypeVar
 
-from singleshot.backbones.darknet_settings import DarknetSettings
-from singleshot.backbones.graph_settings import GraphSettings
 from singleshot.backbones.settings import (
     BackboneSettings,
     ClassifierSettings,
+    DarknetSettings,
+    GraphSettings,
     HogSettings,
     TimmSettings,
     TorchvisionSettings,
@@ -53,7 +53,7 @@ def build_vgg16(settings: Vgg16Settings, pretrained: bool) -> Backbone:
 
     vgg = Vgg16(conv4_3=settings.conv4_3)
     if pretrained:
-        fill(vgg.features, vgg_weights(settings.weights), place=settings.weights)
+        fill(vgg.features, vgg_weights(settings.weights), source=settings.weights)
     return vgg
 
 
@@ -67,7 +67,7 @@ def build_timm(settings: TimmSettings, pretrained: bool) -> Backbone:
         nodes=settings.nodes,
         arguments=settings.arguments,
     )
-    return prepared(backbone, settings, pretrained)
+    return _with_weights(backbone, settings, pretrained)
 
 
 def build_torchvision(settings: TorchvisionSettings, pretrained: bool) -> Backbone:
@@ -80,10 +80,10 @@ def build_torchvision(settings: TorchvisionSettings, pretrained: bool) -> Backbo
         settings.arguments,
         ceil_pooling=settings.first_pooling == "ceil",
     )
-    return prepared(backbone, settings, pretrained)
+    return _with_weights(backbone, settings, pretrained)
 
 
-def prepared(
+def _with_weights(
     backbone: ClassifierBackbone, settings: ClassifierSettings, pretrained: bool
 ) -> Backbone:
     """Load the weights of a classification network and freeze its first stages."""
@@ -91,7 +91,7 @@ def prepared(
 
     if pretrained:
         weights = classifier_weights(settings)
-        fill(backbone.weights, weights, place=f"weights {settings.weights!r}")
+        fill(backbone.weights, weights, source=f"weights {settings.weights!r}")
     # Random weights are not worth keeping; but a checkpoint may have been folded all the same.
     frozen_stride = 0 if settings.weights == "none" else settings.frozen_stride
     backbone.freeze(frozen_stride, batch_norm=settings.batch_norm == "frozen")

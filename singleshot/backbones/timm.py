@@ -1,4 +1,4 @@
-"""Any timm model as a backbone: it is asked for its feature maps, channels and statistics."""
+"""Any timm model as a backbone; feature maps, channels and statistics come from timm."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -16,7 +16,7 @@ __all__ = ["TimmBackbone"]
 
 
 class TimmBackbone(ClassifierBackbone):
-    """Feature maps of a timm model, at the given strides or nodes, with random weights."""
+    """A timm model with random weights, cut at the given strides or nodes."""
 
     def __init__(
         self,
@@ -26,10 +26,10 @@ class TimmBackbone(ClassifierBackbone):
         nodes: tuple[str, ...] = (),
         arguments: Mapping[str, Any] | None = None,
     ) -> None:
-        """Nodes come before strides; `arguments` are those of `timm.create_model`."""
+        """Nodes take precedence over strides; `arguments` are those of `timm.create_model`."""
         self.arguments = dict(arguments or {})
         if nodes:
-            network = created(name, **self.arguments)
+            network = _create(name, **self.arguments)
             super().__init__(name, Nodes(network, nodes, place=repr(name)))
             self.channels = channels_of(self.body)
         else:
@@ -44,7 +44,7 @@ class TimmBackbone(ClassifierBackbone):
         self.pixel_std = scaled_to_255(statistics.std)
 
     def stages(self, name: str, strides: tuple[int, ...]) -> Any:
-        """The network without the stages above the last stride."""
+        """Create the network without the stages above the last stride."""
         available = self.feature_maps(name).feature_info.reduction()
         if missing := sorted(set(strides) - set(available)):
             raise ModelError(
@@ -55,27 +55,27 @@ class TimmBackbone(ClassifierBackbone):
         return self.feature_maps(name, out_indices=indices)
 
     def feature_maps(self, name: str, **chosen: Any) -> Any:
-        """The model as one that gives feature maps: those chosen, or all of its default ones."""
-        return created(name, features_only=True, **self.arguments, **chosen)
+        """Create the model as a source of feature maps: those chosen, or timm's default ones."""
+        return _create(name, features_only=True, **self.arguments, **chosen)
 
     def forward(self, images: Float[Tensor, "b 3 h w"]) -> list[Tensor]:
-        """One feature map for each level."""
+        """Compute a feature map for each level."""
         features = super().forward(images)
         return [feature.permute(0, 3, 1, 2) for feature in features] if self.nhwc else features
 
-    def whole(self) -> tuple[nn.Module, list[int]]:
-        """All feature maps that timm knows of, if the levels were not named by nodes."""
+    def freezable(self) -> tuple[nn.Module, list[int]]:
+        """Return a model with all of timm's feature maps, unless the levels are named by nodes."""
         if isinstance(self.body, Nodes):
-            return super().whole()
+            return super().freezable()
         whole = self.feature_maps(self.name)
         return whole, whole.feature_info.reduction()
 
 
-def created(name: str, **arguments: Any) -> Any:
+def _create(name: str, **arguments: Any) -> Any:
     try:
         return timm.create_model(name, pretrained=False, **arguments)
     except (RuntimeError, AttributeError, TypeError) as error:
         raise ModelError(
-            f"backbone {name!r}: timm cannot make it so ({error}); "
-            f"timm.list_models() prints the names it knows"
+            f"backbone {name!r}: timm cannot create it ({error}); "
+            f"timm.list_models() prints all names"
         ) from error

@@ -15,7 +15,7 @@ __all__ = ["TorchvisionBackbone"]
 
 
 class TorchvisionBackbone(ClassifierBackbone):
-    """Feature maps of a torchvision model at the given nodes, with random weights."""
+    """A torchvision model with random weights, cut at the given nodes."""
 
     pixel_mean = scaled_to_255(IMAGENET_DEFAULT_MEAN)
     pixel_std = scaled_to_255(IMAGENET_DEFAULT_STD)
@@ -30,14 +30,14 @@ class TorchvisionBackbone(ClassifierBackbone):
     ) -> None:
         """`arguments` are those of `torchvision.models.get_model`.
 
-        `ceil_pooling` gives a ResNet the first pooling of Caffe's: without padding, rounding up.
+        `ceil_pooling`: the first pooling of a ResNet is Caffe's, without padding, rounding up.
         """
         try:
             network = get_model(name, weights=None, **dict(arguments or {}))
         except (ValueError, TypeError) as error:
             raise ModelError(
-                f"backbone {name!r}: torchvision cannot make it so ({error}); "
-                f"torchvision.models.list_models() prints the names it knows"
+                f"backbone {name!r}: torchvision cannot create it ({error}); "
+                f"torchvision.models.list_models() prints all names"
             ) from error
         if ceil_pooling:
             if not hasattr(network, "maxpool"):

@@ -15,7 +15,7 @@ CONV4_3 = 23  # feature layers up to conv4_3 and its ReLU
 
 
 class L2Norm(nn.Module):
-    """Scale the channels at each place to length 1, then each by a learned factor.
+    """L2 normalisation over channels at each position, then a learned factor per channel.
 
     conv4_3 has larger values than the levels above it (paper §3.1; `normalize_layer.cpp`, whose
     epsilon stands inside the root).
@@ -26,7 +26,7 @@ class L2Norm(nn.Module):
         self.scale = nn.Parameter(torch.full((channels,), scale))
 
     def forward(self, features: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
-        """The same shape."""
+        """Normalise; the shape stays."""
         # In half precision the sum of 512 squares would overflow.
         squares = features.float().square().sum(dim=1, keepdim=True)
         normalised = features * torch.rsqrt(squares + 1e-10)
@@ -45,19 +45,19 @@ class Vgg16(Backbone):
     pixel_std = (1.0, 1.0, 1.0)
 
     def __init__(self, *, conv4_3: Literal["l2-norm", "batch-norm"] = "l2-norm") -> None:
-        """`conv4_3`: how it is normalised; batch norm is qfgaohao's (vision/ssd/vgg_ssd.py)."""
+        """`conv4_3` names its normalisation; batch norm is qfgaohao's (vision/ssd/vgg_ssd.py)."""
         super().__init__()
         self.features = nn.Sequential(
-            *block(3, 64, convolutions=2),
+            *_block(3, 64, convolutions=2),
             nn.MaxPool2d(2),
-            *block(64, 128, convolutions=2),
+            *_block(64, 128, convolutions=2),
             nn.MaxPool2d(2),
-            *block(128, 256, convolutions=3),
+            *_block(128, 256, convolutions=3),
             # 75 columns become 38, as Caffe's pooling rounds up.
             nn.MaxPool2d(2, ceil_mode=True),
-            *block(256, 512, convolutions=3),
+            *_block(256, 512, convolutions=3),
             nn.MaxPool2d(2),
-            *block(512, 512, convolutions=3),
+            *_block(512, 512, convolutions=3),
         )
         self.rescale: nn.Module = L2Norm(512, scale=20.0)
         if conv4_3 == "batch-norm":
@@ -72,13 +72,13 @@ class Vgg16(Backbone):
         self.apply(caffe_xavier)
 
     def forward(self, images: Float[Tensor, "b 3 h w"]) -> list[Tensor]:
-        """Two feature maps."""
+        """Compute both feature maps."""
         conv4_3 = self.features[:CONV4_3](images)
         fc7 = self.fc(self.features[CONV4_3:](conv4_3))
         return [self.rescale(conv4_3), fc7]
 
 
-def block(in_channels: int, channels: int, *, convolutions: int) -> list[nn.Module]:
+def _block(in_channels: int, channels: int, *, convolutions: int) -> list[nn.Module]:
     layers: list[nn.Module] = []
     for number in range(convolutions):
         layers.append(nn.Conv2d(in_channels if number == 0 else channels, channels, 3, padding=1))

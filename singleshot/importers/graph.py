@@ -9,11 +9,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from singleshot.backbones.graph_settings import (
+from singleshot.backbones.settings import (
     IMAGE,
     ConvolutionLayer,
+    GraphLayer,
     GraphSettings,
-    Layer,
     MergeLayer,
     PoolLayer,
     ReluLayer,
@@ -49,13 +49,13 @@ class GraphWriter:
     Weights are kept in double precision until all is folded.
     """
 
-    layers: dict[str, Layer] = field(default_factory=dict)
+    layers: dict[str, GraphLayer] = field(default_factory=dict)
     weights: dict[str, dict[str, Tensor]] = field(default_factory=dict)
     outputs: list[str] = field(default_factory=list)
     kernels: list[int] = field(default_factory=list)
     heads: dict[str, Tensor] = field(default_factory=dict)
 
-    def add(self, layer: Layer, weights: Mapping[str, Tensor] | None = None) -> None:
+    def add(self, layer: GraphLayer, weights: Mapping[str, Tensor] | None = None) -> None:
         """One more layer; `weights` under the names that its module has for them."""
         self.layers[layer.name] = layer
         self.weights[layer.name] = {
@@ -157,7 +157,7 @@ class GraphWriter:
         return {name: tensor.float() for name, tensor in {**backbone, **self.heads}.items()}
 
 
-def with_source(layer: Layer, old: str, new: str) -> Layer:
+def with_source(layer: GraphLayer, old: str, new: str) -> GraphLayer:
     """The same layer, which takes another one's output."""
     if old not in layer.sources:
         return layer

@@ -8,7 +8,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from singleshot.backbones.graph_settings import GraphSettings
+from singleshot.backbones.settings import GraphSettings
 from singleshot.checkpoints.transfer import Start
 from singleshot.data.cache import require_readable
 from singleshot.data.splits import TrainingData, training_split

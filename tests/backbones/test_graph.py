@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from singleshot.backbones.graph_settings import GraphSettings
 from singleshot.backbones.kinds import build_backbone
+from singleshot.backbones.settings import GraphSettings
 from singleshot.errors import ModelError, RecipeError
 from singleshot.recipes.load import load_recipe
 
@@ -81,9 +81,9 @@ def test_groups_must_divide_channels():
 @pytest.mark.parametrize(
     ("layers", "outputs", "message"),
     [
-        ([LAYERS[0], LAYERS[0]], ["conv"], "two layers are called 'conv'"),
-        ([LAYERS[1]], ["scale"], "layer 'scale' takes 'conv', which is not above"),
-        ([LAYERS[0]], ["relu"], "outputs has 'relu', which is no layer"),
+        ([LAYERS[0], LAYERS[0]], ["conv"], "two layers are named 'conv'"),
+        ([LAYERS[1]], ["scale"], "layer 'scale' has the input 'conv', which is not above"),
+        ([LAYERS[0]], ["relu"], "outputs has 'relu', which is not a layer"),
         ([{**LAYERS[0], "name": "a.b"}], ["a.b"], "name"),
     ],
 )

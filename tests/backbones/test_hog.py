@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from singleshot.backbones.backbone import grids
-from singleshot.backbones.hog import Hog, descriptor
+from singleshot.backbones.hog import Hog, hog_descriptor
 from singleshot.errors import ModelError
 
 cv2 = pytest.importorskip("cv2", reason="needs OpenCV: pip install 'singleshot[baselines]'")
@@ -66,6 +66,6 @@ def test_shapes_are_known_without_an_image(size, grid):
 
 def test_without_opencv_a_line_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "cv2", None)
-    descriptor.cache_clear()
+    hog_descriptor.cache_clear()
     with pytest.raises(ModelError, match=r"singleshot\[baselines\]"):
         Hog()(torch.zeros(1, 3, 32, 32))

@@ -20,7 +20,7 @@ def test_caffes_pooling_makes_40_cells_of_321_pixels(ceil_pooling, grids):
 def test_torchvisions_weights_fit_by_name():
     network = resnet18()
     backbone = TorchvisionBackbone("resnet18", NODES, ceil_pooling=True)
-    fill(backbone.weights, network.state_dict(), place="resnet18.pth")
+    fill(backbone.weights, network.state_dict(), source="resnet18.pth")
     found = backbone.weights.state_dict()["layer3.1.conv2.weight"]
     assert torch.equal(found, network.layer3[1].conv2.weight)
 

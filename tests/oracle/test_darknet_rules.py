@@ -6,7 +6,7 @@ import torch
 from oracle.darknet_cfgs import V1, V2, V3
 from oracle.darknet_rules import boxes_of, numbers_for, write_weights
 
-from singleshot.backbones.darknet_layers import reorganised
+from singleshot.backbones.darknet_layers import space_to_depth
 from singleshot.checkpoints.checkpoint import detector_from
 from singleshot.importers.recognise import read_weights
 
@@ -68,7 +68,7 @@ def test_every_box_is_darknets(cfg, size, num_boxes, numbers, tmp_path):
 
 def test_reorg_keeps_darknets_order_and_not_the_neighbours():
     features = torch.arange(2 * 4 * 4 * 6.0).reshape(2, 4, 4, 6)
-    found = reorganised(features, 2)
+    found = space_to_depth(features, 2)
     assert found.shape == (2, 16, 2, 3)
     # As one channel of 8 rows and 12 columns: its corners 0 and 1 are in channels 0 and 1 …
     assert found[0, 0].flatten()[:3].tolist() == [0, 2, 4]

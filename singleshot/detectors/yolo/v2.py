@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from singleshot.backbones.backbone import Backbone
 from singleshot.backbones.darknet import conv
-from singleshot.backbones.darknet_layers import DarknetConvolution, reorganised
+from singleshot.backbones.darknet_layers import DarknetConvolution, space_to_depth
 from singleshot.backbones.initial import small_convolution
 from singleshot.detectors.detector import Losses, Prepared
 from singleshot.detectors.rcnn.region_sampling import objects_of
@@ -33,7 +33,7 @@ __all__ = ["YoloV2"]
 class Passthrough(nn.Module):
     """Two 3 × 3 convolutions, then a third that also sees the finer map (§2).
 
-    That one is squeezed to an eighth of its channels and reorganised to the coarser one's size.
+    That one is squeezed to an eighth of its channels and space_to_depth to the coarser one's size.
     """
 
     def __init__(self, finer: int, channels: int, stride: int) -> None:
@@ -51,7 +51,7 @@ class Passthrough(nn.Module):
 
     def forward(self, finer: Tensor, features: Tensor) -> Tensor:
         """As many channels as the coarser map."""
-        fine = reorganised(self.fine(finer), self.stride)
+        fine = space_to_depth(self.fine(finer), self.stride)
         joined: Tensor = self.joined(torch.cat([fine, self.deep(features)], dim=1))
         return joined
 

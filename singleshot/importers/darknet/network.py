@@ -6,7 +6,7 @@ Raises ModelError, which names file and line, for a layer that ours cannot be.
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from singleshot.backbones.darknet_settings import (
+from singleshot.backbones.settings import (
     Convolutional,
     DarknetLayer,
     Maxpool,

@@ -61,9 +61,9 @@ def test_masks_number_anchors_that_there_are(mask):
 @pytest.mark.parametrize(
     ("layers", "outputs", "message"),
     [
-        ([{"layer": "shortcut", "other": -1}], [0], "layer 0 takes layer -1, which is not above"),
-        ([{"layer": "route", "layers": [0]}], [0], "layer 0 takes layer 0, which is not above"),
-        ([{"layer": "maxpool"}, {"layer": "route", "layers": [5]}], [0], "layer 1 takes layer 5"),
+        ([{"layer": "shortcut", "other": -1}], [0], "layer 0 has the input -1, which is not above"),
+        ([{"layer": "route", "layers": [0]}], [0], "layer 0 has the input 0, which is not above"),
+        ([{"layer": "maxpool"}, {"layer": "route", "layers": [5]}], [0], "layer 1 has the input 5"),
         ([{"layer": "maxpool"}], [1], "outputs are numbers of layers, from 0 to 0"),
         ([{"layer": "maxpool"}], [], "outputs are numbers of layers"),
         ([], [], "name is extraction, darknet19, darknet53, or layers are given"),

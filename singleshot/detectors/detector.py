@@ -22,7 +22,7 @@ from singleshot.detectors.common.pixels import Pixels
 from singleshot.detectors.common.settings import DetectorSettings, PixelSettings
 from singleshot.structures import Batch, Detections, Truth
 
-__all__ = ["Losses", "Objective", "Prepared", "TrainableDetector", "Weight"]
+__all__ = ["LevelSummary", "Losses", "Objective", "Prepared", "TrainableDetector", "Weight"]
 
 # What a sum of losses is divided by: a number of images, of matches, or a sum of their weights.
 Weight = float | Float[Tensor, ""]
@@ -111,6 +111,16 @@ class Objective(nn.Module):
         """
 
 
+@dataclass(frozen=True, slots=True)
+class LevelSummary:
+    """One feature map and its priors."""
+
+    grid: tuple[int, int]  # rows, columns
+    stride: tuple[float, float]  # pixels between prior centres: down, across
+    channels: int
+    priors_per_cell: int
+
+
 class TrainableDetector(Objective):
     """A detector that a recipe describes; called, it gives the network's raw outputs."""
 
@@ -142,6 +152,25 @@ class TrainableDetector(Objective):
     @abstractmethod
     def parts(self) -> Mapping[str, nn.Module]:
         """The parts that `training.frozen` may name; "backbone" is one of them."""
+
+    def class_tensors(self) -> Sequence[str]:
+        """Name the tensors of the state dict whose rows belong to single classes.
+
+        Rows run prior by prior, then by `settings.class_columns`. Transfer from a detector of other
+        classes copies such rows by class name; here there are none.
+        """
+        return ()
+
+    def level_summaries(self) -> Sequence[LevelSummary]:
+        """Describe the feature maps with priors, finest first; here there are none."""
+        return ()
+
+    def prior_sizes(self) -> Float[Tensor, " priors"] | None:
+        """Return the square roots of the areas of priors, in pixels of the input, if there are any.
+
+        The self-test compares them with the sizes of objects.
+        """
+        return None
 
     def enter(self, part: float) -> None:
         """Begin the stage of training that `part` (0 to 1) of the steps belongs to.

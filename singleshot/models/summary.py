@@ -8,22 +8,11 @@ from typing import Any
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from singleshot.detectors.detector import TrainableDetector
-from singleshot.detectors.ssd.network import Ssd
+from singleshot.detectors.detector import LevelSummary, TrainableDetector
 from singleshot.families import build_detector
 from singleshot.recipes.load import load_recipe
 
-__all__ = ["LevelSummary", "ModelSummary", "numbered_classes", "show_model", "summarise"]
-
-
-@dataclass(frozen=True, slots=True)
-class LevelSummary:
-    """One feature map and its priors."""
-
-    grid: tuple[int, int]  # rows, columns
-    stride: tuple[float, float]  # pixels between prior centres: down, across
-    channels: int
-    priors_per_cell: int
+__all__ = ["ModelSummary", "numbered_classes", "show_model", "summarise"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +24,7 @@ class ModelSummary:
     macs: int  # multiply-adds of one image: convolutions and fully connected layers
     num_boxes: int
     input: tuple[int, int]  # height, width
-    levels: tuple[LevelSummary, ...]  # of an SSD
+    levels: tuple[LevelSummary, ...]  # with priors
 
     def to_json(self) -> dict[str, Any]:
         """The same as plain lists and dictionaries; a stride equal both ways is one number."""
@@ -68,16 +57,7 @@ def summarise(detector: TrainableDetector, recipe: str) -> ModelSummary:
         macs=count_macs(detector),
         num_boxes=detector.num_boxes,
         input=detector.settings.input,
-        levels=levels_of(detector) if isinstance(detector, Ssd) else (),
-    )
-
-
-def levels_of(detector: Ssd) -> tuple[LevelSummary, ...]:
-    """Each feature map, finest first."""
-    levels = zip(detector.levels, detector.pyramid.channels, strict=True)
-    return tuple(
-        LevelSummary(level.grid, level.stride, channels, level.num_priors_per_cell)
-        for level, channels in levels
+        levels=tuple(detector.level_summaries()),
     )
 
 

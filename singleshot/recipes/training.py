@@ -6,10 +6,9 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from singleshot.detectors.ssd.settings import DistillationSettings
 from singleshot.settings import Count, Fraction, Positive, Settings
 
-__all__ = ["ScheduleSettings", "TrainingSettings"]
+__all__ = ["DistillationSettings", "ScheduleSettings", "TrainingSettings"]
 
 
 class ScheduleSettings(Settings):
@@ -25,6 +24,18 @@ class ScheduleSettings(Settings):
     factor: Fraction = Field(0.1, description="… the rate is multiplied by this")
     final: Fraction = Field(
         0.0, description="of a cosine schedule: where it ends, of the full rate"
+    )
+
+
+class DistillationSettings(Settings):
+    """Distillation from a teacher (--teacher)."""
+
+    weight: float = Field(
+        1.0, ge=0, description="of the distillation loss, in the sum; the labels' loss has 1"
+    )
+    score_threshold: Fraction = Field(
+        0.3,
+        description="of a teacher with other priors: its detections with lower scores are left out",
     )
 
 
@@ -56,10 +67,10 @@ class TrainingSettings(Settings):
     )
     schedule: ScheduleSettings = ScheduleSettings()
     distillation: DistillationSettings = DistillationSettings()
-    frozen: tuple[Literal["backbone", "extra", "top_down", "heads", "batch_norm"], ...] = Field(
+    frozen: tuple[str, ...] = Field(
         (),
-        description="parts that do not learn; 'batch_norm': statistics, scales and shifts of every "
-        "batch norm, in all parts",
+        description="parts of the detector that are not trained: 'backbone', 'heads' and whatever "
+        "else it has; 'batch_norm': statistics, scales and shifts of every batch norm",
     )
     batch_norm: Literal["synchronised", "local"] = Field(
         "synchronised",

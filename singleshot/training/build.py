@@ -70,15 +70,15 @@ def build_objective(
     """Add the outputs of a teacher to the student's losses."""
     # Weights are random before they are filled: the student's training must not change.
     with torch.random.fork_rng(devices=[]):
-        detector = detector_from(teacher.checkpoint, teacher.place)
+        detector = detector_from(teacher.checkpoint, teacher.source)
     objective, description = distil(
         student,
         detector.to(student.pixel_mean.device),
         weight=settings.distillation.weight,
         score_threshold=settings.distillation.score_threshold,
-        source=teacher.place,
+        source=teacher.source,
     )
-    callback.on_message(f"{teacher.place}: {description}")
+    callback.on_message(f"{teacher.source}: {description}")
     return objective
 
 
@@ -111,7 +111,7 @@ def build_training(
     model = starting_model(recipe, setup, callback, resume=resume).to(device)
     teacher = setup.teacher
     if teacher is not None and not settings.distillation.weight:
-        callback.on_message(f"{teacher.place}: not distilled (training.distillation.weight = 0)")
+        callback.on_message(f"{teacher.source}: not distilled (training.distillation.weight = 0)")
         teacher = None
     objective = model if teacher is None else build_objective(teacher, model, settings, callback)
     precision = made_ready(model, settings, device, processes)
@@ -168,7 +168,7 @@ def starting_model(
     start, class_names = setup.start, setup.data.train.class_names
     model = build_detector(recipe.model, class_names, pretrained=not (resume or start))
     if start is not None and not resume:
-        callback.on_message(f"{start.place}: {start.fill(model)}")
+        callback.on_message(f"{start.source}: {start.fill(model)}")
     return model
 
 

@@ -13,7 +13,7 @@ import torch
 from singleshot.errors import RunFailed, SingleshotError
 from singleshot.recipes.schema import Recipe
 from singleshot.structures import Batch
-from singleshot.training.frozen import train_what_learns
+from singleshot.training.frozen import set_training_mode
 from singleshot.training.loop import Training
 
 __all__ = ["LARGEST", "largest_batch", "with_batch_size"]
@@ -40,7 +40,7 @@ def largest_batch(training: Training, batch: Batch, *, at_most: int, free: int) 
     """
     if at_most <= TRIED[0]:
         return at_most
-    train_what_learns(training.model, training.recipe.training.frozen)
+    set_training_mode(training.model, training.recipe.training.frozen)
     if training.device.type == "cuda":
         return largest_that_fits(lambda number: fits_gpu(training, batch, number), at_most)
     if training.device.type != "cpu":

@@ -19,7 +19,7 @@ from singleshot.runs.folder import RunFolder
 from singleshot.runs.progress import Progress
 from singleshot.structures import Batch
 from singleshot.training.epochs import Epochs
-from singleshot.training.frozen import train_what_learns
+from singleshot.training.frozen import set_training_mode
 from singleshot.training.gradients import Gradients
 from singleshot.training.interrupt import Interrupt, ValidationAborted
 from singleshot.training.optimizers import rate_at, set_learning_rate
@@ -80,7 +80,7 @@ class Training:
         if self.processes.first:
             remove_partial_files(self.folder.path)
         self.callback.on_start(self.start_record)
-        train_what_learns(self.model, self.recipe.training.frozen)
+        set_training_mode(self.model, self.recipe.training.frozen)
         try:
             # At once, so that a full disk is found now and not after an hour.
             self.save_state()

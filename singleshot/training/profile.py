@@ -19,7 +19,7 @@ from torch.utils.flop_counter import FlopCounterMode, conv_flop_count
 
 from singleshot.files import write_atomically
 from singleshot.structures import Batch
-from singleshot.training.frozen import train_what_learns
+from singleshot.training.frozen import set_training_mode
 from singleshot.training.loop import Training
 from singleshot.training.precision import autocast
 from singleshot.training.profile_parts import AVERAGE, DATA, LOSSES, NETWORK, Part, parts_of
@@ -80,7 +80,7 @@ def profile_training(training: Training, batches: Iterator[Batch], trace: Path) 
     The trace is written in Chrome's format (https://ui.perfetto.dev shows it), gzipped. Raises
     StorageError when the disk does not take it.
     """
-    train_what_learns(training.model, training.recipe.training.frozen)
+    set_training_mode(training.model, training.recipe.training.frozen)
     seconds_of(training, batches, WARM_UP)
     plain = seconds_of(training, batches, PLAIN)
     on_gpu = training.device.type == "cuda"

@@ -27,14 +27,13 @@ from singleshot.data.batching import Draw
 from singleshot.data.dataset import DataSet
 from singleshot.data.splits import TrainingData
 from singleshot.detectors.detector import TrainableDetector
-from singleshot.detectors.ssd.network import Ssd
 from singleshot.errors import RunFailed, some_of
 from singleshot.evaluation.evaluate_predictions import evaluate_predictions
 from singleshot.metrics import Predictions, Protocol
 from singleshot.runs.callbacks import OnMessage
 from singleshot.structures import Batch
 from singleshot.training.build import build_images
-from singleshot.training.frozen import train_what_learns
+from singleshot.training.frozen import set_training_mode
 from singleshot.training.loop import Training
 from singleshot.training.optimizers import set_learning_rate
 
@@ -125,7 +124,7 @@ def overfit_batch(training: Training, batch: Batch, on_message: OnMessage) -> in
     `training` has to be thrown away afterwards. Raises RunFailed, with what to look at, when the
     loss does not get there or is not finite.
     """
-    train_what_learns(training.model, training.recipe.training.frozen)
+    set_training_mode(training.model, training.recipe.training.frozen)
     curve: list[float] = []
     for step in range(STEPS + 1):
         set_learning_rate(training.optimizer, min((step + 1) / WARM_UP, 1.0))
@@ -162,14 +161,11 @@ def _advice(training: Training, batch: Batch, curve: Sequence[float]) -> str:
 
 
 def _describe_sizes(model: TrainableDetector, batch: Batch) -> str:
-    """Describe how large the objects are, and the priors of an SSD."""
+    """Describe the sizes of the objects, and of the detector's priors if it has some."""
     boxes = torch.cat([truth.boxes for truth in batch.truths])
     objects = f"the sizes of the objects ({_describe_range(area(boxes).sqrt())})"
-    if not isinstance(model, Ssd):
-        return objects
-    height, width = model.settings.input
-    priors = (model.priors_cxcywh_unit[:, 2:].prod(dim=1) * height * width).sqrt()
-    return f"{objects} and priors ({_describe_range(priors)})"
+    priors = model.prior_sizes()
+    return objects if priors is None else f"{objects} and priors ({_describe_range(priors)})"
 
 
 def _describe_range(values: Tensor) -> str:

@@ -22,7 +22,7 @@ from singleshot.recipes.schema import Recipe
 from singleshot.runs.folder import RunFolder
 from singleshot.runs.progress import Progress
 from singleshot.structures import Batch
-from singleshot.training.frozen import train_what_learns
+from singleshot.training.frozen import set_training_mode
 from singleshot.training.loop import Training
 from singleshot.training.options import AIM, TimeBudget, format_duration
 from singleshot.training.processes import ALONE
@@ -122,7 +122,7 @@ def seconds_per_step(training: Training, batches: Iterator[Batch], *, at_most: f
 
     Ends after ten steps, or after `at_most` seconds with two at least.
     """
-    train_what_learns(training.model, training.recipe.training.frozen)
+    set_training_mode(training.model, training.recipe.training.frozen)
     begin = time.monotonic()
     for batch in islice(batches, WARM_UP):
         training.step(batch, 0.0)

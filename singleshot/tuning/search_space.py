@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from singleshot.detectors.ssd.settings import SsdSettings
 from singleshot.errors import RecipeError
 from singleshot.recipes.load import SHORT, load_recipe, pairs, parse_value, toml_value
 from singleshot.recipes.schema import Recipe
@@ -85,10 +84,8 @@ def default_space(recipe: Recipe) -> SearchSpace:
         "augmentation.crop.probability": Between(0.0, 1.0),
         "augmentation.flip": OneOf.of(*sorted({varied.flip, 0.0, 0.5})),
     }
-    if isinstance(model, SsdSettings):
-        weight = model.loss.localization_weight
-        space["model.loss.localization_weight"] = around(weight, 4)
-    return space
+    weights = model.searchable_weights()
+    return space | {f"model.{key}": around(weight, 4) for key, weight in weights.items()}
 
 
 def around(value: float, factor: float) -> Between:

@@ -13,7 +13,7 @@ from singleshot.errors import RecipeError
 from singleshot.families import build_detector
 from singleshot.recipes.load import load_recipe
 from singleshot.structures import Batch, Truth
-from singleshot.training.frozen import freeze, train_what_learns
+from singleshot.training.frozen import freeze, set_training_mode
 from singleshot.training.optimizers import build_optimizer
 
 PARTS = ("backbone.", "pyramid.extra.", "pyramid.top_down.", "heads.")
@@ -27,7 +27,7 @@ def changed_by_a_step(name):
     freeze(model, recipe.training.frozen)
     optimizer = build_optimizer(model, recipe.training)
     before = {key: tensor.clone() for key, tensor in model.state_dict().items()}
-    train_what_learns(model, recipe.training.frozen)
+    set_training_mode(model, recipe.training.frozen)
     truth = Truth.of(torch.tensor([[30.0, 40, 200, 250]]), torch.tensor([1]))
     images = torch.randint(256, (2, 3, *recipe.model.input), dtype=torch.uint8)
     model.losses(Batch(images, (truth, truth), ("a", "b"))).total.backward()
@@ -128,5 +128,13 @@ def test_something_must_learn(top_down):
     overrides = {"model.input": [96, 128], "model.pyramid.top_down": top_down}
     recipe = load_recipe("ssdlite320-lite0", overrides)
     detector = build_detector(recipe.model, ["one"], pretrained=False)
-    with pytest.raises(RecipeError, match="nothing is left that learns"):
+    with pytest.raises(RecipeError, match="no parameters are left to train"):
         freeze(detector, everything)
+
+
+def test_a_part_that_is_not_there_is_refused_with_those_that_are():
+    recipe = load_recipe("ssdlite320-lite0", {"model.input": [96, 128]})
+    detector = build_detector(recipe.model, ["one"], pretrained=False)
+    words = r"no part 'neck', but backbone, extra, top_down, heads, batch_norm"
+    with pytest.raises(RecipeError, match=words):
+        freeze(detector, ["neck"])

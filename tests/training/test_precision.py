@@ -43,20 +43,20 @@ PLAIN = {
 
 
 def test_a_processor_measures_nothing_and_stays_with_float32(monkeypatch):
-    monkeypatch.setattr(precision, "passed", None)
+    monkeypatch.setattr(precision, "time_pass", None)
     assert measured_precision(built(**PLAIN), torch.device("cpu")) == "float32"
 
 
 @pytest.mark.parametrize(("seconds", "chosen"), [(0.5, "bfloat16"), (1.5, "float32")])
 def test_the_faster_is_taken_and_nothing_changes(monkeypatch, seconds, chosen):
     monkeypatch.setattr(precision, "bfloat16_is_possible", lambda _: True)
-    really = precision.passed
+    really = precision.time_pass
 
-    def passed(copy, batch, device, kind):
+    def timed(copy, batch, device, kind):
         found = really(copy, batch, device, kind)
         return found._replace(seconds=seconds if kind == "bfloat16" else 1.0)
 
-    monkeypatch.setattr(precision, "passed", passed)
+    monkeypatch.setattr(precision, "time_pass", timed)
     model = built(**PLAIN)
     before = {key: tensor.clone() for key, tensor in model.state_dict().items()}
     random = torch.get_rng_state()

@@ -11,7 +11,7 @@ from singleshot.recipes.load import load_recipe
 from singleshot.structures import Batch, Truth
 from singleshot.training import build as trainings
 from singleshot.training.batch_norm import synchronise_batch_norms
-from singleshot.training.frozen import train_what_learns
+from singleshot.training.frozen import set_training_mode
 from singleshot.training.gradients import Gradients
 from singleshot.training.processes import ALONE, Processes, from_environment
 
@@ -58,7 +58,7 @@ def learned(
     for module in model.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
             module.eps = 1e-2
-    train_what_learns(model, FROZEN if frozen else ())
+    set_training_mode(model, FROZEN if frozen else ())
     if processes.several:
         synchronise_batch_norms(model, torch.device("cpu"))
     device = torch.device("cpu")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -67,3 +68,16 @@ class DetectorSettings(Settings):
     )
     backbone: AnyBackbone
     results: ResultSettings = ResultSettings()
+
+    def class_columns(self, class_names: Sequence[str]) -> Sequence[str | int | None]:
+        """Name the class that each column of the class outputs belongs to.
+
+        None stands for the background, a number for an unused column. Empty, as here, where the
+        outputs of a class cannot be separated from those of others.
+        """
+        del class_names
+        return ()
+
+    def searchable_weights(self) -> Mapping[str, float]:
+        """Positive numbers that `singleshot tune` varies by default, by their key in `model`."""
+        return {}

@@ -11,7 +11,7 @@ from singleshot.backbones.backbone import Backbone, grids
 from singleshot.detectors.common.postprocess import PostprocessOptions
 from singleshot.detectors.common.resize import resize
 from singleshot.detectors.common.settings import PixelSettings
-from singleshot.detectors.detector import Losses, Prepared, TrainableDetector
+from singleshot.detectors.detector import LevelSummary, Losses, Prepared, TrainableDetector
 from singleshot.detectors.ssd.heads import Heads
 from singleshot.detectors.ssd.losses.objective import objective
 from singleshot.detectors.ssd.matching.targets import (
@@ -81,6 +81,28 @@ class Ssd(TrainableDetector):
             "top_down": pyramid.top_down,
             "heads": self.heads,
         }
+
+    def class_tensors(self) -> Sequence[str]:
+        """Name weights and biases of the last convolution of each level's class outputs."""
+        names = []
+        for level, head in enumerate(self.heads.logits):
+            layers = [(name, m) for name, m in head.named_modules() if isinstance(m, nn.Conv2d)]
+            name, convolution = layers[-1]
+            prefix = ".".join(filter(None, ["heads.logits", str(level), name]))
+            names += [f"{prefix}.{kind}" for kind, _ in convolution.named_parameters()]
+        return names
+
+    def level_summaries(self) -> Sequence[LevelSummary]:
+        """Describe each feature map and its priors, finest first."""
+        return [
+            LevelSummary(level.grid, level.stride, channels, level.num_priors_per_cell)
+            for level, channels in zip(self.levels, self.pyramid.channels, strict=True)
+        ]
+
+    def prior_sizes(self) -> Float[Tensor, " priors"]:
+        """Return the square roots of the areas of priors, in pixels of the input."""
+        height, width = self.settings.input
+        return (self.priors_cxcywh_unit[:, 2:].prod(dim=1) * height * width).sqrt()
 
     def level_grids(self) -> list[tuple[int, int]]:
         """(rows, columns) of each level, found by trial."""

@@ -1,10 +1,11 @@
-"""Tables under `model` of an SSD, and `training.distillation`.
+"""Tables under `model` of an SSD.
 
 Settings end at constructors: `Ssd.from_settings` translates them to parts, numbers and Literals.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal, assert_never
 
 from pydantic import AfterValidator, Field, model_validator
@@ -13,7 +14,6 @@ from singleshot.detectors.common.settings import Clip, DetectorSettings
 from singleshot.settings import Count, Fraction, Positive, Settings
 
 __all__ = [
-    "DistillationSettings",
     "ExtraLevelSettings",
     "HeadSettings",
     "LossSettings",
@@ -242,18 +242,6 @@ class LossSettings(Settings):
                 assert_never(self.classification)
 
 
-class DistillationSettings(Settings):
-    """Distillation from a teacher (--teacher)."""
-
-    weight: float = Field(
-        1.0, ge=0, description="of the distillation loss, in the sum; the labels' loss has 1"
-    )
-    score_threshold: Fraction = Field(
-        0.3,
-        description="of a teacher with other priors: its detections with lower scores are left out",
-    )
-
-
 class SsdSettings(DetectorSettings):
     """A Single Shot MultiBox Detector."""
 
@@ -273,3 +261,13 @@ class SsdSettings(DetectorSettings):
                 f"it needs heads.scores = 'sigmoid'"
             )
         return self
+
+    def class_columns(self, class_names: Sequence[str]) -> Sequence[str | int | None]:
+        """Name the class of each column: of a softmax the background is first."""
+        if self.heads.scores == "sigmoid":
+            return class_names
+        return [None, *class_names, *range(self.heads.unused_columns)]
+
+    def searchable_weights(self) -> Mapping[str, float]:
+        """The weight of localization against classification."""
+        return {"loss.localization_weight": self.loss.localization_weight}

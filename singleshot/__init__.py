@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from singleshot.recipes.load import RecipeFile
     from singleshot.structures import Detections, Detector
     from singleshot.training.train import Run, train
-    from singleshot.tuning.result import Search
+    from singleshot.tuning.report import SearchResult
     from singleshot.tuning.tune import tune
 
 __all__ = [
@@ -48,7 +48,7 @@ __all__ = [
     "RecipeSummary",
     "Report",
     "Run",
-    "Search",
+    "SearchResult",
     "SingleshotError",
     "TrainableDetector",
     "__version__",
@@ -91,7 +91,7 @@ _MODULES = {
     "models.summary": ["show_model"],
     "structures": ["Detections", "Detector"],
     "training.train": ["Run", "train"],
-    "tuning.result": ["Search"],
+    "tuning.report": ["SearchResult"],
     "tuning.tune": ["tune"],
 }
 _HOME = {name: module for module, names in _MODULES.items() for name in names}

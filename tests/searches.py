@@ -1,4 +1,4 @@
-"""Searches whose trainings take no time: what a recipe is worth follows from its learning rate."""
+"""Searches without training: the score of a recipe follows from its learning rate."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from singleshot.runs.callbacks import Callback, EvaluationRecord, StartRecord
 from singleshot.training.train import Run
 from singleshot.tuning import tune as tuning
 
-__all__ = ["RATE", "Said", "pretend", "worth"]
+__all__ = ["RATE", "Messages", "fake_train", "score_of"]
 
 RATE = "training.learning_rate"
 EPOCHS = 2
 
 
-class Said:
-    """A callback that remembers what was said."""
+class Messages:
+    """A callback that keeps the messages."""
 
     def __init__(self) -> None:
-        self.words: list[str] = []
+        self.lines: list[str] = []
 
     def on_start(self, start): ...
 
@@ -32,20 +32,20 @@ class Said:
     def on_evaluation(self, record): ...
 
     def on_message(self, message):
-        self.words.append(message)
+        self.lines.append(message)
 
     def on_finish(self): ...
 
 
-def worth(rate: float) -> float:
-    """1 at a learning rate of 0.01, less by 0.2 for each power of ten beside it."""
+def score_of(rate: float) -> float:
+    """Return 1 at a learning rate of 0.01, less by 0.2 for each power of ten beside it."""
     return 1 - 0.2 * abs(math.log10(rate) + 2)
 
 
-def pretend(
+def fake_train(
     *, seconds: float = 0.0, during: Callable[[int], None] = lambda _: None
 ) -> Callable[..., Run]:
-    """Stands in for `train`: validates after each of two epochs, ever nearer to its worth."""
+    """Stand in for `train`: validate after each of two epochs, approaching the final score."""
 
     def train(
         recipe: str,  # noqa: ARG001
@@ -71,17 +71,17 @@ def pretend(
         for epoch in range(1, EPOCHS + 1):
             during(epoch)
             time.sleep(seconds / EPOCHS)
-            score = worth(rate) * epoch / EPOCHS
+            score = score_of(rate) * epoch / EPOCHS
             callback.on_evaluation(
                 EvaluationRecord(epoch, epoch, score, since_best=0, ends_early=False)
             )
-        return Run(run, checkpoint, EPOCHS, worth(rate), stopped_by=None, interrupted=False)
+        return Run(run, checkpoint, EPOCHS, score_of(rate), stopped_by=None, interrupted=False)
 
     return train
 
 
 def search_in_background(folder: str, cells: str, kill_at: int) -> None:
-    """Another process of the search in the tests; it kills itself in so many epochs, if not 0."""
+    """Run another process of a search, which kills itself after so many epochs, if not 0."""
 
     def count(_: int) -> None:
         nonlocal kill_at
@@ -89,6 +89,6 @@ def search_in_background(folder: str, cells: str, kill_at: int) -> None:
         if kill_at == 0:
             os.kill(os.getpid(), 9)
 
-    tuning.train = pretend(seconds=0.2, during=count)  # type: ignore[assignment]
+    tuning.train = fake_train(seconds=0.2, during=count)  # type: ignore[assignment]
     search = [f"{RATE}=0.0001..0.1:log"]
     tuning.tune("ssdlite320-lite0", cells, trials=4, run=folder, search=search)

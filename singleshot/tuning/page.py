@@ -1,4 +1,4 @@
-"""The page of a search: what mattered, what was tried, and what to believe."""
+"""The page of a search: importance of each key, trials, and the reliability of the scores."""
 
 from __future__ import annotations
 
@@ -9,28 +9,28 @@ from pathlib import Path
 
 from singleshot.files import write_atomically
 from singleshot.report.page import environment
-from singleshot.tuning.plots import course_panel, curves_panel, key_panels, written
+from singleshot.tuning.plots import curves_panel, format_value, key_panels, progress_panel
 from singleshot.tuning.search_space import SearchSpace
-from singleshot.tuning.trial_tables import Trial, best_of, spread_of
+from singleshot.tuning.trials import Trial, best_of, spread_of
 
-__all__ = ["SearchPage", "write_search_report"]
+__all__ = ["SearchPage", "short_names", "write_search_page"]
 
-SHOWN = 10  # trials in the table
-FEW_IMAGES = 50  # to judge on: fewer say little about small differences
+MOST_ROWS = 10  # trials in the table
+FEW_IMAGES = 50  # to evaluate on: with fewer, small differences are noise
 
 
 @dataclass(frozen=True)
 class SearchPage:
-    """What a report on a search shows."""
+    """Content of a search page."""
 
     title: str
-    trained_on: str  # in words
-    judged_on: str
-    num_judged_on: int  # images
-    num_wanted: int  # trials
+    trained_on: str  # description of the images
+    evaluated_on: str
+    num_evaluated_on: int  # images
+    num_trials: int  # asked for
     trials: Sequence[Trial]
     space: SearchSpace
-    start: Mapping[str, object]  # what the recipe says where values were searched
+    start: Mapping[str, object]  # the recipe's values of the keys that are searched
     importances: Mapping[str, float] | None
     train_command: str
     test_command: str
@@ -40,27 +40,27 @@ class SearchPage:
 
 
 @dataclass(frozen=True)
-class Change:
-    """What a trial does differently from the recipe."""
+class _Change:
+    """A value of a trial that differs from the recipe's."""
 
     key: str
     before: str
     after: str
 
 
-def write_search_report(page: SearchPage, path: Path) -> Path:
-    """Write one HTML file that needs no other and no network; returns its path."""
-    with write_atomically(path) as beside:
-        beside.write_text(render(page), encoding="utf-8")
+def write_search_page(page: SearchPage, path: Path) -> Path:
+    """Write one HTML file that needs no other and no network."""
+    with write_atomically(path) as partial:
+        partial.write_text(_render(page), encoding="utf-8")
     return path
 
 
-def render(page: SearchPage) -> str:
-    """Fill in the page; everything from outside is escaped."""
+def _render(page: SearchPage) -> str:
+    """Fill in the template; everything from outside is escaped."""
     trials, best = page.trials, best_of(page.trials)
     start = next((one for one in trials if one.is_start and one.outcome == "finished"), None)
     filled = environment(Path(__file__).parent)
-    filled.filters |= {"written": written}
+    filled.filters |= {"value": format_value}
     return filled.get_template("search.html").render(
         page=page,
         best=best,
@@ -68,41 +68,41 @@ def render(page: SearchPage) -> str:
         spread=spread_of(trials),
         count=lambda outcome: sum(one.outcome == outcome for one in trials),
         num_done=sum(one.outcome in {"finished", "pruned", "failed"} for one in trials),
-        hours=in_hours(sum(one.seconds or 0.0 for one in trials)),
-        few_images=page.num_judged_on < FEW_IMAGES,
-        rows=[(one, changes(one, page.start)) for one in ranked(trials)[:SHOWN]],
-        nothing=[one for one in trials if one.outcome == "failed"],
-        keys=in_order(page),
-        course=course_panel(trials),
+        duration=_duration(sum(one.seconds or 0.0 for one in trials)),
+        few_images=page.num_evaluated_on < FEW_IMAGES,
+        rows=[(one, _changes(one, page.start)) for one in _by_score(trials)[:MOST_ROWS]],
+        failed=[one for one in trials if one.outcome == "failed"],
+        keys=_by_importance(page),
+        progress=progress_panel(trials),
         curves=curves_panel(trials),
         panels=key_panels(trials, page.space, page.importances),
-        in_hours=in_hours,
+        duration_of=_duration,
     )
 
 
-def ranked(trials: Sequence[Trial]) -> list[Trial]:
-    """The finished ones, best first."""
+def _by_score(trials: Sequence[Trial]) -> list[Trial]:
+    """Sort the finished trials, best first."""
     finished = [one for one in trials if one.outcome == "finished"]
     return sorted(finished, key=lambda one: (-(one.score or 0.0), one.number))
 
 
-def in_order(page: SearchPage) -> list[str]:
-    """The keys that were searched, what mattered most first."""
+def _by_importance(page: SearchPage) -> list[str]:
+    """Sort the searched keys, the most important first."""
     return sorted(page.space, key=lambda key: -(page.importances or {}).get(key, 0.0))
 
 
-def changes(trial: Trial, start: Mapping[str, object]) -> list[Change]:
-    """What a trial does differently."""
+def _changes(trial: Trial, start: Mapping[str, object]) -> list[_Change]:
+    """List the values of a trial that differ from the recipe's."""
     short = short_names(start)
     return [
-        Change(short[key], written(start[key]), written(value))
+        _Change(short[key], format_value(start[key]), format_value(value))
         for key, value in trial.values.items()
-        if written(value) != written(start[key])
+        if format_value(value) != format_value(start[key])
     ]
 
 
 def short_names(keys: Iterable[str]) -> dict[str, str]:
-    """The end of each key that no other key has: `learning_rate`, `expand.probability`."""
+    """Shorten each key to an end that no other key has: `learning_rate`, `expand.probability`."""
     parts = {key: key.split(".") for key in keys}
 
     def ending(key: str, length: int) -> str:
@@ -118,6 +118,6 @@ def short_names(keys: Iterable[str]) -> dict[str, str]:
     }
 
 
-def in_hours(seconds: float) -> str:
-    """As a clock shows it."""
+def _duration(seconds: float) -> str:
+    """Write seconds as h:mm:ss."""
     return str(timedelta(seconds=round(seconds)))

@@ -1,4 +1,4 @@
-"""The charts of a search: how it went, and each key's values against the score."""
+"""Charts of a search: scores in the order of trials, and against each key's values."""
 
 from __future__ import annotations
 
@@ -20,19 +20,27 @@ from singleshot.report.charts import (
     round_ratios,
     text_of,
 )
-from singleshot.tuning.search_space import Between, SearchSpace, Values
-from singleshot.tuning.trial_tables import SEED, Trial, best_of
+from singleshot.tuning.search_space import SearchSpace, ValueRange, Values
+from singleshot.tuning.trials import SEED, Trial, best_of
 
-__all__ = ["Mark", "Panel", "course_panel", "curves_panel", "key_panels", "written"]
+__all__ = [
+    "SearchPanel",
+    "TrialMark",
+    "best_so_far",
+    "curves_panel",
+    "format_value",
+    "key_panels",
+    "progress_panel",
+]
 
 MARGIN = 0.06  # of the range of scores, above and below
-NARROWEST = 0.02  # range of scores: less is noise, and should look like it
-GOLDEN = 0.618  # multiples of it spread evenly over a unit: marks of one choice lie side by side
+NARROWEST = 0.02  # range of scores: smaller differences are noise
+GOLDEN = 0.618  # its multiples are spread evenly modulo 1: marks of one choice lie side by side
 JITTER = 0.5  # of the distance between two choices
 
 
 @dataclass(frozen=True)
-class Mark:
+class TrialMark:
     """A trial in a chart, in user units."""
 
     x: float
@@ -42,18 +50,18 @@ class Mark:
 
 
 @dataclass(frozen=True)
-class Panel:
-    """A chart with the trials in it."""
+class SearchPanel:
+    """A chart with a mark or a curve for each trial."""
 
     chart: Chart
-    marks: Sequence[Mark]
+    marks: Sequence[TrialMark]
     curves: Sequence[tuple[str, str]] = ()  # kind, SVG points
     note: str = ""
 
 
-def course_panel(trials: Sequence[Trial]) -> Panel | None:
-    """Score of each trial, and of the best so far; None with nothing to show."""
-    return panel(
+def progress_panel(trials: Sequence[Trial]) -> SearchPanel | None:
+    """Plot the score of each trial, and the best so far; None without finished trials."""
+    return _panel(
         "Score of each trial",
         trials,
         x_of=lambda one: float(one.number),
@@ -64,23 +72,23 @@ def course_panel(trials: Sequence[Trial]) -> Panel | None:
 
 
 def best_so_far(trials: Sequence[Trial]) -> Series:
-    """The highest score of those finished up to each trial, as stairs."""
+    """Return the highest score up to each trial as a step line."""
     finished = [one for one in trials if one.outcome == "finished" and one.score is not None]
     numbers = np.array([one.number for one in finished], np.float64)
     best = np.array(list(accumulate((one.score or 0.0 for one in finished), max)), np.float64)
     return Series("best so far", np.repeat(numbers, 2)[1:], np.repeat(best, 2)[:-1])
 
 
-def curves_panel(trials: Sequence[Trial]) -> Panel | None:
-    """The validations of each trial over its epochs; None where all have but one."""
+def curves_panel(trials: Sequence[Trial]) -> SearchPanel | None:
+    """Plot the validations of each trial over its epochs; None where all have only one."""
     drawn = [one for one in trials if one.outcome in {"finished", "pruned"}]
     longest = max((len(one.validations) for one in drawn), default=0)
     if longest < 2:
         return None
     epochs = [epoch for one in drawn for epoch, _ in one.validations]
     scores = [score for one in drawn for _, score in one.validations]
-    x_range, y_range = (0.0, float(max(epochs))), padded(scores)
-    x_scale, y_scale = scales(x_range, y_range)
+    x_range, y_range = (0.0, float(max(epochs))), _padded(scores)
+    x_scale, y_scale = _scales(x_range, y_range)
     best = best_of(trials)
     curves = [
         (
@@ -98,15 +106,15 @@ def curves_panel(trials: Sequence[Trial]) -> Panel | None:
         x_range=x_range,
         y_range=y_range,
     )
-    return Panel(plain, [], curves)
+    return SearchPanel(plain, [], curves)
 
 
 def key_panels(
     trials: Sequence[Trial], space: SearchSpace, importances: Mapping[str, float] | None
-) -> list[Panel]:
-    """Each key's values against the score, what mattered most first."""
+) -> list[SearchPanel]:
+    """Plot each key's values against the score, the most important key first."""
     order = sorted(space, key=lambda key: -(importances or {}).get(key, 0.0))
-    panels = [key_panel(key, space[key], trials) for key in order if key != SEED]
+    panels = [_key_panel(key, space[key], trials) for key in order if key != SEED]
     return [
         replace(one, note=f"{importances[one.chart.title]:.0%}") if importances else one
         for one in panels
@@ -114,41 +122,41 @@ def key_panels(
     ]
 
 
-def key_panel(key: str, values: Values, trials: Sequence[Trial]) -> Panel | None:
-    """One key's values against the score."""
-    if not isinstance(values, Between):
-        return choice_panel(key, values.choices, trials)
+def _key_panel(key: str, values: Values, trials: Sequence[Trial]) -> SearchPanel | None:
+    """Plot one key's values against the score."""
+    if not isinstance(values, ValueRange):
+        return _choice_panel(key, values.choices, trials)
     own = (values.low, values.high)
     if not values.log:
-        return panel(
-            key, trials, x_of=lambda one: number_of(one.values[key]), x_range=own, x_label=""
+        return _panel(
+            key, trials, x_of=lambda one: _number_of(one.values[key]), x_range=own, x_label=""
         )
     low, high = (math.log10(end) for end in own)
-    found = panel(
+    linear = _panel(
         key,
         trials,
-        x_of=lambda one: math.log10(number_of(one.values[key])),
+        x_of=lambda one: math.log10(_number_of(one.values[key])),
         x_range=(low, high),
         x_label="",
     )
     ticks = [(math.log10(value), text_of(value)) for value in round_ratios(*own)]
-    return found and with_ticks(found, (low, high), ticks)
+    return linear and _with_ticks(linear, (low, high), ticks)
 
 
-def choice_panel(key: str, choices: Sequence[str], trials: Sequence[Trial]) -> Panel | None:
-    """Choices stand side by side, in their order."""
+def _choice_panel(key: str, choices: Sequence[str], trials: Sequence[Trial]) -> SearchPanel | None:
+    """Plot choices side by side, in their order."""
     x_range = (-0.5, len(choices) - 0.5)
 
-    def place(one: Trial) -> float:
-        aside = (one.number * GOLDEN) % 1 - 0.5
-        return choices.index(toml_value(one.values[key])) + JITTER * aside
+    def x_of(one: Trial) -> float:
+        shift = (one.number * GOLDEN) % 1 - 0.5
+        return choices.index(toml_value(one.values[key])) + JITTER * shift
 
-    found = panel(key, trials, x_of=place, x_range=x_range, x_label="")
+    plain = _panel(key, trials, x_of=x_of, x_range=x_range, x_label="")
     ticks = [(float(index), choice.strip('"')) for index, choice in enumerate(choices)]
-    return found and with_ticks(found, x_range, ticks)
+    return plain and _with_ticks(plain, x_range, ticks)
 
 
-def panel(
+def _panel(
     title: str,
     trials: Sequence[Trial],
     *,
@@ -156,17 +164,17 @@ def panel(
     x_range: tuple[float, float],
     x_label: str,
     line: Series | None = None,
-) -> Panel | None:
-    """Trials in a chart; below the finished ones there is only its lower edge."""
+) -> SearchPanel | None:
+    """Plot trials; scores below those of finished trials are drawn on the lower edge."""
     drawn = [one for one in trials if one.outcome in {"finished", "pruned", "failed"}]
     scores = [one.score for one in drawn if one.outcome == "finished" and one.score is not None]
     if not scores:
         return None
-    y_range = padded(scores)
-    x_scale, y_scale = scales(x_range, y_range)
+    y_range = _padded(scores)
+    x_scale, y_scale = _scales(x_range, y_range)
     best = best_of(trials)
     marks = [
-        Mark(
+        TrialMark(
             x_scale(x_of(one)),
             y_scale(max(one.score, y_range[0])),
             "best" if one is best else one.outcome,
@@ -185,36 +193,37 @@ def panel(
         x_range=x_range,
         y_range=y_range,
     )
-    return Panel(plain, marks)
+    return SearchPanel(plain, marks)
 
 
-def padded(scores: Sequence[float]) -> tuple[float, float]:
-    """A little more than the scores take."""
+def _padded(scores: Sequence[float]) -> tuple[float, float]:
+    """Return the range of the scores, padded."""
     low, high = min(scores), max(scores)
     middle = (low + high) / 2
     half = max(high - low, NARROWEST) / 2 * (1 + 2 * MARGIN)
     return max(middle - half, 0.0) if low >= 0 else low, middle + half
 
 
-def scales(x_range: tuple[float, float], y_range: tuple[float, float]) -> tuple[Scale, Scale]:
-    """Of the plot that `chart` makes."""
+def _scales(x_range: tuple[float, float], y_range: tuple[float, float]) -> tuple[Scale, Scale]:
+    """Return the scales of the plot that `chart` makes."""
     return Scale(x_range, (Chart.left, Chart.right)), Scale(y_range, (Chart.bottom, Chart.top))
 
 
-def with_ticks(
-    found: Panel, x_range: tuple[float, float], ticks: Sequence[tuple[float, str]]
-) -> Panel:
-    """With other words below the axis."""
-    x_scale, _ = scales(x_range, (0.0, 1.0))
+def _with_ticks(
+    panel: SearchPanel, x_range: tuple[float, float], ticks: Sequence[tuple[float, str]]
+) -> SearchPanel:
+    """Replace the labels of the x axis."""
+    x_scale, _ = _scales(x_range, (0.0, 1.0))
     named = tuple(Tick(x_scale(position), text) for position, text in ticks)
-    return replace(found, chart=replace(found.chart, x_ticks=named))
+    return replace(panel, chart=replace(panel.chart, x_ticks=named))
 
 
-def number_of(value: object) -> float:
+def _number_of(value: object) -> float:
+    """Return a value of a range, which is a number."""
     assert isinstance(value, int | float)
     return float(value)
 
 
-def written(value: object) -> str:
-    """A recipe's value, short enough to compare."""
+def format_value(value: object) -> str:
+    """Write a value of a recipe with at most four digits."""
     return f"{value:.4g}" if isinstance(value, float) else toml_value(value).strip('"')

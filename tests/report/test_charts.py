@@ -11,6 +11,7 @@ from singleshot.report.charts import (
     Dot,
     Series,
     chart,
+    round_ratios,
     round_values,
 )
 
@@ -58,3 +59,11 @@ def test_long_lines_are_thinned_but_keep_their_ends(count, shown):
 )
 def test_axes_have_round_values(lowest, highest, expected):
     assert round_values(float(lowest), float(highest)) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "values"),
+    [(0.004, 0.1, [0.005, 0.01, 0.02, 0.05, 0.1]), (1e-6, 1e-1, [1e-6, 1e-4, 1e-2])],
+)
+def test_ratios_have_round_ticks(low, high, values):
+    assert round_ratios(low, high) == pytest.approx(values)

@@ -1,4 +1,4 @@
-"""What a search may choose from."""
+"""Parsing and checking search spaces."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import pytest
 from singleshot.errors import RecipeError
 from singleshot.recipes.load import load_recipe
 from singleshot.tuning.search_space import (
-    Between,
-    OneOf,
+    Choices,
+    ValueRange,
     default_space,
-    search_space,
+    parse_search_space,
     value_at,
 )
 
@@ -23,23 +23,23 @@ LITE = "ssdlite320-lite0"
         (
             "training.learning_rate=0.001..0.1:log",
             "training.learning_rate",
-            Between(0.001, 0.1, log=True),
+            ValueRange(0.001, 0.1, log=True),
         ),
-        ("training.learning_rate=1..2", "training.learning_rate", Between(1.0, 2.0)),
-        ("training.batch_size=4..16", "training.batch_size", Between(4, 16, whole=True)),
-        ("batch=4,8", "training.batch_size", OneOf(("4", "8"))),
-        ("augmentation.flip=0,0.5", "augmentation.flip", OneOf(("0.0", "0.5"))),
+        ("training.learning_rate=1..2", "training.learning_rate", ValueRange(1.0, 2.0)),
+        ("training.batch_size=4..16", "training.batch_size", ValueRange(4, 16, whole=True)),
+        ("batch=4,8", "training.batch_size", Choices(("4", "8"))),
+        ("augmentation.flip=0,0.5", "augmentation.flip", Choices(("0.0", "0.5"))),
         (
             "model.loss.localization=smooth-l1,giou",
             "model.loss.localization",
-            OneOf(('"smooth-l1"', '"giou"')),
+            Choices(('"smooth-l1"', '"giou"')),
         ),
-        ("model.input=[320,320],[384, 384]", "model.input", OneOf(("[320, 320]", "[384, 384]"))),
-        ("training.nesterov=true,false", "training.nesterov", OneOf(("true", "false"))),
+        ("model.input=[320,320],[384, 384]", "model.input", Choices(("[320, 320]", "[384, 384]"))),
+        ("training.nesterov=true,false", "training.nesterov", Choices(("true", "false"))),
     ],
 )
 def test_forms_and_types(search, key, values):
-    assert search_space(LITE, [], [search]) == {key: values}
+    assert parse_search_space(LITE, [], [search]) == {key: values}
 
 
 @pytest.mark.parametrize(
@@ -49,27 +49,27 @@ def test_forms_and_types(search, key, values):
         ("training.learning_rate=-1..2", "learning_rate = -1: input should be greater than 0"),
         ("training.batch_size=1.5..3", "batch_size = 1.5: input should be a valid integer"),
         ("model.loss.localization=l1,giou", "should be 'smooth-l1', 'giou', 'diou' or 'ciou'"),
-        ("training.nesterov=false..true", "a range is of numbers; list the values"),
+        ("training.nesterov=false..true", "a range needs numbers; list the values"),
         ("training.learning_rate=0.1..0.01", "0.1 is not below 0.01"),
-        ("training.weight_decay=0..1:log", "equal ratios never reach 0"),
+        ("training.weight_decay=0..1:log", "a logarithmic range starts above 0"),
         ("training.weight_decay=0.1..1:lin", "only 'log' is known"),
         ("training.weight_decay=1", "one value is no choice"),
         ("augmentation.flip=0,0.0", "one value is no choice"),
         ("training.weight_decay", "expected key=low..high"),
         ("model=1,2", "model = 1: input should be a valid dictionary"),
-        ("training.epochs=1..2", "--set says what training.epochs is"),
+        ("training.epochs=1..2", "--set already sets training.epochs"),
     ],
 )
-def test_what_cannot_be_searched_is_named_with_what_is_allowed(search, message):
+def test_a_refused_search_names_the_value_and_the_remedy(search, message):
     with pytest.raises(RecipeError) as raised:
-        search_space(LITE, ["training.epochs=3"], [search])
+        parse_search_space(LITE, ["training.epochs=3"], [search])
     assert str(raised.value).startswith(f"--search {search}: ")
     assert message in str(raised.value)
 
 
 def test_a_key_is_searched_once():
-    with pytest.raises(RecipeError, match="another --search says what"):
-        search_space(LITE, [], ["training.batch_size=4,8", "batch=4..8"])
+    with pytest.raises(RecipeError, match="another --search already sets"):
+        parse_search_space(LITE, [], ["training.batch_size=4,8", "batch=4..8"])
 
 
 @pytest.mark.parametrize("recipe", ["ssd300-vgg16", "ssd321-resnet101", LITE])
@@ -77,19 +77,19 @@ def test_the_default_space_has_every_recipe_in_it_and_nothing_that_is_not_allowe
     start = load_recipe(recipe)
     for key, values in default_space(start).items():
         assert value_at(start, key) in values
-        ends = values.choices if isinstance(values, OneOf) else (values.low, values.high)
+        ends = values.choices if isinstance(values, Choices) else (values.low, values.high)
         for end in ends:
             load_recipe(recipe, [f"{key}={end}"])
 
 
-def test_what_is_set_is_not_searched():
-    whole = search_space(LITE, [], [])
-    rest = search_space(LITE, ["augmentation.flip=0.5"], [])
+def test_keys_that_are_set_are_not_searched():
+    whole = parse_search_space(LITE, [], [])
+    rest = parse_search_space(LITE, ["augmentation.flip=0.5"], [])
     assert len(whole) == 9
     assert set(whole) - set(rest) == {"augmentation.flip"}
 
 
 def test_a_space_written_as_options_is_the_same_space():
-    whole = search_space(LITE, [], [])
-    options = [f"{key}={values.written}" for key, values in whole.items()]
-    assert search_space(LITE, [], options) == whole
+    whole = parse_search_space(LITE, [], [])
+    options = [f"{key}={values.text}" for key, values in whole.items()]
+    assert parse_search_space(LITE, [], options) == whole

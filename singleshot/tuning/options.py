@@ -1,0 +1,99 @@
+"""Options of `tune`."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from singleshot.options import Options, callback, option
+from singleshot.runs.callbacks import Callback
+from singleshot.runs.places import Data
+from singleshot.training.options import parse_duration
+
+__all__ = ["Keep", "TuningOptions"]
+
+Keep = Literal["log", "checkpoint", "all"]
+
+
+@dataclass(frozen=True)
+class TuningOptions(Options):
+    """Options of a hyperparameter search."""
+
+    data: Data = field(
+        metadata=option(
+            "Folder or JSON file of annotated images; several are joined by class name.",
+            metavar="DATA",
+        )
+    )
+    _: KW_ONLY
+    trials: int = field(
+        metadata=option(
+            "Trainings in all, including those of earlier calls and of other processes.",
+            metavar="N",
+            minimum=1,
+        )
+    )
+    split: str | None = field(
+        default=None,
+        metadata=option("Split to train on, a+b joins two; default: train, else trainval or all."),
+    )
+    val_split: str | None = field(
+        default=None,
+        metadata=option(
+            "Split to evaluate trials on; default: val, else a tenth of the training images.",
+            metavar="SPLIT",
+        ),
+    )
+    run: str | Path | None = field(
+        default=None,
+        metadata=option(
+            "Folder of the search, which the same command resumes; default: the first free one "
+            "under runs/.",
+            metavar="DIR",
+        ),
+    )
+    overrides: Mapping[str, object] | Sequence[str] = field(
+        default=(),
+        metadata=option(
+            "Change one value of the recipe for all trials, as in training.epochs=20; may be "
+            "repeated.",
+            flag="--set",
+            metavar="KEY=VALUE",
+        ),
+    )
+    search: Sequence[str] = field(
+        default=(),
+        metadata=option(
+            "Values to try: key=low..high, key=low..high:log (logarithmic scale) or key=a,b,c; may "
+            "be repeated. Default: nine keys that suit any recipe.",
+            metavar="KEY=VALUES",
+        ),
+    )
+    timeout: float | None = field(
+        default=None,
+        metadata=option(
+            "Start no trial after this time, as in 90s, 20m or 1h30m; in Python, seconds.",
+            metavar="TIME",
+            parse=parse_duration,
+            to_text="{:g}s".format,
+        ),
+    )
+    seed: int = field(default=0, metadata=option("Seed of the search.", minimum=0))
+    prune_after: int = field(
+        default=5,
+        metadata=option(
+            "Number of finished trials from which on a trial is stopped early if more than half "
+            "of them were better at the same epoch.",
+            metavar="N",
+            minimum=1,
+        ),
+    )
+    keep: Keep = field(
+        default="checkpoint",
+        metadata=option(
+            "Files to keep of each trial: recipe and log, its best checkpoint as well, or all."
+        ),
+    )
+    callback: Callback | None = field(
+        default=None, metadata=callback("Methods called as the search proceeds; see `Callback`.")
+    )

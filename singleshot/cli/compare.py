@@ -73,15 +73,16 @@ def _tutorial_options(options: ComparisonOptions) -> TutorialOptions:
 
     Raises SingleshotError for an option that has no meaning there.
     """
-    default = ComparisonOptions()
-    own = (options.iou_threshold, options.speed_images)
-    if own != (default.iou_threshold, default.speed_images):
+    if options.speed_images != ComparisonOptions().speed_images:
         raise SingleshotError(
-            "--tutorial has its own IoU threshold and number of images: leave out "
-            "--iou-threshold and --speed-images"
+            "--tutorial has its own number of images to time on: leave out --speed-images"
         )
     return TutorialOptions(
-        data=options.data, split=options.split, protocol=options.protocol, report=options.report
+        data=options.data,
+        split=options.split,
+        protocol=options.protocol,
+        iou_threshold=options.iou_threshold,
+        report=options.report,
     )
 
 

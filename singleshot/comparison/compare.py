@@ -223,7 +223,7 @@ def relabel(
 ) -> Predictions:
     """Replace labels by those of other class names, and drop detections of all other classes.
 
-    A class without objects has no average precision, so that no number depends on the dropped ones.
+    A class without objects has no average precision, so the dropped ones change nothing.
     """
     numbers = np.array([others.index(name) if name in others else -1 for name in class_names])
     labels = numbers.astype(np.int64)[predictions.labels]

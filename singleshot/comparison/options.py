@@ -1,36 +1,31 @@
 """Options of `compare`, and of `compare --tutorial`."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import KW_ONLY, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
-from singleshot.options import Options, callback, option
+from singleshot.evaluation.options import MeasurementOptions
+from singleshot.options import callback, option
+from singleshot.runs.places import Data
 
 __all__ = ["ComparisonOptions", "TutorialOptions"]
 
 
 @dataclass(frozen=True)
-class _SharedOptions(Options):
-    """Options of both: the images and the rules to evaluate by."""
+class _SharedOptions(MeasurementOptions):
+    """Images, rules and report of both."""
 
-    data: str | Path | Sequence[str | Path] = field(
+    # An option instead of an argument, because the models are arguments.
+    data: Data = field(
         default=(),
         metadata=option(
             "Folder or JSON file of annotated images; several are joined by class name.",
             metavar="DATA",
         ),
     )
-    _: KW_ONLY
-    split: str | None = field(
-        default=None, metadata=option("Split to evaluate on; default: test, else val, else all.")
-    )
-    protocol: Literal["voc07", "voc10", "coco"] = field(
-        default="coco",
-        metadata=option("Evaluation rules: VOC with 11 points or with every point, or COCO."),
-    )
     report: str | Path | None = field(
         default=None,
+        kw_only=True,
         metadata=option(
             "Folder for report.html, a page that needs no other file, and its numbers as JSON.",
             metavar="DIR",
@@ -38,36 +33,20 @@ class _SharedOptions(Options):
     )
     progress: Callable[[int, int], None] | None = field(
         default=None,
+        kw_only=True,
         metadata=callback("Called with (detections done, detections in all), in images."),
-    )
-    on_message: Callable[[str], None] | None = field(
-        default=None, metadata=callback("Called with each message for the user.")
     )
 
     @property
     def page(self) -> Path | None:
-        """Path of the page, if there is to be one."""
+        """Path of the page; None without a report."""
         return None if self.report is None else Path(self.report) / "report.html"
-
-    def notify(self, message: str) -> None:
-        """Pass a message to the user."""
-        if self.on_message is not None:
-            self.on_message(message)
 
 
 @dataclass(frozen=True, kw_only=True)
 class ComparisonOptions(_SharedOptions):
     """Options of one comparison."""
 
-    iou_threshold: float = field(
-        default=0.5,
-        metadata=option(
-            "IoU from which a detection is a true positive; COCO's twelve numbers keep their own.",
-            metavar="T",
-            minimum=0.01,
-            maximum=1,
-        ),
-    )
     speed_images: int = field(
         default=20,
         metadata=option(

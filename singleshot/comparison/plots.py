@@ -18,7 +18,7 @@ __all__ = [
     "cost_plot",
     "do_overlap",
     "label_block",
-    "place_labels",
+    "place_names",
 ]
 
 LETTER, LINE = 6.0, 13.0  # width of a letter and height of a line, user units
@@ -115,7 +115,7 @@ def cost_plot(
     x_scale = _LogScale(x_range, (size.left, size.right))
     y_scale = Scale(y_range, (size.bottom, size.top))
     positions = [(x_scale(x), y_scale(y)) for x, y in zip(known_costs, known, strict=True)]
-    labels = place_labels(positions, names, size)
+    labels = place_names(positions, names, size)
     ends = [
         tuple(None if end is None else y_scale(end) for end in (one.low, one.high))
         for one in estimates
@@ -193,7 +193,7 @@ def _front_line(
     return " ".join(f"{x:g},{y:g}" for x, y in points)
 
 
-def place_labels(
+def place_names(
     positions: Sequence[_Point], names: Sequence[str], size: PlotSize
 ) -> list[tuple[float, float, str]]:
     """Place the name of each mark beside it without overlap, as far as there is space."""

@@ -44,7 +44,6 @@ from singleshot.version import __version__
 __all__ = ["compare_with_tutorial", "draw_sample_images"]
 
 NUM_CLASSES = 20  # VOC's
-IOU_THRESHOLD = 0.5
 # One network after the other in memory: all at full size would not fit into that of a laptop.
 PLAN = TimingPlan(
     {1: 2}, rounds=3, max_seconds=15.0, rebuild=True, summarise=True, skip_failures=True
@@ -130,13 +129,13 @@ def _evaluate_runs(
     paths = {name: Path(path) for name, path in runs.items()}
     models = [ComparedModel(name, path, checkpoint_file(path)) for name, path in paths.items()]
     protocol = Protocol(options.protocol)
-    evaluated = evaluate_models(models, dataset, protocol, IOU_THRESHOLD, options.progress)
+    evaluated = evaluate_models(models, dataset, protocol, options.iou_threshold, options.progress)
     ranking = rank_detectors(
         [one.predictions for one in evaluated],
         truths_of(dataset),
         len(dataset.class_names),
         protocol=protocol,
-        iou_threshold=IOU_THRESHOLD,
+        iou_threshold=options.iou_threshold,
     )
     return {
         one.model.name: TrainedRun(str(one.model.path), one.summary.input, estimate, one.coco.AP50)

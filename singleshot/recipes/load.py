@@ -95,7 +95,8 @@ def with_preset(content: dict[str, Any]) -> dict[str, Any]:
     if path is None:
         return content
     preset = read_toml(path)
-    if content.get("model", {}).get("kind", DEFAULT_KIND) != DEFAULT_KIND:
+    model = content.get("model")
+    if isinstance(model, dict) and model.get("kind", DEFAULT_KIND) != DEFAULT_KIND:
         del preset["model"]
     return merged(preset, content)
 

@@ -27,7 +27,7 @@ class SearchPage:
     trained_on: str  # description of the images
     evaluated_on: str
     num_evaluated_on: int  # images
-    num_trials: int  # asked for
+    num_trials: int  # requested
     trials: Sequence[Trial]
     space: SearchSpace
     start: Mapping[str, object]  # the recipe's values of the keys that are searched

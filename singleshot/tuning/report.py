@@ -39,7 +39,7 @@ class SearchResult:
     trials: tuple[Trial, ...]
     best: Trial | None  # selected on the validation images, so its score is optimistic
     importances: Mapping[str, float] | None  # of each key, adding up to 1; None for few trials
-    complete: bool  # as many trials are done as were asked for
+    complete: bool  # as many trials are done as were requested
     stopped_by: int | None  # the signal that interrupted it, as SIGINT
 
 

@@ -110,7 +110,7 @@ class TrialStore:
     def start_trial(self, num_trials: int) -> RunningTrial | None:
         """Start the next trial; None when so many are done or running."""
         with self.lock:
-            self.release_dead_trials()
+            self.requeue_killed_trials()
             trials = self.study.get_trials(deepcopy=False)
             if sum(_counts(trial) for trial in trials) >= num_trials:
                 return None
@@ -151,7 +151,7 @@ class TrialStore:
         self.study.tell(running.trial, score, state)
         running.alive.release()
 
-    def release_dead_trials(self) -> None:
+    def requeue_killed_trials(self) -> None:
         """Mark trials as killed whose process has ended, and queue their values again."""
         for trial in self.study.get_trials(deepcopy=False):
             if trial.state.name == "RUNNING" and self._is_dead(trial.number):
@@ -256,5 +256,5 @@ class TrialStore:
 
 
 def _counts(trial: FrozenTrial) -> bool:
-    """Test that a trial counts towards the number asked for: done or running, not killed."""
+    """Test that a trial counts towards the requested number: done or running, not killed."""
     return trial.state.name in {"COMPLETE", "PRUNED", "RUNNING"}

@@ -174,9 +174,9 @@ class PruningCallback:
 
     def on_evaluation(self, record: EvaluationRecord) -> None:
         """Raise _Pruned, unless this is the last validation anyway."""
-        promising = self.trial.report(record.epoch, record.mean_average_precision)
+        should_continue = self.trial.report(record.epoch, record.mean_average_precision)
         is_last = record.ends_early or record.step >= self.num_steps
-        if not (promising or is_last):
+        if not (should_continue or is_last):
             raise _Pruned
 
     def on_message(self, message: str) -> None:

@@ -2,7 +2,7 @@ from itertools import combinations
 
 import pytest
 
-from singleshot.comparison.plots import LARGE, cost_plot, do_overlap, label_block, place_labels
+from singleshot.comparison.plots import LARGE, cost_plot, do_overlap, label_block, place_names
 from singleshot.comparison.ranking import AccuracyEstimate, pareto_front_by_cost
 
 
@@ -61,7 +61,7 @@ def test_a_cost_unknown_of_one_detector_has_no_plot():
 def test_names_of_a_dozen_detectors_do_not_cover_each_other():
     names = [f"runs/detector-{place}" for place in range(12)]
     places = [(120.0 + 55 * (place % 6), 80.0 + 60 * (place // 6)) for place in range(12)]
-    labels = place_labels(places, names, LARGE)
+    labels = place_names(places, names, LARGE)
     blocks = [
         label_block(label, 6.0 * len(name)) for label, name in zip(labels, names, strict=True)
     ]
@@ -71,6 +71,6 @@ def test_names_of_a_dozen_detectors_do_not_cover_each_other():
 
 def test_names_of_detectors_at_the_bottom_leave_the_ticks_free():
     places = [(200.0, LARGE.bottom), (240.0, LARGE.bottom)]
-    labels = place_labels(places, ["localizer", "yolo-v1"], LARGE)
+    labels = place_names(places, ["localizer", "yolo-v1"], LARGE)
     assert max(label_block(label, 54.0)[3] for label in labels) <= LARGE.bottom
     assert labels[0] != labels[1]

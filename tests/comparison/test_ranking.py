@@ -32,31 +32,31 @@ def one_object_each(num_images: int) -> Truths:
     )
 
 
-def finds(hits, scores=None) -> Predictions:
+def finds(detected, scores=None) -> Predictions:
     """One detection in each image, on the object or far from it; the first are the surest."""
-    hits = np.array(hits, bool)
-    scores = 1 - np.arange(len(hits)) / 100 if scores is None else np.array(scores)
-    boxes = np.where(hits[:, None], BOX, FAR)
-    return Predictions(np.arange(len(hits)), boxes, scores, np.zeros(len(hits), np.int64))
+    detected = np.array(detected, bool)
+    scores = 1 - np.arange(len(detected)) / 100 if scores is None else np.array(scores)
+    boxes = np.where(detected[:, None], BOX, FAR)
+    return Predictions(np.arange(len(detected)), boxes, scores, np.zeros(len(detected), np.int64))
 
 
-def average_precision(hits, scores, drawn) -> float:
+def average_precision(detected, scores, drawn) -> float:
     """VOC's, every point, of images drawn with replacement; written out for one object each."""
     order = sorted(drawn, key=lambda image: -scores[image])
     found, precisions = 0, []
     for rank, image in enumerate(order, start=1):
-        if hits[image]:
+        if detected[image]:
             found += 1
             precisions.append(found / rank)
     best = [max(precisions[place:]) for place in range(len(precisions))]
     return sum(best) / len(drawn)
 
 
-def literal(hits, others, scores, *, resamples, seed):
+def literal(detected, others, scores, *, resamples, seed):
     """(interval of the first, interval of the difference, p-value), image by image."""
-    random, number = np.random.default_rng(seed), len(hits)
+    random, number = np.random.default_rng(seed), len(detected)
     draws = [random.integers(number, size=number).tolist() for _ in range(resamples)]
-    own = [average_precision(hits, scores, drawn) for drawn in draws]
+    own = [average_precision(detected, scores, drawn) for drawn in draws]
     other = [average_precision(others, scores, drawn) for drawn in draws]
     differences = [a - b for a, b in zip(own, other, strict=True)]
     below = sum(one <= 1e-12 for one in differences)
@@ -66,15 +66,15 @@ def literal(hits, others, scores, *, resamples, seed):
     return np.quantile(own, ends), np.quantile(differences, ends), p_value
 
 
-HITS = [1, 1, 1, 0, 1, 1, 0, 1, 1, 0, 1, 0]
+DETECTED = [1, 1, 1, 0, 1, 1, 0, 1, 1, 0, 1, 0]
 OTHERS = [1, 0, 1, 0, 1, 0, 1, 1, 0, 0, 1, 0]
 
 
 def test_intervals_and_p_values_are_those_of_the_literal_bootstrap():
     scores = 1 - np.arange(12) / 100
-    own, difference, p_value = literal(HITS, OTHERS, scores, resamples=300, seed=5)
+    own, difference, p_value = literal(DETECTED, OTHERS, scores, resamples=300, seed=5)
     ranking = rank_detectors(
-        [finds(HITS), finds(OTHERS)],
+        [finds(DETECTED), finds(OTHERS)],
         one_object_each(12),
         1,
         protocol=Protocol.VOC10,
@@ -85,15 +85,15 @@ def test_intervals_and_p_values_are_those_of_the_literal_bootstrap():
     assert ranking.estimates[0][1:] == pytest.approx(own)
     assert (pair.low, pair.high) == pytest.approx(difference)
     assert pair.p_value == pytest.approx(p_value)
-    assert 0.05 < p_value < 1  # neither certain nor hopeless
-    everyone = average_precision(HITS, scores, range(12))
+    assert 0.05 < p_value < 1  # neither certain nor impossible
+    everyone = average_precision(DETECTED, scores, range(12))
     assert ranking.estimates[0].value == pytest.approx(everyone)
 
 
 @pytest.mark.parametrize("protocol", list(Protocol))
 def test_a_pair_has_the_difference_and_the_interval_that_compare_gives(protocol):
     truths = one_object_each(12)
-    first, second = finds(HITS), finds(OTHERS)
+    first, second = finds(DETECTED), finds(OTHERS)
     expected = compare(first, second, truths, ["a"], protocol=protocol, resamples=100, seed=3)
     (pair,) = rank_detectors(
         [first, second], truths, 1, protocol=protocol, resamples=100, seed=3
@@ -102,9 +102,9 @@ def test_a_pair_has_the_difference_and_the_interval_that_compare_gives(protocol)
     assert found == pytest.approx(expected.mean_average_precision[:3])
 
 
-def test_twins_cannot_be_told_apart():
+def test_twins_do_not_differ_significantly():
     (pair,) = rank_detectors(
-        [finds(HITS), finds(HITS)], one_object_each(12), 1, protocol=Protocol.COCO
+        [finds(DETECTED), finds(DETECTED)], one_object_each(12), 1, protocol=Protocol.COCO
     ).pairs
     assert (pair.difference, pair.low, pair.high) == (0, 0, 0)
     assert pair.p_value == pair.p_value_adjusted == 1
@@ -135,14 +135,14 @@ def test_without_objects_nothing_is_defined():
     truths = one_object_each(6)
     truths.crowd[:] = True
     ranking = rank_detectors(
-        [finds(HITS[:6]), finds(OTHERS[:6])], truths, 1, protocol=Protocol.VOC10
+        [finds(DETECTED[:6]), finds(OTHERS[:6])], truths, 1, protocol=Protocol.VOC10
     )
     assert ranking.estimates[0] == (None, None, None)
     assert ranking.pairs[0].difference is None
 
 
 def test_pairs_come_in_the_order_given_each_once():
-    found = [finds(np.roll(HITS, shift)) for shift in range(4)]
+    found = [finds(np.roll(DETECTED, shift)) for shift in range(4)]
     pairs = rank_detectors(
         found, one_object_each(12), 1, protocol=Protocol.VOC10, resamples=50
     ).pairs
@@ -173,7 +173,7 @@ def test_equally_good_detectors_are_rarely_called_different():
         found = [finds(random.random(40) < 0.7, random.permutation(40) / 40) for _ in range(3)]
         ranking = rank_detectors(found, truths, 1, protocol=Protocol.VOC10, resamples=200)
         different += any(pair.differs for pair in ranking.pairs)
-    assert different <= 5  # of 40: 2 expected at 5 %, 5 leaves room for luck
+    assert different <= 5  # of 40: 2 expected at 5 %, 5 allows for chance
 
 
 # ---- Pareto front
@@ -202,7 +202,7 @@ def test_what_is_unknown_is_not_on_the_front_and_beats_nobody():
     assert pareto_front_by_cost([None, 10, 5], [0.9, 0.5, None]) == [False, True, False]
 
 
-def test_of_two_that_cost_the_same_as_far_as_can_be_told_the_better_is_on_the_front():
+def test_of_two_with_about_equal_costs_the_better_is_on_the_front():
     costs = [100, 99, 50]
     assert pareto_front_by_cost(costs, [0.8, 0.7, 0.6]) == [True, True, True]
     by_a_tenth = pareto_front([0.8, 0.7, 0.6], lambda one, other: costs[one] < 0.9 * costs[other])

@@ -15,7 +15,7 @@ def test_the_json_names_the_detectors_of_a_pair_and_marks_the_front():
     assert "published" not in document
 
 
-def test_published_figures_are_there_when_asked_for():
+def test_published_figures_are_there_if_given():
     figures = tuple(read_published_figures())
     assert len(make_result(published=figures).to_json()["published"]) == len(figures)
 

@@ -56,7 +56,7 @@ def test_forms_and_types(search, key, values):
         ("training.weight_decay=1", "one value is no choice"),
         ("augmentation.flip=0,0.0", "one value is no choice"),
         ("training.weight_decay", "expected key=low..high"),
-        ("model=1,2", "model = 1: input should be a valid dictionary"),
+        ("model=1,2", "model = 1: expected a table"),
         ("training.epochs=1..2", "--set already sets training.epochs"),
     ],
 )

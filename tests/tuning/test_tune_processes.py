@@ -92,7 +92,7 @@ def test_an_interruption_explains_how_to_resume(cells, tmp_path, monkeypatch, nu
 @pytest.mark.parametrize(
     ("keep", "left"), [("log", []), ("checkpoint", ["best.safetensors"])], ids=["log", "checkpoint"]
 )
-def test_the_files_of_a_trial_are_kept_as_asked(cells, tmp_path, keep, left):
+def test_keep_decides_which_files_of_a_trial_stay(cells, tmp_path, keep, left):
     search(cells, tmp_path / "run", 1, keep=keep)
     files = [path.name for path in (tmp_path / "run/trials/000").rglob("*") if path.is_file()]
     assert files == left

@@ -81,7 +81,9 @@ def test_an_interruption_explains_how_to_resume(cells, tmp_path, monkeypatch, nu
         os.kill(os.getpid(), number)
 
     monkeypatch.setattr(tuning, "train", fake_train(during=stop))
-    with pytest.raises(Interrupted, match=r"the same command with --run .*run to resume") as stopped:
+    with pytest.raises(
+        Interrupted, match=r"the same command with --run .*run to resume"
+    ) as stopped:
         search(cells, tmp_path / "run", 2)
     assert stopped.value.signal == number
     monkeypatch.setattr(tuning, "train", fake_train())

@@ -1,4 +1,4 @@
-"""A network being written down: layers and their weights, to become a recipe's graph."""
+"""Writing a foreign network as a recipe's graph: layers, weights and predictors."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -23,7 +23,7 @@ from singleshot.errors import ModelError
 
 __all__ = ["FINE_TUNING", "GraphWriter", "Predictor", "batch_norm_as_scale"]
 
-# Weights that know something already: gentle steps, few of them, and their average.
+# For pretrained weights: small steps, few of them, and their average.
 FINE_TUNING: Mapping[str, Any] = {
     "epochs": 60,
     "batch_size": 16,
@@ -35,9 +35,9 @@ FINE_TUNING: Mapping[str, Any] = {
 
 
 class Predictor(NamedTuple):
-    """The convolution that says offsets or logits at a level."""
+    """The convolution that predicts offsets or logits at a level."""
 
-    feature: str  # the layer that it takes
+    feature: str  # its input
     weight: Tensor  # (outputs, channels, rows, columns)
     bias: Tensor
 
@@ -46,7 +46,7 @@ class Predictor(NamedTuple):
 class GraphWriter:
     """Layers in the order they run, each with its weights, and the predictors at the end.
 
-    Weights are kept in double precision until all is folded.
+    Weights are in double precision until all scales are folded.
     """
 
     layers: dict[str, GraphLayer] = field(default_factory=dict)
@@ -56,35 +56,35 @@ class GraphWriter:
     heads: dict[str, Tensor] = field(default_factory=dict)
 
     def add(self, layer: GraphLayer, weights: Mapping[str, Tensor] | None = None) -> None:
-        """One more layer; `weights` under the names that its module has for them."""
+        """Add a layer; `weights` have the names of its module's parameters."""
         self.layers[layer.name] = layer
         self.weights[layer.name] = {
             kind: tensor.double() for kind, tensor in (weights or {}).items()
         }
 
-    def predict(self, offsets: Predictor, logits: Predictor) -> None:
-        """One more level.
+    def add_level(self, offsets: Predictor, logits: Predictor) -> None:
+        """Add the predictors of a level.
 
-        Where the two take different features, the level is both side by side, and each convolution
-        has weights of 0 for what it does not look at: the outputs are the same to the bit.
+        If the two have different inputs, the level is their concatenation, and each convolution has
+        weights of 0 for the other's input: the outputs are the same to the bit.
         """
         if offsets.feature != logits.feature:
             inputs = (offsets.feature, logits.feature)
             name = "_and_".join(inputs)
             self.add(MergeLayer(name=name, operation="concat", inputs=inputs))
             before, after = offsets.weight.shape[1], logits.weight.shape[1]
-            offsets = Predictor(name, with_zeros(offsets.weight, (0, after)), offsets.bias)
-            logits = Predictor(name, with_zeros(logits.weight, (before, 0)), logits.bias)
+            offsets = Predictor(name, _pad_channels(offsets.weight, (0, after)), offsets.bias)
+            logits = Predictor(name, _pad_channels(logits.weight, (before, 0)), logits.bias)
         kernel = max(offsets.weight.shape[-1], logits.weight.shape[-1])
         level = len(self.outputs)
         for kind, predictor in (("offsets", offsets), ("logits", logits)):
-            self.heads[f"heads.{kind}.{level}.weight"] = widened(predictor.weight, kernel)
+            self.heads[f"heads.{kind}.{level}.weight"] = _pad_kernel(predictor.weight, kernel)
             self.heads[f"heads.{kind}.{level}.bias"] = predictor.bias
         self.outputs.append(offsets.feature)
         self.kernels.append(kernel)
 
     def take_rgb(self) -> None:
-        """Turn round what looks at the channels of the image, which were blue, green, red."""
+        """Reverse the channels of the first layers' weights, from blue, green, red to RGB."""
         reversed_order = {IMAGE}
         for layer in self.layers.values():
             if reversed_order.isdisjoint(layer.sources):
@@ -100,15 +100,15 @@ class GraphWriter:
                     reversed_order.add(layer.name)
                 case _:
                     raise ModelError(
-                        f"layer {layer.name!r} ({layer.operation}) takes the image itself, whose "
+                        f"layer {layer.name!r} ({layer.operation}) has the image as input, whose "
                         f"channels are blue, green, red; expected a convolution without groups"
                     )
 
     def fold_scales(self) -> None:
-        """Put each factor and shift into the layer before it, if nothing else takes that one.
+        """Fold each factor and shift into the layer before it, if that has no other consumer.
 
-        A folded network computes the same with less memory traffic, and learns on small batches. A
-        scale stays where a sum or an activation is before it.
+        A folded network computes the same with less memory traffic, and can be trained on small
+        batches. A scale after a sum or an activation stays.
         """
         for name in [name for name, layer in self.layers.items() if isinstance(layer, ScaleLayer)]:
             (source,) = self.layers[name].sources
@@ -117,12 +117,12 @@ class GraphWriter:
                 self.fold(source, name)
 
     def uses(self, name: str) -> int:
-        """How often the output of a layer is taken."""
-        taken = chain(self.outputs, *(layer.sources for layer in self.layers.values()))
-        return sum(source == name for source in taken)
+        """Count the consumers of a layer's output."""
+        consumed = chain(self.outputs, *(layer.sources for layer in self.layers.values()))
+        return sum(source == name for source in consumed)
 
     def fold(self, source: str, scale: str) -> None:
-        """Let the layer before do the scale's work, and take its place."""
+        """Fold a scale into the layer before it, and replace it by that layer."""
         factor, shift = self.weights[scale]["weight"], self.weights[scale]["bias"]
         inside = self.weights[source]
         if len(inside["weight"]) != len(factor):
@@ -137,18 +137,18 @@ class GraphWriter:
             self.layers[source] = self.layers[source].model_copy(update={"bias": True})
         del self.layers[scale], self.weights[scale]
         self.layers = {
-            name: with_source(layer, scale, source) for name, layer in self.layers.items()
+            name: _with_source(layer, scale, source) for name, layer in self.layers.items()
         }
         self.outputs = [source if name == scale else name for name in self.outputs]
 
     def settings(self, name: str) -> GraphSettings:
-        """The recipe's table."""
+        """Build the recipe's table."""
         return GraphSettings(
             name=name, layers=tuple(self.layers.values()), outputs=tuple(self.outputs)
         )
 
     def state(self) -> dict[str, Tensor]:
-        """The weights under the names of our detector."""
+        """Collect the weights under the names of our detector."""
         backbone = {
             f"backbone.layers.{name}.{kind}": tensor
             for name, weights in self.weights.items()
@@ -157,8 +157,8 @@ class GraphWriter:
         return {name: tensor.float() for name, tensor in {**backbone, **self.heads}.items()}
 
 
-def with_source(layer: GraphLayer, old: str, new: str) -> GraphLayer:
-    """The same layer, which takes another one's output."""
+def _with_source(layer: GraphLayer, old: str, new: str) -> GraphLayer:
+    """Replace an input of a layer."""
     if old not in layer.sources:
         return layer
     if isinstance(layer, MergeLayer):
@@ -167,13 +167,13 @@ def with_source(layer: GraphLayer, old: str, new: str) -> GraphLayer:
     return layer.model_copy(update={"input": new})
 
 
-def with_zeros(weight: Tensor, channels: tuple[int, int]) -> Tensor:
-    """A convolution that does not look at so many channels before and after its own."""
+def _pad_channels(weight: Tensor, channels: tuple[int, int]) -> Tensor:
+    """Add input channels with weight 0 before and after those of a convolution."""
     return F.pad(weight, (0, 0, 0, 0, *channels))
 
 
-def widened(weight: Tensor, kernel: int) -> Tensor:
-    """The same convolution with a larger kernel, 0 around the smaller one."""
+def _pad_kernel(weight: Tensor, kernel: int) -> Tensor:
+    """Enlarge the kernel of a convolution with zeros around it."""
     margin = (kernel - weight.shape[-1]) // 2
     return F.pad(weight, (margin,) * 4)
 
@@ -181,7 +181,7 @@ def widened(weight: Tensor, kernel: int) -> Tensor:
 def batch_norm_as_scale(
     mean: Tensor, variance: Tensor, epsilon: float, learned: Sequence[Tensor] = ()
 ) -> dict[str, Tensor]:
-    """What a batch norm does after the training; `learned` is its factor and its shift, if any."""
+    """Convert a trained batch norm; `learned` are its weight and bias, if any."""
     factor = (variance.double() + epsilon).rsqrt()
     shift = -mean.double() * factor
     if learned:

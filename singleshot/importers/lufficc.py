@@ -1,39 +1,38 @@
 """Weights of lufficc/SSD: SSD300 and SSD512 on VGG16, SSD300 on EfficientNet-B3, SSDLite320 on
 MobileNetV2.
 
-Sizes of priors are those of its `configs`: COCO's for VGG16 with 80 classes, else VOC's. What
-suppression takes and keeps is from `box_head/inference.py`.
+Sizes of priors are those of its `configs`: COCO's for VGG16 with 80 classes, else VOC's. Limits of
+NMS are from `box_head/inference.py`.
 """
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Literal, assert_never
 
 from torch import Tensor
 
 from singleshot.backbones.weights import read_state_dict
 from singleshot.checkpoints.checkpoint import Checkpoint
 from singleshot.errors import ModelError
-from singleshot.importers.class_names import class_names_for
-from singleshot.importers.lite import (
+from singleshot.importers.pytorch_ports import (
     INVERTED_PYRAMID,
     SEPARABLE_HEADS,
-    TORCHVISION,
+    TORCHVISION_BLOCKS,
+    checkpoint_of,
+    rename_alternating_extras,
     rename_inverted_extras,
     rename_mobilenet_v2,
-    rename_separable_heads,
-)
-from singleshot.importers.plain import (
-    rename_alternating_extras,
     rename_plain_extras,
     rename_plain_heads,
+    rename_separable_heads,
     rename_vgg16,
 )
 from singleshot.importers.renaming import Renaming
 from singleshot.recipes.load import load_recipe
 from singleshot.recipes.schema import Recipe
 
-__all__ = ["looks_like", "read_lufficc"]
+__all__ = ["is_lufficc", "read_lufficc"]
 
 Variant = Literal["vgg300", "vgg512", "efficientnet-b3", "mobilenet-v2"]
 
@@ -49,7 +48,7 @@ AS_IT_DOES: dict[str, object] = {
     "model.results.keep": 100,
 }
 
-# Its pixels are VGG's, whatever the backbone.
+# VGG's mean, whatever the backbone.
 PIXELS = {"mean": [123, 117, 104]}
 
 EFFICIENTNET_B3: dict[str, object] = {
@@ -95,23 +94,24 @@ MOBILENET_V2: dict[str, object] = {
 }
 
 
-def looks_like(state: Mapping[str, Tensor]) -> bool:
-    """Whether these tensors have lufficc's names."""
+def is_lufficc(state: Mapping[str, Tensor]) -> bool:
+    """Check whether these tensors have lufficc's names."""
     return any(key.startswith(f"{LOGITS}.") for key in state)
 
 
 def read_lufficc(path: Path) -> Checkpoint:
-    """The detector in a file of its `train.py`; raises ModelError for any other."""
+    """Read the detector in a file of its `train.py`; raises ModelError for any other."""
     state = read_state_dict(path)
-    variant = variant_of(state, path)
+    variant = _variant_of(state, path)
     weights = Renaming(state, str(path), f"{variant} detector of lufficc/SSD")
-    rename(weights, variant)
-    num_classes = weights.num_classes(6 if variant == "vgg512" else 5)
-    names = class_names_for(num_classes, path)
-    return Checkpoint(weights.finished(), recipe_for(variant, num_classes), names, metrics={})
+    _rename(weights, variant)
+    return checkpoint_of(
+        weights, path, 7 if variant == "vgg512" else 6, partial(_recipe_for, variant)
+    )
 
 
-def variant_of(state: Mapping[str, Tensor], path: Path) -> Variant:
+def _variant_of(state: Mapping[str, Tensor], path: Path) -> Variant:
+    """Detect the network by the names of its tensors; raises ModelError for another."""
     if "backbone.vgg.0.weight" in state:
         return "vgg512" if f"{LOGITS}.6.weight" in state else "vgg300"
     if "backbone._conv_stem.weight" in state:
@@ -124,38 +124,42 @@ def variant_of(state: Mapping[str, Tensor], path: Path) -> Variant:
     )
 
 
-def rename(weights: Renaming, variant: Variant) -> None:
+def _rename(weights: Renaming, variant: Variant) -> None:
+    """Rename all layers of a network."""
     match variant:
         case "mobilenet-v2":
-            rename_mobilenet_v2(weights, "backbone.features", TORCHVISION)
-            rename_inverted_extras(weights, "backbone.extras", TORCHVISION)
+            rename_mobilenet_v2(weights, "backbone.features", TORCHVISION_BLOCKS)
+            rename_inverted_extras(weights, "backbone.extras", TORCHVISION_BLOCKS)
             rename_separable_heads(weights, LOGITS, OFFSETS, inner=".conv")
         case "efficientnet-b3":
-            rename_efficientnet_b3(weights)
+            _rename_efficientnet_b3(weights)
             rename_plain_extras(weights, "backbone.extras", num_extra=3)
             rename_plain_heads(weights, LOGITS, OFFSETS, num_levels=6)
-        case _:
+        case "vgg300" | "vgg512":
             num_levels = 7 if variant == "vgg512" else 6
             rename_vgg16(weights, "backbone.vgg")
-            weights.tensor("backbone.l2_norm.weight", "backbone.rescale.scale")
+            weights.rename_tensor("backbone.l2_norm.weight", "backbone.rescale.scale")
             rename_alternating_extras(weights, "backbone.extras", num_extra=num_levels - 2)
             rename_plain_heads(weights, LOGITS, OFFSETS, num_levels)
+        case _:
+            assert_never(variant)
 
 
-def rename_efficientnet_b3(weights: Renaming) -> None:
-    """As timm has it, which counts blocks by stage."""
-    weights.normalised(
+def _rename_efficientnet_b3(weights: Renaming) -> None:
+    """Rename the backbone to timm's names, which count blocks by stage."""
+    weights.rename_conv_norm(
         ("backbone._conv_stem", "backbone._bn0"), (f"{TIMM}.conv_stem", f"{TIMM}.bn1")
     )
-    places = [(stage, block) for stage, number in enumerate(STAGES) for block in range(number)]
-    for number, (stage, block) in enumerate(places):
+    blocks = [(stage, block) for stage, number in enumerate(STAGES) for block in range(number)]
+    for number, (stage, block) in enumerate(blocks):
         theirs, ours = f"backbone._blocks.{number}", f"{TIMM}.blocks.{stage}.{block}"
-        weights.pairs(theirs, ours, BLOCK if stage else BLOCK_WITHOUT_EXPANSION)
+        weights.rename_conv_norms(theirs, ours, BLOCK if stage else BLOCK_WITHOUT_EXPANSION)
         for part in ("reduce", "expand"):
-            weights.convolution(f"{theirs}._se_{part}", f"{ours}.se.conv_{part}")
+            weights.rename_convolution(f"{theirs}._se_{part}", f"{ours}.se.conv_{part}")
 
 
-def recipe_for(variant: Variant, num_classes: int) -> Recipe:
+def _recipe_for(variant: Variant, num_classes: int) -> Recipe:
+    """Build the recipe with the numbers of its configs."""
     coco = "-coco" if num_classes == 80 else ""
     match variant:
         case "mobilenet-v2":
@@ -167,3 +171,5 @@ def recipe_for(variant: Variant, num_classes: int) -> Recipe:
         case "vgg512":
             sizes = {} if coco else {"model.priors.sizes_unit": VOC512_SIZES_UNIT}
             return load_recipe(f"ssd512-vgg16{coco}", AS_IT_DOES | sizes)
+        case _:
+            assert_never(variant)

@@ -5,39 +5,38 @@ SSD300 on VGG16 ("vgg16-ssd") and on MobileNetV1 ("mb1-ssd"), SSDLite on MobileN
 """
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Literal, assert_never
 
 from torch import Tensor
 
 from singleshot.backbones.weights import read_state_dict
 from singleshot.checkpoints.checkpoint import Checkpoint
 from singleshot.errors import ModelError
-from singleshot.importers.class_names import class_names_for
-from singleshot.importers.lite import (
+from singleshot.importers.pytorch_ports import (
     INVERTED_PYRAMID,
-    QFGAOHAO,
+    QFGAOHAO_BLOCKS,
     SEPARABLE_HEADS,
+    checkpoint_of,
     rename_inverted_extras,
     rename_mobilenet_v2,
-    rename_separable_heads,
-)
-from singleshot.importers.plain import (
     rename_plain_extras,
     rename_plain_heads,
+    rename_separable_heads,
     rename_vgg16,
 )
 from singleshot.importers.renaming import Renaming
 from singleshot.recipes.load import load_recipe
 from singleshot.recipes.schema import Recipe
 
-__all__ = ["looks_like", "read_qfgaohao"]
+__all__ = ["is_qfgaohao", "read_qfgaohao"]
 
 Variant = Literal["vgg16-ssd", "mb1-ssd", "mb1-ssd-lite", "mb2-ssd-lite"]
 
 LOGITS, OFFSETS = "classification_headers", "regression_headers"
 NUM_LEVELS = 6
-TOP_K = 200  # of each class (`candidate_size`); whatever survives suppression is kept
+TOP_K = 200  # of each class (`candidate_size`); all that NMS leaves is kept
 
 AS_IT_DOES: dict[str, object] = {"model.priors.clip": "centre", "model.results.top_k": TOP_K}
 
@@ -97,24 +96,23 @@ V1_STEM = (("0", "1"), ("conv_stem", "bn1"))
 V1_BLOCK = ((("0", "1"), ("conv_dw", "bn1")), (("3", "4"), ("conv_pw", "bn2")))
 
 
-def looks_like(state: Mapping[str, Tensor]) -> bool:
-    """Whether these tensors have qfgaohao's names, and as many levels."""
+def is_qfgaohao(state: Mapping[str, Tensor]) -> bool:
+    """Check whether these tensors have qfgaohao's names, and as many levels."""
     last = f"{LOGITS}.{NUM_LEVELS - 1}.weight"
     return last in state and any(key.startswith("base_net.") for key in state)
 
 
 def read_qfgaohao(path: Path) -> Checkpoint:
-    """The detector in a file of its `train_ssd.py`; raises ModelError for any other."""
+    """Read the detector in a file of its `train_ssd.py`; raises ModelError for any other."""
     state = read_state_dict(path)
-    variant = variant_of(state, path)
+    variant = _variant_of(state, path)
     weights = Renaming(state, str(path), f"{variant} of qfgaohao/pytorch-ssd")
-    rename(weights, variant)
-    num_classes = weights.num_classes(NUM_LEVELS - 1)
-    names = class_names_for(num_classes, path)
-    return Checkpoint(weights.finished(), recipe_for(variant, num_classes), names, metrics={})
+    _rename(weights, variant)
+    return checkpoint_of(weights, path, NUM_LEVELS, partial(_recipe_for, variant))
 
 
-def variant_of(state: Mapping[str, Tensor], path: Path) -> Variant:
+def _variant_of(state: Mapping[str, Tensor], path: Path) -> Variant:
+    """Detect the network by the names of its tensors; raises ModelError for another."""
     if "base_net.31.weight" in state:
         return "vgg16-ssd"
     if "base_net.1.3.weight" in state:
@@ -127,44 +125,52 @@ def variant_of(state: Mapping[str, Tensor], path: Path) -> Variant:
     )
 
 
-def rename(weights: Renaming, variant: Variant) -> None:
+def _rename(weights: Renaming, variant: Variant) -> None:
+    """Rename all layers of a network."""
     match variant:
         case "vgg16-ssd":
             rename_vgg16(weights, "base_net")
-            weights.batch_norm("source_layer_add_ons.0", "backbone.rescale")
+            weights.rename_batch_norm("source_layer_add_ons.0", "backbone.rescale")
         case "mb1-ssd" | "mb1-ssd-lite":
-            rename_mobilenet_v1(weights)
+            _rename_mobilenet_v1(weights)
         case "mb2-ssd-lite":
-            rename_mobilenet_v2(weights, "base_net", QFGAOHAO)
-            rename_inverted_extras(weights, "extras", QFGAOHAO)
+            rename_mobilenet_v2(weights, "base_net", QFGAOHAO_BLOCKS)
+            rename_inverted_extras(weights, "extras", QFGAOHAO_BLOCKS)
             rename_separable_heads(weights, LOGITS, OFFSETS)
+        case _:
+            assert_never(variant)
     if variant == "mb1-ssd-lite":
-        rename_bare_extras_and_heads(weights)
+        _rename_extras_and_heads_without_norm(weights)
     elif variant != "mb2-ssd-lite":
         rename_plain_extras(weights, "extras", num_extra=4)
         rename_plain_heads(weights, LOGITS, OFFSETS, NUM_LEVELS)
 
 
-def rename_mobilenet_v1(weights: Renaming) -> None:
-    """As timm has it, which counts blocks by stage."""
-    weights.pairs("base_net.0", "backbone.body", [V1_STEM])
-    places = [(stage, block) for stage, number in enumerate(V1_STAGES) for block in range(number)]
-    for number, (stage, block) in enumerate(places, start=1):
-        weights.pairs(f"base_net.{number}", f"backbone.body.blocks.{stage}.{block}", V1_BLOCK)
+def _rename_mobilenet_v1(weights: Renaming) -> None:
+    """Rename the backbone to timm's names, which count blocks by stage."""
+    weights.rename_conv_norms("base_net.0", "backbone.body", [V1_STEM])
+    blocks = [(stage, block) for stage, number in enumerate(V1_STAGES) for block in range(number)]
+    for number, (stage, block) in enumerate(blocks, start=1):
+        weights.rename_conv_norms(
+            f"base_net.{number}", f"backbone.body.blocks.{stage}.{block}", V1_BLOCK
+        )
 
 
-def rename_bare_extras_and_heads(weights: Renaming) -> None:
-    """Those of mb1-ssd-lite."""
+def _rename_extras_and_heads_without_norm(weights: Renaming) -> None:
+    """Rename the extra levels and heads of mb1-ssd-lite."""
     for level in range(NUM_LEVELS - 2):
         for number, layer in enumerate(("0", "2.0", "2.2")):
-            weights.convolution(f"extras.{level}.{layer}", f"pyramid.extra.{level}.{number}.0")
+            weights.rename_convolution(
+                f"extras.{level}.{layer}", f"pyramid.extra.{level}.{number}.0"
+            )
     for theirs, ours in ((LOGITS, "heads.logits"), (OFFSETS, "heads.offsets")):
         for level in range(NUM_LEVELS - 1):
-            weights.convolution(f"{theirs}.{level}.0", f"{ours}.{level}.0.0")
-            weights.convolution(f"{theirs}.{level}.2", f"{ours}.{level}.1")
-        weights.convolution(f"{theirs}.{NUM_LEVELS - 1}", f"{ours}.{NUM_LEVELS - 1}")
+            weights.rename_convolution(f"{theirs}.{level}.0", f"{ours}.{level}.0.0")
+            weights.rename_convolution(f"{theirs}.{level}.2", f"{ours}.{level}.1")
+        weights.rename_convolution(f"{theirs}.{NUM_LEVELS - 1}", f"{ours}.{NUM_LEVELS - 1}")
 
 
-def recipe_for(variant: Variant, num_classes: int) -> Recipe:
-    kept = {"model.results.keep": TOP_K * num_classes}
-    return load_recipe("ssd300-vgg16", AS_IT_DOES | kept | RECIPES[variant])
+def _recipe_for(variant: Variant, num_classes: int) -> Recipe:
+    """Build the recipe with the numbers of its config."""
+    keep = {"model.results.keep": TOP_K * num_classes}
+    return load_recipe("ssd300-vgg16", AS_IT_DOES | keep | RECIPES[variant])

@@ -1,4 +1,4 @@
-"""Whose weights a file holds, told by what is in it, and the importer that reads them."""
+"""Kinds of foreign weights: detect the kind of a file and import it."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -8,67 +8,72 @@ from torch import Tensor
 from singleshot.backbones.weights import read_state_dict
 from singleshot.checkpoints.checkpoint import Checkpoint
 from singleshot.errors import ModelError
-from singleshot.importers import amdegroot, lufficc, qfgaohao, torchvision, ultraface
+from singleshot.importers.amdegroot import is_amdegroot, read_amdegroot
 from singleshot.importers.caffe.detector import read_caffe
 from singleshot.importers.darknet.detector import read_darknet
-from singleshot.importers.tensorflow import looks_like as looks_like_tensorflow
-from singleshot.importers.tensorflow import read_tensorflow
+from singleshot.importers.lufficc import is_lufficc, read_lufficc
+from singleshot.importers.qfgaohao import is_qfgaohao, read_qfgaohao
+from singleshot.importers.tensorflow import is_tensorflow, read_tensorflow
+from singleshot.importers.torchvision import is_torchvision, read_torchvision
+from singleshot.importers.ultraface import is_ultraface, read_ultraface
 
-__all__ = ["KINDS", "read_weights", "recognised"]
+__all__ = ["WEIGHT_KINDS", "detect_weight_kind", "import_weights"]
 
-READERS: Mapping[str, Callable[[Path], Checkpoint]] = {
-    "torchvision": torchvision.read_torchvision,
-    "amdegroot": amdegroot.read_amdegroot,
-    "lufficc": lufficc.read_lufficc,
-    "qfgaohao": qfgaohao.read_qfgaohao,
+IMPORTERS: Mapping[str, Callable[[Path], Checkpoint]] = {
+    "torchvision": read_torchvision,
+    "amdegroot": read_amdegroot,
+    "lufficc": read_lufficc,
+    "qfgaohao": read_qfgaohao,
     "caffe": read_caffe,
     "tensorflow": read_tensorflow,
-    "ultraface": ultraface.read_ultraface,
+    "ultraface": read_ultraface,
     "darknet": read_darknet,
 }
-KINDS = tuple(READERS)
+WEIGHT_KINDS = tuple(IMPORTERS)
 
-# Of those that come as a PyTorch file; UltraFace's names are a special case of qfgaohao's.
-LOOKS: Mapping[str, Callable[[Mapping[str, Tensor]], bool]] = {
-    "torchvision": torchvision.looks_like,
-    "amdegroot": amdegroot.looks_like,
-    "lufficc": lufficc.looks_like,
-    "ultraface": ultraface.looks_like,
-    "qfgaohao": qfgaohao.looks_like,
+# Kinds in PyTorch files; UltraFace's names are a special case of qfgaohao's and come before them.
+PYTORCH_KINDS: Mapping[str, Callable[[Mapping[str, Tensor]], bool]] = {
+    "torchvision": is_torchvision,
+    "amdegroot": is_amdegroot,
+    "lufficc": is_lufficc,
+    "ultraface": is_ultraface,
+    "qfgaohao": is_qfgaohao,
 }
 PYTORCH_BEGINS = (b"PK\x03\x04", b"\x80")  # a zip archive; before PyTorch 1.6, a bare pickle
 
 
-def read_weights(path: Path, kind: str) -> Checkpoint:
-    """Other people's weights as a checkpoint of ours; `kind` is one of KINDS.
+def import_weights(path: Path, kind: str) -> Checkpoint:
+    """Import foreign weights of a kind of WEIGHT_KINDS as a checkpoint.
 
-    Raises ModelError for what is damaged, of another kind, or beyond what an SSD of ours can be.
+    Raises ModelError for weights that are damaged, of another kind, or of a network that ours
+    cannot express.
     """
-    if kind not in READERS:
-        raise ModelError(f"--from {kind}: there are {', '.join(KINDS)}")
-    return READERS[kind](existing(path))
+    if kind not in IMPORTERS:
+        raise ModelError(f"--from {kind}: there are {', '.join(WEIGHT_KINDS)}")
+    _require_existing(path)
+    return IMPORTERS[kind](path)
 
 
-def recognised(path: Path) -> str | None:
-    """The kind of a file, by its first bytes and the names of its tensors.
+def detect_weight_kind(path: Path) -> str | None:
+    """Detect the kind of a file by its first bytes and the names of its tensors.
 
-    None for anything else: a classifier's weights, perhaps.
+    None for an unknown file, such as the weights of a classifier.
     """
-    if looks_like_tensorflow(existing(path)):
+    _require_existing(path)
+    if is_tensorflow(path):
         return "tensorflow"
     if path.is_dir():
         raise ModelError(f"{path}: a folder with neither a run's recipe.toml nor a model.json")
     if path.suffix in {".weights", ".cfg"}:
-        return "darknet"  # its weights are bare numbers, told by their name alone
+        return "darknet"  # its weights are bare numbers, known by their suffix alone
     content = path.read_bytes()
     if content.startswith(PYTORCH_BEGINS):
         state = read_state_dict(path)
-        return next((kind for kind, looks_like in LOOKS.items() if looks_like(state)), None)
-    # Every network has a convolution, and Caffe says so in its text and in its weights.
+        return next((kind for kind, is_kind in PYTORCH_KINDS.items() if is_kind(state)), None)
+    # Every network has a convolution, which Caffe's text and weights both name.
     return "caffe" if b"Convolution" in content else None
 
 
-def existing(path: Path) -> Path:
+def _require_existing(path: Path) -> None:
     if not path.exists():
         raise ModelError(f"{path}: no such file")
-    return path

@@ -1,4 +1,4 @@
-"""Weights of torchvision's `fasterrcnn_resnet50_fpn`, and of it on ResNet-101 or 152."""
+"""Weights of torchvision's `fasterrcnn_resnet50_fpn`, also on ResNet-101 or 152."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -10,12 +10,12 @@ from torch.nn.utils import fuse_conv_bn_weights
 
 from singleshot.checkpoints.checkpoint import Checkpoint
 from singleshot.errors import ModelError
-from singleshot.importers.coco_names import class_columns
+from singleshot.importers.class_names import class_columns
 from singleshot.importers.renaming import Renaming
 from singleshot.recipes.load import load_recipe
 from singleshot.recipes.schema import Recipe
 
-__all__ = ["FASTER_RCNN", "looks_like_faster_rcnn", "read_faster_rcnn"]
+__all__ = ["FASTER_RCNN", "is_faster_rcnn", "read_faster_rcnn"]
 
 FASTER_RCNN = "fasterrcnn_resnet50_fpn of torchvision"
 
@@ -26,34 +26,34 @@ RESNETS = {6: "resnet50", 23: "resnet101", 36: "resnet152"}  # by the blocks of 
 NUM_LEVELS = 4
 EPSILON = 1e-5
 
-# What torchvision called layers before 0.15: the published weights still do.
+# Names of layers in torchvision before 0.15 and in the published weights, and today's.
 OLD_NAMES = (
     (r"(backbone\.fpn\.(?:inner|layer)_blocks\.\d)\.(weight|bias)", r"\1.0.\2"),
     (r"rpn\.head\.conv\.(weight|bias)", r"rpn.head.conv.0.0.\1"),
 )
 
 
-def looks_like_faster_rcnn(state: Mapping[str, Tensor]) -> bool:
-    """Whether these tensors have the names of one, on whatever backbone."""
+def is_faster_rcnn(state: Mapping[str, Tensor]) -> bool:
+    """Check whether these tensors have the names of a Faster R-CNN, on any backbone."""
     return state.keys() >= TENSORS
 
 
 def read_faster_rcnn(state: Mapping[str, Tensor], path: Path) -> Checkpoint:
-    """The detector in a state dict, with all that `model(images)` does.
+    """Read the detector in a state dict; the recipe does what `model(images)` does.
 
-    Batch norm does not learn there: it is folded into the convolutions. Raises ModelError for
-    another backbone or head.
+    Batch norm is frozen there: it is folded into the convolutions. Raises ModelError for another
+    backbone or head.
     """
-    weights = Renaming({new_name(name): state[name] for name in state}, str(path), FASTER_RCNN)
-    name = resnet_of(state, path)
-    fold_body(weights)
+    weights = Renaming({_new_name(name): state[name] for name in state}, str(path), FASTER_RCNN)
+    name = _resnet_of(state, path)
+    _fold_backbone(weights)
     for level in range(NUM_LEVELS):
         for blocks in ("inner_blocks", "layer_blocks"):
-            weights.convolution(
+            weights.rename_convolution(
                 f"backbone.fpn.{blocks}.{level}.0", f"top_down.network.{blocks}.{level}.0"
             )
     for theirs, ours in HEADS.items():
-        weights.convolution(theirs, ours)
+        weights.rename_convolution(theirs, ours)
     columns = class_columns(len(weights.ours[f"{LOGITS}.bias"]), path)
     order = torch.tensor([0, *columns.used, *columns.unused])
     for kind in ("weight", "bias"):
@@ -66,8 +66,8 @@ def read_faster_rcnn(state: Mapping[str, Tensor], path: Path) -> Checkpoint:
         weights.ours[f"{OFFSETS}.{kind}"] = rows.reshape(len(order), 4, *rows.shape[1:])[
             order
         ].flatten(0, 1)
-    recipe = recipe_of(name, num_unused=len(columns.unused))
-    return Checkpoint(weights.finished(), recipe, columns.names, metrics={})
+    recipe = _recipe_for(name, num_unused=len(columns.unused))
+    return Checkpoint(weights.finish(), recipe, columns.names, metrics={})
 
 
 HEADS = {
@@ -81,15 +81,15 @@ HEADS = {
 }
 
 
-def new_name(name: str) -> str:
-    """The name that the layer has today."""
+def _new_name(name: str) -> str:
+    """Replace an old name of a layer by today's."""
     for old, new in OLD_NAMES:
         name = re.sub(f"^{old}$", new, name)
     return name
 
 
-def resnet_of(state: Mapping[str, Tensor], path: Path) -> str:
-    """Which ResNet the backbone is; ModelError for anything else."""
+def _resnet_of(state: Mapping[str, Tensor], path: Path) -> str:
+    """Detect the ResNet of the backbone; ModelError for any other network."""
     blocks = {name.split(".")[3] for name in state if name.startswith(f"{BODY}.layer3.")}
     if len(blocks) not in RESNETS or f"{BODY}.layer3.0.conv3.weight" not in state:
         raise ModelError(
@@ -99,14 +99,14 @@ def resnet_of(state: Mapping[str, Tensor], path: Path) -> str:
     return RESNETS[len(blocks)]
 
 
-def fold_body(weights: Renaming) -> None:
-    """Every convolution of the backbone, with the batch norm after it."""
-    epsilon = epsilon_of(weights.left)
-    for convolution, norm in list(layers_of(weights.left)):
+def _fold_backbone(weights: Renaming) -> None:
+    """Fold each batch norm of the backbone into the convolution before it."""
+    epsilon = _epsilon_of(weights.theirs)
+    for convolution, norm in list(_conv_norms_of(weights.theirs)):
         for part in ("weight", "bias", "running_mean", "running_var"):
-            weights.tensor(f"{BODY}.{norm}.{part}", part)
-        weights.tensor(f"{BODY}.{convolution}.weight", "convolution")
-        weights.left.pop(f"{BODY}.{norm}.num_batches_tracked", None)
+            weights.rename_tensor(f"{BODY}.{norm}.{part}", part)
+        weights.rename_tensor(f"{BODY}.{convolution}.weight", "convolution")
+        weights.theirs.pop(f"{BODY}.{norm}.num_batches_tracked", None)
         weight, scale, shift, mean, variance = (
             weights.ours.pop(part)
             for part in ("convolution", "weight", "bias", "running_mean", "running_var")
@@ -116,31 +116,31 @@ def fold_body(weights: Renaming) -> None:
             weights.ours[f"{OUR_BODY}.{convolution}.{part}"] = tensor.detach()
 
 
-def layers_of(state: Mapping[str, Tensor]) -> Iterator[tuple[str, str]]:
-    """Names of the backbone's convolutions and of the batch norms after them."""
+def _conv_norms_of(state: Mapping[str, Tensor]) -> Iterator[tuple[str, str]]:
+    """Yield the names of the backbone's convolutions and of the batch norms after them."""
     for name in state:
-        if (found := re.fullmatch(rf"{re.escape(BODY)}\.(.*\b(?:conv\d|0))\.weight", name)) is None:
+        if (match := re.fullmatch(rf"{re.escape(BODY)}\.(.*\b(?:conv\d|0))\.weight", name)) is None:
             continue
-        convolution = found[1]
+        convolution = match[1]
         if convolution.endswith("downsample.0"):
             yield convolution, f"{convolution.removesuffix('0')}1"
         else:
             yield convolution, convolution.replace("conv", "bn")
 
 
-def epsilon_of(state: Mapping[str, Tensor]) -> float:
-    """That of batch norm, which no file says: of one that learned, PyTorch's.
+def _epsilon_of(state: Mapping[str, Tensor]) -> float:
+    """Guess the epsilon of batch norm, which is in no file: PyTorch's if it was trained.
 
-    Frozen ones count no batches. With the published COCO weights, and whatever was fine-tuned from
-    them, torchvision sets theirs to 0 (faster_rcnn.py, `overwrite_eps`).
+    Frozen ones count no batches. With the published COCO weights, and those fine-tuned from them,
+    torchvision sets it to 0 (faster_rcnn.py, `overwrite_eps`).
     """
     variances = [tensor for name, tensor in state.items() if name.endswith("running_var")]
-    learned = any(name.endswith("num_batches_tracked") for name in state)
-    return EPSILON if learned or not all(bool(some.all()) for some in variances) else 0.0
+    is_trained = any(name.endswith("num_batches_tracked") for name in state)
+    return EPSILON if is_trained or not all(bool(one.all()) for one in variances) else 0.0
 
 
-def recipe_of(name: str, *, num_unused: int) -> Recipe:
-    """With the numbers of `fasterrcnn_resnet50_fpn` (faster_rcnn.py)."""
+def _recipe_for(name: str, *, num_unused: int) -> Recipe:
+    """Build the recipe with the numbers of `fasterrcnn_resnet50_fpn` (faster_rcnn.py)."""
     return load_recipe(
         "faster-rcnn-resnet50-fpn",
         {

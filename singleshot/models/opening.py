@@ -9,7 +9,7 @@ from singleshot.checkpoints.checkpoint import Checkpoint, detector_from
 from singleshot.checkpoints.transfer import Start
 from singleshot.detectors.detector import TrainableDetector
 from singleshot.errors import ModelError
-from singleshot.importers.recognise import KINDS, read_weights, recognised
+from singleshot.importers.recognise import WEIGHT_KINDS, detect_weight_kind, import_weights
 from singleshot.runs.folder import RunFolder
 from singleshot.runs.places import default_folder
 
@@ -61,8 +61,8 @@ def start_from(init: str | Path) -> Start | None:
     path = Path(init)
     if is_run(path) or Checkpoint.is_one(path):
         return Start(Checkpoint.load(checkpoint_file(path)), str(init))
-    kind = recognised(path)
-    return None if kind is None else Start(read_weights(path, kind), str(init))
+    kind = detect_weight_kind(path)
+    return None if kind is None else Start(import_weights(path, kind), str(init))
 
 
 def teacher_from(teacher: str | Path) -> Start:
@@ -96,13 +96,13 @@ def import_model(
     path = Path(file)
     folder = RunFolder(default_folder(path.stem, False) if output is None else Path(output))
     folder.check_free()
-    found = kind or recognised(path)
+    found = kind or detect_weight_kind(path)
     if found is None:
         raise ModelError(
             f"{path}: not the weights of a detector known here; if they are after all, say whose "
-            f"with --from ({', '.join(KINDS)})"
+            f"with --from ({', '.join(WEIGHT_KINDS)})"
         )
-    checkpoint = read_weights(path, found)
+    checkpoint = import_weights(path, found)
     # Built once, so that a run that appears is one that works.
     detector_from(checkpoint, place=str(file))
     checkpoint.save(folder.last)

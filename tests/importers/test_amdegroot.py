@@ -16,7 +16,7 @@ from port_files import (
 
 from singleshot.checkpoints.checkpoint import detector_from
 from singleshot.errors import ModelError
-from singleshot.importers.amdegroot import looks_like, read_amdegroot
+from singleshot.importers.amdegroot import is_amdegroot, read_amdegroot
 
 # What `build_ssd("train", 300, 21)` and `decode` of amdegroot/ssd.pytorch give.
 VOC = Figures(
@@ -125,5 +125,5 @@ def test_code_in_a_file_is_refused_in_one_line_and_never_run(tmp_path):
 
 
 def test_it_is_told_from_others_by_the_names_of_its_tensors():
-    assert looks_like(hollow(shapes()))
-    assert not looks_like({"vgg.0.weight": torch.zeros(1)})
+    assert is_amdegroot(hollow(shapes()))
+    assert not is_amdegroot({"vgg.0.weight": torch.zeros(1)})

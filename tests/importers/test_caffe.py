@@ -109,7 +109,7 @@ def test_a_transform_param_of_the_prototxt_goes_first(files):
 
 
 def test_pixels_that_nobody_speaks_of_are_asked_for(files):
-    with pytest.raises(ModelError, match="do not say what is taken from the pixels; add"):
+    with pytest.raises(ModelError, match="have no mean_value of the pixels; add"):
         read_caffe(files(mean_values=()) / "small.caffemodel")
 
 
@@ -162,14 +162,14 @@ def test_opencvs_face_detector_finds_faces(shared):
 def test_a_missing_prototxt_is_said(files):
     folder = files()
     (folder / "deploy.prototxt").unlink()
-    with pytest.raises(ModelError, match="prototxt is looked for beside it; found none"):
+    with pytest.raises(ModelError, match="prototxt must be beside it; found none"):
         read_caffe(folder / "small.caffemodel")
 
 
-def test_of_two_prototxts_the_right_one_must_be_left_alone(files):
+def test_of_two_prototxts_the_others_must_be_moved_away(files):
     folder = files()
     (folder / "test.prototxt").write_text(PROTOTXT)
-    with pytest.raises(ModelError, match=r"found deploy\.prototxt, test\.prototxt: leave"):
+    with pytest.raises(ModelError, match=r"found deploy\.prototxt, test\.prototxt: move"):
         read_caffe(folder / "small.caffemodel")
 
 
@@ -178,7 +178,7 @@ def test_a_caffemodel_that_is_cut_off_is_refused(files, part_kept):
     path = files() / "small.caffemodel"
     content = path.read_bytes()
     path.write_bytes(content[: int(part_kept * len(content))])
-    with pytest.raises(ModelError, match="not a caffemodel, or cut off"):
+    with pytest.raises(ModelError, match="not a caffemodel, or truncated"):
         read_caffe(path)
 
 
@@ -200,10 +200,10 @@ def test_caffes_first_format_is_named(files):
 def test_weights_of_another_network_are_refused(files):
     weights = small_weights()
     del weights["conv1"]
-    with pytest.raises(ModelError, match=r"'conv1' \(Convolution\) has 0 tensors .* wants 1"):
+    with pytest.raises(ModelError, match=r"'conv1' \(Convolution\) has 0 tensors .* expected 1"):
         read_caffe(files(weights=weights) / "small.caffemodel")
     weights["conv1"] = [np.zeros((8, 3, 5, 5)), np.zeros(8)]
-    with pytest.raises(ModelError, match=r"weights \[8, 3, 5, 5\] .* wants 8 kernels of 3 × 5"):
+    with pytest.raises(ModelError, match=r"weights \[8, 3, 5, 5\] .* expected 8 kernels of 3 × 5"):
         read_caffe(files(weights=weights) / "small.caffemodel")
     weights["conv1"] = [np.zeros((8, 4, 3, 5)), np.zeros(8)]
     with pytest.raises(ModelError, match=r"do not fit .* backbone\.layers\.conv1\.weight"):
@@ -228,19 +228,19 @@ def test_a_batch_norm_of_another_network_is_refused(files):
         ("pool: AVE", "pool: STOCHASTIC", "pooling other than"),
         ("pool: MAX kernel_size: 3", "pool: MAX kernel_size: 1", "stride larger than the kernel"),
         ("across_spatial: false", "", "across_spatial: true"),
-        ('type: "Softmax"', 'type: "Flatten"', "scores that come from no Softmax"),
+        ('type: "Softmax"', 'type: "Flatten"', "scores without a Softmax"),
         ('type: "DetectionOutput"', 'type: "Silence"', "0 DetectionOutput layers"),
         ("dim: 3 dim: 75", "dim: 1 dim: 75", r"its input is \[1, 1, 75, 101\]"),
         ("order: [0, 2, 3, 1]", "order: [0, 1, 2, 3]", "Permute 0, 2, 3, 1"),
         ("12 kernel_size: 3 pad: 1", "12 kernel_size: 3 pad: 0", "kernel_size 3 and pad 0"),
-        ("min_size: 40 max_size: 60", "min_size: 40", "has 8 channels; .* want 4"),
+        ("min_size: 40 max_size: 60", "min_size: 40", "has 8 channels; .* need 4"),
         ("min_size: 40", "img_size: 300 min_size: 40", "image of"),
-        ('bottom: "sum" top: "sum/bn"', 'bottom: "some" top: "sum/bn"', "takes 'some'"),
+        ('bottom: "sum" top: "sum/bn"', 'bottom: "some" top: "sum/bn"', "has the input 'some'"),
         ("num_classes: 3", "num_classes: three", "num_classes is no number"),
         ("pad: 2 dilation: 2", "pad: 2 dilation: 0", "dilation: 0, which"),
-        ('bottom: "pool2" top: "pool2/relu"', 'top: "pool2/relu"', "takes nothing; it wants"),
+        ('bottom: "pool2" top: "pool2/relu"', 'top: "pool2/relu"', "has no input; give it"),
         ('bottom: "loc" bottom: "conf_flat"', 'bottom: "loc"', "2 inputs"),
-        ('bottom: "loc" bottom', 'bottom: "data" bottom', "a head that takes the image"),
+        ('bottom: "loc" bottom', 'bottom: "data" bottom', "a head whose input is the image"),
         ('bottom: "norm_loc_flat" bottom', "bottom", r"of \[1, 2, 2\] levels"),
         ("variance: 0.1 variance: 0.1 variance: 0.2", "variance: 0.1 variance: 0.2", "or four"),
         ("max_size: 30", "max_size: 30 max_size: 40", "2 max_size for 1 min_size"),

@@ -19,8 +19,8 @@ from port_files import (
 
 from singleshot.checkpoints.checkpoint import detector_from
 from singleshot.errors import ModelError
-from singleshot.importers.amdegroot import looks_like as looks_like_amdegroot
-from singleshot.importers.lufficc import looks_like, read_lufficc
+from singleshot.importers.amdegroot import is_amdegroot
+from singleshot.importers.lufficc import is_lufficc, read_lufficc
 
 LOGITS, OFFSETS = "box_head.predictor.cls_headers", "box_head.predictor.reg_headers"
 
@@ -194,6 +194,6 @@ def test_a_file_without_weights_is_refused(tmp_path):
 
 
 def test_it_is_told_from_others_by_the_names_of_its_tensors():
-    assert looks_like(hollow(vgg_shapes()))
-    assert looks_like(hollow(mobilenet_v2_shapes()))
-    assert not looks_like_amdegroot(hollow(vgg_shapes()))
+    assert is_lufficc(hollow(vgg_shapes()))
+    assert is_lufficc(hollow(mobilenet_v2_shapes()))
+    assert not is_amdegroot(hollow(vgg_shapes()))

@@ -18,8 +18,8 @@ from port_files import (
 
 from singleshot.checkpoints.checkpoint import detector_from
 from singleshot.errors import ModelError
-from singleshot.importers.lufficc import looks_like as looks_like_lufficc
-from singleshot.importers.qfgaohao import looks_like, read_qfgaohao
+from singleshot.importers.lufficc import is_lufficc
+from singleshot.importers.qfgaohao import is_qfgaohao, read_qfgaohao
 
 LOGITS, OFFSETS = "classification_headers", "regression_headers"
 
@@ -209,10 +209,10 @@ def test_a_missing_layer_is_named(tmp_path):
 
 def test_it_is_told_from_others_by_the_names_of_its_tensors():
     for shapes in (vgg16_shapes(), mobilenet_v1_lite_shapes(), mobilenet_v2_shapes()):
-        assert looks_like(hollow(shapes))
-        assert not looks_like_lufficc(hollow(shapes))
+        assert is_qfgaohao(hollow(shapes))
+        assert not is_lufficc(hollow(shapes))
 
 
 def test_a_face_detector_of_the_same_layout_has_fewer_levels():
     state = hollow(convolution("base_net.0.0", 3, 16, 3) | convolution(f"{LOGITS}.3", 1, 6, 3))
-    assert not looks_like(state)
+    assert not is_qfgaohao(state)

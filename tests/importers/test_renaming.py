@@ -13,8 +13,8 @@ def test_a_bias_before_a_batch_norm_has_the_same_effect_in_its_mean():
     shapes = normalised(("0", "1"), 3, 8, 3, bias=True)
     theirs.load_state_dict({name: by_formula(name, shape) for name, shape in shapes.items()})
     renaming = Renaming(theirs.state_dict(), "a file", "detector")
-    renaming.normalised(("0", "1"), ("0", "1"))
-    ours.load_state_dict(renaming.finished())
+    renaming.rename_conv_norm(("0", "1"), ("0", "1"))
+    ours.load_state_dict(renaming.finish())
     images = torch.rand(1, 3, 10, 10)
     torch.testing.assert_close(ours(images), theirs(images))
 
@@ -24,6 +24,6 @@ def test_what_is_missing_and_what_is_left_over_is_named():
     with pytest.raises(
         ModelError, match=r"a file lacks 'b\.weight', so it is no complete detector"
     ):
-        renaming.convolution("b", "ours")
+        renaming.rename_convolution("b", "ours")
     with pytest.raises(ModelError, match=r"a file has 'a\.weight', which no detector has"):
-        renaming.finished()
+        renaming.finish()

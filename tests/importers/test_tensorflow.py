@@ -8,7 +8,7 @@ import singleshot
 from singleshot.checkpoints.checkpoint import detector_from
 from singleshot.errors import ModelError
 from singleshot.families import build_detector
-from singleshot.importers.tensorflow import looks_like, read_tensorflow
+from singleshot.importers.tensorflow import is_tensorflow, read_tensorflow
 from singleshot.structures import Batch, Truth
 
 
@@ -79,11 +79,11 @@ def test_it_learns_on(checkpoint):
 
 
 def test_it_is_told_by_content(folder, tmp_path):
-    assert looks_like(folder)
-    assert looks_like(folder / "model.json")
-    assert not looks_like(folder / "group1-shard1of5")
+    assert is_tensorflow(folder)
+    assert is_tensorflow(folder / "model.json")
+    assert not is_tensorflow(folder / "group1-shard1of5")
     (tmp_path / "other.json").write_text("{}")
-    assert not looks_like(tmp_path / "other.json")
+    assert not is_tensorflow(tmp_path / "other.json")
 
 
 def test_a_truncated_file_is_said(copied):

@@ -9,7 +9,7 @@ from torchvision.models.detection import (
 from singleshot.checkpoints.transfer import Start
 from singleshot.errors import ModelError
 from singleshot.families import build_detector
-from singleshot.importers.recognise import recognised
+from singleshot.importers.recognise import detect_weight_kind
 from singleshot.importers.torchvision import read_torchvision
 from singleshot.recipes.load import load_recipe
 
@@ -33,7 +33,7 @@ def file(tmp_path):
 
 def test_it_is_told_by_its_tensors(state, file):
     torch.save(state, file)
-    assert recognised(file) == "torchvision"
+    assert detect_weight_kind(file) == "torchvision"
 
 
 def test_its_settings_come_with_it(state, file):

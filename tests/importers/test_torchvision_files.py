@@ -4,7 +4,7 @@ from torchvision.models.detection import ssdlite320_mobilenet_v3_large
 
 from singleshot.checkpoints.checkpoint import detector_from
 from singleshot.errors import ModelError
-from singleshot.importers.torchvision import looks_like, read_torchvision
+from singleshot.importers.torchvision import is_torchvision, read_torchvision
 
 PARTS = ("weight", "bias")
 
@@ -55,8 +55,8 @@ def test_cocos_91_columns_are_80_classes(file):
 
 
 def test_it_is_told_by_its_tensors(ssdlite):
-    assert looks_like(ssdlite)
-    assert not looks_like({"vgg.0.weight": torch.zeros(1)})
+    assert is_torchvision(ssdlite)
+    assert not is_torchvision({"vgg.0.weight": torch.zeros(1)})
 
 
 def test_another_file_is_refused(file):

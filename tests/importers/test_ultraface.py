@@ -7,7 +7,7 @@ from singleshot.backbones.weights import read_state_dict
 from singleshot.checkpoints.checkpoint import detector_from
 from singleshot.data.images import read_image
 from singleshot.errors import ModelError
-from singleshot.importers.ultraface import looks_like, read_ultraface
+from singleshot.importers.ultraface import is_ultraface, read_ultraface
 from singleshot.structures import Batch, Truth
 
 
@@ -27,7 +27,7 @@ def path(folder, request):
 def test_both_networks_have_4420_priors_and_find_faces(path, shared):
     checkpoint = read_ultraface(path)
     detector = detector_from(checkpoint, str(path))
-    assert looks_like(read_state_dict(path))
+    assert is_ultraface(read_state_dict(path))
     assert checkpoint.class_names == ("face",)
     # 40 × 30 · 3 + 20 × 15 · 2 + 10 × 8 · 2 + 5 × 4 · 3
     assert len(detector.priors_cxcywh_unit) == 4420
@@ -76,10 +76,10 @@ def test_a_file_that_is_cut_off_is_refused(path, tmp_path):
 def test_a_file_of_another_network_is_refused(path, tmp_path):
     state = read_state_dict(path)
     torch.save({**state, "landmarks.weight": torch.zeros(1)}, tmp_path / "more.pth")
-    with pytest.raises(ModelError, match=r"has 'landmarks\.weight', which UltraFace has not"):
+    with pytest.raises(ModelError, match=r"has 'landmarks\.weight', which no UltraFace has"):
         read_ultraface(tmp_path / "more.pth")
     torch.save({"conv1.weight": torch.zeros(1)}, tmp_path / "other.pth")
-    assert not looks_like(read_state_dict(tmp_path / "other.pth"))
+    assert not is_ultraface(read_state_dict(tmp_path / "other.pth"))
     with pytest.raises(ModelError, match=r"lacks 'base_net\.0\.0\.weight'"):
         read_ultraface(tmp_path / "other.pth")
     three = {"classification_headers.3.weight": torch.zeros(9, 256, 3, 3)}

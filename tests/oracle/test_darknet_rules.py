@@ -8,7 +8,7 @@ from oracle.darknet_rules import boxes_of, numbers_for, write_weights
 
 from singleshot.backbones.darknet_layers import space_to_depth
 from singleshot.checkpoints.checkpoint import detector_from
-from singleshot.importers.recognise import read_weights
+from singleshot.importers.recognise import import_weights
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ def imported(folder, cfg, numbers):
     """The detector that is read from files of these, with every box that has a score at all."""
     (folder / "tiny.cfg").write_text(cfg)
     write_weights(folder / "tiny.weights", numbers)
-    detector = detector_from(read_weights(folder / "tiny.weights", "darknet"), "tiny")
+    detector = detector_from(import_weights(folder / "tiny.weights", "darknet"), "tiny")
     results = detector.settings.results.model_copy(update={"score_threshold": 0.0})
     detector.settings = detector.settings.model_copy(update={"results": results})
     return detector

@@ -15,7 +15,7 @@ from torchvision.models.detection.backbone_utils import _resnet_fpn_extractor
 from torchvision.ops import FrozenBatchNorm2d
 
 from singleshot.checkpoints.checkpoint import detector_from
-from singleshot.importers.coco_names import class_columns
+from singleshot.importers.class_names import class_columns
 from singleshot.importers.torchvision import read_torchvision
 
 # Smaller than 800 and 1333, to be quick.

@@ -10,7 +10,7 @@ from PIL import Image
 from torchvision.ops import batched_nms
 
 from singleshot.checkpoints.checkpoint import detector_from
-from singleshot.importers.coco_names import class_columns
+from singleshot.importers.class_names import class_columns
 from singleshot.importers.tensorflow import read_tensorflow
 
 

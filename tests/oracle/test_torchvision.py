@@ -9,7 +9,7 @@ from torchvision.models.detection import ssd300_vgg16, ssdlite320_mobilenet_v3_l
 
 from singleshot.backbones.vgg import Vgg16
 from singleshot.checkpoints.checkpoint import detector_from
-from singleshot.importers.coco_names import class_columns
+from singleshot.importers.class_names import class_columns
 from singleshot.importers.torchvision import read_torchvision
 
 BATCH = 5

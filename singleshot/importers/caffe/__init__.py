@@ -1,1 +1,5 @@
-"""Caffe: a prototxt for the network, a caffemodel for its weights, and no Caffe to read them."""
+"""Caffe: a prototxt for the network and a caffemodel for its weights, read without Caffe.
+
+Read `text` and `weights` (the two files), `network` (layers), `heads` (priors and results),
+`detector`.
+"""

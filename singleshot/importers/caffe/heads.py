@@ -1,4 +1,4 @@
-"""What Caffe's PriorBox and DetectionOutput layers say, as tables of our recipe."""
+"""Caffe's PriorBox and DetectionOutput layers as tables of a recipe."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ from singleshot.importers.graph import Predictor
 
 __all__ = ["CaffeHeads", "heads_of", "prior_shapes", "prior_table", "result_table"]
 
-# They lie between a head's convolution and the end, and change the order of numbers at most.
+# Layers between a head's convolution and the end; they change the order of numbers at most.
 ORDERING = {"Permute", "Flatten", "Reshape", "Softmax"}
 CELLS_FIRST = ["0", "2", "3", "1"]
 
@@ -31,30 +31,30 @@ class CaffeHeads:
 
     @property
     def num_columns(self) -> int:
-        """Classes and the background."""
+        """Number of classes, with the background."""
         return int(self.output.definition.only("detection_output_param").number("num_classes", 0))
 
 
-def heads_of(layers: Mapping[str, CaffeLayer], place: str) -> CaffeHeads:
-    """Follow DetectionOutput's three inputs back to where they come from."""
+def heads_of(layers: Mapping[str, CaffeLayer], source: str) -> CaffeHeads:
+    """Follow DetectionOutput's three inputs back to the layers that compute them."""
     outputs = [layer for layer in layers.values() if layer.kind == "DetectionOutput"]
     if len(outputs) != 1:
         raise ModelError(
-            f"{place} has {len(outputs)} DetectionOutput layers, expected one; give the deploy "
+            f"{source} has {len(outputs)} DetectionOutput layers, expected one; give the deploy "
             f"prototxt of an SSD"
         )
     (output,) = outputs
-    refuse_unusual(output)
+    _require_usual(output)
     if len(output.inputs) < 3:
         raise output.refuse(f"{len(output.inputs)} inputs (expected offsets, scores and priors)")
-    offsets, logits, priors = before(output, layers)[:3]
-    if not any(layer.kind == "Softmax" for layer in trail(logits, layers)):
-        raise output.refuse("scores that come from no Softmax")
+    offsets, logits, priors = _inputs_of(output, layers)[:3]
+    if not any(layer.kind == "Softmax" for layer in _trail_of(logits, layers)):
+        raise output.refuse("scores without a Softmax")
     heads = CaffeHeads(
         output,
-        offsets=[convolution_of(part, layers) for part in parts(offsets, layers)],
-        logits=[convolution_of(part, layers) for part in parts(logits, layers)],
-        priors=parts(priors, layers),
+        offsets=[_convolution_of(part, layers) for part in _levels_of(offsets, layers)],
+        logits=[_convolution_of(part, layers) for part in _levels_of(logits, layers)],
+        priors=_levels_of(priors, layers),
     )
     levels = [len(heads.offsets), len(heads.logits), len(heads.priors)]
     if len(set(levels)) > 1:
@@ -62,53 +62,54 @@ def heads_of(layers: Mapping[str, CaffeLayer], place: str) -> CaffeHeads:
     return heads
 
 
-def refuse_unusual(output: CaffeLayer) -> None:
-    """What our heads and results cannot do."""
-    about = output.definition.only("detection_output_param")
+def _require_usual(output: CaffeLayer) -> None:
+    """Raise ModelError for options of DetectionOutput that our heads and results do not have."""
+    parameters = output.definition.only("detection_output_param")
     usual = {"share_location": "true", "background_label_id": "0", "code_type": "CENTER_SIZE"}
-    # What Caffe takes where a prototxt is silent (caffe.proto, DetectionOutputParameter).
-    silent = {**usual, "code_type": "CORNER", "variance_encoded_in_target": "false"}
+    # Caffe's defaults (caffe.proto, DetectionOutputParameter).
+    defaults = {**usual, "code_type": "CORNER", "variance_encoded_in_target": "false"}
     for key, value in {**usual, "variance_encoded_in_target": "false"}.items():
-        if (found := about.text(key, silent[key])) != value:
+        if (found := parameters.text(key, defaults[key])) != value:
             raise output.refuse(f"{key}: {found} (expected {value})")
-    if (eta := about.only("nms_param").number("eta", 1)) != 1:
+    if (eta := parameters.only("nms_param").number("eta", 1)) != 1:
         raise output.refuse(f"nms_param's eta: {eta} (expected 1)")
 
 
-def before(layer: CaffeLayer, layers: Mapping[str, CaffeLayer]) -> list[CaffeLayer]:
-    """The layers that one takes."""
+def _inputs_of(layer: CaffeLayer, layers: Mapping[str, CaffeLayer]) -> list[CaffeLayer]:
+    """Find the layers whose outputs are inputs of a layer."""
     if IMAGE in (layer.input, *layer.inputs):
-        raise layer.refuse("a head that takes the image itself")
+        raise layer.refuse("a head whose input is the image itself")
     return [layers[name] for name in layer.inputs]
 
 
-def trail(layer: CaffeLayer, layers: Mapping[str, CaffeLayer]) -> list[CaffeLayer]:
-    """A layer, and those before it that only order numbers, up to the first that computes them."""
-    found = [layer]
-    while found[-1].kind in ORDERING:
-        found.append(before(found[-1], layers)[0])
-    return found
+def _trail_of(layer: CaffeLayer, layers: Mapping[str, CaffeLayer]) -> list[CaffeLayer]:
+    """Go back from a layer over those that only order numbers to the one that computes them."""
+    trail = [layer]
+    while trail[-1].kind in ORDERING:
+        trail.append(_inputs_of(trail[-1], layers)[0])
+    return trail
 
 
-def parts(layer: CaffeLayer, layers: Mapping[str, CaffeLayer]) -> list[CaffeLayer]:
-    """The layers that are joined there, one for each level."""
-    end = trail(layer, layers)[-1]
-    return before(end, layers) if end.kind == "Concat" else [layer]
+def _levels_of(layer: CaffeLayer, layers: Mapping[str, CaffeLayer]) -> list[CaffeLayer]:
+    """Find the layers of all levels, which are concatenated before this one."""
+    end = _trail_of(layer, layers)[-1]
+    return _inputs_of(end, layers) if end.kind == "Concat" else [layer]
 
 
-def convolution_of(part: CaffeLayer, layers: Mapping[str, CaffeLayer]) -> CaffeLayer:
-    """The convolution whose outputs are a level's, cell by cell."""
-    *ordering, end = trail(part, layers)
+def _convolution_of(part: CaffeLayer, layers: Mapping[str, CaffeLayer]) -> CaffeLayer:
+    """Find the convolution whose outputs are a level's, cell by cell."""
+    *ordering, end = _trail_of(part, layers)
     if end.kind != "Convolution":
         raise end.refuse("a head that ends with it (expected a Convolution)")
     orders = [layer for layer in ordering if layer.kind == "Permute"]
     order = orders[0].definition.only("permute_param").texts("order") if orders else []
     if order != CELLS_FIRST:
-        raise end.refuse("a head whose outputs do not go through Permute 0, 2, 3, 1")
-    about = end.definition.only("convolution_param")
-    kernel, padding = extent(about, "kernel_size", "kernel", 0), extent(about, "pad", "pad", 0)
-    others = [about.number("group", 1), extent(about, "stride", "stride", 1)]
-    if others != [1, 1] or extent(about, "dilation", "dilation", 1) != 1:
+        raise end.refuse("a head without Permute 0, 2, 3, 1")
+    parameters = end.definition.only("convolution_param")
+    kernel = extent(parameters, "kernel_size", "kernel", 0)
+    padding = extent(parameters, "pad", "pad", 0)
+    others = [parameters.number("group", 1), extent(parameters, "stride", "stride", 1)]
+    if others != [1, 1] or extent(parameters, "dilation", "dilation", 1) != 1:
         raise end.refuse("a head with groups, stride or dilation")
     if not isinstance(kernel, int) or kernel % 2 == 0 or padding != kernel // 2:
         raise end.refuse(
@@ -118,14 +119,14 @@ def convolution_of(part: CaffeLayer, layers: Mapping[str, CaffeLayer]) -> CaffeL
 
 
 def predictor_of(layer: CaffeLayer, channels: int) -> Predictor:
-    """A head's convolution; `channels` are those that priors and classes want."""
+    """Take the weights of a head's convolution, which must have this number of channels."""
     weight = layer.kernels()
     if len(weight) != channels:
         raise ModelError(
-            f"{layer.place} has {len(weight)} channels; its priors and classes want {channels}"
+            f"{layer.place} has {len(weight)} channels; its priors and classes need {channels}"
         )
-    about = layer.definition.only("convolution_param")
-    bias = layer.blob(1).flatten() if about.flag("bias_term", default=True) else None
+    parameters = layer.definition.only("convolution_param")
+    bias = layer.blob(1).flatten() if parameters.flag("bias_term", default=True) else None
     return Predictor(layer.input, weight, torch.zeros(channels) if bias is None else bias)
 
 
@@ -135,47 +136,48 @@ Size = tuple[int, int]
 def prior_table(
     priors: Sequence[CaffeLayer], size: Size, grids: Sequence[tuple[int, int]]
 ) -> dict[str, Any]:
-    """`model.priors`; `size` is the input's (height, width), `grids` are rows and columns."""
+    """Build `model.priors`; `size` is the input's (height, width), `grids` rows and columns."""
     height, width = size
-    abouts = [about_priors(layer, size) for layer in priors]
-    shapes = [[(w / width, h / height) for w, h in prior_shapes(about)] for about in abouts]
-    clips = {about.flag("clip", default=False) for about in abouts}
-    scales = {offset_scales(layer, about) for layer, about in zip(priors, abouts, strict=True)}
+    boxes = [_prior_box(layer, size) for layer in priors]
+    shapes = [[(w / width, h / height) for w, h in prior_shapes(box)] for box in boxes]
+    clips = {box.flag("clip", default=False) for box in boxes}
+    scales = {offset_scales(layer, box) for layer, box in zip(priors, boxes, strict=True)}
     if len(clips) > 1 or len(scales) > 1:
         raise priors[0].refuse("clip or variance other than at the other levels")
     return {
         "shapes_unit": shapes,
         "clip": "corners" if clips == {True} else "none",
         "offset_scales": scales.pop(),
-        **stride_table(priors, abouts, size, grids),
+        **_stride_table(priors, boxes, size, grids),
     }
 
 
-def about_priors(layer: CaffeLayer, size: Size) -> Message:
+def _prior_box(layer: CaffeLayer, size: Size) -> Message:
+    """Read the parameters of a PriorBox layer, whose image size must be the input's."""
     if layer.kind != "PriorBox":
-        raise layer.refuse("priors that come from it (expected PriorBox)")
-    about = layer.definition.only("prior_box_param")
-    side = about.number("img_size", 0)
-    image = (about.number("img_h", side or size[0]), about.number("img_w", side or size[1]))
+        raise layer.refuse("priors of this type (expected PriorBox)")
+    box = layer.definition.only("prior_box_param")
+    side = box.number("img_size", 0)
+    image = (box.number("img_h", side or size[0]), box.number("img_w", side or size[1]))
     if image != size:
         raise layer.refuse(f"an image of {image} pixels where the input has {size}")
-    return about
+    return box
 
 
-def prior_shapes(about: Message) -> list[tuple[float, float]]:
-    """(width, height) in pixels of a cell's priors (`prior_box_layer.cpp`).
+def prior_shapes(box: Message) -> list[tuple[float, float]]:
+    """Compute the (width, height) in pixels of a cell's priors (`prior_box_layer.cpp`).
 
-    Sizes are cut to whole pixels there, and a ratio that is there already is left out.
+    Sizes are truncated to whole pixels there, and repeated ratios are left out.
     """
     ratios = [1.0]
-    for ratio in about.numbers("aspect_ratio"):
+    for ratio in box.numbers("aspect_ratio"):
         if all(abs(ratio - other) >= 1e-6 for other in ratios):
-            ratios += [ratio, 1 / ratio] if about.flag("flip", default=True) else [ratio]
-    smallest = [int(size) for size in about.numbers("min_size")]
-    largest = [int(size) for size in about.numbers("max_size")]
+            ratios += [ratio, 1 / ratio] if box.flag("flip", default=True) else [ratio]
+    smallest = [int(size) for size in box.numbers("min_size")]
+    largest = [int(size) for size in box.numbers("max_size")]
     if largest and len(largest) != len(smallest):
         raise ModelError(
-            f"{about.place}: {len(largest)} max_size for {len(smallest)} min_size; expected as many"
+            f"{box.place}: {len(largest)} max_size for {len(smallest)} min_size; expected as many"
         )
     shapes: list[tuple[float, float]] = []
     for number, size in enumerate(smallest):
@@ -188,9 +190,9 @@ def prior_shapes(about: Message) -> list[tuple[float, float]]:
     return shapes
 
 
-def offset_scales(layer: CaffeLayer, about: Message) -> tuple[float, float]:
-    """Of centre and size; Caffe takes 0.1 for both where nothing is said."""
-    variances = about.numbers("variance") or [0.1]
+def offset_scales(layer: CaffeLayer, box: Message) -> tuple[float, float]:
+    """Read the offset scales of centre and size; Caffe's default is 0.1 for both."""
+    variances = box.numbers("variance") or [0.1]
     if len(variances) not in {1, 4}:
         raise layer.refuse(f"variance {variances} (expected one number or four)")
     x, y, width, height = variances * 4 if len(variances) == 1 else variances
@@ -199,15 +201,15 @@ def offset_scales(layer: CaffeLayer, about: Message) -> tuple[float, float]:
     return x, width
 
 
-def stride_table(
+def _stride_table(
     priors: Sequence[CaffeLayer],
-    abouts: Sequence[Message],
+    boxes: Sequence[Message],
     size: Size,
     grids: Sequence[tuple[int, int]],
 ) -> dict[str, Any]:
-    """Caffe keeps to its steps even where they lead out of the image."""
-    offsets = [about.number("offset", 0.5) for about in abouts]
-    steps = [steps_of(about) for about in abouts]
+    """Build the strides of `model.priors`; Caffe's may lead out of the image."""
+    offsets = [box.number("offset", 0.5) for box in boxes]
+    steps = [_steps_of(box) for box in boxes]
     if not any(map(all, steps)) and set(offsets) == {0.5}:
         return {}
     strides = []
@@ -220,19 +222,20 @@ def stride_table(
     return {"strides": strides, "first_centres": centres, "fixed_strides": True}
 
 
-def steps_of(about: Message) -> tuple[float, float]:
-    step = about.number("step", 0)
-    return about.number("step_h", step), about.number("step_w", step)
+def _steps_of(box: Message) -> tuple[float, float]:
+    """Read the strides in y and x; 0 if the prototxt has none."""
+    step = box.number("step", 0)
+    return box.number("step_h", step), box.number("step_w", step)
 
 
 def result_table(heads: CaffeHeads, num_priors: int) -> dict[str, Any]:
-    """`model.results`; where Caffe keeps all, it is as many as there can be."""
-    about = heads.output.definition.only("detection_output_param")
-    suppression = about.only("nms_param")
-    top_k, keep = int(suppression.number("top_k", -1)), int(about.number("keep_top_k", -1))
+    """Build `model.results`; where Caffe has no limit, it is the largest possible number."""
+    parameters = heads.output.definition.only("detection_output_param")
+    nms = parameters.only("nms_param")
+    top_k, keep = int(nms.number("top_k", -1)), int(parameters.number("keep_top_k", -1))
     return {
-        "score_threshold": max(about.number("confidence_threshold", 0), 0),
-        "iou_threshold": suppression.number("nms_threshold", 0.3),
+        "score_threshold": max(parameters.number("confidence_threshold", 0), 0),
+        "iou_threshold": nms.number("nms_threshold", 0.3),
         "top_k": top_k if top_k > 0 else num_priors,
         "keep": keep if keep > 0 else num_priors * (heads.num_columns - 1),
     }

@@ -1,4 +1,4 @@
-"""Protocol buffers as text: what a prototxt holds."""
+"""Protocol buffers as text: the content of a prototxt."""
 
 import re
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ TOKEN = re.compile(
 )
 
 
-class Token(NamedTuple):
+class _Token(NamedTuple):
     """A word, a quoted text or a mark of a prototxt."""
 
     text: str
@@ -32,52 +32,52 @@ class Message:
     messages: dict[str, list["Message"]] = field(default_factory=dict)
 
     def all(self, key: str) -> list["Message"]:
-        """Each message of this name."""
+        """Return the messages of this name."""
         return self.messages.get(key, [])
 
     def only(self, key: str) -> "Message":
-        """The message of this name; an empty one if there is none."""
+        """Return the last message of this name, or an empty one."""
         return self.all(key)[-1] if key in self.messages else Message(self.place)
 
     def texts(self, key: str) -> list[str]:
-        """Each value of this name, as written but for quotes."""
+        """Return the values of this name, as written but for quotes."""
         return self.values.get(key, [])
 
     def text(self, key: str, default: str = "") -> str:
-        """The last value of this name."""
+        """Return the last value of this name."""
         return self.texts(key)[-1] if key in self.values else default
 
     def numbers(self, key: str) -> list[float]:
-        """Each value of this name; raises ModelError for one that is no number."""
+        """Return the values of this name; raises ModelError for one that is no number."""
         try:
             return [float(text) for text in self.texts(key)]
         except ValueError as error:
             raise ModelError(f"{self.place}: {key} is no number: {error}") from error
 
     def number(self, key: str, default: float) -> float:
-        """The last value of this name."""
+        """Return the last value of this name."""
         return (self.numbers(key) or [default])[-1]
 
     def flag(self, key: str, *, default: bool) -> bool:
-        """The last value of this name, true or false."""
+        """Return the last value of this name, true or false."""
         return self.text(key, "true" if default else "false") in {"true", "True", "t", "1"}
 
 
 def read_prototxt(path: Path) -> Message:
-    """All that a prototxt says; raises ModelError for what is no text of that kind."""
+    """Parse a prototxt; raises ModelError if it is none."""
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise ModelError(f"{path}: not readable as a prototxt: {error}") from error
-    found = tokens(lines, path)
+    found = _tokens(lines, path)
     try:
-        message = message_from(found, path, line=1, end="")
+        message = _message_from(found, path, line=1, end="")
     except StopIteration as error:
         raise ModelError(f"{path} ends in the middle of a message; is it cut off?") from error
     return message
 
 
-def tokens(lines: list[str], path: Path) -> Iterator[Token]:
+def _tokens(lines: list[str], path: Path) -> Iterator[_Token]:
     for number, line in enumerate(lines, start=1):
         place = 0
         while (rest := line[place:].lstrip()) and not rest.startswith("#"):
@@ -85,14 +85,14 @@ def tokens(lines: list[str], path: Path) -> Iterator[Token]:
             match = TOKEN.match(line, place)
             if match is None:
                 raise ModelError(f"{path}, line {number}: a quote is open: {rest}")
-            yield Token(match[0].strip("\"'"), number, match.lastgroup == "mark")
+            yield _Token(match[0].strip("\"'"), number, match.lastgroup == "mark")
             place = match.end()
 
 
-def message_from(found: Iterator[Token], path: Path, *, line: int, end: str) -> Message:
-    """Names with their values up to the closing bracket, or up to the end of the file."""
+def _message_from(found: Iterator[_Token], path: Path, *, line: int, end: str) -> Message:
+    """Parse names with their values up to the closing bracket, or the end of the file."""
     message = Message(f"{path}, line {line}")
-    while (token := following(found, end)).text != end or not token.is_mark:
+    while (token := _next_token(found, end)).text != end or not token.is_mark:
         if token.is_mark and token.text in {";", ","}:
             continue
         if token.is_mark:
@@ -100,26 +100,26 @@ def message_from(found: Iterator[Token], path: Path, *, line: int, end: str) -> 
         value = next(found)
         if value.is_mark and value.text == ":":
             value = next(found)
-        put(message, token.text, value, found, path)
+        _put(message, token.text, value, found, path)
     return message
 
 
-def following(found: Iterator[Token], end: str) -> Token:
-    """The next token; the end of the file is one where nothing is open."""
-    return next(found) if end else next(found, Token("", 0, is_mark=True))
+def _next_token(found: Iterator[_Token], end: str) -> _Token:
+    """Return the next token; the end of the file is an empty one if no bracket is open."""
+    return next(found) if end else next(found, _Token("", 0, is_mark=True))
 
 
-def put(message: Message, key: str, value: Token, found: Iterator[Token], path: Path) -> None:
+def _put(message: Message, key: str, value: _Token, found: Iterator[_Token], path: Path) -> None:
     """Add a value, which may be a message or a list."""
     if not value.is_mark:
         message.values.setdefault(key, []).append(value.text)
     elif value.text in {"{", "<"}:
         end = "}" if value.text == "{" else ">"
-        inner = message_from(found, path, line=value.line, end=end)
+        inner = _message_from(found, path, line=value.line, end=end)
         message.messages.setdefault(key, []).append(inner)
     elif value.text == "[":
         while (item := next(found)).text != "]":
             if item.text != ",":
-                put(message, key, item, found, path)
+                _put(message, key, item, found, path)
     else:
         raise ModelError(f"{path}, line {value.line}: {value.text!r} where {key}'s value should be")

@@ -1,1 +1,4 @@
-"""Darknet: a cfg for the network, a weights file for its numbers, and no Darknet to read them."""
+"""Darknet: a cfg for the network and a weights file for its numbers, read without Darknet.
+
+Read `cfg` (sections and options), `network` (layers), `heads` (predictions), `detector`.
+"""

@@ -1,4 +1,4 @@
-"""Darknet's cfg files: sections with options, one in a line (src/parser.c, src/option_list.c)."""
+"""Darknet's cfg files: sections with one option per line (src/parser.c, src/option_list.c)."""
 
 import math
 from collections.abc import Collection, Mapping
@@ -17,7 +17,7 @@ COMMENTS = ("#", ";")
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A layer, or `net`; whatever asks for an option raises a ModelError that names its line."""
+    """A layer, or `net`; reading an option raises a ModelError that names its line."""
 
     kind: str
     path: Path
@@ -25,12 +25,12 @@ class Section:
     options: Mapping[str, tuple[str, int]]  # value and line
 
     def error(self, problem: str, key: str = "") -> ModelError:
-        """What is wrong with it, or with one of its options."""
+        """Make the error for a problem of the section, or of one of its options."""
         line = self.options[key][1] if key in self.options else self.line
         return ModelError(f"{self.path}, line {line}: [{self.kind}] {problem}")
 
     def require_known(self, known: Collection[str]) -> None:
-        """There may be no option besides: it could change what the network computes."""
+        """Refuse any other option: it could change what the network computes."""
         for key in self.options:
             if key not in known:
                 raise self.error(
@@ -38,7 +38,7 @@ class Section:
                 )
 
     def require(self, key: str, *values: str, default: str) -> str:
-        """An option that has to be one of some values."""
+        """Read an option that must have one of these values."""
         value = self.text(key, default)
         if value not in values:
             raise self.error(
@@ -49,7 +49,7 @@ class Section:
         return value
 
     def text(self, key: str, default: str | None = None) -> str:
-        """An option as it is written; without a default it must be there."""
+        """Read an option as it is written; without a default it is required."""
         if key in self.options:
             return self.options[key][0]
         if default is None:
@@ -57,12 +57,11 @@ class Section:
         return default
 
     def integer(self, key: str, default: int | None = None, *, least: int = 0) -> int:
-        """A whole number, of at most 65,536."""
+        """Read a whole number, of at most 65,536."""
         value = self.text(key, None if default is None else str(default))
-        return self.whole(key, value, least)
+        return self._parse_integer(key, value, least)
 
-    def whole(self, key: str, value: str, least: int) -> int:
-        """A whole number among an option's."""
+    def _parse_integer(self, key: str, value: str, least: int) -> int:
         digits = value.removeprefix("-")
         if not (
             digits.isascii() and digits.isdecimal() and len(digits) <= len(f"{LARGEST_NUMBER}")
@@ -75,19 +74,19 @@ class Section:
         return int(value)
 
     def integers(self, key: str, *, least: int) -> list[int]:
-        """Whole numbers with commas between them."""
-        return [self.whole(key, value, least) for value in listed(self.text(key))]
+        """Read whole numbers separated by commas."""
+        values = _split_at_commas(self.text(key))
+        return [self._parse_integer(key, value, least) for value in values]
 
     def numbers(self, key: str) -> list[float]:
-        """Numbers with commas between them."""
-        return [self.real(key, value) for value in listed(self.text(key))]
+        """Read numbers separated by commas."""
+        return [self._parse_number(key, value) for value in _split_at_commas(self.text(key))]
 
     def number(self, key: str, default: float) -> float:
-        """A number."""
-        return self.real(key, self.text(key, str(default)))
+        """Read a number."""
+        return self._parse_number(key, self.text(key, str(default)))
 
-    def real(self, key: str, value: str) -> float:
-        """A number among an option's."""
+    def _parse_number(self, key: str, value: str) -> float:
         try:
             number = float(value)
         except ValueError:
@@ -97,25 +96,25 @@ class Section:
         return number
 
 
-def listed(value: str) -> list[str]:
-    """What stands between commas; Darknet takes one at the end for nothing."""
+def _split_at_commas(value: str) -> list[str]:
+    """Split a value at commas; Darknet ignores one at the end."""
     return value.removesuffix(",").split(",")
 
 
 def read_cfg(path: Path) -> list[Section]:
-    """The sections of a file in their order, the first of which is `net`.
+    """Read the sections of a file in their order, the first of which is `net`.
 
-    Spaces mean nothing (`strip` of src/utils.c); lines that begin with # or ; are comments.
+    Spaces are ignored (`strip` of src/utils.c); lines that begin with # or ; are comments.
     """
     sections: list[Section] = []
     options: dict[str, tuple[str, int]] = {}
-    for number, line in enumerate(text_of(path).splitlines(), start=1):
+    for number, line in enumerate(_text_of(path).splitlines(), start=1):
         stripped = "".join(line.split())
         if not stripped or stripped.startswith(COMMENTS):
             continue
         if stripped.startswith("["):
             options = {}
-            sections.append(Section(kind_in(stripped, path, number), path, number, options))
+            sections.append(Section(_kind_in(stripped, path, number), path, number, options))
             continue
         key, equals, value = stripped.partition("=")
         if not (key and equals and value and sections):
@@ -123,35 +122,35 @@ def read_cfg(path: Path) -> list[Section]:
                 f"{path}, line {number}: {line[:SHOWN]!r}: expected a [section], or an option "
                 f"below one, as in filters=32"
             )
-        # yolo9000.cfg says batch=1 twice.
+        # yolo9000.cfg has batch=1 twice.
         if options.setdefault(key, (value, number))[0] != value:
             raise ModelError(
-                f"{path}, line {number}: {key[:SHOWN]!r} stands twice in its section, with other "
-                f"values"
+                f"{path}, line {number}: {key[:SHOWN]!r} occurs twice in its section, with "
+                f"different values; remove one"
             )
     if not sections or sections[0].kind != "net":
-        raise ModelError(f"{path}: a cfg of Darknet begins with [net]")
+        raise ModelError(f"{path}: does not begin with [net], as a cfg of Darknet does")
     return sections
 
 
 SHORT = {"network": "net", "conv": "convolutional", "conn": "connected", "max": "maxpool"}
 
 
-def kind_in(header: str, path: Path, number: int) -> str:
-    """The name in square brackets; some have two (`string_to_layer_type`)."""
+def _kind_in(header: str, path: Path, number: int) -> str:
+    """Read the name in square brackets; some have two (`string_to_layer_type`)."""
     kind = header.removeprefix("[").removesuffix("]")
     if header != f"[{kind}]" or not kind.replace("_", "").isalnum():
         raise ModelError(f"{path}, line {number}: {header[:SHOWN]!r}: expected [section]")
     return SHORT.get(kind, kind)
 
 
-def text_of(path: Path) -> str:
-    """A file that may be one."""
+def _text_of(path: Path) -> str:
+    """Read the text of a file; raises ModelError if it is too long or binary."""
     try:
         with path.open("rb") as file:
             content = file.read(LARGEST_FILE + 1)
     except OSError as error:
         raise ModelError(f"{path}: not readable: {error.strerror}") from error
     if len(content) > LARGEST_FILE or b"\0" in content:
-        raise ModelError(f"{path}: no cfg of Darknet, which is a text of a few thousand characters")
+        raise ModelError(f"{path}: not a cfg of Darknet, a text of a few thousand characters")
     return content.decode("utf-8", errors="replace")

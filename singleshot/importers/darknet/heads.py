@@ -1,4 +1,4 @@
-"""What Darknet's `region`, `yolo` and `detection` layers say, as tables of our recipes."""
+"""Darknet's `region`, `yolo` and `detection` layers as tables of our recipes."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +10,7 @@ from singleshot.importers.darknet.network import Network, Prediction
 
 __all__ = ["tables_of"]
 
-# They say how it is trained, which a person who fine-tunes says in the recipe.
+# Options of training, which is configured by the recipe.
 TRAINING = {
     *("jitter", "random", "rescore", "thresh", "truth_thresh", "ignore_thresh", "absolute"),
     *("object_scale", "noobject_scale", "class_scale", "coord_scale", "bias_match", "map", "max"),
@@ -20,17 +20,17 @@ LARGEST_TREE = 2**22  # bytes; 9k.tree has 135,000
 
 
 def tables_of(network: Network) -> dict[str, Any]:
-    """The recipe's `model`, but for its input and backbone."""
+    """Build the recipe's `model`, except its input and backbone."""
     match network.predictions[0].section.kind:
         case "region":
-            return region(network.predictions[0])
+            return _region_table(network.predictions[0])
         case "yolo":
-            return yolo(network)
-    return detection(network)
+            return _yolo_table(network)
+    return _detection_table(network)
 
 
-def region(prediction: Prediction) -> dict[str, Any]:
-    """`parse_region`: anchors are in cells."""
+def _region_table(prediction: Prediction) -> dict[str, Any]:
+    """Build the table of YOLOv2 or YOLO9000 (`parse_region`): anchors are in cells."""
     section = prediction.section
     section.require_known(
         {"anchors", "num", "classes", "coords", "softmax", "tree", "classfix", "background"}
@@ -40,22 +40,23 @@ def region(prediction: Prediction) -> dict[str, Any]:
     section.require("background", "0", default="0")  # else the softmax has a column for it
     number = section.integer("num", 1, least=1)
     anchors = [
-        [side * prediction.source.stride for side in pair] for pair in pairs(section, number)
+        [side * prediction.source.stride for side in pair]
+        for pair in _read_anchors(section, number)
     ]
     classes = section.integer("classes", 20, least=1)
-    require_channels(prediction, number, classes)
+    _require_channels(prediction, number, classes)
     table = {"anchors": anchors, "neck": "none", "aspect": "letterbox"}
     if "tree" in section.options:
-        return {"kind": "yolo9000", "tree": tree(section, classes), **table}
+        return {"kind": "yolo9000", "tree": _read_tree(section, classes), **table}
     section.require("softmax", "1", default="0")
     return {"kind": "yolo-v2", **table}
 
 
-def yolo(network: Network) -> dict[str, Any]:
-    """`parse_yolo`: anchors are in pixels, of which each level has some."""
-    found = sorted(network.predictions, key=lambda prediction: prediction.source.stride)
+def _yolo_table(network: Network) -> dict[str, Any]:
+    """Build the table of YOLOv3 (`parse_yolo`): anchors are in pixels, some for each level."""
+    predictions = sorted(network.predictions, key=lambda prediction: prediction.source.stride)
     masks, tables = [], []
-    for prediction in found:
+    for prediction in predictions:
         section = prediction.section
         section.require_known({"anchors", "num", "classes", "mask", *TRAINING})
         number = section.integer("num", 1, least=1)
@@ -65,13 +66,13 @@ def yolo(network: Network) -> dict[str, Any]:
             mask = section.integers("mask", least=0)
         if max(mask) >= number:
             raise section.error(
-                f"has {number} anchors, of which it takes number {max(mask)}", "mask"
+                f"has {number} anchors, but its mask names number {max(mask)}", "mask"
             )
-        require_channels(prediction, len(mask), classes)
+        _require_channels(prediction, len(mask), classes)
         masks.append(mask)
-        tables.append((pairs(section, number), classes))
+        tables.append((_read_anchors(section, number), classes))
         if tables[-1] != tables[0]:
-            raise section.error("has other anchors or classes than the others")
+            raise section.error("has other anchors or classes than the other [yolo] sections")
     return {
         "kind": "yolo-v3",
         "anchors": tables[0][0],
@@ -81,8 +82,8 @@ def yolo(network: Network) -> dict[str, Any]:
     }
 
 
-def detection(network: Network) -> dict[str, Any]:
-    """`parse_detection`: numbers of all cells at once."""
+def _detection_table(network: Network) -> dict[str, Any]:
+    """Build the table of YOLOv1 (`parse_detection`): outputs of all cells in one layer."""
     section = network.predictions[0].section
     section.require_known(
         {"side", "num", "classes", "coords", "softmax", "sqrt", "forced", *TRAINING}
@@ -95,11 +96,11 @@ def detection(network: Network) -> dict[str, Any]:
     *before, last = network.connected
     local = [layer for layer in before if layer.kind == "local"]
     wide = [layer for layer in before if layer.kind == "connected"]
-    require_connected([*wide, last])
+    _require_connected([*wide, last])
     if last.integer("output", least=1) != side * side * (classes + boxes * 5):
         raise last.error(
-            f"gives other than {side} × {side} cells × ({classes} classes + {boxes} boxes × 5), "
-            f"which [detection] wants",
+            f"has another output than {side} × {side} cells × ({classes} classes + {boxes} boxes × "
+            f"5), which [detection] needs",
             "output",
         )
     return {
@@ -107,13 +108,13 @@ def detection(network: Network) -> dict[str, Any]:
         "cells": [side, side],
         "boxes_per_cell": boxes,
         "convolutions": False,
-        "local": locally(local[0]) if local else 0,
+        "local": _local_channels(local[0]) if local else 0,
         "fully_connected": [layer.integer("output", least=1) for layer in wide],
     }
 
 
-def require_connected(layers: Sequence[Section]) -> None:
-    """All leaky but the last, which is linear."""
+def _require_connected(layers: Sequence[Section]) -> None:
+    """Require leaky activations, and a linear one in the last layer."""
     for layer in layers:
         layer.require_known({"output", "activation", "batch_normalize"})
         layer.require("batch_normalize", "0", default="0")
@@ -121,8 +122,8 @@ def require_connected(layers: Sequence[Section]) -> None:
         layer.require("activation", activation, default="logistic")
 
 
-def locally(section: Section) -> int:
-    """Channels of the only locally connected layer that ours can be."""
+def _local_channels(section: Section) -> int:
+    """Read the channels of a locally connected layer; raises ModelError for unusual options."""
     section.require_known({"filters", "size", "stride", "pad", "activation"})
     for key, value, default in (("size", "3", "1"), ("stride", "1", "1"), ("pad", "1", "0")):
         section.require(key, value, default=default)
@@ -130,8 +131,8 @@ def locally(section: Section) -> int:
     return section.integer("filters", least=1)
 
 
-def pairs(section: Section, number: int) -> list[list[float]]:
-    """Widths and heights of so many anchors."""
+def _read_anchors(section: Section, number: int) -> list[list[float]]:
+    """Read the widths and heights of the anchors."""
     values = section.numbers("anchors")
     if len(values) != 2 * number or min(values) <= 0:
         raise section.error(
@@ -142,33 +143,31 @@ def pairs(section: Section, number: int) -> list[list[float]]:
     return [[values[at], values[at + 1]] for at in range(0, len(values), 2)]
 
 
-def require_channels(prediction: Prediction, number: int, classes: int) -> None:
-    """The convolution before gives what the layer takes."""
-    wanted = number * (classes + 5)
+def _require_channels(prediction: Prediction, number: int, classes: int) -> None:
+    """Require as many channels of the convolution before a prediction as it needs."""
+    expected = number * (classes + 5)
     assert prediction.convolution is not None
-    if prediction.channels != wanted:
+    if prediction.channels != expected:
         raise prediction.convolution.error(
-            f"has filters = {prediction.channels}, the [{prediction.section.kind}] below wants "
-            f"{number} anchors × ({classes} classes + 5) = {wanted}",
+            f"has filters = {prediction.channels}, the [{prediction.section.kind}] below needs "
+            f"{number} anchors × ({classes} classes + 5) = {expected}",
             "filters",
         )
 
 
-def tree(section: Section, classes: int) -> list[str]:
-    """The lines of the tree, which is looked for beside the cfg by its name alone."""
+def _read_tree(section: Section, classes: int) -> list[str]:
+    """Read the lines of the word tree, a file beside the cfg."""
     path = section.path.parent / Path(section.text("tree")).name
     try:
         with path.open("rb") as file:
             text = file.read(LARGEST_TREE).decode("utf-8", errors="replace")
     except OSError as error:
-        raise section.error(
-            f"has a tree; {path.name} is looked for beside the cfg", "tree"
-        ) from error
+        raise section.error(f"has a tree; {path.name} must be beside the cfg", "tree") from error
     lines = [line for line in text.splitlines() if line.strip()]
     try:
         nodes = nodes_of(lines)
     except ValueError as error:
-        raise section.error(f"has a tree that is none: {path}: {error}", "tree") from error
+        raise section.error(f"has an invalid tree: {path}: {error}", "tree") from error
     if len(nodes) != classes:
         raise section.error(f"has {classes} classes, {path} has {len(nodes)} nodes", "classes")
     return [f"{node.name} {node.parent}" for node in nodes]

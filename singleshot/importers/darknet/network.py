@@ -1,6 +1,6 @@
-"""The layers of a cfg in our words, and which of them predict (src/parser.c).
+"""The layers of a cfg as ours, and its predictions (src/parser.c).
 
-Raises ModelError, which names file and line, for a layer that ours cannot be.
+A layer that ours cannot express is a ModelError that names file and line.
 """
 
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ CONNECTED = {"local", "connected"}
 ENDS = {"region", "yolo", "detection"}
 LARGEST_DEPTH = 400  # layers; yolov3.cfg has 107
 LARGEST_MAP = 2**27  # numbers; yolov3.cfg has 12 million at 608 × 608
-# What `net` says besides of training; anything else may change what comes out.
+# Options of `net` for size and training; any other may change the outputs.
 NET_OPTIONS = {
     *("batch", "subdivisions", "width", "height", "channels", "inputs", "time_steps", "notruth"),
     *("momentum", "decay", "learning_rate", "burn_in", "max_batches", "policy", "steps", "scales"),
@@ -34,76 +34,76 @@ NET_OPTIONS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Output:
-    """What a layer of the cfg gives."""
+class _Output:
+    """The output of a layer of the cfg."""
 
-    layer: int | None  # its number among ours; None: nothing that another layer may take
+    layer: int | None  # its number among ours; None: a prediction, no input of other layers
     channels: int = 0
     stride: float = 1.0  # pixels between its cells
 
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """The end of a network, or one of its ends, and the convolution before it."""
+    """A prediction layer and the convolution before it."""
 
     section: Section
-    convolution: Section | None  # None where fully connected layers are before it
-    source: Output  # what they take
-    channels: int  # that they give
+    convolution: Section | None  # None if fully connected layers are before it
+    source: _Output  # input of that convolution
+    channels: int  # its outputs
 
 
 @dataclass(slots=True)
 class Network:
-    """A cfg taken apart."""
+    """The layers and predictions of a cfg."""
 
     net: Section
     layers: list[DarknetLayer] = field(default_factory=list)
-    outputs: list[Output] = field(default_factory=list)  # of each section
+    outputs: list[_Output] = field(default_factory=list)  # of each section
     connected: list[Section] = field(default_factory=list)
     predictions: list[Prediction] = field(default_factory=list)
     in_file: list[int | Section] = field(default_factory=list)  # our layer's number, or a head
 
     def add(self, section: Section, layer: DarknetLayer, channels: int, stride: float) -> None:
-        """A layer that others may take."""
+        """Add a layer whose output others may use."""
         rows, columns = (self.net.integer(key, least=32) / stride for key in ("height", "width"))
         if channels * rows * columns > LARGEST_MAP:
-            raise section.error(f"gives a map of {channels} channels that no memory is meant for")
-        self.outputs.append(Output(len(self.layers), channels, stride))
+            raise section.error(f"has an output of {channels} channels; expected a smaller one")
+        self.outputs.append(_Output(len(self.layers), channels, stride))
         self.layers.append(layer)
 
 
 def network_of(sections: Sequence[Section]) -> Network:
-    """All of it, layer by layer."""
+    """Build the network of a cfg, layer by layer."""
     network = Network(sections[0])
     network.net.require_known(NET_OPTIONS)
     if len(sections) > LARGEST_DEPTH:
         raise sections[LARGEST_DEPTH].error(f"is layer {LARGEST_DEPTH}; expected fewer")
-    following = [*(section.kind for section in sections[1:]), ""]
-    for section, after in zip(sections[1:], following[1:], strict=False):
+    kinds = [*(section.kind for section in sections[1:]), ""]
+    for section, after in zip(sections[1:], kinds[1:], strict=False):
         if section.kind in ENDS:
-            end(network, section, sections)
+            _add_prediction(network, section, sections)
         elif section.kind in CONNECTED or (network.connected and section.kind == "dropout"):
-            connect(network, section)
+            _add_connected(network, section)
         elif section.kind not in LAYERS:
             raise section.error(
                 f"cannot be imported; expected {', '.join(sorted(LAYERS | CONNECTED | ENDS))}"
             )
         elif network.connected:
-            raise section.error("stands after a fully connected layer")
+            raise section.error("follows a fully connected layer")
         elif section.kind == "convolutional" and after in {"region", "yolo"}:
-            network.outputs.append(Output(None, channels_of_head(section), 0.0))
+            network.outputs.append(_Output(None, _channels_of_head(section), 0.0))
             network.in_file.append(section)
         else:
-            add_layer(network, section)
+            _add_layer(network, section)
     return network
 
 
-def add_layer(network: Network, section: Section) -> None:
-    """One that others may take."""
+def _add_layer(network: Network, section: Section) -> None:
+    """Add a layer of the backbone."""
     match section.kind:
         case "convolutional":
-            before = previous(network, section)
-            layer = convolution(section)
+            before = _previous_output(network, section)
+            layer = _read_convolutional(section)
             if before.channels % layer.groups or layer.channels % layer.groups:
                 raise section.error(
                     f"has groups that {before.channels} channels do not divide into"
@@ -111,35 +111,36 @@ def add_layer(network: Network, section: Section) -> None:
             network.in_file.append(len(network.layers))
             network.add(section, layer, layer.channels, before.stride * layer.stride)
         case "maxpool":
-            before, pool = previous(network, section), maxpool(section)
+            before, pool = _previous_output(network, section), _read_maxpool(section)
             network.add(section, pool, before.channels, before.stride * pool.stride)
         case "reorg":
-            reorg(network, section)
+            _add_reorg(network, section)
         case "upsample":
             section.require_known({"stride", "scale"})
             section.require("scale", "1", "1.0", default="1")
-            stride, before = section.integer("stride", 2, least=1), previous(network, section)
+            before = _previous_output(network, section)
+            stride = section.integer("stride", 2, least=1)
             network.add(section, Upsample(stride=stride), before.channels, before.stride / stride)
         case "route":
-            route(network, section)
+            _add_route(network, section)
         case "shortcut":
-            shortcut(network, section)
+            _add_shortcut(network, section)
         case "dropout":
-            # It does nothing in a network that is used, but counts as a layer.
-            network.outputs.append(previous(network, section))
+            # It has no effect after training, but counts as a layer.
+            network.outputs.append(_previous_output(network, section))
 
 
-def previous(network: Network, section: Section) -> Output:
-    """What the layer before gives, or the image."""
+def _previous_output(network: Network, section: Section) -> _Output:
+    """Return the output of the layer before, or the image."""
     if not network.outputs:
-        return Output(-1, network.net.integer("channels", 3, least=1))
+        return _Output(-1, network.net.integer("channels", 3, least=1))
     if network.outputs[-1].layer is None:
         raise section.error("follows a prediction; expected a [route] to an earlier layer")
     return network.outputs[-1]
 
 
-def convolution(section: Section) -> Convolutional:
-    """`parse_convolutional`."""
+def _read_convolutional(section: Section) -> Convolutional:
+    """Read a convolution (`parse_convolutional`)."""
     section.require_known(CONVOLUTION_OPTIONS)
     for key in ("binary", "xnor", "flipped"):
         section.require(key, "0", default="0")
@@ -167,8 +168,8 @@ CONVOLUTION_OPTIONS = {
 }
 
 
-def maxpool(section: Section) -> Maxpool:
-    """`parse_maxpool`: without a word on padding, the map shrinks by the stride alone."""
+def _read_maxpool(section: Section) -> Maxpool:
+    """Read a pooling (`parse_maxpool`); the default padding keeps the size but for the stride."""
     section.require_known({"size", "stride", "padding"})
     stride = section.integer("stride", 1, least=1)
     kernel = section.integer("size", stride, least=1)
@@ -178,22 +179,22 @@ def maxpool(section: Section) -> Maxpool:
     return Maxpool(kernel=kernel, stride=stride, padding=padding)
 
 
-def reorg(network: Network, section: Section) -> None:
-    """`parse_reorg`."""
+def _add_reorg(network: Network, section: Section) -> None:
+    """Add a reorganisation of pixels into channels (`parse_reorg`)."""
     section.require_known({"stride", "reverse", "flatten", "extra"})
     for key in ("reverse", "flatten", "extra"):
         section.require(key, "0", default="0")
-    stride, before = section.integer("stride", 1, least=1), previous(network, section)
+    stride, before = section.integer("stride", 1, least=1), _previous_output(network, section)
     if before.channels % stride**2:
-        raise section.error(f"takes {before.channels} channels, which {stride**2} does not divide")
+        raise section.error(f"has {before.channels} input channels, no multiple of {stride**2}")
     network.add(section, Reorg(stride=stride), before.channels * stride**2, before.stride * stride)
 
 
-def route(network: Network, section: Section) -> None:
-    """`parse_route`: layers joined channel by channel."""
+def _add_route(network: Network, section: Section) -> None:
+    """Add a concatenation of layers (`parse_route`)."""
     section.require_known({"layers"})
     numbers = section.integers("layers", least=-LARGEST_NUMBER)
-    sources = [source(network, section, "layers", number) for number in numbers]
+    sources = [_output_of(network, section, "layers", number) for number in numbers]
     if len({output.stride for output in sources}) > 1:
         raise section.error("joins maps of different sizes", "layers")
     layers = tuple(output.layer for output in sources if output.layer is not None)
@@ -201,13 +202,13 @@ def route(network: Network, section: Section) -> None:
     network.add(section, Route(layers=layers), channels, sources[0].stride)
 
 
-def shortcut(network: Network, section: Section) -> None:
-    """`parse_shortcut`: the sum of two layers."""
+def _add_shortcut(network: Network, section: Section) -> None:
+    """Add the sum of two layers (`parse_shortcut`)."""
     section.require_known({"from", "activation"})
     section.require("activation", "linear", default="linear")
-    before = previous(network, section)
+    before = _previous_output(network, section)
     number = section.integer("from", least=-LARGEST_NUMBER)
-    other = source(network, section, "from", number)
+    other = _output_of(network, section, "from", number)
     if (before.channels, before.stride) != (other.channels, other.stride):
         raise section.error(
             f"adds a map of {other.channels} channels to one of {before.channels}, or of another "
@@ -218,46 +219,46 @@ def shortcut(network: Network, section: Section) -> None:
     network.add(section, Shortcut(other=other.layer), before.channels, before.stride)
 
 
-def source(network: Network, section: Section, key: str, number: int) -> Output:
-    """The layer that an option names: by its number, or counted back."""
-    place = number if number >= 0 else len(network.outputs) + number
-    if not 0 <= place < len(network.outputs):
-        raise section.error(f"takes layer {number}, which is not above it", key)
-    output = network.outputs[place]
+def _output_of(network: Network, section: Section, key: str, number: int) -> _Output:
+    """Find the output of the layer that an option names: by its number, or counted back."""
+    index = number if number >= 0 else len(network.outputs) + number
+    if not 0 <= index < len(network.outputs):
+        raise section.error(f"names layer {number}, which is not above it", key)
+    output = network.outputs[index]
     if output.layer is None:
-        raise section.error(f"takes layer {number}, which is a prediction", key)
+        raise section.error(f"names layer {number}, which is a prediction", key)
     return output
 
 
-def connect(network: Network, section: Section) -> None:
-    """A layer whose outputs are no map any more; they are told apart where they are built."""
+def _add_connected(network: Network, section: Section) -> None:
+    """Add a locally or fully connected layer, which `heads` reads."""
     if section.kind == "dropout":
         return
     if section.kind == "local" and network.connected:
-        raise section.error("stands after a fully connected layer")
-    previous(network, section)
+        raise section.error("follows a fully connected layer")
+    _previous_output(network, section)
     network.connected.append(section)
     network.in_file.append(section)
 
 
-def channels_of_head(section: Section) -> int:
-    """Of the convolution before an end, which has to be 1 × 1 and linear."""
-    layer = convolution(section)
+def _channels_of_head(section: Section) -> int:
+    """Read the channels of the convolution before a prediction, which must be 1 × 1 and linear."""
+    layer = _read_convolutional(section)
     if layer != Convolutional(
         channels=layer.channels, kernel=1, padding=0, batch_norm=False, activation="linear"
     ):
         raise section.error(
-            "before a prediction has to have size=1, stride=1, activation=linear and no "
+            "is before a prediction; expected size=1, stride=1, activation=linear and no "
             "batch_normalize"
         )
     return layer.channels
 
 
-def end(network: Network, section: Section, sections: Sequence[Section]) -> None:
-    """`region`, `yolo` or `detection`, of which a network has one kind."""
-    others = {found.section.kind for found in network.predictions} - {"yolo"}
+def _add_prediction(network: Network, section: Section, sections: Sequence[Section]) -> None:
+    """Add a `region`, `yolo` or `detection`, of which a network has one kind."""
+    others = {one.section.kind for one in network.predictions} - {"yolo"}
     if others or (network.predictions and section.kind != "yolo"):
-        raise section.error("stands after another prediction; expected one, or [yolo] alone")
+        raise section.error("follows another prediction; expected one, or [yolo] alone")
     if section.kind == "detection":
         if not network.connected:
             raise section.error("does not follow a [connected] layer")
@@ -266,12 +267,10 @@ def end(network: Network, section: Section, sections: Sequence[Section]) -> None
     if len(network.outputs) < 2 or network.outputs[-1].layer is not None or network.connected:
         raise section.error("does not follow a [convolutional] layer")
     head = next(
-        found
-        for found in reversed(sections[: sections.index(section)])
-        if found.kind == "convolutional"
+        one for one in reversed(sections[: sections.index(section)]) if one.kind == "convolutional"
     )
-    taken = network.outputs[-2]
-    if taken.layer is None:
+    source = network.outputs[-2]
+    if source.layer is None:
         raise head.error("follows a prediction; expected a [route] to an earlier layer")
-    network.predictions.append(Prediction(section, head, taken, network.outputs[-1].channels))
-    network.outputs.append(Output(None))
+    network.predictions.append(Prediction(section, head, source, network.outputs[-1].channels))
+    network.outputs.append(_Output(None))

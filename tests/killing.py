@@ -34,7 +34,7 @@ OVERRIDES = {
     "training.workers": 2,
 }
 TIMINGS = ("time", "images_per_second", "seconds_waiting", "seconds_left")
-PARTS = ("step", "save", "take_in")  # methods of `Training` that a kill may come into
+PARTS = ("step", "save", "add_validation")  # methods of `Training` that a kill may come into
 METHODS = multiprocessing.get_context("forkserver")
 METHODS.set_forkserver_preload(["singleshot.training.train"])
 

@@ -28,13 +28,12 @@ from singleshot.runs.progress import Progress, load_progress
 from singleshot.training.batch_norm import synchronise_batch_norms
 from singleshot.training.frozen import freeze
 from singleshot.training.loop import Training
-from singleshot.training.optimizers import build_optimizer
+from singleshot.training.optimizers import WeightAverage, build_optimizer
 from singleshot.training.precautions import compile_network
 from singleshot.training.precision import Precision, measured_precision
 from singleshot.training.processes import ALONE, Processes
 from singleshot.training.state import load_state
 from singleshot.training.validation import validation_on
-from singleshot.training.weight_average import WeightAverage
 
 __all__ = ["TrainingSetup", "build_images", "build_training"]
 

@@ -1,4 +1,4 @@
-"""The training, told from top to bottom."""
+"""The training loop: step, validate, save, until all is done or it is interrupted."""
 
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -18,30 +18,28 @@ from singleshot.runs.callbacks import Callback, EvaluationRecord, StartRecord
 from singleshot.runs.folder import RunFolder
 from singleshot.runs.progress import Progress
 from singleshot.structures import Batch
-from singleshot.training.epochs import Epochs
 from singleshot.training.frozen import set_training_mode
 from singleshot.training.gradients import Gradients
 from singleshot.training.interrupt import Interrupt, ValidationAborted
-from singleshot.training.optimizers import rate_at, set_learning_rate
+from singleshot.training.optimizers import WeightAverage, rate_at, set_learning_rate
 from singleshot.training.precautions import explaining_failures
 from singleshot.training.precision import Precision
 from singleshot.training.processes import Processes, together
 from singleshot.training.state import save_state
-from singleshot.training.tally import Taken, Tally, timed
-from singleshot.training.weight_average import WeightAverage
+from singleshot.training.step_monitor import Epochs, FinishedStep, StepMonitor, timed_batches
 
 __all__ = ["Evaluate", "Training"]
 
 SECONDS_BETWEEN_SAVES = 300.0
 
-# Gives the mean average precision of a detector, and calls a function between two batches: it may
-# raise ValidationAborted.
+# Returns the mean average precision of a detector, and calls a function between two batches, which
+# may raise ValidationAborted.
 Evaluate = Callable[[nn.Module, Callable[[], None]], float]
 
 
 @dataclass
 class Training:
-    """The parts of one training, and how far it is."""
+    """Model, optimizer and state of one training."""
 
     model: TrainableDetector
     objective: Objective  # the model, or the model beside a teacher
@@ -58,13 +56,15 @@ class Training:
     processes: Processes
     gradients: Gradients = field(init=False)
     epochs: Epochs = field(init=False)
-    tally: Tally = field(init=False)
+    monitor: StepMonitor = field(init=False)
+    trainable: list[nn.Parameter] = field(init=False)
     last_save: float = field(init=False, default=0.0)
 
     def __post_init__(self) -> None:
         self.epochs = Epochs(self.num_images, self.recipe.training.batch_size)
-        self.tally = Tally.on(self.device, self.callback, self.epochs, self.progress.num_steps)
-        self.tally.processes = self.processes
+        self.monitor = StepMonitor.on_device(
+            self.device, self.callback, self.epochs, self.progress.num_steps, self.processes
+        )
         self.gradients = Gradients(
             self.objective,
             self.processes,
@@ -72,8 +72,8 @@ class Training:
             self.precision,
             num_parts=self.recipe.training.accumulate,
         )
-        # The parameters that learn; going through the modules for them takes long.
-        self.learning = [p for p in self.model.parameters() if p.requires_grad]
+        # Listed once: going through the modules takes long.
+        self.trainable = [p for p in self.model.parameters() if p.requires_grad]
 
     def run(self, batches: Iterable[Batch], interrupt: Interrupt) -> Progress:
         """Take all steps, or those until an interrupt, and save the weights and the state."""
@@ -85,7 +85,7 @@ class Training:
             # At once, so that a full disk is found now and not after an hour.
             self.save_state()
             self.last_save = time.monotonic()
-            self.tally.begin()
+            self.monitor.start_clock()
             with explaining_failures(self.recipe.training):
                 self.take_steps(batches, interrupt)
         finally:
@@ -98,7 +98,7 @@ class Training:
         self.validate_when_due(interrupt)
         (stop,) = self.processes.any(interrupt.stop)
         if not (stop or self.over):
-            for batch, seconds_waiting in self.drawn(together(batches, self.processes)):
+            for batch, seconds_waiting in self.drawn_batches(together(batches, self.processes)):
                 self.step(batch, seconds_waiting)
                 self.validate_when_due(interrupt)
                 stop, save = self.processes.any(interrupt.stop, self.save_is_due)
@@ -109,19 +109,19 @@ class Training:
         self.progress = replace(self.progress, finished=self.over)
         self.save()
 
-    def drawn(self, batches: Iterable[Batch]) -> Iterator[tuple[Batch, float]]:
-        """Each batch with the seconds spent waiting; when there is none, what was learned is kept.
+    def drawn_batches(self, batches: Iterable[Batch]) -> Iterator[tuple[Batch, float]]:
+        """Yield each batch with the seconds spent waiting; save where one cannot be read.
 
         Between two steps everything is as the next step needs it, and so may be saved.
         """
         try:
-            yield from timed(batches)
+            yield from timed_batches(batches)
         except SingleshotError:
             self.save()
             raise
 
     def step(self, batch: Batch, seconds_waiting: float) -> None:
-        """Learn from one batch."""
+        """Take an optimizer step on one batch."""
         learning_rate = self.set_learning_rate()
         self.model.enter(self.progress.part)
         losses = self.find_gradients(batch)
@@ -130,28 +130,28 @@ class Training:
         step = self.progress.step + 1
         self.average.update(step)
         self.progress = replace(self.progress, step=step)
-        self.tally.add(
-            Taken(step, batch.names, losses, gradient_norm, learning_rate, seconds_waiting)
+        self.monitor.add(
+            FinishedStep(step, batch.names, losses, gradient_norm, learning_rate, seconds_waiting)
         )
 
     def set_learning_rate(self) -> float:
-        """That of the step to come; gives the recipe's own, times what the schedule says."""
+        """Set the rate of the next step by the schedule; returns it, without factors of groups."""
         settings = self.recipe.training
         factor = rate_at(self.progress.schedule_step, self.progress.num_steps, settings.schedule)
         set_learning_rate(self.optimizer, factor)
         return factor * settings.learning_rate
 
     def find_gradients(self, batch: Batch) -> Losses:
-        """Leave the gradient of a batch in the parameters; `batch` is this process' share."""
+        """Compute the gradient of a batch, of which `batch` is this process' share."""
         self.optimizer.zero_grad(set_to_none=True)
         return self.gradients.add(batch)
 
     def clip_gradients(self) -> Tensor:
-        """Shorten the gradient to what the recipe allows; gives the norm that it had."""
-        gradients = [p.grad for p in self.learning if p.grad is not None]
+        """Clip the gradient to the norm that the recipe allows; returns the norm before."""
+        gradients = [p.grad for p in self.trainable if p.grad is not None]
         norm = nn.utils.get_total_norm(gradients)
         if limit := self.recipe.training.clip_gradient:
-            nn.utils.clip_grads_with_norm_(self.learning, limit, norm)
+            nn.utils.clip_grads_with_norm_(self.trainable, limit, norm)
         return norm
 
     def validate_when_due(self, interrupt: Interrupt) -> None:
@@ -167,8 +167,8 @@ class Training:
                 with interrupt.aborting():
                     found = self.evaluate(self.average.model, lambda: None)
         except ValidationAborted:
-            return  # it is still due when the training goes on
-        self.take_in(found)
+            return  # it is still due when the training is resumed
+        self.add_validation(found)
 
     def abort_together(self, interrupt: Interrupt) -> None:
         """Raise ValidationAborted in all processes when one has a request to stop."""
@@ -176,14 +176,14 @@ class Training:
         if stop:
             raise ValidationAborted
 
-    def take_in(self, found: float) -> None:
-        """What a validation found; the best weights so far are kept."""
+    def add_validation(self, found: float) -> None:
+        """Record the mean average precision of a validation; save the weights if best so far."""
         step, is_best = self.progress.step, self.progress.best is None or found > self.progress.best
         since_best = 0 if is_best else self.progress.since_best + 1
         best = found if is_best else self.progress.best
         self.progress = replace(self.progress, best=best, since_best=since_best, validated=step)
         ends = self.patience_is_over and not self.progress.all_steps_done
-        # Before anyone is told, who may end the training; the state comes last, after the log.
+        # Before the callbacks, which may end the training; the state comes last, after the log.
         if is_best:
             self.save_weights(self.folder.best)
         self.callback.on_evaluation(
@@ -196,17 +196,17 @@ class Training:
         self.save()
 
     def save(self) -> None:
-        """The newest weights, and all that going on needs."""
-        self.tally.look()  # nothing learned from a loss that was not finite may be kept
+        """Save the newest weights, and the state to resume from."""
+        self.monitor.record()  # raises before weights with a NaN are saved
         self.save_weights(self.folder.last)
         self.save_state()
-        self.tally.forget_the_time()
+        self.monitor.skip_time()
         self.last_save = time.monotonic()
 
     def save_state(self) -> None:
-        """What going on needs, and nothing else does."""
+        """Save the state to resume from."""
         if self.processes.first and self.folder.log.exists():
-            # First the log: it must hold the steps that the state says are done.
+            # First the log: it must hold all steps that the state has done.
             flush_to_disk(self.folder.log)
         save_state(
             self.folder.state,
@@ -218,12 +218,12 @@ class Training:
         )
 
     def save_weights(self, path: Path) -> None:
-        """The averaged weights, whole or not at all, by one process for all."""
+        """Save the averaged weights, whole or not at all, in the first process for all."""
         if self.processes.first:
             self.checkpoint().save(path)
 
     def checkpoint(self) -> Checkpoint:
-        """The averaged weights as a detector."""
+        """Return the averaged weights as a checkpoint."""
         return Checkpoint(
             weights=self.average.model.state_dict(),
             recipe=self.recipe,
@@ -233,7 +233,7 @@ class Training:
 
     @property
     def save_is_due(self) -> bool:
-        """By the clock of the first process: those of others may differ."""
+        """True when it is time to save, by the clock of the first process: others' may differ."""
         waited = time.monotonic() - self.last_save
         return self.processes.first and waited > SECONDS_BETWEEN_SAVES
 
@@ -250,13 +250,13 @@ class Training:
         )
 
     def change_num_steps(self, num_steps: int) -> None:
-        """End earlier or later than planned; batches have to be drawn anew from here."""
+        """Change the length of the training; batches have to be drawn anew from here."""
         self.progress = self.progress.refitted(num_steps)
-        self.tally.num_steps = num_steps
+        self.monitor.num_steps = num_steps
 
     @property
     def validations_left(self) -> int:
-        """How many are still to come."""
+        """Number of validations that are still to come."""
         if self.evaluate is None or self.progress.all_steps_done:
             return 0
         every = self.recipe.training.validate_every
@@ -265,7 +265,7 @@ class Training:
 
     @property
     def validation_is_due(self) -> bool:
-        """At the end of every so many epochs, and after the last step."""
+        """True at the end of `validate_every` epochs and after the last step, until validated."""
         progress, every = self.progress, self.recipe.training.validate_every
         if self.evaluate is None or progress.validated == progress.step:
             return False
@@ -273,12 +273,12 @@ class Training:
 
     @property
     def patience_is_over(self) -> bool:
-        """As many validations as the recipe allows found nothing better."""
+        """True when `training.patience` validations in a row were no new best."""
         patience = self.recipe.training.patience
         return patience is not None and self.progress.since_best >= patience
 
     @property
     def over(self) -> bool:
-        """Nothing is left to do."""
+        """True when neither a step nor a validation is left."""
         done = self.progress.all_steps_done and not self.validation_is_due
         return done or self.patience_is_over

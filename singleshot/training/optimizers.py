@@ -1,25 +1,27 @@
-"""The optimizer and its schedule, as a recipe says."""
+"""Optimizer, learning-rate schedule and average of the weights."""
 
 import math
+from copy import deepcopy
 from typing import Any
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim import SGD, Optimizer
 
 from singleshot.backbones.vgg import L2Norm
 from singleshot.recipes.training import ScheduleSettings, TrainingSettings
 
-__all__ = ["build_optimizer", "rate_at", "set_learning_rate"]
+__all__ = ["WeightAverage", "build_optimizer", "rate_at", "set_learning_rate"]
 
 FUSED = {"cpu", "cuda"}  # devices that have one kernel for the whole step
 START_OF_WARM_UP = 0.001  # of the full rate
 
 
 def build_optimizer(model: nn.Module, settings: TrainingSettings) -> SGD:
-    """SGD over what learns; biases and normalisation are not decayed."""
+    """Build SGD over the trainable parameters; biases and normalisation are not decayed."""
     return SGD(
-        parameter_groups(model, settings),
+        _parameter_groups(model, settings),
         lr=settings.learning_rate,
         momentum=settings.momentum,
         nesterov=settings.nesterov,
@@ -27,8 +29,8 @@ def build_optimizer(model: nn.Module, settings: TrainingSettings) -> SGD:
     )
 
 
-def parameter_groups(model: nn.Module, settings: TrainingSettings) -> list[dict[str, Any]]:
-    """Parameters by learning rate and decay.
+def _parameter_groups(model: nn.Module, settings: TrainingSettings) -> list[dict[str, Any]]:
+    """Group parameters by learning rate and weight decay.
 
     The original doubles the rate of a convolution's bias, though not of a batch norm's shift, and
     decays neither (model_libs.py).
@@ -54,13 +56,13 @@ def parameter_groups(model: nn.Module, settings: TrainingSettings) -> list[dict[
 
 
 def set_learning_rate(optimizer: Optimizer, factor: float) -> None:
-    """Every group's own rate, times a factor that the schedule gives."""
+    """Multiply the full rate of every group with a factor of the schedule."""
     for group in optimizer.param_groups:
         group["lr"] = factor * group["full_rate"]
 
 
 def rate_at(step: float, num_steps: int, settings: ScheduleSettings) -> float:
-    """The part of the full rate at a step, counted from 0.
+    """Compute the factor of the full rate at a step, counted from 0.
 
     Cosine: Loshchilov and Hutter 2017, without restarts.
     """
@@ -74,3 +76,29 @@ def rate_at(step: float, num_steps: int, settings: ScheduleSettings) -> float:
         )
     cosine = (1 + math.cos(math.pi * part)) / 2
     return start * (settings.final + (1 - settings.final) * cosine)
+
+
+class WeightAverage:
+    """Exponential average of a model's weights, as a model in evaluation mode.
+
+    Written here because torch's `AveragedModel` keeps its own counter and cannot average batch
+    norm's statistics together with the weights under a decay that warms up.
+    """
+
+    def __init__(self, model: nn.Module, decay: float) -> None:
+        """`decay` is approached from below: a young average would remember the random start."""
+        self.decay = decay
+        self.model = deepcopy(model).eval().requires_grad_(False)
+        # Listed once: going through the modules takes longer than the sums.
+        self.values, self.averages = _floating_tensors(model), _floating_tensors(self.model)
+
+    @torch.no_grad()
+    def update(self, step: int) -> None:
+        """Add the weights after this step, counted from 1."""
+        decay = min(self.decay, step / (step + 10))
+        torch._foreach_lerp_(self.averages, self.values, 1 - decay)
+
+
+def _floating_tensors(model: nn.Module) -> list[Tensor]:
+    """List weights and statistics, but no counters."""
+    return [tensor for tensor in model.state_dict().values() if tensor.is_floating_point()]

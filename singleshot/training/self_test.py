@@ -150,7 +150,7 @@ def _describe_curve(curve: Sequence[float]) -> str:
 def _advice(training: Training, batch: Batch, curve: Sequence[float]) -> str:
     """List what to look at when a batch cannot be overfitted."""
     settings = training.recipe.training
-    num_trained = sum(parameter.numel() for parameter in training.learning)
+    num_trained = sum(parameter.numel() for parameter in training.trainable)
     return (
         f"({_describe_curve(curve)}; below {OVERFITTED * curve[0]:.3g} was expected). Look at "
         f"training.learning_rate = {settings.learning_rate:g}; at what is trained: {num_trained:,} "

@@ -15,8 +15,8 @@ from torch.optim import Optimizer
 from singleshot.errors import ModelError
 from singleshot.files import write_atomically
 from singleshot.runs.progress import Progress, load_progress
+from singleshot.training.optimizers import WeightAverage
 from singleshot.training.processes import Processes
-from singleshot.training.weight_average import WeightAverage
 
 __all__ = ["load_state", "require_same_training", "save_state"]
 

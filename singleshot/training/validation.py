@@ -1,4 +1,4 @@
-"""Judging a detector while it learns, and once it has learned; by all processes together."""
+"""Validate a detector during the training and report on it afterwards, in all processes."""
 
 from collections.abc import Callable
 
@@ -16,17 +16,15 @@ from singleshot.structures import Detector
 from singleshot.training.loop import Evaluate
 from singleshot.training.processes import Processes
 
-__all__ = ["BATCH_SIZE", "Judge", "report_on_validation", "validation_on"]
+__all__ = ["BATCH_SIZE", "report_on_validation", "validation_on"]
 
-Judge = Callable[[DataSet, Processes], Evaluate]
-
-BATCH_SIZE = 8  # images that are looked at together
+BATCH_SIZE = 8  # images
 
 
 def report_on_validation(
     folder: RunFolder, validation: DataSet, command: str, processes: Processes
 ) -> None:
-    """Leave a page in the run that shows what it came to."""
+    """Write the report page of a run."""
     predictions = detect_together(load(folder.path), validation, processes)
     if predictions is not None:
         write_evaluation_page(
@@ -40,7 +38,7 @@ def report_on_validation(
 
 
 def validation_on(dataset: DataSet, processes: Processes) -> Evaluate:
-    """A function that judges a detector by COCO's average precision."""
+    """Make the function that computes a detector's COCO average precision on a data set."""
 
     def validate(detector: nn.Module, between: Callable[[], None]) -> float:
         assert isinstance(detector, TrainableDetector)
@@ -61,7 +59,7 @@ def detect_together(
     processes: Processes,
     between: Callable[[], None] = lambda: None,
 ) -> Predictions | None:
-    """What is found in all images, each process having its share; None but in the first.
+    """Detect in all images, each process in its share; None but in the first process.
 
     `between` is called after each batch, as often by every process.
     """

@@ -67,7 +67,7 @@ def test_the_rate_of_every_group_follows():
 
 
 def test_an_average_moves_towards_the_weights():
-    from singleshot.training.weight_average import WeightAverage
+    from singleshot.training.optimizers import WeightAverage
 
     model = nn.BatchNorm2d(1)
     average = WeightAverage(model, decay=0.9)

@@ -10,7 +10,7 @@ from singleshot.recipes.load import load_recipe
 from singleshot.runs.log import read_log
 from singleshot.training import precision
 from singleshot.training.precision import Pass, bfloat16_is_worth_it, measured_precision
-from singleshot.training.tally import Tally
+from singleshot.training.step_monitor import StepMonitor
 
 
 def passes(seconds, *, finite=True):
@@ -68,7 +68,7 @@ def test_the_faster_is_taken_and_nothing_changes(monkeypatch, seconds, chosen):
 
 def test_training_in_bfloat16_has_finite_losses_and_float32_weights(tmp_path, monkeypatch):
     # A processor's gradients are not always finite; that is told elsewhere, and not of interest.
-    monkeypatch.setattr(Tally, "require_finite", lambda *_: None)
+    monkeypatch.setattr(StepMonitor, "require_finite", lambda *_: None)
     run = singleshot.train(
         "ssdlite320-lite0",
         make_cells(tmp_path / "cells"),

@@ -11,8 +11,7 @@ import singleshot
 from singleshot.checkpoints.checkpoint import Checkpoint
 from singleshot.data.opening import open_dataset
 from singleshot.training import profile as profiling
-from singleshot.training.profile import Profile
-from singleshot.training.profile_parts import Part
+from singleshot.training.profile import Profile, StepPart
 
 OVERRIDES = {"training.epochs": 1, "training.batch_size": 3, "model.input": [96, 128]}
 
@@ -74,7 +73,7 @@ def test_the_run_is_as_without_a_profile(runs):
 
 def test_operations_are_counted_against_what_a_matrix_product_reaches():
     profile = Profile(
-        parts=(Part("convolution, forward", 0.3), Part("other", 0.1)),
+        parts=(StepPart("convolution, forward", 0.3), StepPart("other", 0.1)),
         seconds_per_step=0.35,
         seconds_per_step_profiled=0.4,
         gflop_per_step=7.0,
@@ -97,7 +96,7 @@ def test_operations_are_counted_against_what_a_matrix_product_reaches():
 def test_a_gradient_of_a_convolution_counts_like_the_convolution(groups, forward, learned):
     convolution = torch.nn.Conv2d(8, 16, 3, padding=1, groups=groups).requires_grad_(learned)
     features = torch.rand(1, 8, 10, 10, requires_grad=True)
-    with profiling.counting_operations() as counter:
+    with profiling.count_operations() as counter:
         convolution(features).sum().backward()
     assert counter.get_total_flops() == forward * (3 if learned else 2)
 

@@ -9,9 +9,9 @@ from torch.optim import SGD
 
 from singleshot.errors import ModelError
 from singleshot.runs.progress import Progress, load_progress
+from singleshot.training.optimizers import WeightAverage
 from singleshot.training.processes import ALONE
 from singleshot.training.state import load_state, save_state
-from singleshot.training.weight_average import WeightAverage
 
 
 def parts():

@@ -158,7 +158,7 @@ def test_a_loss_that_is_no_number_names_the_images(cells, whole, tmp_path, monke
         return losses._replace(sums={name: term * factor for name, term in losses.sums.items()})
 
     monkeypatch.setattr(network, "objective", explode)
-    words = r"step 6: the loss is not finite .*train_\d\.jpg.*--resume goes on"
+    words = r"step 6: the loss is not finite .*train_\d\.jpg.*--resume continues"
     with pytest.raises(NonFiniteLoss, match=words) as told:
         train(cells, run)
     monkeypatch.undo()

@@ -1,4 +1,8 @@
-"""Trainings on a few made-up images: going on, guarding, keeping."""
+"""Trainings on a few made-up images: resumed, refused, saved."""
+
+# Tests singleshot/training/loop.py, singleshot/training/build.py, singleshot/training/resume.py
+# Tests singleshot/training/interrupt.py, singleshot/runs/folder.py, singleshot/runs/log.py
+# Tests singleshot/runs/callbacks.py
 
 import json
 import os

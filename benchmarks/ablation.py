@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import sweep
+from singleshot.detectors.common.postprocess import PostprocessOptions
 
 RECIPE = "ssdlite320-lite0"
 BUDGET = {
@@ -102,7 +103,8 @@ def train(change: str, seed: int, data: Path) -> Iterator[dict[str, Any]]:
     settings = detector.settings
     for name, changes in MEASURED.items():
         results = settings.results.model_copy(update=changes)
-        detector.settings = settings.model_copy(update={"results": results})
+        detector.postprocess_options = PostprocessOptions.from_settings(results)
+        detector.flip_tta = results.flip_tta
         yield sweep.result(name, seed, sweep.measured(detector, data), 0.0)
 
 

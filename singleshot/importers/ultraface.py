@@ -64,7 +64,7 @@ def read_ultraface(path: Path) -> Checkpoint:
     assert isinstance(recipe.model, SsdSettings)
     checkpoint = Checkpoint(network.graph.state(), recipe, ("face",), metrics={})
     backbone = GraphBackbone(network.graph.settings(f"ultraface-{network.variant}"))
-    checkpoint.restore(Ssd(backbone, ("face",), recipe.model), str(path))
+    checkpoint.restore(Ssd.from_settings(recipe.model, backbone, ("face",)), str(path))
     return checkpoint
 
 

@@ -7,14 +7,9 @@ from hypothesis import strategies as st
 from oracle import distillation_rules
 
 from singleshot.boxes.geometry import to_centres
-from singleshot.detectors.ssd.losses.distillation import Lesson, Opinion, distillation
-from singleshot.detectors.ssd.matching.targets import Matched, Outputs
-from singleshot.recipes.load import load_recipe
-
-SOFTMAX = load_recipe("ssd300-vgg16").model
-SIGMOID = SOFTMAX.model_copy(
-    update={"heads": SOFTMAX.heads.model_copy(update={"scores": "sigmoid"})}
-)
+from singleshot.detectors.ssd.distillation import TeacherOutputs, distillation_loss
+from singleshot.detectors.ssd.matching import Matched, Outputs
+from singleshot.detectors.ssd.priors import Priors
 
 
 def boxes(random, *shape):
@@ -53,19 +48,15 @@ def test_loss_and_gradients_are_those_of_the_formula(
     labels = torch.from_numpy(wanted)[image, prior] - first
     one = torch.ones(len(prior), dtype=torch.float64)
     outputs = Outputs(*(torch.from_numpy(part).requires_grad_() for part in (offsets, logits)))
-    sum_ = distillation(
+    sum_ = distillation_loss(
         outputs,
         Matched(image, prior, labels, torch.zeros(len(prior), 4), quality=one, weight=one),
-        to_centres(torch.from_numpy(priors)),
-        [],
-        SOFTMAX if kind == "softmax" else SIGMOID,
-        lesson=Lesson(
-            Opinion(torch.from_numpy(scores), torch.from_numpy(said)),
-            torch.tensor(columns),
-            weight,
-        ),
+        TeacherOutputs(torch.from_numpy(scores), torch.from_numpy(said)),
+        Priors(to_centres(torch.from_numpy(priors)), (), (300, 300)),
+        columns=torch.tensor(columns),
+        scores=kind,
     )
-    found = sum_ / max(len(prior), 1)
+    found = weight * sum_ / max(len(prior), 1)
     found.backward()
     np.testing.assert_allclose(found.item(), weight * expected, rtol=1e-9, atol=1e-12)
     np.testing.assert_allclose(outputs.offsets.grad, weight * by_offsets, rtol=1e-9, atol=1e-12)

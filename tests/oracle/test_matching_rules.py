@@ -9,7 +9,7 @@ from oracle import matching_rules
 from singleshot.boxes.geometry import from_unit, to_corners
 from singleshot.detectors.common.priors import PriorLevel, prior_boxes
 from singleshot.detectors.ssd.later_rules import Predicted, atss, simota, task_aligned
-from singleshot.detectors.ssd.matching.targets import prior_strides
+from singleshot.detectors.ssd.matching import prior_strides
 
 SIZE = (120, 160)
 LEVELS = [

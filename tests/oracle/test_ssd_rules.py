@@ -11,12 +11,10 @@ from singleshot.detectors.common.box_coding import decode, encode
 from singleshot.detectors.common.postprocess import PostprocessOptions
 from singleshot.detectors.common.priors import PriorLevel, prior_boxes
 from singleshot.detectors.ssd.bipartite import match_boxes, match_overlaps
-from singleshot.detectors.ssd.losses.mined import hard_negatives
-from singleshot.detectors.ssd.losses.objective import objective
-from singleshot.detectors.ssd.matching.targets import Matched, Outputs
+from singleshot.detectors.ssd.loss import hard_negatives, multibox_loss
+from singleshot.detectors.ssd.matching import Matched, Outputs
 from singleshot.detectors.ssd.postprocess import postprocess
-from singleshot.detectors.ssd.priors import shapes_by_rule
-from singleshot.recipes.load import load_recipe
+from singleshot.detectors.ssd.priors import Priors, shapes_by_rule
 
 seeds = st.integers(0, 2**32 - 1)
 scales = st.tuples(st.floats(0.05, 1), st.floats(0.05, 1))
@@ -86,11 +84,10 @@ def test_the_loss_is_the_original_one(seed, batch, num_priors, num_columns, back
     priors = torch.from_numpy(0.1 + random.random((num_priors, 4)))
     truths = decode(torch.from_numpy(targets)[image, prior], priors[prior], (0.1, 0.2))
     one = torch.ones(len(prior), dtype=torch.float64)
-    found = objective(
+    found = multibox_loss(
         Outputs(torch.from_numpy(offsets), torch.from_numpy(logits)),
         Matched(image, prior, labels, truths, quality=one, weight=one),
-        priors,
-        load_recipe("ssd300-vgg16").model,
+        Priors(priors, (), (300, 300)),
     )
     np.testing.assert_allclose([float(term) for term in found.terms.values()], expected, rtol=1e-6)
 

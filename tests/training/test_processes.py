@@ -53,7 +53,7 @@ def learned(
     torch.manual_seed(0)
     recipe = load_recipe("ssdlite320-lite0", overrides)
     model = build_detector(recipe.model, ("cat", "dog"), pretrained=False).double()
-    model.priors_cxcywh_unit = model.host_priors  # outputs are float32 from there on
+    model.priors_cxcywh_unit = model.priors.boxes_cxcywh_unit  # outputs are float32 from there on
     # What rounding makes of flat maps is not what this is about.
     for module in model.modules():
         if isinstance(module, torch.nn.BatchNorm2d):

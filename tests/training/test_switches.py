@@ -11,7 +11,7 @@ import singleshot
 from singleshot.checkpoints.checkpoint import Checkpoint
 from singleshot.data.batching import Draw
 from singleshot.data.opening import open_dataset
-from singleshot.detectors.ssd.losses.objective import objective
+from singleshot.detectors.ssd.loss import multibox_loss
 from singleshot.families import build_detector
 from singleshot.recipes.load import load_recipe
 from singleshot.runs.callbacks import CallbackList
@@ -132,10 +132,11 @@ def test_images_without_objects_give_zero_localization_loss(batch, case):
 def test_losses_are_float32_under_mixed_precision(batch, case):
     model = detector(2, case)
     with torch.no_grad():
-        terms = (*model.match(batch), model.priors_cxcywh_unit)
+        terms = (*model.match(batch), model.priors, model.loss_options)
+    scores = model.heads.scores
     with torch.autocast("cpu", torch.bfloat16):
-        mixed = objective(*terms, model.settings)
-    assert mixed.terms == objective(*terms, model.settings).terms
+        mixed = multibox_loss(*terms, scores=scores)
+    assert mixed.terms == multibox_loss(*terms, scores=scores).terms
     assert mixed.total.dtype == torch.float32
 
 

@@ -1,4 +1,4 @@
-"""Boxes as offsets from their priors, and back (paper §2.2, equation 2).
+"""Boxes as offsets from their priors, and back (SSD paper §2.2, equation 2).
 
 The original divides the offsets by constants that it calls variances (bbox_util.cpp, `EncodeBBox`,
 `DecodeBBox` with CENTER_SIZE): 0.1 for the centre, 0.2 for the logarithm of the size. They bring
@@ -13,7 +13,9 @@ from torch import Tensor
 
 from singleshot.boxes.geometry import to_centres, to_corners
 
-__all__ = ["decode", "encode"]
+__all__ = ["OFFSET_SCALES", "decode", "encode"]
+
+OFFSET_SCALES = (0.1, 0.2)  # of centre and size
 
 # exp(x) of a wild prediction would overflow; torchvision stops at the same value.
 LARGEST_LOG_RATIO = math.log(1000 / 16)
@@ -24,7 +26,7 @@ def encode(
     priors_cxcywh_unit: Float[Tensor, "*n 4"],
     scales: tuple[float, float],
 ) -> Float[Tensor, "*n 4"]:
-    """What the network must predict at each prior to say this box."""
+    """Encode boxes in corners as offsets from their priors, the targets of localization."""
     centre_scale, size_scale = scales
     boxes = to_centres(boxes_unit)
     prior_centres, prior_sizes = priors_cxcywh_unit[..., :2], priors_cxcywh_unit[..., 2:]
@@ -38,7 +40,7 @@ def decode(
     priors_cxcywh_unit: Float[Tensor, "*#n 4"],
     scales: tuple[float, float],
 ) -> Float[Tensor, "*n 4"]:
-    """The box that the network says at each prior; corners, fractions of the input."""
+    """Decode offsets from priors into boxes: corners as fractions of the input."""
     centre_scale, size_scale = scales
     prior_centres, prior_sizes = priors_cxcywh_unit[..., :2], priors_cxcywh_unit[..., 2:]
     centres = offsets[..., :2] * centre_scale * prior_sizes + prior_centres

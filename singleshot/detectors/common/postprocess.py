@@ -12,7 +12,7 @@ from singleshot.detectors.common.settings import Nms, ResultSettings
 from singleshot.structures import Detections
 
 __all__ = [
-    "PAPER",
+    "PAPER_POSTPROCESSING",
     "PostprocessOptions",
     "apply_nms",
     "best_of_each_label",
@@ -46,7 +46,7 @@ class PostprocessOptions:
         )
 
 
-PAPER = PostprocessOptions()
+PAPER_POSTPROCESSING = PostprocessOptions()
 
 
 def select_detections(

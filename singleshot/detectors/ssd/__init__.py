@@ -25,7 +25,7 @@ def build_ssd(
     from singleshot.detectors.ssd.network import Ssd
 
     backbone = build_backbone(settings.backbone, pretrained=pretrained)
-    return Ssd(backbone, class_names, settings)
+    return Ssd.from_settings(settings, backbone, class_names)
 
 
 def distil_ssd(

@@ -148,11 +148,19 @@ class Heads(nn.Module):
 
         Otherwise thousands of negatives would make up the whole loss of the first steps.
         """
-        for head in self.logits:
-            last = [module for module in head.modules() if isinstance(module, nn.Conv2d)][-1]
-            assert last.bias is not None
-            logit = math.log(INITIAL_PROBABILITY / (1 - INITIAL_PROBABILITY))
-            nn.init.constant_(last.bias, logit)
+        logit = math.log(INITIAL_PROBABILITY / (1 - INITIAL_PROBABILITY))
+        for _, convolution in self.class_layers():
+            assert convolution.bias is not None
+            nn.init.constant_(convolution.bias, logit)
+
+    def class_layers(self) -> list[tuple[str, nn.Conv2d]]:
+        """Return the last convolution of each level's class outputs with its name."""
+        last = []
+        for level, head in enumerate(self.logits):
+            layers = [(name, m) for name, m in head.named_modules() if isinstance(m, nn.Conv2d)]
+            name, convolution = layers[-1]
+            last.append((".".join(filter(None, ["logits", str(level), name])), convolution))
+        return last
 
     def forward(
         self, features: list[Tensor]

@@ -8,14 +8,17 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
 from singleshot.backbones.backbone import Backbone, grids
-from singleshot.detectors.common.postprocess import PostprocessOptions
+from singleshot.detectors.common.postprocess import PAPER_POSTPROCESSING, PostprocessOptions
+from singleshot.detectors.common.priors import PriorLevel
 from singleshot.detectors.common.resize import resize
-from singleshot.detectors.common.settings import PixelSettings
+from singleshot.detectors.common.settings import PixelSettings, Resize
 from singleshot.detectors.detector import LevelSummary, Losses, Prepared, TrainableDetector
 from singleshot.detectors.ssd.heads import Heads
-from singleshot.detectors.ssd.losses.objective import objective
-from singleshot.detectors.ssd.matching.targets import (
+from singleshot.detectors.ssd.loss import PAPER_LOSS, LossOptions, multibox_loss
+from singleshot.detectors.ssd.matching import (
+    PAPER_MATCHING,
     Matched,
+    MatchingOptions,
     Outputs,
     PreparedMatches,
     match_by_place,
@@ -40,31 +43,76 @@ class Ssd(TrainableDetector):
     """Single Shot MultiBox Detector."""
 
     fixed_graph: ClassVar[bool] = True
-    settings: SsdSettings
+    settings: SsdSettings  # of a detector that a recipe describes
     priors_cxcywh_unit: Float[Tensor, "priors 4"]
 
     def __init__(
-        self, backbone: Backbone, class_names: Sequence[str], settings: SsdSettings
+        self,
+        backbone: Backbone,
+        class_names: Sequence[str],
+        pyramid: Pyramid,
+        heads: Heads,
+        priors: Priors,
+        *,
+        pixels: PixelSettings | None = None,
+        resize: Resize = "antialias",
+        matching: MatchingOptions = PAPER_MATCHING,
+        loss: LossOptions = PAPER_LOSS,
+        postprocessing: PostprocessOptions = PAPER_POSTPROCESSING,
+        flip_tta: bool = False,
     ) -> None:
-        pixels = settings.pixels or PixelSettings(mean=backbone.pixel_mean, std=backbone.pixel_std)
-        super().__init__(class_names, pixels)
-        self.settings = settings
-        self.backbone = backbone
-        self.pyramid = Pyramid.from_settings(settings.pyramid, backbone.channels)
-        priors = Priors.from_settings(settings.priors, self.level_grids(), settings.input)
-        self.levels = priors.levels
-        self.heads = Heads.from_settings(
-            settings.heads,
-            self.pyramid.channels,
-            [level.num_priors_per_cell for level in self.levels],
-            len(class_names),
+        """Each level of the pyramid has its priors and its heads.
+
+        `pixels` are the mean and deviation that images are normalised by; left out, the backbone's.
+        """
+        super().__init__(
+            class_names,
+            pixels or PixelSettings(mean=backbone.pixel_mean, std=backbone.pixel_std),
         )
-        if settings.loss.is_focal:
-            self.heads.start_improbable()
-        # No buffer: it stays where truths are, wherever the model goes.
-        self.host_priors = priors.boxes_cxcywh_unit
+        self.backbone = backbone
+        self.pyramid = pyramid
+        self.heads = heads
+        # On the host, where ground truth is, wherever the module goes.
+        self.priors = priors
         # They follow from the recipe: a checkpoint need not hold them.
         self.register_buffer("priors_cxcywh_unit", priors.boxes_cxcywh_unit, persistent=False)
+        self.resize = resize
+        self.matching_options = matching
+        self.loss_options = loss
+        self.postprocess_options = postprocessing
+        self.flip_tta = flip_tta
+
+    @classmethod
+    def from_settings(
+        cls, settings: SsdSettings, backbone: Backbone, class_names: Sequence[str]
+    ) -> "Ssd":
+        """Build the detector that a recipe describes; weights other than the backbone's are random.
+
+        Raises ModelError if the network cannot take the input size, or has other levels than the
+        recipe has priors for.
+        """
+        pyramid = Pyramid.from_settings(settings.pyramid, backbone.channels)
+        level_grids = find_grids(backbone, pyramid, settings.input)
+        priors = Priors.from_settings(settings.priors, level_grids, settings.input)
+        per_cell = [level.num_priors_per_cell for level in priors.levels]
+        heads = Heads.from_settings(settings.heads, pyramid.channels, per_cell, len(class_names))
+        if settings.loss.is_focal:
+            heads.start_improbable()
+        detector = cls(
+            backbone,
+            class_names,
+            pyramid,
+            heads,
+            priors,
+            pixels=settings.pixels,
+            resize=settings.resize,
+            matching=MatchingOptions.from_settings(settings.matching),
+            loss=LossOptions.from_settings(settings.loss, settings.matching),
+            postprocessing=PostprocessOptions.from_settings(settings.results),
+            flip_tta=settings.results.flip_tta,
+        )
+        detector.settings = settings
+        return detector
 
     @property
     def num_boxes(self) -> int:
@@ -72,8 +120,18 @@ class Ssd(TrainableDetector):
         return len(self.priors_cxcywh_unit)
 
     @property
+    def levels(self) -> Sequence[PriorLevel]:
+        """The priors level by level, finest first."""
+        return self.priors.levels
+
+    @property
+    def priors_on_device(self) -> Priors:
+        """The priors where the network is."""
+        return self.priors._replace(boxes_cxcywh_unit=self.priors_cxcywh_unit)
+
+    @property
     def parts(self) -> Mapping[str, nn.Module]:
-        """What DSSD freezes in its first stage, and the rest."""
+        """The parts that DSSD freezes in its first stage, and the rest."""
         pyramid = self.pyramid
         return {
             "backbone": self.backbone,
@@ -84,13 +142,11 @@ class Ssd(TrainableDetector):
 
     def class_tensors(self) -> Sequence[str]:
         """Name weights and biases of the last convolution of each level's class outputs."""
-        names = []
-        for level, head in enumerate(self.heads.logits):
-            layers = [(name, m) for name, m in head.named_modules() if isinstance(m, nn.Conv2d)]
-            name, convolution = layers[-1]
-            prefix = ".".join(filter(None, ["heads.logits", str(level), name]))
-            names += [f"{prefix}.{kind}" for kind, _ in convolution.named_parameters()]
-        return names
+        return [
+            f"heads.{name}.{kind}"
+            for name, convolution in self.heads.class_layers()
+            for kind, _ in convolution.named_parameters()
+        ]
 
     def level_summaries(self) -> Sequence[LevelSummary]:
         """Describe each feature map and its priors, finest first."""
@@ -101,24 +157,13 @@ class Ssd(TrainableDetector):
 
     def prior_sizes(self) -> Float[Tensor, " priors"]:
         """Return the square roots of the areas of priors, in pixels of the input."""
-        height, width = self.settings.input
+        height, width = self.priors.size
         return (self.priors_cxcywh_unit[:, 2:].prod(dim=1) * height * width).sqrt()
-
-    def level_grids(self) -> list[tuple[int, int]]:
-        """(rows, columns) of each level, found by trial."""
-        maps = nn.Sequential(self.backbone, self.pyramid)
-        try:
-            return grids(maps, torch.zeros(1, 3, *self.settings.input))
-        except (RuntimeError, AssertionError) as error:  # timm asserts the sizes it can take
-            raise ModelError(
-                f"the network cannot take model.input = {list(self.settings.input)}: {error}; a "
-                f"larger input, fewer model.pyramid.extra or another backbone may help"
-            ) from error
 
     def forward(
         self, images: UInt8[Tensor, "b 3 h w"] | Float[Tensor, "b 3 h w"]
     ) -> tuple[Float[Tensor, "b priors 4"], Float[Tensor, "b priors columns"]]:
-        """Offsets and logits of RGB images of the input size, with values from 0 to 255."""
+        """Predict offsets and logits in RGB images of the input size, with values up to 255."""
         outputs: tuple[Tensor, Tensor] = self.heads(
             self.pyramid(self.backbone(self.normalised(images)))
         )
@@ -126,7 +171,7 @@ class Ssd(TrainableDetector):
 
     def prepare(self, truths: Sequence[Truth]) -> Prepared | None:
         """Match objects to priors on the host; None for rules that need the outputs as well."""
-        matches = match_by_place(truths, self.host_priors, self.levels, self.settings)
+        matches = match_by_place(truths, self.priors, self.matching_options)
         return None if matches is None else PreparedMatches(len(matches.prior), matches)
 
     def losses(self, batch: Batch, prepared: Prepared | None = None) -> Losses:
@@ -135,45 +180,71 @@ class Ssd(TrainableDetector):
 
     def losses_of(self, outputs: Outputs, matched: Matched) -> Losses:
         """Compute the MultiBox loss of outputs that are matched."""
-        return objective(outputs, matched, self.priors_cxcywh_unit, self.settings)
+        scores = self.heads.scores
+        return multibox_loss(
+            outputs, matched, self.priors_on_device, self.loss_options, scores=scores
+        )
 
     def match(self, batch: Batch, prepared: Prepared | None = None) -> tuple[Outputs, Matched]:
         """Run the network, and match its priors unless `prepare` has done it."""
         outputs = Outputs(*(output.float() for output in self(batch.images)))
-        known = prepared.matches if isinstance(prepared, PreparedMatches) else None
-        priors, settings = self.priors_cxcywh_unit, self.settings
-        matched = match_priors(batch.truths, outputs, priors, self.levels, settings, known=known)
+        matched = match_priors(
+            batch.truths,
+            outputs,
+            self.priors_on_device,
+            self.matching_options,
+            scores=self.heads.scores,
+            unused_columns=self.heads.unused_columns,
+            known=prepared.matches if isinstance(prepared, PreparedMatches) else None,
+        )
         return outputs, matched
 
     @torch.inference_mode()
     def detect(self, images: Sequence[UInt8[Tensor, "3 _h _w"]]) -> list[Detections]:
-        """Findings for each image, boxes in its own pixels; sizes may differ."""
+        """Detect objects in images of any sizes; boxes are in pixels of their own image."""
         assert not self.training, "batch norm would use the statistics of these very images"
         if not images:
             return []
         resized = self.resized(images)
-        outputs = self.said(resized)
-        if self.settings.results.flip_tta:
-            outputs = concatenate_outputs(outputs, unflip_outputs(self.said(resized.flip(-1))))
+        outputs = self.raw_outputs(resized)
+        if self.flip_tta:
+            flipped = self.raw_outputs(resized.flip(-1))
+            outputs = concatenate_outputs(outputs, unflip_outputs(flipped))
         return postprocess(
             *outputs,
             [(image.shape[1], image.shape[2]) for image in images],
             scores=self.heads.scores,
             unused_columns=self.heads.unused_columns,
-            offset_scales=self.settings.priors.offset_scales,
-            options=PostprocessOptions.from_settings(self.settings.results),
+            offset_scales=self.priors.offset_scales,
+            options=self.postprocess_options,
         )
 
-    def said(self, images: Float[Tensor, "b 3 h w"]) -> RawOutputs:
-        """Raw outputs and their priors; float32, whatever the precision."""
+    def raw_outputs(self, images: Float[Tensor, "b 3 h w"]) -> RawOutputs:
+        """Run the network on images of the input size; float32, whatever the precision."""
         offsets, logits = self(images)
         return RawOutputs(offsets.float(), logits.float(), self.priors_cxcywh_unit)
 
     def resized(
         self, images: Sequence[UInt8[Tensor, "3 _h _w"]]
     ) -> Float[Tensor, "b 3 rows columns"]:
-        """Images at the input size; their aspect ratio is not kept, as in the paper."""
-        device, settings = self.pixel_mean.device, self.settings
+        """Resize images to the input size; their aspect ratio is not kept, as in the paper."""
+        device = self.pixel_mean.device
         return torch.stack(
-            [resize(image.to(device), settings.input, settings.resize) for image in images]
+            [resize(image.to(device), self.priors.size, self.resize) for image in images]
         )
+
+
+def find_grids(
+    backbone: Backbone, pyramid: Pyramid, size: tuple[int, int]
+) -> list[tuple[int, int]]:
+    """Find (rows, columns) of each level by a trial on an empty image.
+
+    Raises ModelError if the network cannot take images of this (height, width).
+    """
+    try:
+        return grids(nn.Sequential(backbone, pyramid), torch.zeros(1, 3, *size))
+    except (RuntimeError, AssertionError) as error:  # timm asserts the sizes it can take
+        raise ModelError(
+            f"the network cannot take model.input = {list(size)}: {error}; a larger input, fewer "
+            f"model.pyramid.extra or another backbone may help"
+        ) from error

@@ -15,15 +15,14 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from singleshot.detectors.common.box_coding import decode
+from singleshot.detectors.common.box_coding import OFFSET_SCALES, decode
 from singleshot.detectors.common.postprocess import (
-    PAPER,
+    PAPER_POSTPROCESSING,
     PostprocessOptions,
     apply_nms,
     best_of_each_label,
 )
 from singleshot.detectors.ssd import BACKGROUND
-from singleshot.detectors.ssd.priors import OFFSET_SCALES
 from singleshot.detectors.ssd.settings import Scores
 from singleshot.structures import Detections
 
@@ -60,7 +59,7 @@ def postprocess(
     scores: Scores = "softmax",
     unused_columns: int = 0,
     offset_scales: tuple[float, float] = OFFSET_SCALES,
-    options: PostprocessOptions = PAPER,
+    options: PostprocessOptions = PAPER_POSTPROCESSING,
 ) -> list[Detections]:
     """Compute scores, drop low ones, keep the best of each class, apply NMS, keep the best of all.
 

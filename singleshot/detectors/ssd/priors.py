@@ -12,13 +12,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from singleshot.detectors.common.box_coding import OFFSET_SCALES
 from singleshot.detectors.common.priors import PriorLevel, Shape, prior_boxes
 from singleshot.detectors.ssd.settings import PriorSettings
 from singleshot.errors import ModelError
 
-__all__ = ["OFFSET_SCALES", "Priors", "prior_levels", "shapes_by_rule"]
-
-OFFSET_SCALES = (0.1, 0.2)  # of centre and size; the original's "variances" (SSD's train.prototxt)
+__all__ = ["Priors", "prior_levels", "shapes_by_rule"]
 
 
 class Priors(NamedTuple):

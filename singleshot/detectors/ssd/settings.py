@@ -178,10 +178,6 @@ class PriorSettings(Settings):
         return self
 
 
-# The best number in each rule's paper; the bipartite rule has no candidates.
-CANDIDATES = {"bipartite": 0, "atss": 9, "task-aligned": 13, "simota": 10}
-
-
 class MatchingSettings(Settings):
     """The rule that matches priors to objects, and the number of hard negatives."""
 
@@ -205,11 +201,6 @@ class MatchingSettings(Settings):
     min_negatives: int = Field(
         0, ge=0, description="least number of hard negatives of an image, with objects or without"
     )
-
-    @property
-    def num_candidates(self) -> int:
-        """Candidate priors of an object: as given, or the paper's number."""
-        return self.candidates or CANDIDATES[self.rule]
 
 
 class LossSettings(Settings):

@@ -83,7 +83,8 @@ def read_caffe(path: Path) -> Checkpoint:
     recipe = recipe_from({"model": model, "training": FINE_TUNING}, place=str(prototxt))
     assert isinstance(recipe.model, SsdSettings)
     checkpoint = Checkpoint(graph.state(), recipe, names, metrics={})
-    checkpoint.restore(Ssd(GraphBackbone(settings), names, recipe.model), str(caffemodel))
+    detector = Ssd.from_settings(recipe.model, GraphBackbone(settings), names)
+    checkpoint.restore(detector, str(caffemodel))
     return checkpoint
 
 

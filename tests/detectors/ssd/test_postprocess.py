@@ -4,7 +4,7 @@ import torch
 
 from singleshot.boxes.nms import nms
 from singleshot.detectors.common.box_coding import decode
-from singleshot.detectors.common.postprocess import PAPER, PostprocessOptions
+from singleshot.detectors.common.postprocess import PAPER_POSTPROCESSING, PostprocessOptions
 from singleshot.detectors.common.settings import ResultSettings
 from singleshot.detectors.ssd.postprocess import FRONT, RawOutputs, postprocess, unflip_outputs
 from singleshot.families import build_detector
@@ -21,7 +21,7 @@ def found(logits, size=(100, 200), **options):
 
 
 def test_the_defaults_of_a_recipe_are_the_papers():
-    assert PostprocessOptions.from_settings(ResultSettings()) == PAPER
+    assert PostprocessOptions.from_settings(ResultSettings()) == PAPER_POSTPROCESSING
 
 
 def test_of_overlapping_boxes_of_a_class_the_best_stays():

@@ -1,1 +1,0 @@
-"""What is minimised: the paper's loss, and those that came later."""

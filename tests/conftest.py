@@ -8,25 +8,29 @@ from pathlib import Path
 import pytest
 import torch
 from hypothesis import settings
+from xdist.scheduler import LoadScopeScheduling
 
 # A timing is never a test: machines are busy.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-# Modules of long tests that share no fixture, or only with tests of the same recipe.
-SPREAD = {"test_code", "test_learning", "test_detectors"}
+# Modules of long tests that share no fixture, or only with tests of the same parameters.
+SPREAD = {"test_code.py", "test_learning.py", "test_detectors.py"}
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests of a module in one process, so that its fixtures are built once."""
-    for item in items:
-        group = str(item.path.relative_to(REPOSITORY))
-        if item.path.stem in SPREAD:
-            parameters = getattr(item, "callspec", None)
-            group += parameters.id if parameters else item.name
-        item.add_marker(pytest.mark.xdist_group(group))
+class ByModule(LoadScopeScheduling):
+    """Keeps the tests of a module in one process, so that its fixtures are built once."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        module, _, test = nodeid.partition("::")
+        return module + test.partition("[")[2] if module.endswith(tuple(SPREAD)) else module
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> ByModule:
+    """Distribute modules over the processes of `pytest -n`."""
+    return ByModule(config, log)
 
 
 @pytest.fixture(scope="session")

@@ -111,7 +111,7 @@ def build(
             image.save(images[-1][0], quality=92)
     splits["trainval"] = splits["train"] + splits["val"]
     dataset = DataSet.of(tuple(digits), images, description=str(output))
-    voc.write(dataset, output, splits=splits)
+    voc.FORMAT.write(dataset, output, splits=splits)
     write_readme(output, seed, digits, num_images)
 
 

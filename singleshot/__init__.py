@@ -17,7 +17,10 @@ if TYPE_CHECKING:
     from singleshot.backbones.settings import BackboneSettings
     from singleshot.comparison.compare import compare
     from singleshot.comparison.tutorial import compare_with_tutorial
+    from singleshot.data.dataset import DataSet
+    from singleshot.data.formats.format import Format
     from singleshot.data.images import read_image
+    from singleshot.data.opening import open_dataset
     from singleshot.detectors.common.settings import DetectorSettings
     from singleshot.detectors.detector import TrainableDetector
     from singleshot.detectors.family import Family
@@ -30,7 +33,7 @@ if TYPE_CHECKING:
     from singleshot.models.summary import show_model
     from singleshot.plugins import register
     from singleshot.recipes.load import RecipeFile
-    from singleshot.structures import Detections, Detector
+    from singleshot.structures import Detections, Detector, Truth
     from singleshot.training.train import Run, train
     from singleshot.tuning.report import SearchResult
     from singleshot.tuning.tune import tune
@@ -39,10 +42,12 @@ __all__ = [
     "Backbone",
     "BackboneKind",
     "BackboneSettings",
+    "DataSet",
     "Detections",
     "Detector",
     "DetectorSettings",
     "Family",
+    "Format",
     "Imported",
     "RecipeFile",
     "RecipeSummary",
@@ -51,6 +56,7 @@ __all__ = [
     "SearchResult",
     "SingleshotError",
     "TrainableDetector",
+    "Truth",
     "__version__",
     "compare",
     "compare_with_tutorial",
@@ -59,6 +65,7 @@ __all__ = [
     "import_model",
     "list_recipes",
     "load",
+    "open_dataset",
     "operating_point",
     "read_image",
     "register",
@@ -81,7 +88,10 @@ _MODULES = {
     "recipes.load": ["RecipeFile"],
     "comparison.compare": ["compare"],
     "comparison.tutorial": ["compare_with_tutorial"],
+    "data.dataset": ["DataSet"],
+    "data.formats.format": ["Format"],
     "data.images": ["read_image"],
+    "data.opening": ["open_dataset"],
     "errors": ["SingleshotError"],
     "evaluation.evaluate": ["detect_shard", "evaluate", "score"],
     "evaluation.operating_point": ["operating_point", "run_weights"],
@@ -89,7 +99,7 @@ _MODULES = {
     "models.listing": ["RecipeSummary", "list_recipes"],
     "models.opening": ["Imported", "import_model", "load"],
     "models.summary": ["show_model"],
-    "structures": ["Detections", "Detector"],
+    "structures": ["Detections", "Detector", "Truth"],
     "training.train": ["Run", "train"],
     "tuning.report": ["SearchResult"],
     "tuning.tune": ["tune"],

@@ -1,7 +1,7 @@
-"""The currency of the package: what an annotation, an image and a finding are.
+"""Types of the whole package: annotations, training samples and batches, detections.
 
-All are frozen and hold tensors alone. A bare `boxes` is (x1, y1, x2, y2) in pixels of the image it
-belongs to, half-open; labels run from 0 to C-1 and never mean background.
+All are frozen and contain tensors alone. A bare `boxes` is (x1, y1, x2, y2) in pixels of the image
+it belongs to, half-open; labels run from 0 to C-1 and never mean background.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ class Truth:
 
     boxes: Float[Tensor, "n 4"]
     labels: Int[Tensor, " n"]
-    difficult: Bool[Tensor, " n"]  # VOC: neither a hit nor a miss when evaluating
-    crowd: Bool[Tensor, " n"]  # a region: nothing found in it is right or wrong; never trained on
-    areas: Float[Tensor, " n"]  # square pixels; COCO's is the segmentation's, and sorts by size
+    difficult: Bool[Tensor, " n"]  # VOC: neither detecting nor missing it counts
+    crowd: Bool[Tensor, " n"]  # a region: detections in it do not count; never trained on
+    areas: Float[Tensor, " n"]  # square pixels; COCO's is the segmentation's, for its size ranges
 
     @classmethod
     def of(cls, boxes: Float[Tensor, "n 4"], labels: Int[Tensor, " n"]) -> Truth:
-        """Ordinary objects: none difficult, none a crowd."""
+        """Build the truth of ordinary objects: none difficult, none a crowd."""
         no = torch.zeros(len(labels), dtype=torch.bool)
         return cls(boxes, labels, no, no.clone(), area(boxes))
 
@@ -49,7 +49,7 @@ class Sample:
 
     image: UInt8[Tensor, "3 h w"]  # RGB
     truth: Truth
-    name: str  # how a person finds the image: its path
+    name: str  # path of the image
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ class Batch:
         return len(self.names)
 
     def parts(self, number: int) -> list[Batch]:
-        """The batch cut into so many, as equal as can be, one after the other in its memory."""
+        """Split the batch into parts of nearly equal length, which share its memory."""
         ends = [len(self) * part // number for part in range(number + 1)]
         return [
             Batch(self.images[start:end], self.truths[start:end], self.names[start:end])
@@ -79,11 +79,11 @@ class Batch:
         ]
 
     def pin_memory(self) -> Batch:
-        """The same in page-locked memory, so that copies to a GPU overlap with its work."""
+        """Copy images to page-locked memory, so that copies to a GPU overlap with its work."""
         return Batch(self.images.pin_memory(), self.truths, self.names)
 
     def to(self, device: torch.device) -> Batch:
-        """The images on another device, without waiting for the copy.
+        """Copy the images to a device without waiting for the copy.
 
         Truths stay on the host: a model packs them into a few arrays before they move.
         """
@@ -92,7 +92,7 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Detections:
-    """What a detector found in one image, best first."""
+    """Detections in one image, best first."""
 
     boxes: Float[Tensor, "n 4"]
     scores: Float[Tensor, " n"]  # probability of the label
@@ -105,16 +105,16 @@ class Detections:
         return Detections(self.boxes[keep], self.scores[keep], self.labels[keep])
 
     def to(self, device: torch.device) -> Detections:
-        """The same on another device."""
+        """Copy the detections to a device."""
         return Detections(self.boxes.to(device), self.scores.to(device), self.labels.to(device))
 
 
 @runtime_checkable
 class Detector(Protocol):
-    """Anything that finds objects in images, whatever it is made of."""
+    """An object detector: a trained network, an exported model, or any other."""
 
     class_names: tuple[str, ...]
 
     def detect(self, images: Sequence[UInt8[Tensor, "3 _h _w"]]) -> list[Detections]:
-        """Findings for each image, boxes in its own pixels; sizes may differ."""
+        """Detect objects in RGB images of any sizes; boxes are in pixels of each image."""
         ...

@@ -1,4 +1,4 @@
-"""`singleshot models`: which recipes there are, and what a recipe builds."""
+"""`singleshot models`: list recipes, show their networks, import weights."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -28,11 +28,11 @@ app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
 @app.callback(epilog=examples("singleshot models list", "singleshot models show ssd300-vgg16"))
 def models() -> None:
-    """List recipes, and show what they build."""
+    """List recipes, show their networks, and import pretrained weights."""
 
 
 @app.command("list", epilog=LIST_EXAMPLES)
-def list_models(json: Json = False, _debug: Debug = False) -> None:
+def _list_models(json: Json = False, _debug: Debug = False) -> None:
     """List the shipped recipes.
 
     Parameters are counted with VOC's 20 classes.
@@ -41,14 +41,14 @@ def list_models(json: Json = False, _debug: Debug = False) -> None:
 
     found = singleshot.list_recipes()
     if json:
-        print_json([recipe_json(recipe) for recipe in found])
+        print_json([_recipe_json(recipe) for recipe in found])
         return
     header = ["recipe", "input", "boxes", "parameters", "preset"]
-    typer.echo(table(header, [recipe_row(recipe) for recipe in found]))
+    typer.echo(table(header, [_recipe_row(recipe) for recipe in found]))
 
 
-def recipe_json(recipe: "RecipeSummary") -> dict[str, Any]:
-    """A recipe for a program."""
+def _recipe_json(recipe: "RecipeSummary") -> dict[str, Any]:
+    """Convert a recipe's summary to JSON."""
     return {
         "recipe": recipe.name,
         "input": list(recipe.input),
@@ -59,8 +59,8 @@ def recipe_json(recipe: "RecipeSummary") -> dict[str, Any]:
     }
 
 
-def recipe_row(recipe: "RecipeSummary") -> list[str]:
-    """The cells of one recipe."""
+def _recipe_row(recipe: "RecipeSummary") -> list[str]:
+    """Make the table row of a recipe."""
     height, width = recipe.input
     size = f"{height} x {width}"
     boxes, parameters = f"{recipe.num_boxes:,}", f"{recipe.parameters:,}"
@@ -68,19 +68,19 @@ def recipe_row(recipe: "RecipeSummary") -> list[str]:
 
 
 @app.command("show", epilog=SHOW_EXAMPLES)
-def show_model(
+def _show_model(
     recipe: Recipe,
     *,
     num_classes: Annotated[
-        int, typer.Option(min=1, metavar="N", help="How many classes, background not counted.")
+        int, typer.Option(min=1, metavar="N", help="Number of classes, without background.")
     ] = 20,
     overrides: Overrides = [],  # noqa: B006 (typer's way to say: none)
     json: Json = False,
     _debug: Debug = False,
 ) -> None:
-    """Show the network a recipe builds.
+    """Show the network of a recipe.
 
-    Its parameters, multiply-adds (macs), levels and priors.
+    Prints its parameters, multiply-adds (macs), levels and priors.
     """
     import singleshot
 
@@ -88,16 +88,16 @@ def show_model(
     if json:
         print_json(document)
     else:
-        typer.echo(summary(document))
+        typer.echo(_summary(document))
 
 
 @app.command("import", epilog=IMPORT_EXAMPLES)
-def import_model(
+def _import_model(
     file: Annotated[
         Path,
         typer.Argument(
             metavar="FILE",
-            help="The weights; of Caffe and TensorFlow.js, any of the files that belong together.",
+            help="File of the weights; for Caffe, Darknet and TensorFlow.js any file of the model.",
         ),
     ],
     *,
@@ -107,18 +107,19 @@ def import_model(
             "--from",
             metavar="KIND",
             help="torchvision, amdegroot, lufficc, qfgaohao, caffe, tensorflow, ultraface or "
-            "darknet. Left out: told by the content.",
+            "darknet. Default: detected from the content.",
         ),
     ] = None,
     output: Annotated[
         Path | None,
-        typer.Option(metavar="RUN", help="The run folder. Left out: the first free under runs/."),
+        typer.Option(metavar="RUN", help="Run folder to write. Default: the first free in runs/."),
     ] = None,
     _debug: Debug = False,
 ) -> None:
-    """Turn other people's weights into a run folder.
+    """Import pretrained weights of another project as a run folder.
 
-    It evaluates, predicts and fine-tunes like any other. Code inside a file is never run.
+    The run is evaluated, used for prediction and fine-tuned like any other. Code inside a file is
+    never run.
     """
     import singleshot
 
@@ -132,8 +133,8 @@ def import_model(
     typer.echo(f"classes: {', '.join(first)}{and_more}")
 
 
-def summary(document: Mapping[str, Any]) -> str:
-    """The network for a person: the whole first, then every level."""
+def _summary(document: Mapping[str, Any]) -> str:
+    """Describe the network as text: first the totals, then every level."""
     height, width = document["input"]
     whole = [
         f"recipe      {document['recipe']}",
@@ -145,12 +146,12 @@ def summary(document: Mapping[str, Any]) -> str:
     if not document["levels"]:
         return "\n".join(whole)
     header = ["level", "grid", "stride", "channels", "priors per cell"]
-    rows = [level_row(index, level) for index, level in enumerate(document["levels"])]
+    rows = [_level_row(index, level) for index, level in enumerate(document["levels"])]
     return "\n".join([*whole, "", table(header, rows)])
 
 
-def level_row(index: int, level: Mapping[str, Any]) -> list[str]:
-    """The cells of one level."""
+def _level_row(index: int, level: Mapping[str, Any]) -> list[str]:
+    """Make the table row of a level."""
     stride = level["stride"]
     return [
         str(index),

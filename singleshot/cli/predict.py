@@ -85,14 +85,14 @@ def predictions(
 ) -> Iterator[dict[str, Any]]:
     """What is found in each image; its drawing is written on the way."""
     from singleshot.data.images import read_image
-    from singleshot.drawing import draw, save
+    from singleshot.drawing import draw_boxes, save_image
 
     for index, path in enumerate(images):
         image = read_image(path)
         found = keep(detector.detect([image])[0])
         if drawings is not None:
             drawings[index].parent.mkdir(parents=True, exist_ok=True)
-            save(draw(image, found, detector.class_names), drawings[index])
+            save_image(draw_boxes(image, found, detector.class_names), drawings[index])
         height, width = image.shape[-2:]
         yield {
             "image": str(path),

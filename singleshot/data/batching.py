@@ -17,7 +17,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from singleshot.data.augment.pipeline import Augmentation
-from singleshot.data.augment.view import pick
+from singleshot.data.augment.view import draw_index
 from singleshot.data.machine import available_cores
 from singleshot.errors import DataError, RunFailed
 from singleshot.structures import Batch, Sample
@@ -75,9 +75,9 @@ class AugmentedImages(Dataset[Sample]):
             return self.augmentation.clean(sample, random)
 
         def another() -> Sample:
-            return self.images[pick(len(self.images), random)]
+            return self.images[draw_index(len(self.images), random)]
 
-        return self.augmentation.mixed(sample, another, random)
+        return self.augmentation.mix(sample, another, random)
 
     def __getitems__(self, draws: Sequence[Draw]) -> list[Sample] | DataError:
         """Read the samples of a batch with as many threads as PyTorch may use.

@@ -17,7 +17,7 @@ from singleshot.data.images import read_image
 from singleshot.errors import DataError, some_of
 from singleshot.structures import Sample, Truth
 
-__all__ = ["DataSet", "join"]
+__all__ = ["DataSet", "join_datasets"]
 
 
 @dataclass(frozen=True)
@@ -148,7 +148,7 @@ class DataSet:
         return tuple(known[name] for name in class_names)
 
 
-def join(datasets: Sequence[DataSet]) -> DataSet:
+def join_datasets(datasets: Sequence[DataSet]) -> DataSet:
     """Join data sets by class name, one after the other; names in the order of their occurrence.
 
     Image ids and category ids are kept unless they contradict each other, else counted anew.

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from singleshot.data.dataset import DataSet, join
+from singleshot.data.dataset import DataSet, join_datasets
 from singleshot.data.formats import coco, imglab, voc
 from singleshot.data.formats.format import Format
 from singleshot.errors import DataError
@@ -21,20 +21,21 @@ MOST_ENTRIES = 8  # of a folder, in an error
 
 
 def formats() -> tuple[Format, ...]:
-    """All formats, in the order in which they are tried; those of plugins come last."""
+    """List all formats in the order in which they are tried; those of plugins come last."""
     return with_registered(FORMATS, Format)
 
 
-def open_dataset(path: Path, split: str | None = None) -> DataSet:
+def open_dataset(path: str | Path, split: str | None = None) -> DataSet:
     """Read a data set of any format: the images of a split (`a+b` joins two), or all.
 
     Raises:
         DataError: the path does not exist or has an unknown layout, the split is unknown or empty,
             or an annotation cannot be used.
     """
+    path = Path(path)
     data_format = _format_of(path)
     names = [None] if split is None else split.split("+")
-    dataset = _without_repetition(join([data_format.read(path, name) for name in names]))
+    dataset = _without_repetition(join_datasets([data_format.read(path, name) for name in names]))
     if not len(dataset):
         raise DataError(f"{dataset.description}: has no images; choose another split")
     return dataset

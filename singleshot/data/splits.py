@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from jaxtyping import Bool
 
-from singleshot.data.dataset import DataSet, join
+from singleshot.data.dataset import DataSet, join_datasets
 from singleshot.data.formats.split_names import matching_splits
 from singleshot.data.opening import open_dataset, splits_of
 
@@ -59,9 +59,9 @@ def training_split(
     images is set aside. `val_split="none"`: no validation.
     """
     parts = [_training_split_of_one(path, split, val_split, seed) for path in paths]
-    train = join([part.train for part in parts])
+    train = join_datasets([part.train for part in parts])
     validations = [part.validation for part in parts if part.validation is not None]
-    validation = join(validations).with_classes(train.class_names) if validations else None
+    validation = join_datasets(validations).with_classes(train.class_names) if validations else None
     return TrainingData(train, validation, tuple(line for part in parts for line in part.messages))
 
 
@@ -74,7 +74,7 @@ def evaluation_split(paths: Sequence[Path], split: str | None) -> EvaluationData
         open_dataset(path, split or _first_split(("test", "val", "valid"), path)) for path in paths
     ]
     messages = tuple(f"evaluating on {_describe(dataset)}" for dataset in datasets)
-    return EvaluationData(join(datasets), messages)
+    return EvaluationData(join_datasets(datasets), messages)
 
 
 def stratified_split(dataset: DataSet, fraction: float, *, seed: int) -> SplitIndices:

@@ -1,7 +1,6 @@
-"""Images with their boxes, for people to look at."""
+"""Drawing of labelled boxes on images."""
 
 from singleshot.drawing.colours import class_colour, text_colour
-from singleshot.drawing.draw import draw
-from singleshot.drawing.save import save
+from singleshot.drawing.draw import draw_boxes, save_image
 
-__all__ = ["class_colour", "draw", "save", "text_colour"]
+__all__ = ["class_colour", "draw_boxes", "save_image", "text_colour"]

@@ -1,4 +1,4 @@
-"""Colours that people with any colour vision can tell apart."""
+"""Colours of classes, distinct to any colour vision."""
 
 __all__ = ["Colour", "class_colour", "text_colour"]
 
@@ -19,18 +19,18 @@ PALETTE: tuple[Colour, ...] = (
 
 
 def class_colour(label: int) -> Colour:
-    """The same for a class in every image; from the eighth class on they repeat."""
+    """Choose the colour of a class; from the eighth class on they repeat."""
     return PALETTE[label % len(PALETTE)]
 
 
 def text_colour(background: Colour) -> Colour:
-    """Black or white, whichever stands out more from the background (WCAG 2 contrast ratio)."""
+    """Choose black or white by the higher contrast to the background (WCAG 2 contrast ratio)."""
     luminance = _relative_luminance(background)
     return BLACK if (luminance + 0.05) / 0.05 > 1.05 / (luminance + 0.05) else WHITE
 
 
 def _relative_luminance(colour: Colour) -> float:
-    """Brightness to the eye, 0 to 1 (WCAG 2, from sRGB)."""
+    """Compute the relative luminance of an sRGB colour, 0 to 1 (WCAG 2)."""
     red, green, blue = (_linear(channel / 255) for channel in colour)
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 

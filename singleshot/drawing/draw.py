@@ -1,9 +1,10 @@
-"""Labelled boxes on an image, to be read on 80 pixels and on 6,000."""
+"""Labelled boxes on an image, legible on 80 pixels and on 6,000."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 from jaxtyping import UInt8
@@ -11,13 +12,18 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from singleshot.drawing.colours import Colour, class_colour, text_colour
+from singleshot.errors import DataError
+from singleshot.files import write_atomically
 from singleshot.structures import Detections, Truth
 
-__all__ = ["draw"]
+__all__ = ["draw_boxes", "save_image"]
+
+FORMATS = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG"}
+JPEG_QUALITY = 92  # small text keeps its edges
 
 # Shares of the image's mean side, the root of its area; chosen by eye on 640 x 480.
 LINE_SHARE, FONT_SHARE = 1 / 250, 1 / 40
-SMALLEST_FONT = 9  # pixels; anything smaller cannot be read
+SMALLEST_FONT = 9  # pixels; smaller text is illegible
 SMALLEST_SIDE = 400  # mean side with room for labels of such letters beside the objects
 
 Box = tuple[int, int, int, int]  # x1, y1, x2, y2, half-open
@@ -42,20 +48,20 @@ class Mark(NamedTuple):
 
 
 class _Label(NamedTuple):
-    """What is written where."""
+    """Text on a coloured block."""
 
     block: Box
     text: str
     colour: Colour
 
 
-def draw(
+def draw_boxes(
     image: UInt8[Tensor, "3 h w"], objects: Detections | Truth, class_names: Sequence[str]
 ) -> Image.Image:
     """Draw every box with its class, and its score if it is a detection.
 
-    The surest come last, over the others, and all labels over all boxes. An image too small for
-    letters is enlarged by a whole factor: 80 x 60 pixels become 480 x 360.
+    Higher scores are drawn over lower ones, and all labels over all boxes. An image too small for
+    text is enlarged by a whole factor: 80 x 60 pixels become 480 x 360.
     """
     drawing = Image.fromarray(image.permute(1, 2, 0).contiguous().cpu().numpy())
     factor = max(1, math.ceil(SMALLEST_SIDE / _mean_side(drawing.size)))
@@ -71,13 +77,25 @@ def draw(
     return drawing
 
 
+def save_image(image: Image.Image, path: Path) -> None:
+    """Write a PNG or JPEG file, by its suffix.
+
+    Raises:
+        DataError: another suffix.
+    """
+    if path.suffix.lower() not in FORMATS:
+        raise DataError(f"{path}: cannot be written as {path.suffix!r}; use .jpg or .png")
+    with write_atomically(path) as beside:
+        image.save(beside, FORMATS[path.suffix.lower()], quality=JPEG_QUALITY)
+
+
 def _mean_side(size: tuple[int, int]) -> float:
-    """Side of the square with the same area."""
+    """Compute the side of the square with the same area."""
     return math.sqrt(size[0] * size[1])
 
 
 def style_for(size: tuple[int, int]) -> _Style:
-    """Lines and letters that grow with the image."""
+    """Choose the sizes of lines and text for an image of this (width, height)."""
     line = max(1, round(_mean_side(size) * LINE_SHARE))
     font_size = max(SMALLEST_FONT, round(_mean_side(size) * FONT_SHARE))
     font = ImageFont.load_default(font_size)
@@ -85,7 +103,7 @@ def style_for(size: tuple[int, int]) -> _Style:
 
 
 def _marks_of(objects: Detections | Truth, class_names: Sequence[str], factor: int) -> list[Mark]:
-    """Boxes, colours and words, in the order of the objects."""
+    """Make the marks of objects, in their order."""
     if isinstance(objects, Detections):
         remarks = [f" {score:.2f}" for score in objects.scores.tolist()]
     else:
@@ -112,20 +130,20 @@ def _frame(canvas: ImageDraw.ImageDraw, box: Box, inset: int, width: int, colour
 
 
 def place_labels(marks: Sequence[Mark], style: _Style, size: tuple[int, int]) -> list[_Label]:
-    """Find a place for each label, the first ones choosing first."""
+    """Place each label where it covers no earlier one, if possible."""
     labels: list[_Label] = []
     for mark in marks:
         text = fitting_text(mark, style, size[0])
-        places = label_places(mark.box, _label_size(text, style), size)
-        free = [place for place in places if not any(_cross(place, one.block) for one in labels)]
-        labels.append(_Label((free or places)[0], text, mark.colour))
+        blocks = label_blocks(mark.box, _label_size(text, style), size)
+        free = [block for block in blocks if not any(_cross(block, one.block) for one in labels)]
+        labels.append(_Label((free or blocks)[0], text, mark.colour))
     return labels
 
 
-def label_places(box: Box, label: tuple[int, int], size: tuple[int, int]) -> list[Box]:
-    """Where in the image a label may stand, best first.
+def label_blocks(box: Box, label: tuple[int, int], size: tuple[int, int]) -> list[Box]:
+    """List the blocks where a label can be, best first.
 
-    Above the box, below it, then inside, where it hides the object; with no room above, inside.
+    Above the box, below it, then inside, where it hides the object; without space above, inside.
     """
     width, height = label
     left = max(min(box[0], size[0] - width), 0)
@@ -136,7 +154,7 @@ def label_places(box: Box, label: tuple[int, int], size: tuple[int, int]) -> lis
 
 
 def _cross(block: Box, other: Box) -> bool:
-    """Whether two blocks share a pixel."""
+    """Check whether two blocks share a pixel."""
     apart = (
         block[2] <= other[0] or other[2] <= block[0] or block[3] <= other[1] or other[3] <= block[1]
     )
@@ -144,24 +162,24 @@ def _cross(block: Box, other: Box) -> bool:
 
 
 def fitting_text(mark: Mark, style: _Style, width: int) -> str:
-    """Name and remark, the name shortened until the label is no wider than the image."""
-    room = width - 2 * style.padding
+    """Join name and remark; the name is shortened until the label fits the image's width."""
+    available = width - 2 * style.padding
     shortened = (f"{mark.name[:count]}…{mark.remark}" for count in range(len(mark.name) - 1, 0, -1))
     for text in (mark.name + mark.remark, *shortened):
-        if style.font.getlength(text) <= room:
+        if style.font.getlength(text) <= available:
             return text
     return mark.remark.strip()
 
 
 def _label_size(text: str, style: _Style) -> tuple[int, int]:
-    """(width, height) of the block under a text; one height for all texts."""
+    """Compute the (width, height) of the block under a text; one height for all texts."""
     _, top, _, bottom = style.font.getbbox("Hg")
     width = math.ceil(style.font.getlength(text)) + 2 * style.padding
     return width, math.ceil(bottom - top) + 2 * style.padding
 
 
 def _draw_label(canvas: ImageDraw.ImageDraw, label: _Label, style: _Style) -> None:
-    """Write on a block of the class's colour."""
+    """Draw a text on a block of the class's colour."""
     left, top, right, bottom = label.block
     canvas.rectangle((left, top, right - 1, bottom - 1), fill=label.colour)
     above_letters = style.font.getbbox("Hg")[1]

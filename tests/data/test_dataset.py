@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from singleshot.data.dataset import DataSet, join
+from singleshot.data.dataset import DataSet, join_datasets
 from singleshot.errors import DataError
 from singleshot.structures import Truth
 
@@ -81,7 +81,10 @@ def test_sizes_follow_their_images():
     sizes = np.array([[1, 2], [3, 4], [5, 6]])
     dataset = replace(dataset_of(("x",), [0], [], [0]), sizes=sizes)
     assert dataset.subset([2, 0], description="").sizes.tolist() == [[5, 6], [1, 2]]
-    assert join([dataset, dataset_of(("y",), [0])]).sizes.tolist() == [*sizes.tolist(), [0, 0]]
+    assert join_datasets([dataset, dataset_of(("y",), [0])]).sizes.tolist() == [
+        *sizes.tolist(),
+        [0, 0],
+    ]
     assert dataset.with_classes(("y", "x")).sizes.tolist() == sizes.tolist()
 
 
@@ -92,7 +95,7 @@ def test_an_unknown_class_without_objects_is_no_obstacle():
 def test_data_sets_join_by_class_name():
     first = dataset_of(("x", "y"), [0, 1], name="a", notes=["same", "first"])
     second = dataset_of(("z", "y"), [0], [], [1], name="b", notes=["same"])
-    joined = join([first, second])
+    joined = join_datasets([first, second])
     assert joined.class_names == ("x", "y", "z")
     assert labels_of(joined) == [[0, 1], [2], [], [1]]
     assert joined.description == "a + b"
@@ -104,14 +107,14 @@ def test_data_sets_join_by_class_name():
 def test_ids_that_do_not_contradict_each_other_are_kept():
     first = dataset_of(("x", "y"), [0], image_ids=[139], category_ids=[1, 90])
     second = dataset_of(("y",), [0], image_ids=[285], category_ids=[90])
-    joined = join([first, second])
+    joined = join_datasets([first, second])
     assert joined.image_ids.tolist() == [139, 285]
     assert joined.category_ids == (1, 90)
 
 
 def test_one_data_set_joins_to_itself():
     dataset = dataset_of(("x",), [0])
-    assert join([dataset]) is dataset
+    assert join_datasets([dataset]) is dataset
 
 
 def test_only_ids_of_the_files_are_ids():
@@ -134,4 +137,4 @@ def test_only_ids_of_the_files_are_ids():
 )
 def test_joined_data_sets_have_ids_where_they_were_kept(other, kept):
     first = dataset_of(("x",), [0], image_ids=[139], category_ids=[90])
-    assert join([first, dataset_of(("x",), [0], **other)]).has_ids is kept
+    assert join_datasets([first, dataset_of(("x",), [0], **other)]).has_ids is kept

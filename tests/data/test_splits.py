@@ -63,7 +63,7 @@ def test_the_split_follows_from_seed_and_names_and_not_from_the_order_of_files()
 
 
 def test_real_classes_are_each_on_both_sides(shared):
-    dataset = voc.read(shared / "data/voc2012_100")
+    dataset = voc.FORMAT.read(shared / "data/voc2012_100")
     kept, aside = stratified_split(dataset, 0.1, seed=0)
     assert classes(dataset, kept) == classes(dataset, aside) == set(range(20))
     assert len(aside) <= 20

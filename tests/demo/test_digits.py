@@ -41,13 +41,13 @@ def test_one_seed_builds_the_same_files(digits, built, tmp_path):
 
 
 def test_splits_have_their_images_and_classes(built):
-    assert voc.splits(built) == ("test", "train", "trainval", "val")
-    assert [len(voc.read(built, split)) for split in (*FEW, "trainval")] == [12, 3, 4, 15]
-    assert set(voc.read(built).class_names) <= set("012")
+    assert voc.FORMAT.splits(built) == ("test", "train", "trainval", "val")
+    assert [len(voc.FORMAT.read(built, split)) for split in (*FEW, "trainval")] == [12, 3, 4, 15]
+    assert set(voc.FORMAT.read(built).class_names) <= set("012")
 
 
 def test_boxes_lie_inside_and_every_digit_can_be_read(built):
-    dataset = voc.read(built)
+    dataset = voc.FORMAT.read(built)
     sides = dataset.truths.boxes[:, 2:] - dataset.truths.boxes[:, :2]
     assert dataset.notes == ()
     assert sides.min() >= 5

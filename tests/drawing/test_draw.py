@@ -7,8 +7,8 @@ import pytest
 import torch
 from PIL import Image
 
-from singleshot.drawing import class_colour, draw, save, text_colour
-from singleshot.drawing.draw import Mark, fitting_text, label_places, place_labels, style_for
+from singleshot.drawing import class_colour, draw_boxes, save_image, text_colour
+from singleshot.drawing.draw import Mark, fitting_text, label_blocks, place_labels, style_for
 from singleshot.errors import DataError, SingleshotError
 from singleshot.structures import Detections, Truth
 
@@ -23,7 +23,7 @@ def colours_in(image: Image.Image, box=None) -> set[tuple[int, ...]]:
 
 
 def test_the_frame_stands_on_the_edge_of_the_box():
-    drawing = draw(GRAY, CAT, NAMES)
+    drawing = draw_boxes(GRAY, CAT, NAMES)
     orange = class_colour(0)
     assert drawing.size == (600, 400)
     assert drawing.getpixel((100, 300)) == orange
@@ -33,16 +33,16 @@ def test_the_frame_stands_on_the_edge_of_the_box():
 
 
 def test_nothing_found_leaves_the_image_as_it_is():
-    assert colours_in(draw(GRAY, CAT[:0], NAMES)) == {(128, 128, 128)}
+    assert colours_in(draw_boxes(GRAY, CAT[:0], NAMES)) == {(128, 128, 128)}
 
 
 def test_the_label_stands_above_the_box():
-    drawing = draw(GRAY, CAT, NAMES)
+    drawing = draw_boxes(GRAY, CAT, NAMES)
     assert class_colour(0) in colours_in(drawing, (101, 180, 140, 195))
 
 
 def test_the_label_goes_inside_when_there_is_no_room_above():
-    at_the_top = label_places((10, 0, 200, 100), (60, 15), (600, 400))
+    at_the_top = label_blocks((10, 0, 200, 100), (60, 15), (600, 400))
     assert at_the_top[0] == (10, 0, 70, 15)
 
 
@@ -50,7 +50,7 @@ def test_the_label_goes_inside_when_there_is_no_room_above():
     "box", [(-50, -50, 20, 20), (590, 390, 700, 500), (0, 0, 600, 400), (300, 395, 301, 400)]
 )
 def test_labels_never_leave_the_image(box):
-    for left, top, right, bottom in label_places(box, (60, 15), (600, 400)):
+    for left, top, right, bottom in label_blocks(box, (60, 15), (600, 400)):
         assert 0 <= left < right <= 600
         assert 0 <= top < bottom <= 400
 
@@ -66,7 +66,7 @@ def test_labels_of_neighbours_do_not_cover_each_other():
 @pytest.mark.parametrize("side", [80, 400, 3000])
 def test_letters_and_lines_grow_with_the_image(side):
     image = torch.full((3, side, side), 128, dtype=torch.uint8)
-    drawing = draw(image, CAT[:0], NAMES)
+    drawing = draw_boxes(image, CAT[:0], NAMES)
     style = style_for(drawing.size)
     assert drawing.width >= 400
     assert style.font.getbbox("0.98")[3] >= drawing.width / 60
@@ -76,7 +76,7 @@ def test_letters_and_lines_grow_with_the_image(side):
 def test_a_small_image_is_enlarged_by_a_whole_factor():
     image = torch.zeros(3, 60, 80, dtype=torch.uint8)
     found = Detections(torch.tensor([[10.0, 20, 50, 55]]), torch.ones(1), torch.tensor([1]))
-    drawing = draw(image, found, NAMES)
+    drawing = draw_boxes(image, found, NAMES)
     assert drawing.size == (480, 360)
     assert drawing.getpixel((60, 240)) == class_colour(1)
 
@@ -93,13 +93,15 @@ def test_a_name_too_long_is_shortened_but_the_score_stays():
 def test_truth_says_what_is_difficult_and_what_is_a_crowd():
     truth = Truth.of(torch.tensor([[0.0, 0, 50, 50]]), torch.tensor([0]))
     truth.difficult[0] = True
-    plain = draw(GRAY, Truth.of(truth.boxes, truth.labels), NAMES)
-    assert plain.tobytes() != draw(GRAY, truth, NAMES).tobytes()
+    plain = draw_boxes(GRAY, Truth.of(truth.boxes, truth.labels), NAMES)
+    assert plain.tobytes() != draw_boxes(GRAY, truth, NAMES).tobytes()
 
 
 @pytest.mark.parametrize("box", [[5.0, 5, 5, 5], [-100, -100, 900, 900], [700, 500, 800, 600]])
 def test_odd_boxes_are_drawn_without_complaint(box):
-    draw(GRAY, Detections(torch.tensor([box]).float(), torch.ones(1), torch.tensor([0])), NAMES)
+    draw_boxes(
+        GRAY, Detections(torch.tensor([box]).float(), torch.ones(1), torch.tensor([0])), NAMES
+    )
 
 
 def test_text_stands_out_from_every_class_colour():
@@ -111,7 +113,7 @@ def test_text_stands_out_from_every_class_colour():
 
 @pytest.mark.parametrize("name", ["a.png", "a.jpg", "new/a.JPEG"])
 def test_images_are_saved_whole(tmp_path, name):
-    save(draw(GRAY, CAT, NAMES), tmp_path / name)
+    save_image(draw_boxes(GRAY, CAT, NAMES), tmp_path / name)
     with Image.open(tmp_path / name) as saved:
         assert saved.size == (600, 400)
     assert [path.name for path in (tmp_path / name).parent.iterdir()] == [(tmp_path / name).name]
@@ -119,7 +121,7 @@ def test_images_are_saved_whole(tmp_path, name):
 
 def test_another_suffix_is_refused(tmp_path):
     with pytest.raises(DataError, match=r"use \.jpg or \.png"):
-        save(draw(GRAY, CAT, NAMES), tmp_path / "a.tiff")
+        save_image(draw_boxes(GRAY, CAT, NAMES), tmp_path / "a.tiff")
 
 
 def test_a_failed_save_leaves_the_old_file(tmp_path):
@@ -129,6 +131,6 @@ def test_a_failed_save_leaves_the_old_file(tmp_path):
 
     (tmp_path / "a.png").write_text("old")
     with pytest.raises(SingleshotError, match="No space left"):
-        save(Broken(), tmp_path / "a.png")
+        save_image(Broken(), tmp_path / "a.png")
     assert (tmp_path / "a.png").read_text() == "old"
     assert len(list(tmp_path.iterdir())) == 1

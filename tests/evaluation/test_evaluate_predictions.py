@@ -26,6 +26,6 @@ def test_truth_given_as_predictions_scores_one_on_real_data(shared, name, protoc
 
 def read_real(folder, name):
     if name == "tiny_coco":
-        return coco.read(folder / name, split="val2017")
+        return coco.FORMAT.read(folder / name, split="val2017")
     root = folder / name / ("VOC2012" if name == "voc2012_100" else "")
-    return voc.read(root)
+    return voc.FORMAT.read(root)

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from singleshot.boxes.geometry import pairwise_iou
 from singleshot.data.augment.settings import CropSettings, ExpandSettings
-from singleshot.data.augment.view import View, happens, pick, uniform
+from singleshot.data.augment.view import View, draw_index, happens, uniform
 
 __all__ = ["CropAroundObjects", "Expand", "FlipHorizontally", "sampled_crops"]
 
@@ -55,7 +55,7 @@ class CropAroundObjects:
         for sampler in good.any(dim=1).nonzero()[:, 0].tolist():
             x1, y1, x2, y2 = crops[sampler, first[sampler]].tolist()
             windows.append((x1, y1, x2, y2))
-        return view.through(windows[pick(len(windows), random)])
+        return view.through(windows[draw_index(len(windows), random)])
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,9 +27,7 @@ class Augmentation:
     mosaic_probability: float
     mixup_probability: float
 
-    def mixed(
-        self, sample: Sample, another: Callable[[], Sample], random: torch.Generator
-    ) -> Sample:
+    def mix(self, sample: Sample, another: Callable[[], Sample], random: torch.Generator) -> Sample:
         """Vary a sample, perhaps with mosaic and mixup; `another` reads one more image."""
         if _sometimes(self.mosaic_probability, random):
             result = self.mosaic([sample, another(), another(), another()], random)

@@ -9,7 +9,7 @@ from PIL import Image
 from torch import Tensor
 
 from singleshot.boxes.geometry import clip, flip_horizontally, move_into
-from singleshot.data.augment.view import View, pick
+from singleshot.data.augment.view import View, draw_index
 from singleshot.structures import Sample, Truth
 
 __all__ = ["Render"]
@@ -33,7 +33,7 @@ class Render:
 
     def __call__(self, view: View, random: torch.Generator) -> Sample:
         """Draw the sample of a view."""
-        interpolation = self.interpolations[pick(len(self.interpolations), random)]
+        interpolation = self.interpolations[draw_index(len(self.interpolations), random)]
         return Sample(
             self.pixels(view, RESAMPLING[interpolation]), self.truth(view), view.sample.name
         )

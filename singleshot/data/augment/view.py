@@ -13,7 +13,7 @@ import torch
 
 from singleshot.structures import Sample, Truth
 
-__all__ = ["Variation", "View", "Window", "happens", "pick", "uniform"]
+__all__ = ["Variation", "View", "Window", "draw_index", "happens", "uniform"]
 
 Window = tuple[float, float, float, float]  # x1, y1, x2, y2
 Recolour = Callable[[np.ndarray], np.ndarray]  # of RGB pixels, uint8 (h, w, 3)
@@ -67,7 +67,7 @@ def happens(probability: float, random: torch.Generator) -> bool:
     return float(torch.rand((), generator=random)) < probability
 
 
-def pick(number: int, random: torch.Generator) -> int:
+def draw_index(number: int, random: torch.Generator) -> int:
     """Draw one of 0 … number - 1."""
     return int(torch.randint(number, (), generator=random))
 

@@ -1,4 +1,4 @@
-"""From annotations as a file states them to a data set, and images for the way back.
+"""The steps that formats share: from annotations to a data set, and copies of images.
 
 Every format applies the same checks: boxes without area are dropped, boxes are clipped to the
 image, and missing images are an error unless all are missing.

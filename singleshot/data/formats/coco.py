@@ -18,7 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from singleshot.data.dataset import DataSet, join
+from singleshot.data.dataset import DataSet, join_datasets
 from singleshot.data.formats.annotations import (
     AnnotatedImage,
     AnnotatedObject,
@@ -33,24 +33,24 @@ from singleshot.data.formats.split_names import choose_split
 from singleshot.data.images import image_size
 from singleshot.errors import DataError
 
-__all__ = ["FORMAT", "read", "recognise", "splits", "write"]
+__all__ = ["FORMAT"]
 
 PREFIX = "instances_"
 REGION_KEYS = ("iscrowd", "ignore", "isgroupof")
 MOST_PROBES = 10  # images looked for in a folder
 
 
-def recognise(path: Path) -> bool:
+def _recognise(path: Path) -> bool:
     """Check whether this is a folder in COCO's layout, or a JSON file."""
     return bool(_files(path))
 
 
-def splits(path: Path) -> tuple[str, ...]:
+def _splits(path: Path) -> tuple[str, ...]:
     """List the NAMEs of `instances_NAME.json`, in alphabetical order."""
     return tuple(_files(path))
 
 
-def read(path: Path, split: str | None = None) -> DataSet:
+def _read(path: Path, split: str | None = None) -> DataSet:
     """Read the images of a split, or of all; classes in the order of their category ids.
 
     Raises:
@@ -59,12 +59,12 @@ def read(path: Path, split: str | None = None) -> DataSet:
     """
     files = _files(path)
     names = tuple(files) if split is None else (choose_split(split, tuple(files), path),)
-    dataset = join([_read_file(files[name], name) for name in names])
+    dataset = join_datasets([_read_file(files[name], name) for name in names])
     of_split = "" if split is None else f", split {names[0]}"
     return replace(dataset, description=f"COCO layout{of_split} of {path}")
 
 
-def write(
+def _write(
     dataset: DataSet, path: Path, *, splits: Mapping[str, Sequence[int]] | None = None
 ) -> None:
     """Write a JSON file for each split and copies of the images; images in no split: split "all".
@@ -97,10 +97,10 @@ def write(
 FORMAT = Format(
     name="COCO",
     layout="COCO (annotations/instances_NAME.json, or a JSON file with images and annotations)",
-    recognise=recognise,
-    splits=splits,
-    read=read,
-    write=write,
+    recognise=_recognise,
+    splits=_splits,
+    read=_read,
+    write=_write,
 )
 
 

@@ -10,7 +10,15 @@ from typing import Protocol, runtime_checkable
 from singleshot.data.dataset import DataSet
 from singleshot.plugins import Extension
 
-__all__ = ["Format", "WriteDataSet"]
+__all__ = ["Format", "ReadDataSet", "WriteDataSet"]
+
+
+@runtime_checkable
+class ReadDataSet(Protocol):
+    """Reads annotations; images are read later, one at a time."""
+
+    def __call__(self, path: Path, split: str | None = None, /) -> DataSet:
+        """Read the images of a split, or all."""
 
 
 @runtime_checkable
@@ -18,7 +26,7 @@ class WriteDataSet(Protocol):
     """Writes annotations and copies of the images."""
 
     def __call__(
-        self, dataset: DataSet, path: Path, *, splits: Mapping[str, Sequence[int]] | None = None
+        self, dataset: DataSet, path: Path, /, *, splits: Mapping[str, Sequence[int]] | None = None
     ) -> None:
         """Write a data set into a folder; `splits` are indices of images by name."""
 
@@ -37,7 +45,7 @@ class Format(Extension):
     layout: str  # what `recognise` looks for, for the error about an unknown data set
     recognise: Callable[[Path], bool]
     splits: Callable[[Path], tuple[str, ...]]  # names of the splits that a data set defines
-    read: Callable[[Path, str | None], DataSet]  # the images of a split, or all
+    read: ReadDataSet
     write: WriteDataSet
 
     @property

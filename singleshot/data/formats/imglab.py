@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from xml.etree.ElementTree import Element, ElementTree, SubElement, indent
 
-from singleshot.data.dataset import DataSet, join
+from singleshot.data.dataset import DataSet, join_datasets
 from singleshot.data.formats.annotations import (
     AnnotatedImage,
     AnnotatedObject,
@@ -34,22 +34,22 @@ from singleshot.data.formats.xml_files import (
 from singleshot.data.images import image_size
 from singleshot.errors import DataError
 
-__all__ = ["FORMAT", "read", "recognise", "splits", "write"]
+__all__ = ["FORMAT"]
 
 UNLABELLED = "object"  # the class of a box without <label>
 
 
-def recognise(path: Path) -> bool:
+def _recognise(path: Path) -> bool:
     """Check whether this is an imglab file, or a folder with one."""
     return bool(_files(path))
 
 
-def splits(path: Path) -> tuple[str, ...]:
+def _splits(path: Path) -> tuple[str, ...]:
     """List the stems of the files, in alphabetical order."""
     return tuple(_files(path))
 
 
-def read(path: Path, split: str | None = None) -> DataSet:
+def _read(path: Path, split: str | None = None) -> DataSet:
     """Read the images of a split, or of all files; classes in alphabetical order.
 
     Raises:
@@ -58,12 +58,12 @@ def read(path: Path, split: str | None = None) -> DataSet:
     """
     files = _files(path)
     names = tuple(files) if split is None else (choose_split(split, tuple(files), path),)
-    dataset = join([_read_file(files[name]) for name in names])
+    dataset = join_datasets([_read_file(files[name]) for name in names])
     of_split = "" if split is None else f", split {names[0]}"
     return replace(dataset, description=f"imglab layout{of_split} of {path}")
 
 
-def write(
+def _write(
     dataset: DataSet, path: Path, *, splits: Mapping[str, Sequence[int]] | None = None
 ) -> None:
     """Write an XML file for each split and copies of the images; images in no split: `all.xml`.
@@ -85,10 +85,10 @@ def write(
 FORMAT = Format(
     name="imglab",
     layout="imglab (XML files with <dataset>, as dlib's imglab writes them)",
-    recognise=recognise,
-    splits=splits,
-    read=read,
-    write=write,
+    recognise=_recognise,
+    splits=_splits,
+    read=_read,
+    write=_write,
 )
 
 

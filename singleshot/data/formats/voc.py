@@ -34,7 +34,7 @@ from singleshot.data.images import IMAGE_SUFFIXES, image_size
 from singleshot.errors import DataError
 from singleshot.structures import Truth
 
-__all__ = ["FORMAT", "read", "recognise", "splits", "write"]
+__all__ = ["FORMAT"]
 
 ONE_CLASS = re.compile(r"\S+\s+(-1|0|1)")  # a line of aeroplane_train.txt, which is no split
 MOST_LINES = 10  # read to detect such a file; VOC2012 has sixty of them, with thousands of lines
@@ -80,24 +80,24 @@ class _Annotation:
         )
 
 
-def recognise(path: Path) -> bool:
+def _recognise(path: Path) -> bool:
     """Check whether the folder has VOC's layout."""
     return path.is_dir() and bool(_devkits(path))
 
 
-def splits(path: Path) -> tuple[str, ...]:
+def _splits(path: Path) -> tuple[str, ...]:
     """List the splits that the folder defines, in alphabetical order."""
     return tuple(sorted(name for kit in _devkits(path) for name in kit.split_files))
 
 
-def read(path: Path, split: str | None = None) -> DataSet:
+def _read(path: Path, split: str | None = None) -> DataSet:
     """Read the images of a split, or all with an XML file; classes are those of all XML files.
 
     Raises:
         DataError: an XML file is malformed, misses something or names a missing image; a split is
             unknown or lists an image without XML file.
     """
-    chosen = None if split is None else choose_split(split, splits(path), path)
+    chosen = None if split is None else choose_split(split, _splits(path), path)
     class_names: set[str] = set()
     images: list[AnnotatedImage] = []
     for kit in _devkits(path):
@@ -110,7 +110,7 @@ def read(path: Path, split: str | None = None) -> DataSet:
     return assemble(sorted(class_names), images, description=f"VOC layout{of_split} of {path}")
 
 
-def write(
+def _write(
     dataset: DataSet, path: Path, *, splits: Mapping[str, Sequence[int]] | None = None
 ) -> None:
     """Write a devkit folder: XML files, copies of the images, and splits given by their indices.
@@ -137,10 +137,10 @@ def write(
 FORMAT = Format(
     name="VOC",
     layout="VOC (Annotations/*.xml with JPEGImages/, or XML files beside their images)",
-    recognise=recognise,
-    splits=splits,
-    read=read,
-    write=write,
+    recognise=_recognise,
+    splits=_splits,
+    read=_read,
+    write=_write,
 )
 
 

@@ -115,7 +115,7 @@ def test_without_mixing_no_random_number_is_spent():
         raise AssertionError
 
     plain = mixing()
-    mixed = plain.mixed(sample(0), never, torch.Generator().manual_seed(3))
+    mixed = plain.mix(sample(0), never, torch.Generator().manual_seed(3))
     assert torch.equal(mixed.image, plain(sample(0), torch.Generator().manual_seed(3)).image)
 
 
@@ -128,7 +128,7 @@ def test_a_mosaic_wants_three_more_images_and_mixup_one(mosaic, mixup, others):
         return sample(len(asked) % 4)
 
     augmentation = mixing(mosaic=mosaic, mixup=mixup)
-    result = augmentation.mixed(sample(0), another, torch.Generator().manual_seed(3))
+    result = augmentation.mix(sample(0), another, torch.Generator().manual_seed(3))
     assert len(asked) == others
     assert result.image.shape == (3, *SIZE)
     assert result.image.permute(1, 2, 0).is_contiguous()
@@ -138,7 +138,7 @@ def test_a_mosaic_wants_three_more_images_and_mixup_one(mosaic, mixup, others):
 @few
 def test_varied_mosaics_hold_their_boxes(seed):
     samples = four(seed)
-    result = mixing(mosaic=1).mixed(
+    result = mixing(mosaic=1).mix(
         samples[0], iter(samples[1:]).__next__, torch.Generator().manual_seed(seed)
     )
     x1, y1, x2, y2 = result.truth.boxes.unbind(1)

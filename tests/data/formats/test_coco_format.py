@@ -12,12 +12,12 @@ from singleshot.errors import DataError
 
 def test_left_top_width_height_become_corners(add_coco, tmp_path):
     add_coco("train2017", {"bbox": [1.5, 2, 10, 20]})
-    assert coco.read(tmp_path).truths.boxes.tolist() == [[1.5, 2, 11.5, 22]]
+    assert coco.FORMAT.read(tmp_path).truths.boxes.tolist() == [[1.5, 2, 11.5, 22]]
 
 
 def test_crowd_and_area_are_kept_and_a_missing_area_is_the_boxs(add_coco, tmp_path):
     add_coco("train2017", {"iscrowd": 1, "area": 12.5}, {"bbox": [0, 0, 4, 5]}, {"area": 0})
-    truths = coco.read(tmp_path).truths
+    truths = coco.FORMAT.read(tmp_path).truths
     assert truths.crowd.tolist() == [True, False, False]
     assert truths.areas.tolist() == [12.5, 20, 81]
 
@@ -25,7 +25,7 @@ def test_crowd_and_area_are_kept_and_a_missing_area_is_the_boxs(add_coco, tmp_pa
 @pytest.mark.parametrize("key", ["ignore", "isgroupof"])
 def test_ignored_objects_and_groups_are_regions(add_coco, tmp_path, key):
     add_coco("train2017", {key: 1}, {key: 0}, {"iscrowd": 0, key: 1})
-    assert coco.read(tmp_path).truths.crowd.tolist() == [True, False, True]
+    assert coco.FORMAT.read(tmp_path).truths.crowd.tolist() == [True, False, True]
 
 
 def test_an_image_of_unknown_size_that_is_not_there_clips_nothing(add_coco):
@@ -33,14 +33,14 @@ def test_an_image_of_unknown_size_that_is_not_there_clips_nothing(add_coco):
     content = json.loads(file.read_text())
     content["images"] = [{"id": 10, "file_name": "10.jpg"}]
     file.write_text(json.dumps(content))
-    dataset = coco.read(file)
+    dataset = coco.FORMAT.read(file)
     assert dataset.sizes.tolist() == [[0, 0]]
     assert dataset.truths.boxes.tolist() == [[0, 0, 900, 9]]
 
 
 def test_ids_keep_their_gaps_and_classes_their_order(add_coco, tmp_path):
     add_coco("train2017", {"category_id": 90}, categories={90: "toothbrush", 1: "person"})
-    dataset = coco.read(tmp_path)
+    dataset = coco.FORMAT.read(tmp_path)
     assert dataset.class_names == ("person", "toothbrush")
     assert dataset.category_ids == (1, 90)
     assert dataset.truths.labels.tolist() == [1]
@@ -49,34 +49,34 @@ def test_ids_keep_their_gaps_and_classes_their_order(add_coco, tmp_path):
 
 def test_an_image_without_objects_is_ordinary(add_coco, tmp_path):
     add_coco("train2017", {})
-    dataset = coco.read(tmp_path)
+    dataset = coco.FORMAT.read(tmp_path)
     assert [len(dataset.truth(index)) for index in range(2)] == [1, 0]
 
 
 def test_splits_are_named_by_their_files_and_the_year_may_be_left_out(add_coco, tmp_path):
     add_coco("train2017", num_images=3)
     add_coco("val2017", num_images=1, first_id=20)
-    assert coco.splits(tmp_path) == ("train2017", "val2017")
-    assert len(coco.read(tmp_path, "train")) == 3
-    assert len(coco.read(tmp_path, "val2017")) == 1
-    assert len(coco.read(tmp_path)) == 4
+    assert coco.FORMAT.splits(tmp_path) == ("train2017", "val2017")
+    assert len(coco.FORMAT.read(tmp_path, "train")) == 3
+    assert len(coco.FORMAT.read(tmp_path, "val2017")) == 1
+    assert len(coco.FORMAT.read(tmp_path)) == 4
     add_coco("train2014", first_id=30)
     with pytest.raises(DataError, match=r"more than one.*train2014, train2017"):
-        coco.read(tmp_path, "train")
+        coco.FORMAT.read(tmp_path, "train")
     with pytest.raises(DataError, match=r"no split 'test'; it has train2014, train2017, val2017"):
-        coco.read(tmp_path, "test")
+        coco.FORMAT.read(tmp_path, "test")
 
 
 @pytest.mark.parametrize("folder", ["train2017", "images/train2017", "images", "."])
 def test_images_are_found_where_people_keep_them(add_coco, tmp_path, folder):
     add_coco("train2017", images_in=folder)
-    assert coco.read(tmp_path)[0].image.shape == (3, 30, 40)
+    assert coco.FORMAT.read(tmp_path)[0].image.shape == (3, 30, 40)
 
 
 def test_a_json_file_alone_can_be_read_without_its_images(add_coco):
     file = add_coco("val2017", {}, images_in=None)
-    assert coco.splits(file) == ("val2017",)
-    dataset = coco.read(file, "val")
+    assert coco.FORMAT.splits(file) == ("val2017",)
+    dataset = coco.FORMAT.read(file, "val")
     assert len(dataset.truths) == 1
     assert dataset.notes[0].startswith("found no images of instances_val2017.json; looked in")
     with pytest.raises(DataError, match="there is no such image"):
@@ -87,7 +87,7 @@ def test_boxes_are_clipped_and_dropped_as_in_every_format(add_coco, tmp_path):
     add_coco(
         "train2017", {"bbox": [-5, 0, 50, 10]}, {"bbox": [1, 1, 0, 5]}, {"bbox": [50, 0, 5, 5]}
     )
-    dataset = coco.read(tmp_path)
+    dataset = coco.FORMAT.read(tmp_path)
     assert dataset.truths.boxes.tolist() == [[0, 0, 40, 10]]
     assert dataset.notes == (
         "dropped 1 box without area: 10",
@@ -98,8 +98,8 @@ def test_boxes_are_clipped_and_dropped_as_in_every_format(add_coco, tmp_path):
 
 def test_rounding_in_the_file_is_no_news_and_stays_as_annotated(add_coco, tmp_path):
     add_coco("train2017", {"bbox": [30.01, 0, 10.02, 5]})
-    assert coco.read(tmp_path).notes == ()
-    assert coco.read(tmp_path).truths.boxes[0, 2].item() == pytest.approx(40.03)
+    assert coco.FORMAT.read(tmp_path).notes == ()
+    assert coco.FORMAT.read(tmp_path).truths.boxes[0, 2].item() == pytest.approx(40.03)
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,7 @@ def test_rounding_in_the_file_is_no_news_and_stays_as_annotated(add_coco, tmp_pa
 def test_a_wrong_annotation_is_named(add_coco, tmp_path, entry, said):
     add_coco("train2017", {}, entry)
     with pytest.raises(DataError, match=f"instances_train2017.json: {said}.*correct or remove"):
-        coco.read(tmp_path)
+        coco.FORMAT.read(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -139,31 +139,31 @@ def test_a_wrong_entry_is_named(add_coco, key, value, said):
     file = add_coco("val")
     file.write_text(json.dumps(json.loads(file.read_text()) | {key: value}))
     with pytest.raises(DataError, match=f"instances_val.json:? {said}|instances_val.json: {said}"):
-        coco.read(file)
+        coco.FORMAT.read(file)
 
 
 def test_broken_json_names_the_line_and_other_json_says_what_it_is(tmp_path):
     file = tmp_path / "a.json"
     file.write_text('{\n"images": [,]}')
     with pytest.raises(DataError, match=r"a\.json, line 2: broken JSON"):
-        coco.read(file)
+        coco.FORMAT.read(file)
     file.write_text("[]")
     with pytest.raises(DataError, match=r"a\.json: holds a list"):
-        coco.read(file)
+        coco.FORMAT.read(file)
     file.write_bytes(b"\xff\xfe\xff")
     with pytest.raises(DataError, match=r"a\.json: cannot be read"):
-        coco.read(file)
+        coco.FORMAT.read(file)
 
 
 def test_some_missing_images_are_an_error_that_counts_them(add_coco, tmp_path):
     add_coco("train2017", num_images=3)
     (tmp_path / "train2017/11.jpg").unlink()
     with pytest.raises(DataError, match=r"1 of 3 images are missing.*11\.jpg; restore"):
-        coco.read(tmp_path)
+        coco.FORMAT.read(tmp_path)
 
 
 def test_tiny_coco_has_852_annotations_in_80_classes(shared):
-    dataset = coco.read(shared / "data/tiny_coco")
+    dataset = coco.FORMAT.read(shared / "data/tiny_coco")
     assert len(dataset) == 100
     assert len(dataset.truths) == 470 + 382
     assert int(dataset.truths.crowd.sum()) == 10
@@ -175,8 +175,8 @@ def test_tiny_coco_has_852_annotations_in_80_classes(shared):
 def test_coco_and_voc_tell_the_same_truth(shared):
     """Somebody else converted VOC to COCO, and left VOC's 1 in the left and top sides."""
     folder = shared / "data/voc2012_100"
-    ours = voc.read(folder)
-    theirs = coco.read(folder / "other-formats/coco_v2/instances_v2.json")
+    ours = voc.FORMAT.read(folder)
+    theirs = coco.FORMAT.read(folder / "other-formats/coco_v2/instances_v2.json")
     theirs = theirs.with_classes(ours.class_names)
     place = {Path(path).stem: index for index, path in enumerate(theirs.paths)}
     theirs = theirs.subset([place[Path(path).stem] for path in ours.paths], description="")
@@ -195,5 +195,5 @@ def test_five_thousand_images_are_read_in_a_few_seconds(tmp_path):
     }
     (tmp_path / "a.json").write_text(json.dumps(content))
     start = time.perf_counter()
-    assert len(coco.read(tmp_path / "a.json").truths) == 35000
+    assert len(coco.FORMAT.read(tmp_path / "a.json").truths) == 35000
     assert time.perf_counter() - start < 10

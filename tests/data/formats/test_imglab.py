@@ -32,7 +32,7 @@ def add_imglab(tmp_path):
 
 
 def test_top_left_width_height_become_corners(add_imglab):
-    dataset = imglab.read(add_imglab("training", image("a.jpg", BOX)))
+    dataset = imglab.FORMAT.read(add_imglab("training", image("a.jpg", BOX)))
     assert dataset.truths.boxes.tolist() == [[10, 5, 30, 13]]
     assert dataset.class_names == ("object",)
     assert dataset.sizes.tolist() == [[30, 40]]
@@ -41,23 +41,23 @@ def test_top_left_width_height_become_corners(add_imglab):
 def test_labels_are_classes_and_ignored_boxes_regions(add_imglab):
     labelled = BOX.replace("/>", "><label>face</label><part name='0' x='1' y='2'/></box>")
     ignored = BOX.replace("/>", " ignore='1'/>")
-    dataset = imglab.read(add_imglab("training", image("a.jpg", labelled, ignored)))
+    dataset = imglab.FORMAT.read(add_imglab("training", image("a.jpg", labelled, ignored)))
     assert dataset.class_names == ("face", "object")
     assert dataset.truths.crowd.tolist() == [False, True]
     assert dataset.truths.difficult.tolist() == [False, False]
 
 
 def test_a_size_that_is_not_stated_is_the_images(add_imglab):
-    dataset = imglab.read(add_imglab("training", image("a.jpg", BOX, size="")))
+    dataset = imglab.FORMAT.read(add_imglab("training", image("a.jpg", BOX, size="")))
     assert dataset.sizes.tolist() == [[30, 40]]
 
 
 def test_each_file_of_a_folder_is_a_split(add_imglab, tmp_path):
     add_imglab("training", image("a.jpg", BOX))
     add_imglab("testing", image("b.jpg", BOX, BOX), image("c.jpg"), files=("b.jpg", "c.jpg"))
-    assert imglab.splits(tmp_path) == ("testing", "training")
-    assert len(imglab.read(tmp_path, "testing").truths) == 2
-    assert len(imglab.read(tmp_path)) == 3
+    assert imglab.FORMAT.splits(tmp_path) == ("testing", "training")
+    assert len(imglab.FORMAT.read(tmp_path, "testing").truths) == 2
+    assert len(imglab.FORMAT.read(tmp_path)) == 3
     assert open_dataset(tmp_path, "training").description == (
         f"imglab layout, split training of {tmp_path}"
     )
@@ -72,7 +72,7 @@ def test_a_file_alone_may_be_without_its_images(add_imglab):
 
 def test_other_xml_is_left_to_others(tmp_path):
     (tmp_path / "a.xml").write_text("<annotation></annotation>")
-    assert not imglab.recognise(tmp_path)
+    assert not imglab.FORMAT.recognise(tmp_path)
     with pytest.raises(DataError, match="unknown layout"):
         open_dataset(tmp_path / "a.xml")
 
@@ -91,12 +91,12 @@ def test_other_xml_is_left_to_others(tmp_path):
 def test_a_wrong_entry_is_named(add_imglab, wrong, said):
     xml = add_imglab("training", image("a.jpg", BOX), wrong)
     with pytest.raises(DataError, match=rf"training\.xml.*{said}"):
-        imglab.read(xml)
+        imglab.FORMAT.read(xml)
 
 
 def test_dlibs_faces_have_two_splits_and_two_more_with_landmarks(shared):
     folder = shared / "data/dlib_faces"
-    assert imglab.splits(folder) == (
+    assert imglab.FORMAT.splits(folder) == (
         "testing",
         "testing_with_face_landmarks",
         "training",

@@ -69,9 +69,9 @@ TRAINED = {
 }
 # Changes that need no training of their own: made to the detector of "as it is".
 MEASURED = {
-    "distance-IoU suppression": {"suppression": "distance"},
-    "soft suppression": {"suppression": "soft"},
-    "weighted suppression": {"suppression": "weighted"},
+    "distance-IoU suppression": {"nms": "distance"},
+    "soft suppression": {"nms": "soft"},
+    "weighted suppression": {"nms": "weighted"},
     "mirrored image, too": {"flip_tta": True},
 }
 

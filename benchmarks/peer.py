@@ -23,7 +23,7 @@ def pair() -> tuple[Ssd, SSD, Tensor]:
     theirs = ssd300_vgg16(weights=None, weights_backbone=None, num_classes=1 + NUM_CLASSES)
     features = [torch.zeros(1, 1, grid, grid) for grid in GRIDS]
     [priors] = theirs.anchor_generator(ImageList(torch.zeros(1, 3, *SIZE), [SIZE]), features)
-    recipe = load_recipe("ssd300-vgg16", {"model.results.clip_before_suppression": True})
+    recipe = load_recipe("ssd300-vgg16", {"model.results.clip_before_nms": True})
     names = [str(number) for number in range(NUM_CLASSES)]
     ours = build_detector(recipe.model, names, pretrained=False)
     ours.priors_cxcywh_unit.copy_(to_centres(to_unit(priors, SIZE)))

@@ -121,7 +121,7 @@ SMALL: dict[str, dict[str, object]] = {
         "model.aspect_ratios": [0.7, 1.0, 1.4],
         "model.fully_connected": [32],
         "model.dropout": 0.0,
-        "model.results.suppression": "weighted",
+        "model.results.nms": "weighted",
         "training.learning_rate": 0.005,
         "training.steps": 30,
     },

@@ -239,7 +239,7 @@ def _recipe_for(graph: _Graph, num_priors: list[int]) -> Recipe:
             "model.heads.scores": "sigmoid",
             "model.priors": {"shapes_unit": _shapes_of(graph, num_priors, (height, width))},
             "model.results.score_threshold": 0.01,
-            "model.results.suppression": "hard",
+            "model.results.nms": "hard",
             "model.results.iou_threshold": 0.6,
             "model.results.top_k": 100,
             "model.results.keep": 100,

@@ -157,7 +157,7 @@ def _ssd300_recipe(*, num_unused: int) -> Recipe:
             "model.heads.unused_columns": num_unused,
             "model.priors.whole_pixels": False,
             "model.priors.clip": "size",
-            "model.results.clip_before_suppression": True,
+            "model.results.clip_before_nms": True,
         },
     )
 
@@ -172,10 +172,10 @@ def _ssdlite_recipe(*, reduced_tail: bool, num_unused: int = 0) -> Recipe:
             "model.heads.unused_columns": num_unused,
             "model.priors.clip": "size",
             "model.results.score_threshold": 0.001,
-            "model.results.suppression": "hard",
+            "model.results.nms": "hard",
             "model.results.iou_threshold": 0.55,
             "model.results.top_k": 300,
             "model.results.keep": 300,
-            "model.results.clip_before_suppression": True,
+            "model.results.clip_before_nms": True,
         },
     )

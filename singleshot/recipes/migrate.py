@@ -19,6 +19,8 @@ __all__ = ["RENAMED_KEYS", "RENAMED_VALUES", "migrate", "require_current_names"]
 
 RENAMED_KEYS: dict[str, str] = {
     "model.results.mirror": "model.results.flip_tta",
+    "model.results.suppression": "model.results.nms",
+    "model.results.clip_before_suppression": "model.results.clip_before_nms",
 }
 
 RENAMED_VALUES: dict[str, dict[str, str]] = {

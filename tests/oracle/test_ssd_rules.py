@@ -118,7 +118,7 @@ result_options = st.builds(
     iou_threshold=st.sampled_from([0.0, 0.1, 0.3, 0.45, 0.5, 0.75]),
     top_k=st.integers(1, 12),
     keep=st.sampled_from([1, 2, 3, 5, 200]),
-    clip_first=st.booleans(),
+    clip_before_nms=st.booleans(),
 )
 
 
@@ -143,7 +143,7 @@ def test_detections_are_the_original_ones(seed, num_priors, num_classes, coarse,
     found = postprocess(offsets, logits, priors, sizes, scores=kind, options=options)
     scores = logits.sigmoid() if kind == "sigmoid" else logits.softmax(dim=-1)[..., 1:]
     boxes = decode(offsets, priors, OFFSET_SCALES)
-    if options.clip_first:
+    if options.clip_before_nms:
         boxes = boxes.clamp(0, 1)
     for image, size in enumerate(sizes):
         expected = ssd_rules.detection_output(

@@ -82,6 +82,18 @@ def test_layers_that_took_the_picture_take_the_image():
     assert LAYERS[0]["input"] == "picture"
 
 
+def test_suppression_of_an_older_run_is_nms(tmp_path):
+    path = tmp_path / "recipe.toml"
+    changes = {"model.results.nms": "soft", "model.results.clip_before_nms": True}
+    current = to_toml(load_recipe("ssdlite320-lite0", changes))
+    old = current.replace('nms = "soft"', 'suppression = "soft"')
+    path.write_text(old.replace("clip_before_nms", "clip_before_suppression"))
+    results = load_run_recipe(path).model.results
+    assert (results.nms, results.clip_before_nms) == ("soft", True)
+    with pytest.raises(RecipeError, match=r"results\.suppression is now model\.results\.nms"):
+        load_recipe(path)
+
+
 def test_mirror_of_an_older_run_is_flip_tta(tmp_path):
     path = tmp_path / "recipe.toml"
     current = to_toml(load_recipe("ssdlite320-lite0", {"model.results.flip_tta": True}))

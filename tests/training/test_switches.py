@@ -155,7 +155,7 @@ def test_a_run_with_all_that_is_modern_goes_on_exactly_where_it_was_stopped(fold
         "augmentation.mosaic": 0.5,
         "augmentation.mixup": 0.5,
         "augmentation.clean_end": 0.4,
-        "model.results.suppression": "weighted",
+        "model.results.nms": "weighted",
         "model.results.flip_tta": True,
         "training.epochs": 2,
         "training.batch_size": 3,

@@ -28,7 +28,7 @@ class PostprocessOptions:
     iou_threshold: float = 0.45  # of NMS, within a class
     top_k: int = 400  # candidates of each class that go into NMS
     keep: int = 200  # detections kept of an image
-    clip_first: bool = False  # clip boxes to the image before NMS
+    clip_before_nms: bool = False  # clip boxes to the image before NMS
     nms: Nms = "hard"
     soft_sigma: float = 0.5  # of soft NMS: how slowly scores decay
 
@@ -40,8 +40,8 @@ class PostprocessOptions:
             settings.iou_threshold,
             settings.top_k,
             settings.keep,
-            clip_first=settings.clip_before_suppression,
-            nms=settings.suppression,
+            clip_before_nms=settings.clip_before_nms,
+            nms=settings.nms,
             soft_sigma=settings.soft_sigma,
         )
 

@@ -33,15 +33,15 @@ class ResultSettings(Settings):
     iou_threshold: Fraction = Field(0.45, description="of NMS, within a class")
     top_k: Count = Field(400, description="candidates of each class that go into NMS")
     keep: Count = Field(200, description="detections kept of an image")
-    clip_before_suppression: bool = Field(
+    clip_before_nms: bool = Field(
         False,
         description="clip boxes to the image first, as torchvision does; the original does not",
     )
-    suppression: Nms = Field(
+    nms: Nms = Field(
         "hard",
         description="'hard': the paper's; 'distance': overlap less the distance of centres (Zheng "
         "et al. 2020); 'soft': scores decay (Bodla et al. 2017); 'weighted': the mean of a box "
-        "and those it suppresses, by score (Zhou et al. 2017)",
+        "and those it stands for, by score (Zhou et al. 2017)",
     )
     soft_sigma: Positive = Field(0.5, description="of soft NMS: how slowly scores decay")
     flip_tta: bool = Field(

@@ -136,7 +136,7 @@ def detections_above(
     image, prior, label = candidates_above(least, scored, options.score_threshold)
     priors = scored.priors_cxcywh_unit[prior]
     boxes_unit = decode(scored.offsets[image, prior], priors, offset_scales)
-    if options.clip_first:
+    if options.clip_before_nms:
         boxes_unit = boxes_unit.clamp(0, 1)
     # One label for each class of each image: NMS is over all images at once.
     scores = scored.scores[image, prior, label]

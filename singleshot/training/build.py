@@ -123,7 +123,7 @@ def build_training(
         best=None,
         data=setup.fingerprint,
         teacher=None if teacher is None else teacher.checkpoint.fingerprint(),
-        num_processes=processes.number,
+        num_processes=processes.world_size,
     )
     if resume:
         warn_of_other_processes(setup.folder, processes, callback)
@@ -157,7 +157,7 @@ def build_training(
 def training_device(processes: Processes) -> torch.device:
     """The accelerator if there is one; of several processes it is CUDA's: others cannot meet."""
     device = best_device()
-    return torch.device("cpu") if processes.several and device.type != "cuda" else device
+    return torch.device("cpu") if processes.is_distributed and device.type != "cuda" else device
 
 
 def starting_model(
@@ -181,14 +181,14 @@ def made_ready(
     if settings.compile:
         compile_network(model, device)
     precision: Precision = (
-        processes.from_first(measured_precision(model, device))
+        processes.broadcast(measured_precision(model, device))
         if settings.precision == "auto"
         else settings.precision
     )
     freeze(model, settings.frozen)
-    if processes.several and settings.batch_norm == "synchronised":
+    if processes.is_distributed and settings.batch_norm == "synchronised":
         synchronise_batch_norms(model, device)
-    if not processes.first:
+    if not processes.is_first:
         # Weights begin alike; what is drawn from here on, as dropout, is each process' own.
         torch.manual_seed(settings.seed + processes.rank)
     return precision
@@ -210,28 +210,28 @@ def build_batches(training: Training, images: Images) -> TrainingBatches:
         first_step=training.progress.step,
         clean_end=training.recipe.augmentation.clean_end,
         share=processes.rank,
-        num_shares=processes.number,
+        num_shares=processes.world_size,
     )
     on_gpu = training.device.type == "cuda"
     workers = settings.workers
     if workers is None:
-        workers = default_workers(on_gpu=on_gpu, num_local=processes.num_local)
+        workers = default_workers(on_gpu=on_gpu, num_local=processes.local_world_size)
     varied = build_images(training.recipe, images, training.model)
     return TrainingBatches(varied, order, workers=workers, pin_memory=on_gpu)
 
 
 def warn_of_other_processes(folder: RunFolder, processes: Processes, callback: Callback) -> None:
     """Warn that resuming with another number of processes is not exact to the last bit."""
-    if (before := load_progress(folder.state).num_processes) != processes.number:
+    if (before := load_progress(folder.state).num_processes) != processes.world_size:
         callback.on_message(
-            f"{folder.path}: begun with {before} processes, resumed with {processes.number}: "
+            f"{folder.path}: begun with {before} processes, resumed with {processes.world_size}: "
             f"the result is the same to rounding, not to the last bit"
         )
 
 
 def require_an_image_each(settings: TrainingSettings, processes: Processes) -> None:
-    if settings.batch_size // processes.number < settings.accumulate:
+    if settings.batch_size // processes.world_size < settings.accumulate:
         raise RecipeError(
-            f"training.batch_size = {settings.batch_size} is too few for {processes.number} "
+            f"training.batch_size = {settings.batch_size} is too few for {processes.world_size} "
             f"processes and training.accumulate = {settings.accumulate}: each part needs an image"
         )

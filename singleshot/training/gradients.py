@@ -49,7 +49,7 @@ class Gradients:
 
     def __post_init__(self) -> None:
         self.module = _LossesAsForward(self.objective)
-        if self.processes.several:
+        if self.processes.is_distributed:
             self.module = DistributedDataParallel(
                 self.module,
                 gradient_as_bucket_view=True,
@@ -92,7 +92,7 @@ class Gradients:
         else:
             losses, share = losses.with_weight(weight), 1.0
         # Gradients of processes are averaged, and their sum is needed.
-        scale = share * self.processes.number
+        scale = share * self.processes.world_size
         (losses.total * scale if scale != 1 else losses.total).backward()  # type: ignore[no-untyped-call]
         terms = {name: share * term.detach() for name, term in losses.terms.items()}
         return Losses.of(terms, weight=1, num_matches=losses.num_matches)
@@ -102,7 +102,7 @@ class Gradients:
 
         def over_processes(weight: Weight) -> Weight:
             if isinstance(weight, Tensor):
-                return self.processes.add_up(weight.clone())
+                return self.processes.all_reduce(weight.clone())
             return self.processes.sum(weight)[0]
 
         weights = {name: over_processes(weight) for name, weight in losses.weights.items()}
@@ -112,7 +112,7 @@ class Gradients:
         """Add up the terms, and the numbers of matches, of all parts in all processes."""
         names = losses[0].sums
         table = torch.stack([torch.stack(list(of_part.sums.values())) for of_part in losses])
-        sums = self.processes.add_up(table.sum(dim=0))
+        sums = self.processes.all_reduce(table.sum(dim=0))
         (num_matches,) = self.processes.sum(sum(of_part.num_matches for of_part in losses))
         terms = dict(zip(names, sums.unbind(), strict=True))
         return Losses.of(terms, weight=1, num_matches=int(num_matches))

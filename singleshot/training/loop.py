@@ -24,7 +24,7 @@ from singleshot.training.interrupt import Interrupt, ValidationAborted
 from singleshot.training.optimizers import WeightAverage, rate_at, set_learning_rate
 from singleshot.training.precautions import explaining_failures
 from singleshot.training.precision import Precision
-from singleshot.training.processes import Processes, together
+from singleshot.training.processes import Processes, share_errors
 from singleshot.training.state import save_state
 from singleshot.training.step_monitor import Epochs, FinishedStep, StepMonitor, timed_batches
 
@@ -77,7 +77,7 @@ class Training:
 
     def run(self, batches: Iterable[Batch], interrupt: Interrupt) -> Progress:
         """Take all steps, or those until an interrupt, and save the weights and the state."""
-        if self.processes.first:
+        if self.processes.is_first:
             remove_partial_files(self.folder.path)
         self.callback.on_start(self.start_record)
         set_training_mode(self.model, self.recipe.training.frozen)
@@ -98,7 +98,7 @@ class Training:
         self.validate_when_due(interrupt)
         (stop,) = self.processes.any(interrupt.stop)
         if not (stop or self.over):
-            for batch, seconds_waiting in self.drawn_batches(together(batches, self.processes)):
+            for batch, seconds_waiting in self.drawn_batches(share_errors(batches, self.processes)):
                 self.step(batch, seconds_waiting)
                 self.validate_when_due(interrupt)
                 stop, save = self.processes.any(interrupt.stop, self.save_is_due)
@@ -160,7 +160,7 @@ class Training:
             return
         self.save()
         try:
-            if self.processes.several:
+            if self.processes.is_distributed:
                 # All abort after the same batch: others would wait in vain for a process that left.
                 found = self.evaluate(self.average.model, lambda: self.abort_together(interrupt))
             else:
@@ -205,7 +205,7 @@ class Training:
 
     def save_state(self) -> None:
         """Save the state to resume from."""
-        if self.processes.first and self.folder.log.exists():
+        if self.processes.is_first and self.folder.log.exists():
             # First the log: it must hold all steps that the state has done.
             flush_to_disk(self.folder.log)
         save_state(
@@ -219,7 +219,7 @@ class Training:
 
     def save_weights(self, path: Path) -> None:
         """Save the averaged weights, whole or not at all, in the first process for all."""
-        if self.processes.first:
+        if self.processes.is_first:
             self.checkpoint().save(path)
 
     def checkpoint(self) -> Checkpoint:
@@ -235,7 +235,7 @@ class Training:
     def save_is_due(self) -> bool:
         """True when it is time to save, by the clock of the first process: others' may differ."""
         waited = time.monotonic() - self.last_save
-        return self.processes.first and waited > SECONDS_BETWEEN_SAVES
+        return self.processes.is_first and waited > SECONDS_BETWEEN_SAVES
 
     @property
     def start_record(self) -> StartRecord:

@@ -84,7 +84,7 @@ def _require_possible(
     recipe: Recipe, setup: TrainingSetup, options: TrainingOptions, budget: TimeBudget | None
 ) -> None:
     measured = budget or options.profile or options.self_test
-    if setup.processes.several and (measured or recipe.training.largest_batch):
+    if setup.processes.is_distributed and (measured or recipe.training.largest_batch):
         raise SingleshotError(
             "--time-budget, --profile, --self-test and batch=auto are for a single process; "
             "use them with one, then give torchrun the recipe.toml of that run"
@@ -121,7 +121,7 @@ def _cached(setup: TrainingSetup, share: float) -> Images:
     """Cache the images if they fit in this share of the machine's memory."""
     # Memory is the machine's, and each of its processes keeps all images.
     return cache_images(
-        setup.data.train, share / setup.processes.num_local, setup.callback.on_message
+        setup.data.train, share / setup.processes.local_world_size, setup.callback.on_message
     )
 
 

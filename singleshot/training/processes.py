@@ -1,7 +1,8 @@
 """The processes that train together: torchrun starts them, on one machine or on many.
 
-Each learns from a share of every batch, and all take the same steps, so that their weights never
-differ. What they must agree on goes through here; a process alone agrees with itself.
+Each computes gradients of a share of every batch, and all take the same steps, so that their
+weights never differ. All communication goes through `Processes`; a process alone has nothing to
+exchange.
 """
 
 import os
@@ -21,45 +22,52 @@ from torch.distributed.rendezvous import rendezvous
 from singleshot.errors import FailedInAnotherProcess, RunFailed, SingleshotError
 from singleshot.structures import Batch
 
-__all__ = ["ALONE", "Processes", "is_first_process", "joined_processes", "together"]
+__all__ = [
+    "ALONE",
+    "Processes",
+    "is_first_process",
+    "process_group",
+    "processes_from_environment",
+    "share_errors",
+]
 
 Value = TypeVar("Value")
 
-# Nobody keeps the others waiting for as long: who does not answer then is lost.
+# No process keeps the others waiting for as long: one that does not answer by then is lost.
 PATIENCE = timedelta(minutes=10)
-# What gloo and NCCL say, in no type of their own, of a process that is gone.
+# In errors of gloo and NCCL, which have no type of their own, about a process that is gone.
 LOST = ("gloo", "Connection closed", "Connection reset", "Broken pipe", "NCCL", "Timed out")
 ERRORS = "singleshot/errors"
-SECONDS_TO_SPEAK = 2.0
+SECONDS_TO_PRINT = 2.0
 
 
 @dataclass(frozen=True, slots=True)
 class Processes:
-    """One process of a group: which it is, and what all of them do together.
+    """One process of a group, and the collective operations of the group.
 
-    What is asked of the others must be asked by each, in the same order.
+    As in torch.distributed, every process has to call each operation, in the same order.
     """
 
     rank: int = 0
-    number: int = 1
+    world_size: int = 1
     local_rank: int = 0  # on this machine
-    num_local: int = 1
+    local_world_size: int = 1
     supervised: bool = False  # by torchrun, which may start all of them again
     restarted: bool = False  # as it has done
 
     @property
-    def first(self) -> bool:
-        """The one that writes and speaks."""
+    def is_first(self) -> bool:
+        """Whether this process writes files and prints messages."""
         return self.rank == 0
 
     @property
-    def several(self) -> bool:
-        """Whether there are others."""
-        return self.number > 1
+    def is_distributed(self) -> bool:
+        """Whether there are other processes."""
+        return self.world_size > 1
 
     def sum(self, *values: float) -> list[float]:
-        """The sum of each value over all processes, without asking a GPU to wait."""
-        if not self.several:
+        """Sum each number over all processes; a GPU does not have to wait."""
+        if not self.is_distributed:
             return list(values)
         sums = torch.tensor(values, dtype=torch.float64)
         dist.all_reduce(sums)
@@ -67,60 +75,60 @@ class Processes:
         return found
 
     def any(self, *values: bool) -> list[bool]:
-        """Whether each value is true for some process."""
+        """Check for each value whether it is true in some process."""
         return [number > 0 for number in self.sum(*map(float, values))]
 
-    def add_up(self, tensor: Tensor) -> Tensor:
-        """The sum over all processes, in place, on whatever device it is."""
-        if self.several:
+    def all_reduce(self, tensor: Tensor) -> Tensor:
+        """Sum a tensor over all processes, in place, on whatever device it is."""
+        if self.is_distributed:
             dist.all_reduce(tensor)
         return tensor
 
-    def gather(self, value: Value) -> list[Value]:
-        """Everyone's value, by rank."""
-        if not self.several:
+    def all_gather(self, value: Value) -> list[Value]:
+        """Collect the value of each process, by rank."""
+        if not self.is_distributed:
             return [value]
-        values = [value] * self.number
+        values = [value] * self.world_size
         dist.all_gather_object(values, value)
         return values
 
-    def from_first(self, value: Value) -> Value:
-        """The first process' value."""
-        if not self.several:
+    def broadcast(self, value: Value) -> Value:
+        """Return the value of the first process."""
+        if not self.is_distributed:
             return value
         values = [value]
         dist.broadcast_object_list(values)
         return values[0]
 
-    def copy_from_first(self, tensors: Iterable[Tensor]) -> None:
-        """Overwrite tensors by the first process' own."""
-        if self.several:
+    def broadcast_tensors(self, tensors: Iterable[Tensor]) -> None:
+        """Overwrite tensors by those of the first process."""
+        if self.is_distributed:
             for tensor in tensors:
                 dist.broadcast(tensor, src=0)
 
     def require_same(self, about: Mapping[str, str]) -> None:
-        """Raises SingleshotError naming what is not the same in every process."""
-        everyone = self.gather(dict(about))
-        for what, value in everyone[0].items():
-            others = [rank for rank, theirs in enumerate(everyone) if theirs[what] != value]
+        """Raise SingleshotError naming the first text that differs between processes."""
+        of_all = self.all_gather(dict(about))
+        for what, value in of_all[0].items():
+            others = [rank for rank, theirs in enumerate(of_all) if theirs[what] != value]
             if others:
                 raise SingleshotError(
                     f"{what}: process {others[0]} has other than process 0 "
-                    f"({difference(everyone[others[0]][what], value)}); start all with the same"
+                    f"({_first_difference(of_all[others[0]][what], value)}); start all with the "
+                    f"same"
                 )
-
-
-def difference(text: str, other: str) -> str:
-    """The first line that two texts do not share."""
-    pairs = zip(text.splitlines(), other.splitlines(), strict=False)
-    return next((f"{one}, not {two}" for one, two in pairs if one != two), "more or fewer lines")
 
 
 ALONE = Processes()
 
 
-def together(batches: Iterable[Batch], processes: Processes) -> Iterator[Batch]:
-    """Batches; an error in one process is one in all, so that all can save what they learned."""
+def _first_difference(text: str, other: str) -> str:
+    pairs = zip(text.splitlines(), other.splitlines(), strict=False)
+    return next((f"{one}, not {two}" for one, two in pairs if one != two), "more or fewer lines")
+
+
+def share_errors(batches: Iterable[Batch], processes: Processes) -> Iterator[Batch]:
+    """Yield batches; an error in one process is raised in all, so that all can save their state."""
     following = iter(batches)
     while True:
         batch, error = None, None
@@ -129,93 +137,95 @@ def together(batches: Iterable[Batch], processes: Processes) -> Iterator[Batch]:
         except SingleshotError as caught:
             error = caught
         if any(processes.any(error is not None)):
-            raise next(one for one in processes.gather(error) if one is not None)
+            raise next(one for one in processes.all_gather(error) if one is not None)
         if batch is None:
             return
         yield batch
 
 
 def is_first_process() -> bool:
-    """Whether this process may speak; known before the processes have met."""
+    """Check torchrun's environment, before the group exists, whether this process prints."""
     return os.environ.get("WORLD_SIZE", "1") == "1" or os.environ.get("RANK", "0") == "0"
 
 
 @contextmanager
-def joined_processes() -> Iterator[Processes]:
-    """This process, and the others if torchrun's environment tells of some.
+def process_group() -> Iterator[Processes]:
+    """Join the group that torchrun's environment describes, if it describes one.
 
-    An error in one ends all: it prints what happened, the others raise FailedInAnotherProcess.
+    An error in one process ends all: it prints its message, the others raise
+    FailedInAnotherProcess.
     """
-    processes = from_environment(os.environ)
-    if not processes.several:
+    processes = processes_from_environment(os.environ)
+    if not processes.is_distributed:
         yield processes
         return
-    store = join(processes)
+    store = _join(processes)
     try:
         yield processes
-        # Who leaves early might take with it what others still need.
+        # The store ends with the process that holds it: others may still need it.
         dist.barrier()
     except Exception as error:
-        raise said_once(error, processes, store) from error
+        raise _report_once(error, processes, store) from error
     finally:
         dist.destroy_process_group()
 
 
-def from_environment(environment: Mapping[str, str]) -> Processes:
-    """What torchrun says of this process."""
+def processes_from_environment(environment: Mapping[str, str]) -> Processes:
+    """Read the variables that torchrun sets for each process."""
 
     def number(name: str, default: int) -> int:
         return int(environment.get(name, default))
 
     return Processes(
         rank=number("RANK", 0),
-        number=number("WORLD_SIZE", 1),
+        world_size=number("WORLD_SIZE", 1),
         local_rank=number("LOCAL_RANK", 0),
-        num_local=number("LOCAL_WORLD_SIZE", 1),
+        local_world_size=number("LOCAL_WORLD_SIZE", 1),
         supervised="TORCHELASTIC_RUN_ID" in environment,
         restarted=number("TORCHELASTIC_RESTART_COUNT", 0) > 0,
     )
 
 
-def join(processes: Processes) -> Store:
-    """Meet the others: host memory goes through gloo, a GPU's through NCCL."""
+def _join(processes: Processes) -> Store:
+    """Initialise torch.distributed: gloo for host memory, NCCL for GPUs."""
     backend = "gloo"
     if torch.cuda.is_available():
         torch.cuda.set_device(processes.local_rank)
         backend = "cpu:gloo,cuda:nccl"
     try:
-        found: Store
-        found, rank, number = next(rendezvous("env://", timeout=PATIENCE))
+        store: Store
+        store, rank, world_size = next(rendezvous("env://", timeout=PATIENCE))
         dist.init_process_group(
             backend,
-            store=PrefixStore("singleshot", found),
+            store=PrefixStore("singleshot", store),
             rank=rank,
-            world_size=number,
+            world_size=world_size,
             timeout=PATIENCE,
         )
     except (RuntimeError, ValueError) as error:
         raise RunFailed(
-            f"the {processes.number} processes of the training do not meet: {error}; torchrun must "
-            f"name a machine and port that all can reach, and GLOO_SOCKET_IFNAME the network"
+            f"the {processes.world_size} processes of the training cannot connect: {error}; "
+            f"torchrun must name a machine and port that all can reach, and GLOO_SOCKET_IFNAME the "
+            f"network"
         ) from error
-    return found
+    return store
 
 
-def said_once(error: Exception, processes: Processes, store: Store) -> Exception:
-    """The error for the process that was the first to have one; all others keep silent."""
+def _report_once(error: Exception, processes: Processes, store: Store) -> Exception:
+    """Return the error in the process that had one first, FailedInAnotherProcess in all others."""
     lost = not isinstance(error, SingleshotError) and any(sign in str(error) for sign in LOST)
     try:
         silent = store.add(ERRORS, 1) > 1
     except RuntimeError:
-        # Gone with its machine: one process of each other machine speaks.
+        # The store is gone with its machine: one process of each other machine reports.
         silent = lost and processes.local_rank > 0
     if silent:
-        # torchrun ends all as soon as one has left: who speaks may finish the sentence.
-        time.sleep(SECONDS_TO_SPEAK)
+        # torchrun ends all as soon as one has left: the one that reports needs time to print.
+        time.sleep(SECONDS_TO_PRINT)
         return FailedInAnotherProcess("another process of the training failed; see its message")
     if lost:
         return RunFailed(
             "another process of the training is gone: killed, out of memory, or its machine or "
-            "network is down; what was saved before is good, and --resume goes on from there"
+            "network is down; what was saved before is intact, and --resume continues from there"
         )
     return error

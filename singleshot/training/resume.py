@@ -40,10 +40,10 @@ def begin_run(
     folder: RunFolder, recipe: Recipe, processes: Processes, *, requested: Recipe
 ) -> None:
     """Create the run folder; ModelError where some process cannot see it."""
-    if processes.first:
+    if processes.is_first:
         folder.begin(recipe, asked=requested)
     # Nobody looks before it is there.
-    processes.from_first(None)
+    processes.broadcast(None)
     if not folder.recipe.exists():
         raise ModelError(_not_shared(folder))
 
@@ -58,7 +58,7 @@ def describe_resumed(folder: RunFolder) -> str:
 
 def describe_interrupted(folder: RunFolder, processes: Processes) -> str:
     """Describe a run that was interrupted at once, and how to resume it; "" but in one process."""
-    if not processes.first:
+    if not processes.is_first:
         return ""
     if not folder.state.exists():
         return "Interrupted before the training began; the same command begins it."

@@ -34,11 +34,11 @@ def save_state(  # noqa: PLR0917 (all that a training consists of)
     processes: Processes,
 ) -> None:
     """Write everything, whole or not at all: one process does it for all."""
-    everyone = processes.gather(random_states())
-    if processes.first:
+    everyone = processes.all_gather(random_states())
+    if processes.is_first:
         write_state(path, progress, model, average, optimizer, everyone)
     # Nobody goes on, or leaves, before it is there.
-    processes.from_first(None)
+    processes.broadcast(None)
 
 
 def write_state(  # noqa: PLR0917
@@ -88,7 +88,7 @@ def load_state(
     for name, generator in random_generators().items():
         if (own := of_rank(name, processes.rank)) in tensors:
             generator.set_rng_state(tensors[own])
-    return replace(progress, num_processes=processes.number)
+    return replace(progress, num_processes=processes.world_size)
 
 
 def require_same_training(path: Path, progress: Progress, expected: Progress) -> None:

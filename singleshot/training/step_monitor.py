@@ -137,7 +137,7 @@ class StepMonitor:
         if all(map(math.isfinite, (*losses.values(), gradient_norm))):
             return
         terms = ", ".join(f"{name} {value}" for name, value in losses.items())
-        names = [name for share in self.processes.gather(finished.names) for name in share]
+        names = [name for share in self.processes.all_gather(finished.names) for name in share]
         raise NonFiniteLoss(
             f"step {finished.step}: the loss is not finite ({terms}, norm of the gradient "
             f"{gradient_norm}) with {', '.join(names)}. Look at these images' boxes, or lower "

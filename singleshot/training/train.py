@@ -28,7 +28,7 @@ from singleshot.training.mlflow_log import MlflowLog
 from singleshot.training.options import TimeBudget, TrainingOptions
 from singleshot.training.plan import resolve_plan
 from singleshot.training.precautions import keeping_memory
-from singleshot.training.processes import Processes, joined_processes
+from singleshot.training.processes import Processes, process_group
 from singleshot.training.resume import (
     begin_run,
     describe_interrupted,
@@ -70,7 +70,7 @@ def train(recipe: str | Path, options: TrainingOptions) -> Run:
 def run_training(recipe: str | Path, options: TrainingOptions) -> Run:
     """Train as `train` does, with options that are made already."""
     budget = TimeBudget.of(options.time_budget)
-    with joined_processes() as processes:
+    with process_group() as processes:
         settings, start = _recipe_and_start(recipe, options)
         folder = _run_folder(options, Path(recipe).stem, processes)
         with immediate_interrupts(lambda: describe_interrupted(folder, processes)):
@@ -133,7 +133,7 @@ def _run_folder(options: TrainingOptions, name: str, processes: Processes) -> Ru
     """Return the folder that is given, or one under `runs/`; several processes need it given."""
     if options.run is not None:
         return RunFolder(Path(options.run))
-    if processes.several:
+    if processes.is_distributed:
         raise SingleshotError(
             "give --run DIR: a folder that every one of the processes can reach, so that the "
             "training can be resumed whichever of them is lost"
@@ -143,7 +143,7 @@ def _run_folder(options: TrainingOptions, name: str, processes: Processes) -> Ru
 
 def _tracker(folder: RunFolder, options: TrainingOptions, processes: Processes) -> MlflowLog | None:
     """Make the callback that records the run elsewhere; the first process records for all."""
-    if options.track is None or not processes.first:
+    if options.track is None or not processes.is_first:
         return None
     warn = (lambda _: None) if options.callback is None else options.callback.on_message
     return MlflowLog(folder, warn)
@@ -153,7 +153,7 @@ def _callbacks(
     folder: RunFolder, callback: Callback | None, tracker: MlflowLog | None, processes: Processes
 ) -> CallbackList:
     """List the callbacks of a training; the first process alone has any."""
-    if not processes.first:
+    if not processes.is_first:
         return CallbackList([])
     others = [one for one in (callback, tracker) if one is not None]
     return CallbackList([RunLog(folder), *others])
@@ -175,7 +175,7 @@ def _announce(
 
 def require_same_inputs(recipe: Recipe, setup: TrainingSetup) -> None:
     """Raise SingleshotError where processes were started with different inputs."""
-    if not setup.processes.several:
+    if not setup.processes.is_distributed:
         return
     validation, start, teacher = setup.data.validation, setup.start, setup.teacher
     setup.processes.require_same(
@@ -204,9 +204,9 @@ def _result(
     folder: RunFolder, progress: Progress, stopped_by: int | None, processes: Processes
 ) -> Run:
     """Return the same result in every process."""
-    signals = [number for number in processes.gather(stopped_by) if number is not None]
+    signals = [number for number in processes.all_gather(stopped_by) if number is not None]
     # Others look at the weights only once the first process has written them.
-    checkpoint = processes.from_first(folder.checkpoint() if processes.first else folder.path)
+    checkpoint = processes.broadcast(folder.checkpoint() if processes.is_first else folder.path)
     return Run(
         folder=folder.path,
         checkpoint=checkpoint,
@@ -222,7 +222,7 @@ def _write_report(progress: Progress, setup: TrainingSetup, command: str) -> Non
     validation, processes = setup.data.validation, setup.processes
     if not progress.finished or validation is None:
         return
-    if not processes.from_first(setup.folder.is_done):
+    if not processes.broadcast(setup.folder.is_done):
         report_on_validation(setup.folder, validation, command, processes)
 
 

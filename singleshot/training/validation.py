@@ -43,12 +43,12 @@ def validation_on(dataset: DataSet, processes: Processes) -> Evaluate:
     def validate(detector: nn.Module, between: Callable[[], None]) -> float:
         assert isinstance(detector, TrainableDetector)
         # Batch norm without synchronisation has other statistics in each process.
-        processes.copy_from_first(detector.buffers())
+        processes.broadcast_tensors(detector.buffers())
         found = detect_together(detector, dataset, processes, between)
         if found is None:
-            return processes.from_first(0.0)
+            return processes.broadcast(0.0)
         report = evaluate_predictions(found, dataset, protocol=Protocol.COCO)
-        return processes.from_first(report.mean_average_precision or 0.0)
+        return processes.broadcast(report.mean_average_precision or 0.0)
 
     return validate
 
@@ -69,10 +69,10 @@ def detect_together(
         batch_size=BATCH_SIZE,
         progress=lambda *_: between(),
         shard=processes.rank,
-        num_shards=processes.number,
+        num_shards=processes.world_size,
     )
     num_batches = -(-len(dataset) // BATCH_SIZE)
-    if processes.rank >= num_batches % processes.number > 0:
+    if processes.rank >= num_batches % processes.world_size > 0:
         between()  # others have one batch more
-    shards = processes.gather(shard)
-    return Predictions.merge(shards) if processes.first else None
+    shards = processes.all_gather(shard)
+    return Predictions.merge(shards) if processes.is_first else None

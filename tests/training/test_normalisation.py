@@ -114,7 +114,7 @@ def gradients_of(
 
 
 def gradients_of_shares(rank: int) -> dict[str, dict[str, torch.Tensor]]:
-    processes = Processes(rank=rank, number=2)
+    processes = Processes(rank=rank, world_size=2)
     share = batch().parts(2)[rank]
     return {name: gradients_of(case, share, processes) for name, case in CASES.items()}
 

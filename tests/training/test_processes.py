@@ -13,7 +13,7 @@ from singleshot.training import build as trainings
 from singleshot.training.batch_norm import synchronise_batch_norms
 from singleshot.training.frozen import set_training_mode
 from singleshot.training.gradients import Gradients
-from singleshot.training.processes import ALONE, Processes, from_environment
+from singleshot.training.processes import ALONE, Processes, processes_from_environment
 
 HEIGHT, WIDTH = 64, 96
 OBJECTS = (3, 0, 1, 2, 5)  # in each image; two processes have shares of two and three
@@ -59,7 +59,7 @@ def learned(
         if isinstance(module, torch.nn.BatchNorm2d):
             module.eps = 1e-2
     set_training_mode(model, FROZEN if frozen else ())
-    if processes.several:
+    if processes.is_distributed:
         synchronise_batch_norms(model, torch.device("cpu"))
     device = torch.device("cpu")
     gradients = Gradients(model, processes, device, "float32", num_parts=num_parts)
@@ -74,7 +74,7 @@ def learned(
 
 
 def learn_shares(rank: int) -> dict[str, dict[str, torch.Tensor]]:
-    processes = Processes(rank=rank, number=2)
+    processes = Processes(rank=rank, world_size=2)
     share = batch().parts(2)[rank]
     found = {rule: learned(share, processes, rule) for rule in RULES}
     return {**found, "in parts": learned(share, processes, "bipartite", num_parts=2, frozen=True)}
@@ -115,7 +115,7 @@ def test_parts_of_a_batch_differ_by_one_image_at_most():
 def test_several_processes_leave_an_accelerator_alone_on_which_they_cannot_meet(monkeypatch):
     for device, expected in (("mps", ["mps", "cpu"]), ("cuda", ["cuda", "cuda"])):
         monkeypatch.setattr(trainings, "best_device", lambda device=device: torch.device(device))
-        devices = [trainings.training_device(one) for one in (ALONE, Processes(number=2))]
+        devices = [trainings.training_device(one) for one in (ALONE, Processes(world_size=2))]
         assert [device.type for device in devices] == expected
 
 
@@ -128,7 +128,7 @@ def test_a_process_is_told_by_torchrun_who_it_is():
         "TORCHELASTIC_RUN_ID": "any",
         "TORCHELASTIC_RESTART_COUNT": "1",
     }
-    assert from_environment(told) == Processes(
-        rank=3, number=4, local_rank=1, num_local=2, supervised=True, restarted=True
+    assert processes_from_environment(told) == Processes(
+        rank=3, world_size=4, local_rank=1, local_world_size=2, supervised=True, restarted=True
     )
-    assert from_environment({}) == ALONE
+    assert processes_from_environment({}) == ALONE

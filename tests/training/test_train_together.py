@@ -34,7 +34,7 @@ def require(tmp_path, monkeypatch):
 
     def require(mine, theirs):
         told = []
-        two = Processes(number=2)
+        two = Processes(world_size=2)
         monkeypatch.setattr(Processes, "gather", lambda _, about: told.append(about) or [about] * 2)
         for recipe, first, teacher in (mine, theirs):
             require_same_inputs(recipe, setup(two, first, teacher))

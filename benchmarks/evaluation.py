@@ -1,4 +1,4 @@
-"""What judging costs: ours beside pycocotools, faster-coco-eval and hotcoco, on one machine.
+"""What evaluating costs: ours beside pycocotools, faster-coco-eval and hotcoco, on one machine.
 
 As many images, classes and truths as COCO's val2017, and 100 detections per image: three in ten
 lie near a truth, the others anywhere. Each takes the same arrays and gives COCO's twelve numbers,
@@ -27,10 +27,16 @@ import pycocotools.cocoeval
 
 from benchmarks.memory import megabytes_at_the_height
 from benchmarks.timing import alternately, milliseconds, ratio
-from singleshot.metrics import CocoNumbers, Predictions, Protocol, Truths, compare, measure
+from singleshot.metrics import (
+    CocoNumbers,
+    Predictions,
+    Protocol,
+    Truths,
+    compute_metrics,
+)
 from singleshot.metrics.coco import as_annotations, as_categories, as_coco, as_rows
 
-NUM_IMAGES, NUM_TRUTHS, DETECTIONS_A_IMAGE, NUM_CLASSES = 5000, 37_000, 100, 80
+NUM_IMAGES, NUM_TRUTHS, DETECTIONS_PER_IMAGE, NUM_CLASSES = 5000, 37_000, 100, 80
 WIDTH, HEIGHT = 640, 480
 ROUNDS = 9  # of the quick ones; the slow ones run once
 RESAMPLES = 1000
@@ -89,7 +95,7 @@ def make_case(
     *,
     num_images: int = NUM_IMAGES,
     num_truths: int = NUM_TRUTHS,
-    per_image: int = DETECTIONS_A_IMAGE,
+    per_image: int = DETECTIONS_PER_IMAGE,
 ) -> tuple[Predictions, Truths]:
     """Made detections and truths; some classes are forty times as frequent as others."""
     frequency = 1 / (np.arange(NUM_CLASSES) + 2)
@@ -161,7 +167,7 @@ def by_hotcoco(predictions: Predictions, truths: Truths) -> list[float]:
 
 
 def by_ours(protocol: Protocol, predictions: Predictions, truths: Truths) -> list[float]:
-    report = measure(predictions, truths, NAMES, protocol=protocol)
+    report = compute_metrics(predictions, truths, NAMES, protocol=protocol)
     return [] if report.coco is None else [float(number or 0) for number in report.coco]
 
 

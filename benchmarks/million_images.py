@@ -1,8 +1,8 @@
-"""What a million images cost in memory: found in by a detector, and judged.
+"""What a million images cost in memory: found in by a detector, and evaluated.
 
 The detector makes up 20 detections per image, the images are blank; every third detection, moved
 a little, is a truth. Peaks are those of a process of its own, above what it held before: when
-judging, the detections (56 bytes each, 1.1 GB) and truths (66 bytes each, 0.4 GB).
+evaluating, the detections (56 bytes each, 1.1 GB) and truths (66 bytes each, 0.4 GB).
 """
 
 import subprocess
@@ -19,10 +19,10 @@ from torch import Tensor
 from benchmarks.memory import megabytes_at_the_height
 from singleshot.data.dataset import DataSet
 from singleshot.evaluation.detection import detect_all
-from singleshot.metrics import Predictions, Protocol, Truths, measure
+from singleshot.metrics import Predictions, Protocol, Truths, compute_metrics
 from singleshot.structures import Detections, Sample, Truth
 
-NUM_IMAGES, DETECTIONS_A_IMAGE = 1_000_000, 20
+NUM_IMAGES, DETECTIONS_PER_IMAGE = 1_000_000, 20
 NAMES = tuple(f"class {label}" for label in range(80))
 PROTOCOLS = (Protocol.VOC10, Protocol.COCO)
 
@@ -48,15 +48,15 @@ class Invented:
         self.random = torch.Generator().manual_seed(0)
 
     def detect(self, images: Sequence[Tensor]) -> list[Detections]:
-        num = len(images) * DETECTIONS_A_IMAGE
+        num = len(images) * DETECTIONS_PER_IMAGE
         corners = 400 * torch.rand(num, 2, generator=self.random)
         sizes = 10 + 100 * torch.rand(num, 2, generator=self.random)
         boxes = torch.cat([corners, corners + sizes], dim=1)
         scores = torch.rand(num, generator=self.random)
         labels = torch.randint(len(NAMES), (num,), generator=self.random)
         found = Detections(boxes, scores, labels)
-        starts = range(0, num, DETECTIONS_A_IMAGE)
-        return [found[start : start + DETECTIONS_A_IMAGE] for start in starts]
+        starts = range(0, num, DETECTIONS_PER_IMAGE)
+        return [found[start : start + DETECTIONS_PER_IMAGE] for start in starts]
 
 
 class Blank:
@@ -82,7 +82,7 @@ def one_process(protocol: Protocol) -> None:
     [predictions] = done
     tell("gathering", predictions, time.perf_counter() - start, gathering)
     truths = some_of(predictions)
-    work = partial(measure, predictions, truths, NAMES, protocol=protocol)
+    work = partial(compute_metrics, predictions, truths, NAMES, protocol=protocol)
     start = time.perf_counter()
     judging = megabytes_at_the_height(work)
     tell(f"measure, {protocol}", predictions, time.perf_counter() - start, judging)

@@ -123,7 +123,7 @@ def bounds(value: Schema) -> str:
 def functions() -> Iterator[str]:
     """What each public function and type of `singleshot.metrics` is, module by module."""
     for package in (metrics, diagnosis):
-        public = [getattr(package, name) for name in package.__all__]
+        public = [value for name, value in vars(package).items() if not name.startswith("_")]
         own = [one for one in public if defined_in(package, one)]
         order = sorted(own, key=lambda one: (one.__module__, inspect.getsourcelines(one)[1]))
         for module, members in groupby(order, key=inspect.getmodule):

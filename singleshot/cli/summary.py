@@ -18,7 +18,7 @@ def summary(document: Document) -> str:
     counts = (
         f"protocol {document['protocol']}: {document['images']} images, "
         f"{document['truths']} truths, {document['detections']} detections; "
-        f"a hit from {iou_threshold}"
+        f"true positives from {iou_threshold}"
     )
     of_coco = "IoU 0.5 to 0.95" if "coco" in document else iou_threshold
     mean = f"mean average precision at {of_coco}: {number(document['mean_average_precision'])}"
@@ -90,10 +90,10 @@ def interval_row(name: str, interval: Document) -> list[str]:
 
 def operating_point(document: Document) -> list[str]:
     """The score thresholds that a rule comes to, and what they reach."""
-    header = [document["rule"], "from score", "precision", "recall", "alarms per image", "hits"]
+    header = [document["rule"], "from score", "precision", "recall", "FPPI", "true positives"]
     keys = ("score_threshold", "precision", "recall", "false_positives_per_image")
     rows = [
-        [name, *(number(choice[key]) for key in keys), str(choice["hits"])]
+        [name, *(number(choice[key]) for key in keys), str(choice["true_positives"])]
         for name, choice in document["per_class"].items()
     ]
     return [table(header, rows)]
@@ -185,7 +185,7 @@ def images(
 
 def hard_row(entry: Document) -> list[str]:
     """What went wrong in an image."""
-    return [entry["name"], str(entry["misses"]), str(entry["false_positives"])]
+    return [entry["name"], str(entry["false_negatives"]), str(entry["false_positives"])]
 
 
 def suspect_row(entry: Document) -> list[str]:

@@ -25,10 +25,13 @@ import numpy as np
 from jaxtyping import Float64
 
 from singleshot.metrics.average_precision import means_of_defined
-from singleshot.metrics.bootstrap import ROUNDING, each_weights, interval
-from singleshot.metrics.columns import Predictions, Truths
+from singleshot.metrics.bootstrap import ROUNDING, each_weights, interval_of
+from singleshot.metrics.detection_tables import Predictions, Truths
 from singleshot.metrics.protocol import Protocol
-from singleshot.metrics.weighted import find_fates, weighted_average_precisions
+from singleshot.metrics.weighted_average_precision import (
+    outcomes_per_class,
+    weighted_average_precisions,
+)
 
 __all__ = [
     "SIGNIFICANCE",
@@ -112,13 +115,13 @@ def rank_detectors(
         confidence: the share of the draws that an interval holds.
     """
     resamples = num_resamples_for(len(predictions)) if resamples is None else resamples
-    fates = [
-        find_fates(one, truths, num_classes, protocol=protocol, iou_threshold=iou_threshold)
+    outcomes = [
+        outcomes_per_class(one, truths, num_classes, protocol=protocol, iou_threshold=iou_threshold)
         for one in predictions
     ]
     parts: list[list[Float64[np.ndarray, " _draws"]]] = [[] for _ in predictions]
     for weights in each_weights(truths, resamples, np.random.default_rng(seed)):
-        for own, one in zip(parts, fates, strict=True):
+        for own, one in zip(parts, outcomes, strict=True):
             of_classes = weighted_average_precisions(one, weights, protocol=protocol)
             own.append(means_of_defined(of_classes))
     means = [np.concatenate(own) for own in parts]
@@ -136,7 +139,7 @@ def _estimate(
     means: Float64[np.ndarray, " draws"], confidence: float, *, images: int
 ) -> AccuracyEstimate:
     """Return the mean on all images, which comes first, and the spread of the other draws."""
-    found = interval(means, confidence, images=images)
+    found = interval_of(means, confidence, images=images)
     return AccuracyEstimate(found.difference, found.low, found.high)
 
 
@@ -146,7 +149,7 @@ def _compare_pairs(
     """Compare every pair of detectors, with p-values adjusted for the number of pairs."""
     pairs = []
     for (first, own), (second, other) in combinations(enumerate(means), 2):
-        one = interval(own - other, confidence, images=images)
+        one = interval_of(own - other, confidence, images=images)
         p_value = None if one.low is None else _two_sided_p_value(own[1:] - other[1:])
         pairs.append(
             PairwiseDifference(first, second, one.difference, one.low, one.high, p_value, None)

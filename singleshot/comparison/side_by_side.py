@@ -15,9 +15,9 @@ from torch import Tensor
 from singleshot.data.dataset import DataSet
 from singleshot.data.images import read_image
 from singleshot.evaluation.evaluate_predictions import truths_of
-from singleshot.evaluation.report import of_image, truths_of_image
-from singleshot.metrics import Predictions, Protocol, Report, Truths, find_hits
-from singleshot.report.images import Exhibit, FoundMark, TruthMark, exhibit
+from singleshot.evaluation.page import predictions_of_image, truths_of_image
+from singleshot.metrics import Predictions, Protocol, Report, Truths, find_true_positives
+from singleshot.report.images import DetectionMark, ExampleImage, TruthMark, make_example
 
 __all__ = [
     "DetectorView",
@@ -36,12 +36,12 @@ NUM_OF_EACH = 3  # images at random, and images that the detectors differ about
 class DetectorView:
     """The detections of one detector in an image, from the score of each class's best F1."""
 
-    found: tuple[tuple[FoundMark, str], ...]  # each with its fate: hit, false or forgiven
-    truths: tuple[tuple[TruthMark, str], ...]  # annotated, missed or uncounted
+    found: tuple[tuple[DetectionMark, str], ...]  # each with its style: tp, fp or ignored
+    truths: tuple[tuple[TruthMark, str], ...]  # annotated, fn or uncounted
 
-    def count(self, fate: str) -> int:
+    def count(self, style: str) -> int:
         """Count the marks of a kind."""
-        return sum(one == fate for _, one in (*self.found, *self.truths))
+        return sum(one == style for _, one in (*self.found, *self.truths))
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def select_images(
         return mark_image(
             path,
             read_image(Path(path)),
-            [of_image(one, index) for one in predictions],
+            [predictions_of_image(one, index) for one in predictions],
             truths_of_image(dataset, index),
             thresholds,
             protocol=protocol,
@@ -101,7 +101,7 @@ def mark_image(
 ) -> SharedImage:
     """Mark the detections of each detector; predictions and truths are of this image alone."""
     exhibits = [
-        exhibit(path, image, one, truths, protocol=protocol, iou_thresholds=[iou_threshold])
+        make_example(path, image, one, truths, protocol=protocol, iou_thresholds=[iou_threshold])
         for one in predictions
     ]
     views = tuple(map(_view, exhibits, score_thresholds))
@@ -109,13 +109,13 @@ def mark_image(
     return SharedImage(PurePath(path).name, first.uri, first.width, first.height, views)
 
 
-def _view(one: Exhibit, score_thresholds: Float64[np.ndarray, " num_classes"]) -> DetectorView:
-    """Keep the marks from the score thresholds on, with their fates."""
-    fates = one.fates_of_found(score_thresholds, 0)
-    found = zip(one.found, fates, strict=True)
+def _view(one: ExampleImage, score_thresholds: Float64[np.ndarray, " num_classes"]) -> DetectorView:
+    """Keep the marks from the score thresholds on, with their styles."""
+    outcomes = one.outcomes_of_detections(score_thresholds, 0)
+    found = zip(one.detections, outcomes, strict=True)
     return DetectorView(
-        tuple((mark, fate) for mark, fate in found if fate != "off"),
-        tuple(zip(one.truths, one.fates_of_truths(score_thresholds, 0), strict=True)),
+        tuple((mark, style) for mark, style in found if style != "off"),
+        tuple(zip(one.truths, one.outcomes_of_truths(score_thresholds, 0), strict=True)),
     )
 
 
@@ -130,13 +130,15 @@ def errors_of_images(
     """Count false negatives and false positives of each image, from the score thresholds on."""
     confident = predictions[predictions.scores >= score_thresholds[predictions.labels]]
     ignore = protocol.ignores(truths)
-    hits = find_hits(confident, truths, ignore=ignore, iou_threshold=iou_threshold)
+    outcomes = find_true_positives(confident, truths, ignore=ignore, iou_threshold=iou_threshold)
 
     def per_image(images: Int64[np.ndarray, " n"]) -> Int64[np.ndarray, " num_images"]:
         return np.bincount(images, minlength=truths.num_images)
 
-    false_positives = per_image(confident.images[~hits.hit & ~hits.ignored])
-    false_negatives = per_image(truths.images[~ignore]) - per_image(confident.images[hits.hit])
+    false_positives = per_image(confident.images[~outcomes.true_positive & ~outcomes.ignored])
+    false_negatives = per_image(truths.images[~ignore]) - per_image(
+        confident.images[outcomes.true_positive]
+    )
     return np.asarray(false_positives + false_negatives)
 
 

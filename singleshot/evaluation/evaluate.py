@@ -16,8 +16,8 @@ from singleshot.evaluation.evaluate_predictions import (
 )
 from singleshot.evaluation.operating_point import run_weights
 from singleshot.evaluation.options import EvaluationOptions, ScoreOptions
+from singleshot.evaluation.page import write_evaluation_page
 from singleshot.evaluation.predictions import load_predictions, save_predictions
-from singleshot.evaluation.report import write_evaluation_page
 from singleshot.files import require_writable
 from singleshot.metrics import (
     OperatingPoint,
@@ -25,7 +25,7 @@ from singleshot.metrics import (
     Protocol,
     Report,
     choose_thresholds,
-    compare,
+    compare_by_bootstrap,
 )
 from singleshot.models.opening import load
 from singleshot.options import takes
@@ -192,7 +192,7 @@ class Evaluation:
                 predictions, self.dataset, report, attributes=self.attributes
             )
         if self.others is not None:
-            comparison = compare(
+            comparison = compare_by_bootstrap(
                 predictions,
                 self.others,
                 truths_of(self.dataset),

@@ -11,8 +11,8 @@ from singleshot.metrics import (
     Protocol,
     Report,
     Truths,
+    compute_metrics,
     diagnose,
-    measure,
 )
 
 __all__ = ["diagnose_predictions", "evaluate_predictions", "truths_of"]
@@ -22,7 +22,7 @@ def evaluate_predictions(
     predictions: Predictions, dataset: DataSet, *, protocol: Protocol, iou_threshold: float = 0.5
 ) -> Report:
     """Compare detections with the ground truth of a data set by the rules of a protocol."""
-    return measure(
+    return compute_metrics(
         predictions,
         truths_of(dataset),
         dataset.class_names,

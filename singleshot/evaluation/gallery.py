@@ -1,4 +1,4 @@
-"""Galleries: what is right and what is wrong, cut out of the images."""
+"""Galleries: true positives and errors, cut out of the images."""
 
 from __future__ import annotations
 
@@ -14,15 +14,24 @@ from torch import Tensor
 
 from singleshot.metrics import Truths
 from singleshot.metrics.diagnosis import Diagnosis, ErrorType, Suspect, SuspectKind
-from singleshot.metrics.hits import paired_iou
-from singleshot.report.images import Box, data_uri, rounded, scaled
+from singleshot.metrics.diagnosis.error_types import find_undetected
+from singleshot.metrics.voc_matching import paired_iou
+from singleshot.report.images import Box, data_uri, round_box, scale_image
 
-__all__ = ["Crop", "Gallery", "Place", "Wanted", "choose_galleries", "choose_suspects", "crop"]
+__all__ = [
+    "Crop",
+    "CropPlan",
+    "Gallery",
+    "GalleryPlan",
+    "choose_galleries",
+    "choose_suspects",
+    "cut_crop",
+]
 
 MOST_CROPS = 12
 MOST_SUSPECTS = 24
 SIDE = 176  # pixels of a crop in the page
-ROOM = 1.6  # side of a crop, by the longer side of what it shows
+MARGIN = 1.6  # side of a crop, by the longer side of its boxes
 SMALLEST_REGION = 32.0  # pixels of the image: less shows nothing
 
 FALSE_POSITIVES = {
@@ -39,16 +48,16 @@ FALSE_POSITIVES = {
         "Near an object of another class, with an IoU below the threshold.",
     ),
     ErrorType.DUPLICATE: (
-        "Found twice",
-        "A surer detection has hit the object already.",
+        "Duplicate",
+        "A surer detection is the true positive of the object.",
     ),
     ErrorType.BACKGROUND: (
-        "Nothing there",
-        "No annotated object comes near: an IoU of at most 0.1. Some may be objects that nobody "
-        "annotated.",
+        "Background",
+        "No annotated object is near: an IoU of at most 0.1. Some may be objects without "
+        "annotation.",
     ),
 }
-DOUBTS = {
+QUESTIONS = {
     SuspectKind.MISSING_ANNOTATION: "not annotated?",
     SuspectKind.WRONG_CLASS: "another class?",
     SuspectKind.WRONG_BOX: "another box?",
@@ -60,12 +69,12 @@ class Outline(NamedTuple):
     """A box to draw, in pixels of the image, or of the crop once it is cut."""
 
     box: Box
-    style: str  # a class of the style sheet: hit, false, missed, annotated
+    style: str  # a class of the style sheet: tp, fp, fn, annotated
 
 
 @dataclass(frozen=True)
-class Place:
-    """Something to cut out of an image."""
+class CropPlan:
+    """Crop of an image before the image is read."""
 
     image: int  # index of the image
     outlines: tuple[Outline, ...]  # the most important one last
@@ -74,18 +83,18 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Wanted:
+class GalleryPlan:
     """A gallery before its images are read."""
 
     title: str
     explanation: str
-    total: int  # of which these places are some
-    places: tuple[Place, ...]
+    total: int  # of which these crops are some
+    crops: tuple[CropPlan, ...]
 
 
 @dataclass(frozen=True)
 class Crop:
-    """A part of an image to show."""
+    """Part of an image with its boxes and caption."""
 
     uri: str
     width: int
@@ -108,77 +117,77 @@ class Gallery:
 
 def choose_galleries(
     diagnosis: Diagnosis, truths: Truths, *, random: torch.Generator
-) -> list[Wanted]:
-    """Hits and misses at random, false positives of each kind with the surest first."""
-    found = Finds(diagnosis, truths)
-    hits = np.flatnonzero(diagnosis.kept_hits.hit)
-    missed = np.flatnonzero(found.missed())
-    wanted = [
-        Wanted(
-            "Hits",
+) -> list[GalleryPlan]:
+    """Choose true positives and false negatives at random, false positives by falling score."""
+    planner = _Planner(diagnosis, truths)
+    true_positives = np.flatnonzero(diagnosis.kept_outcomes.true_positive)
+    false_negatives = np.flatnonzero(planner.undetected())
+    plans = [
+        GalleryPlan(
+            "True positives",
             "Some at random.",
-            len(hits),
-            tuple(map(found.hit, some(hits, random))),
+            len(true_positives),
+            tuple(map(planner.true_positive, some(true_positives, random))),
         ),
-        Wanted(
-            "Misses",
-            "Annotated objects that no detection hits; some at random.",
-            len(missed),
-            tuple(map(found.miss, some(missed, random))),
+        GalleryPlan(
+            "False negatives",
+            "Annotated objects without a true positive; some at random.",
+            len(false_negatives),
+            tuple(map(planner.false_negative, some(false_negatives, random))),
         ),
     ]
     for error, (title, explanation) in FALSE_POSITIVES.items():
         wrong = np.flatnonzero(diagnosis.kept_errors.are(error))
         surest = wrong[np.argsort(-diagnosis.kept.scores[wrong], kind="stable")]
-        places = tuple(map(found.false_positive, surest[:MOST_CROPS].tolist()))
-        wanted.append(Wanted(title, f"{explanation} The surest first.", len(wrong), places))
-    return [one for one in wanted if one.total]
+        crops = tuple(map(planner.false_positive, surest[:MOST_CROPS].tolist()))
+        plans.append(GalleryPlan(title, f"{explanation} The surest first.", len(wrong), crops))
+    return [one for one in plans if one.total]
 
 
-def choose_suspects(diagnosis: Diagnosis, truths: Truths) -> Wanted:
-    """Annotations in doubt, of each kind the surest first."""
-    found = Finds(diagnosis, truths)
-    return Wanted(
+def choose_suspects(diagnosis: Diagnosis, truths: Truths) -> GalleryPlan:
+    """Choose suspected label errors, of each kind the surest first."""
+    planner = _Planner(diagnosis, truths)
+    return GalleryPlan(
         "Suspected label errors",
         "",
         len(diagnosis.suspects),
-        tuple(map(found.suspect, diagnosis.suspects[:MOST_SUSPECTS])),
+        tuple(map(planner.suspect, diagnosis.suspects[:MOST_SUSPECTS])),
     )
 
 
 def some(indices: Int64[np.ndarray, " n"], random: torch.Generator) -> list[int]:
-    """A few of them, in a random order."""
+    """Choose a few in random order."""
     chosen = torch.randperm(len(indices), generator=random)[:MOST_CROPS]
     return [int(index) for index in indices[chosen.numpy()]]
 
 
 @dataclass(frozen=True)
-class Finds:
-    """What to show of one detection or truth."""
+class _Planner:
+    """Plans the crops of detections and truths."""
 
     diagnosis: Diagnosis
     truths: Truths
 
-    def missed(self) -> Bool[np.ndarray, " m"]:
-        """Truths that count and that nothing hits."""
-        missed = ~self.diagnosis.protocol.ignores(self.truths)
-        missed[self.diagnosis.kept_hits.truths[self.diagnosis.kept_hits.hit]] = False
-        return missed
+    def undetected(self) -> Bool[np.ndarray, " m"]:
+        """Mark the truths that count and that no detection is a true positive of."""
+        return find_undetected(
+            self.diagnosis.kept_outcomes, ignore=self.diagnosis.protocol.ignores(self.truths)
+        )
 
-    def hit(self, index: int) -> Place:
-        """A detection with the truth it hits."""
-        return self.detection(index, int(self.diagnosis.kept_hits.truths[index]), "hit")
+    def true_positive(self, index: int) -> CropPlan:
+        """Show a detection with its truth."""
+        return self.detection(index, int(self.diagnosis.kept_outcomes.truths[index]), "tp")
 
-    def false_positive(self, index: int) -> Place:
-        """A detection with the truth it is about, if any."""
-        return self.detection(index, int(self.diagnosis.kept_errors.truths[index]), "false")
+    def false_positive(self, index: int) -> CropPlan:
+        """Show a detection with the truth that its error is about, if any."""
+        return self.detection(index, int(self.diagnosis.kept_errors.truths[index]), "fp")
 
-    def detection(self, index: int, truth: int, style: str) -> Place:
-        """A detection, with a truth unless that is -1."""
+    def detection(self, index: int, truth: int, style: str) -> CropPlan:
+        """Show a detection, with a truth unless that is -1."""
         kept = self.diagnosis.kept
         label = int(kept.labels[index])
         details = [f"score {kept.scores[index]:.2f}"]
-        outlines = [Outline(rounded(kept.boxes[index]), style)]
+        outlines = [Outline(round_box(kept.boxes[index]), style)]
         if truth >= 0:
             pair = kept.boxes[index : index + 1], self.truths.boxes[truth : truth + 1]
             details.append(f"IoU {paired_iou(*pair)[0]:.2f}")
@@ -187,63 +196,65 @@ class Finds:
             if annotated != label:
                 details.append(f"annotated {self.diagnosis.class_names[annotated]}")
         name = self.diagnosis.class_names[label]
-        return Place(int(kept.images[index]), tuple(outlines), name, ", ".join(details))
+        return CropPlan(int(kept.images[index]), tuple(outlines), name, ", ".join(details))
 
-    def miss(self, truth: int) -> Place:
-        """An object that nothing hits."""
-        outline = Outline(rounded(self.truths.boxes[truth]), "missed")
+    def false_negative(self, truth: int) -> CropPlan:
+        """Show an undetected object."""
+        outline = Outline(round_box(self.truths.boxes[truth]), "fn")
         name = self.diagnosis.class_names[self.truths.labels[truth]]
         width, height = self.truths.boxes[truth, 2:] - self.truths.boxes[truth, :2]
         size = f"{width:.0f} × {height:.0f} pixels"
-        return Place(int(self.truths.images[truth]), (outline,), name, size)
+        return CropPlan(int(self.truths.images[truth]), (outline,), name, size)
 
-    def suspect(self, suspect: Suspect) -> Place:
-        """An annotation in doubt, and what doubts it."""
-        outlines = [Outline(suspect.box, "false")]
-        details = [DOUBTS[suspect.kind]]
+    def suspect(self, suspect: Suspect) -> CropPlan:
+        """Show an annotation in doubt with the detection that contradicts it."""
+        outlines = [Outline(suspect.box, "fp")]
+        details = [QUESTIONS[suspect.kind]]
         if suspect.kind is SuspectKind.DOUBLE_ANNOTATION:
             details.append(f"IoU {suspect.score:.2f}")
         else:
-            details.append(f"found with score {suspect.score:.2f}")
+            details.append(f"detected with score {suspect.score:.2f}")
         if suspect.truth >= 0:
             outlines.insert(0, self.annotated(suspect.truth))
             if self.truths.labels[suspect.truth] != suspect.label:
                 annotated = self.diagnosis.class_names[self.truths.labels[suspect.truth]]
                 details.append(f"annotated {annotated}")
         name = self.diagnosis.class_names[suspect.label]
-        return Place(suspect.image, tuple(outlines), name, ", ".join(details))
+        return CropPlan(suspect.image, tuple(outlines), name, ", ".join(details))
 
     def annotated(self, truth: int) -> Outline:
-        """The box of a truth."""
-        return Outline(rounded(self.truths.boxes[truth]), "annotated")
+        """Outline the box of a truth."""
+        return Outline(round_box(self.truths.boxes[truth]), "annotated")
 
 
-def crop(place: Place, image: UInt8[Tensor, "3 h w"], path: str) -> Crop:
-    """Cut a place out of its image, with some room around it."""
-    left, top, right, bottom = region(place.outlines, image.shape[-2], image.shape[-1])
+def cut_crop(plan: CropPlan, image: UInt8[Tensor, "3 h w"], path: str) -> Crop:
+    """Cut a crop out of its image, with some margin."""
+    left, top, right, bottom = square_around(plan.outlines, image.shape[-2], image.shape[-1])
     part = image[:, top:bottom, left:right]
     factor = min(1.0, SIDE / max(part.shape[-2:]))
-    smaller = scaled(part, factor)
+    smaller = scale_image(part, factor)
     return Crop(
         uri=data_uri(smaller),
         width=smaller.shape[-1],
         height=smaller.shape[-2],
         outlines=tuple(
-            one._replace(box=rounded((np.array(one.box) - [left, top, left, top]) * factor))
-            for one in place.outlines
+            one._replace(box=round_box((np.array(one.box) - [left, top, left, top]) * factor))
+            for one in plan.outlines
         ),
-        title=place.title,
-        detail=place.detail,
+        title=plan.title,
+        detail=plan.detail,
         name=PurePath(path).name,
     )
 
 
-def region(outlines: Sequence[Outline], height: int, width: int) -> tuple[int, int, int, int]:
-    """A square (x1, y1, x2, y2) around boxes, moved and shortened to lie in the image."""
+def square_around(
+    outlines: Sequence[Outline], height: int, width: int
+) -> tuple[int, int, int, int]:
+    """Find the square (x1, y1, x2, y2) around boxes, moved and shortened to lie in the image."""
     boxes = np.array([one.box for one in outlines])
     low, high = boxes[:, :2].min(axis=0), boxes[:, 2:].max(axis=0)
     limits = np.array([width, height])
-    side = np.minimum(max(SMALLEST_REGION, ROOM * (high - low).max()), limits)
+    side = np.minimum(max(SMALLEST_REGION, MARGIN * (high - low).max()), limits)
     start = ((low + high - side) / 2).clip(0, limits - side).astype(int)
     end = np.minimum(np.ceil(start + side).astype(int), limits)
     return int(start[0]), int(start[1]), int(end[0]), int(end[1])

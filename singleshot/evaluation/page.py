@@ -1,87 +1,224 @@
-"""The page: what goes into it, and how it becomes a file."""
+"""The page of an evaluation: what it shows, and its file report.html."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import torch
 from markupsafe import Markup
 
-from singleshot.evaluation.explorer import explore
-from singleshot.evaluation.findings import findings_of
-from singleshot.evaluation.gallery import Gallery
+from singleshot.data.dataset import DataSet
+from singleshot.data.images import read_image
+from singleshot.errors import DataError
+from singleshot.evaluation.diagnosis_tables import tables_of
+from singleshot.evaluation.evaluate_predictions import diagnose_predictions, truths_of
+from singleshot.evaluation.explorer import build_explorer
+from singleshot.evaluation.gallery import (
+    Crop,
+    CropPlan,
+    Gallery,
+    GalleryPlan,
+    choose_galleries,
+    choose_suspects,
+    cut_crop,
+)
 from singleshot.evaluation.plots import training_charts
 from singleshot.files import write_atomically
-from singleshot.metrics import DEFAULT_SCORE_THRESHOLD, Protocol, Report
+from singleshot.metrics import DEFAULT_SCORE_THRESHOLD, Predictions, Protocol, Report, Truths
 from singleshot.metrics.bootstrap import FEWEST_IMAGES, Comparison
 from singleshot.metrics.diagnosis import Diagnosis
 from singleshot.metrics.miss_rate import FEWEST_IMAGES as FEWEST_FOR_MISS_RATES
-from singleshot.metrics.sweep import Swept
-from singleshot.report.images import Exhibit
+from singleshot.metrics.sweep import IOU_THRESHOLDS, ThresholdSweep, sweep
+from singleshot.report.images import ExampleImage, make_example
 from singleshot.report.page import HERE, content_hash, environment
+from singleshot.runs.folder import RunFolder
+from singleshot.runs.log import read_log
+from singleshot.version import __version__
 
-__all__ = ["IN_WORDS", "Page", "Showcase", "write_report"]
+__all__ = ["IN_WORDS", "EvaluationPage", "ExampleImages", "render_page", "write_evaluation_page"]
 
-HIT = (
-    "A detection is a hit when its IoU with the object of its class it overlaps most is at least "
-    "{iou_threshold:g} and no detection with a higher score has that object."
+# The same images each time, so that two reports on one data set can be laid side by side.
+SEED = 0
+
+TRUE_POSITIVE = (
+    "A detection is a true positive when its IoU with the object of its class it overlaps most is "
+    "at least {iou_threshold:g} and no detection with a higher score has that object."
 )
 MEAN = "its mean over the classes is the figure above"
 IN_WORDS = {
     Protocol.VOC07: (
-        f"PASCAL VOC 2007. {HIT} Objects marked difficult do not count. Average precision is the "
-        f"mean of the best precisions at the eleven recalls 0, 0.1 … 1; {MEAN}."
+        f"PASCAL VOC 2007. {TRUE_POSITIVE} Objects marked difficult do not count. "
+        f"Average precision is the mean of the best precisions at the eleven recalls 0, 0.1 … 1; "
+        f"{MEAN}."
     ),
     Protocol.VOC10: (
-        f"PASCAL VOC 2010. {HIT} Objects marked difficult do not count. Average precision is the "
-        f"area under the curve of best precision over recall; {MEAN}."
+        f"PASCAL VOC 2010. {TRUE_POSITIVE} Objects marked difficult do not count. "
+        f"Average precision is the area under the curve of best precision over recall; {MEAN}."
     ),
     Protocol.COCO: (
         "COCO. Average precision is averaged over the ten IoU thresholds 0.50, 0.55 … 0.95, with "
         f"at most 100 detections per image and class; {MEAN}. Crowds do not count. For curves and "
-        f"operating points: {HIT[0].lower()}{HIT[1:]}"
+        f"operating points: {TRUE_POSITIVE[0].lower()}{TRUE_POSITIVE[1:]}"
     ),
 }
 
 
 @dataclass(frozen=True)
-class Showcase:
-    """Everything that is shown of images; empty where there are none to read."""
+class ExampleImages:
+    """Example images and crops; empty where no image can be read."""
 
-    at_random: Sequence[Exhibit] = ()
-    hardest: Sequence[Exhibit] = ()
+    at_random: Sequence[ExampleImage] = ()
+    hardest: Sequence[ExampleImage] = ()
     galleries: Sequence[Gallery] = ()
     suspects: Gallery | None = None
 
 
 @dataclass(frozen=True)
-class Page:
-    """What a report shows; a part left empty is left out."""
+class EvaluationPage:
+    """Contents of the page of one evaluation."""
 
     title: str
     data: str  # what was measured on, in words
     report: Report
-    sweep: Sequence[Swept]  # one of them at the IoU threshold of the report
+    sweep: Sequence[ThresholdSweep]  # one of them at the IoU threshold of the report
     diagnosis: Diagnosis
-    showcase: Showcase
+    showcase: ExampleImages
     log: Sequence[Mapping[str, Any]]  # lines of log.jsonl
     recipe: str  # resolved, as TOML
     command: str
     version: str
-    compared_with: str = ""  # whose predictions the comparison of the report is with
+    compared_with: str = ""  # the other predictions of the comparison
 
 
-def write_report(page: Page, path: Path) -> Path:
+def write_evaluation_page(
+    predictions: Predictions,
+    dataset: DataSet,
+    *,
+    report: Report,
+    model: str,
+    command: str,
+    path: Path,
+    compared_with: str = "",
+) -> Path:
+    """Write one self-contained page; of a run it also shows the training and the recipe.
+
+    Args:
+        predictions: detections in the images of the data set.
+        dataset: the images, some of which are read; one that cannot be is left out.
+        report: the evaluation of these predictions; its comparison and operating point are shown,
+            and its diagnosis, which is made here if it has none.
+        model: the folder or file they come from, or any name.
+        command: the command that makes this page.
+        path: of the page.
+        compared_with: the other predictions of the comparison.
+    """
+    diagnosis = report.diagnosis or diagnose_predictions(predictions, dataset, report)
+    iou_thresholds = sorted({*IOU_THRESHOLDS, report.iou_threshold})
+    folder = RunFolder(Path(model))
+    recipe = folder.recipe.read_text(encoding="utf-8") if folder.recipe.is_file() else ""
+    page = EvaluationPage(
+        title=Path(model).name,
+        data=dataset.description,
+        report=report,
+        sweep=sweep(
+            predictions,
+            truths_of(dataset),
+            len(dataset.class_names),
+            protocol=report.protocol,
+            iou_thresholds=iou_thresholds,
+        ),
+        diagnosis=diagnosis,
+        showcase=read_examples(predictions, dataset, diagnosis, iou_thresholds),
+        log=read_log(folder.log),
+        recipe=recipe,
+        command=command,
+        version=__version__,
+        compared_with=compared_with,
+    )
+    return write_page(page, path)
+
+
+def read_examples(
+    predictions: Predictions,
+    dataset: DataSet,
+    diagnosis: Diagnosis,
+    iou_thresholds: Sequence[float],
+) -> ExampleImages:
+    """Read the images to show, each once and one at a time; a broken one is left out."""
+    random = torch.Generator().manual_seed(SEED)
+    at_random, hardest = images_to_show(len(dataset), diagnosis, random=random)
+    truths = truths_of(dataset)
+    galleries = choose_galleries(diagnosis, truths, random=random)
+    suspects = choose_suspects(diagnosis, truths)
+    plans = [plan for gallery in (*galleries, suspects) for plan in gallery.crops]
+    images = {*at_random, *hardest, *(plan.image for plan in plans)}
+    examples: dict[int, ExampleImage] = {}
+    crops: dict[CropPlan, Crop] = {}
+    for image in sorted(images):
+        path = str(dataset.paths[image])
+        try:
+            pixels = read_image(Path(path))
+        except DataError:
+            continue
+        crops |= {plan: cut_crop(plan, pixels, path) for plan in plans if plan.image == image}
+        if image in {*at_random, *hardest}:
+            examples[image] = make_example(
+                path,
+                pixels,
+                predictions_of_image(predictions, image),
+                truths_of_image(dataset, image),
+                protocol=diagnosis.protocol,
+                iou_thresholds=iou_thresholds,
+            )
+    return ExampleImages(
+        at_random=[examples[image] for image in at_random if image in examples],
+        hardest=[examples[image] for image in hardest if image in examples],
+        galleries=[fill_gallery(one, crops) for one in galleries],
+        suspects=fill_gallery(suspects, crops),
+    )
+
+
+def images_to_show(
+    num_images: int, diagnosis: Diagnosis, *, count: int = 12, random: torch.Generator
+) -> tuple[list[int], list[int]]:
+    """Choose half of the images at random, then the hardest others."""
+    at_random = torch.randperm(num_images, generator=random)[: (count + 1) // 2].tolist()
+    others = [one.image for one in diagnosis.hardest if one.image not in at_random]
+    return at_random, others[: count - len(at_random)]
+
+
+def predictions_of_image(predictions: Predictions, image: int) -> Predictions:
+    """Select the detections in one image, as if there were no other."""
+    own = predictions[predictions.images == image]
+    return replace(own, images=np.zeros_like(own.images))
+
+
+def truths_of_image(dataset: DataSet, image: int) -> Truths:
+    """Select the annotations of one image as if there were no other, in full precision."""
+    start = int(dataset.ends[image - 1]) if image else 0
+    own = dataset.truths[start : int(dataset.ends[image])]
+    return Truths.of(own, torch.tensor([len(own)]))
+
+
+def fill_gallery(plan: GalleryPlan, crops: Mapping[CropPlan, Crop]) -> Gallery:
+    """Make a gallery of those crops whose images could be read."""
+    readable = tuple(crops[crop] for crop in plan.crops if crop in crops)
+    return Gallery(plan.title, plan.explanation, plan.total, readable)
+
+
+def write_page(page: EvaluationPage, path: Path) -> Path:
     """Write one HTML file that needs no other and no network; returns its path."""
     with write_atomically(path) as beside:
-        beside.write_text(render(page), encoding="utf-8")
+        beside.write_text(render_page(page), encoding="utf-8")
     return path
 
 
-def render(page: Page) -> str:
-    """Fill in the page; everything from outside is escaped."""
+def render_page(page: EvaluationPage) -> str:
+    """Fill in the template; all names and paths are escaped."""
     filled = environment()
     script = (HERE / "page.js").read_text(encoding="utf-8")
     report = page.report
@@ -92,32 +229,32 @@ def render(page: Page) -> str:
         protocol=IN_WORDS[report.protocol].format(iou_threshold=report.iou_threshold),
         class_names=list(report.per_class),
         stand_in=DEFAULT_SCORE_THRESHOLD,
-        without_hits=without_hits(report),
+        undetected=undetected_classes(report),
         fewest_images=FEWEST_IMAGES,
         fewest_for_miss_rates=FEWEST_FOR_MISS_RATES,
         thresholds=report.score_thresholds,
         now=page.sweep[[one.iou_threshold for one in page.sweep].index(report.iou_threshold)],
-        explorer=explore(
+        explorer=build_explorer(
             page.sweep,
             list(report.per_class),
             iou_threshold=report.iou_threshold,
             num_images=report.images,
         ),
-        findings=findings_of(page.diagnosis),
+        findings=tables_of(page.diagnosis),
         training_charts=training_charts(page.log),
-        widest=widest_bound(report.comparison),
+        widest=farthest_bound(report.comparison),
         script=Markup(script),
         script_hash=content_hash(script),
     )
 
 
-def without_hits(report: Report) -> list[str]:
-    """Classes of which not a single object is found."""
+def undetected_classes(report: Report) -> list[str]:
+    """List the classes of which no object is detected."""
     return [name for name, one in report.per_class.items() if one.best_f1.f1 == 0]
 
 
-def widest_bound(comparison: Comparison | None) -> float:
-    """How far the intervals of a comparison reach from 0, to draw them to one scale."""
+def farthest_bound(comparison: Comparison | None) -> float:
+    """Find the bound of a comparison farthest from 0, to draw intervals to one scale."""
     if comparison is None:
         return 0.0
     intervals = (comparison.mean_average_precision, *comparison.per_class.values())

@@ -85,10 +85,10 @@ def defined(name: str, xs: Float64[np.ndarray, " n"], values: Sequence[float | N
 
 
 def reliability_chart(calibration: Calibration) -> Chart:
-    """Share of hits against mean score of each bin; on the diagonal, scores mean what they say."""
+    """Plot the share of true positives against the mean score of each bin."""
     filled = [one for one in calibration.bins if one.mean_score is not None]
     scores = np.array([one.mean_score for one in filled], np.float64)
-    shares = np.array([one.share_of_hits for one in filled], np.float64)
+    shares = np.array([one.share_of_true_positives for one in filled], np.float64)
     counts = np.array([one.count for one in filled], np.float64)
     ends = np.array([0.0, 1.0])
     return chart(

@@ -28,13 +28,16 @@ HUNDRED_ONE: Float64[np.ndarray, " points"] = np.linspace(0, 1, 101)
 
 
 def eleven_points(recall: Float64[np.ndarray, " n"], precision: Float64[np.ndarray, " n"]) -> float:
-    """VOC until 2009: mean envelope at the recalls 0, 0.1 … 1 (VOC2007 devkit, VOCevaldet.m)."""
+    """Compute AP of VOC until 2009: the mean envelope at the recalls 0, 0.1 … 1.
+
+    VOC2007 devkit, VOCevaldet.m.
+    """
     reached_at = np.searchsorted(recall, ELEVEN)
     return float(np.append(envelope(precision), 0)[reached_at].mean())
 
 
 def every_point(recall: Float64[np.ndarray, " n"], precision: Float64[np.ndarray, " n"]) -> float:
-    """VOC since 2010: sum of (rise of recall) x envelope over all points (VOCap.m)."""
+    """Compute AP of VOC since 2010: the sum of (rise of recall) x envelope (VOCap.m)."""
     rises = np.diff(recall, prepend=0)
     return float(rises @ envelope(precision))
 
@@ -42,18 +45,18 @@ def every_point(recall: Float64[np.ndarray, " n"], precision: Float64[np.ndarray
 def hundred_one_points(
     recall: Float64[np.ndarray, " n"], precision: Float64[np.ndarray, " n"]
 ) -> float:
-    """COCO: mean envelope at the recalls 0, 0.01 … 1 (cocoeval.py, accumulate)."""
+    """Compute AP of COCO: the mean envelope at recalls 0, 0.01 … 1 (cocoeval.py, accumulate)."""
     reached_at = np.searchsorted(recall, HUNDRED_ONE)
     return float(np.append(envelope(precision), 0)[reached_at].mean())
 
 
 def envelope(precision: Float64[np.ndarray, " n"]) -> Float64[np.ndarray, " n"]:
-    """Best precision from each point on."""
+    """Compute the best precision from each point on."""
     return np.maximum.accumulate(precision[::-1])[::-1]
 
 
 def mean_of_defined(values: Sequence[float | None]) -> float | None:
-    """Mean over the classes with truths, whose average precision is defined; None without any."""
+    """Average over the classes with truths, where AP is defined; None without any."""
     found = [value for value in values if value is not None]
     return sum(found) / len(found) if found else None
 
@@ -61,7 +64,7 @@ def mean_of_defined(values: Sequence[float | None]) -> float | None:
 def means_of_defined(
     values: Float64[np.ndarray, "num_classes draws"],
 ) -> Float64[np.ndarray, " draws"]:
-    """`mean_of_defined` of each column; NaN is what is undefined."""
+    """Compute `mean_of_defined` of each column; NaN is what is undefined."""
     defined = ~np.isnan(values)
     count = defined.sum(axis=0)
     total = np.where(defined, values, 0).sum(axis=0)

@@ -1,8 +1,8 @@
-"""Is one detector better than another? The paired bootstrap over images.
+"""Confidence interval of the difference of two detectors: the paired bootstrap over images.
 
-The images at hand are a sample of those a detector will meet. Drawing as many from them again,
+The images at hand are a sample of those that a detector will process. Drawing as many from them,
 with replacement, shows how far a difference of average precisions varies by the choice of images
-alone; both detectors are judged on the same draw, so that what makes an image hard for both
+alone; both detectors are evaluated on the same draw, so that the difficulty of an image
 cancels out. The interval holds the middle 95 % (`confidence`) of the differences over all draws
 (Efron and Tibshirani, An Introduction to the Bootstrap, 1993, §13.3, the percentile interval).
 
@@ -24,11 +24,15 @@ import numpy as np
 from jaxtyping import Float64
 
 from singleshot.metrics.average_precision import means_of_defined
-from singleshot.metrics.columns import Predictions, Truths
+from singleshot.metrics.detection_tables import Predictions, Truths
 from singleshot.metrics.protocol import Protocol
-from singleshot.metrics.weighted import ClassFates, find_fates, weighted_average_precisions
+from singleshot.metrics.weighted_average_precision import (
+    ClassOutcomes,
+    outcomes_per_class,
+    weighted_average_precisions,
+)
 
-__all__ = ["Comparison", "Interval", "compare"]
+__all__ = ["Comparison", "Interval", "compare_by_bootstrap"]
 
 FEWEST_IMAGES = 5
 ROUNDING = 1e-12  # two average precisions that differ by less do so by the order of their sums
@@ -50,10 +54,10 @@ class Interval(NamedTuple):
 
 @dataclass(frozen=True)
 class Comparison:
-    """How much better one detector is than another, and how sure that is."""
+    """Difference of two detectors, with confidence intervals."""
 
     protocol: Protocol
-    iou_threshold: float  # of a hit; COCO has its own ten
+    iou_threshold: float  # of a true positive; COCO has its own ten
     images: int
     resamples: int
     seed: int
@@ -62,7 +66,7 @@ class Comparison:
     per_class: Mapping[str, Interval]
 
     def to_json(self) -> dict[str, Any]:
-        """Plain numbers under the names of the fields; null where undefined."""
+        """Convert to plain numbers under the names of the fields; null where undefined."""
         return {
             **asdict(self),
             "protocol": self.protocol.value,
@@ -71,7 +75,7 @@ class Comparison:
         }
 
 
-def compare(
+def compare_by_bootstrap(
     predictions: Predictions,
     others: Predictions,
     truths: Truths,
@@ -91,7 +95,9 @@ def compare(
     assert resamples > 0
     assert 0 < confidence < 1
     first, second = (
-        find_fates(found, truths, len(class_names), protocol=protocol, iou_threshold=iou_threshold)
+        outcomes_per_class(
+            found, truths, len(class_names), protocol=protocol, iou_threshold=iou_threshold
+        )
         for found in (predictions, others)
     )
     differences = find_differences(
@@ -102,7 +108,7 @@ def compare(
     )
     places = [own.truth_images for own in first]
     per_class = [
-        interval(of_class, confidence, images=len(np.unique(own)))
+        interval_of(of_class, confidence, images=len(np.unique(own)))
         for of_class, own in zip(differences, places, strict=True)
     ]
     anywhere = len(np.unique(np.concatenate([np.zeros(0, np.int64), *places])))
@@ -113,19 +119,21 @@ def compare(
         resamples=resamples,
         seed=seed,
         confidence=confidence,
-        mean_average_precision=interval(means_of_defined(differences), confidence, images=anywhere),
+        mean_average_precision=interval_of(
+            means_of_defined(differences), confidence, images=anywhere
+        ),
         per_class=dict(zip(class_names, per_class, strict=True)),
     )
 
 
 def find_differences(
-    first: Sequence[ClassFates],
-    second: Sequence[ClassFates],
+    first: Sequence[ClassOutcomes],
+    second: Sequence[ClassOutcomes],
     each_weights: Iterator[Float64[np.ndarray, "num_images _draws"]],
     *,
     protocol: Protocol,
 ) -> Float64[np.ndarray, "num_classes draws"]:
-    """Difference of each class in each draw; NaN without truths of the class."""
+    """Compute the difference of each class in each draw; NaN without truths of the class."""
     parts = [
         weighted_average_precisions(first, weights, protocol=protocol)
         - weighted_average_precisions(second, weights, protocol=protocol)
@@ -137,7 +145,7 @@ def find_differences(
 def each_weights(
     truths: Truths, resamples: int, random: np.random.Generator
 ) -> Iterator[Float64[np.ndarray, "num_images _draws"]]:
-    """Each image once; then how often each is drawn, some draws at a time."""
+    """Yield weights: each image once; then how often each is drawn, some draws at a time."""
     num_images = truths.num_images
     yield np.ones((num_images, 1))
     most_truths = np.bincount(truths.labels).max(initial=1)
@@ -150,10 +158,10 @@ def each_weights(
         yield np.stack(draws, axis=1).astype(np.float64)
 
 
-def interval(
+def interval_of(
     differences: Float64[np.ndarray, " draws"], confidence: float, *, images: int
 ) -> Interval:
-    """The difference on all images, which is the first, and the spread of the others."""
+    """Compute the interval from the difference on all images, the first, and on the draws."""
     on_all, drawn = differences[0], differences[1:]
     drawn = drawn[~np.isnan(drawn)]
     if images < FEWEST_IMAGES or not len(drawn):

@@ -1,7 +1,7 @@
 """The twelve numbers of the COCO challenge, through hotcoco, which equals pycocotools.
 
-A crowd region is as COCO has it: detections inside it are neither right nor wrong. COCO knows no
-difficult objects; they are objects like any other here.
+A crowd region is COCO's: detections inside it are ignored. COCO has no difficult objects; they are
+objects like any other here.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import hotcoco
 import numpy as np
 from jaxtyping import Float64, Int64
 
-from singleshot.metrics.columns import Predictions, Truths
+from singleshot.metrics.detection_tables import Predictions, Truths
 
 __all__ = ["CocoNumbers", "coco_numbers"]
 
@@ -30,7 +30,7 @@ class CocoNumbers(NamedTuple):
     APs: float | None  # objects below 32 x 32 pixels
     APm: float | None
     APl: float | None  # objects above 96 x 96 pixels
-    AR1: float | None  # with 1 detection an image and class
+    AR1: float | None  # with 1 detection per image and class
     AR10: float | None
     AR100: float | None
     ARs: float | None
@@ -42,26 +42,28 @@ def coco_numbers(
     predictions: Predictions, truths: Truths, num_classes: int
 ) -> tuple[CocoNumbers, list[float | None]]:
     """Compute the twelve numbers, and AP over all IoU thresholds for each class."""
-    evaluator = matched(predictions, truths, num_classes)
+    evaluator = match_all(predictions, truths, num_classes)
     evaluator.accumulate()
     evaluator.summary_lines()  # like summarize(), without printing
     results: Mapping[str, float] = evaluator.get_results()
-    numbers = CocoNumbers(*(defined(results[name]) for name in CocoNumbers._fields))
+    numbers = CocoNumbers(*(none_if_undefined(results[name]) for name in CocoNumbers._fields))
     # Axes: IoU threshold, recall, class, object size (0: all), detections per image (last: 100).
     accumulated = evaluator.eval
     assert accumulated is not None
     precision = accumulated["precision"][:, :, :, 0, -1]
-    return numbers, [defined(precision[:, :, label].mean()) for label in range(num_classes)]
+    return numbers, [
+        none_if_undefined(precision[:, :, label].mean()) for label in range(num_classes)
+    ]
 
 
-def matched(predictions: Predictions, truths: Truths, num_classes: int) -> hotcoco.COCOeval:
+def match_all(predictions: Predictions, truths: Truths, num_classes: int) -> hotcoco.COCOeval:
     """Match detections to truths: all at once, or many of them some images at a time.
 
     The second way takes a third longer and less than half the memory; the numbers are the same to
     the last bit.
     """
     if len(predictions) > DETECTIONS_AT_ONCE:
-        return matched_in_turn(predictions, truths, num_classes)
+        return match_in_parts(predictions, truths, num_classes)
     truth = as_coco(truths, num_classes)
     evaluator = hotcoco.COCOeval(truth, truth.load_res(as_rows(predictions)), "bbox")
     evaluator.evaluate()
@@ -69,19 +71,19 @@ def matched(predictions: Predictions, truths: Truths, num_classes: int) -> hotco
 
 
 def as_coco(truths: Truths, num_classes: int) -> hotcoco.COCO:
-    """All truths; images and classes have the ids 1, 2, 3 …, as id 0 means "none" in places."""
+    """Convert all truths; ids of images and classes start at 1, as 0 means "none" in places."""
     return hotcoco.COCO.from_arrays(
         images=[{"id": image + 1} for image in range(truths.num_images)],
         categories=as_categories(num_classes),
         image_ids=truths.images + 1,
         category_ids=truths.labels + 1,
-        boxes=corner_and_size(truths.boxes),
+        boxes=to_xywh(truths.boxes),
         area=truths.areas,
         iscrowd=truths.crowd,
     )
 
 
-def matched_in_turn(predictions: Predictions, truths: Truths, num_classes: int) -> hotcoco.COCOeval:
+def match_in_parts(predictions: Predictions, truths: Truths, num_classes: int) -> hotcoco.COCOeval:
     """Match some images at a time; only the matches are kept."""
     evaluator = hotcoco.StreamingEval(as_categories(num_classes))
     starts = np.arange(0, truths.num_images, IMAGES_AT_ONCE)
@@ -95,25 +97,25 @@ def matched_in_turn(predictions: Predictions, truths: Truths, num_classes: int) 
 
 
 def as_categories(num_classes: int) -> list[dict[str, Any]]:
-    """Classes by number: COCO sorts by id, so that the order stays."""
+    """Number the classes: COCO sorts by id, so that the order stays."""
     return [{"id": label + 1, "name": str(label)} for label in range(num_classes)]
 
 
 def split_by_image(
     images: Int64[np.ndarray, " n"], starts: Int64[np.ndarray, " blocks"]
 ) -> list[Int64[np.ndarray, " _own"]]:
-    """Which rows are of the images from each start to the next, by image."""
+    """Split rows by image: those from each start to the next."""
     order = np.argsort(images, kind="stable")
     return np.split(order, np.searchsorted(images, starts[1:], sorter=order))[: len(starts)]
 
 
 def as_annotations(truths: Truths, chosen: Int64[np.ndarray, " k"]) -> list[dict[str, Any]]:
-    """COCO's annotations of some of the objects."""
+    """Convert some of the objects to COCO's annotations."""
     columns = (
         (chosen + 1).tolist(),
         (truths.images[chosen] + 1).tolist(),
         (truths.labels[chosen] + 1).tolist(),
-        corner_and_size(truths.boxes[chosen]).tolist(),
+        to_xywh(truths.boxes[chosen]).tolist(),
         truths.areas[chosen].tolist(),
         truths.crowd[chosen].tolist(),
     )
@@ -122,22 +124,22 @@ def as_annotations(truths: Truths, chosen: Int64[np.ndarray, " k"]) -> list[dict
 
 
 def as_rows(predictions: Predictions) -> Float64[np.ndarray, "n 7"]:
-    """COCO's array of results: image, x, y, width, height, score, class."""
+    """Convert detections to COCO's array of results: image, x, y, width, height, score, class."""
     return np.column_stack(
         [
             predictions.images + 1,
-            corner_and_size(predictions.boxes),
+            to_xywh(predictions.boxes),
             predictions.scores,
             predictions.labels + 1,
         ]
     )
 
 
-def corner_and_size(boxes: Float64[np.ndarray, "n 4"]) -> Float64[np.ndarray, "n 4"]:
-    """(x1, y1, x2, y2) as COCO's (x1, y1, width, height)."""
+def to_xywh(boxes: Float64[np.ndarray, "n 4"]) -> Float64[np.ndarray, "n 4"]:
+    """Convert (x1, y1, x2, y2) to COCO's (x1, y1, width, height)."""
     return np.hstack([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]])
 
 
-def defined(value: float) -> float | None:
-    """COCO says -1 for "there is nothing to measure"."""
+def none_if_undefined(value: float) -> float | None:
+    """Replace COCO's -1, "no such objects", by None."""
     return None if value < 0 else float(value)

@@ -1,6 +1,6 @@
-"""Missed objects against false positives per image: how pedestrians and faces are judged.
+"""Miss rate against false positives per image: the metrics of pedestrian and face detection.
 
-As the score threshold falls, fewer objects are missed and more false positives are raised:
+As the score threshold falls, fewer objects are missed and more false positives are made:
 
     miss rate                 1 - recall
     false positives per image  false positives / images, those without objects included (FPPI)
@@ -25,11 +25,13 @@ __all__ = [
 
 REFERENCES: Float64[np.ndarray, " limits"] = np.logspace(-2, 0, 9)  # false positives per image
 FEWEST_IMAGES = 100  # on fewer, 0.01 false positives per image is less than one in all of them
-LEAST_MISS_RATE = 1e-10  # a detector that misses nothing has no logarithm
+LEAST_MISS_RATE = 1e-10  # a detector that false negatives nothing has no logarithm
 
 
 def false_positives_per_image(curve: Curve, num_images: int) -> Float64[np.ndarray, " thresholds"]:
-    """At each of `curve.at_thresholds()`: (1 - precision) x detections kept / images.
+    """Compute false positives per image (FPPI) at each of `curve.at_thresholds()`.
+
+    (1 - precision) x detections kept / images.
 
     Args:
         curve: of one class, a point for each detection; at thresholds alone, those between them
@@ -41,7 +43,7 @@ def false_positives_per_image(curve: Curve, num_images: int) -> Float64[np.ndarr
 
 
 def recall_at_false_positives(curve: Curve, num_images: int, limit: float) -> float:
-    """Best recall with at most `limit` false positives per image; 0 when the first is too many.
+    """Find the best recall with at most `limit` false positives per image; 0 without any.
 
     FDDB (Jain and Learned-Miller 2010) draws it against the false positives in all of its 2,845
     images: its "at 1000 false positives" is a limit of 1000 / 2845.
@@ -50,8 +52,7 @@ def recall_at_false_positives(curve: Curve, num_images: int, limit: float) -> fl
 
 
 def miss_rate_at(curve: Curve, num_images: int, limit: float) -> float:
-    """Lowest miss rate with at most `limit` false positives per image; 1 when the first is too
-    many.
+    """Find the lowest miss rate with at most `limit` false positives per image; 1 without any.
 
     A curve that ends before `limit` counts with its last point, the lowest miss rate it has.
     """
@@ -59,7 +60,7 @@ def miss_rate_at(curve: Curve, num_images: int, limit: float) -> float:
 
 
 def log_average_miss_rate(curve: Curve, num_images: int) -> float:
-    """Geometric mean of the miss rates at nine false positive rates, 0.01 to 1 per image.
+    """Compute the geometric mean of the miss rates at nine values of FPPI, 0.01 to 1.
 
     exp(mean of log(miss rate at f)) for f = 10^-2, 10^-1.75 … 10^0; lower is better (Dollár et al.
     2012, "Pedestrian Detection: An Evaluation of the State of the Art", §3.1). At each f the rule
@@ -78,6 +79,6 @@ def log_average_miss_rate(curve: Curve, num_images: int) -> float:
 def recalls_at(
     curve: Curve, num_images: int, limits: Float64[np.ndarray, " limits"]
 ) -> Float64[np.ndarray, " limits"]:
-    """`recall_at_false_positives` for several limits at once."""
+    """Compute `recall_at_false_positives` for several limits at once."""
     num_points = np.searchsorted(false_positives_per_image(curve, num_images), limits, side="right")
     return np.asarray(np.append(0.0, curve.at_thresholds().recall)[num_points])

@@ -1,4 +1,4 @@
-"""What a detector is worth at the score threshold somebody would run it with.
+"""Precision, recall and F1 at the score threshold that a detector is run with.
 
 Give these functions the points a threshold can reach (`Curve.at_thresholds`): a threshold cannot
 take one of two detections with the same score.
@@ -26,8 +26,8 @@ __all__ = [
 
 DEFAULT_SCORE_THRESHOLD = 0.3  # where nothing was chosen, or nothing is worth choosing
 
-# 3 hits of 5 detections and 4 of 8 have the same F1 with 4 truths, but not in floating point. Two
-# that differ, with a million detections and truths, do so by 1e-12 at least.
+# 3 true positives of 5 detections and 4 of 8 have the same F1 with 4 truths, but not in floating
+# point. Two that differ, with a million detections and truths, do so by 1e-12 at least.
 ROUNDING = 1e-14
 
 
@@ -40,11 +40,11 @@ class BestF1(NamedTuple):
     recall: float | None
 
     @property
-    def kept_from(self) -> float:
-        """The score threshold to look at a class with: of the best F1, else the default.
+    def threshold_or_default(self) -> float:
+        """Score threshold of the best F1, else the default.
 
-        A class without a hit, or without truths, would best be left out of everything; but then the
-        worst failure would be the one that nobody sees.
+        The best F1 of a class without a true positive, or without truths, would keep nothing, and
+        so hide its false positives.
         """
         threshold = self.score_threshold
         return DEFAULT_SCORE_THRESHOLD if threshold is None else threshold
@@ -56,22 +56,22 @@ NO_BEST_F1 = BestF1(None, None, None, None)  # without truths
 def precision_at_recall(
     recall: Float64[np.ndarray, " n"], precision: Float64[np.ndarray, " n"], target: float
 ) -> float:
-    """Best precision still reachable at `target` recall or more; 0 when never reached."""
+    """Find the best precision still reachable at `target` recall or more; 0 when never reached."""
     return float(precision[recall >= target].max(initial=0.0))
 
 
 def recall_at_precision(
     recall: Float64[np.ndarray, " n"], precision: Float64[np.ndarray, " n"], target: float
 ) -> float:
-    """Best recall still reachable at `target` precision or more; 0 when never reached."""
+    """Find the best recall still reachable at `target` precision or more; 0 when never reached."""
     return float(recall[precision >= target].max(initial=0.0))
 
 
 def best_f1(curve: Curve) -> BestF1:
-    """Highest F1 = 2 x precision x recall / (precision + recall), at the highest such threshold.
+    """Find the highest F1 = 2 x precision x recall / (precision + recall), and its threshold.
 
-    Without any hit no threshold is better than keeping nothing: F1 and recall are 0, and there is
-    neither a threshold nor a precision.
+    Without any true positive no threshold is better than keeping nothing: F1 and recall are 0, and
+    there is neither a threshold nor a precision.
     """
     f1 = f1_scores(curve)
     if not f1.any():
@@ -86,7 +86,7 @@ def best_f1(curve: Curve) -> BestF1:
 
 
 def f1_scores(curve: Curve) -> Float64[np.ndarray, " n"]:
-    """F1 after each detection, 0 without any hit."""
+    """Compute F1 after each detection, 0 without any true positive."""
     total = curve.precision + curve.recall
     f1 = np.zeros(len(curve))
     np.divide(2 * curve.precision * curve.recall, total, out=f1, where=total > 0)
@@ -94,5 +94,5 @@ def f1_scores(curve: Curve) -> Float64[np.ndarray, " n"]:
 
 
 def first_best(values: Float64[np.ndarray, " n"]) -> int:
-    """Index of the first of those that are greatest, whatever their last digits were rounded to."""
+    """Return the index of the first of the greatest, equal up to rounding."""
     return int((values >= values.max() - ROUNDING).argmax())

@@ -1,6 +1,6 @@
-"""Hits and false positives at every score threshold, for several IoU thresholds.
+"""True and false positives at every score threshold, for several IoU thresholds.
 
-Whether a detection is a hit depends on the surer ones alone, so one judgement of all detections
+Whether a detection is a true positive depends on the surer ones alone, so one evaluation of all
 serves every score threshold: at a threshold, those with this score or more are kept and counted.
 """
 
@@ -13,14 +13,14 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float64, Int64
 
-from singleshot.metrics.coco_hits import IOU_THRESHOLDS as COCO_IOU_THRESHOLDS
-from singleshot.metrics.columns import Predictions, Truths
+from singleshot.metrics.coco_matching import IOU_THRESHOLDS as COCO_IOU_THRESHOLDS
 from singleshot.metrics.curves import Curve, count_truths, curves_per_class, precision_recall_curve
-from singleshot.metrics.hits import Hits, find_overlaps, hits_at
+from singleshot.metrics.detection_tables import Predictions, Truths
 from singleshot.metrics.operating_points import NO_BEST_F1, best_f1
 from singleshot.metrics.protocol import Protocol
+from singleshot.metrics.voc_matching import Outcomes, find_overlaps, true_positives_at
 
-__all__ = ["IOU_THRESHOLDS", "SCORE_THRESHOLDS", "Counts", "Swept", "sweep"]
+__all__ = ["IOU_THRESHOLDS", "SCORE_THRESHOLDS", "Counts", "ThresholdSweep", "sweep"]
 
 # COCO's, as decimals: its own 0.9 is 0.8999999999999999.
 IOU_THRESHOLDS = tuple(round(one, 2) for one in COCO_IOU_THRESHOLDS.tolist())
@@ -29,26 +29,26 @@ MOST_POINTS = 100  # of a line: more than can be seen
 
 
 class Counts(NamedTuple):
-    """What a threshold lets through, and what follows; None where undefined."""
+    """Counts at a threshold, and the ratios of them; None where undefined."""
 
-    hits: int
+    true_positives: int
     false_positives: int
     truths: int
 
     @property
     def precision(self) -> float | None:
-        """Hits / (hits + false positives)."""
-        kept = self.hits + self.false_positives
-        return self.hits / kept if kept else None
+        """True positives / (true positives + false positives)."""
+        kept = self.true_positives + self.false_positives
+        return self.true_positives / kept if kept else None
 
     @property
     def recall(self) -> float | None:
-        """Hits / truths."""
-        return self.hits / self.truths if self.truths else None
+        """True positives / truths."""
+        return self.true_positives / self.truths if self.truths else None
 
     @property
     def f1(self) -> float | None:
-        """2 x precision x recall / (precision + recall), 0 without any hit."""
+        """2 x precision x recall / (precision + recall), 0 without any true positive."""
         precision, recall = self.precision, self.recall
         if recall is None:
             return None
@@ -58,15 +58,15 @@ class Counts(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Swept:
+class ThresholdSweep:
     """All score thresholds at one IoU threshold."""
 
     iou_threshold: float
     truths: Int64[np.ndarray, " num_classes"]
-    hits: Int64[np.ndarray, "num_classes steps"]  # with at least each of SCORE_THRESHOLDS
+    true_positives: Int64[np.ndarray, "num_classes steps"]  # with at least each of SCORE_THRESHOLDS
     false_positives: Int64[np.ndarray, "num_classes steps"]
-    best_thresholds: Float64[np.ndarray, " num_classes"]  # of the best F1 (`BestF1.kept_from`)
-    best_hits: Int64[np.ndarray, " num_classes"]
+    best_thresholds: Float64[np.ndarray, " num_classes"]  # of the best F1, or the default
+    best_true_positives: Int64[np.ndarray, " num_classes"]
     best_false_positives: Int64[np.ndarray, " num_classes"]
     curves: Sequence[Curve | None]  # thinned to what can be seen; None for a class without truths
     pooled: Curve | None  # of the detections of all classes, ranked together
@@ -75,7 +75,7 @@ class Swept:
         """At SCORE_THRESHOLDS[step], of one class or summed over all (a micro-average)."""
         which = slice(None) if label is None else slice(label, label + 1)
         return Counts(
-            int(self.hits[which, step].sum()),
+            int(self.true_positives[which, step].sum()),
             int(self.false_positives[which, step].sum()),
             int(self.truths[which].sum()),
         )
@@ -83,11 +83,11 @@ class Swept:
     def at_best(self, label: int | None = None) -> Counts:
         """At the best F1 of each class, of one class or summed over all.
 
-        A class without a hit or without truths counts from `DEFAULT_SCORE_THRESHOLD`.
+        A class without a true positive or without truths counts from `DEFAULT_SCORE_THRESHOLD`.
         """
         which = slice(None) if label is None else slice(label, label + 1)
         return Counts(
-            int(self.best_hits[which].sum()),
+            int(self.best_true_positives[which].sum()),
             int(self.best_false_positives[which].sum()),
             int(self.truths[which].sum()),
         )
@@ -100,15 +100,17 @@ def sweep(
     *,
     protocol: Protocol,
     iou_thresholds: Sequence[float] = IOU_THRESHOLDS,
-) -> list[Swept]:
-    """Count hits and false positives by VOC's rule, ignoring the truths the protocol ignores."""
+) -> list[ThresholdSweep]:
+    """Count true and false positives by VOC's rule, without truths that the protocol ignores."""
     overlaps = find_overlaps(predictions, truths)
     ignore = protocol.ignores(truths)
     num_truths = np.array(count_truths(truths, num_classes, ignore=ignore), np.int64)
     return [
         sweep_scores(
             predictions,
-            hits_at(overlaps, predictions.scores, ignore=ignore, iou_threshold=iou_threshold),
+            true_positives_at(
+                overlaps, predictions.scores, ignore=ignore, iou_threshold=iou_threshold
+            ),
             num_truths,
             iou_threshold,
         )
@@ -118,39 +120,41 @@ def sweep(
 
 def sweep_scores(
     predictions: Predictions,
-    hits: Hits,
+    outcomes: Outcomes,
     num_truths: Int64[np.ndarray, " num_classes"],
     iou_threshold: float,
-) -> Swept:
+) -> ThresholdSweep:
     """Count by falling score threshold, and find the best one of each class."""
-    curves = curves_per_class(predictions, hits, num_truths.tolist())
-    thresholds = np.array([best_threshold(curve) for curve in curves])
+    curves = curves_per_class(predictions, outcomes, num_truths.tolist())
+    thresholds = np.array([best_f1_threshold(curve) for curve in curves])
     sure = predictions.scores >= thresholds[predictions.labels]
-    false_positive = ~hits.hit & ~hits.ignored
+    false_positive = ~outcomes.true_positive & ~outcomes.ignored
     labels, num_classes = predictions.labels, len(num_truths)
-    return Swept(
+    return ThresholdSweep(
         iou_threshold=iou_threshold,
         truths=num_truths,
-        hits=count_from_each_step(predictions, hits.hit, num_classes),
+        true_positives=count_from_each_step(predictions, outcomes.true_positive, num_classes),
         false_positives=count_from_each_step(predictions, false_positive, num_classes),
         best_thresholds=thresholds,
-        best_hits=np.bincount(labels[hits.hit & sure], minlength=num_classes),
+        best_true_positives=np.bincount(
+            labels[outcomes.true_positive & sure], minlength=num_classes
+        ),
         best_false_positives=np.bincount(labels[false_positive & sure], minlength=num_classes),
-        curves=[None if curve is None else thinned(curve.at_thresholds()) for curve in curves],
-        pooled=pooled_curve(predictions, hits, int(num_truths.sum())),
+        curves=[None if curve is None else thin(curve.at_thresholds()) for curve in curves],
+        pooled=pool_classes(predictions, outcomes, int(num_truths.sum())),
     )
 
 
-def best_threshold(curve: Curve | None) -> float:
-    """The score to keep from for the best F1, or to look at what cannot be kept for any."""
+def best_f1_threshold(curve: Curve | None) -> float:
+    """Find the score threshold of the best F1, or the default without a true positive."""
     best = NO_BEST_F1 if curve is None else best_f1(curve.at_thresholds())
-    return best.kept_from
+    return best.threshold_or_default
 
 
 def count_from_each_step(
     predictions: Predictions, marked: Bool[np.ndarray, " n"], num_classes: int
 ) -> Int64[np.ndarray, "num_classes steps"]:
-    """How many marked detections of each class have at least the score of each step."""
+    """Count the marked detections of each class with at least the score of each step."""
     num_steps = len(SCORE_THRESHOLDS)
     steps = np.searchsorted(SCORE_THRESHOLDS, predictions.scores[marked], side="right") - 1
     cells = predictions.labels[marked] * num_steps + steps
@@ -158,19 +162,19 @@ def count_from_each_step(
     return counts[:, ::-1].cumsum(axis=1)[:, ::-1]
 
 
-def pooled_curve(predictions: Predictions, hits: Hits, num_truths: int) -> Curve | None:
-    """One curve over the detections of all classes; None without truths."""
+def pool_classes(predictions: Predictions, outcomes: Outcomes, num_truths: int) -> Curve | None:
+    """Draw one curve over the detections of all classes; None without truths."""
     if not num_truths:
         return None
-    counted = ~hits.ignored
+    counted = ~outcomes.ignored
     curve = precision_recall_curve(
-        predictions.scores[counted], hits.hit[counted], num_truths=num_truths
+        predictions.scores[counted], outcomes.true_positive[counted], num_truths=num_truths
     )
-    return thinned(curve.at_thresholds())
+    return thin(curve.at_thresholds())
 
 
-def thinned(curve: Curve, *, most_points: int = MOST_POINTS) -> Curve:
-    """Points evenly spaced along the line, with both its ends."""
+def thin(curve: Curve, *, most_points: int = MOST_POINTS) -> Curve:
+    """Thin a curve to points evenly spaced along the line, with both its ends."""
     if len(curve) <= most_points:
         return curve
     steps = np.abs(np.diff(curve.recall)) + np.abs(np.diff(curve.precision))

@@ -1,7 +1,7 @@
-"""Images in a page, with what is annotated and what was found as marks that the page draws.
+"""Example images of a page, with annotations and detections as marks that the page draws.
 
-Boxes are not painted into the image: which detections are shown, and what becomes of them,
-follows the thresholds that a reader chooses.
+Boxes are not painted into the image: which detections are shown, and whether they are true or false
+positives, follows the thresholds that a reader chooses.
 """
 
 from __future__ import annotations
@@ -19,16 +19,25 @@ from PIL import Image
 from torch import Tensor
 from torchvision.transforms.v2 import functional as transforms
 
-from singleshot.metrics import Predictions, Protocol, Truths, find_overlaps, hits_at
+from singleshot.metrics import Predictions, Protocol, Truths, find_overlaps, true_positives_at
 
-__all__ = ["Box", "Exhibit", "FoundMark", "TruthMark", "data_uri", "exhibit", "scaled"]
+__all__ = [
+    "Box",
+    "DetectionMark",
+    "ExampleImage",
+    "TruthMark",
+    "data_uri",
+    "make_example",
+    "scale_image",
+]
 
 LONGEST_SIDE = 640  # pixels; twelve images are then some 600 kilobytes
-MOST_FOUND = 300  # detections of one image; nobody can tell more apart
+MOST_DETECTIONS = 300  # of one image; more cannot be distinguished
 JPEG_QUALITY = 78
 
-HIT, FALSE_POSITIVE, FORGIVEN = "h", "f", "n"  # what becomes of a detection, in one letter
-FATES = {HIT: "hit", FALSE_POSITIVE: "false", FORGIVEN: "forgiven"}
+# Outcome of a detection in one letter, and the CSS class of its mark.
+TRUE_POSITIVE, FALSE_POSITIVE, IGNORED = "t", "f", "i"
+STYLES = {TRUE_POSITIVE: "tp", FALSE_POSITIVE: "fp", IGNORED: "ignored"}
 Box = tuple[float, float, float, float]  # x1, y1, x2, y2 in pixels of the image in the page
 
 
@@ -37,55 +46,61 @@ class TruthMark(NamedTuple):
 
     box: Box
     label: int
-    counts: bool  # as a miss if nothing hits it
+    counts: bool  # as a false negative without a detection
     remark: str  # "difficult", "region" or nothing
 
 
-class FoundMark(NamedTuple):
+class DetectionMark(NamedTuple):
     """A detection."""
 
     box: Box
     label: int
     score: float
-    truth: int  # of the image's truths, the one it looks at; -1 for none
+    truth: int  # of the image's truths, the one it overlaps most; -1 for none
     iou: float
-    fates: str  # a letter for each IoU threshold
+    outcomes: str  # a letter for each IoU threshold
 
 
 @dataclass(frozen=True)
-class Exhibit:
-    """An image to show."""
+class ExampleImage:
+    """An image of a page with its marks."""
 
     name: str
     uri: str
     width: int
     height: int
     truths: tuple[TruthMark, ...]
-    found: tuple[FoundMark, ...]  # surest last, so that they are drawn over the others
+    detections: tuple[DetectionMark, ...]  # surest last, so that they are drawn over the others
     left_out: int  # detections, beyond the surest
 
-    def fates_of_found(
+    def outcomes_of_detections(
         self, score_thresholds: Float64[np.ndarray, " num_classes"], iou_index: int
     ) -> list[str]:
-        """`hit`, `false` or `forgiven`, and `off` for what is not sure enough."""
+        """List the style of each detection: tp, fp or ignored, `off` below its threshold."""
         return [
-            FATES[mark.fates[iou_index]] if mark.score >= score_thresholds[mark.label] else "off"
-            for mark in self.found
+            STYLES[mark.outcomes[iou_index]]
+            if mark.score >= score_thresholds[mark.label]
+            else "off"
+            for mark in self.detections
         ]
 
-    def fates_of_truths(
+    def outcomes_of_truths(
         self, score_thresholds: Float64[np.ndarray, " num_classes"], iou_index: int
     ) -> list[str]:
-        """`annotated` where something hits it, else `missed`; `uncounted` where that is no miss."""
-        fates = self.fates_of_found(score_thresholds, iou_index)
-        hit = {mark.truth for mark, fate in zip(self.found, fates, strict=True) if fate == "hit"}
+        """List the style of each truth: annotated (detected), fn or uncounted."""
+        outcomes = self.outcomes_of_detections(score_thresholds, iou_index)
+        detected = {
+            mark.truth
+            for mark, style in zip(self.detections, outcomes, strict=True)
+            if style == "tp"
+        }
         return [
-            ("annotated" if index in hit else "missed") if mark.counts else "uncounted"
+            ("annotated" if index in detected else "fn") if mark.counts else "uncounted"
             for index, mark in enumerate(self.truths)
         ]
 
 
-def exhibit(
+def make_example(
     path: str,
     image: UInt8[Tensor, "3 h w"],
     predictions: Predictions,
@@ -93,28 +108,28 @@ def exhibit(
     *,
     protocol: Protocol,
     iou_thresholds: Sequence[float],
-) -> Exhibit:
+) -> ExampleImage:
     """Shrink an image and mark what is in it; predictions and truths are its own alone."""
     factor = min(1.0, LONGEST_SIDE / max(image.shape[-2:]))
-    smaller = scaled(image, factor)
-    found = found_marks(predictions, truths, factor, protocol, iou_thresholds)
-    return Exhibit(
+    smaller = scale_image(image, factor)
+    detections = detection_marks(predictions, truths, factor, protocol, iou_thresholds)
+    return ExampleImage(
         name=PurePath(path).name,
         uri=data_uri(smaller),
         width=smaller.shape[-1],
         height=smaller.shape[-2],
         truths=truth_marks(truths, factor, protocol),
-        found=found,
-        left_out=len(predictions) - len(found),
+        detections=detections,
+        left_out=len(predictions) - len(detections),
     )
 
 
 def truth_marks(truths: Truths, factor: float, protocol: Protocol) -> tuple[TruthMark, ...]:
-    """The annotations of an image, in their order."""
+    """Make the marks of the annotations of an image, in their order."""
     columns = (truths.boxes, truths.labels, truths.difficult, truths.crowd)
     return tuple(
         TruthMark(
-            box=rounded(box * factor),
+            box=round_box(box * factor),
             label=int(label),
             counts=not ignored,
             remark="region" if crowd else "difficult" if difficult else "",
@@ -125,42 +140,44 @@ def truth_marks(truths: Truths, factor: float, protocol: Protocol) -> tuple[Trut
     )
 
 
-def found_marks(
+def detection_marks(
     predictions: Predictions,
     truths: Truths,
     factor: float,
     protocol: Protocol,
     iou_thresholds: Sequence[float],
-) -> tuple[FoundMark, ...]:
-    """The surest detections of an image with their fates, the surest last."""
+) -> tuple[DetectionMark, ...]:
+    """Make the marks of the surest detections of an image, the surest last."""
     overlaps = find_overlaps(predictions, truths)
     ignore = protocol.ignores(truths)
-    fates = np.full((len(iou_thresholds), len(predictions)), FALSE_POSITIVE)
-    for row, iou_threshold in zip(fates, iou_thresholds, strict=True):
-        hits = hits_at(overlaps, predictions.scores, ignore=ignore, iou_threshold=iou_threshold)
-        row[hits.ignored], row[hits.hit] = FORGIVEN, HIT
-    surest = np.argsort(-predictions.scores, kind="stable")[:MOST_FOUND]
+    letters = np.full((len(iou_thresholds), len(predictions)), FALSE_POSITIVE)
+    for row, iou_threshold in zip(letters, iou_thresholds, strict=True):
+        outcomes = true_positives_at(
+            overlaps, predictions.scores, ignore=ignore, iou_threshold=iou_threshold
+        )
+        row[outcomes.ignored], row[outcomes.true_positive] = IGNORED, TRUE_POSITIVE
+    surest = np.argsort(-predictions.scores, kind="stable")[:MOST_DETECTIONS]
     return tuple(
-        FoundMark(
-            box=rounded(predictions.boxes[index] * factor),
+        DetectionMark(
+            box=round_box(predictions.boxes[index] * factor),
             label=int(predictions.labels[index]),
             score=float(predictions.scores[index]),
             truth=int(overlaps.truths[index]),
             iou=float(overlaps.ious[index]),
-            fates="".join(fates[:, index]),
+            outcomes="".join(letters[:, index]),
         )
         for index in surest[::-1]
     )
 
 
-def rounded(box: Float64[np.ndarray, " 4"]) -> Box:
-    """To a tenth of a pixel."""
+def round_box(box: Float64[np.ndarray, " 4"]) -> Box:
+    """Round a box to a tenth of a pixel."""
     x1, y1, x2, y2 = (round(float(side), 1) for side in box)
     return x1, y1, x2, y2
 
 
-def scaled(image: UInt8[Tensor, "3 h w"], factor: float) -> UInt8[Tensor, "3 _h _w"]:
-    """A smaller image, at least one pixel high and wide."""
+def scale_image(image: UInt8[Tensor, "3 h w"], factor: float) -> UInt8[Tensor, "3 _h _w"]:
+    """Resize an image, to at least one pixel high and wide."""
     height, width = image.shape[-2:]
     size = [max(1, round(height * factor)), max(1, round(width * factor))]
     smaller: Tensor = transforms.resize(image, size, antialias=True)
@@ -168,7 +185,7 @@ def scaled(image: UInt8[Tensor, "3 h w"], factor: float) -> UInt8[Tensor, "3 _h 
 
 
 def data_uri(image: UInt8[Tensor, "3 h w"]) -> str:
-    """An image within the page itself."""
+    """Encode an image as JPEG in a data URI."""
     buffer = io.BytesIO()
     encoded = Image.fromarray(image.permute(1, 2, 0).contiguous().numpy())
     encoded.save(buffer, "JPEG", quality=JPEG_QUALITY, optimize=True)

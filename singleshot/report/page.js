@@ -6,8 +6,8 @@ const sweep = JSON.parse(document.getElementById("sweep").textContent);
 const NUM_STEPS = 101; // score thresholds 0.00, 0.01 … 1.00
 const UNDEFINED = "–";
 const SPEAK_AFTER = 500; // milliseconds without a change: a screen reader is not flooded
-const WORDS = { hit: "hit", false: "false positive", missed: "missed" };
-const FATES = { h: "hit", f: "false", n: "forgiven" };
+const WORDS = { tp: "true positive", fp: "false positive", fn: "false negative" };
+const STYLES = { t: "tp", f: "fp", i: "ignored" };
 
 const element = (id) => document.getElementById(id);
 const all = (selector, within = document) => [...within.querySelectorAll(selector)];
@@ -25,19 +25,19 @@ function fromLosses(lost) {
 }
 
 for (const one of sweep.classes) {
-  one.hits = one.hits.map(fromLosses);
+  one.truePositives = one.truePositives.map(fromLosses);
   one.falsePositives = one.falsePositives.map(fromLosses);
 }
 
 function countsOfClass(label, step) {
-  const { truths, hits, falsePositives, best } = sweep.classes[label];
-  if (step === null) return { hits: best[state.iou][1], falsePositives: best[state.iou][2], truths };
-  return { hits: hits[state.iou][step], falsePositives: falsePositives[state.iou][step], truths };
+  const { truths, truePositives, falsePositives, best } = sweep.classes[label];
+  if (step === null) return { truePositives: best[state.iou][1], falsePositives: best[state.iou][2], truths };
+  return { truePositives: truePositives[state.iou][step], falsePositives: falsePositives[state.iou][step], truths };
 }
 
 function countsAt(label, step) {
   if (label !== null) return countsOfClass(label, step);
-  const total = { hits: 0, falsePositives: 0, truths: 0 };
+  const total = { truePositives: 0, falsePositives: 0, truths: 0 };
   for (const index of sweep.classes.keys()) {
     const own = countsOfClass(index, step);
     for (const name in total) total[name] += own[name];
@@ -47,10 +47,10 @@ function countsAt(label, step) {
 
 const ratio = (part, whole) => (whole ? part / whole : null);
 
-// Precision, recall and F1, each null where undefined; F1 is 0 without any hit.
-function measured({ hits, falsePositives, truths }) {
-  const precision = ratio(hits, hits + falsePositives);
-  const recall = ratio(hits, truths);
+// Precision, recall and F1, each null where undefined; F1 is 0 without a true positive.
+function measured({ truePositives, falsePositives, truths }) {
+  const precision = ratio(truePositives, truePositives + falsePositives);
+  const recall = ratio(truePositives, truths);
   if (recall === null) return { precision, recall, f1: null };
   return { precision, recall, f1: precision ? (2 * precision * recall) / (precision + recall) : 0 };
 }
@@ -71,7 +71,7 @@ function text(value) {
 }
 
 const grouped = (count) => count.toLocaleString("en-US");
-const plural = (count, word) => `${grouped(count)} ${word}${count === 1 || word === "missed" ? "" : "s"}`;
+const plural = (count, word) => `${grouped(count)} ${word}${count === 1 ? "" : "s"}`;
 
 // ---- Charts
 
@@ -147,37 +147,37 @@ const images = all(".image").map((figure) => ({
     label: Number(mark.dataset.label),
     counts: !("uncounted" in mark.dataset),
   })),
-  found: all(".found", figure).map((mark) => ({
+  detections: all(".detection", figure).map((mark) => ({
     mark,
     label: Number(mark.dataset.label),
     score: Number(mark.dataset.score),
     truth: Number(mark.dataset.truth),
-    fates: mark.dataset.fates,
+    outcomes: mark.dataset.outcomes,
   })),
 }));
 
-function drawImage({ figure, tally, truths, found }) {
+function drawImage({ figure, tally, truths, detections }) {
   const chosen = (one) => state.label === null || one.label === state.label;
-  const counts = { hit: 0, false: 0, missed: 0 };
-  const hit = new Set();
+  const counts = { tp: 0, fp: 0, fn: 0 };
+  const detected = new Set();
   let concerned = false;
-  for (const one of found) {
-    const fate = FATES[one.fates[state.iou]];
+  for (const one of detections) {
+    const style = STYLES[one.outcomes[state.iou]];
     const shown = chosen(one) && one.score >= scoreThreshold(one.label);
-    one.mark.setAttribute("class", `mark found ${shown ? fate : "off"}`);
+    one.mark.setAttribute("class", `mark detection ${shown ? style : "off"}`);
     if (!shown) continue;
     concerned = true;
-    if (fate in counts) counts[fate] += 1;
-    if (fate === "hit") hit.add(one.truth);
+    if (style in counts) counts[style] += 1;
+    if (style === "tp") detected.add(one.truth);
   }
   for (const [index, one] of truths.entries()) {
-    const fate = !one.counts ? "uncounted" : hit.has(index) ? "annotated" : "missed";
-    one.mark.setAttribute("class", `mark truth ${chosen(one) ? fate : "off"}`);
+    const style = !one.counts ? "uncounted" : detected.has(index) ? "annotated" : "fn";
+    one.mark.setAttribute("class", `mark truth ${chosen(one) ? style : "off"}`);
     if (!chosen(one)) continue;
     concerned = true;
-    if (fate in counts) counts[fate] += 1;
+    if (style in counts) counts[style] += 1;
   }
-  tally.textContent = Object.entries(WORDS).map(([fate, word]) => plural(counts[fate], word)).join(", ");
+  tally.textContent = Object.entries(WORDS).map(([style, word]) => plural(counts[style], word)).join(", ");
   figure.hidden = state.label !== null && !concerned;
 }
 
@@ -204,8 +204,8 @@ function describe() {
   const shown = images.filter(({ figure }) => !figure.hidden).length;
   const where = shown < images.length ? ` It is in ${shown} of the ${images.length} images below.` : "";
   element("state").textContent =
-    `${who} ${from}, at IoU ${iou}: ${plural(counts.hits, "hit")}, ` +
-    `${plural(counts.falsePositives, "false positive")} (${each} an image), ` +
+    `${who} ${from}, at IoU ${iou}: ${plural(counts.truePositives, "true positive")}, ` +
+    `${plural(counts.falsePositives, "false positive")} (${each} per image), ` +
     `${plural(counts.truths, "object")}.${where}`;
 }
 

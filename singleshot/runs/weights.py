@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
 
 from singleshot.checkpoints.checkpoint import Checkpoint
 from singleshot.errors import ModelError, SingleshotError, some_of
@@ -34,9 +35,17 @@ class StoredChoice(BaseModel):
     score_threshold: float | None = Field(ge=0, le=1)
     precision: float | None = None
     recall: float | None = None
-    false_positives_per_image: float | None = None
-    hits: int | None = Field(default=None, ge=0)
-    false_positives: int | None = Field(default=None, ge=0)
+    # Each with its name in files of version 0.1.
+    false_positives_per_image: float | None = Field(
+        default=None,
+        validation_alias=AliasChoices("false_positives_per_image", "false_alarms_per_picture"),
+    )
+    true_positives: int | None = Field(
+        default=None, ge=0, validation_alias=AliasChoices("true_positives", "hits")
+    )
+    false_positives: int | None = Field(
+        default=None, ge=0, validation_alias=AliasChoices("false_positives", "false_alarms")
+    )
 
 
 class StoredPoint(BaseModel):
@@ -102,7 +111,8 @@ class RunWeights:
             return None
         try:
             stored = StoredPoint.model_validate_json(path.read_bytes())
-            rule = Rule.parse(stored.rule)
+            # Version 0.1 wrote alarms=0.1 for fppi=0.1.
+            rule = Rule.parse(re.sub(r"^alarms=", "fppi=", stored.rule))
         except ValidationError as error:
             raise ModelError(f"{path}: {first_fault(error)}. {REMEDY}") from error
         except SingleshotError as error:

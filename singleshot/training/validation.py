@@ -8,7 +8,7 @@ from singleshot.data.dataset import DataSet
 from singleshot.detectors.detector import TrainableDetector
 from singleshot.evaluation.detection import detect_all
 from singleshot.evaluation.evaluate_predictions import evaluate_predictions
-from singleshot.evaluation.report import write_evaluation_page
+from singleshot.evaluation.page import write_evaluation_page
 from singleshot.metrics import Predictions, Protocol
 from singleshot.models.opening import load
 from singleshot.runs.folder import RunFolder

@@ -81,7 +81,7 @@ def test_json_is_all_there_is_on_stdout():
 def test_the_table_has_a_line_for_every_class():
     outcome = singleshot("evaluate", "runs/cells", "cells")
     assert outcome.stdout.splitlines() == [
-        "protocol coco: 72 images, 967 truths, 2310 detections; a hit from IoU 0.5",
+        "protocol coco: 72 images, 967 truths, 2310 detections; true positives from IoU 0.5",
         "mean average precision at IoU 0.5 to 0.95: 0.610",
         "",
         "COCO     AP   AP50   AP75    APs    APm    APl    AR1   AR10  AR100    ARs    ARm    ARl",

@@ -165,4 +165,4 @@ def test_without_scripts_tables_and_images_are_there_and_no_controls(browser, pa
     for page in opening(browser, path, viewport=DESK, java_script_enabled=False):
         assert page.locator(".sortable button").count() == 0
         assert not page.locator(".choice").is_visible()
-        assert page.locator(".view .mark.hit").first.is_visible()
+        assert page.locator(".view .mark.tp").first.is_visible()

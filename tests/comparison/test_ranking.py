@@ -13,7 +13,7 @@ from singleshot.comparison.ranking import (
     rank_detectors,
 )
 from singleshot.metrics import Predictions, Protocol, Truths
-from singleshot.metrics.bootstrap import compare
+from singleshot.metrics.bootstrap import compare_by_bootstrap
 
 BOX = np.array([10.0, 10, 30, 30])
 FAR = np.array([60.0, 60, 80, 80])
@@ -94,7 +94,9 @@ def test_intervals_and_p_values_are_those_of_the_literal_bootstrap():
 def test_a_pair_has_the_difference_and_the_interval_that_compare_gives(protocol):
     truths = one_object_each(12)
     first, second = finds(DETECTED), finds(OTHERS)
-    expected = compare(first, second, truths, ["a"], protocol=protocol, resamples=100, seed=3)
+    expected = compare_by_bootstrap(
+        first, second, truths, ["a"], protocol=protocol, resamples=100, seed=3
+    )
     (pair,) = rank_detectors(
         [first, second], truths, 1, protocol=protocol, resamples=100, seed=3
     ).pairs

@@ -40,4 +40,4 @@ def test_images_with_the_most_different_numbers_of_errors_come_first():
 @pytest.mark.parametrize(("place", "counts"), [(0, (1, 0, 1)), (1, (1, 0, 1)), (2, (0, 0, 2))])
 def test_a_view_counts_what_it_shows(place, counts):
     view = make_page().disputed[0].views[place]
-    assert tuple(view.count(fate) for fate in ("hit", "false", "missed")) == counts
+    assert tuple(view.count(style) for style in ("tp", "fp", "fn")) == counts

@@ -1,4 +1,4 @@
-"""A small data set with images, and what somebody found in it, judged and reported."""
+"""A small data set with images, and what somebody found in it, evaluated and reported."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from PIL import Image
 
 from singleshot.data.dataset import DataSet
 from singleshot.evaluation.evaluate_predictions import evaluate_predictions
-from singleshot.evaluation.report import write_evaluation_page
+from singleshot.evaluation.page import write_evaluation_page
 from singleshot.metrics import Predictions, Protocol, Report, Truths, choose_thresholds
-from singleshot.metrics.bootstrap import compare
+from singleshot.metrics.bootstrap import compare_by_bootstrap
 from singleshot.metrics.thresholds import Rule
 from singleshot.structures import Truth
 
@@ -53,7 +53,9 @@ def make_scene(folder: Path, protocol: Protocol, *, images: bool = True) -> Scen
     truths = Truths.of(dataset.truths, dataset.ends)
     report = replace(
         report,
-        comparison=compare(predictions, others, truths, NAMES, protocol=protocol, resamples=50),
+        comparison=compare_by_bootstrap(
+            predictions, others, truths, NAMES, protocol=protocol, resamples=50
+        ),
         operating_point=choose_thresholds(
             predictions,
             truths,

@@ -7,12 +7,12 @@ import pytest
 import torch
 
 from singleshot.evaluation.gallery import (
+    CropPlan,
     Outline,
-    Place,
     choose_galleries,
     choose_suspects,
-    crop,
-    region,
+    cut_crop,
+    square_around,
 )
 from singleshot.metrics import Predictions, Protocol, Truths
 from singleshot.metrics.diagnosis import Suspect, SuspectKind, diagnose
@@ -54,31 +54,34 @@ def diagnosed(score_threshold: float = 0.0):
 
 def test_each_detection_hangs_where_it_belongs(galleries):
     assert {title: one.total for title, one in galleries.items()} == {
-        "Hits": 1,
-        "Misses": 2,
+        "True positives": 1,
+        "False negatives": 2,
         "Badly placed": 1,
         "Wrong class": 1,
-        "Found twice": 1,
-        "Nothing there": 1,
+        "Duplicate": 1,
+        "Background": 1,
     }
-    (duplicate,) = galleries["Found twice"].places
+    (duplicate,) = galleries["Duplicate"].crops
     assert (duplicate.image, duplicate.title, duplicate.detail) == (
         0,
         "cat",
         "score 0.80, IoU 0.95",
     )
-    (confused,) = galleries["Wrong class"].places
+    (confused,) = galleries["Wrong class"].crops
     assert confused.detail == "score 0.70, IoU 1.00, annotated dog"
-    assert [one.style for one in confused.outlines] == ["annotated", "false"]
-    (alone,) = galleries["Nothing there"].places
-    assert [one.style for one in alone.outlines] == ["false"]
-    misses = {one.title: one.detail for one in galleries["Misses"].places}
+    assert [one.style for one in confused.outlines] == ["annotated", "fp"]
+    (alone,) = galleries["Background"].crops
+    assert [one.style for one in alone.outlines] == ["fp"]
+    misses = {one.title: one.detail for one in galleries["False negatives"].crops}
     assert misses == {"dog": "40 × 40 pixels", "cat": "30 × 30 pixels"}
 
 
 def test_only_what_is_sure_enough_is_shown(random):
     galleries = choose_galleries(diagnosed(0.92), TRUTHS, random=random)
-    assert [(one.title, one.total) for one in galleries] == [("Misses", 3), ("Nothing there", 1)]
+    assert [(one.title, one.total) for one in galleries] == [
+        ("False negatives", 3),
+        ("Background", 1),
+    ]
 
 
 def test_doubtful_annotations_say_what_is_in_doubt():
@@ -89,12 +92,12 @@ def test_doubtful_annotations_say_what_is_in_doubt():
         Suspect(0, SuspectKind.DOUBLE_ANNOTATION, box, 0, 0, 0.8),
     )
     chosen = choose_suspects(replace(diagnosed(), suspects=suspects), TRUTHS)
-    assert [(one.title, one.detail) for one in chosen.places] == [
-        ("dog", "not annotated?, found with score 0.95"),
-        ("cat", "another class?, found with score 0.90, annotated dog"),
+    assert [(one.title, one.detail) for one in chosen.crops] == [
+        ("dog", "not annotated?, detected with score 0.95"),
+        ("cat", "another class?, detected with score 0.90, annotated dog"),
         ("cat", "annotated twice?, IoU 0.80"),
     ]
-    assert [len(one.outlines) for one in chosen.places] == [1, 2, 2]
+    assert [len(one.outlines) for one in chosen.crops] == [1, 2, 2]
 
 
 def test_at_most_twelve_are_shown_of_many(random):
@@ -107,7 +110,7 @@ def test_at_most_twelve_are_shown_of_many(random):
         FOUND[:0], truths, NAMES, protocol=Protocol.COCO, score_thresholds=np.zeros(2)
     )
     (misses,) = choose_galleries(diagnosis, truths, random=random)
-    assert (misses.total, len(set(misses.places))) == (many, 12)
+    assert (misses.total, len(set(misses.crops))) == (many, 12)
 
 
 @pytest.mark.parametrize(
@@ -121,13 +124,13 @@ def test_at_most_twelve_are_shown_of_many(random):
     ],
 )
 def test_a_crop_is_a_square_within_the_image(box, expected):
-    assert region([Outline(box, "hit")], 100, 100) == expected
+    assert square_around([Outline(box, "tp")], 100, 100) == expected
 
 
 def test_outlines_lie_where_they_lay_in_the_image():
     image = torch.zeros(3, 400, 400, dtype=torch.uint8)
-    place = Place(0, (Outline((100.0, 100, 300, 300), "hit"),), "cat", "score 0.90")
-    cut = crop(place, image, "folder/one.jpg")
+    plan = CropPlan(0, (Outline((100.0, 100, 300, 300), "tp"),), "cat", "score 0.90")
+    cut = cut_crop(plan, image, "folder/one.jpg")
     # 320 pixels around a box of 200 become 176: 60 pixels of room on each side become 33.
     assert (cut.width, cut.height, cut.name) == (176, 176, "one.jpg")
     assert cut.outlines[0].box == pytest.approx((33, 33, 143, 143), abs=0.1)

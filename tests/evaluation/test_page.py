@@ -17,7 +17,7 @@ from report_scene import EVIL, NAMES, NUM_IMAGES, make_scene
 
 from singleshot.data.dataset import DataSet
 from singleshot.evaluation.evaluate_predictions import evaluate_predictions
-from singleshot.evaluation.report import write_evaluation_page
+from singleshot.evaluation.page import write_evaluation_page
 from singleshot.metrics import Predictions, Protocol
 from singleshot.metrics.sweep import sweep
 from singleshot.report.page import signed
@@ -69,16 +69,19 @@ def test_the_page_opens_with_the_best_f1_of_each_class(scene, reader):
     counts = now.at_best()
     assert f"precision {counts.precision:.3f}" in reader.text
     assert f"recall {counts.recall:.3f}" in reader.text
-    assert f"{counts.hits} hits, {counts.false_positives} false positives" in reader.text
+    assert (
+        f"{counts.true_positives} true positives, {counts.false_positives} false positives"
+        in reader.text
+    )
 
 
 def test_the_marks_of_an_image_are_what_became_of_its_detections(scene, reader):
-    marks = Counter(tag["class"].split()[-1] for tag in reader.of_class("found"))
-    assert set(marks) == {"hit", "false", "forgiven", "off"}
-    for tag in reader.of_class("found"):
+    marks = Counter(tag["class"].split()[-1] for tag in reader.of_class("detection"))
+    assert set(marks) == {"tp", "fp", "ignored", "off"}
+    for tag in reader.of_class("detection"):
         sure = float(tag["data-score"]) >= scene.report.score_thresholds[int(tag["data-label"])]
         assert sure == ("off" not in tag["class"])
-        assert len(tag["data-fates"]) == 10
+        assert len(tag["data-outcomes"]) == 10
 
 
 def test_images_open_and_a_broken_one_is_left_out(reader):
@@ -108,12 +111,12 @@ def test_what_was_asked_besides_is_shown(scene, reader):
 def test_classes_tell_their_miss_rate_and_false_positives(scene, reader):
     now, *_ = sweep(scene.predictions, scene.truths, len(NAMES), protocol=Protocol.VOC10)
     assert f"{now.at_best(1).false_positives / NUM_IMAGES:.2f}" in reader.text
-    assert "not told for fewer than 100 images" in reader.text
+    assert "not shown for fewer than 100 images" in reader.text
 
 
 def test_on_a_hundred_images_the_miss_rate_is_told(tmp_path):
     reader = Reader.of(page_of_cats_and_dogs(tmp_path, num_images=100))
-    assert "not told for fewer than 100 images" not in reader.text
+    assert "not shown for fewer than 100 images" not in reader.text
     assert "1.000" in row_of(reader, "cat")  # all are missed
 
 
@@ -125,9 +128,9 @@ def test_a_class_without_a_hit_is_seen_on_the_page(tmp_path):
     assert row_of(reader, "cat") == cat
     dog = ["dog", "0", dash, dash, dash, "0.300", "1.00", dash]
     assert row_of(reader, "dog") == dog
-    assert "0 hits, 10 false positives (1.00 an image), 10 objects" in reader.text
-    assert "without a single hit, or without objects, is looked at from score 0.3" in reader.text
-    assert "Of cat not one object is found, and mending misses gains nothing" in reader.text
+    assert "0 true positives, 10 false positives (1.00 per image), 10 objects" in reader.text
+    assert "without a true positive, or without objects, is evaluated from score 0.3" in reader.text
+    assert "Of cat no object is detected, and fixing false negatives gains nothing" in reader.text
     best = [one["best"][0] for one in json.loads(reader.scripts[0])["classes"]]
     assert best == [[0.3, 0, 0], [0.3, 0, 10]]
 

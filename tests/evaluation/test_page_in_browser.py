@@ -12,13 +12,13 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 from report_scene import NAMES, Scene
 
-from singleshot.metrics import Protocol, find_class_curves, find_hits
+from singleshot.metrics import Protocol, find_class_curves, find_true_positives
 from singleshot.metrics.operating_points import best_f1
 from singleshot.metrics.sweep import IOU_THRESHOLDS, Counts
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 PHONE, DESK = {"width": 390, "height": 844}, {"width": 1440, "height": 900}
-FATES = ("hit", "false", "missed")
+STYLES = ("tp", "fp", "fn")
 
 
 @pytest.fixture(scope="module")
@@ -72,21 +72,21 @@ def kept(scene: Scene, step: int | None, iou_threshold: float) -> np.ndarray:
     return scene.predictions.scores >= np.array(thresholds)[scene.predictions.labels]
 
 
-def fates(
+def outcomes(
     scene: Scene, label: int | None, step: int | None, iou_threshold: float
 ) -> dict[str, np.ndarray]:
-    """The images of hits, false positives and misses, judged anew."""
+    """The images of true positives, false positives and false negatives, evaluated anew."""
     ignore = Protocol.VOC10.ignores(scene.truths)
     sure = scene.predictions[kept(scene, step, iou_threshold)]
-    hits = find_hits(sure, scene.truths, ignore=ignore, iou_threshold=iou_threshold)
+    outcomes = find_true_positives(sure, scene.truths, ignore=ignore, iou_threshold=iou_threshold)
     missed = ~ignore
-    missed[hits.truths[hits.hit]] = False
+    missed[outcomes.truths[outcomes.true_positive]] = False
     own = np.full(len(sure), True) if label is None else sure.labels == label
     own_truths = np.full(len(missed), True) if label is None else scene.truths.labels == label
     return {
-        "hit": sure.images[hits.hit & own],
-        "false": sure.images[~hits.hit & ~hits.ignored & own],
-        "missed": scene.truths.images[missed & own_truths],
+        "tp": sure.images[outcomes.true_positive & own],
+        "fp": sure.images[~outcomes.true_positive & ~outcomes.ignored & own],
+        "fn": scene.truths.images[missed & own_truths],
     }
 
 
@@ -109,11 +109,11 @@ def in_words(value: float | None) -> str:
     return "\N{EN DASH}" if value is None else f"{value:.3f}"
 
 
-# Of each image its name, the words below it, and how many boxes of each fate are seen.
+# Of each image its name, the words below it, and how many boxes of each style are seen.
 IMAGES = """() => [...document.querySelectorAll(".image")].map(figure => [
   figure.querySelector("img").alt,
   figure.querySelector(".tally").textContent,
-  ["hit", "false", "missed"].map(fate => [...figure.querySelectorAll(`.mark.${fate}`)].filter(
+  ["tp", "fp", "fn"].map(style => [...figure.querySelectorAll(`.mark.${style}`)].filter(
     mark => getComputedStyle(mark).display !== "none").length),
 ])"""
 STATES = [
@@ -134,17 +134,17 @@ def test_numbers_and_boxes_follow_the_sliders_as_python_computes_them(
     opened, scene, label, step, iou
 ):
     choose(opened, label, step, iou)
-    found = fates(scene, label, step, IOU_THRESHOLDS[iou])
-    num_truths = len(found["hit"]) + len(found["missed"])
-    counts = Counts(len(found["hit"]), len(found["false"]), num_truths)
+    found = outcomes(scene, label, step, IOU_THRESHOLDS[iou])
+    num_truths = len(found["tp"]) + len(found["fn"])
+    counts = Counts(len(found["tp"]), len(found["fp"]), num_truths)
     expected = [in_words(one) for one in (counts.precision, counts.recall, counts.f1)]
     assert shown_numbers(opened) == expected
 
     images = opened.evaluate(IMAGES)
     assert len(images) >= 8
     for name, tally, boxes in images:
-        own = [int((found[fate] == int(name.split("<")[0])).sum()) for fate in FATES]
-        counted = re.findall(r"(\d+) (?:hits?|false positives?|missed)", tally)
+        own = [int((found[style] == int(name.split("<")[0])).sum()) for style in STYLES]
+        counted = re.findall(r"(\d+) (?:true positives?|false positives?|false negatives?)", tally)
         assert [int(count) for count in counted] == own
         assert boxes == own
 
@@ -152,10 +152,8 @@ def test_numbers_and_boxes_follow_the_sliders_as_python_computes_them(
 def test_every_step_of_the_slider_agrees_with_python(opened, scene):
     for step in range(0, 101, 10):
         choose(opened, 1, step, 3)
-        found = fates(scene, 1, step, IOU_THRESHOLDS[3])
-        counts = Counts(
-            len(found["hit"]), len(found["false"]), len(found["hit"]) + len(found["missed"])
-        )
+        found = outcomes(scene, 1, step, IOU_THRESHOLDS[3])
+        counts = Counts(len(found["tp"]), len(found["fp"]), len(found["tp"]) + len(found["fn"]))
         assert shown_numbers(opened)[1:] == [in_words(counts.recall), in_words(counts.f1)]
 
 
@@ -249,7 +247,7 @@ def test_the_keyboard_alone_reaches_and_moves_everything(opened):
             opened.keyboard.press("Enter")
             expect(opened.locator("#best")).to_have_attribute("aria-pressed", "true")
         reached.add(what)
-    controls = {"class", "score", "iou", "best", *FATES, "annotated", "forgiven", "names"}
+    controls = {"class", "score", "iou", "best", *STYLES, "annotated", "forgiven", "names"}
     regions = set(
         opened.locator(".scroll").evaluate_all(
             "all => all.map(one => one.getAttribute('aria-label'))"
@@ -286,5 +284,5 @@ def test_without_scripts_numbers_charts_and_images_are_there(browser, scene):
     for page in opening(browser, scene, viewport=DESK, java_script_enabled=False):
         assert not page.locator("#score").is_visible()
         assert page.locator("#readings b").first.text_content() != "\N{EN DASH}"
-        assert page.locator(".image .mark.hit").first.is_visible()
+        assert page.locator(".image .mark.tp").first.is_visible()
         assert page.locator("svg.whole polyline").is_visible()

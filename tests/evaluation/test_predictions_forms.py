@@ -304,11 +304,11 @@ def test_saved_names_are_as_long_as_they_must_be(tmp_path):
 
 
 def test_equal_scores_rank_by_image_in_one_file_as_in_shares(dataset, tmp_path):
-    """A hit in image 0 and a false positive in image 2, both 0.5: AP 1 if the hit comes first."""
-    hit = {"image_id": 7, "category_id": 2, "bbox": [0, 0, 20, 20], "score": 0.5}
-    wrong = hit | {"image_id": 12}
-    file = write_json(tmp_path / "found.json", [wrong, hit])
-    for name, entry in (("a", wrong), ("b", hit)):
+    """True positive in image 0, false positive in image 2, both 0.5: AP 1 if ranked so."""
+    true_positive = {"image_id": 7, "category_id": 2, "bbox": [0, 0, 20, 20], "score": 0.5}
+    wrong = true_positive | {"image_id": 12}
+    file = write_json(tmp_path / "found.json", [wrong, true_positive])
+    for name, entry in (("a", wrong), ("b", true_positive)):
         write_json(tmp_path / f"shares/{name}.json", [entry])
     write(tmp_path / "voc/comp4_det_test_cat.txt", "2 0.5 1 1 20 20", "0 0.5 1 1 20 20")
     precisions = []

@@ -17,7 +17,7 @@ from singleshot.checkpoints.checkpoint import Checkpoint
 from singleshot.evaluation.detection import detect_all
 from singleshot.evaluation.evaluate import open_evaluation_data
 from singleshot.evaluation.evaluate_predictions import truths_of
-from singleshot.metrics import Choice, OperatingPoint, Rule, choose_thresholds, find_hits
+from singleshot.metrics import Choice, OperatingPoint, Rule, choose_thresholds, find_true_positives
 
 IMAGE = "cells/JPEGImages/train_0.jpg"
 
@@ -113,7 +113,7 @@ def faces(shared, tmp_path_factory) -> Path:
     return run
 
 
-@pytest.mark.parametrize("rule", ["precision=0.95", "alarms=0.5"])
+@pytest.mark.parametrize("rule", ["precision=0.95", "fppi=0.5"])
 def test_faces_are_found_as_chosen(faces, shared, rule):
     weights = run_weights(faces)
     detector = load(faces)
@@ -134,11 +134,14 @@ def test_faces_are_found_as_chosen(faces, shared, rule):
 
     (chosen,) = point.per_class.values()
     kept = predictions[predictions.scores >= chosen.score_threshold]
-    hits = find_hits(kept, truths, ignore=ignore, iou_threshold=0.4)
-    num_hits, num_alarms = hits.hit.sum(), (~hits.hit & ~hits.ignored).sum()
-    assert chosen.precision == num_hits / (num_hits + num_alarms)
-    assert chosen.recall == num_hits / (~ignore).sum()
-    assert chosen.false_positives_per_image == num_alarms / len(dataset)
+    outcomes = find_true_positives(kept, truths, ignore=ignore, iou_threshold=0.4)
+    num_true_positives, num_false_positives = (
+        outcomes.true_positive.sum(),
+        (~outcomes.true_positive & ~outcomes.ignored).sum(),
+    )
+    assert chosen.precision == num_true_positives / (num_true_positives + num_false_positives)
+    assert chosen.recall == num_true_positives / (~ignore).sum()
+    assert chosen.false_positives_per_image == num_false_positives / len(dataset)
 
     done = singleshot("predict", str(faces), *map(str, dataset.paths), "--json")
     found = [one for document in json.loads(done.stdout) for one in document["detections"]]

@@ -69,7 +69,7 @@ def test_what_is_asked_besides_comes_beside_the_fixed_keys(cells_run, tmp_path):
         "AP at IoU 0.5 if fixed",
         "hardest images",
         "against the others",
-        "alarms per image",
+        "FPPI",
     ):
         assert title in for_people.stdout
 

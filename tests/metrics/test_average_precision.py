@@ -5,7 +5,7 @@ import pytest
 
 from singleshot.metrics import eleven_points, every_point
 
-# Two objects: a hit, a false positive, a hit.
+# Two objects: a true positive, a false positive, a true positive.
 RECALL, PRECISION = np.array([0.5, 0.5, 1]), np.array([1, 0.5, 2 / 3])
 
 

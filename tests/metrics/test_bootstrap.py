@@ -11,12 +11,23 @@ import pytest
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from singleshot.metrics import Comparison, Interval, Predictions, Protocol, Truths, compare, measure
+from singleshot.metrics import (
+    Comparison,
+    Interval,
+    Predictions,
+    Protocol,
+    Truths,
+    compare_by_bootstrap,
+    compute_metrics,
+)
 from singleshot.metrics.average_precision import means_of_defined
 from singleshot.metrics.bootstrap import each_weights, find_differences
-from singleshot.metrics.coco import as_coco, as_rows, corner_and_size
-from singleshot.metrics.coco_hits import find_coco_hits
-from singleshot.metrics.weighted import find_fates, weighted_average_precisions
+from singleshot.metrics.coco import as_coco, as_rows, to_xywh
+from singleshot.metrics.coco_matching import find_coco_true_positives
+from singleshot.metrics.weighted_average_precision import (
+    outcomes_per_class,
+    weighted_average_precisions,
+)
 
 NAMES = ("cat", "dog", "unicorn")  # of unicorns there are no truths
 each_protocol = pytest.mark.parametrize("protocol", list(Protocol))
@@ -75,7 +86,7 @@ def by_pycocotools(predictions, truths, num_classes) -> list[float]:
                     "id": index + 1,
                     "image_id": int(truths.images[index]) + 1,
                     "category_id": int(truths.labels[index]) + 1,
-                    "bbox": corner_and_size(truths.boxes)[index].tolist(),
+                    "bbox": to_xywh(truths.boxes)[index].tolist(),
                     "area": float(truths.areas[index]),
                     "iscrowd": int(truths.crowd[index]),
                 }
@@ -92,9 +103,9 @@ def by_pycocotools(predictions, truths, num_classes) -> list[float]:
 
 
 def precisions(predictions, truths, counts, protocol):
-    fates = find_fates(predictions, truths, 3, protocol=protocol, iou_threshold=0.5)
+    outcomes = outcomes_per_class(predictions, truths, 3, protocol=protocol, iou_threshold=0.5)
     weights = np.array(counts, np.float64)[:, None]
-    return weighted_average_precisions(fates, weights, protocol=protocol)[:, 0]
+    return weighted_average_precisions(outcomes, weights, protocol=protocol)[:, 0]
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -105,7 +116,7 @@ def test_a_weight_of_w_is_w_copies_of_the_image_by_vocs_rules(protocol, seed):
     predictions = find_them(truths, random)
     counts = random.integers(0, 4, truths.num_images)
     copies = repeated(predictions, counts), repeated(truths, counts)
-    per_class = measure(*copies, NAMES, protocol=protocol).per_class.values()
+    per_class = compute_metrics(*copies, NAMES, protocol=protocol).per_class.values()
     expected = [one.average_precision for one in per_class]
     found = precisions(predictions, truths, counts, protocol)
     np.testing.assert_allclose(found, np.array(expected, np.float64), atol=1e-12)
@@ -135,17 +146,17 @@ def test_hits_are_those_of_coco_with_ties_and_crowds_and_more_than_a_hundred(see
     evaluator.params.area_rng, evaluator.params.area_rng_lbl = [[0, 1e10]], ["all"]
     evaluator.params.max_dets = [100]
     evaluator.evaluate()
-    hits = find_coco_hits(tied, truths)
+    outcomes = find_coco_true_positives(tied, truths)
     judged = np.zeros(len(tied), bool)
     for entry in filter(None, evaluator.eval_imgs):
         if ids := entry["dtIds"]:
             own = np.array(ids) - 1
             matched, ignored = np.array(entry["dtMatched"]).T, np.array(entry["dtIgnore"]).T
-            np.testing.assert_array_equal(hits.hit[own], matched & ~ignored)
-            np.testing.assert_array_equal(hits.ignored[own], ignored)
+            np.testing.assert_array_equal(outcomes.true_positive[own], matched & ~ignored)
+            np.testing.assert_array_equal(outcomes.ignored[own], ignored)
             judged[own] = True
-    assert hits.hit.sum() > 50
-    assert hits.ignored[~judged].all()
+    assert outcomes.true_positive.sum() > 50
+    assert outcomes.ignored[~judged].all()
     assert (~judged).any() == (seed < 5)
 
 
@@ -154,7 +165,7 @@ def test_a_detector_against_itself_differs_by_nothing(protocol):
     random = np.random.default_rng(0)
     truths = make_truths(random, num_images=15, num_truths=80)
     found = find_them(truths, random)
-    comparison = compare(found, found, truths, NAMES, protocol=protocol, resamples=50)
+    comparison = compare_by_bootstrap(found, found, truths, NAMES, protocol=protocol, resamples=50)
     assert comparison.mean_average_precision == (0, 0, 0, 0.5, 15)
     assert comparison.per_class["dog"] == (0, 0, 0, 0.5, 14)
     assert comparison.per_class["unicorn"] == (None, None, None, None, 0)
@@ -165,15 +176,17 @@ def test_the_difference_is_that_of_the_two_reports_and_a_better_detector_is_seen
     random = np.random.default_rng(1)
     truths = make_truths(random, num_images=40, num_truths=200)
     sharp, blurred = (find_them(truths, random, num=400, shift=shift) for shift in (1, 8))
-    comparison = compare(sharp, blurred, truths, NAMES, protocol=protocol, resamples=200)
-    reports = [measure(one, truths, NAMES, protocol=protocol) for one in (sharp, blurred)]
+    comparison = compare_by_bootstrap(
+        sharp, blurred, truths, NAMES, protocol=protocol, resamples=200
+    )
+    reports = [compute_metrics(one, truths, NAMES, protocol=protocol) for one in (sharp, blurred)]
     means = [report.mean_average_precision for report in reports]
     expected = means[0] - means[1]
     mean = comparison.mean_average_precision
     assert mean.difference == pytest.approx(expected, abs=1e-12)
     assert 0 < mean.low < mean.difference < mean.high
     assert mean.share_positive == 1
-    swapped = compare(blurred, sharp, truths, NAMES, protocol=protocol, resamples=200)
+    swapped = compare_by_bootstrap(blurred, sharp, truths, NAMES, protocol=protocol, resamples=200)
     low, high = swapped.mean_average_precision[1:3]
     assert (-high, -low) == pytest.approx((mean.low, mean.high), abs=1e-12)
 
@@ -197,10 +210,11 @@ def draws_of_two():
 
 
 def differences(truths, pair, weights):
-    fates = (
-        find_fates(found, truths, 2, protocol=Protocol.COCO, iou_threshold=0.5) for found in pair
+    outcomes = (
+        outcomes_per_class(found, truths, 2, protocol=Protocol.COCO, iou_threshold=0.5)
+        for found in pair
     )
-    by_class = find_differences(*fates, iter([weights]), protocol=Protocol.COCO)
+    by_class = find_differences(*outcomes, iter([weights]), protocol=Protocol.COCO)
     return means_of_defined(by_class)
 
 
@@ -224,7 +238,7 @@ def test_hotcocos_interval_is_narrower_because_it_counts_an_image_drawn_twice_on
     assert np.quantile(once, [0.025, 0.975]) == pytest.approx(
         [lower, upper], abs=0.08 * (upper - lower)
     )
-    mean = compare(*pair, truths, NAMES, protocol=Protocol.COCO, resamples=2000)
+    mean = compare_by_bootstrap(*pair, truths, NAMES, protocol=Protocol.COCO, resamples=2000)
     difference, low, high, *_ = mean.mean_average_precision
     assert low < lower < difference < upper < high
     assert 1.2 < (high - low) / (upper - lower) < 1.4
@@ -236,7 +250,9 @@ def test_between_equals_nineteen_intervals_of_twenty_hold_zero():
     for _ in range(200):
         truths = make_truths(random, num_images=50, num_truths=100, num_classes=1)
         pair = [find_them(truths, random, num=150, shift=4, num_classes=1) for _ in range(2)]
-        comparison = compare(*pair, truths, ["cat"], protocol=Protocol.VOC10, resamples=200)
+        comparison = compare_by_bootstrap(
+            *pair, truths, ["cat"], protocol=Protocol.VOC10, resamples=200
+        )
         _, low, high, *_ = comparison.mean_average_precision
         held.append(low <= 0 <= high)
     assert 0.91 <= np.mean(held) <= 0.985
@@ -247,7 +263,7 @@ def test_a_narrower_interval_holds_less():
     truths = make_truths(random, num_images=30, num_truths=100)
     pair = find_them(truths, random), find_them(truths, random)
     wide, narrow = (
-        compare(
+        compare_by_bootstrap(
             *pair, truths, NAMES, protocol=Protocol.VOC10, confidence=confidence
         ).mean_average_precision
         for confidence in (0.95, 0.5)
@@ -261,7 +277,9 @@ def test_the_same_seed_draws_the_same_images():
     truths = make_truths(random, num_images=30, num_truths=100)
     pair = find_them(truths, random), find_them(truths, random)
     first, again, other = (
-        compare(*pair, truths, NAMES, protocol=Protocol.VOC07, resamples=100, seed=seed)
+        compare_by_bootstrap(
+            *pair, truths, NAMES, protocol=Protocol.VOC07, resamples=100, seed=seed
+        )
         for seed in (7, 7, 8)
     )
     assert first == again
@@ -282,7 +300,9 @@ def test_without_truths_everything_is_undefined_and_json_says_null():
     truths = make_truths(random)
     found = find_them(truths, random)
     none = replace(truths, crowd=np.ones(len(truths), bool))
-    comparison = compare(found, found, none, NAMES, protocol=Protocol.COCO, resamples=10)
+    comparison = compare_by_bootstrap(
+        found, found, none, NAMES, protocol=Protocol.COCO, resamples=10
+    )
     assert comparison == Comparison(
         protocol=Protocol.COCO,
         iou_threshold=0.5,
@@ -307,7 +327,9 @@ def test_without_truths_everything_is_undefined_and_json_says_null():
 def test_detectors_that_find_nothing_are_equal():
     truths = make_truths(np.random.default_rng(0))
     nothing = Predictions.of([])
-    comparison = compare(nothing, nothing, truths, NAMES, protocol=Protocol.VOC07, resamples=10)
+    comparison = compare_by_bootstrap(
+        nothing, nothing, truths, NAMES, protocol=Protocol.VOC07, resamples=10
+    )
     assert comparison.mean_average_precision == (0, 0, 0, 0.5, 6)
 
 
@@ -323,8 +345,8 @@ def test_with_many_equal_scores_the_difference_is_still_that_of_the_two_reports(
         for one in pair
     ]
     assert (np.diff(tied[0].images) < 0).any()
-    comparison = compare(*tied, truths, NAMES, protocol=protocol, resamples=1)
-    first, second = (measure(one, truths, NAMES, protocol=protocol) for one in tied)
+    comparison = compare_by_bootstrap(*tied, truths, NAMES, protocol=protocol, resamples=1)
+    first, second = (compute_metrics(one, truths, NAMES, protocol=protocol) for one in tied)
     expected = first.mean_average_precision - second.mean_average_precision
     assert comparison.mean_average_precision.difference == pytest.approx(expected, abs=1e-12)
     for name in NAMES[:2]:
@@ -340,7 +362,9 @@ def test_truths_in_fewer_than_five_images_are_too_few_for_an_interval(num_images
     none = np.zeros(num_images, np.bool_)
     truths = Truths(images, boxes, cats, none, none, np.full(num_images, 100.0), num_images=50)
     found = Predictions(images, boxes, np.full(num_images, 0.9), cats)
-    comparison = compare(found, found[:0], truths, ["cat"], protocol=Protocol.VOC10, resamples=200)
+    comparison = compare_by_bootstrap(
+        found, found[:0], truths, ["cat"], protocol=Protocol.VOC10, resamples=200
+    )
     expected = (1, 1, 1, 1) if known else (1, None, None, None)
     assert comparison.per_class["cat"] == (*expected, num_images)
     assert comparison.mean_average_precision == (*expected, num_images)
@@ -354,7 +378,7 @@ def test_a_draw_in_which_both_are_equal_counts_half_for_each():
     found = Predictions(images, boxes, np.full(10, 0.9), cats)
     pair = found, found[1:]
     share, swapped = (
-        compare(*two, truths, ["cat"], protocol=Protocol.VOC10, resamples=2000)
+        compare_by_bootstrap(*two, truths, ["cat"], protocol=Protocol.VOC10, resamples=2000)
         .per_class["cat"]
         .share_positive
         for two in (pair, pair[::-1])

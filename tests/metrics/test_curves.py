@@ -8,8 +8,8 @@ from singleshot.metrics import precision_recall_curve
 
 def test_five_of_eight_dogs_are_dogs_and_five_of_twelve_are_found():
     """The tutorial's example: 12 dogs, 8 detections, 5 of them right."""
-    hit = np.array([True, True, False, True, True, False, True, False])
-    curve = precision_recall_curve(np.linspace(0.9, 0.2, 8), hit, num_truths=12)
+    true_positive = np.array([True, True, False, True, True, False, True, False])
+    curve = precision_recall_curve(np.linspace(0.9, 0.2, 8), true_positive, num_truths=12)
     assert curve.precision[-1] == 0.625
     assert curve.recall[-1] == pytest.approx(0.4167, abs=5e-5)
 

@@ -13,9 +13,9 @@ from singleshot.metrics import (
     Predictions,
     Protocol,
     Truths,
+    compute_metrics,
     find_class_curves,
-    find_hits,
-    measure,
+    find_true_positives,
 )
 
 NUM_IMAGES, NUM_CLASSES = 3, 2
@@ -57,7 +57,7 @@ def some_boxes(random, count):
 
 def numbers(predictions, truths, protocol):
     """The whole report, without the names of classes."""
-    document = measure(predictions, truths, NAMES, protocol=protocol).to_json()
+    document = compute_metrics(predictions, truths, NAMES, protocol=protocol).to_json()
     return {**document, "per_class": [document["per_class"][name] for name in NAMES]}
 
 
@@ -128,13 +128,13 @@ def test_false_positives_below_all_others_cost_nothing(case, protocol):
     """But a threshold that lets them in does: precision at every recall is the best on offer."""
     predictions, truths, random = case
     far_away = some_boxes(random, 5) + 1000
-    alarms = Predictions(
+    fppi = Predictions(
         images=random.integers(0, NUM_IMAGES, 5),
         boxes=far_away,
         scores=np.linspace(0.01, 0.05, 5),
         labels=random.integers(0, NUM_CLASSES, 5),
     )
-    more = numbers(joined(predictions, alarms), truths, protocol)
+    more = numbers(joined(predictions, fppi), truths, protocol)
     plain = numbers(predictions, truths, protocol)
     assert more["mean_average_precision"] == pytest.approx(plain["mean_average_precision"])
     for ours, theirs in zip(more["per_class"], plain["per_class"], strict=True):
@@ -154,7 +154,9 @@ def joined(first, second):
 def test_a_stricter_iou_threshold_never_finds_more_objects(case):
     predictions, truths, _ = case
     found = [
-        find_hits(predictions, truths, ignore=truths.crowd, iou_threshold=step / 20).hit.sum()
+        find_true_positives(
+            predictions, truths, ignore=truths.crowd, iou_threshold=step / 20
+        ).true_positive.sum()
         for step in range(1, 21)
     ]
     assert found == sorted(found, reverse=True)

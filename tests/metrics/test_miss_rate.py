@@ -15,17 +15,17 @@ NUM_IMAGES = 10
 
 
 def curve(outcomes: str, *, num_truths: int, scores: list[float] | None = None):
-    """Of "+" for a hit and "-" for a false positive, the surest first."""
-    hit = np.array([outcome == "+" for outcome in outcomes], np.bool_)
+    """Of "+" for a true positive and "-" for a false positive, the surest first."""
+    true_positive = np.array([outcome == "+" for outcome in outcomes], np.bool_)
     falling = np.linspace(0.9, 0.1, len(outcomes))
     return precision_recall_curve(
-        falling if scores is None else np.array(scores), hit, num_truths=num_truths
+        falling if scores is None else np.array(scores), true_positive, num_truths=num_truths
     )
 
 
 def test_false_positives_are_counted_over_all_images():
-    alarms = false_positives_per_image(curve("+-+--", num_truths=4), NUM_IMAGES)
-    assert alarms.tolist() == [0, 0.1, 0.1, 0.2, 0.3]
+    fppi = false_positives_per_image(curve("+-+--", num_truths=4), NUM_IMAGES)
+    assert fppi.tolist() == [0, 0.1, 0.1, 0.2, 0.3]
 
 
 def test_a_threshold_takes_all_false_positives_of_equal_score():
@@ -58,14 +58,16 @@ def test_a_curve_that_ends_early_counts_with_its_last_point():
 
 def test_faces_as_fddb_draws_them():
     """FDDB has 2,845 images; "at 1000 false positives" is their number in all of them."""
-    hit = np.array([True] * 3000 + [False] * 1000 + [True] * 500 + [False] + [True] * 100)
-    faces = precision_recall_curve(np.linspace(1, 0, len(hit)), hit, num_truths=5171)
+    true_positive = np.array([True] * 3000 + [False] * 1000 + [True] * 500 + [False] + [True] * 100)
+    faces = precision_recall_curve(
+        np.linspace(1, 0, len(true_positive)), true_positive, num_truths=5171
+    )
     found = recall_at_false_positives(faces, 2845, 1000 / 2845)
     assert found == pytest.approx(3500 / 5171)
 
 
 def test_the_log_average_is_a_geometric_mean_over_nine_rates():
-    """One hit, ten false positives, eight hits, in 100 images: 0.1 per image is the fifth rate.
+    """One true, ten false, eight true positives, in 100 images: 0.1 per image is the fifth rate.
 
     Of ten objects 0.9 are missed at the first four rates, 0.1 at the five others.
     """

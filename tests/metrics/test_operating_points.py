@@ -10,7 +10,7 @@ from singleshot.metrics import (
     recall_at_precision,
 )
 
-# Four objects: hit, false positive, hit, hit, false positive.
+# Four objects: true positive, false positive, true positive, true positive, false positive.
 CURVE = precision_recall_curve(
     np.array([0.9, 0.8, 0.7, 0.6, 0.5]),
     np.array([True, False, True, True, False]),
@@ -36,7 +36,7 @@ def test_best_f1_says_where_it_is():
 
 
 def test_of_two_best_f1_the_higher_threshold_is_taken():
-    """3 hits of 5 detections and 4 of 8 have an F1 of 2/3 with 4 truths, in exact numbers."""
+    """3 true positives of 5 and 4 of 8 have an F1 of 2/3 with 4 truths, in exact numbers."""
     outcomes = [True, True, False, False, True, False, False, True]
     curve = precision_recall_curve(
         np.array([0.5] * 5 + [0.25] * 3), np.array(outcomes), num_truths=4

@@ -10,16 +10,16 @@ from singleshot.metrics import (
     Predictions,
     Protocol,
     Truths,
+    compute_metrics,
     find_class_curves,
-    find_hits,
-    measure,
+    find_true_positives,
 )
 from singleshot.metrics.sweep import (
     IOU_THRESHOLDS,
     SCORE_THRESHOLDS,
     Counts,
     sweep,
-    thinned,
+    thin,
 )
 
 NUM_CLASSES = 3
@@ -62,22 +62,24 @@ def test_counts_are_those_of_judging_what_a_threshold_keeps(seed, protocol):
     for swept in sweep(predictions, truths, NUM_CLASSES, protocol=protocol)[::3]:
         for step in (0, 1, 37, 50, 99, 100):
             kept = predictions[predictions.scores >= step / 100]
-            hits = find_hits(kept, truths, ignore=ignore, iou_threshold=swept.iou_threshold)
-            wrong = ~hits.hit & ~hits.ignored
+            outcomes = find_true_positives(
+                kept, truths, ignore=ignore, iou_threshold=swept.iou_threshold
+            )
+            wrong = ~outcomes.true_positive & ~outcomes.ignored
             for label in range(NUM_CLASSES):
                 own = kept.labels == label
                 assert swept.at_step(step, label) == (
-                    int(hits.hit[own].sum()),
+                    int(outcomes.true_positive[own].sum()),
                     int(wrong[own].sum()),
                     int((truths.labels[~ignore] == label).sum()),
                 )
-            assert swept.at_step(step)[:2] == (hits.hit.sum(), wrong.sum())
+            assert swept.at_step(step)[:2] == (outcomes.true_positive.sum(), wrong.sum())
 
 
 @pytest.mark.parametrize("protocol", list(Protocol))
 def test_the_best_of_each_class_is_the_one_of_the_report(protocol):
     predictions, truths = random_case(7, num_detections=200)
-    report = measure(predictions, truths, ["a", "b", "c"], protocol=protocol)
+    report = compute_metrics(predictions, truths, ["a", "b", "c"], protocol=protocol)
     half = sweep(predictions, truths, NUM_CLASSES, protocol=protocol)[0]
     assert half.iou_threshold == report.iou_threshold
     assert half.best_thresholds.tolist() == report.score_thresholds.tolist()
@@ -110,7 +112,7 @@ def test_what_is_undefined_is_none(counts, precision, recall, f1):
 def test_nothing_found_and_nothing_annotated():
     predictions, truths = random_case(0)
     swept, *_ = sweep(predictions[:0], truths, NUM_CLASSES, protocol=Protocol.VOC07)
-    assert swept.hits.sum() == swept.false_positives.sum() == 0
+    assert swept.true_positives.sum() == swept.false_positives.sum() == 0
     assert swept.best_thresholds.tolist() == [0.3] * NUM_CLASSES
     assert len(swept.pooled) == 0
 
@@ -133,15 +135,19 @@ def test_curves_have_at_most_a_hundred_points_and_keep_their_ends():
     predictions = Predictions(predictions.images, predictions.boxes, spread, predictions.labels)
     swept, *_ = sweep(predictions, truths, NUM_CLASSES, protocol=Protocol.COCO)
     full = find_class_curves(predictions, truths, NUM_CLASSES, protocol=Protocol.COCO)
-    for thin, whole in zip(swept.curves, full, strict=True):
+    for thinned, whole in zip(swept.curves, full, strict=True):
         if whole is None:
-            assert thin is None
+            assert thinned is None
             continue
-        assert 2 <= len(thin) <= 100 < len(whole)
-        assert (thin.recall[-1], thin.precision[-1]) == (whole.recall[-1], whole.precision[-1])
-        assert (thin.recall[0], thin.precision[0]) == (whole.recall[0], whole.precision[0])
+        assert 2 <= len(thinned) <= 100 < len(whole)
+        assert (thinned.recall[-1], thinned.precision[-1]) == (
+            whole.recall[-1],
+            whole.precision[-1],
+        )
+        start = thinned.recall[0], thinned.precision[0]
+        assert start == (whole.recall[0], whole.precision[0])
 
 
 def test_a_short_curve_is_left_alone():
     curve = Curve(np.array([0.9, 0.5]), np.array([0.5, 1.0]), np.array([1.0, 1.0]))
-    assert thinned(curve) is curve
+    assert thin(curve) is curve

@@ -31,11 +31,11 @@ CURVE = precision_recall_curve(SCORES, HIT, num_truths=5)
         ("recall=0.5", 0.6),
         ("recall=0.6", 0.6),
         ("recall=0.8", 0.4),
-        ("alarms=0", 0.8),
-        ("alarms=0.1", 0.6),
-        ("alarms=0.15", 0.6),
-        ("alarms=5", 0.4),
-        ("f1", 0.4),  # 2 x 4 hits / (6 detections + 5 truths)
+        ("fppi=0", 0.8),
+        ("fppi=0.1", 0.6),
+        ("fppi=0.15", 0.6),
+        ("fppi=5", 0.4),
+        ("f1", 0.4),  # 2 x 4 true positives / (6 detections + 5 truths)
     ],
 )
 def test_the_best_of_the_thresholds_that_do_what_is_asked(rule, threshold):
@@ -48,7 +48,7 @@ def test_a_choice_says_what_it_reached():
         precision=0.75,
         recall=0.6,
         false_positives_per_image=0.1,
-        hits=3,
+        true_positives=3,
         false_positives=1,
     )
 
@@ -59,9 +59,9 @@ def test_a_threshold_cannot_part_detections_of_equal_score():
 
 
 def test_of_equally_good_thresholds_the_highest_is_taken():
-    """Both false positives after the last hit are within the limit, and add nothing."""
+    """Both false positives after the last true positive are within the limit, and add nothing."""
     curve = precision_recall_curve(SCORES[:3], np.array([True, False, False]), num_truths=5)
-    assert choose_threshold(curve, 10, Rule.parse("alarms=0.2")).score_threshold == 0.9
+    assert choose_threshold(curve, 10, Rule.parse("fppi=0.2")).score_threshold == 0.9
 
 
 @pytest.mark.parametrize(
@@ -69,16 +69,18 @@ def test_of_equally_good_thresholds_the_highest_is_taken():
     [
         ("recall=0.9", Choice(None, 4 / 6, 0.8, 0.2, 4, 2)),
         ("precision=0.9", Choice(None, 0.75, 0.6, 0.1, 3, 1)),
-        ("alarms=0.05", Choice(None, 0.75, 0.6, 0.1, 3, 1)),
+        ("fppi=0.05", Choice(None, 0.75, 0.6, 0.1, 3, 1)),
     ],
 )
 def test_out_of_reach_there_is_no_threshold_but_the_nearest_numbers(rule, nearest):
-    hit = HIT if rule.startswith("recall") else np.array([False, True, True, True, False, False])
-    curve = precision_recall_curve(SCORES, hit, num_truths=5)
+    true_positive = (
+        HIT if rule.startswith("recall") else np.array([False, True, True, True, False, False])
+    )
+    curve = precision_recall_curve(SCORES, true_positive, num_truths=5)
     assert choose_threshold(curve, 10, Rule.parse(rule)) == nearest
 
 
-@pytest.mark.parametrize("rule", ["f1", "alarms=2", "precision=0.5", "recall=0.5"])
+@pytest.mark.parametrize("rule", ["f1", "fppi=2", "precision=0.5", "recall=0.5"])
 def test_without_any_hit_there_is_nothing_to_choose(rule):
     curve = precision_recall_curve(SCORES, np.zeros(6, np.bool_), num_truths=5)
     assert choose_threshold(curve, 10, Rule.parse(rule)).score_threshold is None
@@ -86,8 +88,8 @@ def test_without_any_hit_there_is_nothing_to_choose(rule):
 
 def test_few_false_positives_and_no_hit_are_not_what_was_asked_for():
     curve = precision_recall_curve(SCORES[:3], np.array([False, False, True]), num_truths=5)
-    nearest = Choice(None, 1 / 3, 0.2, 0.2, hits=1, false_positives=2)
-    assert choose_threshold(curve, 10, Rule.parse("alarms=0.1")) == nearest
+    nearest = Choice(None, 1 / 3, 0.2, 0.2, true_positives=1, false_positives=2)
+    assert choose_threshold(curve, 10, Rule.parse("fppi=0.1")) == nearest
 
 
 def test_nothing_found_and_nothing_to_find_are_told_apart():
@@ -98,29 +100,29 @@ def test_nothing_found_and_nothing_to_find_are_told_apart():
 
 
 @pytest.mark.parametrize(
-    ("limit", "threshold", "num_alarms"),
+    ("limit", "threshold", "num_false_positives"),
     [(0.3, 0.5, 3), (0.29, 0.8, 1), (0.1, 0.8, 1), (9, 0.2, 4), (0.05, None, 1), (0, None, 1)],
 )
 def test_where_there_is_nothing_to_find_the_lowest_score_with_few_false_positives_is_taken(
-    limit, threshold, num_alarms
+    limit, threshold, num_false_positives
 ):
     scores = np.array([0.5, 0.8, 0.2, 0.5])  # 1, 3 and 4 false positives in ten images
-    choice = choose_without_truths(scores, 10, Rule.parse(f"alarms={limit}"))
-    assert choice == Choice(threshold, None, None, num_alarms / 10, 0, num_alarms)
+    choice = choose_without_truths(scores, 10, Rule.parse(f"fppi={limit}"))
+    assert choice == Choice(threshold, None, None, num_false_positives / 10, 0, num_false_positives)
 
 
 def test_without_objects_and_detections_there_is_no_false_positive_and_no_threshold():
-    choice = choose_without_truths(np.zeros(0), 10, Rule.parse("alarms=0"))
+    choice = choose_without_truths(np.zeros(0), 10, Rule.parse("fppi=0"))
     assert choice == Choice(None, None, None, 0, 0, 0)
 
 
-@pytest.mark.parametrize("text", ["precision=0.95", "recall=0.9", "alarms=0", "alarms=2.5", "f1"])
+@pytest.mark.parametrize("text", ["precision=0.95", "recall=0.9", "fppi=0", "fppi=2.5", "f1"])
 def test_a_rule_is_written_as_it_is_read(text):
     assert str(Rule.parse(text)) == text
 
 
 def test_a_rule_reads_as_a_sentence():
-    rules = map(Rule.parse, ["precision=0.95", "recall=0.9", "alarms=0.1", "f1"])
+    rules = map(Rule.parse, ["precision=0.95", "recall=0.9", "fppi=0.1", "f1"])
     assert [rule.sentence for rule in rules] == [
         "precision ≥ 0.95",
         "recall ≥ 0.9",
@@ -134,14 +136,14 @@ def test_a_rule_reads_as_a_sentence():
     [
         ("", "no rule ''"),
         ("accuracy=0.9", "no rule 'accuracy=0.9'"),
-        ("Precision=0.9", "say precision=0.95"),
+        ("Precision=0.9", "write precision=0.95"),
         ("precision", "expected a precision above 0 and up to 1"),
         ("precision=95", "expected a precision above 0 and up to 1"),
         ("precision=0", "expected a precision above 0"),
         ("recall=90%", "recall=90%: expected a recall"),
         ("recall=nan", "expected a recall"),
-        ("alarms=-1", "expected a number of false positives per image"),
-        ("alarms=inf", "expected a number of false positives per image"),
+        ("fppi=-1", "expected a number of false positives per image"),
+        ("fppi=inf", "expected a number of false positives per image"),
         ("f1=0.8", "takes no value"),
     ],
 )
@@ -152,9 +154,10 @@ def test_nonsense_is_no_rule(text, message):
 
 def test_eighty_classes_of_half_a_million_detections_are_chosen_for_at_once():
     random = np.random.default_rng(0)
-    scores, hit = random.random((80, 6250)), random.random((80, 6250)) < 0.1
+    scores, true_positive = random.random((80, 6250)), random.random((80, 6250)) < 0.1
     curves = [
-        precision_recall_curve(*one, num_truths=1000) for one in zip(scores, hit, strict=True)
+        precision_recall_curve(*one, num_truths=1000)
+        for one in zip(scores, true_positive, strict=True)
     ]
     start = time.perf_counter()
     chosen = [choose_threshold(curve, 5000, Rule.parse("precision=0.5")) for curve in curves]

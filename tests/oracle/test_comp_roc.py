@@ -21,7 +21,7 @@ from singleshot.metrics import (
 
 LIMITS = [0, 0.01, 0.1, 0.25, 0.5, 1, 3]
 RULES = ["precision=0.5", "precision=0.75", "precision=1", "recall=0.5", "recall=1"]
-RULES += ["alarms=0", "alarms=0.1", "alarms=0.5", "alarms=2", "f1"]
+RULES += ["fppi=0", "fppi=0.1", "fppi=0.5", "fppi=2", "f1"]
 
 one_found = st.tuples(st.integers(0, 6), st.booleans())
 found = st.lists(one_found, max_size=5) | st.lists(one_found, min_size=8, max_size=40)
@@ -123,7 +123,7 @@ def by_trying_all(case, text):
             reached, preferred = precision >= float(limit), recall
         elif name == "recall":
             reached, preferred = recall >= float(limit), precision
-        elif name == "alarms":
+        elif name == "fppi":
             reached, preferred = alarms <= float(limit), recall
         else:
             reached, preferred = True, f1

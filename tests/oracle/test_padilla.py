@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from command_line import singleshot
 
-from singleshot.metrics import Predictions, Protocol, Truths, measure
+from singleshot.metrics import Predictions, Protocol, Truths, compute_metrics
 
 EVERY_POINT = {0.1: 0.337198, 0.3: 0.245687, 0.5: 0.022222, 0.75: 0}
 ELEVEN_POINTS = {0.1: 0.333333, 0.3: 0.268398, 0.5: 0.030303, 0.75: 0}
@@ -29,7 +29,7 @@ def test_published_average_precision(shared, protocol, iou_threshold, published)
     truths = Truths(images, boxes, np.zeros_like(images), no, no, np.ones(len(images)), 7)
     images, boxes, rest = read_folder(folder / "detections")
     predictions = Predictions(images, boxes, rest[:, 0], np.zeros_like(images))
-    report = measure(
+    report = compute_metrics(
         predictions, truths, ["object"], protocol=protocol, iou_threshold=iou_threshold
     )
     assert report.truths == 15

@@ -16,7 +16,7 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 import singleshot
-from singleshot.metrics import CocoNumbers, Predictions, Protocol, Truths, measure
+from singleshot.metrics import CocoNumbers, Predictions, Protocol, Truths, compute_metrics
 
 NUM_IMAGES, NUM_CLASSES = 3, 3
 CLASS_NAMES = [str(label) for label in range(NUM_CLASSES)]
@@ -59,7 +59,7 @@ def test_twelve_numbers_and_class_averages_are_those_of_pycocotools():
     @settings(max_examples=200, deadline=None)
     def agrees(objects, findings):
         truths, predictions = as_truths(objects), as_predictions(findings)
-        report = measure(predictions, truths, CLASS_NAMES, protocol=Protocol.COCO)
+        report = compute_metrics(predictions, truths, CLASS_NAMES, protocol=Protocol.COCO)
         expected, expected_per_class = by_pycocotools(*as_documents(truths, predictions))
         assert report.coco == pytest.approx(expected)
         found = [report.per_class[name].average_precision for name in CLASS_NAMES]
@@ -154,7 +154,7 @@ def test_published_twelve_numbers_of_cocoapi(shared):
         json.loads((folder / "instances_val2014_100.json").read_text()),
         json.loads((folder / "instances_val2014_fakebbox100_results.json").read_text()),
     )
-    report = measure(predictions, truths, names, protocol=Protocol.COCO)
+    report = compute_metrics(predictions, truths, names, protocol=Protocol.COCO)
     published = (0.505, 0.697, 0.573, 0.586, 0.519, 0.501, 0.387, 0.594, 0.595, 0.640, 0.566, 0.564)
     assert [round(number, 3) for number in report.coco] == list(published)
     assert report.truths == 839 - 9  # crowds do not count

@@ -16,9 +16,9 @@ from singleshot.metrics import (
     Predictions,
     Protocol,
     Truths,
+    compute_metrics,
     eleven_points,
     find_class_curves,
-    measure,
 )
 
 NUM_IMAGES, NUM_CLASSES = 2, 2
@@ -70,7 +70,9 @@ def assert_same(objects, findings, label, iou_threshold, published):
     """Recall and precision after each detection that counts, and AP by both rules."""
     truths, predictions = as_truths(objects), as_predictions(findings)
     for protocol, position in ((Protocol.VOC07, 2), (Protocol.VOC10, 3)):
-        report = measure(predictions, truths, NAMES, protocol=protocol, iou_threshold=iou_threshold)
+        report = compute_metrics(
+            predictions, truths, NAMES, protocol=protocol, iou_threshold=iou_threshold
+        )
         found = report.per_class[str(label)].average_precision
         assert found == (None if published is None else pytest.approx(published[position]))
     curve = find_class_curves(
@@ -121,8 +123,8 @@ def what_happens(objects, findings, label, iou_threshold):
         [iou(box, other) * (at == image) for at, other, *_ in own] for image, box, *_ in found
     ]
     best = [max(row, default=0) for row in overlaps]
-    hit = [k for k in range(len(found)) if best[k] >= iou_threshold]
-    looked_at = [overlaps[k].index(best[k]) for k in hit]
+    true_positive = [k for k in range(len(found)) if best[k] >= iou_threshold]
+    looked_at = [overlaps[k].index(best[k]) for k in true_positive]
     difficult = [one[3] for one in own]
     easy = [k for k in looked_at if not difficult[k]]
     occasions = {
@@ -132,7 +134,7 @@ def what_happens(objects, findings, label, iou_threshold):
         "a detection of a difficult object": len(easy) < len(looked_at),
         "a second detection of an object": len(set(easy)) < len(easy),
         "equal scores": len({score for *_, score in found}) < len(found),
-        "equal overlaps": any(overlaps[k].count(best[k]) > 1 for k in hit),
+        "equal overlaps": any(overlaps[k].count(best[k]) > 1 for k in true_positive),
         "an overlap of exactly the threshold": iou_threshold in best,
     }
     return [name for name, happens in occasions.items() if happens]

@@ -19,9 +19,7 @@ POINT = OperatingPoint(
     iou_threshold=0.5,
     data="the val images",
     per_class={
-        "RBC": Choice(
-            0.41, 0.953, recall=0.5, false_positives_per_image=0.125, hits=41, false_positives=2
-        ),
+        "RBC": Choice(0.41, 0.953, 0.5, 0.125, true_positives=41, false_positives=2),
         "WBC": Choice(None, precision=0.8, recall=0.25, false_positives_per_image=2),
     },
 )
@@ -67,7 +65,7 @@ def test_the_file_can_be_read_by_a_person(run):
         "precision": 0.953,
         "recall": 0.5,
         "false_positives_per_image": 0.125,
-        "hits": 41,
+        "true_positives": 41,
         "false_positives": 2,
     }
 
@@ -155,3 +153,14 @@ def test_a_damaged_file_is_an_error_of_its_own(run, content):
     run.operating_point.write_bytes(content)
     with pytest.raises(ModelError, match=r"operating_point\.json: "):
         singleshot.operating_point(run.path)
+
+
+def test_thresholds_of_version_0_1_are_read(run):
+    """It had other names for the rule, true positives and false positives."""
+    text = run.operating_point.read_text().replace("precision=0.95", "alarms=0.1")
+    text = text.replace('"true_positives"', '"hits"').replace('"false_positives"', '"false_alarms"')
+    text = text.replace('"false_positives_per_image"', '"false_alarms_per_picture"')
+    run.operating_point.write_text(text)
+    point = singleshot.operating_point(run.path)
+    assert str(point.rule) == "fppi=0.1"
+    assert point.per_class == POINT.per_class

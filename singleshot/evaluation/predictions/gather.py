@@ -1,4 +1,4 @@
-"""Predictions gathered from files of any format, and judged as they come: one policy for all."""
+"""Predictions gathered from files of any format, and evaluated as they come: one policy for all."""
 
 from __future__ import annotations
 

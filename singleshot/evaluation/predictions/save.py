@@ -3,7 +3,7 @@
 `[{"image_id": 7, "file_name": "a", "category_id": 1, "category_name": "cat", "bbox": [x, y, width,
 height], "score": 0.9}, …]` with the ids of the data set, and the name of the image, or as much of
 its path as tells it from the others; where the data set has no ids of its own, `image_id` is that
-name, too. Numbers are written in full, so that what was saved is judged exactly as before.
+name, too. Numbers are written in full, so that what was saved is evaluated exactly as before.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from singleshot.data.dataset import DataSet
 from singleshot.evaluation.predictions.names import ImageNames
 from singleshot.files import write_atomically
 from singleshot.metrics import Predictions
-from singleshot.metrics.coco import corner_and_size
+from singleshot.metrics.coco import to_xywh
 
 __all__ = ["save_predictions"]
 
@@ -32,7 +32,7 @@ def save_predictions(predictions: Predictions, dataset: DataSet, path: Path) -> 
         file_names[predictions.images].tolist(),
         np.array(dataset.category_ids, np.int64)[predictions.labels].tolist(),
         np.array(dataset.class_names, np.str_)[predictions.labels].tolist(),
-        corner_and_size(predictions.boxes).tolist(),
+        to_xywh(predictions.boxes).tolist(),
         predictions.scores.tolist(),
     )
     keys = ("image_id", "file_name", "category_id", "category_name", "bbox", "score")

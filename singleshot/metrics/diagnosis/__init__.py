@@ -1,14 +1,13 @@
-"""Why a detector is wrong: functions of arrays, like all metrics.
+"""Analysis of errors: functions of arrays, like all metrics.
 
-neighbours    what each detection overlaps, of its own class and of others
-error_types   what is wrong with each false positive and each miss
-error_gains   what fixing each kind of error would gain
-confusion     what is taken for what
-calibration   whether scores mean what they say
-slices        which objects and images are hard
-hardest       the worst images
+neighbours    truths that each detection overlaps, of its own class and of others
+error_types   TIDE's type of each false positive and false negative
+error_gains   gain of AP from fixing each kind of error
+confusion     confusion matrix of the classes
+calibration   scores against the share of true positives
+slices        accuracy on parts of the objects and images
+hardest       images with the most errors
 suspects      annotations that are probably wrong
-verdicts      what is right and wrong about each detection
 diagnosis     all of the above
 """
 
@@ -27,28 +26,3 @@ from singleshot.metrics.diagnosis.error_types import Errors, ErrorType, find_err
 from singleshot.metrics.diagnosis.hardest import HardImage, find_hardest
 from singleshot.metrics.diagnosis.slices import Slice, find_slices
 from singleshot.metrics.diagnosis.suspects import Suspect, SuspectKind, find_suspects
-
-__all__ = [
-    "SCORE_FLOOR",
-    "Calibration",
-    "Diagnosis",
-    "ErrorGain",
-    "ErrorTotal",
-    "ErrorType",
-    "Errors",
-    "HardImage",
-    "ScoreBin",
-    "Slice",
-    "Suspect",
-    "SuspectKind",
-    "apply_temperature",
-    "calibrate",
-    "confusion_matrix",
-    "diagnose",
-    "error_gains",
-    "find_errors",
-    "find_hardest",
-    "find_slices",
-    "find_suspects",
-    "fit_temperature",
-]

@@ -1,13 +1,13 @@
-"""Do scores mean what they say? Of detections with score 0.8, four in five should be hits.
+"""Calibration of scores: of detections with score 0.8, four in five should be true positives.
 
 Guo, Pleiss, Sun and Weinberger 2017, "On Calibration of Modern Neural Networks"; for detection,
 Küppers, Kronenberger, Shantia and Haselhoff 2020, "Multivariate Confidence Calibration for Object
 Detection", where precision takes the place of accuracy.
 
 A detector gives out many detections with scores close to 0, how many depends on where it stops, and
-all of them are false positives as they say. An error over all of them is a number about these: they
-are typically more than 95 % (Neumann, Zisserman and Vedaldi 2018, "Relaxed Softmax"). So only
-detections with at least a score of `SCORE_FLOOR` are looked at.
+all of them are false positives, as their scores predict. An error over all of them is a number
+about these: they are typically more than 95 % (Neumann, Zisserman and Vedaldi 2018, "Relaxed
+Softmax"). So only detections with at least a score of `SCORE_FLOOR` count.
 """
 
 from __future__ import annotations
@@ -43,18 +43,19 @@ class ScoreBin:
     high: float
     count: int
     mean_score: float | None  # None in an empty bin
-    share_of_hits: float | None  # None in an empty bin
+    share_of_true_positives: float | None  # None in an empty bin
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """How far scores are from the share of hits, before and after temperature scaling."""
+    """Distance of scores from the share of true positives, before and after temperature scaling."""
 
     score_floor: float  # detections with less are left out
     count: int  # detections that are not
     bins: tuple[ScoreBin, ...]  # equally wide, from 0 to 1; a score on a border is in the higher
-    expected_error: float  # ECE: mean over detections of |mean score - share of hits| of their bin
-    temperature: float  # above 1 where the detector is too sure of itself
+    # ECE: mean over detections of |mean score - share of true positives| of their bin
+    expected_error: float
+    temperature: float  # above 1 for an overconfident detector
     expected_error_after: float  # of the scores at that temperature
     negative_log_likelihood: float  # mean over detections, in nats
     negative_log_likelihood_after: float
@@ -62,26 +63,26 @@ class Calibration:
 
 def calibrate(
     scores: Float64[np.ndarray, " n"],
-    hit: Bool[np.ndarray, " n"],
+    true_positive: Bool[np.ndarray, " n"],
     *,
     num_bins: int = 10,
     score_floor: float = SCORE_FLOOR,
 ) -> Calibration | None:
-    """Compare scores from the floor on with the share of hits; None without any such detection.
+    """Compare scores from the floor on with the share of true positives; None without any.
 
     Leave ignored detections out.
 
-    ECE = sum over bins of count / n x |mean score - share of hits| (Guo et al. 2017, eq. 3; the
-    D-ECE of Küppers et al. 2020 over the score alone). The temperature is fitted to the very
-    detections it is judged on: one number, so that this flatters little.
+    ECE = sum over bins of count / n x |mean score - share of true positives| (Guo et al. 2017, eq.
+    3; the D-ECE of Küppers et al. 2020 over the score alone). The temperature is fitted to the very
+    detections it is evaluated on: one number, so that the result is hardly optimistic.
     """
     counted = scores >= score_floor
-    scores, hit = scores[counted], hit[counted]
+    scores, true_positive = scores[counted], true_positive[counted]
     if not len(scores):
         return None
-    temperature = fit_temperature(scores, hit)
+    temperature = fit_temperature(scores, true_positive)
     after = apply_temperature(scores, temperature)
-    bins = hotcoco.metrics.calibration_curve(scores, hit, n_bins=num_bins)
+    bins = hotcoco.metrics.calibration_curve(scores, true_positive, n_bins=num_bins)
     return Calibration(
         score_floor=score_floor,
         count=len(scores),
@@ -91,29 +92,35 @@ def calibrate(
                 high=one["bin_upper"],
                 count=one["count"],
                 mean_score=one["avg_confidence"] if one["count"] else None,
-                share_of_hits=one["avg_accuracy"] if one["count"] else None,
+                share_of_true_positives=one["avg_accuracy"] if one["count"] else None,
             )
             for one in bins
         ),
-        expected_error=hotcoco.metrics.calibration_error(scores, hit, n_bins=num_bins)[0],
+        expected_error=hotcoco.metrics.calibration_error(scores, true_positive, n_bins=num_bins)[0],
         temperature=temperature,
-        expected_error_after=hotcoco.metrics.calibration_error(after, hit, n_bins=num_bins)[0],
-        negative_log_likelihood=negative_log_likelihood(scores, hit, temperature=1.0),
-        negative_log_likelihood_after=negative_log_likelihood(scores, hit, temperature=temperature),
+        expected_error_after=hotcoco.metrics.calibration_error(
+            after, true_positive, n_bins=num_bins
+        )[0],
+        negative_log_likelihood=negative_log_likelihood(scores, true_positive, temperature=1.0),
+        negative_log_likelihood_after=negative_log_likelihood(
+            scores, true_positive, temperature=temperature
+        ),
     )
 
 
 def apply_temperature(
     scores: Float64[np.ndarray, " n"], temperature: float
 ) -> Float64[np.ndarray, " n"]:
-    """sigmoid(logit(score) / temperature); 0 and 1 stay, and the order of scores is kept."""
+    """Compute sigmoid(logit(score) / temperature); 0, 1 and the order of scores stay."""
     with np.errstate(divide="ignore", over="ignore"):
         logits = np.log(scores) - np.log1p(-scores)
         return np.asarray(1 / (1 + np.exp(-logits / temperature)))
 
 
-def fit_temperature(scores: Float64[np.ndarray, " n"], hit: Bool[np.ndarray, " n"]) -> float:
-    """Temperature, 0.01 to 100, with the least negative log likelihood (Guo et al. 2017, §4.2).
+def fit_temperature(
+    scores: Float64[np.ndarray, " n"], true_positive: Bool[np.ndarray, " n"]
+) -> float:
+    """Find the temperature, 0.01 to 100, of the least negative log likelihood (Guo et al., §4.2).
 
     The likelihood is convex in 1 / temperature, so its slope has one zero: Newton's method, halving
     the interval instead whenever a step would leave it. An end of the range is the answer where
@@ -121,7 +128,7 @@ def fit_temperature(scores: Float64[np.ndarray, " n"], hit: Bool[np.ndarray, " n
     Scores of 0 and 1 count as 2^-25 away from it, for one certain mistake would be infinitely
     unlikely. Without detections the temperature is 1.
     """
-    agreement = agreements(scores, hit)
+    agreement = agreements(scores, true_positive)
     if not agreement.any():
         return 1.0
     low, high = 1 / HIGHEST_TEMPERATURE, 1 / LOWEST_TEMPERATURE  # of the inverse temperature
@@ -140,16 +147,16 @@ def fit_temperature(scores: Float64[np.ndarray, " n"], hit: Bool[np.ndarray, " n
 
 
 def negative_log_likelihood(
-    scores: Float64[np.ndarray, " n"], hit: Bool[np.ndarray, " n"], *, temperature: float
+    scores: Float64[np.ndarray, " n"], true_positive: Bool[np.ndarray, " n"], *, temperature: float
 ) -> float:
-    """Mean of -log(probability of what happened), scores kept 2^-25 away from 0 and 1."""
-    return float(np.logaddexp(0, -agreements(scores, hit) / temperature).mean())
+    """Compute the mean of -log(probability of the outcome), scores kept 2^-25 away from 0 and 1."""
+    return float(np.logaddexp(0, -agreements(scores, true_positive) / temperature).mean())
 
 
 def agreements(
-    scores: Float64[np.ndarray, " n"], hit: Bool[np.ndarray, " n"]
+    scores: Float64[np.ndarray, " n"], true_positive: Bool[np.ndarray, " n"]
 ) -> Float64[np.ndarray, " n"]:
-    """Logit of each score, negated for a false positive: positive where the score was right."""
+    """Compute the logit of each score, negated for a false positive."""
     inside = scores.clip(CLOSEST_TO_CERTAIN, 1 - CLOSEST_TO_CERTAIN)
     logits = np.log(inside) - np.log1p(-inside)
-    return np.asarray(np.where(hit, logits, -logits))
+    return np.asarray(np.where(true_positive, logits, -logits))

@@ -1,14 +1,14 @@
-"""What is taken for what."""
+"""Confusion matrix: annotated class against detected class."""
 
 from __future__ import annotations
 
 import numpy as np
 from jaxtyping import Bool, Float64, Int64
 
-from singleshot.metrics.columns import Predictions, Truths
-from singleshot.metrics.diagnosis.error_types import not_hit
+from singleshot.metrics.detection_tables import Predictions, Truths
+from singleshot.metrics.diagnosis.error_types import find_undetected
 from singleshot.metrics.diagnosis.neighbours import most_overlapped_of_other_classes
-from singleshot.metrics.hits import Hits, find_hits
+from singleshot.metrics.voc_matching import Outcomes, find_true_positives
 
 __all__ = ["confusion_matrix", "count_confusions"]
 
@@ -22,47 +22,51 @@ def confusion_matrix(
     ignore: Bool[np.ndarray, " m"],
     iou_threshold: float,
 ) -> Int64[np.ndarray, "rows columns"]:
-    """Count what was annotated (rows) and what was found there (columns).
+    """Count pairs of annotated class (row) and detected class (column).
 
-    Only detections with at least the score threshold of their class are there. A hit is a pair of
-    its class: the diagonal is what precision and recall are made of. What is left is paired across
-    classes: each false positive looks at the truth of another class that it overlaps most among
-    those nobody hit; when their IoU reaches the threshold and no surer one looks at the same, they
-    are a pair. Truths without a partner are in the last column, "nothing found", detections without
+    Only detections with at least the score threshold of their class count. A true positive is a
+    pair of its class: precision and recall are computed from the diagonal. The others are paired
+    across classes: each false positive with the truth of another class that it overlaps most among
+    the undetected ones, when their IoU reaches the threshold and no surer one overlaps the same
+    truth most. Truths without a partner are in the last column, "nothing found", detections without
     one in the last row, "nothing annotated".
 
-    Truths marked `ignore` and detections that are forgiven are in no cell: a row sums to the
+    Truths marked `ignore` and ignored detections are in no cell: a row sums to the
     truths of its class that count, a column to the detections of its class that count.
 
     (Evaluators that pair without regard to class, hotcoco among them, can spend a truth on a wrong
     class though the right one was found there as well.)
     """
     kept = predictions[predictions.scores >= score_thresholds[predictions.labels]]
-    hits = find_hits(kept, truths, ignore=ignore, iou_threshold=iou_threshold)
+    outcomes = find_true_positives(kept, truths, ignore=ignore, iou_threshold=iou_threshold)
     return count_confusions(
-        kept, truths, hits, num_classes, ignore=ignore, iou_threshold=iou_threshold
+        kept, truths, outcomes, num_classes, ignore=ignore, iou_threshold=iou_threshold
     )
 
 
 def count_confusions(
     kept: Predictions,
     truths: Truths,
-    hits: Hits,
+    outcomes: Outcomes,
     num_classes: int,
     *,
     ignore: Bool[np.ndarray, " m"],
     iou_threshold: float,
 ) -> Int64[np.ndarray, "rows columns"]:
-    """`confusion_matrix` once it is known which of the detections kept are hits."""
-    partners = hits.truths.copy()
-    false_positives = np.flatnonzero(~hits.hit & ~hits.ignored)
+    """Compute `confusion_matrix` from the true positives of the detections kept."""
+    partners = outcomes.truths.copy()
+    false_positives = np.flatnonzero(~outcomes.true_positive & ~outcomes.ignored)
     confused, with_truths = pair_across_classes(
-        kept, truths, false_positives, np.flatnonzero(not_hit(hits, ignore=ignore)), iou_threshold
+        kept,
+        truths,
+        false_positives,
+        np.flatnonzero(find_undetected(outcomes, ignore=ignore)),
+        iou_threshold,
     )
     partners[confused] = with_truths
 
     nothing = num_classes
-    counted = ~hits.ignored
+    counted = ~outcomes.ignored
     annotated = np.where(partners >= 0, np.append(truths.labels, nothing)[partners], nothing)
     missed = ~ignore
     missed[partners[partners >= 0]] = False
@@ -79,7 +83,7 @@ def pair_across_classes(
     free: Int64[np.ndarray, " k"],
     iou_threshold: float,
 ) -> tuple[Int64[np.ndarray, " p"], Int64[np.ndarray, " p"]]:
-    """False positives and the free truths of other classes they are on, the surest on each."""
+    """Pair false positives with overlapped free truths of other classes, the surest first."""
     best_first = false_positives[np.argsort(-kept.scores[false_positives], kind="stable")]
     looked_at, iou = most_overlapped_of_other_classes(kept[best_first], truths, free)
     near = iou >= iou_threshold

@@ -1,4 +1,4 @@
-"""Why a detector is wrong, all of it: what a report shows beside the numbers."""
+"""All of the analysis of errors that a report shows beside the numbers."""
 
 from __future__ import annotations
 
@@ -10,29 +10,29 @@ import numpy as np
 from jaxtyping import Float64, Int64
 
 from singleshot.metrics.average_precision import mean_of_defined
-from singleshot.metrics.columns import Predictions, Truths
-from singleshot.metrics.curves import Curve
-from singleshot.metrics.diagnosis.calibration import Calibration
-from singleshot.metrics.diagnosis.error_gains import ErrorGain
-from singleshot.metrics.diagnosis.error_types import Errors, ErrorType
+from singleshot.metrics.curves import Curve, count_truths, curves_per_class
+from singleshot.metrics.detection_tables import Predictions, Truths
+from singleshot.metrics.diagnosis.calibration import Calibration, calibrate
+from singleshot.metrics.diagnosis.confusion import count_confusions
+from singleshot.metrics.diagnosis.error_gains import ErrorGain, error_gains
+from singleshot.metrics.diagnosis.error_types import Errors, ErrorType, classify_errors
 from singleshot.metrics.diagnosis.hardest import HardImage, find_hardest
-from singleshot.metrics.diagnosis.slices import Slice
+from singleshot.metrics.diagnosis.neighbours import find_neighbours
+from singleshot.metrics.diagnosis.slices import Slice, find_slices
 from singleshot.metrics.diagnosis.suspects import Suspect, find_suspects
-from singleshot.metrics.diagnosis.verdicts import Judge
-from singleshot.metrics.hits import Hits
 from singleshot.metrics.miss_rate import FEWEST_IMAGES, log_average_miss_rate
 from singleshot.metrics.protocol import Protocol
+from singleshot.metrics.voc_matching import Outcomes, find_true_positives
 
 __all__ = ["Diagnosis", "diagnose"]
 
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """Why a detector is wrong.
+    """Analysis of the errors of a detector.
 
-    What is said of all detections: `average_precision`, `miss_rates`, `errors`, `totals`,
-    `calibration` and the slices' average precision. All else is about the detections kept at the
-    score thresholds.
+    About all detections: `average_precision`, `miss_rates`, `errors`, `totals`, `calibration` and
+    the slices' average precision. All else is about the detections kept at the score thresholds.
     """
 
     class_names: tuple[str, ...]
@@ -40,19 +40,17 @@ class Diagnosis:
     iou_threshold: float
     score_thresholds: Float64[np.ndarray, " num_classes"]
     average_precision: float | None  # mean over classes with truths, at the IoU threshold
-    miss_rates: tuple[
-        float | None, ...
-    ]  # of each class, log-average; None without truths or 100 images
+    miss_rates: tuple[float | None, ...]  # log-average, a class; None without truths or 100 images
     errors: tuple[ErrorGain, ...]  # the six types of TIDE, in the order of ErrorType
-    totals: tuple[ErrorGain, ...]  # all false positives, all misses
+    totals: tuple[ErrorGain, ...]  # all false positives, all false negatives
     confusion: Int64[np.ndarray, "rows columns"]  # annotated x found; the last is "nothing"
-    calibration: Calibration | None  # None without detections to judge it by
+    calibration: Calibration | None  # None without detections
     slices: tuple[Slice, ...]
     hardest: tuple[HardImage, ...]  # worst first, at most 20
     suspects: tuple[Suspect, ...]  # by turns one of each kind, at most 100
     kept: Predictions  # the detections kept at the score thresholds, best first
-    kept_hits: Hits  # the fate of each of those
-    kept_errors: Errors  # what is wrong with each of those, and which truths are missed
+    kept_outcomes: Outcomes  # of each of those
+    kept_errors: Errors  # of each of those, and the truths missed
 
     image_names: Sequence[str]  # of the images, empty if they have none
 
@@ -87,7 +85,7 @@ class Diagnosis:
 
 
 def with_name(entry: dict[str, Any], names: Sequence[str]) -> dict[str, Any]:
-    """An entry about an image, and what the image is called."""
+    """Add the name of the image to an entry about it."""
     return {"name": names[entry["image"]], **entry} if names else entry
 
 
@@ -102,18 +100,38 @@ def diagnose(
     attributes: Mapping[str, Sequence[str]] | None = None,
     image_names: Sequence[str] = (),
 ) -> Diagnosis:
-    """Find out why a detector is wrong.
+    """Analyse the errors of a detector.
 
-    Hits are VOC's at one IoU threshold, whatever the protocol; the protocol decides what is
-    ignored and how average precision is taken. Detections with at least the score threshold of
-    their class are kept (take `Report.score_thresholds`); `Diagnosis` says what is about those and
-    what about all. `attributes` are values of the images, "" where unknown: {"light": ("day", …)}
+    True positives are VOC's at one IoU threshold, whatever the protocol; the protocol decides what
+    is ignored and how average precision is computed. Detections with at least the score threshold
+    of their class are kept (see `Report.score_thresholds`). `attributes` are values of the images,
+    "" where unknown: {"light": ("day", …)}
     """
-    judge = Judge(truths, len(class_names), protocol, iou_threshold)
-    everything = judge.all(predictions)
-    kept = judge.kept(everything, score_thresholds)
-    curves, gains = judge.curves(everything), judge.gains(everything)
-    about_kept = kept.predictions, truths, kept.hits
+    ignore = protocol.ignores(truths)
+    rules: Any = {"ignore": ignore, "iou_threshold": iou_threshold}
+    # Curves are drawn many times, and sorting what is sorted costs little.
+    predictions = predictions[np.argsort(-predictions.scores, kind="stable")]
+    outcomes = find_true_positives(predictions, truths, **rules)
+    neighbours = find_neighbours(predictions, truths, ignore=ignore)
+    errors = classify_errors(neighbours, outcomes, **rules)
+    num_truths = count_truths(truths, len(class_names), ignore=ignore)
+    curves = curves_per_class(predictions, outcomes, num_truths)
+    gains = error_gains(
+        predictions,
+        truths,
+        outcomes,
+        errors,
+        ignore=ignore,
+        num_classes=len(class_names),
+        protocol=protocol,
+    )
+    counted = ~outcomes.ignored
+
+    # The surest detection of a truth is its true positive, so that less sure ones do not matter.
+    sure = predictions.scores >= score_thresholds[predictions.labels]
+    kept, kept_neighbours = predictions[sure], neighbours[sure]
+    kept_outcomes = Outcomes(outcomes.truths[sure], outcomes.ignored[sure])
+    kept_errors = classify_errors(kept_neighbours, kept_outcomes, **rules)
     return Diagnosis(
         class_names=tuple(class_names),
         protocol=protocol,
@@ -123,20 +141,30 @@ def diagnose(
         miss_rates=miss_rates(curves, truths.num_images),
         errors=gains[: len(ErrorType)],
         totals=gains[len(ErrorType) :],
-        confusion=judge.confusion(kept),
-        calibration=judge.calibration(everything),
-        slices=judge.slices(everything, score_thresholds, attributes or {}),
-        hardest=find_hardest(*about_kept, ignore=judge.ignore),
-        suspects=find_suspects(*about_kept, kept.errors, kept.neighbours, ignore=judge.ignore),
-        kept=kept.predictions,
-        kept_hits=kept.hits,
-        kept_errors=kept.errors,
+        confusion=count_confusions(kept, truths, kept_outcomes, len(class_names), **rules),
+        calibration=calibrate(predictions.scores[counted], outcomes.true_positive[counted]),
+        slices=find_slices(
+            predictions,
+            truths,
+            len(class_names),
+            protocol=protocol,
+            iou_threshold=iou_threshold,
+            score_thresholds=score_thresholds,
+            attributes=attributes or {},
+        ),
+        hardest=find_hardest(kept, truths, kept_outcomes, ignore=ignore),
+        suspects=find_suspects(
+            kept, truths, kept_outcomes, kept_errors, kept_neighbours, ignore=ignore
+        ),
+        kept=kept,
+        kept_outcomes=kept_outcomes,
+        kept_errors=kept_errors,
         image_names=image_names,
     )
 
 
 def miss_rates(curves: Sequence[Curve | None], num_images: int) -> tuple[float | None, ...]:
-    """Log-average miss rate of each class, on images enough to tell."""
+    """Compute the log-average miss rate of each class, None on too few images."""
     enough = num_images >= FEWEST_IMAGES
     return tuple(
         log_average_miss_rate(curve, num_images) if enough and curve is not None else None

@@ -1,12 +1,12 @@
-"""What is wrong with each false positive and each miss: the six error types of TIDE.
+"""The six error types of TIDE: of each false positive, and of undetected truths.
 
 Bolya, Foley, Hays and Hoffman 2020, "TIDE: A General Toolbox for Identifying Object Detection
-Errors", §2.2. The types are asked for in the order of its code (tidecv, quantify.py), which also
-decides about the borders: localization, class, duplicate, background, and both for the rest.
+Errors", §2.2. The types are tested in the order of its code (tidecv, quantify.py), which also
+settles the borders: localization, class, duplicate, background, and both for the rest.
 
-Which detections are hits is decided before, by the rule of `find_hits`. TIDE's own code lets a
-detection whose best truth is taken have the next best; given such hits the types are the same as
-its own. Unlike its code, no error is sought in detections that are ignored.
+True positives are found before, by `find_true_positives`. TIDE's own code gives a detection whose
+best truth is taken the next best; given such true positives the types are the same as its own.
+Unlike its code, ignored detections have no error.
 """
 
 from __future__ import annotations
@@ -17,24 +17,31 @@ from enum import StrEnum
 import numpy as np
 from jaxtyping import Bool, Int64
 
-from singleshot.metrics.columns import Predictions, Truths
+from singleshot.metrics.detection_tables import Predictions, Truths
 from singleshot.metrics.diagnosis.neighbours import Neighbours, find_neighbours
-from singleshot.metrics.hits import Hits
+from singleshot.metrics.voc_matching import Outcomes
 
-__all__ = ["BACKGROUND_IOU", "ErrorType", "Errors", "classify_errors", "find_errors", "not_hit"]
+__all__ = [
+    "BACKGROUND_IOU",
+    "ErrorType",
+    "Errors",
+    "classify_errors",
+    "find_errors",
+    "find_undetected",
+]
 
 BACKGROUND_IOU = 0.1  # t_b of the paper: up to here two boxes have nothing to do with each other
 
 
 class ErrorType(StrEnum):
-    """Why a detection is a false positive, or a truth a miss; t is the IoU threshold."""
+    """Kinds of false positives and false negatives; t is the IoU threshold."""
 
     CLASS = "class"  # IoU >= t with a truth of another class
     LOCALIZATION = "localization"  # 0.1 <= IoU <= t with a truth of its own class
     BOTH = "both"  # 0.1 < IoU < t with a truth of another class
-    DUPLICATE = "duplicate"  # IoU >= t with a truth that a surer detection hit
+    DUPLICATE = "duplicate"  # IoU >= t with a truth that a surer detection has
     BACKGROUND = "background"  # IoU <= 0.1 with every truth
-    MISSED = "missed"  # a truth that no hit, class or localization error is about
+    MISSED = "missed"  # a truth that no true positive, class or localization error is about
 
 
 ERROR_TYPES = tuple(ErrorType)
@@ -42,18 +49,20 @@ ERROR_TYPES = tuple(ErrorType)
 
 @dataclass(frozen=True, slots=True)
 class Errors:
-    """What is wrong with each detection, and which truths nothing comes near."""
+    """Error type of each detection, and the truths that are missed."""
 
-    types: Int64[np.ndarray, " n"]  # index into tuple(ErrorType); -1 for hits and ignored ones
-    truths: Int64[np.ndarray, " n"]  # index of the truth it is about; -1 for background and hits
+    # Index into tuple(ErrorType); -1 for true positives and ignored ones.
+    types: Int64[np.ndarray, " n"]
+    # Index of the truth it is about; -1 for background and true positives.
+    truths: Int64[np.ndarray, " n"]
     missed: Bool[np.ndarray, " m"]  # truths that are MISSED
 
     def are(self, error: ErrorType) -> Bool[np.ndarray, " n"]:
-        """Which detections have this error; none is MISSED, as those are truths."""
+        """Mark the detections with this error; none is MISSED, as those are truths."""
         return np.asarray(self.types == ERROR_TYPES.index(error))
 
     def count(self, error: ErrorType) -> int:
-        """How many detections have this error; for MISSED, how many truths."""
+        """Count the detections with this error; for MISSED, the truths."""
         wrong = self.missed if error is ErrorType.MISSED else self.are(error)
         return int(wrong.sum())
 
@@ -61,26 +70,30 @@ class Errors:
 def find_errors(
     predictions: Predictions,
     truths: Truths,
-    hits: Hits,
+    outcomes: Outcomes,
     *,
     ignore: Bool[np.ndarray, " m"],
     iou_threshold: float,
 ) -> Errors:
-    """Say what is wrong with each detection given and with each truth.
+    """Find the error type of each detection, and the missed truths.
 
-    `hits` are those of the same detections and `iou_threshold`. Truths marked `ignore` do not
-    exist for TIDE: nothing is about them, and they are not missed.
+    `outcomes` are those of the same detections and `iou_threshold`. Truths marked `ignore` do not
+    exist for TIDE: no error is about them, and they are not missed.
     """
     neighbours = find_neighbours(predictions, truths, ignore=ignore)
-    return classify_errors(neighbours, hits, ignore=ignore, iou_threshold=iou_threshold)
+    return classify_errors(neighbours, outcomes, ignore=ignore, iou_threshold=iou_threshold)
 
 
 def classify_errors(
-    neighbours: Neighbours, hits: Hits, *, ignore: Bool[np.ndarray, " m"], iou_threshold: float
+    neighbours: Neighbours,
+    outcomes: Outcomes,
+    *,
+    ignore: Bool[np.ndarray, " m"],
+    iou_threshold: float,
 ) -> Errors:
-    """`find_errors` once it is known what each detection overlaps."""
+    """Classify errors from the overlaps of each detection."""
     own, other = neighbours.own_iou, neighbours.other_iou
-    fine = hits.hit | hits.ignored
+    no_error = outcomes.true_positive | outcomes.ignored
     cases = {
         ErrorType.LOCALIZATION: (own >= BACKGROUND_IOU) & (own <= iou_threshold),
         ErrorType.CLASS: other >= iou_threshold,
@@ -88,7 +101,9 @@ def classify_errors(
         ErrorType.BACKGROUND: other <= BACKGROUND_IOU,
     }
     numbers = [ERROR_TYPES.index(error) for error in cases]
-    types = np.select([fine, *cases.values()], [-1, *numbers], ERROR_TYPES.index(ErrorType.BOTH))
+    types = np.select(
+        [no_error, *cases.values()], [-1, *numbers], ERROR_TYPES.index(ErrorType.BOTH)
+    )
 
     about = {
         ErrorType.LOCALIZATION: neighbours.own,
@@ -99,14 +114,16 @@ def classify_errors(
     concerned = [types == ERROR_TYPES.index(error) for error in about]
     subjects = np.select(concerned, list(about.values()), -1)
 
-    errors = Errors(types, subjects, missed=not_hit(hits, ignore=ignore))
+    errors = Errors(types, subjects, missed=find_undetected(outcomes, ignore=ignore))
     repairable = errors.are(ErrorType.CLASS) | errors.are(ErrorType.LOCALIZATION)
     errors.missed[subjects[repairable]] = False
     return errors
 
 
-def not_hit(hits: Hits, *, ignore: Bool[np.ndarray, " m"]) -> Bool[np.ndarray, " m"]:
-    """Truths that count and that no detection hit."""
+def find_undetected(
+    outcomes: Outcomes, *, ignore: Bool[np.ndarray, " m"]
+) -> Bool[np.ndarray, " m"]:
+    """Mark the truths that count and that no detection is a true positive of."""
     missed = ~ignore
-    missed[hits.truths[hits.hit]] = False
+    missed[outcomes.truths[outcomes.true_positive]] = False
     return missed

@@ -1,4 +1,4 @@
-"""What lies nearest to each detection: of its own class, and of the other classes."""
+"""Truths that each detection overlaps most: of its own class, and of the other classes."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from dataclasses import dataclass, fields
 import numpy as np
 from jaxtyping import Bool, Float64, Int64
 
-from singleshot.metrics.columns import Predictions, Truths
-from singleshot.metrics.hits import most_overlapped, paired_iou
+from singleshot.metrics.detection_tables import Predictions, Truths
+from singleshot.metrics.voc_matching import most_overlapped, paired_iou
 
 __all__ = ["Neighbours", "find_neighbours", "most_overlapped_of_other_classes"]
 
@@ -29,7 +29,7 @@ class Neighbours:
 def find_neighbours(
     predictions: Predictions, truths: Truths, *, ignore: Bool[np.ndarray, " m"]
 ) -> Neighbours:
-    """Find both neighbours of each detection; truths marked `ignore` are nobody's neighbour."""
+    """Find both neighbours of each detection; truths marked `ignore` are no neighbours."""
     among = np.flatnonzero(~ignore)
     own, own_iou = most_overlapped(predictions, truths, among, paired_iou)
     other, other_iou = most_overlapped_of_other_classes(predictions, truths, among)
@@ -39,7 +39,7 @@ def find_neighbours(
 def most_overlapped_of_other_classes(
     predictions: Predictions, truths: Truths, among: Int64[np.ndarray, " k"]
 ) -> tuple[Int64[np.ndarray, " n"], Float64[np.ndarray, " n"]]:
-    """Index of the truth (same image, another class, `among` these) each detection overlaps most.
+    """Find the truth (same image, another class, `among` these) each detection overlaps most.
 
     And that IoU; index -1 and 0 where there is none, and the first annotated of equal ones. One
     round for each truth of an image, as in `most_overlapped`.

@@ -1,4 +1,4 @@
-"""Annotations that are probably wrong: where a sure detection and the truth disagree."""
+"""Annotations that are probably wrong: a sure detection and the truth disagree."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float64, Int64
 
-from singleshot.metrics.columns import Predictions, Truths
+from singleshot.metrics.detection_tables import Predictions, Truths
 from singleshot.metrics.diagnosis.error_types import (
     BACKGROUND_IOU,
     Errors,
     ErrorType,
-    not_hit,
+    find_undetected,
 )
 from singleshot.metrics.diagnosis.neighbours import Neighbours
-from singleshot.metrics.hits import (
-    Hits,
+from singleshot.metrics.voc_matching import (
+    Outcomes,
     intersection_over_own_area,
     most_overlapped,
     paired_iou,
@@ -29,20 +29,20 @@ from singleshot.metrics.hits import (
 __all__ = ["Suspect", "SuspectKind", "find_suspects"]
 
 SAME_PLACE = 0.75  # IoU: COCO's strict threshold
-SAME_OBJECT = 0.9  # IoU: two people who draw the same object seldom agree more
+SAME_OBJECT = 0.9  # IoU: two annotators of the same object seldom agree more
 
 
 class SuspectKind(StrEnum):
-    """What may be wrong with the annotation."""
+    """Kinds of annotation errors."""
 
-    MISSING_ANNOTATION = "missing annotation"  # nothing is annotated where something was found
-    WRONG_CLASS = "wrong class"  # found and annotated as different classes
-    WRONG_BOX = "wrong box"  # the box found and the one annotated agree poorly
+    MISSING_ANNOTATION = "missing annotation"  # a detection without any annotation
+    WRONG_CLASS = "wrong class"  # detected and annotated as different classes
+    WRONG_BOX = "wrong box"  # the detected and the annotated box agree poorly
     DOUBLE_ANNOTATION = "double annotation"  # two truths of one class almost coincide
 
 
 class Suspect(NamedTuple):
-    """A place to look at."""
+    """Annotation, or missing annotation, to look at."""
 
     image: int  # index of the image
     kind: SuspectKind
@@ -55,17 +55,17 @@ class Suspect(NamedTuple):
 def find_suspects(
     kept: Predictions,
     truths: Truths,
-    hits: Hits,
+    outcomes: Outcomes,
     errors: Errors,
     neighbours: Neighbours,
     *,
     ignore: Bool[np.ndarray, " m"],
     most: int = 100,
 ) -> tuple[Suspect, ...]:
-    """Likely mistakes of the annotation, at most so many.
+    """Find likely annotation errors, at most `most`.
 
     By turns one of each kind, the surest first: the scores of different kinds do not compare, and
-    no kind is to push out the others.
+    no kind may displace the others.
 
     missing annotation   a confident background error, and no annotation of any class, counted or
                          not, overlaps it (IoU <= 0.1; half of it inside a region)
@@ -73,25 +73,25 @@ def find_suspects(
     wrong box            a confident localization error
     double annotation    two truths of one class with IoU > 0.9
 
-    For the middle two the truth must not be hit by any detection: where it is, the detector sides
-    with the annotation. Who is confident says `confident_false_positives`.
+    For the middle two the truth must be undetected: otherwise the detector agrees with the
+    annotation. Confident means: marked by `confident_false_positives`.
     """
-    confident = confident_false_positives(kept, hits)
-    free = not_hit(hits, ignore=ignore)
+    confident = confident_false_positives(kept, outcomes)
+    free = find_undetected(outcomes, ignore=ignore)
     # A -1 would read the last truth; an entry more makes it "no truth".
     is_free = np.append(free, False)
 
     background = np.flatnonzero(confident & errors.are(ErrorType.BACKGROUND))
-    missing = background[nothing_annotated(kept[background], truths)]
+    missing = background[is_unannotated(kept[background], truths)]
     wrong_class = confident & (neighbours.other_iou >= SAME_PLACE) & is_free[neighbours.other]
     wrong_box = (
         confident & errors.are(ErrorType.LOCALIZATION) & is_free[neighbours.own] & ~wrong_class
     )
     nowhere = np.full(len(kept), -1, np.int64)
     kinds = [
-        disputes(SuspectKind.MISSING_ANNOTATION, kept, missing, nowhere),
-        disputes(SuspectKind.WRONG_CLASS, kept, np.flatnonzero(wrong_class), neighbours.other),
-        disputes(SuspectKind.WRONG_BOX, kept, np.flatnonzero(wrong_box), neighbours.own),
+        suspects_of(SuspectKind.MISSING_ANNOTATION, kept, missing, nowhere),
+        suspects_of(SuspectKind.WRONG_CLASS, kept, np.flatnonzero(wrong_class), neighbours.other),
+        suspects_of(SuspectKind.WRONG_BOX, kept, np.flatnonzero(wrong_box), neighbours.own),
         double_annotations(truths),
     ]
     surest_first = [sorted(kind, key=lambda one: -one.score) for kind in kinds]
@@ -99,28 +99,30 @@ def find_suspects(
     return tuple(one for turn in turns for one in turn if one is not None)[:most]
 
 
-def confident_false_positives(kept: Predictions, hits: Hits) -> Bool[np.ndarray, " n"]:
-    """False positives at least as sure as half of the hits of their class.
+def confident_false_positives(kept: Predictions, outcomes: Outcomes) -> Bool[np.ndarray, " n"]:
+    """Mark false positives at least as sure as half of the true positives of their class.
 
-    A detector that is usually right at such a score deserves to be asked about. A class without
-    hits is compared with the hits of all classes; without any hit at all, every detection kept is
-    confident: then the annotation may be wrong as a whole, such as by two names swapped.
+    A class without true positives is compared with those of all classes; without any at all, every
+    detection kept is confident: then the annotation may be wrong as a whole, as by two names
+    swapped.
     """
     usual = np.zeros(kept.labels.max(initial=-1) + 1)
-    if hits.hit.any():
-        usual[:] = usual_score(kept.scores[hits.hit])
-    for label in np.unique(kept.labels[hits.hit]):
-        usual[label] = usual_score(kept.scores[hits.hit & (kept.labels == label)])
-    return np.asarray(~hits.hit & ~hits.ignored & (kept.scores >= usual[kept.labels]))
+    if outcomes.true_positive.any():
+        usual[:] = median_score(kept.scores[outcomes.true_positive])
+    for label in np.unique(kept.labels[outcomes.true_positive]):
+        usual[label] = median_score(kept.scores[outcomes.true_positive & (kept.labels == label)])
+    return np.asarray(
+        ~outcomes.true_positive & ~outcomes.ignored & (kept.scores >= usual[kept.labels])
+    )
 
 
-def usual_score(scores: Float64[np.ndarray, " n"]) -> float:
-    """What half of the scores reach."""
+def median_score(scores: Float64[np.ndarray, " n"]) -> float:
+    """Compute the score that half of the detections reach."""
     return float(np.quantile(scores, 0.5, method="lower"))
 
 
-def nothing_annotated(found: Predictions, truths: Truths) -> Bool[np.ndarray, " k"]:
-    """Whether no annotation of any class, counted or not, lies where something was found."""
+def is_unannotated(found: Predictions, truths: Truths) -> Bool[np.ndarray, " k"]:
+    """Mark the detections that overlap no annotation of any class, counted or not."""
     found = replace(found, labels=np.zeros_like(found.labels))
     anything = replace(truths, labels=np.zeros_like(truths.labels))
     _, iou = most_overlapped(found, anything, np.arange(len(truths)), paired_iou)
@@ -129,13 +131,13 @@ def nothing_annotated(found: Predictions, truths: Truths) -> Bool[np.ndarray, " 
     return (iou <= BACKGROUND_IOU) & (covered < 0.5)
 
 
-def disputes(
+def suspects_of(
     kind: SuspectKind,
     kept: Predictions,
     which: Int64[np.ndarray, " k"],
     about: Int64[np.ndarray, " n"],
 ) -> Iterator[Suspect]:
-    """Suspects of one kind, from the detections that raise them."""
+    """Make the suspects of one kind from detections and the truths they are about."""
     for index in which:
         x1, y1, x2, y2 = kept.boxes[index].tolist()
         yield Suspect(
@@ -149,7 +151,7 @@ def disputes(
 
 
 def double_annotations(truths: Truths) -> Iterator[Suspect]:
-    """Pairs of objects of one class and image that almost coincide; regions may well overlap."""
+    """Find pairs of objects of one class and image that almost coincide; regions may overlap."""
     objects = np.flatnonzero(~truths.crowd)
     order = objects[np.lexsort((truths.labels[objects], truths.images[objects]))]
     # Neighbours in this order, then next but one …: as many rounds as an image has objects.

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from singleshot.metrics import Hits, Predictions, Truths
-from singleshot.metrics.hits import paired_iou
+from singleshot.metrics import Outcomes, Predictions, Truths
+from singleshot.metrics.voc_matching import paired_iou
 
 SQUARE = (0, 0, 10, 10)
 MOST = (0, 0, 10, 8)  # IoU with SQUARE: 0.8
@@ -88,21 +88,21 @@ def on_truths(random, predictions: Predictions, truths: Truths) -> Predictions:
     )
 
 
-def greedy_hits(predictions: Predictions, truths: Truths, iou_threshold=0.5) -> Hits:
+def greedy_hits(predictions: Predictions, truths: Truths, iou_threshold=0.5) -> Outcomes:
     """COCO's rule, one detection after the other: the free truth of its class overlapped most.
 
     Of equal overlaps the last is taken (cocoeval.py, evaluateImg).
     """
-    hit = np.full(len(predictions), -1, np.int64)
+    true_positive = np.full(len(predictions), -1, np.int64)
     for index in np.argsort(-predictions.scores, kind="stable"):
         best = iou_threshold
         for truth in range(len(truths)):
             same_class = truths.labels[truth] == predictions.labels[index]
             same_image = truths.images[truth] == predictions.images[index]
-            if not (same_class and same_image) or truth in hit:
+            if not (same_class and same_image) or truth in true_positive:
                 continue
             boxes = predictions.boxes[index][None], truths.boxes[truth][None]
             iou = paired_iou(*boxes)[0]
             if iou >= best:
-                best, hit[index] = iou, truth
-    return Hits(hit, np.zeros(len(predictions), np.bool_))
+                best, true_positive[index] = iou, truth
+    return Outcomes(true_positive, np.zeros(len(predictions), np.bool_))

@@ -14,7 +14,7 @@ from detection_cases import (
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from singleshot.metrics import find_hits
+from singleshot.metrics import find_true_positives
 from singleshot.metrics.diagnosis import confusion_matrix
 
 ALL = np.zeros(2)
@@ -83,9 +83,9 @@ def test_without_classes_there_is_nothing_but_nothing():
 def test_rows_sum_to_truths_columns_to_detections_and_the_diagonal_to_hits(seed):
     predictions, truths = random_case(seed)
     ignore = np.arange(len(truths)) % 4 == 0
-    hits = find_hits(predictions, truths, ignore=ignore, iou_threshold=0.5)
+    outcomes = find_true_positives(predictions, truths, ignore=ignore, iou_threshold=0.5)
     matrix = np.array(confusion(predictions, truths, score_thresholds=np.zeros(3), ignore=ignore))
-    counted = predictions.labels[~hits.ignored]
+    counted = predictions.labels[~outcomes.ignored]
     assert (matrix[:3].sum(axis=1) == np.bincount(truths.labels[~ignore], minlength=3)).all()
     assert (matrix[:, :3].sum(axis=0) == np.bincount(counted, minlength=3)).all()
-    assert matrix.trace() == hits.hit.sum()
+    assert matrix.trace() == outcomes.true_positive.sum()

@@ -10,7 +10,7 @@ from detection_cases import FAR, SQUARE, THIRD, annotated, found, random_case
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from singleshot.metrics import Protocol, find_class_curves, find_hits, measure
+from singleshot.metrics import Protocol, compute_metrics, find_class_curves, find_true_positives
 from singleshot.metrics.diagnosis import (
     ErrorTotal,
     ErrorType,
@@ -41,7 +41,7 @@ def test_gains_and_calibration_are_about_all_detections_and_the_rest_about_those
     assert sum(one.count for one in diagnosis.calibration.bins) == 3
 
     assert diagnosis.kept.scores.tolist() == [0.9, 0.8]
-    assert diagnosis.kept_hits.truths.tolist() == [0, -1]
+    assert diagnosis.kept_outcomes.truths.tolist() == [0, -1]
     assert diagnosis.kept_errors.count(ErrorType.LOCALIZATION) == 0
     assert diagnosis.kept_errors.missed.tolist() == [False, True]
     assert diagnosis.confusion.tolist() == [[1, 0, 1], [0, 0, 0], [1, 0, 0]]
@@ -63,11 +63,11 @@ def test_what_is_kept_is_judged_as_if_there_were_nothing_else(seed, protocol):
     rule = {"ignore": protocol.ignores(truths), "iou_threshold": 0.5}
     kept = predictions[predictions.scores >= thresholds[predictions.labels]]
     kept = kept[np.argsort(-kept.scores)]
-    hits = find_hits(kept, truths, **rule)
-    errors = find_errors(kept, truths, hits, **rule)
+    outcomes = find_true_positives(kept, truths, **rule)
+    errors = find_errors(kept, truths, outcomes, **rule)
     assert diagnosis.kept.scores.tolist() == kept.scores.tolist()
-    assert diagnosis.kept_hits.truths.tolist() == hits.truths.tolist()
-    assert diagnosis.kept_hits.ignored.tolist() == hits.ignored.tolist()
+    assert diagnosis.kept_outcomes.truths.tolist() == outcomes.truths.tolist()
+    assert diagnosis.kept_outcomes.ignored.tolist() == outcomes.ignored.tolist()
     assert diagnosis.kept_errors.types.tolist() == errors.types.tolist()
     assert diagnosis.kept_errors.missed.tolist() == errors.missed.tolist()
     matrix = confusion_matrix(predictions, truths, 3, score_thresholds=thresholds, **rule)
@@ -98,7 +98,7 @@ def test_nothing_found_or_nothing_there_is_no_special_case(predictions, truths):
 
 
 def test_the_miss_rate_of_a_class_is_that_of_its_curve_and_undefined_without_truths():
-    # One of two truths is hit before any false positive: 0.5 missed at each of the nine rates.
+    # One of two truths is detected before any false positive: 0.5 missed at each of the nine rates.
     predictions, truths = EXAMPLE
     diagnosis = diagnosed(predictions, replace(truths, num_images=100))
     assert diagnosis.miss_rates == (pytest.approx(0.5), None)
@@ -114,18 +114,18 @@ def test_a_class_of_which_nothing_is_right_is_seen_in_all_that_is_said():
     """Ten cats, all of them found as dogs: the worst failure must not be the one that is hidden."""
     cats = annotated(*[SQUARE] * 10, images=range(10), num_images=10)
     dogs = found(*[SQUARE] * 10, images=range(10), labels=[1] * 10, scores=[0.9] * 10)
-    report = measure(dogs, cats, ["cat", "dog"], protocol=Protocol.VOC10)
+    report = compute_metrics(dogs, cats, ["cat", "dog"], protocol=Protocol.VOC10)
     assert report.score_thresholds.tolist() == [0.3, 0.3]
     diagnosis = diagnosed(
         dogs, cats, names=("cat", "dog"), score_thresholds=report.score_thresholds
     )
     assert diagnosis.confusion.tolist() == [[0, 10, 0], [0, 0, 0], [0, 0, 0]]
-    assert {(one.misses, one.false_positives) for one in diagnosis.hardest} == {(1, 1)}
+    assert {(one.false_negatives, one.false_positives) for one in diagnosis.hardest} == {(1, 1)}
     assert Counter(one.kind for one in diagnosis.suspects) == {SuspectKind.WRONG_CLASS: 10}
     assert diagnosis.kept_errors.count(ErrorType.CLASS) == 10
     gains = {one.error: one.gain for one in (*diagnosis.errors, *diagnosis.totals)}
     assert gains[ErrorType.CLASS] == 1
-    assert gains[ErrorTotal.MISSES] == 0  # no cat is left to find
+    assert gains[ErrorTotal.FALSE_NEGATIVES] == 0  # no cat is left to find
 
 
 def test_without_classes_all_is_undefined():
@@ -147,7 +147,7 @@ def test_json_is_plain_names_the_images_and_has_no_infinity():
     assert document["hardest"][0] == {
         "name": "y.jpg",
         "image": 1,
-        "misses": 1,
+        "false_negatives": 1,
         "false_positives": 0,
         "f1": 0.0,
     }

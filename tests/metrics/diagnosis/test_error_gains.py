@@ -19,7 +19,7 @@ from detection_cases import (
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from singleshot.metrics import Protocol, find_hits
+from singleshot.metrics import Protocol, find_true_positives
 from singleshot.metrics.diagnosis import ErrorTotal, ErrorType, error_gains, find_errors
 
 OTHER_NAMES = {
@@ -30,18 +30,22 @@ OTHER_NAMES = {
     "Bkg": ErrorType.BACKGROUND,
     "Miss": ErrorType.MISSED,
     "FP": ErrorTotal.FALSE_POSITIVES,
-    "FN": ErrorTotal.MISSES,
+    "FN": ErrorTotal.FALSE_NEGATIVES,
 }
 
 
-def gains(predictions, truths, *, num_classes=2, hits=None, protocol=Protocol.COCO, ignore=None):
+def gains(
+    predictions, truths, *, num_classes=2, outcomes=None, protocol=Protocol.COCO, ignore=None
+):
     ignore = nothing_ignored(truths) if ignore is None else ignore
-    hits = hits or find_hits(predictions, truths, ignore=ignore, iou_threshold=0.5)
-    errors = find_errors(predictions, truths, hits, ignore=ignore, iou_threshold=0.5)
+    outcomes = outcomes or find_true_positives(
+        predictions, truths, ignore=ignore, iou_threshold=0.5
+    )
+    errors = find_errors(predictions, truths, outcomes, ignore=ignore, iou_threshold=0.5)
     found_gains = error_gains(
         predictions,
         truths,
-        hits,
+        outcomes,
         errors,
         ignore=ignore,
         num_classes=num_classes,
@@ -57,13 +61,13 @@ def tide_errors(predictions, truths, *, num_classes):
         categories=[{"id": label + 1, "name": str(label)} for label in range(num_classes)],
         image_ids=truths.images + 1,
         category_ids=truths.labels + 1,
-        boxes=corner_and_size(truths.boxes),
+        boxes=to_xywh(truths.boxes),
         area=truths.areas,
         iscrowd=truths.crowd,
     )
     rows = [
         predictions.images + 1,
-        corner_and_size(predictions.boxes),
+        to_xywh(predictions.boxes),
         predictions.scores,
         predictions.labels + 1,
     ]
@@ -72,19 +76,19 @@ def tide_errors(predictions, truths, *, num_classes):
     return evaluator.tide_errors(pos_thr=0.5, bg_thr=0.1)
 
 
-def corner_and_size(boxes):
+def to_xywh(boxes):
     return np.hstack([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]])
 
 
 @settings(max_examples=300, deadline=None)
 @given(st.integers(0, 2**32))
 def test_counts_and_gains_equal_those_of_tide_given_its_hits(seed):
-    """TIDE matches like COCO, not like VOC: so it is given here COCO's hits."""
+    """TIDE matches like COCO, not like VOC: so it is given here COCO's true positives."""
     predictions, truths = random_case(seed)
     if not len(truths) or not len(predictions):
         return
     theirs = tide_errors(predictions, truths, num_classes=3)
-    ours = gains(predictions, truths, num_classes=3, hits=greedy_hits(predictions, truths))
+    ours = gains(predictions, truths, num_classes=3, outcomes=greedy_hits(predictions, truths))
     for name, error in OTHER_NAMES.items():
         if name in theirs["counts"]:
             assert ours[error].count == theirs["counts"][name], name
@@ -92,7 +96,7 @@ def test_counts_and_gains_equal_those_of_tide_given_its_hits(seed):
 
 
 def test_published_detections_of_cocoapi_have_the_gains_of_tide(shared):
-    """Here no detection's best truth is taken, so that both rules find the same hits."""
+    """Here no detection's best truth is taken, so that both rules find the same true positives."""
     predictions, truths = published_case(shared / "metric-cases" / "cocoapi_fakebbox100")
     theirs = tide_errors(predictions, truths, num_classes=80)
     ours = gains(predictions, truths, num_classes=80, ignore=truths.crowd)
@@ -160,7 +164,7 @@ def test_fixing_background_removes_a_false_positive_before_the_only_hit():
 
 def test_fixing_misses_takes_the_truths_away():
     fixed = gains(found(SQUARE), annotated(SQUARE, FAR), protocol=Protocol.VOC10)
-    for error in (ErrorType.MISSED, ErrorTotal.MISSES):
+    for error in (ErrorType.MISSED, ErrorTotal.FALSE_NEGATIVES):
         assert (fixed[error].count, fixed[error].gain) == (1, 0.5)
 
 

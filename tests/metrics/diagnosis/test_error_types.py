@@ -14,14 +14,14 @@ from detection_cases import (
     nothing_ignored,
 )
 
-from singleshot.metrics import find_hits
+from singleshot.metrics import find_true_positives
 from singleshot.metrics.diagnosis import ErrorType, find_errors
 
 
 def errors(predictions, truths, *, ignore=None, iou_threshold=0.5):
     ignore = nothing_ignored(truths) if ignore is None else np.array(ignore)
-    hits = find_hits(predictions, truths, ignore=ignore, iou_threshold=iou_threshold)
-    return find_errors(predictions, truths, hits, ignore=ignore, iou_threshold=iou_threshold)
+    outcomes = find_true_positives(predictions, truths, ignore=ignore, iou_threshold=iou_threshold)
+    return find_errors(predictions, truths, outcomes, ignore=ignore, iou_threshold=iou_threshold)
 
 
 def types(predictions, truths, **options):

@@ -3,14 +3,14 @@ from __future__ import annotations
 import numpy as np
 from detection_cases import FAR, SQUARE, annotated, found, nothing_ignored
 
-from singleshot.metrics import find_hits
+from singleshot.metrics import find_true_positives
 from singleshot.metrics.diagnosis import find_hardest
 
 
 def hardest(kept, truths, *, ignore=None, most=20):
     ignore = nothing_ignored(truths) if ignore is None else np.array(ignore)
-    hits = find_hits(kept, truths, ignore=ignore, iou_threshold=0.5)
-    return [tuple(one) for one in find_hardest(kept, truths, hits, ignore=ignore, most=most)]
+    outcomes = find_true_positives(kept, truths, ignore=ignore, iou_threshold=0.5)
+    return [tuple(one) for one in find_hardest(kept, truths, outcomes, ignore=ignore, most=most)]
 
 
 def test_lowest_f1_first_then_most_mistakes_then_the_first_image():

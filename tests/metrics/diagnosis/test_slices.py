@@ -129,7 +129,7 @@ def of_images(truths, inside):
 @settings(max_examples=60, deadline=None)
 @given(st.integers(0, 2**32))
 def test_sizes_agree_with_coco_where_every_threshold_says_the_same(seed):
-    """Exact boxes are hits at all ten thresholds; odd sides give no area on a bound."""
+    """Exact boxes are true positives at all ten thresholds; odd sides give no area on a bound."""
     random = np.random.default_rng(seed)
     count = 20
     corners = np.arange(count)[:, None] * [1000.0, 0.0]

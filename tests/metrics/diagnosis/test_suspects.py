@@ -8,7 +8,7 @@ import pytest
 from detection_cases import FAR, MOST, SQUARE, THIRD, annotated, found
 
 from singleshot.data.opening import open_dataset
-from singleshot.metrics import Predictions, Protocol, Truths, find_hits
+from singleshot.metrics import Predictions, Protocol, Truths, find_true_positives
 from singleshot.metrics.diagnosis import SuspectKind, diagnose, find_errors, find_suspects
 from singleshot.metrics.diagnosis.neighbours import find_neighbours
 
@@ -17,16 +17,16 @@ ELSEWHERE = (
     80,
     90,
     90,
-)  # where class 0 is hit with score 0.5, so that a surer one is confident
+)  # where class 0 is true positive with score 0.5, so that a surer one is confident
 
 
 def suspects(kept, truths, *, ignore=None, most=100):
     ignore = truths.crowd if ignore is None else np.array(ignore)
     rule = {"ignore": ignore, "iou_threshold": 0.5}
-    hits = find_hits(kept, truths, **rule)
-    errors = find_errors(kept, truths, hits, **rule)
+    outcomes = find_true_positives(kept, truths, **rule)
+    errors = find_errors(kept, truths, outcomes, **rule)
     neighbours = find_neighbours(kept, truths, ignore=ignore)
-    return find_suspects(kept, truths, hits, errors, neighbours, ignore=ignore, most=most)
+    return find_suspects(kept, truths, outcomes, errors, neighbours, ignore=ignore, most=most)
 
 
 def with_a_hit(*boxes, scores, labels=None) -> Predictions:

@@ -1,18 +1,18 @@
-"""Which detections are right: the rule of VOCdevkit (VOCevaldet.m), and regions as in COCO.
+"""True positives by the rule of VOCdevkit (VOCevaldet.m), and regions as in COCO.
 
 Detections of a class are taken by falling score over all images. Each looks at the one object of
 its class and image that it overlaps most, whether or not that object is still free:
 
     overlap below the threshold        a false positive
     else, the object is ignored        neither right nor wrong, however many detections look at it
-    else, the object was hit before    a false positive: a second detection of the same object
-    else                               a hit
+    else, the object is taken          a false positive: a second detection of the same object
+    else                               a true positive
 
 Equal scores keep the order in which the detections are given: by image, and within an image as
 the detector gave them. Equal overlaps go to the object that was annotated first.
 
-A region (a crowd, a group, a place nobody annotated) is no object. What would be a false positive
-is forgiven when at least the threshold's share of its own area lies inside one region of its class
+A region (a crowd, a group, a part left unannotated) is no object. What would be a false positive
+is ignored when at least the threshold's share of its own area lies inside one region of its class
 (cocoeval.py: the union of a crowd is the detection's area).
 """
 
@@ -24,9 +24,9 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float64, Int64
 
-from singleshot.metrics.columns import Predictions, Truths
+from singleshot.metrics.detection_tables import Predictions, Truths
 
-__all__ = ["Hits", "Overlaps", "find_hits", "find_overlaps", "hits_at"]
+__all__ = ["Outcomes", "Overlaps", "find_overlaps", "find_true_positives", "true_positives_at"]
 
 DETECTIONS_AT_ONCE = 1 << 15  # their boxes stay in the processor's cache
 
@@ -35,7 +35,7 @@ Boxes = Float64[np.ndarray, "n 4"]
 
 @dataclass(frozen=True, slots=True)
 class Overlaps:
-    """What each detection looks at, whatever the threshold."""
+    """Object that each detection overlaps most, whatever the threshold."""
 
     truths: Int64[np.ndarray, " n"]  # the object of its class it overlaps most, -1 for none
     ious: Float64[np.ndarray, " n"]  # with that object
@@ -43,32 +43,34 @@ class Overlaps:
 
 
 @dataclass(frozen=True, slots=True)
-class Hits:
-    """The fate of each detection; a false positive is neither a hit nor ignored."""
+class Outcomes:
+    """Outcome of each detection; a false positive is neither a true positive nor ignored."""
 
-    truths: Int64[np.ndarray, " n"]  # index of the truth that was hit, -1 for none
+    truths: Int64[np.ndarray, " n"]  # index of the truth that it detects, -1 for none
     ignored: Bool[np.ndarray, " n"]  # looks at a truth that does not count
 
     @property
-    def hit(self) -> Bool[np.ndarray, " n"]:
-        """Which detections found an object first."""
+    def true_positive(self) -> Bool[np.ndarray, " n"]:
+        """Detections that are the surest of an object."""
         return np.asarray(self.truths >= 0)
 
 
-def find_hits(
+def find_true_positives(
     predictions: Predictions,
     truths: Truths,
     *,
     ignore: Bool[np.ndarray, " m"],
     iou_threshold: float,
-) -> Hits:
-    """Decide which detections are hits; truths marked `ignore` reward and punish nobody."""
+) -> Outcomes:
+    """Find the true positives; truths marked `ignore` count neither for nor against a detector."""
     overlaps = find_overlaps(predictions, truths)
-    return hits_at(overlaps, predictions.scores, ignore=ignore, iou_threshold=iou_threshold)
+    return true_positives_at(
+        overlaps, predictions.scores, ignore=ignore, iou_threshold=iou_threshold
+    )
 
 
 def find_overlaps(predictions: Predictions, truths: Truths) -> Overlaps:
-    """Find what each detection looks at: the costly half of `find_hits`."""
+    """Find the object that each detection overlaps most: the costly half of the search."""
     objects, ious = most_overlapped(predictions, truths, np.flatnonzero(~truths.crowd), paired_iou)
     _, covered = most_overlapped(
         predictions, truths, np.flatnonzero(truths.crowd), intersection_over_own_area
@@ -76,28 +78,28 @@ def find_overlaps(predictions: Predictions, truths: Truths) -> Overlaps:
     return Overlaps(objects, ious, covered)
 
 
-def hits_at(
+def true_positives_at(
     overlaps: Overlaps,
     scores: Float64[np.ndarray, " n"],
     *,
     ignore: Bool[np.ndarray, " m"],
     iou_threshold: float,
-) -> Hits:
-    """Decide which detections are hits at one of several thresholds."""
+) -> Outcomes:
+    """Find the true positives at one of several thresholds."""
     assert iou_threshold > 0, "a detection that overlaps nothing looks at nothing"
     near = np.flatnonzero(overlaps.ious >= iou_threshold)
-    excused = ignore[overlaps.truths[near]]
+    on_ignored = ignore[overlaps.truths[near]]
 
     # What a detection looks at does not depend on the others, so only the first to look is needed.
-    rivals = near[~excused]
+    rivals = near[~on_ignored]
     rivals = rivals[np.argsort(-scores[rivals], kind="stable")]
-    hit_truths, first = np.unique(overlaps.truths[rivals], return_index=True)
+    matched_truths, first = np.unique(overlaps.truths[rivals], return_index=True)
 
-    hit = np.full(len(scores), -1, np.int64)
-    hit[rivals[first]] = hit_truths
-    ignored = (overlaps.covered >= iou_threshold) & (hit < 0)
-    ignored[near[excused]] = True
-    return Hits(hit, ignored)
+    true_positive = np.full(len(scores), -1, np.int64)
+    true_positive[rivals[first]] = matched_truths
+    ignored = (overlaps.covered >= iou_threshold) & (true_positive < 0)
+    ignored[near[on_ignored]] = True
+    return Outcomes(true_positive, ignored)
 
 
 def most_overlapped(
@@ -147,12 +149,12 @@ def group_truths(
 def paired_iou(boxes: Boxes, others: Boxes) -> Float64[np.ndarray, " n"]:
     """Overlap of each box with its partner, intersection / union; 0 where either has no area."""
     shared = intersection(boxes, others)
-    return share(shared, area(boxes) + area(others) - shared)
+    return share(shared, box_areas(boxes) + box_areas(others) - shared)
 
 
 def intersection_over_own_area(boxes: Boxes, regions: Boxes) -> Float64[np.ndarray, " n"]:
     """Share of each box's area inside its partner; 0 where either has no area."""
-    return share(intersection(boxes, regions), area(boxes))
+    return share(intersection(boxes, regions), box_areas(boxes))
 
 
 def intersection(boxes: Boxes, others: Boxes) -> Float64[np.ndarray, " n"]:
@@ -163,7 +165,7 @@ def intersection(boxes: Boxes, others: Boxes) -> Float64[np.ndarray, " n"]:
     return np.asarray(width * height)
 
 
-def area(boxes: Boxes) -> Float64[np.ndarray, " n"]:
+def box_areas(boxes: Boxes) -> Float64[np.ndarray, " n"]:
     """Width times height."""
     x1, y1, x2, y2 = boxes.T
     return np.asarray((x2 - x1) * (y2 - y1))

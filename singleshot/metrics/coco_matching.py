@@ -1,4 +1,4 @@
-"""Which detections are right: the rule of COCO (cocoeval.py, evaluateImg), at several thresholds.
+"""True positives by the rule of COCO (cocoeval.py, evaluateImg), at several IoU thresholds.
 
 Detections of a class and an image are taken by falling score, 100 at most. Each takes the object
 of its class that it overlaps most among those still free, of equals the last annotated; VOC's rule
@@ -17,23 +17,23 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float64, Int64
 
-from singleshot.metrics.coco import corner_and_size
-from singleshot.metrics.columns import Predictions, Truths
-from singleshot.metrics.hits import group_truths
+from singleshot.metrics.coco import to_xywh
+from singleshot.metrics.detection_tables import Predictions, Truths
+from singleshot.metrics.voc_matching import group_truths
 
-__all__ = ["IOU_THRESHOLDS", "CocoHits", "find_coco_hits"]
+__all__ = ["IOU_THRESHOLDS", "CocoOutcomes", "find_coco_true_positives"]
 
 IOU_THRESHOLDS = np.linspace(0.5, 0.95, 10)
-DETECTIONS_A_IMAGE = 100  # of one class
+DETECTIONS_PER_IMAGE = 100  # of one class
 
 Boxes = Float64[np.ndarray, "n 4"]
 
 
 @dataclass(frozen=True, slots=True)
-class CocoHits:
-    """The fate of each detection at each IoU threshold."""
+class CocoOutcomes:
+    """Outcome of each detection at each IoU threshold; neither of both is a false positive."""
 
-    hit: Bool[np.ndarray, "n num_thresholds"]
+    true_positive: Bool[np.ndarray, "n num_thresholds"]
     ignored: Bool[np.ndarray, "n num_thresholds"]  # in a crowd, or not among the best 100
 
 
@@ -49,28 +49,28 @@ class Pairs:
         return Pairs(self.detections[chosen], self.truths[chosen], self.overlaps[chosen])
 
 
-def find_coco_hits(
+def find_coco_true_positives(
     predictions: Predictions,
     truths: Truths,
     *,
     iou_thresholds: Float64[np.ndarray, " num_thresholds"] = IOU_THRESHOLDS,
-) -> CocoHits:
-    """Decide which detections are hits. Those of a rank choose at once, in all their images."""
+) -> CocoOutcomes:
+    """Find the true positives, detections of the same rank in all images at once."""
     needed = np.minimum(iou_thresholds, 1 - 1e-10)
     ranks = ranks_in_image(predictions)
     shape = len(predictions), len(needed)
-    hits = CocoHits(np.zeros(shape, np.bool_), np.zeros(shape, np.bool_))
-    hits.ignored[ranks >= DETECTIONS_A_IMAGE] = True
+    outcomes = CocoOutcomes(np.zeros(shape, np.bool_), np.zeros(shape, np.bool_))
+    outcomes.ignored[ranks >= DETECTIONS_PER_IMAGE] = True
 
     pairs = find_pairs(predictions, truths, needed.min())
-    pairs = pairs[ranks[pairs.detections] < DETECTIONS_A_IMAGE]
+    pairs = pairs[ranks[pairs.detections] < DETECTIONS_PER_IMAGE]
     pairs = pairs[in_order_of_choice(pairs, ranks, truths.crowd)]
-    ends = np.searchsorted(ranks[pairs.detections], np.arange(DETECTIONS_A_IMAGE), side="right")
+    ends = np.searchsorted(ranks[pairs.detections], np.arange(DETECTIONS_PER_IMAGE), side="right")
     available = np.ones((len(truths), len(needed)), np.bool_)
     for start, end in zip([0, *ends[:-1]], ends, strict=True):
         if start < end:
-            choose(pairs[start:end], needed, truths.crowd, available, hits)
-    return hits
+            choose(pairs[start:end], needed, truths.crowd, available, outcomes)
+    return outcomes
 
 
 def choose(
@@ -78,9 +78,9 @@ def choose(
     needed: Float64[np.ndarray, " num_thresholds"],
     crowd: Bool[np.ndarray, " m"],
     available: Bool[np.ndarray, "m num_thresholds"],
-    hits: CocoHits,
+    outcomes: CocoOutcomes,
 ) -> None:
-    """Let one detection of each image and class take the first of its pairs it can have."""
+    """Give one detection of each image and class the first of its pairs that is still free."""
     possible = (pairs.overlaps[:, None] >= needed) & available[pairs.truths]
     nothing = len(possible)
     starts = np.flatnonzero(np.diff(pairs.detections, prepend=-1))
@@ -89,13 +89,13 @@ def choose(
     chooser, threshold = np.nonzero(first < nothing)
     chosen = pairs[first[chooser, threshold]]
     in_crowd = crowd[chosen.truths]
-    hits.hit[chosen.detections, threshold] = ~in_crowd
-    hits.ignored[chosen.detections, threshold] = in_crowd
+    outcomes.true_positive[chosen.detections, threshold] = ~in_crowd
+    outcomes.ignored[chosen.detections, threshold] = in_crowd
     available[chosen.truths, threshold] = in_crowd
 
 
 def ranks_in_image(predictions: Predictions) -> Int64[np.ndarray, " n"]:
-    """How many detections of its image and class come before each."""
+    """Count the detections of the same image and class that come before each."""
     keys = -predictions.scores, predictions.labels, predictions.images
     order = np.lexsort(keys)
     labels, images = predictions.labels[order], predictions.images[order]
@@ -109,14 +109,14 @@ def ranks_in_image(predictions: Predictions) -> Int64[np.ndarray, " n"]:
 def in_order_of_choice(
     pairs: Pairs, ranks: Int64[np.ndarray, " n"], crowd: Bool[np.ndarray, " m"]
 ) -> Int64[np.ndarray, " p"]:
-    """By rank and detection; for each its objects before crowds, best first, of equals the last."""
+    """Sort by rank and detection; objects before crowds, best first, of equals the last."""
     keys = -pairs.truths, -pairs.overlaps, crowd[pairs.truths], pairs.detections
     return np.lexsort((*keys, ranks[pairs.detections]))
 
 
 def find_pairs(predictions: Predictions, truths: Truths, lowest: float) -> Pairs:
     """Compare the first truth of all images and classes at once, then the second ones …"""
-    boxes, others = corner_and_size(predictions.boxes), corner_and_size(truths.boxes)
+    boxes, others = to_xywh(predictions.boxes), to_xywh(truths.boxes)
     by_group, starts, counts = group_truths(predictions, truths, np.arange(len(truths)))
     active = np.arange(len(predictions))
     found = [Pairs(active[:0], active[:0], np.zeros(0))]
@@ -136,7 +136,7 @@ def find_pairs(predictions: Predictions, truths: Truths, lowest: float) -> Pairs
 def coco_overlap(
     boxes: Boxes, others: Boxes, crowd: Bool[np.ndarray, " n"]
 ) -> Float64[np.ndarray, " n"]:
-    """Overlap of boxes as (x, y, width, height), rounded as in COCO's bbIou (maskApi.c).
+    """Compute the overlap of (x, y, width, height) boxes, rounded as COCO's bbIou (maskApi.c).
 
     Intersection / union; with a crowd, intersection / own area.
     """

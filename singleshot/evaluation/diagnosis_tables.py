@@ -1,4 +1,4 @@
-"""A diagnosis as the page tells it: errors in plain words, confusions, slices by their kind."""
+"""Tables of a diagnosis: error types, confusions, calibration and slices."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from singleshot.metrics.diagnosis import (
 )
 from singleshot.report.charts import Chart
 
-__all__ = ["Findings", "findings_of"]
+__all__ = ["DiagnosisTables", "tables_of"]
 
 MOST_CLASSES = 12  # of a confusion matrix that can be read
 MOST_CONFUSIONS = 20
@@ -31,11 +31,11 @@ IN_WORDS: dict[ErrorType | ErrorTotal, tuple[str, str]] = {
     ErrorType.CLASS: ("Wrong class", "well placed on an object of another class"),
     ErrorType.LOCALIZATION: ("Badly placed", "right class, too little overlap"),
     ErrorType.BOTH: ("Wrong class, badly placed", "near an object of another class"),
-    ErrorType.DUPLICATE: ("Found twice", "a surer detection has hit the object already"),
-    ErrorType.BACKGROUND: ("Nothing there", "no annotated object comes near"),
-    ErrorType.MISSED: ("Overlooked", "objects that no detection comes near"),
-    ErrorTotal.FALSE_POSITIVES: ("All false positives", "every detection that is no hit"),
-    ErrorTotal.MISSES: ("All misses", "every object that is not hit"),
+    ErrorType.DUPLICATE: ("Duplicate", "a surer detection is the true positive of the object"),
+    ErrorType.BACKGROUND: ("Background", "no annotated object is near"),
+    ErrorType.MISSED: ("Missed", "objects without a detection near them"),
+    ErrorTotal.FALSE_POSITIVES: ("All false positives", "every detection that is no true positive"),
+    ErrorTotal.FALSE_NEGATIVES: ("All false negatives", "every undetected object"),
 }
 
 
@@ -52,24 +52,24 @@ class ErrorRow:
 
 @dataclass(frozen=True, slots=True)
 class Confusion:
-    """How often one thing is taken for another."""
+    """Number of objects of one class that are detected as another."""
 
     annotated: str
-    found: str
+    detected: str
     count: int
-    share: float  # of all that is annotated as this, or of all that was found where nothing is
+    share: float  # of all annotated as this class, or of all detections without annotation
 
 
 class MatrixRow(NamedTuple):
-    """Everything annotated as one class."""
+    """Row of the confusion matrix: one annotated class."""
 
     name: str
     cells: tuple[Confusion, ...]
 
 
 @dataclass(frozen=True)
-class Findings:
-    """What the page shows of a diagnosis."""
+class DiagnosisTables:
+    """Rows and charts of a diagnosis as the page shows them."""
 
     iou_threshold: float
     average_precision: float | None
@@ -83,12 +83,12 @@ class Findings:
     slices: tuple[tuple[str, tuple[Slice, ...]], ...]  # by what, and the parts
 
 
-def findings_of(diagnosis: Diagnosis) -> Findings:
-    """Put a diagnosis into words and rows."""
+def tables_of(diagnosis: Diagnosis) -> DiagnosisTables:
+    """Convert a diagnosis to rows and charts."""
     few = len(diagnosis.class_names) <= MOST_CLASSES
     names = (*diagnosis.class_names, NOTHING)
     calibration = diagnosis.calibration
-    return Findings(
+    return DiagnosisTables(
         iou_threshold=diagnosis.iou_threshold,
         average_precision=diagnosis.average_precision,
         errors=error_rows(diagnosis.errors),
@@ -105,7 +105,7 @@ def findings_of(diagnosis: Diagnosis) -> Findings:
 
 
 def error_rows(gains: Sequence[ErrorGain]) -> tuple[ErrorRow, ...]:
-    """What fixing gains most comes first."""
+    """Sort error types by falling gain."""
     greatest = max((one.gain or 0.0 for one in gains), default=0.0)
     rows = [
         ErrorRow(
@@ -122,13 +122,13 @@ def error_rows(gains: Sequence[ErrorGain]) -> tuple[ErrorRow, ...]:
 def matrix_rows(
     confusion: Int64[np.ndarray, "rows columns"], names: Sequence[str]
 ) -> tuple[MatrixRow, ...]:
-    """Annotated classes downwards, found classes to the right, "nothing" last in both."""
+    """Lay out the matrix: annotated classes down, detected classes right, "nothing" last."""
     return tuple(
         MatrixRow(
             name,
             tuple(
-                Confusion(name, found, int(count), count / max(int(row.sum()), 1))
-                for found, count in zip(names, row, strict=True)
+                Confusion(name, detected, int(count), count / max(int(row.sum()), 1))
+                for detected, count in zip(names, row, strict=True)
             ),
         )
         for name, row in zip(names, confusion, strict=True)
@@ -138,7 +138,7 @@ def matrix_rows(
 def frequent_confusions(
     confusion: Int64[np.ndarray, "rows columns"], names: Sequence[str]
 ) -> tuple[Confusion, ...]:
-    """The greatest numbers between two different classes, without "nothing"."""
+    """Find the most frequent confusions of two different classes, without "nothing"."""
     between = confusion[:-1, :-1].copy()
     np.fill_diagonal(between, 0)
     order = np.argsort(-between, axis=None, kind="stable")[:MOST_CONFUSIONS]

@@ -1,7 +1,7 @@
-"""Everything found and everything annotated in many images, end to end in a few arrays.
+"""All predictions and all ground truth of a data set, end to end in a few arrays.
 
-Half a million detections in an object each would cost more than judging them. Numbers are float64:
-other people's scores and boxes come as decimals, and rounding them could make or break a tie.
+Half a million detections in an object each would cost more than evaluating them. Numbers are
+float64: scores and boxes in files are decimals, and rounding them could make or break a tie.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ IMAGES_AT_ONCE = 100
 
 @dataclass(frozen=True, slots=True)
 class Predictions:
-    """What a detector found in all images, in any order; equal scores rank in the order given."""
+    """Detections in all images, in any order; equal scores rank in the order given."""
 
     images: Int64[np.ndarray, " n"]  # which image: its index in the data set
     boxes: Float64[np.ndarray, "n 4"]
@@ -35,10 +35,10 @@ class Predictions:
 
     @classmethod
     def of(cls, found: Iterable[Detections], images: Iterable[int] | None = None) -> Predictions:
-        """Gather the detections of each image, in order, and let each go once it is copied.
+        """Collect the detections of each image, in order, and release each once it is copied.
 
         Args:
-            found: what was found in one image after the other.
+            found: detections in one image after the other.
             images: the index of each of these images in the data set; left out, 0, 1, 2 …
         """
         counts, boxes, scores, labels = gather(found)
@@ -52,13 +52,13 @@ class Predictions:
 
     @classmethod
     def merge(cls, parts: Iterable[Predictions]) -> Predictions:
-        """Join what was found in separate parts of the images, whatever the order of the parts.
+        """Join the detections in separate parts of the images, whatever the order of the parts.
 
-        The result is by image, within an image in the order given: just what one process that
-        took all images in order would have gathered.
+        The result is by image, within an image in the order given, as from one process that
+        takes all images in order.
 
         Raises:
-            DataError: two parts are about the same image, whose detections would count twice.
+            DataError: two parts hold detections in the same image, which would count twice.
         """
         parts = [cls.of([]), *parts]
         refuse_common_images(parts)
@@ -87,7 +87,7 @@ class Truths:
 
     @classmethod
     def of(cls, truths: Truth, ends: Tensor) -> Truths:
-        """Take the truths of all images end to end, and where those of each image end."""
+        """Convert the truths of all images, end to end, and the end of those of each image."""
         counts = torch.diff(ends, prepend=ends.new_zeros(1)).numpy()
         return cls(
             images=np.repeat(np.arange(len(counts), dtype=np.int64), counts),
@@ -113,7 +113,7 @@ class Gathered(NamedTuple):
 
 
 def gather(found: Iterable[Detections]) -> Gathered:
-    """Copy what was found, a hundred images at a time: an object each would outweigh it."""
+    """Copy detections a hundred images at a time: an object each would outweigh them."""
     nothing = np.zeros(0, np.float32)
     gathered = Gathered([], [nothing.reshape(0, 4)], [nothing], [nothing.astype(np.int64)])
     waiting = iter(found)

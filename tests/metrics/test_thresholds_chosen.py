@@ -48,7 +48,7 @@ def choose(
 
 def test_each_class_is_chosen_for_on_its_own():
     chosen = choose("precision=0.9").per_class
-    assert chosen["cat"] == Choice(0.75, 1, 0.5, 0, hits=1, false_positives=0)
+    assert chosen["cat"] == Choice(0.75, 1, 0.5, 0, true_positives=1, false_positives=0)
     assert chosen["dog"] == Choice(None, None, 0, 0, 0, 0)
     assert chosen["unicorn"] == Choice(None, None, None, None)
 
@@ -96,22 +96,22 @@ def test_a_person_is_told_what_is_kept_and_why():
     [
         ("precision=0.95", Choice(None, 0.81, 0.5, 2), "0.81 at best"),
         ("recall=0.9", Choice(None, 0.81, 0.5, 2), "0.50 at best"),
-        ("alarms=0.1", Choice(None, 0.81, 0.5, 2), "2.00 at best"),
-        ("f1", Choice(None, 0, 0, 2), "no hit at all"),
-        ("alarms=5", Choice(None, 0, 0, 2), "no hit at all"),
-        ("f1", Choice(None, None, 0, 0), "nothing found there"),
+        ("fppi=0.1", Choice(None, 0.81, 0.5, 2), "2.00 at best"),
+        ("f1", Choice(None, 0, 0, 2), "no true positive at all"),
+        ("fppi=5", Choice(None, 0, 0, 2), "no true positive at all"),
+        ("f1", Choice(None, None, 0, 0), "nothing detected there"),
         ("f1", Choice(None, None, None, None), "no objects there"),
     ],
 )
-def test_a_person_is_told_what_is_out_of_reach(rule, choice, reason):
+def test_the_sentences_name_what_is_out_of_reach(rule, choice, reason):
     (told,) = point(rule, dog=choice).sentences()
     assert f"out of reach on the val images for dog ({reason}): kept from 0.3" in told
 
 
 def test_a_person_is_warned_of_a_threshold_that_rests_on_few_detections():
-    few = Choice(0.41, 0.8, 0.8, 0.2, hits=4, false_positives=1)
-    enough = Choice(0.5, 0.95, 0.8, 0.2, hits=19, false_positives=1)
-    alone = Choice(0.9, 1, 0.1, 0, hits=1, false_positives=0)
+    few = Choice(0.41, 0.8, 0.8, 0.2, true_positives=4, false_positives=1)
+    enough = Choice(0.5, 0.95, 0.8, 0.2, true_positives=19, false_positives=1)
+    alone = Choice(0.9, 1, 0.1, 0, true_positives=1, false_positives=0)
     _, warning = point(cat=few, dog=enough, cow=alone).sentences()
     assert warning.startswith(
         "few to choose by: cat rests on 5 detections, cow rests on 1 detection;"
@@ -120,7 +120,7 @@ def test_a_person_is_warned_of_a_threshold_that_rests_on_few_detections():
 
 def test_few_false_positives_can_be_asked_for_without_any_object():
     """Two images; the cat is annotated away, so that both detections are false positives."""
-    chosen = choose("alarms=0.5", wanted=1)
+    chosen = choose("fppi=0.5", wanted=1)
     assert chosen.per_class["cat"] == Choice(0.75, None, None, 0.5, 0, 1)
     kept, few, unfound = chosen.sentences()
     assert kept.startswith("keeping cat from 0.75: chosen for at most 0.5 false positives")
@@ -129,7 +129,7 @@ def test_few_false_positives_can_be_asked_for_without_any_object():
         "nothing was found of dog, unicorn on two images, so no false positive was made: "
         "kept from 0.3"
     )
-    (*_, failed) = choose("alarms=0.1", wanted=1).sentences()
+    (*_, failed) = choose("fppi=0.1", wanted=1).sentences()
     assert "out of reach on two images for cat (0.50 at best, with no objects there)" in failed
 
 

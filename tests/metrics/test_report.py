@@ -5,7 +5,7 @@ import json
 import pytest
 import torch
 
-from singleshot.metrics import Predictions, Protocol, Truths, measure
+from singleshot.metrics import Predictions, Protocol, Truths, compute_metrics
 from singleshot.structures import Detections, Truth
 
 BOXES = torch.tensor([[0.0, 0, 40, 40], [50, 50, 150, 150], [10, 60, 30, 90]])
@@ -28,7 +28,7 @@ def found(keep=slice(None)) -> Predictions:
 
 @each_protocol
 def test_truth_given_as_predictions_scores_one(protocol):
-    report = measure(found(), truths(), NAMES, protocol=protocol)
+    report = compute_metrics(found(), truths(), NAMES, protocol=protocol)
     assert report.mean_average_precision == pytest.approx(1)
     assert (report.images, report.truths, report.detections) == (2, 3, 3)
     for name in NAMES:
@@ -39,7 +39,7 @@ def test_truth_given_as_predictions_scores_one(protocol):
 
 @each_protocol
 def test_nothing_found_is_worth_zero(protocol):
-    report = measure(found(slice(0)), truths(), NAMES, protocol=protocol)
+    report = compute_metrics(found(slice(0)), truths(), NAMES, protocol=protocol)
     assert report.mean_average_precision == 0
     assert report.per_class["cat"].average_precision == 0
     assert report.per_class["cat"].recall_at_precision == {0.8: 0, 0.9: 0, 0.95: 0}
@@ -48,7 +48,7 @@ def test_nothing_found_is_worth_zero(protocol):
 
 @each_protocol
 def test_without_truths_everything_is_undefined(protocol):
-    report = measure(found(), truths(EMPTY), NAMES, protocol=protocol)
+    report = compute_metrics(found(), truths(EMPTY), NAMES, protocol=protocol)
     assert report.mean_average_precision is None
     assert report.per_class["dog"].average_precision is None
     assert report.per_class["dog"].precision_at_recall == {0.5: None, 0.8: None, 0.9: None}
@@ -57,7 +57,7 @@ def test_without_truths_everything_is_undefined(protocol):
 
 @each_protocol
 def test_a_class_without_truths_does_not_lower_the_mean(protocol):
-    report = measure(found(), truths(), (*NAMES, "unicorn"), protocol=protocol)
+    report = compute_metrics(found(), truths(), (*NAMES, "unicorn"), protocol=protocol)
     assert report.per_class["unicorn"].truths == 0
     assert report.per_class["unicorn"].average_precision is None
     assert report.mean_average_precision == pytest.approx(1)
@@ -68,7 +68,7 @@ def test_a_class_without_truths_does_not_lower_the_mean(protocol):
 def test_voc_ignores_difficult_and_crowd_but_coco_only_crowd(protocol, field):
     truth = Truth.of(BOXES, LABELS)
     getattr(truth, field)[2] = True
-    report = measure(found(slice(2)), truths(truth), NAMES, protocol=protocol)
+    report = compute_metrics(found(slice(2)), truths(truth), NAMES, protocol=protocol)
     missed = protocol is Protocol.COCO and field == "difficult"
     assert report.per_class["cat"].truths == (2 if missed else 1)
     assert report.per_class["cat"].average_precision == pytest.approx(
@@ -78,7 +78,7 @@ def test_voc_ignores_difficult_and_crowd_but_coco_only_crowd(protocol, field):
 
 @each_protocol
 def test_json_is_the_documented_one_and_comes_back(protocol):
-    report = measure(found(), truths(), NAMES, protocol=protocol)
+    report = compute_metrics(found(), truths(), NAMES, protocol=protocol)
     document = json.loads(json.dumps(report.to_json()))
     expected = [
         "protocol",
@@ -106,10 +106,10 @@ def test_json_is_the_documented_one_and_comes_back(protocol):
 
 
 def test_coco_numbers_have_the_names_of_coco_and_null_for_undefined():
-    document = measure(found(slice(0)), truths(), NAMES, protocol=Protocol.COCO).to_json()
+    document = compute_metrics(found(slice(0)), truths(), NAMES, protocol=Protocol.COCO).to_json()
     assert " ".join(document["coco"]) == "AP AP50 AP75 APs APm APl AR1 AR10 AR100 ARs ARm ARl"
     no_small = Truth.of(BOXES[1:2], LABELS[1:2])
-    report = measure(found(), truths(no_small), NAMES, protocol=Protocol.COCO)
+    report = compute_metrics(found(), truths(no_small), NAMES, protocol=Protocol.COCO)
     assert report.coco is not None
     assert report.coco.APs is None
     assert report.coco.APl == pytest.approx(1)
@@ -118,14 +118,14 @@ def test_coco_numbers_have_the_names_of_coco_and_null_for_undefined():
 def test_coco_sorts_objects_by_the_area_annotated_not_by_that_of_the_box():
     truth = Truth.of(BOXES[1:2], LABELS[1:2])
     truth.areas[0] = 500
-    report = measure(found(), truths(truth), NAMES, protocol=Protocol.COCO)
+    report = compute_metrics(found(), truths(truth), NAMES, protocol=Protocol.COCO)
     assert report.coco is not None
     assert report.coco.APl is None
     assert report.coco.APs == pytest.approx(1)
 
 
 def test_judging_prints_nothing(capfd):
-    measure(found(), truths(), NAMES, protocol=Protocol.COCO)
+    compute_metrics(found(), truths(), NAMES, protocol=Protocol.COCO)
     assert capfd.readouterr() == ("", "")
 
 

@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from singleshot.metrics import Predictions, Truths, find_hits
-from singleshot.metrics.hits import find_overlaps, paired_iou
+from singleshot.metrics import Predictions, Truths, find_true_positives
+from singleshot.metrics.voc_matching import find_overlaps, paired_iou
 
 SQUARE = (0, 0, 10, 10)
 HALF = (0, 0, 10, 5)  # IoU with SQUARE: 0.5
@@ -42,47 +42,47 @@ def with_crowd(objects: Truths, crowd=(True,)) -> Truths:
     return replace(objects, crowd=np.array(crowd))
 
 
-def hit_truths(predictions, truths, *, ignore=None, iou_threshold=0.5):
+def matched_truths(predictions, truths, *, ignore=None, iou_threshold=0.5):
     ignore = np.zeros(len(truths), np.bool_) if ignore is None else np.array(ignore)
-    return find_hits(predictions, truths, ignore=ignore, iou_threshold=iou_threshold)
+    return find_true_positives(predictions, truths, ignore=ignore, iou_threshold=iou_threshold)
 
 
 def test_an_overlap_of_exactly_the_threshold_is_a_hit():
-    assert hit_truths(predictions(HALF), truths(SQUARE)).truths.tolist() == [0]
-    assert hit_truths(predictions(THIRD), truths(SQUARE)).truths.tolist() == [-1]
+    assert matched_truths(predictions(HALF), truths(SQUARE)).truths.tolist() == [0]
+    assert matched_truths(predictions(THIRD), truths(SQUARE)).truths.tolist() == [-1]
 
 
 def test_only_the_best_of_several_detections_of_one_object_is_a_hit():
-    found = hit_truths(predictions(HALF, SQUARE, scores=[0.4, 0.8]), truths(SQUARE))
+    found = matched_truths(predictions(HALF, SQUARE, scores=[0.4, 0.8]), truths(SQUARE))
     assert found.truths.tolist() == [-1, 0]
 
 
 def test_equal_scores_keep_the_order_given():
-    found = hit_truths(predictions(HALF, SQUARE, scores=[0.8, 0.8]), truths(SQUARE))
+    found = matched_truths(predictions(HALF, SQUARE, scores=[0.8, 0.8]), truths(SQUARE))
     assert found.truths.tolist() == [0, -1]
 
 
 def test_equal_overlaps_go_to_the_truth_annotated_first():
-    found = hit_truths(predictions(SQUARE, SQUARE), truths(SQUARE, SQUARE))
+    found = matched_truths(predictions(SQUARE, SQUARE), truths(SQUARE, SQUARE))
     assert found.truths.tolist() == [0, -1]
 
 
 def test_a_detection_whose_best_truth_is_taken_does_not_get_the_second_best():
-    found = hit_truths(
+    found = matched_truths(
         predictions(SQUARE, SQUARE), truths(SQUARE, (0, 0, 10, 8)), iou_threshold=0.5
     )
     assert found.truths.tolist() == [0, -1]
 
 
 def test_any_number_of_detections_on_an_ignored_truth_are_neither_right_nor_wrong():
-    found = hit_truths(predictions(SQUARE, SQUARE, FAR), truths(SQUARE), ignore=[True])
+    found = matched_truths(predictions(SQUARE, SQUARE, FAR), truths(SQUARE), ignore=[True])
     assert found.truths.tolist() == [-1, -1, -1]
     assert found.ignored.tolist() == [True, True, False]
 
 
 def test_other_images_and_other_classes_do_not_count():
     objects = truths(SQUARE, SQUARE, images=[0, 1], labels=[0, 1])
-    found = hit_truths(predictions(SQUARE, SQUARE, images=[0, 1], labels=[1, 0]), objects)
+    found = matched_truths(predictions(SQUARE, SQUARE, images=[0, 1], labels=[1, 0]), objects)
     assert found.truths.tolist() == [-1, -1]
 
 
@@ -90,7 +90,7 @@ def test_other_images_and_other_classes_do_not_count():
 @pytest.mark.parametrize("found", [predictions(), predictions(SQUARE)])
 def test_nothing_found_or_nothing_there_is_no_special_case(found, objects):
     expected = [0] if len(found) and len(objects) else [-1] * len(found)
-    assert hit_truths(found, objects).truths.tolist() == expected
+    assert matched_truths(found, objects).truths.tolist() == expected
 
 
 def test_a_detection_looks_at_the_truth_it_overlaps_most():
@@ -101,21 +101,21 @@ def test_a_detection_looks_at_the_truth_it_overlaps_most():
 
 def test_false_positives_inside_a_region_are_forgiven_however_many_and_however_small():
     region = with_crowd(truths((0, 0, 100, 100)))
-    found = hit_truths(predictions(SQUARE, FAR, (95, 0, 105, 10), (96, 0, 106, 10)), region)
+    found = matched_truths(predictions(SQUARE, FAR, (95, 0, 105, 10), (96, 0, 106, 10)), region)
     assert found.truths.tolist() == [-1] * 4
     assert found.ignored.tolist() == [True, True, True, False]
 
 
 def test_a_region_takes_no_hit_and_forgives_a_second_detection_of_an_object_in_it():
     objects = with_crowd(truths((0, 0, 100, 100), SQUARE), [True, False])
-    found = hit_truths(predictions(SQUARE, SQUARE), objects)
+    found = matched_truths(predictions(SQUARE, SQUARE), objects)
     assert found.truths.tolist() == [1, -1]
     assert found.ignored.tolist() == [False, True]
 
 
 def test_a_region_forgives_only_its_own_class_and_image():
     region = with_crowd(truths((0, 0, 100, 100)))
-    found = hit_truths(predictions(SQUARE, SQUARE, images=[1, 0], labels=[0, 1]), region)
+    found = matched_truths(predictions(SQUARE, SQUARE, images=[1, 0], labels=[0, 1]), region)
     assert not found.ignored.any()
 
 
@@ -141,7 +141,7 @@ def test_overlaps_are_the_same_some_detections_at_a_time(monkeypatch):
         num_images=4,
     )
     at_once = find_overlaps(predictions, truths)
-    monkeypatch.setattr("singleshot.metrics.hits.DETECTIONS_AT_ONCE", 7)
+    monkeypatch.setattr("singleshot.metrics.voc_matching.DETECTIONS_AT_ONCE", 7)
     in_turn = find_overlaps(predictions, truths)
     assert (at_once.truths >= 0).sum() == 24
     for name in ("truths", "ious", "covered"):

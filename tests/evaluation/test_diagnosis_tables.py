@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from singleshot.evaluation.findings import error_rows, findings_of, frequent_confusions
+from singleshot.evaluation.diagnosis_tables import error_rows, frequent_confusions, tables_of
 from singleshot.metrics import Protocol
 from singleshot.metrics.diagnosis import ErrorGain, ErrorType, diagnose
 
@@ -28,12 +28,12 @@ def test_what_gains_most_comes_first_and_has_the_longest_bar():
         ErrorGain(ErrorType.BOTH, 9, None),
     ]
     rows = error_rows(gains)
-    assert [row.name for row in rows] == ["Overlooked", "Wrong class", "Wrong class, badly placed"]
+    assert [row.name for row in rows] == ["Missed", "Wrong class", "Wrong class, badly placed"]
     assert [row.share for row in rows] == pytest.approx([1, 0.25, 0])
 
 
 def test_a_few_classes_have_a_matrix(diagnosis):
-    findings = findings_of(diagnosis)
+    findings = tables_of(diagnosis)
     assert findings.confusions == ()
     assert [row.name for row in findings.matrix] == [*diagnosis.class_names, "nothing"]
     counts = [[cell.count for cell in row.cells] for row in findings.matrix]
@@ -46,10 +46,10 @@ def test_many_classes_have_a_list(diagnosis):
     names = tuple(f"class {index}" for index in range(20))
     confusion = np.zeros((21, 21), np.int64)
     confusion[3, 5], confusion[5, 3], confusion[3, 3], confusion[3, 20] = 2, 7, 5, 1
-    findings = findings_of(replace(diagnosis, class_names=names, confusion=confusion))
+    findings = tables_of(replace(diagnosis, class_names=names, confusion=confusion))
     assert findings.matrix == ()
     first, second = findings.confusions
-    assert (first.annotated, first.found, first.count) == ("class 5", "class 3", 7)
+    assert (first.annotated, first.detected, first.count) == ("class 5", "class 3", 7)
     assert (second.annotated, second.found, second.share) == ("class 3", "class 5", 0.25)
 
 
@@ -58,11 +58,11 @@ def test_at_most_twenty_confusions_are_listed():
     found = frequent_confusions(confusion, [str(index) for index in range(26)])
     assert len(found) == 20
     assert [one.count for one in found] == sorted((one.count for one in found), reverse=True)
-    assert all(one.annotated != one.found for one in found)
+    assert all(one.annotated != one.detected for one in found)
 
 
 def test_the_reliability_chart_has_a_circle_for_each_filled_bin(diagnosis):
-    findings = findings_of(diagnosis)
+    findings = tables_of(diagnosis)
     filled = [one for one in findings.calibration.bins if one.count]
     assert len(findings.reliability.bubbles) == len(filled)
     largest = max(findings.reliability.bubbles, key=lambda one: one.radius)

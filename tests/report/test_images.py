@@ -5,15 +5,15 @@ import pytest
 import torch
 
 from singleshot.metrics import Predictions, Protocol, Truths
-from singleshot.report.images import Exhibit, exhibit
+from singleshot.report.images import ExampleImage, make_example
 from singleshot.structures import Truth
 
 IOU_THRESHOLDS = (0.5, 0.95)
 
 
 @pytest.fixture
-def shown() -> Exhibit:
-    """A hit, one that is a hit at IoU 0.5 only, a duplicate, one on a difficult object."""
+def shown() -> ExampleImage:
+    """A true positive, one at IoU 0.5 only, a duplicate, one on a difficult object."""
     truth = Truth.of(
         torch.tensor([[0.0, 0, 100, 100], [200, 0, 300, 100], [400, 0, 500, 100]]),
         torch.tensor([0, 1, 0]),
@@ -26,7 +26,7 @@ def shown() -> Exhibit:
         np.array([0.9, 0.8, 0.7, 0.6]),
         np.array([0, 1, 0, 0]),
     )
-    return exhibit(
+    return make_example(
         "folder/one.jpg",
         torch.zeros(3, 640, 1280, dtype=torch.uint8),
         found,
@@ -43,20 +43,20 @@ def test_a_large_image_is_shrunk_with_its_boxes(shown):
 
 
 def test_fates_are_told_for_each_iou_threshold_the_surest_last(shown):
-    assert [mark.score for mark in shown.found] == [0.6, 0.7, 0.8, 0.9]
-    assert [mark.fates for mark in shown.found] == ["nn", "ff", "hf", "hh"]
+    assert [mark.score for mark in shown.detections] == [0.6, 0.7, 0.8, 0.9]
+    assert [mark.outcomes for mark in shown.detections] == ["ii", "ff", "tf", "tt"]
 
 
 @pytest.mark.parametrize(
     ("thresholds", "iou_index", "found", "truths"),
     [
-        ((0.0, 0.0), 0, "forgiven false hit hit", "annotated annotated uncounted"),
-        ((0.0, 0.0), 1, "forgiven false false hit", "annotated missed uncounted"),
-        ((0.7, 0.81), 0, "off false off hit", "annotated missed uncounted"),
-        ((np.inf, 0.8), 0, "off off hit off", "missed annotated uncounted"),
+        ((0.0, 0.0), 0, "ignored fp tp tp", "annotated annotated uncounted"),
+        ((0.0, 0.0), 1, "ignored fp fp tp", "annotated fn uncounted"),
+        ((0.7, 0.81), 0, "off fp off tp", "annotated fn uncounted"),
+        ((np.inf, 0.8), 0, "off off tp off", "fn annotated uncounted"),
     ],
 )
 def test_what_is_shown_follows_both_thresholds(shown, thresholds, iou_index, found, truths):
     score_thresholds = np.array(thresholds, np.float64)
-    assert shown.fates_of_found(score_thresholds, iou_index) == found.split()
-    assert shown.fates_of_truths(score_thresholds, iou_index) == truths.split()
+    assert shown.outcomes_of_detections(score_thresholds, iou_index) == found.split()
+    assert shown.outcomes_of_truths(score_thresholds, iou_index) == truths.split()

@@ -22,6 +22,7 @@ import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields, replace
 from functools import wraps
+from pathlib import Path
 from typing import (
     Any,
     Concatenate,
@@ -35,7 +36,19 @@ from typing import (
 
 from singleshot.errors import SingleshotError
 
-__all__ = ["Option", "Options", "argument", "callback", "option", "options_of", "takes"]
+__all__ = [
+    "DataPaths",
+    "Option",
+    "Options",
+    "argument",
+    "as_paths",
+    "callback",
+    "option",
+    "options_of",
+    "takes",
+]
+
+DataPaths = str | Path | Sequence[str | Path]  # one data set, or several to be joined
 
 P = ParamSpec("P")
 Subject = TypeVar("Subject")
@@ -191,3 +204,8 @@ def with_args(docstring: str, options: Any) -> str:
     before = before.rstrip()
     separator = "\n" if "\nArgs:\n" in before else "\n\nArgs:\n"
     return f"{before}{separator}{rows}" + (f"\n\n{heading.strip()}{after}" if heading else "")
+
+
+def as_paths(data: DataPaths) -> list[Path]:
+    """List the paths of one or several data sets."""
+    return [Path(data)] if isinstance(data, str | Path) else [Path(one) for one in data]

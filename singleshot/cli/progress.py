@@ -1,4 +1,4 @@
-"""How far a long command is: a live display on a terminal, a line now and then elsewhere."""
+"""Progress of long commands: a live display on a terminal, a line every few seconds elsewhere."""
 
 import sys
 import time
@@ -22,7 +22,7 @@ SECONDS_BETWEEN_LINES = 10.0
 
 @contextmanager
 def training_progress() -> Iterator["Callback"]:
-    """A callback that suits stderr, and a terminal left in order whatever happens."""
+    """Yield a callback that suits stderr; a terminal is restored at the end."""
     if not sys.stderr.isatty():
         yield PlainProgress()
         return
@@ -35,9 +35,9 @@ def training_progress() -> Iterator["Callback"]:
 
 @contextmanager
 def image_progress() -> Iterator[Callable[[int, int], None]]:
-    """A function to be told (images done, images in all)."""
+    """Yield a function to call with (images done, images in all)."""
     if not sys.stderr.isatty():
-        yield plain_image_progress()
+        yield _plain_image_progress()
         return
     columns = (TextColumn("images"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
@@ -45,19 +45,19 @@ def image_progress() -> Iterator[Callable[[int, int], None]]:
         yield lambda done, total: progress.update(task, completed=done, total=total)
 
 
-def plain_image_progress() -> Callable[[int, int], None]:
-    """A line every few seconds; none at all for a short evaluation."""
-    due = Due()
+def _plain_image_progress() -> Callable[[int, int], None]:
+    """Make a function that prints a line every few seconds; none for a short evaluation."""
+    is_due = _Timer()
 
-    def tell(done: int, total: int) -> None:
-        if due():
-            say(f"{done}/{total} images")
+    def print_line(done: int, total: int) -> None:
+        if is_due():
+            _print(f"{done}/{total} images")
 
-    return tell
+    return print_line
 
 
 class LiveProgress:
-    """The training on a terminal: a bar with the remaining time over a line of numbers."""
+    """Display of a training on a terminal: a bar with the remaining time over a line of numbers."""
 
     def __init__(self, console: Console) -> None:
         columns = (
@@ -68,28 +68,28 @@ class LiveProgress:
         )
         self._progress = Progress(*columns, console=console)
         self._task = self._progress.add_task("starting", total=None, left="")
-        self._numbers = Text()
+        self._line = Text()
         self._validation = ""
-        self._live = Live(Group(self._progress, self._numbers), console=console)
+        self._live = Live(Group(self._progress, self._line), console=console)
 
     def on_start(self, start: "StartRecord") -> None:  # noqa: ARG002 (each step has the length, too)
         """Show the display."""
         self._live.start()
 
     def on_step(self, step: "StepRecord") -> None:
-        """Move the bar and the numbers on."""
+        """Update the bar and the numbers."""
         self._progress.update(
             self._task,
-            description=position(step),
+            description=_position(step),
             completed=step.step,
             total=step.num_steps,
-            left=remaining(step),
+            left=_time_left(step),
         )
-        self._numbers.plain = "  ".join([*measured(step), self._validation])
+        self._line.plain = "  ".join([*_numbers(step), self._validation])
 
     def on_evaluation(self, record: "EvaluationRecord") -> None:
-        """Keep the last validation in sight."""
-        self._validation = validation(record)
+        """Show the last validation beside the numbers."""
+        self._validation = _validation(record)
 
     def on_message(self, message: str) -> None:
         """Print above the display."""
@@ -100,38 +100,38 @@ class LiveProgress:
         self.close()
 
     def close(self) -> None:
-        """Give the terminal back; harmless when done already."""
+        """Stop the display; does nothing when it is stopped already."""
         self._live.stop()
 
 
 class PlainProgress:
-    """The training in a log: the first and last step, and one every few seconds between."""
+    """Lines of a training: its first and last step, and one every few seconds between."""
 
     def __init__(self) -> None:
-        self._due = Due(at_once=True)
+        self._is_due = _Timer(at_once=True)
 
     def on_start(self, start: "StartRecord") -> None:
-        """Nothing to show yet."""
+        """Print nothing before the first step."""
 
     def on_step(self, step: "StepRecord") -> None:
-        """Say where the training is, now and then."""
-        if self._due() or step.step == step.num_steps:
-            say(f"{position(step)}: {', '.join([*measured(step), remaining(step)])}")
+        """Print position and numbers, every few seconds and at the last step."""
+        if self._is_due() or step.step == step.num_steps:
+            _print(f"{_position(step)}: {', '.join([*_numbers(step), _time_left(step)])}")
 
     def on_evaluation(self, record: "EvaluationRecord") -> None:
-        """Say how good the detector has become."""
-        say(f"epoch {record.epoch}: {validation(record)}")
+        """Print the validation."""
+        _print(f"epoch {record.epoch}: {_validation(record)}")
 
     def on_message(self, message: str) -> None:
-        """Pass a message on."""
-        say(message)
+        """Print the message."""
+        _print(message)
 
     def on_finish(self) -> None:
-        """Nothing to tidy up."""
+        """Do nothing: there is no display to stop."""
 
 
-class Due:
-    """True when the last True is long enough ago."""
+class _Timer:
+    """Callable that returns True when its last True is ten seconds ago."""
 
     def __init__(self, *, at_once: bool = False) -> None:
         self._next = time.monotonic() + (0 if at_once else SECONDS_BETWEEN_LINES)
@@ -144,13 +144,13 @@ class Due:
         return True
 
 
-def position(step: "StepRecord") -> str:
-    """Where the training is."""
+def _position(step: "StepRecord") -> str:
+    """Format epoch and step."""
     return f"epoch {step.epoch}/{step.num_epochs}, step {step.step}/{step.num_steps}"
 
 
-def measured(step: "StepRecord") -> list[str]:
-    """What the step measured."""
+def _numbers(step: "StepRecord") -> list[str]:
+    """Format losses, matches, learning rate and speed of a step."""
     return [
         *(f"{name.replace('_', ' ')} {value:.3f}" for name, value in step.losses.items()),
         f"{step.num_matches} matches",
@@ -159,16 +159,16 @@ def measured(step: "StepRecord") -> list[str]:
     ]
 
 
-def remaining(step: "StepRecord") -> str:
-    """The time left, in whole seconds."""
+def _time_left(step: "StepRecord") -> str:
+    """Format the time left, in whole seconds."""
     return f"{timedelta(seconds=round(step.seconds_left))} left"
 
 
-def validation(record: "EvaluationRecord") -> str:
-    """The last validation."""
+def _validation(record: "EvaluationRecord") -> str:
+    """Format the result of a validation."""
     return f"validation mAP {record.mean_average_precision:.3f}"
 
 
-def say(message: str) -> None:
-    """One line on stderr, at once."""
+def _print(message: str) -> None:
+    """Print a line on stderr, at once."""
     print(message, file=sys.stderr, flush=True)

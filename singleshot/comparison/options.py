@@ -5,8 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from singleshot.evaluation.options import MeasurementOptions
-from singleshot.options import callback, option
-from singleshot.runs.places import Data
+from singleshot.options import DataPaths, callback, option
 
 __all__ = ["ComparisonOptions", "TutorialOptions"]
 
@@ -16,7 +15,7 @@ class _SharedOptions(MeasurementOptions):
     """Images, rules and report of both."""
 
     # An option instead of an argument, because the models are arguments.
-    data: Data = field(
+    data: DataPaths = field(
         default=(),
         metadata=option(
             "Folder or JSON file of annotated images; several are joined by class name.",

@@ -28,9 +28,8 @@ from singleshot.metrics import (
     compare_by_bootstrap,
 )
 from singleshot.models.opening import load
-from singleshot.options import takes
+from singleshot.options import DataPaths, as_paths, takes
 from singleshot.runs.callbacks import OnMessage
-from singleshot.runs.places import Data, listed
 from singleshot.runs.weights import RunWeights
 from singleshot.structures import Detector
 
@@ -86,7 +85,7 @@ def score(predictions: str | Path, options: ScoreOptions) -> Report:
 
 def detect_shard(
     detector: Detector | str | Path,
-    data: Data,
+    data: DataPaths,
     *,
     shard: tuple[int, int],
     save_predictions_to: str | Path,
@@ -131,14 +130,14 @@ def weights_to_choose_for(detector: Detector | str | Path) -> RunWeights | None:
 
 
 def open_evaluation_data(
-    data: Data,
+    data: DataPaths,
     split: str | None,
     on_message: OnMessage | None,
     *,
     class_names: tuple[str, ...] | None = None,
 ) -> DataSet:
     """Open the images to evaluate on, with the labels of a model if class names are given."""
-    chosen = evaluation_split(listed(data), split)
+    chosen = evaluation_split(as_paths(data), split)
     dataset = chosen.dataset
     if class_names is not None:
         dataset = dataset.with_classes(class_names)

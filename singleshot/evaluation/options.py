@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from singleshot.files import require_writable
-from singleshot.options import Options, argument, callback, option
+from singleshot.options import DataPaths, Options, argument, callback, option
 from singleshot.runs.callbacks import OnMessage
-from singleshot.runs.places import Data
 
 if TYPE_CHECKING:
     from singleshot.metrics import Rule
@@ -22,7 +21,7 @@ ProtocolName = Literal["voc07", "voc10", "coco"]
 class MeasurementOptions(Options):
     """Images and rules to evaluate by, shared by `evaluate`, `score` and `compare`."""
 
-    data: Data = field(
+    data: DataPaths = field(
         metadata=argument("Folder or JSON file of annotated images.", metavar="DATA", cli_type=str)
     )
     _: KW_ONLY

@@ -10,8 +10,7 @@ from singleshot.checkpoints.transfer import Start
 from singleshot.detectors.detector import TrainableDetector
 from singleshot.errors import ModelError
 from singleshot.importers.recognise import WEIGHT_KINDS, detect_weight_kind, import_weights
-from singleshot.runs.folder import RunFolder
-from singleshot.runs.places import default_folder
+from singleshot.runs.folder import RunFolder, default_folder
 
 __all__ = [
     "Imported",

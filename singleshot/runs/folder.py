@@ -1,5 +1,6 @@
-"""The folder of a run: what is where, and whether it may be used."""
+"""The folder of a run: its files, and whether it can be started or resumed."""
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,12 +11,12 @@ from singleshot.recipes.load import differences, load_run_recipe, to_toml
 from singleshot.recipes.schema import Recipe
 from singleshot.runs.progress import load_progress
 
-__all__ = ["RunFolder"]
+__all__ = ["RunFolder", "default_folder", "with_training"]
 
 
 @dataclass(frozen=True)
 class RunFolder:
-    """Names of the files of one run."""
+    """Paths of the files of one run."""
 
     path: Path
 
@@ -26,12 +27,12 @@ class RunFolder:
 
     @property
     def log(self) -> Path:
-        """One JSON object a line: steps and evaluations."""
+        """One JSON object per line: steps and evaluations."""
         return self.path / "log.jsonl"
 
     @property
     def last(self) -> Path:
-        """The newest weights, averaged if the recipe says so."""
+        """The newest weights; averaged where the recipe has `training.average_decay`."""
         return self.path / "checkpoints" / "last.safetensors"
 
     @property
@@ -41,12 +42,12 @@ class RunFolder:
 
     @property
     def operating_point(self) -> Path:
-        """The score thresholds that were chosen for its weights."""
+        """Score thresholds chosen for the weights of the run."""
         return self.path / "operating_point.json"
 
     @property
     def state(self) -> Path:
-        """All that going on needs."""
+        """State of the training, to resume from."""
         return self.path / "training_state" / "state.safetensors"
 
     @property
@@ -56,37 +57,37 @@ class RunFolder:
 
     @property
     def profile(self) -> Path:
-        """Where the time of the first steps went, as a table."""
+        """Profile of the first steps, as a table."""
         return self.path / "profile.txt"
 
     @property
     def trace(self) -> Path:
-        """The same operator by operator, in Chrome's format."""
+        """Profile of the first steps by operator, in Chrome's format."""
         return self.path / "profile.json.gz"
 
     @property
-    def asked(self) -> Path:
-        """The recipe as it was asked for, before anything was measured."""
+    def requested(self) -> Path:
+        """The recipe as requested, before anything was measured."""
         return self.path / "training_state" / "asked.toml"
 
     @property
     def report(self) -> Path:
-        """The page that shows the run."""
+        """The report page of the run."""
         return self.path / "report.html"
 
     @property
     def is_done(self) -> bool:
-        """Nothing is left to do of the run that is there: neither steps nor, after them, a page."""
+        """True when neither steps nor the report page are left to do."""
         progress = load_progress(self.state)
         # Without a validation there is no page.
         return progress.finished and (progress.best is None or self.report.exists())
 
     def check_free(self) -> None:
-        """Raises ModelError when a run is already there."""
+        """Raise ModelError when the folder holds a run already."""
         if self.state.exists() and not self.is_done:
             raise ModelError(
-                f"{self.path} already holds a run that was stopped; go on with --resume, or choose "
-                f"another --run"
+                f"{self.path} already holds an interrupted run; continue it with --resume, or "
+                f"choose another --run"
             )
         if any(path.exists() for path in (self.state, self.best, self.last)):
             raise ModelError(f"{self.path} already holds a finished run; choose another --run")
@@ -94,7 +95,7 @@ class RunFolder:
             raise ModelError(f"{self.path} is a file; choose another --run")
 
     def check_left(self) -> None:
-        """Raises ModelError when there is no run that has something left to do."""
+        """Raise ModelError when the folder holds no run that can be resumed."""
         if not self.state.exists():
             raise ModelError(
                 f"{self.path} holds no run that was begun; leave --resume out to begin one"
@@ -102,32 +103,34 @@ class RunFolder:
         if self.is_done:
             raise ModelError(f"{self.path} is finished; there is nothing to resume")
 
-    def recipe_to_resume(self, wanted: Recipe) -> Recipe:
-        """The recipe that the run was begun with; RecipeError when that is not the one wanted."""
+    def recipe_to_resume(self, recipe: Recipe) -> Recipe:
+        """Return the recipe that the run was begun with; RecipeError when `recipe` is another."""
         begun = load_run_recipe(self.recipe)
-        # How images get here may change; what was measured when the run began stays as it is.
-        supply = {"workers": wanted.training.workers, "cache": wanted.training.cache}
+        # Workers and cache may change; what was measured when the run began stays as it is.
+        supply = {"workers": recipe.training.workers, "cache": recipe.training.cache}
         begun = with_training(begun, supply)
-        if self.asked.exists() and wanted == with_training(load_run_recipe(self.asked), supply):
+        if self.requested.exists() and recipe == with_training(
+            load_run_recipe(self.requested), supply
+        ):
             return begun
-        wanted = with_training(wanted, {"precision": begun.training.precision})
-        if changed := differences(begun, wanted):
+        recipe = with_training(recipe, {"precision": begun.training.precision})
+        if changed := differences(begun, recipe):
             raise RecipeError(
                 f"{self.path} was begun with another recipe ({', '.join(changed)}); "
                 f"resume with the same, or begin a new run"
             )
         return begun
 
-    def begin(self, recipe: Recipe, *, asked: Recipe | None = None) -> None:
-        """Create the folder with its recipe, and with what was asked for before measuring."""
-        if asked is not None:
-            with write_atomically(self.asked) as beside:
-                beside.write_text(to_toml(asked), encoding="utf-8")
+    def begin(self, recipe: Recipe, *, requested: Recipe | None = None) -> None:
+        """Create the folder with its recipe, and with the recipe as requested before measuring."""
+        if requested is not None:
+            with write_atomically(self.requested) as beside:
+                beside.write_text(to_toml(requested), encoding="utf-8")
         with write_atomically(self.recipe) as beside:
             beside.write_text(to_toml(recipe), encoding="utf-8")
 
     def checkpoint(self) -> Path:
-        """The weights to use: the best, or the last where nothing was validated."""
+        """Return the best weights, or the last where nothing was validated; else ModelError."""
         for path in (self.best, self.last):
             if path.exists():
                 return path
@@ -135,6 +138,15 @@ class RunFolder:
 
 
 def with_training(recipe: Recipe, values: Mapping[str, object]) -> Recipe:
-    """The recipe with these keys of its training changed."""
+    """Copy a recipe with other values of its `training` table."""
     training = recipe.training.model_copy(update=values)
     return recipe.model_copy(update={"training": training})
+
+
+def default_folder(name: str, resume: bool) -> Path:
+    """Return the first free one of runs/NAME, runs/NAME-2, …; to resume, the last existing one."""
+    names = itertools.chain([name], (f"{name}-{number}" for number in itertools.count(2)))
+    last = folder = Path("runs", next(names))
+    while folder.exists():
+        last, folder = folder, Path("runs", next(names))
+    return last if resume else folder

@@ -1,4 +1,4 @@
-"""What stays of a training: log.jsonl and TensorBoard's files."""
+"""The log of a training: log.jsonl and TensorBoard's files."""
 
 import json
 import time
@@ -17,7 +17,7 @@ from singleshot.runs.folder import RunFolder
 
 __all__ = ["CURVES", "RunLog", "curve_points", "loss_terms", "read_log", "step_line"]
 
-# Numbers of a line that are drawn beside its losses, and the name of each curve.
+# Numbers of a line that are drawn beside its losses, with the names of their curves.
 CURVES = {
     "matched_priors": "matched_priors",
     "gradient_norm": "gradient_norm",
@@ -37,51 +37,51 @@ class RunLog:
         self.folder = folder
 
     def on_start(self, start: StartRecord) -> None:
-        """Open the files; what will be done again is taken out of them first."""
+        """Open the files, without the steps that will be repeated after the last saved state."""
         last = {"step": start.first_step, "evaluation": start.validated}
-        kept = [line for line in read_log(self.folder.log) if line["step"] <= last[line["kind"]]]
+        lines = [line for line in read_log(self.folder.log) if line["step"] <= last[line["kind"]]]
         with write_atomically(self.folder.log) as beside:
-            beside.write_text("".join(map(as_line, kept)), encoding="utf-8")
+            beside.write_text("".join(map(_as_line, lines)), encoding="utf-8")
         # A line at a time, so that a log can be followed and a crash loses one line at most.
         self.lines = self.folder.log.open("a", encoding="utf-8", buffering=1)
-        # Its files lag behind and may end in the middle of a point: they are written anew.
+        # TensorBoard's files lag behind and may end in the middle of a point: they are rewritten.
         for path in self.folder.tensorboard.glob("events.out.tfevents.*"):
             path.unlink()
         self.board = SummaryWriter(str(self.folder.tensorboard))
-        for line in kept:
+        for line in lines:
             self.draw(line)
 
     def on_step(self, step: StepRecord) -> None:
-        """A line, and a point of each curve."""
+        """Write a line, and a point of each curve."""
         self.write({"kind": "step", "time": time.time(), **step_line(step)})
 
     def on_evaluation(self, record: EvaluationRecord) -> None:
-        """A line, and a point of the curve."""
+        """Write a line, and a point of the curve."""
         self.write({"kind": "evaluation", "time": time.time(), **asdict(record)})
 
     def on_message(self, message: str) -> None:
         """Ignore messages: the log records numbers."""
 
     def on_finish(self) -> None:
-        """Close the files; what a full disk does not take was said when it was written."""
+        """Close the files; a full disk has been reported when a line was written."""
         for file in (self.lines, self.board):
             with suppress(OSError):
                 file.close()
 
     def draw(self, record: dict[str, Any]) -> None:
-        """A point of each of TensorBoard's curves."""
+        """Add a point to each of TensorBoard's curves."""
         for name, value in curve_points(record).items():
             self.board.add_scalar(name, value, record["step"], record.get("time"))
 
     def write(self, record: dict[str, Any]) -> None:
         """Append one record; raises StorageError when the disk does not take it."""
         try:
-            self.lines.write(as_line(record))
+            self.lines.write(_as_line(record))
             self.draw(record)
         except OSError as error:
             raise StorageError(
                 f"{self.folder.path}: the log is not written: {error.strerror}; what was saved "
-                f"before is good, and --resume goes on from there"
+                f"before is good, and --resume continues from there"
             ) from error
 
 
@@ -110,12 +110,12 @@ def curve_points(line: Mapping[str, Any]) -> dict[str, float]:
     return losses | drawn
 
 
-def as_line(record: dict[str, Any]) -> str:
+def _as_line(record: dict[str, Any]) -> str:
     return json.dumps(record) + "\n"
 
 
 def read_log(path: Path) -> list[dict[str, Any]]:
-    """The records of a log; a last line cut short by a crash is left out."""
+    """Read the records of a log, without a last line that a crash cut short."""
     if not path.exists():
         return []
     records = []

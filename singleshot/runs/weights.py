@@ -1,8 +1,8 @@
-"""The weights of a run, and the score thresholds that were chosen for them.
+"""Weights of a run and the score thresholds that were chosen for them.
 
-Thresholds that suit one set of weights mean nothing for another. So the file that holds them,
-`operating_point.json`, names the weights by a hash: they hold for no others, as those of a training
-that went on, and they still hold in a copy of the run.
+Thresholds that suit one set of weights mean nothing for another. So their file,
+`operating_point.json`, has the hash of the weights: the thresholds are stale after the training was
+resumed, and valid in a copy of the run.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from singleshot.files import write_atomically
 from singleshot.metrics import Choice, OperatingPoint, Rule
 from singleshot.runs.folder import RunFolder
 
-__all__ = ["Kept", "RunWeights"]
+__all__ = ["RunOperatingPoint", "RunWeights"]
 
 REMEDY = "Delete it, or choose again with evaluate --threshold-rule"
 
 
 class StoredChoice(BaseModel):
-    """`Choice` as JSON; one that a person has written may leave out what was reached."""
+    """`Choice` as JSON; precision, recall and counts may be left out."""
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
@@ -60,16 +60,16 @@ class StoredPoint(BaseModel):
     per_class: dict[str, StoredChoice]
 
 
-class Kept(NamedTuple):
-    """What a run keeps."""
+class RunOperatingPoint(NamedTuple):
+    """Operating point that a run folder holds."""
 
     point: OperatingPoint
-    stale: bool  # it was chosen for other weights
+    stale: bool  # chosen for other weights
 
 
 @dataclass(frozen=True)
 class RunWeights:
-    """One checkpoint of a run, as it is at this moment."""
+    """A checkpoint of a run folder, with the hash of its present content."""
 
     folder: RunFolder
     checkpoint: Path
@@ -77,7 +77,7 @@ class RunWeights:
 
     @classmethod
     def of(cls, checkpoint: Path) -> RunWeights | None:
-        """A checkpoint that lies in a run folder; None for one that stands alone.
+        """Hash a checkpoint that lies in a run folder; None for one elsewhere.
 
         Raises ModelError when the file cannot be read.
         """
@@ -92,7 +92,7 @@ class RunWeights:
             raise ModelError(f"{checkpoint}: not readable: {error.strerror}") from error
 
     def save_operating_point(self, point: OperatingPoint) -> None:
-        """Keep what was chosen for these weights, in place of what was chosen before.
+        """Save the operating point of these weights, in place of the one before.
 
         Raises StorageError when the disk does not take it.
         """
@@ -101,8 +101,8 @@ class RunWeights:
         with write_atomically(self.folder.operating_point) as beside:
             beside.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
 
-    def load_operating_point(self) -> Kept | None:
-        """What was chosen for the run, maybe for other weights; None when nothing was.
+    def load_operating_point(self) -> RunOperatingPoint | None:
+        """Load the operating point of the run, maybe of other weights; None without one.
 
         Raises ModelError, naming the file, when it is damaged or of other classes.
         """
@@ -114,17 +114,17 @@ class RunWeights:
             # Version 0.1 wrote alarms=0.1 for fppi=0.1.
             rule = Rule.parse(re.sub(r"^alarms=", "fppi=", stored.rule))
         except ValidationError as error:
-            raise ModelError(f"{path}: {first_fault(error)}. {REMEDY}") from error
+            raise ModelError(f"{path}: {_first_problem(error)}. {REMEDY}") from error
         except SingleshotError as error:
             raise ModelError(f"{path}: {error}. {REMEDY}") from error
         stale = stored.weights != self.sha256
-        class_names = tuple(stored.per_class) if stale else self.class_names_in(stored)
+        class_names = tuple(stored.per_class) if stale else self._class_names_in(stored)
         per_class = {name: Choice(**dict(stored.per_class[name])) for name in class_names}
         point = OperatingPoint(rule, stored.iou_threshold, stored.data, per_class)
-        return Kept(point, stale=stale)
+        return RunOperatingPoint(point, stale=stale)
 
-    def class_names_in(self, stored: StoredPoint) -> tuple[str, ...]:
-        """The classes of the weights, in their order, each of which must have been chosen for."""
+    def _class_names_in(self, stored: StoredPoint) -> tuple[str, ...]:
+        """List the classes of the weights, in order; ModelError where the point has others."""
         class_names = Checkpoint.class_names_of(self.checkpoint)
         if different := set(class_names).symmetric_difference(stored.per_class):
             raise ModelError(
@@ -134,7 +134,7 @@ class RunWeights:
         return class_names
 
 
-def first_fault(error: ValidationError) -> str:
-    """The key and what is wrong with it."""
-    fault = error.errors(include_url=False)[0]
-    return ": ".join(filter(None, [".".join(map(str, fault["loc"])), fault["msg"]]))
+def _first_problem(error: ValidationError) -> str:
+    """Name the first key with a problem, and the problem."""
+    problem = error.errors(include_url=False)[0]
+    return ": ".join(filter(None, [".".join(map(str, problem["loc"])), problem["msg"]]))

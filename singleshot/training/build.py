@@ -24,7 +24,7 @@ from singleshot.recipes.schema import Recipe
 from singleshot.recipes.training import TrainingSettings
 from singleshot.runs.callbacks import Callback, CallbackList
 from singleshot.runs.folder import RunFolder
-from singleshot.runs.progress import Progress, load_progress
+from singleshot.runs.progress import TrainingProgress, load_progress
 from singleshot.training.batch_norm import synchronise_batch_norms
 from singleshot.training.frozen import freeze
 from singleshot.training.loop import Training
@@ -117,7 +117,7 @@ def build_training(
     settings = settings.model_copy(update={"precision": precision})
     average = WeightAverage(model, settings.average_decay)
     optimizer = build_optimizer(model, settings)
-    progress = Progress(
+    progress = TrainingProgress(
         step=0,
         num_steps=steps_of(settings, len(images)),
         best=None,

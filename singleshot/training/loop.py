@@ -16,7 +16,7 @@ from singleshot.files import flush_to_disk, remove_partial_files
 from singleshot.recipes.schema import Recipe
 from singleshot.runs.callbacks import Callback, EvaluationRecord, StartRecord
 from singleshot.runs.folder import RunFolder
-from singleshot.runs.progress import Progress
+from singleshot.runs.progress import TrainingProgress
 from singleshot.structures import Batch
 from singleshot.training.frozen import set_training_mode
 from singleshot.training.gradients import Gradients
@@ -47,7 +47,7 @@ class Training:
     average: WeightAverage
     recipe: Recipe
     num_images: int
-    progress: Progress
+    progress: TrainingProgress
     folder: RunFolder
     callback: Callback
     device: torch.device
@@ -75,7 +75,7 @@ class Training:
         # Listed once: going through the modules takes long.
         self.trainable = [p for p in self.model.parameters() if p.requires_grad]
 
-    def run(self, batches: Iterable[Batch], interrupt: Interrupt) -> Progress:
+    def run(self, batches: Iterable[Batch], interrupt: Interrupt) -> TrainingProgress:
         """Take all steps, or those until an interrupt, and save the weights and the state."""
         if self.processes.is_first:
             remove_partial_files(self.folder.path)
@@ -251,7 +251,7 @@ class Training:
 
     def change_num_steps(self, num_steps: int) -> None:
         """Change the length of the training; batches have to be drawn anew from here."""
-        self.progress = self.progress.refitted(num_steps)
+        self.progress = self.progress.with_num_steps(num_steps)
         self.monitor.num_steps = num_steps
 
     @property

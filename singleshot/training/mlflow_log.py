@@ -1,4 +1,4 @@
-"""A training in MLflow: recipe, steps, validations and the files it leaves."""
+"""Record a training in MLflow: recipe, steps, validations, report and best weights."""
 
 from __future__ import annotations
 
@@ -34,17 +34,17 @@ LONGEST_PAUSE = 600.0  # seconds until a store that is away is tried again
 SECONDS_TO_END = 10.0  # that the end of a training waits for a store at most
 MOST_PARAMETERS = 100  # that MLflow takes at once
 MOST_RECORDS = 100  # at once: MLflow takes 1000 metrics
-# MLflow's own would keep a training from beginning for minutes, where a server is away.
+# MLflow's own settings would delay a training by minutes where a server does not answer.
 PATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_HTTP_REQUEST_TIMEOUT": "30"}
-# What every step has, and every validation: their histories say how far MLflow knows the training.
+# Metrics of every step and of every validation: their last steps are the last ones recorded.
 OF_STEPS, OF_VALIDATIONS = "learning_rate", "mean_average_precision"
 
 Record = Mapping[str, Any]  # a line of log.jsonl
 Timed = tuple[Record, int]  # with its time in milliseconds
 
 
-class Call(Thread):
-    """Something asked of MLflow that nobody waits for, unless by `join`."""
+class _Call(Thread):
+    """A call of MLflow in a thread, waited for only by `join`."""
 
     def __init__(self, work: Callable[[], object]) -> None:
         super().__init__(daemon=True)  # the program may leave before the store answers
@@ -53,7 +53,7 @@ class Call(Thread):
         self.start()
 
     def run(self) -> None:
-        """Keep what goes wrong."""
+        """Run the call and keep its error."""
         try:
             self.work()
         except Exception as error:
@@ -69,36 +69,36 @@ class MlflowLog:
     """
 
     def __init__(self, folder: RunFolder, on_message: OnMessage) -> None:
-        """Raises SingleshotError where MLflow is not installed or its store not to be reached."""
+        """Raise SingleshotError where MLflow is not installed or its store cannot be reached."""
         self.folder, self.warn = folder, on_message
-        self.uri = os.environ.get("MLFLOW_TRACKING_URI") or embedded_store()
-        self.client = client_of(self.uri)
+        self.uri = os.environ.get("MLFLOW_TRACKING_URI") or _embedded_store()
+        self.client = _client(self.uri)
         self.run_id = ""
         self.unsent: list[Timed] = []
         self.being_sent: list[Timed] = []
-        self.under_way: Call | None = None
+        self.under_way: _Call | None = None
         self.pause = SECONDS_BETWEEN_WRITES
         self.next_write = 0.0
 
     def on_start(self, start: StartRecord) -> None:
-        """Begin a run or go on with the one that is there, from the first step it does not know."""
+        """Begin a run or resume the existing one after its last recorded step."""
         self.open()
         # What was not sent before a crash is in the log.
         self.add(line for line in read_log(self.folder.log) if line["step"] <= start.first_step)
 
     def open(self) -> None:
-        """Find the run, or begin it; raises StorageError where the store cannot be reached."""
-        with told("cannot be reached"):
+        """Find or begin the run; raises StorageError where the store cannot be reached."""
+        with _storage_errors("cannot be reached"):
             self.run_id = self.known_run() or self.begin_run()
             self.client.update_run(self.run_id, status="RUNNING")
             self.known = {name: self.last_known(name) for name in (OF_STEPS, OF_VALIDATIONS)}
 
     def on_step(self, step: StepRecord) -> None:
-        """A point of each curve."""
+        """Record a point of each curve."""
         self.add([step_line(step)])
 
     def on_evaluation(self, record: EvaluationRecord) -> None:
-        """A point of the curve."""
+        """Record a point of the curve."""
         self.add([asdict(record)])
 
     def on_message(self, message: str) -> None:
@@ -110,14 +110,14 @@ class MlflowLog:
         while self.unsent or self.under_way:
             self.under_way = self.under_way or self.write()
             self.under_way.join(max(end - time.monotonic(), 0.0))
-            if self.under_way.is_alive() or not self.take_in(self.under_way):
+            if self.under_way.is_alive() or not self.finish_write(self.under_way):
                 lacking = len(self.being_sent) + len(self.unsent)
                 self.warn(f"MLflow ({self.uri}) lacks the last {lacking} records")
                 return
 
     @contextmanager
     def marked(self) -> Iterator[None]:
-        """A run that fails is marked as failed, and one that a person stops as killed."""
+        """Mark a run as failed after an error, and as killed after an interrupt."""
         try:
             yield
         except KeyboardInterrupt:
@@ -128,13 +128,13 @@ class MlflowLog:
             raise
 
     def mark(self, status: str) -> None:
-        """How the run ended; nothing where it had not begun."""
+        """Set the status of the run, if it has begun."""
         if self.run_id:
-            Call(lambda: self.client.set_terminated(self.run_id, status)).join(SECONDS_TO_END)
+            _Call(lambda: self.client.set_terminated(self.run_id, status)).join(SECONDS_TO_END)
 
     def keep_files(self, *, finished: bool) -> None:
-        """The recipe, and, when all is done, the page and the best weights."""
-        expected: tuple[type[Exception], ...] = (StorageError, *failures())
+        """Upload the recipe and, of a finished run, the report page and the best weights."""
+        expected: tuple[type[Exception], ...] = (StorageError, *_mlflow_errors())
         files = [self.folder.recipe]
         if finished:
             files += [self.folder.report, self.folder.checkpoint()]
@@ -146,36 +146,38 @@ class MlflowLog:
                     self.client.log_artifact(self.run_id, str(file))
             self.client.set_terminated(self.run_id, "FINISHED" if finished else "KILLED")
         except expected as error:
-            self.warn(f"MLflow ({self.uri}) did not take the files of the run: {first_line(error)}")
+            self.warn(
+                f"MLflow ({self.uri}) did not take the files of the run: {_first_line(error)}"
+            )
 
     def add(self, records: Iterable[Record]) -> None:
-        """Note records, and send them now and then."""
+        """Queue records, and send them every few seconds."""
         for record in records:
             kind = OF_STEPS if OF_STEPS in record else OF_VALIDATIONS
             if record["step"] > self.known[kind]:
-                # Lines of the log know when they were written.
+                # Lines of the log have the time when they were written.
                 self.unsent.append((record, round(1000 * record.get("time", time.time()))))
         if self.under_way is not None and not self.under_way.is_alive():
-            self.take_in(self.under_way)
+            self.finish_write(self.under_way)
         if self.unsent and self.under_way is None and time.monotonic() >= self.next_write:
             self.under_way = self.write()
 
-    def write(self) -> Call:
-        """Begin to send what was noted first."""
+    def write(self) -> _Call:
+        """Start sending the first queued records."""
         self.being_sent, self.unsent = self.unsent[:MOST_RECORDS], self.unsent[MOST_RECORDS:]
-        metrics = [point for record in self.being_sent for point in points(*record)]
-        return Call(lambda: self.client.log_batch(self.run_id, metrics=metrics))
+        metrics = [point for record in self.being_sent for point in _points(*record)]
+        return _Call(lambda: self.client.log_batch(self.run_id, metrics=metrics))
 
-    def take_in(self, written: Call) -> bool:
-        """What came of sending: records are kept while the store is away, as nothing is lost."""
+    def finish_write(self, written: _Call) -> bool:
+        """Handle the end of a write; its records are queued again while the store is away."""
         self.under_way, error = None, written.error
         if error is None:
             self.pause = SECONDS_BETWEEN_WRITES
-        elif isinstance(error, failures()):
+        elif isinstance(error, _mlflow_errors()):
             self.unsent = self.being_sent + self.unsent
             self.pause = min(2 * self.pause, LONGEST_PAUSE)
             self.warn(
-                f"MLflow ({self.uri}) cannot be written to: {first_line(error)}; tried again in "
+                f"MLflow ({self.uri}) cannot be written to: {_first_line(error)}; tried again in "
                 f"{self.pause:.0f} s"
             )
         else:
@@ -186,14 +188,14 @@ class MlflowLog:
         return error is None
 
     def known_run(self) -> str | None:
-        """The run in the same store that was begun with this folder; None without one."""
+        """Return the id of this folder's run in the same store; None without one."""
         if not self.note.exists():
             return None
         noted = json.loads(self.note.read_text(encoding="utf-8"))
         return str(noted["run_id"]) if noted["tracking_uri"] == self.uri else None
 
     def begin_run(self) -> str:
-        """A new run with the recipe as its parameters, and a note in the folder which it is."""
+        """Begin a run with the recipe as its parameters, and write its id into the folder."""
         name = os.environ.get("MLFLOW_EXPERIMENT_NAME", EXPERIMENT)
         experiment = self.client.get_experiment_by_name(name)
         number = experiment.experiment_id if experiment else self.client.create_experiment(name)
@@ -207,7 +209,7 @@ class MlflowLog:
         return run_id
 
     def log_recipe(self, run_id: str) -> None:
-        """Every key of the resolved recipe as a parameter."""
+        """Record every key of the resolved recipe as a parameter."""
         from mlflow.entities import Param  # noqa: PLC0415
 
         recipe = load_run_recipe(self.folder.recipe).model_dump(mode="json")
@@ -216,37 +218,37 @@ class MlflowLog:
             self.client.log_batch(run_id, params=parameters[start : start + MOST_PARAMETERS])
 
     def last_known(self, name: str) -> int:
-        """The last step that MLflow has; a resumed training repeats the same numbers after it."""
+        """Return the last recorded step; a resumed training repeats the same numbers after it."""
         history = self.client.get_metric_history(self.run_id, CURVES[name])
         return max((point.step for point in history), default=0)
 
     @property
     def note(self) -> Path:
-        """Which run of MLflow this one is."""
+        """File with the id of the run in MLflow."""
         return self.folder.path / "mlflow.json"
 
 
-def points(record: Record, milliseconds: int) -> Iterator[Metric]:
-    """A point of each curve that a record has."""
+def _points(record: Record, milliseconds: int) -> Iterator[Metric]:
+    """Yield a point of each curve that a record has."""
     from mlflow.entities import Metric  # noqa: PLC0415 (an extra)
 
     for curve, value in curve_points(record).items():
         yield Metric(curve, float(value), milliseconds, record["step"])
 
 
-def embedded_store() -> str:
-    """A file in the current folder, where `mlflow server` finds it."""
+def _embedded_store() -> str:
+    """Return the URI of a file in the current folder, where `mlflow server` finds it."""
     path = Path("mlruns", "mlflow.db").absolute()
     path.parent.mkdir(exist_ok=True)
     return f"sqlite:///{path}"
 
 
-def client_of(uri: str) -> MlflowClient:
-    """What talks to MLflow; SingleshotError where it cannot."""
+def _client(uri: str) -> MlflowClient:
+    """Make the MLflow client; SingleshotError where MLflow is missing or does not answer."""
     for name, value in {"MLFLOW_DISABLE_TELEMETRY": "true", **PATIENCE}.items():
         os.environ.setdefault(name, value)
     with warnings.catch_warnings():
-        # MLflow's own use of SQLAlchemy is deprecated, and nothing a user can mend.
+        # MLflow's own use of SQLAlchemy is deprecated, and nothing a user can fix.
         warnings.simplefilter("ignore")
         try:
             from mlflow.tracking import MlflowClient  # noqa: PLC0415
@@ -256,27 +258,28 @@ def client_of(uri: str) -> MlflowClient:
             ) from error
         logging.getLogger("mlflow").setLevel(logging.WARNING)
         logging.getLogger("alembic").setLevel(logging.WARNING)
-        with told("cannot be reached"):
+        with _storage_errors("cannot be reached"):
             return MlflowClient(tracking_uri=uri)
 
 
 @contextmanager
-def told(what: str) -> Iterator[None]:
-    """MLflow's failures as one of ours."""
+def _storage_errors(what: str) -> Iterator[None]:
+    """Turn MLflow's errors into a StorageError."""
     try:
         yield
-    except failures() as error:
+    except _mlflow_errors() as error:
         raise StorageError(
-            f"MLflow {what}: {first_line(error)}; mend MLFLOW_TRACKING_URI, or leave --track out"
+            f"MLflow {what}: {_first_line(error)}; set another MLFLOW_TRACKING_URI, or leave "
+            f"--track out"
         ) from error
 
 
-def failures() -> tuple[type[Exception], ...]:
-    """What MLflow raises for its store, and for a server that is away."""
+def _mlflow_errors() -> tuple[type[Exception], ...]:
+    """List the errors that MLflow raises for its store and for a server that is away."""
     from mlflow.exceptions import MlflowException  # noqa: PLC0415
 
     return (MlflowException, OSError)
 
 
-def first_line(error: Exception) -> str:
+def _first_line(error: Exception) -> str:
     return str(error).partition("\n")[0]

@@ -10,9 +10,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Literal
 
-from singleshot.options import Options, callback, option
+from singleshot.options import DataPaths, Options, callback, option
 from singleshot.runs.callbacks import Callback
-from singleshot.runs.places import Data
 
 __all__ = ["TimeBudget", "TrainingOptions", "format_duration", "parse_duration"]
 
@@ -76,7 +75,7 @@ class TimeBudget:
 class TrainingOptions(Options):
     """Data, run folder, initial weights and checks of one training."""
 
-    data: Data = field(
+    data: DataPaths = field(
         metadata=option(
             "A folder or JSON file of annotated images; repeated, the data sets are joined by "
             "class name.",

@@ -41,7 +41,7 @@ def begin_run(
 ) -> None:
     """Create the run folder; ModelError where some process cannot see it."""
     if processes.is_first:
-        folder.begin(recipe, asked=requested)
+        folder.begin(recipe, requested=requested)
     # Nobody looks before it is there.
     processes.broadcast(None)
     if not folder.recipe.exists():

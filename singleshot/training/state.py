@@ -1,4 +1,4 @@
-"""All that a training needs to go on exactly where it stopped."""
+"""Save and load the state of a training, from which it resumes bit for bit."""
 
 import json
 from collections.abc import Sequence
@@ -14,36 +14,36 @@ from torch.optim import Optimizer
 
 from singleshot.errors import ModelError
 from singleshot.files import write_atomically
-from singleshot.runs.progress import Progress, load_progress
+from singleshot.runs.progress import TrainingProgress, load_progress
 from singleshot.training.optimizers import WeightAverage
 from singleshot.training.processes import Processes
 
 __all__ = ["load_state", "require_same_training", "save_state"]
 
-# Seeds, order and augmentation follow from the recipe and the step: nothing of theirs is stored.
-# What is left is the dropout of a backbone.
+# Order and augmentation follow from the recipe's seed and the step. Other random numbers, such as
+# those of a backbone's dropout, follow from these states.
 RANDOM, CUDA_RANDOM, MPS_RANDOM = "random", "random.cuda", "random.mps"
 
 
-def save_state(  # noqa: PLR0917 (all that a training consists of)
+def save_state(  # noqa: PLR0917 (the whole state of a training)
     path: Path,
-    progress: Progress,
+    progress: TrainingProgress,
     model: nn.Module,
     average: WeightAverage,
     optimizer: Optimizer,
     processes: Processes,
 ) -> None:
-    """Write everything, whole or not at all: one process does it for all."""
+    """Write the state atomically, in the first process for all."""
     everyone = processes.all_gather(random_states())
     if processes.is_first:
-        write_state(path, progress, model, average, optimizer, everyone)
-    # Nobody goes on, or leaves, before it is there.
+        _write_state(path, progress, model, average, optimizer, everyone)
+    # No process continues, or ends, before the file is there.
     processes.broadcast(None)
 
 
-def write_state(  # noqa: PLR0917
+def _write_state(  # noqa: PLR0917
     path: Path,
-    progress: Progress,
+    progress: TrainingProgress,
     model: nn.Module,
     average: WeightAverage,
     optimizer: Optimizer,
@@ -67,9 +67,12 @@ def load_state(
     optimizer: Optimizer,
     *,
     processes: Processes,
-    expected: Progress,
-) -> Progress:
-    """Put everything back; ModelError unless it was begun with the same data and length."""
+    expected: TrainingProgress,
+) -> TrainingProgress:
+    """Restore model, average, optimizer and random states; return the progress.
+
+    Raises ModelError unless the run was begun with the same data, length and teacher.
+    """
     progress = load_progress(path)
     require_same_training(path, progress, expected)
     try:
@@ -91,8 +94,10 @@ def load_state(
     return replace(progress, num_processes=processes.world_size)
 
 
-def require_same_training(path: Path, progress: Progress, expected: Progress) -> None:
-    """Raises ModelError, naming what differs between a run that was begun and this one."""
+def require_same_training(
+    path: Path, progress: TrainingProgress, expected: TrainingProgress
+) -> None:
+    """Raise ModelError, naming what differs between the run that was begun and this one."""
     if progress.data != expected.data:
         raise ModelError(
             f"{path}: the run was begun with other images, boxes, classes or another split; "

@@ -20,7 +20,7 @@ from singleshot.data.dataset import DataSet
 from singleshot.errors import SingleshotError
 from singleshot.recipes.schema import Recipe
 from singleshot.runs.folder import RunFolder
-from singleshot.runs.progress import Progress
+from singleshot.runs.progress import TrainingProgress
 from singleshot.structures import Batch
 from singleshot.training.frozen import set_training_mode
 from singleshot.training.loop import Training
@@ -190,7 +190,9 @@ class Pace:
         if self.num_steps >= FEW:
             self.step = self.seconds / self.num_steps
 
-    def better_end(self, progress: Progress, *, validations_left: int, now: float) -> int | None:
+    def better_end(
+        self, progress: TrainingProgress, *, validations_left: int, now: float
+    ) -> int | None:
         """Return another number of steps for the whole training, where it would not end in time."""
         passed = sum(progress.part >= mark for mark in MARKS)
         at_mark = passed > self.num_passed

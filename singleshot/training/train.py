@@ -14,14 +14,13 @@ from singleshot.data.cache import require_readable
 from singleshot.data.splits import TrainingData, training_split
 from singleshot.errors import ModelError, SingleshotError
 from singleshot.models.opening import start_from, teacher_from
-from singleshot.options import takes
+from singleshot.options import as_paths, takes
 from singleshot.recipes.load import load_recipe, to_toml
 from singleshot.recipes.schema import Recipe
 from singleshot.runs.callbacks import Callback, CallbackList, OnMessage
-from singleshot.runs.folder import RunFolder
+from singleshot.runs.folder import RunFolder, default_folder
 from singleshot.runs.log import RunLog
-from singleshot.runs.places import default_folder, listed
-from singleshot.runs.progress import Progress, load_progress
+from singleshot.runs.progress import TrainingProgress, load_progress
 from singleshot.training.build import TrainingSetup, build_training
 from singleshot.training.interrupt import graceful_interrupts, immediate_interrupts
 from singleshot.training.mlflow_log import MlflowLog
@@ -82,7 +81,7 @@ def run_training(recipe: str | Path, options: TrainingOptions) -> Run:
             if resume:
                 callbacks.on_message(describe_resumed(folder))
             data = training_split(
-                listed(options.data), options.split, options.val_split, settings.training.seed
+                as_paths(options.data), options.split, options.val_split, settings.training.seed
             )
             _announce(data, settings, start, callbacks.on_message)
             setup = TrainingSetup(data, folder, processes, callbacks, start=start, resume=resume)
@@ -99,7 +98,7 @@ def run_training(recipe: str | Path, options: TrainingOptions) -> Run:
 
 def _learn(
     recipe: Recipe, setup: TrainingSetup, options: TrainingOptions, budget: TimeBudget | None
-) -> tuple[Progress, int | None]:
+) -> tuple[TrainingProgress, int | None]:
     """Resolve the plan and take the steps; also returns the signal of an interruption."""
     state = setup.folder.state
     if setup.resume and (progress := load_progress(state)).finished:
@@ -201,7 +200,7 @@ def hash_backbone_file(recipe: Recipe) -> str:
 
 
 def _result(
-    folder: RunFolder, progress: Progress, stopped_by: int | None, processes: Processes
+    folder: RunFolder, progress: TrainingProgress, stopped_by: int | None, processes: Processes
 ) -> Run:
     """Return the same result in every process."""
     signals = [number for number in processes.all_gather(stopped_by) if number is not None]
@@ -217,7 +216,7 @@ def _result(
     )
 
 
-def _write_report(progress: Progress, setup: TrainingSetup, command: str) -> None:
+def _write_report(progress: TrainingProgress, setup: TrainingSetup, command: str) -> None:
     """Write the run's report page, once the training is finished and was validated."""
     validation, processes = setup.data.validation, setup.processes
     if not progress.finished or validation is None:

@@ -5,9 +5,8 @@ from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from singleshot.options import Options, callback, option
+from singleshot.options import DataPaths, Options, callback, option
 from singleshot.runs.callbacks import Callback
-from singleshot.runs.places import Data
 from singleshot.training.options import parse_duration
 
 __all__ = ["Keep", "TuningOptions"]
@@ -19,7 +18,7 @@ Keep = Literal["log", "checkpoint", "all"]
 class TuningOptions(Options):
     """Options of a hyperparameter search."""
 
-    data: Data = field(
+    data: DataPaths = field(
         metadata=option(
             "Folder or JSON file of annotated images; several are joined by class name.",
             metavar="DATA",

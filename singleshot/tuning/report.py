@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 from singleshot.data.dataset import DataSet
 from singleshot.files import write_atomically
+from singleshot.options import as_paths
 from singleshot.recipes.load import load_recipe, pairs, to_toml
 from singleshot.recipes.schema import Recipe
-from singleshot.runs.places import listed
 from singleshot.training.options import TrainingOptions
 from singleshot.tuning.options import TuningOptions
 from singleshot.tuning.page import SearchPage, write_search_page
@@ -128,7 +128,7 @@ class SearchReport:
     def _page(self, result: SearchResult) -> SearchPage:
         """Collect the content of the page."""
         task = self.task
-        data = map(str, listed(task.options.data))
+        data = map(str, as_paths(task.options.data))
         return SearchPage(
             title=Path(task.recipe).stem,
             trained_on=f"{len(task.train)} images ({task.train.description})",

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from singleshot.data.dataset import DataSet
 from singleshot.data.splits import TrainingData, training_split
 from singleshot.errors import NonFiniteLoss, RecipeError, SingleshotError
-from singleshot.options import takes
+from singleshot.options import as_paths, takes
 from singleshot.recipes.load import load_recipe, pairs, to_toml, toml_value
 from singleshot.runs.callbacks import (
     Callback,
@@ -23,8 +23,7 @@ from singleshot.runs.callbacks import (
     StartRecord,
     StepRecord,
 )
-from singleshot.runs.folder import RunFolder
-from singleshot.runs.places import default_folder, listed
+from singleshot.runs.folder import RunFolder, default_folder
 from singleshot.training.interrupt import immediate_interrupts
 from singleshot.training.train import train
 from singleshot.tuning.options import Keep, TuningOptions
@@ -98,7 +97,7 @@ def _prepare(recipe: str, options: TuningOptions) -> SearchTask:
     RunFolder(Path(folder)).check_free()
     written_out = replace(
         options,
-        data=listed(options.data),
+        data=as_paths(options.data),
         run=folder,
         overrides=[f"{key}={toml_value(value)}" for key, value in pairs(options.overrides)],
         search=[f"{key}={values.text}" for key, values in space.items()],
@@ -119,7 +118,7 @@ def _split_data(options: TuningOptions, seed: int, space: SearchSpace) -> Traini
 
     Raises SingleshotError when the search of the seed would change the validation images.
     """
-    data, splits = listed(options.data), (options.split, options.val_split)
+    data, splits = as_paths(options.data), (options.split, options.val_split)
     images = training_split(data, *splits, seed)
     fingerprint = _validation(images).fingerprint()
     if SEED in space:

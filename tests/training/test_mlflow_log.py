@@ -149,7 +149,7 @@ class Store:
 def tracked(tmp_path, monkeypatch):
     """A log of no run, at a store whose clock the test turns."""
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://mlflow.example.org")
-    monkeypatch.setattr(mlflow_log, "client_of", lambda _: Store())
+    monkeypatch.setattr(mlflow_log, "_client", lambda _: Store())
     said = []
     log = mlflow_log.MlflowLog(RunFolder(tmp_path / "run"), said.append)
     log.run_id, log.known = "run", {"learning_rate": 0}
@@ -237,6 +237,8 @@ def test_how_a_training_ended_is_marked(home, monkeypatch, error, status):
 def test_a_store_that_cannot_be_reached_is_said_before_anything_is_trained(home, monkeypatch):
     monkeypatch.chdir(home)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "nonsense://somewhere")
-    with pytest.raises(SingleshotError, match="mend MLFLOW_TRACKING_URI, or leave --track out"):
+    with pytest.raises(
+        SingleshotError, match="set another MLFLOW_TRACKING_URI, or leave --track out"
+    ):
         train("elsewhere")
     assert not (home / "elsewhere").exists()

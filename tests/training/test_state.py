@@ -8,7 +8,7 @@ from torch import nn
 from torch.optim import SGD
 
 from singleshot.errors import ModelError
-from singleshot.runs.progress import Progress, load_progress
+from singleshot.runs.progress import TrainingProgress, load_progress
 from singleshot.training.optimizers import WeightAverage
 from singleshot.training.processes import ALONE
 from singleshot.training.state import load_state, save_state
@@ -21,7 +21,7 @@ def parts():
 
 
 def begun(num_steps, step=0, data="cells"):
-    return Progress(step=step, num_steps=num_steps, best=None, data=data)
+    return TrainingProgress(step=step, num_steps=num_steps, best=None, data=data)
 
 
 def saved(folder, progress):
@@ -34,11 +34,11 @@ def resumed(path, expected):
 
 
 def test_a_run_fitted_anew_before_its_first_step_goes_on_whatever_its_recipe_says(tmp_path):
-    path = saved(tmp_path, begun(100).refitted(60))
+    path = saved(tmp_path, begun(100).with_num_steps(60))
     assert resumed(path, begun(100)).num_steps == 60
     # Nothing was done of the schedule: it is that of a run of 60 steps, to the last bit.
     assert load_progress(path).schedule_step == 0
-    halfway = Progress(7, 60, None, "cells", fitted_at=0)
+    halfway = TrainingProgress(7, 60, None, "cells", fitted_at=0)
     assert halfway.schedule_step == 7
     assert halfway.part == 7 / 60
 
@@ -51,7 +51,7 @@ def test_another_length_is_said_as_such(tmp_path):
 
 
 def test_other_images_are_said_as_such_however_long_it_is(tmp_path):
-    path = saved(tmp_path, begun(100).refitted(60))
+    path = saved(tmp_path, begun(100).with_num_steps(60))
     with pytest.raises(ModelError, match="with other images, boxes, classes or another split"):
         resumed(path, begun(60, data="others"))
 

@@ -5,7 +5,7 @@ import pytest
 from singleshot.errors import SingleshotError
 from singleshot.recipes.load import load_recipe
 from singleshot.recipes.training import ScheduleSettings
-from singleshot.runs.progress import Progress
+from singleshot.runs.progress import TrainingProgress
 from singleshot.training.optimizers import rate_at
 from singleshot.training.options import TimeBudget
 from singleshot.training.time_budget import Costs, Pace, allot
@@ -51,7 +51,7 @@ def test_the_end_says_what_was_planned_and_whether_it_took_more():
 
 
 def begun(step, num_steps=900):
-    return Progress(step=step, num_steps=num_steps, best=None, data="")
+    return TrainingProgress(step=step, num_steps=num_steps, best=None, data="")
 
 
 def pace_after(seconds_of_step):
@@ -104,17 +104,19 @@ def test_at_least_one_more_step_ends_the_schedule():
 def test_another_number_of_steps_leaves_no_gap_in_the_schedule():
     settings = ScheduleSettings()
     before = begun(500, num_steps=1000)
-    for after in (before.refitted(700), before.refitted(3000)):
+    for after in (before.with_num_steps(700), before.with_num_steps(3000)):
         rates = [rate_at(p.schedule_step, p.num_steps, settings) for p in (before, after)]
         assert rates == pytest.approx([0.5, 0.5])
         assert after.part == 0.5
-    last = Progress(700, 700, None, "", fitted_at=500, fitted_part=0.5)
+    last = TrainingProgress(700, 700, None, "", fitted_at=500, fitted_part=0.5)
     assert last.part == 1.0
 
 
 def test_a_schedule_that_was_fitted_twice_still_ends_at_its_end():
-    once = begun(500, num_steps=1000).refitted(700)
-    middle = Progress(600, 700, None, "", fitted_at=once.fitted_at, fitted_part=once.fitted_part)
-    twice = middle.refitted(1600)
+    once = begun(500, num_steps=1000).with_num_steps(700)
+    middle = TrainingProgress(
+        600, 700, None, "", fitted_at=once.fitted_at, fitted_part=once.fitted_part
+    )
+    twice = middle.with_num_steps(1600)
     assert middle.part == twice.part == 0.75
-    assert Progress(1600, 1600, None, "", fitted_at=600, fitted_part=0.75).part == 1.0
+    assert TrainingProgress(1600, 1600, None, "", fitted_at=600, fitted_part=0.75).part == 1.0

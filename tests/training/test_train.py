@@ -155,7 +155,7 @@ def without_report(whole, tmp_path):
 
 
 def test_a_run_that_lacks_but_its_report_gets_it_by_resuming(cells, whole, without_report):
-    with pytest.raises(ModelError, match="holds a run that was stopped; go on with --resume"):
+    with pytest.raises(ModelError, match="holds an interrupted run; continue it with --resume"):
         train(cells, without_report)
     with pytest.raises(ModelError, match="other images, boxes, classes or another split"):
         train(cells, without_report, split="test", resume=True)

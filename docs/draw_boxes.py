@@ -36,20 +36,19 @@ from torch import Tensor
 
 from singleshot.boxes.geometry import from_unit, pairwise_iou, to_centres, to_corners, to_unit
 from singleshot.detectors.common.priors import PriorLevel
+from singleshot.detectors.common.regions import Objects
 from singleshot.detectors.common.resize import resize
 from singleshot.detectors.detector import TrainableDetector
 from singleshot.detectors.localizer.network import Localizer, largest_object
 from singleshot.detectors.multibox.network import MultiBox
 from singleshot.detectors.rcnn.fast_rcnn import FastRcnn
 from singleshot.detectors.rcnn.faster_rcnn import FasterRcnn
-from singleshot.detectors.rcnn.proposal_losses import label_anchors
+from singleshot.detectors.rcnn.proposals import label_anchors
 from singleshot.detectors.rcnn.rcnn import Rcnn
-from singleshot.detectors.rcnn.region_sampling import Objects
 from singleshot.detectors.rcnn.rfcn import Rfcn
-from singleshot.detectors.sliding_window.network import Copy, SlidingWindow, copy_size
+from singleshot.detectors.sliding_window.network import ScaledCopy, SlidingWindow, size_of_copy
 from singleshot.detectors.ssd.network import Ssd
-from singleshot.detectors.yolo.v1 import YoloV1
-from singleshot.detectors.yolo.v1_loss import tasks_of
+from singleshot.detectors.yolo.v1 import YoloV1, match_cells
 from singleshot.detectors.yolo.v2 import YoloV2
 from singleshot.detectors.yolo.v3 import YoloV3
 from singleshot.drawing import class_colour
@@ -142,7 +141,7 @@ def of_sliding_window(detector: SlidingWindow) -> list[Panel]:
     of_copy = dict(zip(copies, detector.windows.split(list(map(len, copies))), strict=True))
     found = []
     for scale in settings.scales[::2]:
-        sizes = [copy_size(settings.input, scale, ratio) for ratio in settings.aspect_ratios]
+        sizes = [size_of_copy(settings.input, scale, ratio) for ratio in settings.aspect_ratios]
         same = [copy for copy in copies if copy.size in sizes]
         title = f"{scale:g} times the window: {sum(map(len, same)):,} places"
         found.append(Panel(title, torch.stack([middle(copy, of_copy[copy]) for copy in same])))
@@ -196,14 +195,14 @@ def of_yolo_v1(detector: YoloV1) -> list[Panel]:
     """The cells that learn of this image, and the boxes that they are to say."""
     size, grid = detector.settings.input, detector.settings.cells
     rows, columns = grid
-    tasks = tasks_of([objects_at(size)], grid, size)
+    tasks = match_cells([objects_at(size)], grid, size)
     row, column = tasks.cells // columns, tasks.cells % columns
     corners = torch.stack([column, row, column + 1, row + 1], dim=1)
     cells = from_unit(corners / torch.tensor([columns, rows] * 2), size)
-    said = detector.say(torch.zeros(1, 3, *size, dtype=torch.uint8))
+    said = detector.predict_cells(torch.zeros(1, 3, *size, dtype=torch.uint8))
     wanted = torch.cat([tasks.boxes[:, :2], tasks.boxes[:, 2:].sqrt()], dim=1)
     said.boxes[0, tasks.cells, 0] = wanted
-    boxes = from_unit(to_corners(detector.placed(said)), size)[0, tasks.cells, 0]
+    boxes = from_unit(to_corners(detector.boxes_unit(said)), size)[0, tasks.cells, 0]
     number = f"{rows} x {columns}, {detector.settings.boxes_per_cell} a cell: {detector.num_boxes}"
     return [
         Panel(f"{number}; {len(cells)} cells learn", cells, grid),
@@ -218,17 +217,17 @@ def of_anchor_grid(detector: YoloV2 | YoloV3) -> list[Panel]:
     grid = detector.grid
     anchors = grid.decode(torch.zeros(len(grid), 4))
     found = []
-    for first, cells, mask in grid.places:
+    for first, cells, mask in grid.levels:
         rows, columns = cells
         level = anchors[first : first + len(mask) * rows * columns]
         title = f"{rows} x {columns}, {len(mask)} a cell: {len(level):,}"
         of_cells = level.reshape(len(mask), rows, columns, 4)
         found.append(Panel(title, of_cells[:, rows // 2, columns // 2], cells))
-    learning, truths = grid.responsible(to_centres(objects_at(detector.settings.input).boxes))
+    learning, truths = grid.responsible_boxes(to_centres(objects_at(detector.settings.input).boxes))
     one = int(learning[truths == CAR])
     said = torch.zeros(4, len(grid), 4)
     said[:, one, :2] = FAR * torch.tensor(list(product((-1, 1), repeat=2)))
-    level_of_one = max(place for place in grid.places if place.first <= one)
+    level_of_one = max(place for place in grid.levels if place.first <= one)
     return [
         *found,
         Panel("a middle never leaves its cell", grid.decode(said)[:, one], level_of_one.grid),
@@ -263,7 +262,7 @@ def objects_at(size: tuple[int, int]) -> Objects:
     return Objects(boxes, torch.arange(len(OBJECTS)))
 
 
-def middle(copy: Copy, boxes: Float[Tensor, "windows 4"]) -> Tensor:
+def middle(copy: ScaledCopy, boxes: Float[Tensor, "windows 4"]) -> Tensor:
     """The window (4) in the middle of a copy."""
     rows, columns = copy.grid
     return boxes.reshape(rows, columns, 4)[rows // 2, columns // 2]

@@ -5,10 +5,10 @@ import pytest
 import torch
 from oracle.darknet_losses import detection_delta, region_delta, yolo_delta
 
-from singleshot.detectors.rcnn.region_sampling import Objects
-from singleshot.detectors.yolo.anchors import AnchorGrid, flattened
-from singleshot.detectors.yolo.losses import logistic_losses, region_losses
-from singleshot.detectors.yolo.v1_loss import Said, cell_losses
+from singleshot.detectors.common.regions import Objects
+from singleshot.detectors.yolo.anchors import AnchorGrid, flatten_predictions
+from singleshot.detectors.yolo.losses import LossWeights, logistic_losses, region_losses
+from singleshot.detectors.yolo.v1 import CellOutputs, cell_losses
 from singleshot.detectors.yolo.word_tree import WordTree
 from singleshot.recipes.load import load_recipe
 
@@ -50,6 +50,15 @@ def region_settings(**more):
     return load_recipe("yolo-v2", overrides).model
 
 
+def numbers_of(settings):
+    return {
+        "size": settings.input,
+        "weights": LossWeights.from_settings(settings.weights),
+        "ignore_iou": settings.ignore_iou,
+        "objectness_target": settings.objectness,
+    }
+
+
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("seen", [0, 20_000])
 @pytest.mark.parametrize("objectness", ["iou", "one"])
@@ -73,13 +82,13 @@ def test_region_losses_move_every_number_as_darknet_does(seed, seen, objectness)
 
     grid = AnchorGrid([(rows, columns)], ANCHORS, [(0, 1, 2, 3)], SIZE)
     outputs = torch.tensor(x, dtype=torch.float32, requires_grad=True)
-    said = flattened([outputs.flatten(1, 2)], 5 + len(NAMES))
+    said = flatten_predictions([outputs.flatten(1, 2)], 5 + len(NAMES))
     losses = region_losses(
         said,
         grid,
         [objects_from(of_image, SIZE) for of_image in truths],
-        region_settings(ignore_iou=0.3, objectness=objectness),
         lambda logits, labels: torch.nn.functional.cross_entropy(logits, labels, reduction="none"),
+        **numbers_of(region_settings(ignore_iou=0.3, objectness=objectness)),
         settling=seen < 12800,
     )
     (found,) = moves(losses, [outputs])
@@ -116,11 +125,11 @@ def test_classes_in_a_tree_move_as_darknets(seed):
     grid = AnchorGrid([(rows, columns)], ANCHORS, [(0, 1, 2, 3)], SIZE)
     outputs = torch.tensor(x, dtype=torch.float32, requires_grad=True)
     losses = region_losses(
-        flattened([outputs.flatten(1, 2)], 5 + len(TREE)),
+        flatten_predictions([outputs.flatten(1, 2)], 5 + len(TREE)),
         grid,
         [objects_from(of_image, SIZE) for of_image in truths],
-        region_settings(**{"weights.classes": 2.0}),
         WordTree(TREE, NAMES).class_costs,
+        **numbers_of(region_settings(**{"weights.classes": 2.0})),
         settling=False,
     )
     (found,) = moves(losses, [outputs])
@@ -140,7 +149,7 @@ def test_logistic_losses_move_every_number_as_darknet_does(seed, masks):
     truths = [truths_of(random, number) for number in (0, 1, 7)]
     outputs = [torch.tensor(x, dtype=torch.float32, requires_grad=True) for x in xs]
     losses = logistic_losses(
-        flattened([output.flatten(1, 2) for output in outputs], columns),
+        flatten_predictions([output.flatten(1, 2) for output in outputs], columns),
         AnchorGrid(grids, ANCHORS, masks, SIZE),
         [objects_from(of_image, SIZE) for of_image in truths],
         SIZE,
@@ -171,12 +180,18 @@ def test_cells_move_every_number_as_darknet_does(seed, spread):
     outputs = torch.tensor(output, dtype=torch.float32, requires_grad=True)
     sizes = [side * side * count for count in (classes, number, number * 4)]
     probabilities, confidence, where = outputs.split(sizes, dim=1)
-    said = Said(
+    said = CellOutputs(
         probabilities.reshape(IMAGES, -1, classes),
         confidence.reshape(IMAGES, -1, number),
         where.reshape(IMAGES, -1, number, 4),
     )
-    losses = cell_losses(said, [objects_from(of, SIZE) for of in truths], settings)
+    losses = cell_losses(
+        said,
+        [objects_from(of, SIZE) for of in truths],
+        cells=settings.cells,
+        size=settings.input,
+        weights=LossWeights.from_settings(settings.weights),
+    )
     (found,) = moves(losses, [outputs])
     np.testing.assert_allclose(found, np.stack(expected), atol=2e-5)
 

@@ -59,7 +59,7 @@ def test_every_box_is_darknets(cfg, size, num_boxes, numbers, tmp_path):
         boxes = boxes[coarse:] + boxes[:coarse]
     expected = expected_of(boxes, size)
     with torch.inference_mode():
-        (found,) = detector.scored(torch.from_numpy(image)[None])
+        (found,) = detector.score_boxes(torch.from_numpy(image)[None])
     assert len(found) > num_boxes / 2
     assert found.labels.tolist() == expected[:, 5].int().tolist()
     torch.testing.assert_close(found.scores, expected[:, 4], atol=1e-4, rtol=0)
@@ -97,7 +97,7 @@ def test_opencv_reads_the_same_from_the_files(cfg, grids, numbers, tmp_path):
         told.insert(0, rows.reshape(-1, part.shape[-1]))
     rows = np.concatenate(told)
     with torch.inference_mode():
-        (found,) = detector.scored(torch.from_numpy(image)[None])
+        (found,) = detector.score_boxes(torch.from_numpy(image)[None])
     centres = (found.boxes[:, :2] + found.boxes[:, 2:]).numpy() / 2
     sides = (found.boxes[:, 2:] - found.boxes[:, :2]).numpy()
     num_classes = rows.shape[1] - 5

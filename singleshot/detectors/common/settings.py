@@ -10,7 +10,17 @@ from pydantic import Field
 from singleshot.backbones.kinds import AnyBackbone
 from singleshot.settings import Count, Fraction, Positive, Settings
 
-__all__ = ["Clip", "DetectorSettings", "Nms", "PixelSettings", "Resize", "ResultSettings", "Side"]
+__all__ = [
+    "Clip",
+    "DetectorSettings",
+    "Nms",
+    "PixelSettings",
+    "Resize",
+    "ResultSettings",
+    "SamplingSettings",
+    "Side",
+    "WideSamplingSettings",
+]
 
 Side = Annotated[int, Field(ge=32)]
 GreyLevel = Annotated[float, Field(ge=0, le=255)]
@@ -48,6 +58,30 @@ class ResultSettings(Settings):
         False,
         description="test-time augmentation: detect in the horizontally flipped image as well, "
         "with one NMS over both; twice the time",
+    )
+
+
+class SamplingSettings(Settings):
+    """Sampling of the regions of an image to train on."""
+
+    regions: Count = Field(64, description="of an image at most")
+    positives: Fraction = Field(0.25, description="share of regions that show an object, at most")
+    positive_iou: Fraction = Field(
+        0.5, description="IoU with an object from which a region shows it"
+    )
+    background_iou: tuple[Fraction, Fraction] = Field(
+        (0.1, 0.5), description="greatest IoU of background regions: from … up to below …"
+    )
+
+
+# Other defaults are tables of their own: where a recipe gives some of a table's keys, the others
+# keep the values of the detector's paper.
+class WideSamplingSettings(SamplingSettings):
+    """Sampling of R-CNN and Faster R-CNN: background is everything of an IoU below one half."""
+
+    regions: Count = Field(128, description="of an image at most")
+    background_iou: tuple[Fraction, Fraction] = Field(
+        (0.0, 0.5), description="greatest IoU of background regions: from … up to below …"
     )
 
 

@@ -1,4 +1,8 @@
-"""Classification and localization of one object."""
+"""Classification and localization of one object.
+
+Read `settings`, then `network`: a classifier with a regression head (Sermanet et al. 2014, §4.1;
+Toshev and Szegedy 2014, §3), and its losses.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +26,7 @@ def build_localizer(
     from singleshot.detectors.localizer.network import Localizer
 
     backbone = build_backbone(settings.backbone, pretrained=pretrained)
-    return Localizer(backbone, class_names, settings)
+    return Localizer.from_settings(settings, backbone, class_names)
 
 
 FAMILY = Family("localizer", LocalizerSettings, build_localizer)

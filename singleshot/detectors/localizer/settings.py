@@ -13,7 +13,7 @@ __all__ = ["LocalizerSettings"]
 
 
 class LocalizerSettings(DetectorSettings):
-    """A classifier that also says where its one object is."""
+    """A classifier with a box for its one object."""
 
     kind: Literal["localizer"]
     fully_connected: tuple[Count, ...] = Field(
@@ -21,7 +21,7 @@ class LocalizerSettings(DetectorSettings):
     )
     attach: Literal["convolutions", "fully_connected"] = Field(
         "fully_connected",
-        description="what the box is told from: the feature map, through layers of its own, or the "
+        description="input of the box layer: the feature map, through layers of its own, or the "
         "last of the classifier's layers",
     )
     localization_weight: Positive = Field(

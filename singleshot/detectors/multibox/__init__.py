@@ -1,4 +1,11 @@
-"""MultiBox."""
+"""MultiBox: boxes of any object by one network, their classes by a second one.
+
+Read in this order:
+- `settings`: the table `model`.
+- `heads`: six grids, their priors and heads (Szegedy et al. 2015, §3 and figure 1).
+- `network`: matching and loss (Erhan et al. 2014, §3.2 and §3.3), proposals, stages of training.
+- `post_classifier`: the second network (Szegedy et al. 2015, §5).
+"""
 
 from __future__ import annotations
 

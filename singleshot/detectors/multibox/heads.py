@@ -1,4 +1,4 @@
-"""Where MultiBox looks: six grids over the image, and what is predicted at each.
+"""Grids, priors and heads of MultiBox: six grids over the image, with predictions at each.
 
 Szegedy et al. 2015, "Scalable, High-Quality Object Detection", §3 and figure 1. Widths of layers
 are those of gvanhorn38/multibox (model.py), since Google's own code was not published.
@@ -18,14 +18,14 @@ from singleshot.detectors.common.priors import PriorLevel, Shape
 __all__ = ["GridHeads", "Grids", "cell_shapes", "grid_levels"]
 
 STRETCHED = (2.0, 3.0)  # aspect ratios beside the square; each with its inverse
-RARE = 0.01  # confidence to begin with: of all priors, hardly one is an object's
+RARE = 0.01  # initial confidence: hardly one of all priors shows an object
 SQUARES = 3  # sizes of squares from this grid's size to the next one's; stretched ones have two
 
 
 class Grids(nn.Module):
-    """From one feature map of 8 × 8 cells to those of 8, 6, 4, 3, 2 and 1.
+    """Feature maps of 8, 6, 4, 3, 2 and 1 cells a side, from one of 8 × 8 cells.
 
-    Smaller ones come from convolutions without padding, or with a stride.
+    Smaller maps are outputs of convolutions without padding, or with a stride.
     """
 
     def __init__(self, channels: int) -> None:
@@ -41,7 +41,7 @@ class Grids(nn.Module):
         self.grid1 = nn.AdaptiveAvgPool2d(1)
 
     def forward(self, levels: Sequence[Tensor]) -> list[Tensor]:
-        """A feature map for each grid, from the last of a backbone's."""
+        """Compute a feature map for each grid, from the last of a backbone's."""
         last = levels[-1]
         coarse = self.coarse(last)
         fine = [self.grid8(last), self.grid6(last)]
@@ -49,7 +49,7 @@ class Grids(nn.Module):
 
 
 class GridHeads(nn.Module):
-    """What is said at each prior of each grid."""
+    """Convolutions that predict corners and confidence at each prior of each grid."""
 
     def __init__(self, channels: Sequence[int], priors_per_cell: Sequence[int]) -> None:
         super().__init__()
@@ -65,18 +65,18 @@ class GridHeads(nn.Module):
     def forward(
         self, grids: Sequence[Tensor]
     ) -> tuple[Float[Tensor, "b priors 4"], Float[Tensor, "b priors"]]:
-        """Corners relative to those of the priors, and logits; grid by grid, cell by cell."""
+        """Predict corners relative to the priors' own, and logits; grid by grid, cell by cell."""
         corners = [each(grid) for each, grid in zip(self.corners, grids, strict=True)]
         logits = [each(grid) for each, grid in zip(self.confidence, grids, strict=True)]
-        return cell_by_cell(corners).reshape(len(logits[0]), -1, 4), cell_by_cell(logits)
+        return _flatten(corners).reshape(len(logits[0]), -1, 4), _flatten(logits)
 
 
-def cell_by_cell(maps: Sequence[Tensor]) -> Float[Tensor, "b outputs"]:
+def _flatten(maps: Sequence[Tensor]) -> Float[Tensor, "b outputs"]:
     return torch.cat([each.permute(0, 2, 3, 1).flatten(start_dim=1) for each in maps], dim=1)
 
 
 def cell_shapes(size: float, next_size: float) -> list[Shape]:
-    """(width, height) of the eleven priors of a cell, in the unit of the sizes.
+    """List (width, height) of the eleven priors of a cell, in the unit of the sizes.
 
     Squares of three sizes and rectangles of 2, ½, 3 and ⅓ at two, evenly spaced (in the ratio) from
     this grid's size to the next one's.
@@ -92,7 +92,7 @@ def cell_shapes(size: float, next_size: float) -> list[Shape]:
 def grid_levels(
     grids: Sequence[tuple[int, int]], sizes_unit: Sequence[float], size: tuple[int, int]
 ) -> list[PriorLevel]:
-    """The priors of each grid of (rows, columns); that of the last is the whole image."""
+    """Lay out the priors of each grid of (rows, columns); that of the last is the whole image."""
     height, width = size
     levels = []
     for number, (rows, columns) in enumerate(grids):

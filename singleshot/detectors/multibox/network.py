@@ -1,54 +1,65 @@
-"""MultiBox: boxes of whatever they show, told by one network, classified by another.
+"""MultiBox: boxes of any object by one network, their classes by another, and its losses.
 
 Erhan et al. 2014, "Scalable Object Detection using Deep Neural Networks", and its convolutional
 successor, Szegedy et al. 2015, "Scalable, High-Quality Object Detection".
+
+The loss (Erhan et al., §3.2 and §3.3) is
+F = α ½ Σ x_ij ‖l_i - g_j‖² - Σ x_ij log c_i - Σ (1 - Σ_j x_ij) log(1 - c_i), where x_ij is 1 if
+prior i is matched to object j, else 0; l_i is the predicted box and c_i its confidence.
 """
 
+import importlib
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float, UInt8
+import torch.nn.functional as F
+from jaxtyping import Float, Int, UInt8
 from torch import Tensor, nn
 from torchvision.ops import nms
 
 from singleshot.backbones.backbone import Backbone, grids
-from singleshot.boxes.geometry import from_unit, to_corners
-from singleshot.detectors.common.baseline import Baseline, pixels_of
+from singleshot.boxes.geometry import from_unit, to_corners, to_unit
 from singleshot.detectors.common.priors import prior_boxes
+from singleshot.detectors.common.regions import Objects, objects_of, select_scored
+from singleshot.detectors.common.single_size import SingleSizeDetector, pixel_statistics
 from singleshot.detectors.detector import Losses, Prepared
 from singleshot.detectors.multibox.heads import GridHeads, Grids, grid_levels
-from singleshot.detectors.multibox.loss import multibox_losses
 from singleshot.detectors.multibox.post_classifier import PostClassifier
 from singleshot.detectors.multibox.settings import MultiBoxSettings
-from singleshot.detectors.rcnn.region_detector import judged
-from singleshot.detectors.rcnn.region_sampling import objects_of
 from singleshot.errors import ModelError
 from singleshot.structures import Batch, Detections
 
-__all__ = ["MultiBox", "Outputs", "Said"]
+__all__ = [
+    "BoxOutputs",
+    "MultiBox",
+    "MultiBoxOutputs",
+    "lowest_cost_pairs",
+    "match_by_distance",
+    "multibox_losses",
+]
 
 
-class Said(NamedTuple):
-    """What the first network says of a batch."""
+class BoxOutputs(NamedTuple):
+    """Outputs of the first network for a batch."""
 
     boxes_unit: Float[Tensor, "b priors 4"]  # (x1, y1, x2, y2) in fractions of the image
     logits: Float[Tensor, "b priors"]  # of holding an object of any class
 
 
-class Outputs(NamedTuple):
-    """What both networks say of a batch."""
+class MultiBoxOutputs(NamedTuple):
+    """Outputs of both networks for a batch."""
 
-    said: Said
+    boxes: BoxOutputs
     proposed: list[Float[Tensor, "_ 4"]]  # of each image, most confident first; in pixels
     logits: Float[Tensor, "n columns"]  # of all proposals one after the other; background first
 
 
-class MultiBox(Baseline):
+class MultiBox(SingleSizeDetector):
     """Six grids of priors over an Inception network, and a classifier of proposals.
 
-    In the first part of the training the boxes learn, in the second the classifier, from what the
-    first network proposes by then.
+    The first part of the training is for the boxes, the second for the classifier, with proposals
+    of the first network.
     """
 
     settings: MultiBoxSettings
@@ -62,14 +73,12 @@ class MultiBox(Baseline):
         settings: MultiBoxSettings,
     ) -> None:
         """`second` is the classifier's own backbone."""
-        super().__init__(class_names, pixels_of(settings, backbone.pixel_mean, backbone.pixel_std))
-        self.settings = settings
-        self.backbone = backbone
+        super().__init__(backbone, class_names, settings)
         self.grids = Grids(backbone.channels[-1])
         self.levels = grid_levels(self.level_grids(), settings.sizes_unit, settings.input)
         priors_per_cell = [level.num_priors_per_cell for level in self.levels]
         self.heads = GridHeads(self.grids.channels, priors_per_cell)
-        pixels = pixels_of(settings, second.pixel_mean, second.pixel_std)
+        pixels = pixel_statistics(settings, second)
         self.classifier = PostClassifier(second, len(class_names), pixels, settings.classifier)
         self.classifying = False
         priors = to_corners(prior_boxes(self.levels, settings.input, clip="corners"))
@@ -77,14 +86,14 @@ class MultiBox(Baseline):
         self.register_buffer("priors_unit", priors, persistent=False)
 
     def level_grids(self) -> list[tuple[int, int]]:
-        """(rows, columns) of each grid, found by trial."""
+        """Find (rows, columns) of each grid by a trial run."""
         maps = nn.Sequential(self.backbone, self.grids)
         try:
             return grids(maps, torch.zeros(1, 3, *self.settings.input))
         except RuntimeError as error:
             raise ModelError(
                 f"the network cannot take model.input = {list(self.settings.input)}: {error}; the "
-                f"backbone's last feature map wants 5 cells at least, down and across"
+                f"backbone's last feature map must have 5 × 5 cells at least"
             ) from error
 
     @property
@@ -94,63 +103,127 @@ class MultiBox(Baseline):
 
     @property
     def parts(self) -> Mapping[str, nn.Module]:
-        """The first network, and what is predicted on its grids."""
+        """The backbone, and the heads of the first network."""
         return {"backbone": self.backbone, "heads": nn.ModuleList([self.grids, self.heads])}
 
     def enter(self, part: float) -> None:
-        """Go over to the classifier; the boxes are fixed from there on."""
+        """Begin to train the classifier, with the boxes fixed."""
         self.classifying = part >= self.settings.classifier.begins
         if self.classifying:
-            for learned in (self.backbone, self.grids, self.heads):
-                learned.eval()
+            for module in (self.backbone, self.grids, self.heads):
+                module.eval()
 
-    def say(self, images: UInt8[Tensor, "b 3 h w"] | Float[Tensor, "b 3 h w"]) -> Said:
-        """Boxes and their confidence at every prior."""
+    def predict_boxes(
+        self, images: UInt8[Tensor, "b 3 h w"] | Float[Tensor, "b 3 h w"]
+    ) -> BoxOutputs:
+        """Predict a box and its confidence at every prior."""
         offsets, logits = self.heads(self.grids(self.backbone(self.normalised(images))))
-        return Said(self.priors_unit + offsets.float(), logits.float())
+        return BoxOutputs(self.priors_unit + offsets.float(), logits.float())
 
-    def forward(self, images: UInt8[Tensor, "b 3 h w"] | Float[Tensor, "b 3 h w"]) -> Outputs:
-        """All boxes, those proposed of each image, and logits of their classes."""
-        said = self.say(images)
-        proposed = self.proposals(said)
-        return Outputs(said, proposed, self.classifier(images, proposed))
+    def forward(
+        self, images: UInt8[Tensor, "b 3 h w"] | Float[Tensor, "b 3 h w"]
+    ) -> MultiBoxOutputs:
+        """Predict all boxes, propose some of each image, and compute logits of their classes."""
+        boxes = self.predict_boxes(images)
+        proposed = self.propose(boxes)
+        return MultiBoxOutputs(boxes, proposed, self.classifier(images, proposed))
 
     @torch.no_grad()
-    def proposals(self, said: Said) -> list[Float[Tensor, "_ 4"]]:
-        """The most confident boxes of each image that are not nearly another; in pixels."""
+    def propose(self, outputs: BoxOutputs) -> list[Float[Tensor, "_ 4"]]:
+        """Select the most confident boxes of each image after NMS; in pixels."""
         settings = self.settings.classifier
-        found = []
-        for boxes_unit, logits in zip(said.boxes_unit, said.logits, strict=True):
-            # Nothing keeps the network from saying two corners in the wrong order.
+        proposed = []
+        for boxes_unit, logits in zip(outputs.boxes_unit, outputs.logits, strict=True):
+            # The network may predict two corners in the wrong order.
             corners = boxes_unit.clamp(0, 1).reshape(-1, 2, 2)
             ordered = torch.cat([corners.amin(dim=1), corners.amax(dim=1)], dim=1)
             boxes = from_unit(ordered, self.settings.input)
             kept = nms(boxes, logits, settings.iou_threshold)[: settings.proposals]
-            found.append(boxes[kept])
-        return found
+            proposed.append(boxes[kept])
+        return proposed
 
     def losses(self, batch: Batch, prepared: Prepared | None = None) -> Losses:
-        """The losses of the boxes in the first part of the training, then the classifier's."""
+        """Compute the losses of the boxes in the first part of training, then the classifier's."""
         del prepared
         objects = [objects_of(truth, batch.images.device) for truth in batch.truths]
         if not self.classifying:
             return multibox_losses(
-                *self.say(batch.images),
+                *self.predict_boxes(batch.images),
                 self.priors_unit,
                 objects,
                 self.settings.input,
                 localization_weight=self.settings.localization_weight,
             )
         with torch.no_grad():
-            proposed = self.proposals(self.say(batch.images))
+            proposed = self.propose(self.predict_boxes(batch.images))
         return self.classifier.losses(batch.images, proposed, objects)
 
-    def scored(self, images: Float[Tensor, "b 3 h w"]) -> list[Detections]:
-        """Every proposal with every class; boxes stay where the first network said."""
+    def score_boxes(self, images: Float[Tensor, "b 3 h w"]) -> list[Detections]:
+        """Score every proposal for every class, at the box of the first network."""
         _, proposed, logits = self(images)
         scores = logits.softmax(dim=1)[:, 1:].split([len(boxes) for boxes in proposed])
         threshold = self.settings.results.score_threshold
         return [
-            judged(found, boxes[:, None].expand(*found.shape, 4), self.settings.input, threshold)
-            for found, boxes in zip(scores, proposed, strict=True)
+            select_scored(
+                of_image, boxes[:, None].expand(*of_image.shape, 4), self.settings.input, threshold
+            )
+            for of_image, boxes in zip(scores, proposed, strict=True)
         ]
+
+
+def multibox_losses(
+    boxes_unit: Float[Tensor, "b priors 4"],
+    logits: Float[Tensor, "b priors"],
+    priors_unit: Float[Tensor, "priors 4"],
+    objects: Sequence[Objects],
+    size: tuple[int, int],
+    *,
+    localization_weight: float,
+) -> Losses:
+    """Average F over images of (height, width) `size`; `localization_weight` is α."""
+    localization, classification, num_objects = [], [], 0
+    for boxes, logit, shown in zip(boxes_unit, logits, objects, strict=True):
+        truths_unit = to_unit(shown.boxes, size)
+        priors, truths = match_by_distance(priors_unit, truths_unit)
+        error = (boxes[priors] - truths_unit[truths]).square().sum() / 2
+        is_object = torch.zeros_like(logit).index_fill(0, priors, 1.0)
+        localization.append(localization_weight * error)
+        classification.append(F.binary_cross_entropy_with_logits(logit, is_object, reduction="sum"))
+        num_objects += len(priors)
+    sums = {
+        "localization": torch.stack(localization).sum(),
+        "classification": torch.stack(classification).sum(),
+    }
+    return Losses.of(sums, weight=len(objects), num_matches=num_objects)
+
+
+def match_by_distance(
+    priors: Float[Tensor, "priors 4"], truths: Float[Tensor, "truths 4"]
+) -> tuple[Int[Tensor, " n"], Int[Tensor, " n"]]:
+    """Match one prior to each object with the least sum of squared distances of corners.
+
+    This is "prior matching" (§3.3): the priors themselves are compared with the objects, not the
+    predicted boxes. The objective makes it an assignment problem; matching the closest pair first,
+    as SSD does, may cost more.
+    """
+    cost = (priors[:, None] - truths).square().sum(dim=2) / 2
+    return lowest_cost_pairs(cost)
+
+
+def lowest_cost_pairs(
+    cost: Float[Tensor, "priors truths"],
+) -> tuple[Int[Tensor, " n"], Int[Tensor, " n"]]:
+    """Find pairs of the least total cost, each row and each column at most once, by SciPy.
+
+    As many as there are truths, or priors, if those are fewer. Raises ModelError without SciPy.
+    """
+    try:
+        optimize = importlib.import_module("scipy.optimize")
+    except ImportError as error:
+        raise ModelError(
+            "matching objects to priors needs SciPy; install it with: "
+            "pip install 'singleshot[baselines]'"
+        ) from error
+    pairs = optimize.linear_sum_assignment(cost.cpu().numpy())
+    priors, truths = (torch.from_numpy(indices).to(cost.device) for indices in pairs)
+    return priors, truths

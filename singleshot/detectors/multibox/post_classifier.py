@@ -1,6 +1,6 @@
-"""A network that classifies proposals one by one, each cut out of the image.
+"""A network that classifies proposals one by one, each cropped from the image.
 
-Szegedy et al. 2015, "Scalable, High-Quality Object Detection", §5: what comes after MultiBox.
+Szegedy et al. 2015, "Scalable, High-Quality Object Detection", §5: the network after MultiBox.
 """
 
 from collections.abc import Sequence
@@ -11,13 +11,19 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
 from singleshot.backbones.backbone import Backbone
+from singleshot.detectors.common.fully_connected import small_linear
 from singleshot.detectors.common.pixels import Pixels
+from singleshot.detectors.common.regions import (
+    Objects,
+    Sampling,
+    sample_regions,
+    sum_over_images,
+    warp_regions,
+    with_truths,
+)
 from singleshot.detectors.common.settings import PixelSettings
 from singleshot.detectors.detector import Losses
 from singleshot.detectors.multibox.settings import PostClassifierSettings
-from singleshot.detectors.rcnn.region_layers import small_linear, warped
-from singleshot.detectors.rcnn.region_losses import sum_over_images
-from singleshot.detectors.rcnn.region_sampling import Objects, sample_regions, with_truths
 
 __all__ = ["PostClassifier"]
 
@@ -43,10 +49,10 @@ class PostClassifier(nn.Module):
         images: UInt8[Tensor, "b 3 h w"] | Float[Tensor, "b 3 h w"],
         regions: Sequence[Float[Tensor, "_ 4"]],
     ) -> Float[Tensor, "n columns"]:
-        """Logits of each region of each image; float32, whatever the precision."""
+        """Compute logits of each region of each image, in float32 under any precision."""
         settings = self.settings
-        cut = warped(self.pixels(images), regions, settings.warped, settings.context)
-        features = self.backbone(cut)[-1].mean(dim=(2, 3))
+        crops = warp_regions(self.pixels(images), regions, settings.warped, settings.context)
+        features = self.backbone(crops)[-1].mean(dim=(2, 3))
         logits: Tensor = self.logits(features)
         return logits.float()
 
@@ -56,9 +62,10 @@ class PostClassifier(nn.Module):
         proposed: Sequence[Float[Tensor, "_ 4"]],
         objects: Sequence[Objects],
     ) -> Losses:
-        """Cross-entropy of some proposals and of the annotated boxes, image by image."""
+        """Compute the cross-entropy of sampled proposals and annotated boxes, image by image."""
+        sampling = Sampling.from_settings(self.settings.sampling)
         sampled = [
-            sample_regions(with_truths(regions, shown), shown, self.settings.sampling)
+            sample_regions(with_truths(regions, shown), shown, sampling)
             for regions, shown in zip(proposed, objects, strict=True)
         ]
         labels = torch.cat([of_image.labels for of_image in sampled])

@@ -7,8 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from singleshot.backbones.kinds import AnyBackbone
-from singleshot.detectors.common.settings import DetectorSettings
-from singleshot.detectors.rcnn.settings import WideSamplingSettings
+from singleshot.detectors.common.settings import DetectorSettings, WideSamplingSettings
 from singleshot.settings import Count, Fraction, Positive, Settings
 
 __all__ = ["MultiBoxSettings", "PostClassifierSettings", "SomeSamplingSettings"]
@@ -18,22 +17,24 @@ Sizes = tuple[Positive, Positive, Positive, Positive, Positive, Positive]
 
 
 class SomeSamplingSettings(WideSamplingSettings):
-    """Of few proposals, some."""
+    """Sampling among few proposals."""
 
     regions: Count = Field(32, description="of an image at most")
 
 
 class PostClassifierSettings(Settings):
-    """A second network, which looks at proposals one by one (Szegedy et al. 2015, §5)."""
+    """A second network, which classifies proposals one by one (Szegedy et al. 2015, §5)."""
 
     backbone: AnyBackbone
-    warped: Count = Field(299, ge=32, description="side of a proposal as the network takes it")
+    warped: Count = Field(
+        299, ge=32, description="side of a proposal as the network's input, in pixels"
+    )
     context: int = Field(0, ge=0, description="pixels around the proposal in it")
     begins: Fraction = Field(
-        0.5, description="part of the training after which it learns, and proposals no more"
+        0.5, description="part of the training after which it is trained, and the boxes are fixed"
     )
     proposals: Count = Field(20, description="best of an image, which are classified")
-    iou_threshold: Fraction = Field(0.5, description="of suppression among proposals")
+    iou_threshold: Fraction = Field(0.5, description="of NMS among proposals")
     sampling: SomeSamplingSettings = SomeSamplingSettings()
 
 

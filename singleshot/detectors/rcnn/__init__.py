@@ -1,4 +1,18 @@
-"""Detectors that classify regions: R-CNN, Fast R-CNN, Faster R-CNN and R-FCN."""
+"""Detectors that classify regions: R-CNN, Fast R-CNN, Faster R-CNN and R-FCN.
+
+Read in this order:
+- `settings`: the tables `model` of the four.
+- `selective_search`: regions without a network (Uijlings et al. 2013).
+- `rcnn`: crops, CNN features, SVMs, box regression (Girshick et al. 2014, §2 and appendices A, C).
+- `losses`: the multi-task loss and box coding (Girshick 2015, §2.3).
+- `regions`: what the successors share: image sizes, RoI pooling, the head (Girshick 2015, §2.1).
+- `fast_rcnn`: one feature map for all regions (Girshick 2015, §2).
+- `proposals`: the region proposal network and its losses (Ren et al. 2015, §3.1).
+- `faster_rcnn`: both on one feature map (§3.2), or on a pyramid (Lin et al. 2017, §4).
+- `rfcn`: position-sensitive score maps (Dai et al. 2016, §2).
+
+Sampling of regions and crops are in `detectors.common.regions`.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +32,7 @@ from singleshot.detectors.rcnn.settings import (
 
 if TYPE_CHECKING:
     from singleshot.detectors.detector import TrainableDetector
-    from singleshot.detectors.rcnn.region_detector import RegionDetector
+    from singleshot.detectors.rcnn.regions import RegionDetector
 
 __all__ = ["FASTER_RCNN", "FAST_RCNN", "RCNN", "RFCN"]
 
@@ -30,7 +44,9 @@ def build_rcnn(
     from singleshot.detectors.rcnn.rcnn import Rcnn
 
     backbone = build_backbone(settings.backbone, pretrained=pretrained)
-    return with_classifier(Rcnn(backbone, class_names, settings), settings, pretrained)
+    return _with_classifier(
+        Rcnn.from_settings(settings, backbone, class_names), settings, pretrained
+    )
 
 
 RCNN = Family("rcnn", RcnnSettings, build_rcnn)
@@ -43,7 +59,9 @@ def build_fast_rcnn(
     from singleshot.detectors.rcnn.fast_rcnn import FastRcnn
 
     backbone = build_backbone(settings.backbone, pretrained=pretrained)
-    return with_classifier(FastRcnn(backbone, class_names, settings), settings, pretrained)
+    return _with_classifier(
+        FastRcnn.from_settings(settings, backbone, class_names), settings, pretrained
+    )
 
 
 FAST_RCNN = Family("fast-rcnn", FastRcnnSettings, build_fast_rcnn)
@@ -56,7 +74,9 @@ def build_faster_rcnn(
     from singleshot.detectors.rcnn.faster_rcnn import FasterRcnn
 
     backbone = build_backbone(settings.backbone, pretrained=pretrained)
-    return with_classifier(FasterRcnn(backbone, class_names, settings), settings, pretrained)
+    return _with_classifier(
+        FasterRcnn.from_settings(settings, backbone, class_names), settings, pretrained
+    )
 
 
 FASTER_RCNN = Family("faster-rcnn", FasterRcnnSettings, build_faster_rcnn)
@@ -69,13 +89,13 @@ def build_rfcn(
     from singleshot.detectors.rcnn.rfcn import Rfcn
 
     backbone = build_backbone(settings.backbone, pretrained=pretrained)
-    return Rfcn(backbone, class_names, settings)
+    return Rfcn.from_settings(settings, backbone, class_names)
 
 
 RFCN = Family("rfcn", RfcnSettings, build_rfcn)
 
 
-def with_classifier(
+def _with_classifier(
     detector: RegionDetector, settings: RegionSettings, pretrained: bool
 ) -> TrainableDetector:
     """Load the fully connected layers that the file of the backbone's weights also holds."""
@@ -84,5 +104,5 @@ def with_classifier(
     backbone = settings.backbone
     from_file = backbone.weights not in {"none", "installed"}
     if pretrained and from_file and isinstance(backbone, ClassifierSettings):
-        detector.take_classifier(classifier_weights(backbone))
+        detector.load_classifier(classifier_weights(backbone))
     return detector

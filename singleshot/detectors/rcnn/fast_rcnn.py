@@ -6,12 +6,17 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
 from singleshot.backbones.backbone import Backbone
+from singleshot.detectors.common.regions import Sampling
 from singleshot.detectors.detector import Losses, Prepared
-from singleshot.detectors.rcnn.region_detector import RegionDetector, scored_regions
-from singleshot.detectors.rcnn.region_layers import RegionHead, pooled
-from singleshot.detectors.rcnn.region_losses import losses_of
-from singleshot.detectors.rcnn.region_sampling import sample_batch
-from singleshot.detectors.rcnn.selective_search import SelectiveSearch, whole_images
+from singleshot.detectors.rcnn.losses import fast_rcnn_losses
+from singleshot.detectors.rcnn.regions import (
+    RegionDetector,
+    RegionHead,
+    pool_regions,
+    sample_batch,
+    score_regions,
+)
+from singleshot.detectors.rcnn.selective_search import SelectiveSearch, whole_image_regions
 from singleshot.detectors.rcnn.settings import FastRcnnSettings
 from singleshot.structures import Batch, Detections
 
@@ -19,7 +24,7 @@ __all__ = ["FastRcnn"]
 
 
 class FastRcnn(RegionDetector):
-    """Regions of selective search, pooled from the last feature map."""
+    """A detector of regions of selective search, pooled from the last feature map."""
 
     settings: FastRcnnSettings
 
@@ -37,16 +42,16 @@ class FastRcnn(RegionDetector):
 
     @property
     def num_boxes(self) -> int:
-        """Regions asked for; a plain image has fewer."""
+        """The limit on regions of an image; a plain image has fewer."""
         return self.settings.search.regions
 
     @property
     def parts(self) -> Mapping[str, nn.Module]:
-        """The convolutions, and what judges regions."""
+        """The backbone, and the head of regions."""
         return {"backbone": self.backbone, "heads": self.heads}
 
-    def take_classifier(self, weights: Mapping[str, Tensor]) -> None:
-        """fc6 and fc7 of a VGG16."""
+    def load_classifier(self, weights: Mapping[str, Tensor]) -> None:
+        """Copy fc6 and fc7 of a VGG16."""
         self.heads.layers.fill(weights)
 
     def forward(
@@ -54,27 +59,33 @@ class FastRcnn(RegionDetector):
         images: UInt8[Tensor, "b 3 h w"] | Float[Tensor, "b 3 h w"],
         regions: Sequence[Float[Tensor, "_ 4"]] | None = None,
     ) -> tuple[Float[Tensor, "n outputs"], Float[Tensor, "n outputs 4"]]:
-        """Logits and offsets of each region, image by image.
+        """Compute logits and offsets of each region, image by image.
 
-        Without regions: of as many as are asked for, each the whole image. That is what an image
-        costs at most.
+        Without regions the whole image is taken `num_boxes` times: the greatest cost of an image.
         """
         if regions is None:
-            regions = whole_images(images, self.num_boxes)
-        features = self.backbone(self.padded(images))[-1]
-        cells = pooled(features, regions, self.settings.pooled, self.strides[-1])
-        judged: tuple[Tensor, Tensor] = self.heads(cells)
-        return judged
+            regions = whole_image_regions(images, self.num_boxes)
+        features = self.backbone(self.pad(images))[-1]
+        cells = pool_regions(features, regions, self.settings.pooled, self.strides[-1])
+        outputs: tuple[Tensor, Tensor] = self.heads(cells)
+        return outputs
 
     def losses(self, batch: Batch, prepared: Prepared | None = None) -> Losses:
-        """Losses of sampled regions, averaged over those of an image, then over images."""
+        """Average the losses of sampled regions over those of an image, then over images."""
         del prepared
-        sampled = sample_batch(self.search(batch.images), batch, self.settings.sampling)
+        sampling = Sampling.from_settings(self.settings.sampling)
+        sampled = sample_batch(self.search(batch.images), batch, sampling)
         logits, offsets = self(batch.images, [labelled.regions for labelled in sampled])
-        return losses_of(logits, offsets, sampled)
+        return fast_rcnn_losses(logits, offsets, sampled)
 
-    def scored(self, images: Float[Tensor, "b 3 h w"]) -> list[Detections]:
-        """Every region with every class, where it says its object is."""
+    def score_boxes(self, images: Float[Tensor, "b 3 h w"]) -> list[Detections]:
+        """Score every region for every class, at its decoded box."""
         regions = self.search(images)
         logits, offsets = self(images, regions)
-        return scored_regions(regions, logits, offsets, images, self.settings.results)
+        return score_regions(
+            regions,
+            logits,
+            offsets,
+            (images.shape[-2], images.shape[-1]),
+            self.settings.results.score_threshold,
+        )

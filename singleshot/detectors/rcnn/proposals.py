@@ -1,24 +1,46 @@
-"""Regions that a network proposes: the RPN (Ren et al. 2015, §3.1), one level or several."""
+"""The region proposal network (Ren et al. 2015, §3.1), on one level or several, and its losses."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float
+import torch.nn.functional as F
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torchvision.models.detection.image_list import ImageList
 from torchvision.models.detection.rpn import AnchorGenerator, RegionProposalNetwork
 
-from singleshot.detectors.rcnn.region_losses import decoded
+from singleshot.boxes.geometry import pairwise_iou
+from singleshot.detectors.common.regions import (
+    IGNORED,
+    LabelledRegions,
+    Objects,
+    sample,
+    sum_over_images,
+)
+from singleshot.detectors.detector import Losses
+from singleshot.detectors.rcnn.losses import decode_regions, offset_targets
 from singleshot.detectors.rcnn.settings import AnchorSettings, ProposalSettings
 
-__all__ = ["ProposalHead", "ProposalNetwork", "Proposed", "caffe_anchors"]
+__all__ = [
+    "AnchorSampling",
+    "ProposalHead",
+    "ProposalNetwork",
+    "Proposals",
+    "caffe_anchors",
+    "label_anchors",
+    "proposal_losses",
+    "with_proposal_losses",
+    "within",
+]
 
 INITIAL_SPREAD = 0.01  # of the new layers (§3.1.3)
+OBJECT, NOTHING = 1, 0
+BETA = 1 / 9  # where smooth L1 becomes straight: py-faster-rcnn's σ = 3
 
 
-class Proposed(NamedTuple):
-    """What the network says of images of one size."""
+class Proposals(NamedTuple):
+    """Outputs of the network for images of one size, and the regions selected from them."""
 
     anchors: Float[Tensor, "anchors 4"]
     objectness: Float[Tensor, "b anchors"]  # logits
@@ -26,8 +48,31 @@ class Proposed(NamedTuple):
     regions: list[Float[Tensor, "_ 4"]]  # of each image, best first; without gradient
 
 
+class AnchorSampling(NamedTuple):
+    """Numbers that anchors to train on are sampled by."""
+
+    number: int  # anchors of an image
+    positives: float  # share of these that show an object, at most
+    positive_iou: float  # IoU from which an anchor shows an object
+    negative_iou: float  # IoU below which it shows none
+    inside: bool  # only anchors within the image, as in the paper (§3.3)
+    offset_scales: tuple[float, float]
+
+    @classmethod
+    def from_settings(cls, settings: ProposalSettings) -> "AnchorSampling":
+        """Translate the table `model.proposals`."""
+        return cls(
+            settings.sampled,
+            settings.positives,
+            settings.positive_iou,
+            settings.negative_iou,
+            settings.inside,
+            settings.offset_scales,
+        )
+
+
 class ProposalHead(nn.Module):
-    """A 3 × 3 convolution, and two 1 × 1: is it an object, and where; the same on each level."""
+    """A 3 × 3 convolution, and two 1 × 1 for objectness and offsets; shared by all levels."""
 
     def __init__(self, in_channels: int, channels: int, num_anchors: int) -> None:
         super().__init__()
@@ -42,28 +87,28 @@ class ProposalHead(nn.Module):
     def forward(
         self, features: Float[Tensor, "b channels rows columns"]
     ) -> tuple[Float[Tensor, "b anchors"], Float[Tensor, "b anchors 4"]]:
-        """Place by place, row by row; at each place anchor by anchor."""
-        seen = torch.relu(self.convolution(features))
-        objectness = self.objectness(seen).permute(0, 2, 3, 1).flatten(start_dim=1)
-        offsets = self.offsets(seen).permute(0, 2, 3, 1).reshape(len(features), -1, 4)
+        """Compute outputs position by position, row by row; at each position anchor by anchor."""
+        hidden = torch.relu(self.convolution(features))
+        objectness = self.objectness(hidden).permute(0, 2, 3, 1).flatten(start_dim=1)
+        offsets = self.offsets(hidden).permute(0, 2, 3, 1).reshape(len(features), -1, 4)
         return objectness, offsets
 
 
 class ProposalNetwork(nn.Module):
-    """Anchors, what is said of them, and the best of the boxes that come of it.
+    """Anchors, a head, and the selection of the best boxes.
 
-    Anchors and the choice among proposals are torchvision's.
+    Anchors and the selection are torchvision's.
     """
 
     def __init__(self, channels: int, strides: Sequence[int], settings: ProposalSettings) -> None:
-        """For feature maps of so many channels, at these strides."""
+        """`channels` and `strides` are those of the feature maps."""
         super().__init__()
         self.settings = settings
         anchors = settings.anchors
         self.num_anchors_per_cell = len(anchors.scales) * len(anchors.ratios)
         width = settings.channels or channels
         self.network = RegionProposalNetwork(
-            anchor_generator(strides, anchors),
+            _anchor_generator(strides, anchors),
             ProposalHead(channels, width, self.num_anchors_per_cell),
             fg_iou_thresh=settings.positive_iou,
             bg_iou_thresh=settings.negative_iou,
@@ -80,33 +125,33 @@ class ProposalNetwork(nn.Module):
         images: Float[Tensor, "b 3 h w"],
         features: Sequence[Tensor],
         size: tuple[int, int],
-    ) -> Proposed:
-        """Of padded images, and their maps; (height, width) `size` is what they really show."""
-        said = [self.network.head(level) for level in features]
-        objectness = torch.cat([logits for logits, _ in said], dim=1).float()
-        offsets = torch.cat([numbers for _, numbers in said], dim=1).float()
+    ) -> Proposals:
+        """Propose regions of padded images with these maps; `size` is (height, width) unpadded."""
+        outputs = [self.network.head(level) for level in features]
+        objectness = torch.cat([logits for logits, _ in outputs], dim=1).float()
+        offsets = torch.cat([numbers for _, numbers in outputs], dim=1).float()
         anchors = self.network.anchor_generator(ImageList(images, [size]), list(features))[0]
         scales = self.settings.offset_scales
         with torch.no_grad():
             boxes = torch.stack(
-                [decoded(numbers[:, None], anchors, scales)[:, 0] for numbers in offsets]
+                [decode_regions(numbers[:, None], anchors, scales)[:, 0] for numbers in offsets]
             )
             regions, _ = self.network.filter_proposals(
                 boxes,
                 objectness,
                 [size] * len(images),
-                [logits.shape[1] for logits, _ in said],
+                [logits.shape[1] for logits, _ in outputs],
             )
-        return Proposed(anchors, objectness, offsets, regions)
+        return Proposals(anchors, objectness, offsets, regions)
 
     def num_candidates(self, grids: Sequence[tuple[int, int]]) -> int:
-        """Boxes that go into suppression while detecting, of maps of these (rows, columns)."""
+        """Count the boxes that go into NMS at detection, for maps of these (rows, columns)."""
         numbers = [rows * columns * self.num_anchors_per_cell for rows, columns in grids]
         return sum(min(number, self.settings.before) for number in numbers)
 
 
-def anchor_generator(strides: Sequence[int], settings: AnchorSettings) -> AnchorGenerator:
-    """torchvision's, for feature maps at these strides."""
+def _anchor_generator(strides: Sequence[int], settings: AnchorSettings) -> AnchorGenerator:
+    """Create torchvision's generator for feature maps at these strides."""
     sizes = tuple(tuple(stride * scale for scale in settings.scales) for stride in strides)
     generator = AnchorGenerator(sizes, (settings.ratios,) * len(strides))
     if settings.rule == "caffe":
@@ -115,9 +160,9 @@ def anchor_generator(strides: Sequence[int], settings: AnchorSettings) -> Anchor
 
 
 def caffe_anchors(stride: int, settings: AnchorSettings) -> Float[Tensor, "anchors 4"]:
-    """Around the middle of the first cell, ratio by ratio (py-faster-rcnn, generate_anchors.py).
+    """Create anchors around the middle of the first cell (py-faster-rcnn, generate_anchors.py).
 
-    Its table has the last pixels that belong to a box, ours is half-open: x2 and y2 are one more.
+    Ratio by ratio. Its boxes include their last pixels, ours are half-open: x2 and y2 are one more.
     """
     boxes = []
     for ratio in settings.ratios:
@@ -127,4 +172,83 @@ def caffe_anchors(stride: int, settings: AnchorSettings) -> Float[Tensor, "ancho
             half = scale * width / 2, scale * height / 2
             middle = stride / 2
             boxes.append((middle - half[0], middle - half[1], middle + half[0], middle + half[1]))
-    return torch.tensor(boxes, device="cpu")  # as torchvision's, whatever the network is built on
+    return torch.tensor(
+        boxes, device="cpu"
+    )  # as torchvision's, even if the network is built on the meta device
+
+
+def with_proposal_losses(
+    losses: Losses,
+    proposed: Proposals,
+    objects: Sequence[Objects],
+    size: tuple[int, int],
+    sampling: AnchorSampling,
+) -> Losses:
+    """Add the terms of the proposal network to those of the classified regions."""
+    localization, objectness = proposal_losses(proposed, objects, size, sampling)
+    weight = len(objects)
+    with_boxes = losses.with_term("proposal_localization", localization, weight)
+    return with_boxes.with_term("proposal_objectness", objectness, weight)
+
+
+def proposal_losses(
+    proposed: Proposals,
+    objects: Sequence[Objects],
+    size: tuple[int, int],
+    sampling: AnchorSampling,
+) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
+    """Compute localization and objectness: means over sampled anchors, added up over images."""
+    boxes, logits = [], []
+    for shown, objectness, offsets in zip(
+        objects, proposed.objectness, proposed.offsets, strict=True
+    ):
+        labelled = label_anchors(proposed.anchors, shown, size, sampling)
+        known = (labelled.labels != IGNORED).nonzero()[:, 0]
+        chosen = known[sample(labelled.positive[known], sampling.number, sampling.positives)]
+        sampled = labelled.select(chosen)
+        logits.append(
+            F.binary_cross_entropy_with_logits(
+                objectness[chosen], sampled.labels.float(), reduction="none"
+            )
+        )
+        targets = offset_targets(sampled, sampling.offset_scales)
+        costs = F.smooth_l1_loss(offsets[chosen], targets, beta=BETA, reduction="none")
+        boxes.append(costs.sum(dim=1) * sampled.positive)
+    numbers = [len(of_image) for of_image in logits]
+    return (
+        sum_over_images(torch.cat(boxes), numbers),
+        sum_over_images(torch.cat(logits), numbers),
+    )
+
+
+def label_anchors(
+    anchors: Float[Tensor, "n 4"],
+    objects: Objects,
+    size: tuple[int, int],
+    sampling: AnchorSampling,
+) -> LabelledRegions:
+    """Label anchors as object: of high IoU with one, or of the highest of all anchors.
+
+    Anchors of low IoU with all objects are background; all others, and those that reach beyond the
+    image, are ignored (py-faster-rcnn, lib/rpn/anchor_target_layer.py).
+    """
+    everywhere = torch.ones(len(anchors), dtype=torch.bool, device=anchors.device)
+    takes_part = within(anchors, size) if sampling.inside else everywhere
+    if not len(objects.labels):
+        return LabelledRegions(anchors, torch.where(takes_part, NOTHING, IGNORED), anchors)
+    overlaps = pairwise_iou(anchors, objects.boxes).masked_fill(~takes_part[:, None], -1)
+    overlap, nearest = overlaps.max(dim=1)
+    best = overlaps.max(dim=0).values
+    is_best = ((overlaps == best) & (best > 0)).any(dim=1)
+    labels = torch.where(overlap < sampling.negative_iou, NOTHING, IGNORED)
+    labels = torch.where(is_best | (overlap >= sampling.positive_iou), OBJECT, labels)
+    return LabelledRegions(
+        anchors, labels.masked_fill(~takes_part, IGNORED), objects.boxes[nearest]
+    )
+
+
+def within(boxes: Float[Tensor, "n 4"], size: tuple[int, int]) -> Bool[Tensor, " n"]:
+    """Mark the boxes that lie within an image of this (height, width)."""
+    height, width = size
+    limit = boxes.new_tensor([width, height])
+    return ((boxes[:, :2] >= 0) & (boxes[:, 2:] <= limit)).all(dim=1)

@@ -1,4 +1,4 @@
-"""R-CNN (Girshick et al. 2014): regions, features of a CNN, linear machines, box regression."""
+"""R-CNN (Girshick et al. 2014): regions, CNN features, linear SVMs, box regression."""
 
 from collections.abc import Callable, Mapping, Sequence
 
@@ -8,35 +8,39 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
 from singleshot.backbones.backbone import Backbone, grids
-from singleshot.detectors.detector import Losses, Prepared
-from singleshot.detectors.rcnn.rcnn_losses import box_costs, machine_costs
-from singleshot.detectors.rcnn.region_detector import RegionDetector, judged, traced
-from singleshot.detectors.rcnn.region_layers import FullyConnected, small_linear, warped
-from singleshot.detectors.rcnn.region_losses import decoded, sum_over_images
-from singleshot.detectors.rcnn.region_sampling import (
+from singleshot.boxes.geometry import pairwise_iou
+from singleshot.detectors.common.fully_connected import FullyConnected, small_linear
+from singleshot.detectors.common.regions import (
+    LabelledRegions,
     Objects,
+    Sampling,
     label_regions,
     objects_of,
     pick,
-    sample_batch,
+    select_scored,
+    sum_over_images,
+    warp_regions,
     with_truths,
 )
-from singleshot.detectors.rcnn.selective_search import SelectiveSearch, whole_images
+from singleshot.detectors.detector import Losses, Prepared
+from singleshot.detectors.rcnn.losses import decode_regions, offset_targets, offsets_of_label
+from singleshot.detectors.rcnn.regions import RegionDetector, on_meta_device, sample_batch
+from singleshot.detectors.rcnn.selective_search import SelectiveSearch, whole_image_regions
 from singleshot.detectors.rcnn.settings import RcnnSettings
 from singleshot.structures import Batch, Detections
 
-__all__ = ["Rcnn", "scaled_to"]
+__all__ = ["Rcnn", "box_costs", "scale_to_norm", "svm_costs"]
 
 AT_ONCE = 128  # regions in the network while detecting
-RAW = (1.0, 1.0)  # offsets are regressed as they are (appendix C)
+RAW = (1.0, 1.0)  # offsets are regressed unscaled (appendix C)
 
 
 class Rcnn(RegionDetector):
-    """Every region is cut out, warped to a square, and seen by the network by itself.
+    """Crops every region, warps it to a square, and classifies it by itself.
 
-    What learns depends on how far the training is: first the network, as a classifier of regions;
-    then a linear support vector machine for each class, on its features; then the regression of
-    boxes. What has learned before does not change any more.
+    Training has three stages: the network as a classifier of regions; a linear support vector
+    machine (SVM) for each class on its features; the regression of boxes. What an earlier stage
+    has trained is then fixed.
     """
 
     settings: RcnnSettings
@@ -47,33 +51,33 @@ class Rcnn(RegionDetector):
         super().__init__(backbone, class_names, settings)
         self.search = SelectiveSearch(settings.search)
         region = torch.zeros(1, 3, settings.warped, settings.warped, device="meta")
-        rows, columns = grids(traced(backbone), region)[-1]
+        rows, columns = grids(on_meta_device(backbone), region)[-1]
         width = backbone.channels[-1] * rows * columns
         widths = [width, *settings.fully_connected]
         self.layers = FullyConnected(widths, settings.dropout)
         self.classes = small_linear(widths[-1], len(class_names) + 1, 0.01)
-        # These are convex problems: nothing is gained by a start at random.
+        # Convex problems need no random initialisation.
         self.machines = small_linear(widths[-1], len(class_names), 0.0)
         self.offsets = small_linear(width, 4 * len(class_names), 0.0)
         self.stage = 0
 
     @property
     def num_boxes(self) -> int:
-        """Regions asked for; a plain image has fewer."""
+        """The limit on regions of an image; a plain image has fewer."""
         return self.settings.search.regions
 
     @property
     def parts(self) -> Mapping[str, nn.Module]:
-        """The convolutions, and all that comes after them."""
+        """The backbone, and all layers after it."""
         heads = [self.layers, self.classes, self.machines, self.offsets]
         return {"backbone": self.backbone, "heads": nn.ModuleList(heads)}
 
-    def take_classifier(self, weights: Mapping[str, Tensor]) -> None:
-        """fc6 and fc7 of an AlexNet."""
+    def load_classifier(self, weights: Mapping[str, Tensor]) -> None:
+        """Copy fc6 and fc7 of an AlexNet."""
         self.layers.fill(weights)
 
     def enter(self, part: float) -> None:
-        """Go over to the machines, then to the boxes; the network is fixed from there on."""
+        """Begin the stage of the SVMs, then that of box regression, with the network fixed."""
         stages = self.settings.stages
         self.stage = (part >= stages.machines_from) + (part >= stages.boxes_from)
         if self.stage:
@@ -83,10 +87,10 @@ class Rcnn(RegionDetector):
     def features(
         self, normalised: Float[Tensor, "b 3 h w"], regions: Sequence[Float[Tensor, "_ 4"]]
     ) -> tuple[Float[Tensor, "n pool5"], Float[Tensor, "n fc7"]]:
-        """Of each region the last feature map, flat, and the last fully connected layer."""
+        """Compute of each region the last feature map, flat, and the last fully connected layer."""
         settings = self.settings
-        seen = warped(normalised, regions, settings.warped, settings.context)
-        pool5 = self.backbone(seen)[-1].flatten(start_dim=1)
+        crops = warp_regions(normalised, regions, settings.warped, settings.context)
+        pool5 = self.backbone(crops)[-1].flatten(start_dim=1)
         return pool5, self.layers(pool5)
 
     def forward(
@@ -94,60 +98,61 @@ class Rcnn(RegionDetector):
         images: UInt8[Tensor, "b 3 h w"] | Float[Tensor, "b 3 h w"],
         regions: Sequence[Float[Tensor, "_ 4"]] | None = None,
     ) -> tuple[Float[Tensor, "n classes"], Float[Tensor, "n classes 4"]]:
-        """Scores and offsets of each region, image by image.
+        """Compute scores and offsets of each region, image by image.
 
-        A score is that of the class' machine brought to between 0 and 1, which keeps the order but
-        makes no probability of it; before machines have learned, the network's own probability.
-        Without regions: of as many as are asked for, each the whole image. That is what an image
-        costs at most.
+        A score is the sigmoid of the class's SVM, which keeps the order but is not a probability;
+        before the SVMs are trained, the network's own probability. Without regions the whole image
+        is taken `num_boxes` times: the greatest cost of an image.
         """
         if regions is None:
-            regions = whole_images(images, self.num_boxes)
+            regions = whole_image_regions(images, self.num_boxes)
         normalised = self.normalised(images)
         found = [
-            self.judge(normalised[[place]], some)
-            for place, of_image in enumerate(regions)
+            self._classify(normalised[[index]], some)
+            for index, of_image in enumerate(regions)
             for some in torch.split(of_image, AT_ONCE)
         ]
         scores, offsets = (torch.cat(parts) for parts in zip(*found, strict=True))
         return scores, offsets
 
-    def judge(
+    def _classify(
         self, normalised: Float[Tensor, "1 3 h w"], regions: Float[Tensor, "n 4"]
     ) -> tuple[Float[Tensor, "n classes"], Float[Tensor, "n classes 4"]]:
-        """Scores and offsets of some regions of an image."""
+        """Compute scores and offsets of some regions of an image."""
         pool5, fc7 = self.features(normalised, [regions])
         norm = self.settings.stages.feature_norm
         if self.machines.weight.any():
-            scores = self.machines(scaled_to(fc7, norm)).sigmoid()
+            scores = self.machines(scale_to_norm(fc7, norm)).sigmoid()
         else:
             scores = self.classes(fc7).softmax(dim=1)[:, 1:]
-        return scores, self.offsets(scaled_to(pool5, norm)).unflatten(1, (-1, 4))
+        return scores, self.offsets(scale_to_norm(pool5, norm)).unflatten(1, (-1, 4))
 
-    def scored(self, images: Float[Tensor, "b 3 h w"]) -> list[Detections]:
-        """Every region with every class, where the class' regression moves it."""
+    def score_boxes(self, images: Float[Tensor, "b 3 h w"]) -> list[Detections]:
+        """Score every region for every class, moved by the regression of the class."""
         regions = self.search(images)
         scores, offsets = self(images, regions)
-        boxes = decoded(offsets, torch.cat(regions), RAW)
+        boxes = decode_regions(offsets, torch.cat(regions), RAW)
         size = images.shape[-2], images.shape[-1]
         numbers = [len(of_image) for of_image in regions]
         return [
-            judged(*found, size, self.settings.results.score_threshold)
-            for found in zip(
+            select_scored(*of_image, size, self.settings.results.score_threshold)
+            for of_image in zip(
                 scores.split_with_sizes(numbers), boxes.split_with_sizes(numbers), strict=True
             )
         ]
 
     def losses(self, batch: Batch, prepared: Prepared | None = None) -> Losses:
-        """The losses of the stage; the terms of other stages are 0."""
+        """Compute the losses of the stage; the terms of other stages are 0."""
         del prepared
         stages: list[Callable[[Batch], Losses]]
-        stages = [self.network_losses, self.machine_losses, self.box_losses]
+        stages = [self._network_losses, self._svm_losses, self._box_losses]
         return stages[self.stage](batch)
 
-    def network_losses(self, batch: Batch) -> Losses:
-        """Cross-entropy of sampled regions, the background being a class (§2.3)."""
-        sampled = sample_batch(self.search(batch.images), batch, self.settings.sampling)
+    def _network_losses(self, batch: Batch) -> Losses:
+        """Compute the cross-entropy of sampled regions, with background as a class (§2.3)."""
+        sampled = sample_batch(
+            self.search(batch.images), batch, Sampling.from_settings(self.settings.sampling)
+        )
         regions = [labelled.regions for labelled in sampled]
         _, fc7 = self.features(self.normalised(batch.images), regions)
         logits = self.classes(fc7).float()
@@ -158,13 +163,22 @@ class Rcnn(RegionDetector):
         sums = {"localization": torch.zeros_like(classification), "classification": classification}
         return Losses.of(sums, weight=len(batch), num_matches=int((labels > 0).sum()))
 
-    def machine_losses(self, batch: Batch) -> Losses:
-        """Hinge losses of truths and of regions that are none of a class (§2.3)."""
+    def _svm_losses(self, batch: Batch) -> Losses:
+        """Compute hinge losses of ground truth and of regions without the class (§2.3)."""
         stages, costs, number = self.settings.stages, [], 0
-        for image, regions, objects in self.each(batch):
+        for image, regions, objects in self._images_with_regions(batch):
             drawn = torch.randperm(len(regions), device=image.device)[: stages.candidates]
-            fc7 = self.fixed(image, with_truths(regions[drawn], objects))[1]
-            costs.append(machine_costs(self.machines(fc7), regions[drawn], objects, stages))
+            fc7 = self._fixed_features(image, with_truths(regions[drawn], objects))[1]
+            costs.append(
+                svm_costs(
+                    self.machines(fc7),
+                    regions[drawn],
+                    objects,
+                    negative_iou=stages.machine_negative_iou,
+                    hard_negatives=stages.hard_negatives,
+                    positive_weight=stages.machine_positive_weight,
+                )
+            )
             number += len(objects.labels)
         decay = stages.machine_decay / 2 * self.machines.weight.square().sum()
         # Once a batch, however many parts it has: each part adds the share of its images.
@@ -172,15 +186,17 @@ class Rcnn(RegionDetector):
         sums = {"localization": torch.zeros_like(decay), "classification": classification}
         return Losses.of(sums, weight=len(batch), num_matches=number)
 
-    def box_losses(self, batch: Batch) -> Losses:
-        """Squared distance of offsets, of regions close to a truth (appendix C)."""
+    def _box_losses(self, batch: Batch) -> Losses:
+        """Compute squared errors of the offsets of regions close to an object (appendix C)."""
         stages, costs, number = self.settings.stages, [], 0
-        for image, regions, objects in self.each(batch):
+        for image, regions, objects in self._images_with_regions(batch):
             labelled = label_regions(
                 with_truths(regions, objects), objects, stages.boxes_iou, (0.0, 0.0)
             )
-            close = labelled.chosen(pick(labelled.positive, self.settings.sampling.regions))
-            offsets = self.offsets(self.fixed(image, close.regions)[0]).unflatten(1, (-1, 4))
+            close = labelled.select(pick(labelled.positive, self.settings.sampling.regions))
+            offsets = self.offsets(self._fixed_features(image, close.regions)[0]).unflatten(
+                1, (-1, 4)
+            )
             costs.append(box_costs(offsets, close))
             number += len(close.labels)
         decay = stages.boxes_decay / 2 * self.offsets.weight.square().sum()
@@ -188,23 +204,65 @@ class Rcnn(RegionDetector):
         sums = {"localization": localization, "classification": torch.zeros_like(decay)}
         return Losses.of(sums, weight=len(batch), num_matches=number)
 
-    def each(self, batch: Batch) -> list[tuple[Tensor, Tensor, Objects]]:
-        """Normalised images one by one, with their regions and objects."""
+    def _images_with_regions(self, batch: Batch) -> list[tuple[Tensor, Tensor, Objects]]:
+        """Pair each normalised image with its regions and objects."""
         objects = [objects_of(truth, batch.images.device) for truth in batch.truths]
         images = torch.split(self.normalised(batch.images), 1)
         return list(zip(images, self.search(batch.images), objects, strict=True))
 
     @torch.no_grad()
-    def fixed(
+    def _fixed_features(
         self, normalised: Float[Tensor, "1 3 h w"], regions: Float[Tensor, "n 4"]
     ) -> tuple[Float[Tensor, "n pool5"], Float[Tensor, "n fc7"]]:
-        """Features of one length, which do not learn any more."""
+        """Compute features of one norm, without gradient."""
         norm = self.settings.stages.feature_norm
         parts = [self.features(normalised, [some]) for some in torch.split(regions, AT_ONCE)]
         pool5, fc7 = (torch.cat(features) for features in zip(*parts, strict=True))
-        return scaled_to(pool5, norm), scaled_to(fc7, norm)
+        return scale_to_norm(pool5, norm), scale_to_norm(fc7, norm)
 
 
-def scaled_to(features: Float[Tensor, "n width"], norm: float) -> Float[Tensor, "n width"]:
-    """Vectors of this length; the original's have it on average (rcnn_scale_features.m)."""
+def scale_to_norm(features: Float[Tensor, "n width"], norm: float) -> Float[Tensor, "n width"]:
+    """Scale vectors to this norm; the original's have it on average (rcnn_scale_features.m)."""
     return F.normalize(features.float()) * norm
+
+
+def svm_costs(
+    outputs: Float[Tensor, "m classes"],
+    regions: Float[Tensor, "n 4"],
+    objects: Objects,
+    *,
+    negative_iou: float,
+    hard_negatives: int,
+    positive_weight: float,
+) -> Float[Tensor, ""]:
+    """Average the hinge losses max(0, 1 - y f) of all SVMs over classes and examples.
+
+    `outputs` are f of the regions, then of the objects. Positives of an SVM are the objects of its
+    class; negatives the regions with the greatest outputs whose IoU with all of them is below
+    `negative_iou` (§2.3, rcnn_train.m).
+    """
+    of_regions, of_truths = outputs.float().tensor_split([len(regions)])
+    columns = torch.arange(outputs.shape[1], device=outputs.device)
+    is_own = objects.labels[:, None] == columns
+    overlaps = pairwise_iou(regions, objects.boxes)[:, :, None] * is_own
+    # With a row of zeros, since there may be no objects.
+    overlap = torch.cat([torch.zeros_like(of_regions)[:, None], overlaps], dim=1).amax(dim=1)
+    of_negatives = of_regions.masked_fill(overlap >= negative_iou, -torch.inf)
+    hard = of_negatives.topk(min(hard_negatives, len(regions)), dim=0).values
+    negatives = (1 + hard).clamp(min=0)
+    positives = positive_weight * (1 - of_truths).clamp(min=0) * is_own
+    number = int(hard.isfinite().sum() + is_own.sum())
+    cost: Tensor = (positives.sum() + negatives.sum()) / max(number, 1)
+    return cost
+
+
+def box_costs(
+    offsets: Float[Tensor, "n classes 4"], labelled: LabelledRegions
+) -> Float[Tensor, ""]:
+    """Average half the squared error of each region's offsets of its class.
+
+    All regions show an object; without regions the cost is 0 (appendix C, equation 5).
+    """
+    predicted = offsets_of_label(offsets.float(), labelled.labels - 1)
+    error = (predicted - offset_targets(labelled, (1.0, 1.0))).square().sum(dim=1)
+    return error.sum() / (2 * max(len(labelled.labels), 1))

@@ -6,7 +6,11 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from singleshot.detectors.common.settings import DetectorSettings
+from singleshot.detectors.common.settings import (
+    DetectorSettings,
+    SamplingSettings,
+    WideSamplingSettings,
+)
 from singleshot.settings import Count, Fraction, Positive, Settings
 
 __all__ = [
@@ -17,10 +21,8 @@ __all__ = [
     "RcnnSettings",
     "RegionSettings",
     "RfcnSettings",
-    "SamplingSettings",
     "SearchSettings",
     "StageSettings",
-    "WideSamplingSettings",
 ]
 
 
@@ -32,30 +34,6 @@ class SearchSettings(Settings):
         500,
         description="wider images are searched at this width, the one of R-CNN's demonstration "
         "(examples/rcnn_detect.m)",
-    )
-
-
-class SamplingSettings(Settings):
-    """Which regions of an image are learned from."""
-
-    regions: Count = Field(64, description="of an image at most")
-    positives: Fraction = Field(0.25, description="share of regions that show an object at most")
-    positive_iou: Fraction = Field(
-        0.5, description="overlap with a truth from which a region shows its object"
-    )
-    background_iou: tuple[Fraction, Fraction] = Field(
-        (0.1, 0.5), description="greatest overlap of background regions: from … up to below …"
-    )
-
-
-# Values that differ are defaults of tables of their own: a recipe may then say some of a table's
-# keys, and the others keep what the detector's paper has.
-class WideSamplingSettings(SamplingSettings):
-    """Of R-CNN and Faster R-CNN: whatever overlaps objects less than by half is background."""
-
-    regions: Count = Field(128, description="of an image at most")
-    background_iou: tuple[Fraction, Fraction] = Field(
-        (0.0, 0.5), description="greatest overlap of background regions: from … up to below …"
     )
 
 

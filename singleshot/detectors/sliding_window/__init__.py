@@ -1,4 +1,8 @@
-"""A classifier that is applied at every place, scale and aspect ratio."""
+"""A classifier applied to windows at every position, scale and aspect ratio.
+
+Read `settings`, then `network`: copies of the image, windows and losses (Dalal and Triggs 2005, §4;
+Sermanet et al. 2014, "OverFeat", §3.5 and §5). The features are in `backbones.hog`.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +26,7 @@ def build_sliding_window(
     from singleshot.detectors.sliding_window.network import SlidingWindow
 
     backbone = build_backbone(settings.backbone, pretrained=pretrained)
-    return SlidingWindow(backbone, class_names, settings)
+    return SlidingWindow.from_settings(settings, backbone, class_names)
 
 
 FAMILY = Family("sliding-window", SlidingWindowSettings, build_sliding_window)

@@ -1,38 +1,56 @@
-"""A classifier that is applied everywhere: at every place, scale and aspect ratio.
+"""A classifier applied to windows at every position, scale and aspect ratio, and its losses.
 
 Windows over histograms of oriented gradients with a linear classifier are the detector of Dalal and
 Triggs 2005; a convolutional classifier that runs over whole images is OverFeat's (Sermanet et al.
-2014, §3.5). Both are one thing: what is fully connected over a window of the feature map is a
-convolution over the map, whose output has the classifier's answer for each window.
+2014, §3.5). Both are one network: what is fully connected over a window of the feature map is a
+convolution over the map, with an output for each window.
+
+In training the hardest windows of background are found in the same images, at each step: Dalal and
+Triggs 2005, §4, go through the training images once more for them; OverFeat uses "the most
+offending ones" while it trains (Sermanet et al. 2014, §5).
 """
 
+from __future__ import annotations
+
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise, product
+from typing import Literal, assert_never
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, UInt8
+from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor, nn
 
 from singleshot.backbones.backbone import Backbone, grids
 from singleshot.backbones.initial import caffe_xavier
-from singleshot.detectors.common.baseline import Baseline, pixels_of
+from singleshot.boxes.geometry import pairwise_iou
+from singleshot.detectors.common.regions import BACKGROUND, IGNORED, Objects, objects_of
 from singleshot.detectors.common.resize import resize
+from singleshot.detectors.common.single_size import SingleSizeDetector
 from singleshot.detectors.detector import Losses, Prepared
-from singleshot.detectors.sliding_window.loss import window_losses
 from singleshot.detectors.sliding_window.settings import SlidingWindowSettings
 from singleshot.errors import ModelError
-from singleshot.structures import Batch, Detections
+from singleshot.structures import Batch, Detections, Truth
 
-__all__ = ["Copy", "SlidingWindow"]
+__all__ = [
+    "ScaledCopy",
+    "SlidingWindow",
+    "WindowSampling",
+    "hardest_windows",
+    "hinge_losses",
+    "labels_of",
+    "size_of_copy",
+    "window_losses",
+]
 
 FURTHER = 256  # pixels; all strides divide it
 
 
 @dataclass(frozen=True, slots=True)
-class Copy:
-    """The image at one scale and aspect ratio, and the windows over it; all (down, across)."""
+class ScaledCopy:
+    """The image at one scale and aspect ratio, and the windows over it; pairs are (y, x)."""
 
     size: tuple[int, int]  # pixels
     grid: tuple[int, int]  # windows
@@ -43,7 +61,7 @@ class Copy:
         return self.grid[0] * self.grid[1]
 
     def boxes_unit(self) -> Float[Tensor, "windows 4"]:
-        """Where each window expects its object, row by row; fractions of the image."""
+        """Compute the box of each window without margins, row by row; fractions of the image."""
         (rows, columns), (height, width) = self.grid, self.size
         (down, across), (tall, wide) = self.stride, self.object
         corners = [
@@ -53,8 +71,28 @@ class Copy:
         return (boxes / torch.tensor([width, height] * 2)).float()
 
 
-class SlidingWindow(Baseline):
-    """Copies of the image, a feature map of each, and a classifier over it."""
+@dataclass(frozen=True, slots=True)
+class WindowSampling:
+    """Numbers that windows to train on are matched and sampled by."""
+
+    object_iou: float  # IoU from which a window is matched to an object
+    background_iou: float  # IoU below which it is background; others are ignored
+    negatives_per_positive: float
+    min_negatives: int
+
+    @classmethod
+    def from_settings(cls, settings: SlidingWindowSettings) -> WindowSampling:
+        """Translate the table `model`."""
+        return cls(
+            settings.object_iou,
+            settings.background_iou,
+            settings.negatives_per_positive,
+            settings.min_negatives,
+        )
+
+
+class SlidingWindow(SingleSizeDetector):
+    """A detector by scaled copies of the image, a feature map of each, and a classifier over it."""
 
     settings: SlidingWindowSettings
     windows: Float[Tensor, "windows 4"]
@@ -62,20 +100,18 @@ class SlidingWindow(Baseline):
     def __init__(
         self, backbone: Backbone, class_names: Sequence[str], settings: SlidingWindowSettings
     ) -> None:
-        super().__init__(class_names, pixels_of(settings, backbone.pixel_mean, backbone.pixel_std))
-        self.settings = settings
-        self.backbone = backbone
+        super().__init__(backbone, class_names, settings)
         height, width = settings.window
         self.border = round(settings.margin * height), round(settings.margin * width)
         self.kernel = self.grid_of(settings.window)
-        self.copies = list(self.all_copies())
+        self.copies = list(self._scaled_copies())
         if not self.copies:
             raise ModelError(
                 f"model.window = {list(settings.window)} fits into no copy of an image of "
                 f"{list(settings.input)}: smaller model.scales or a larger model.input may help"
             )
         background = settings.classifier == "softmax"
-        self.heads = classifier(
+        self.heads = _create_classifier(
             [backbone.channels[-1], *settings.fully_connected, background + len(class_names)],
             self.kernel,
             settings.dropout,
@@ -93,44 +129,44 @@ class SlidingWindow(Baseline):
 
     @property
     def parts(self) -> Mapping[str, nn.Module]:
-        """What is computed once for all windows, and the classifier."""
+        """The backbone, and the classifier."""
         return {"backbone": self.backbone, "heads": self.heads}
 
     def grid_of(self, size: tuple[int, int]) -> tuple[int, int]:
-        """(rows, columns) of the feature map of an image of (height, width)."""
+        """Find (rows, columns) of the feature map of an image of (height, width)."""
         return grids(self.backbone, torch.zeros(1, 3, *size))[-1]
 
-    def all_copies(self) -> Iterator[Copy]:
-        """Those that hold a window at least, largest first."""
+    def _scaled_copies(self) -> Iterator[ScaledCopy]:
+        """List the copies that hold at least one window, largest first."""
         settings, (rows, columns) = self.settings, self.kernel
         (height, width), (top, left) = settings.window, self.border
         further = self.grid_of((height + FURTHER, width + FURTHER))
         stride = FURTHER / (further[0] - rows), FURTHER / (further[1] - columns)
         inside = height - 2 * top, width - 2 * left
         for scale, ratio in product(sorted(settings.scales), settings.aspect_ratios):
-            size = copy_size(settings.input, scale, ratio)
+            size = size_of_copy(settings.input, scale, ratio)
             if size[0] >= inside[0] and size[1] >= inside[1]:
-                found = self.grid_of((size[0] + 2 * top, size[1] + 2 * left))
-                grid = found[0] - rows + 1, found[1] - columns + 1
-                yield Copy(size, grid, stride, inside)
+                cells = self.grid_of((size[0] + 2 * top, size[1] + 2 * left))
+                grid = cells[0] - rows + 1, cells[1] - columns + 1
+                yield ScaledCopy(size, grid, stride, inside)
 
     def forward(
         self, images: UInt8[Tensor, "b 3 h w"] | Float[Tensor, "b 3 h w"]
     ) -> Float[Tensor, "b windows columns"]:
-        """What the classifier says at each window, copy by copy and row by row."""
+        """Compute logits of each window, copy by copy and row by row."""
         whole = images.round().byte() if images.is_floating_point() else images
-        # All at first, so that the time of the network is the network's alone.
-        copies = [self.copied(whole, copy) for copy in self.copies]
-        found = []
+        # All copies first, so that the time of the network can be measured by itself.
+        copies = [self._make_copy(whole, copy) for copy in self.copies]
+        logits = []
         for copy in [self.normalised(copy) for copy in copies]:
             features = self.backbone(copy)[-1]
-            found.append(self.heads(features).flatten(start_dim=2).transpose(1, 2))
-        return torch.cat(found, dim=1)
+            logits.append(self.heads(features).flatten(start_dim=2).transpose(1, 2))
+        return torch.cat(logits, dim=1)
 
-    def copied(
-        self, images: UInt8[Tensor, "b 3 h w"], copy: Copy
+    def _make_copy(
+        self, images: UInt8[Tensor, "b 3 h w"], copy: ScaledCopy
     ) -> Float[Tensor, "b 3 rows columns"]:
-        """Images at the size of a copy, and a border: objects at the edge have a margin, too."""
+        """Resize images to a copy, with a border, so that objects at the edge have a margin."""
         top, left = self.border
         resized = torch.stack([resize(image, copy.size, "antialias") for image in images])
         return F.pad(resized, (left, left, top, top), mode="replicate")
@@ -139,10 +175,11 @@ class SlidingWindow(Baseline):
         """The classifier's loss at windows of objects and the hardest windows of background."""
         del prepared
         logits = self(batch.images).float()
-        return window_losses(logits, self.windows, batch.truths, self.settings)
+        sampling = WindowSampling.from_settings(self.settings)
+        return window_losses(logits, self.windows, batch.truths, self.settings.classifier, sampling)
 
-    def scored(self, images: Float[Tensor, "b 3 h w"]) -> list[Detections]:
-        """The best windows of every class.
+    def score_boxes(self, images: Float[Tensor, "b 3 h w"]) -> list[Detections]:
+        """Score the best windows of every class.
 
         The margin of a linear classifier becomes a score by the logistic function (Platt 1999, with
         nothing fitted).
@@ -153,26 +190,28 @@ class SlidingWindow(Baseline):
         else:
             scores = logits.softmax(dim=2)[:, :, 1:]
         number = self.settings.results.top_k
-        return [best_windows(of_image, self.windows, number) for of_image in scores]
+        return [_best_windows(of_image, self.windows, number) for of_image in scores]
 
 
-def best_windows(
+def _best_windows(
     scores: Float[Tensor, "windows classes"], windows: Float[Tensor, "windows 4"], number: int
 ) -> Detections:
-    """So many of each class."""
+    """Select the `number` best windows of each class."""
     best = scores.topk(min(number, len(scores)), dim=0)
     labels = torch.arange(scores.shape[1], device=scores.device).expand_as(best.indices)
     return Detections(windows[best.indices.flatten()], best.values.flatten(), labels.flatten())
 
 
-def copy_size(size: tuple[int, int], scale: float, ratio: float) -> tuple[int, int]:
-    """(height, width) of the copy in which objects so much larger and wider are as the window."""
+def size_of_copy(size: tuple[int, int], scale: float, ratio: float) -> tuple[int, int]:
+    """Compute (height, width) of the copy in which such objects have the window's size."""
     height, width = size
     return round(height / scale * ratio**0.5), round(width / scale / ratio**0.5)
 
 
-def classifier(widths: Sequence[int], window: tuple[int, int], dropout: float) -> nn.Sequential:
-    """Fully connected layers over a window of the feature map, as convolutions over the map."""
+def _create_classifier(
+    widths: Sequence[int], window: tuple[int, int], dropout: float
+) -> nn.Sequential:
+    """Create fully connected layers over a window of the feature map, as convolutions."""
     layers: list[nn.Module] = []
     kernel = window
     for before, after in pairwise(widths):
@@ -180,3 +219,75 @@ def classifier(widths: Sequence[int], window: tuple[int, int], dropout: float) -
         kernel = (1, 1)
     # Logits are of either sign.
     return nn.Sequential(*layers[:-1]).apply(caffe_xavier)
+
+
+def window_losses(
+    logits: Float[Tensor, "b windows columns"],
+    windows: Float[Tensor, "windows 4"],
+    truths: Sequence[Truth],
+    classifier: Literal["svm", "softmax"],
+    sampling: WindowSampling,
+) -> Losses:
+    """Average the loss of sampled windows over those of an image, then over images.
+
+    Windows are in pixels of the input. There is no localization loss: a window has no offsets.
+    """
+    losses, num_matches = [], 0
+    for of_image, truth in zip(logits, truths, strict=True):
+        labels = labels_of(windows, objects_of(truth, windows.device), sampling)
+        match classifier:
+            case "svm":
+                each = hinge_losses(of_image, labels)
+            case "softmax":
+                # The first column is the background's.
+                targets = labels.clamp(min=BACKGROUND)
+                each = F.cross_entropy(of_image, targets, reduction="none")
+            case _:
+                assert_never(classifier)
+        sampled = (labels > BACKGROUND) | hardest_windows(each.detach(), labels, sampling)
+        losses.append((each * sampled).sum() / sampled.sum().clamp(min=1))
+        num_matches += int((labels > BACKGROUND).sum())
+    sums = {"classification": torch.stack(losses).sum()}
+    return Losses.of(sums, weight=len(truths), num_matches=num_matches)
+
+
+def labels_of(
+    windows: Float[Tensor, "windows 4"], objects: Objects, sampling: WindowSampling
+) -> Int[Tensor, " windows"]:
+    """Match windows to objects: a label, counted from 1, BACKGROUND or IGNORED.
+
+    A window is matched to the object it overlaps most; each object has the window that overlaps it
+    most, unless it overlaps them all as little as background.
+    """
+    labels = torch.full((len(windows),), BACKGROUND, device=windows.device)
+    if not len(objects.labels):
+        return labels
+    overlap = pairwise_iou(windows, objects.boxes)
+    most, nearest = overlap.max(dim=1)
+    touched = most >= sampling.background_iou
+    favourite = (overlap == overlap.amax(dim=0)).any(dim=1)
+    learns = touched & (favourite | (most >= sampling.object_iou))
+    labels[touched] = IGNORED
+    return torch.where(learns, objects.labels[nearest] + 1, labels)
+
+
+def hardest_windows(
+    losses: Float[Tensor, " windows"],
+    labels: Int[Tensor, " windows"],
+    sampling: WindowSampling,
+) -> Bool[Tensor, " windows"]:
+    """Mark the windows of background with the highest loss."""
+    background = labels == BACKGROUND
+    budget = round(sampling.negatives_per_positive * int((labels > BACKGROUND).sum()))
+    number = min(max(budget, sampling.min_negatives), int(background.sum()))
+    hardest = losses.masked_fill(~background, -math.inf).topk(number).indices
+    return torch.zeros_like(background).index_fill(0, hardest, value=True)
+
+
+def hinge_losses(
+    margins: Float[Tensor, "windows classes"], labels: Int[Tensor, " windows"]
+) -> Float[Tensor, " windows"]:
+    """Add up max(0, 1 - y · margin) over classes; y is 1 for the window's class, else -1."""
+    classes = torch.arange(margins.shape[1], device=margins.device)
+    sign = torch.where(labels[:, None] - 1 == classes, 1.0, -1.0)
+    return (1 - sign * margins).clamp(min=0).sum(dim=1)

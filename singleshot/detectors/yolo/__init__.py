@@ -1,4 +1,15 @@
-"""YOLO, version 1 to 3, and YOLO9000."""
+"""YOLO, version 1 to 3, and YOLO9000.
+
+Read in this order:
+- `settings`: the tables `model` of the four.
+- `letterbox`: images as darknet resizes them; boxes above the threshold.
+- `v1`: a grid of cells, and its loss (Redmon et al. 2016, §2).
+- `anchors`: boxes relative to cells and anchors (Redmon and Farhadi 2017, §2).
+- `losses`: the losses of versions 2 and 3.
+- `v2`: one feature map, passthrough (§2).
+- `word_tree`, `yolo9000`: hierarchical classification (§4).
+- `v3`: three levels, independent classes (Redmon and Farhadi 2018, §2).
+"""
 
 from __future__ import annotations
 
@@ -27,7 +38,7 @@ def build_yolo_v1(
     from singleshot.detectors.yolo.v1 import YoloV1
 
     backbone = build_backbone(settings.backbone, pretrained=pretrained)
-    return YoloV1(backbone, class_names, settings)
+    return YoloV1.from_settings(settings, backbone, class_names)
 
 
 YOLO_V1 = Family("yolo-v1", YoloV1Settings, build_yolo_v1)
@@ -40,7 +51,7 @@ def build_yolo_v2(
     from singleshot.detectors.yolo.v2 import YoloV2
 
     backbone = build_backbone(settings.backbone, pretrained=pretrained)
-    return YoloV2(backbone, class_names, settings)
+    return YoloV2.from_settings(settings, backbone, class_names)
 
 
 YOLO_V2 = Family("yolo-v2", YoloV2Settings, build_yolo_v2)
@@ -53,7 +64,7 @@ def build_yolo9000(
     from singleshot.detectors.yolo.yolo9000 import Yolo9000
 
     backbone = build_backbone(settings.backbone, pretrained=pretrained)
-    return Yolo9000(backbone, class_names, settings)
+    return Yolo9000.from_settings(settings, backbone, class_names)
 
 
 YOLO9000 = Family("yolo9000", Yolo9000Settings, build_yolo9000)
@@ -66,7 +77,7 @@ def build_yolo_v3(
     from singleshot.detectors.yolo.v3 import YoloV3
 
     backbone = build_backbone(settings.backbone, pretrained=pretrained)
-    return YoloV3(backbone, class_names, settings)
+    return YoloV3.from_settings(settings, backbone, class_names)
 
 
 YOLO_V3 = Family("yolo-v3", YoloV3Settings, build_yolo_v3)

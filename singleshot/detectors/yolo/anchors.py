@@ -1,4 +1,4 @@
-"""Boxes that are told relative to a cell and an anchor, as YOLO does from version 2 on."""
+"""Boxes relative to a cell and an anchor, as in YOLO from version 2 on, and k-means anchors."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -10,13 +10,13 @@ from torch import Tensor, nn
 from singleshot.boxes.geometry import to_corners
 from singleshot.errors import DataError
 
-__all__ = ["AnchorGrid", "Place", "flattened", "k_means_anchors", "shape_iou"]
+__all__ = ["AnchorGrid", "GridLevel", "flatten_predictions", "k_means_anchors", "shape_iou"]
 
-OBJECTNESS = 4  # column of a box' numbers; four before it tell where, the classes come after
+OBJECTNESS = 4  # column of a box's numbers; its four coordinates come before, its classes after
 LARGEST = 10.0  # log(size / anchor): no image is so large, and no number overflows
 
 
-class Place(NamedTuple):
+class GridLevel(NamedTuple):
     """A level of an `AnchorGrid`."""
 
     first: int  # number of its first box
@@ -25,7 +25,7 @@ class Place(NamedTuple):
 
 
 class AnchorGrid(nn.Module):
-    """Every box of an image: level by level, anchor by anchor, then row by row, as in Darknet."""
+    """All boxes of an image: level by level, anchor by anchor, then row by row, as in Darknet."""
 
     cells: Float[Tensor, "boxes 2"]  # column and row
     strides: Float[Tensor, "boxes 2"]  # pixels across and down between cells
@@ -46,9 +46,9 @@ class AnchorGrid(nn.Module):
         cells: list[Tensor] = []
         strides: list[Tensor] = []
         sizes: list[Tensor] = []
-        self.places: list[Place] = []
+        self.levels: list[GridLevel] = []
         for (rows, columns), mask in zip(grids, masks, strict=True):
-            self.places.append(Place(sum(len(cell) for cell in cells), (rows, columns), mask))
+            self.levels.append(GridLevel(sum(len(cell) for cell in cells), (rows, columns), mask))
             row, column = torch.meshgrid(torch.arange(rows), torch.arange(columns), indexing="ij")
             cell = torch.stack([column, row], dim=-1).reshape(-1, 2).repeat(len(mask), 1)
             cells.append(cell.float())
@@ -63,33 +63,32 @@ class AnchorGrid(nn.Module):
     def __len__(self) -> int:
         return len(self.cells)
 
-    def decode(self, said: Float[Tensor, "*b boxes columns"]) -> Float[Tensor, "*b boxes 4"]:
-        """Corners in pixels of the input (Redmon and Farhadi 2017, §2, "Direct location …").
+    def decode(self, outputs: Float[Tensor, "*b boxes columns"]) -> Float[Tensor, "*b boxes 4"]:
+        """Decode corners in pixels of the input (Redmon and Farhadi 2017, §2, "Direct location …").
 
         b = (σ(t_xy) + cell) · stride, and anchor · exp(t_wh) wide and high.
         """
-        centres = (said[..., :2].sigmoid() + self.cells) * self.strides
-        sizes = said[..., 2:4].clamp(max=LARGEST).exp() * self.anchors
+        centres = (outputs[..., :2].sigmoid() + self.cells) * self.strides
+        sizes = outputs[..., 2:4].clamp(max=LARGEST).exp() * self.anchors
         return to_corners(torch.cat([centres, sizes], dim=-1))
 
     def encode(
-        self, boxes_cxcywh: Float[Tensor, "n 4"], places: Int[Tensor, " n"]
+        self, boxes_cxcywh: Float[Tensor, "n 4"], indices: Int[Tensor, " n"]
     ) -> Float[Tensor, "n 4"]:
-        """What boxes number `places` should say: σ(t_xy) and t_wh."""
-        centres = boxes_cxcywh[:, :2] / self.strides[places] - self.cells[places]
-        return torch.cat([centres, (boxes_cxcywh[:, 2:] / self.anchors[places]).log()], dim=1)
+        """Encode boxes at these indices of the grid: σ(t_xy) and t_wh."""
+        centres = boxes_cxcywh[:, :2] / self.strides[indices] - self.cells[indices]
+        return torch.cat([centres, (boxes_cxcywh[:, 2:] / self.anchors[indices]).log()], dim=1)
 
-    def responsible(
+    def responsible_boxes(
         self, boxes_cxcywh: Float[Tensor, "n 4"]
     ) -> tuple[Int[Tensor, " m"], Int[Tensor, " m"]]:
-        """Which boxes tell which truths: of the cell that the middle of a truth is in …
+        """Match boxes to objects: of the cell with the object's middle, the anchor of greatest IoU.
 
-        … the one whose anchor has most nearly its shape. Returns numbers of boxes and of truths; a
-        level that lacks the anchor tells nothing of it.
+        Returns indices of boxes and of objects; a level without that anchor has no box for it.
         """
         best = shape_iou(boxes_cxcywh[:, 2:], self.all_anchors).argmax(dim=1)
         boxes, truths = [], []
-        for first, (rows, columns), mask in self.places:
+        for first, (rows, columns), mask in self.levels:
             is_best = best[:, None] == torch.tensor(mask, device=best.device)
             truth, anchor = is_best.nonzero(as_tuple=True)
             last = self.cells.new_tensor([columns - 1, rows - 1])
@@ -100,10 +99,10 @@ class AnchorGrid(nn.Module):
         return torch.cat(boxes), torch.cat(truths)
 
 
-def flattened(
+def flatten_predictions(
     maps: Sequence[Float[Tensor, "b _ _ _"]], num_columns: int
 ) -> Float[Tensor, "b boxes columns"]:
-    """Predictions of each level, which lie anchor by anchor, as rows of an `AnchorGrid`."""
+    """Reshape the predictions of each level, anchor by anchor, to rows of an `AnchorGrid`."""
     levels = []
     for level in maps:
         batch, _, rows, columns = level.shape
@@ -113,7 +112,7 @@ def flattened(
 
 
 def shape_iou(sizes: Float[Tensor, "n 2"], others: Float[Tensor, "m 2"]) -> Float[Tensor, "n m"]:
-    """Overlap of every (width, height) with every other, with one middle."""
+    """Compute the IoU of every (width, height) with every other, around one middle."""
     intersection = torch.minimum(sizes[:, None], others).prod(dim=-1)
     return intersection / (sizes.prod(dim=-1)[:, None] + others.prod(dim=-1) - intersection)
 
@@ -121,7 +120,7 @@ def shape_iou(sizes: Float[Tensor, "n 2"], others: Float[Tensor, "m 2"]) -> Floa
 def k_means_anchors(
     sizes: Float[Tensor, "n 2"], number: int, random: torch.Generator, *, trials: int = 10
 ) -> tuple[Float[Tensor, "number 2"], float]:
-    """So many anchors for objects of these (width, height), smallest first, and how well they fit.
+    """Cluster (width, height) of objects into anchors, smallest first, and measure their fit.
 
     k-means with the distance 1 - IoU, so that large boxes err no more than small ones (Redmon and
     Farhadi 2017, §2, "Dimension Clusters"); the fit is the average overlap with the nearest anchor,
@@ -133,17 +132,17 @@ def k_means_anchors(
     different = torch.unique(sizes, dim=0)
     if len(different) < number:
         raise DataError(f"{number} anchors from {len(different)} different sizes of objects")
-    found = []
+    clusterings = []
     for _ in range(trials):
         first = different[torch.randperm(len(different), generator=random)[:number]]
-        anchors = settled(sizes, first)
-        found.append((float(shape_iou(sizes, anchors).amax(dim=1).mean()), anchors))
-    fit, anchors = max(found, key=lambda pair: pair[0])
+        anchors = _k_means(sizes, first)
+        clusterings.append((float(shape_iou(sizes, anchors).amax(dim=1).mean()), anchors))
+    fit, anchors = max(clusterings, key=lambda pair: pair[0])
     return anchors[anchors.prod(dim=1).argsort()], fit
 
 
-def settled(sizes: Float[Tensor, "n 2"], anchors: Float[Tensor, "m 2"]) -> Float[Tensor, "m 2"]:
-    """Each anchor the average of those that are nearest to it, until they stay with it."""
+def _k_means(sizes: Float[Tensor, "n 2"], anchors: Float[Tensor, "m 2"]) -> Float[Tensor, "m 2"]:
+    """Move each anchor to the mean of the sizes nearest to it, until none changes its anchor."""
     nearest = None
     for _ in range(1000):  # means under another distance might go round in a circle
         before, nearest = nearest, shape_iou(sizes, anchors).argmax(dim=1)

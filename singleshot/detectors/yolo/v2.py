@@ -1,10 +1,10 @@
-"""YOLOv2: boxes relative to anchors that were found by clustering, on Darknet-19.
+"""YOLOv2: boxes relative to anchors found by clustering, on Darknet-19.
 
 Redmon and Farhadi 2017, "YOLO9000: Better, Faster, Stronger"; the numbers are darknet's
 (cfg/yolov2-voc.cfg, src/region_layer.c).
 
 Simpler than there: images keep one size throughout the training, where darknet takes another from
-320 to 608 every ten steps; all objects of an image are learned, where it takes 30 at most.
+320 to 608 every ten steps; all objects of an image are trained on, where it takes 30 at most.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,11 +18,11 @@ from singleshot.backbones.backbone import Backbone
 from singleshot.backbones.darknet import conv
 from singleshot.backbones.darknet_layers import DarknetConvolution, space_to_depth
 from singleshot.backbones.initial import small_convolution
+from singleshot.detectors.common.regions import objects_of
 from singleshot.detectors.detector import Losses, Prepared
-from singleshot.detectors.rcnn.region_sampling import objects_of
-from singleshot.detectors.yolo.anchors import OBJECTNESS, AnchorGrid, flattened
-from singleshot.detectors.yolo.detector import YoloDetector, feature_grids, likely
-from singleshot.detectors.yolo.losses import region_losses
+from singleshot.detectors.yolo.anchors import OBJECTNESS, AnchorGrid, flatten_predictions
+from singleshot.detectors.yolo.letterbox import YoloDetector, feature_grids, select_likely
+from singleshot.detectors.yolo.losses import LossWeights, region_losses
 from singleshot.detectors.yolo.settings import RegionLayerSettings
 from singleshot.errors import ModelError
 from singleshot.structures import Batch, Detections
@@ -31,15 +31,15 @@ __all__ = ["YoloV2"]
 
 
 class Passthrough(nn.Module):
-    """Two 3 × 3 convolutions, then a third that also sees the finer map (§2).
+    """Two 3 × 3 convolutions, then a third with the finer map as a second input (§2).
 
-    That one is squeezed to an eighth of its channels and space_to_depth to the coarser one's size.
+    The finer map is reduced to an eighth of its channels and rearranged to the coarser size.
     """
 
     def __init__(self, finer: int, channels: int, stride: int) -> None:
-        """Maps of `finer` and of `channels`, the first `stride` times as high and wide."""
+        """`finer` and `channels` are those of both maps; the first is `stride` times as high."""
         super().__init__()
-        # A multiple of stride², as reorganising wants it: 64 of Darknet-19's 512.
+        # A multiple of stride², as rearranging needs it: 64 of Darknet-19's 512.
         squeezed = max(finer // 8 // stride**2, 1) * stride**2
         self.stride = stride
         self.deep = nn.Sequential(
@@ -50,14 +50,14 @@ class Passthrough(nn.Module):
         self.joined = DarknetConvolution(channels + squeezed * stride**2, conv(channels))
 
     def forward(self, finer: Tensor, features: Tensor) -> Tensor:
-        """As many channels as the coarser map."""
+        """Compute a map of as many channels as the coarser one."""
         fine = space_to_depth(self.fine(finer), self.stride)
         joined: Tensor = self.joined(torch.cat([fine, self.deep(features)], dim=1))
         return joined
 
 
 class YoloV2(YoloDetector):
-    """One feature map; at each cell a box for every anchor."""
+    """A detector on one feature map, with a box for every anchor at each cell."""
 
     settings: RegionLayerSettings
 
@@ -70,16 +70,16 @@ class YoloV2(YoloDetector):
         self.neck: Passthrough | None = None
         channels = backbone.channels[-1]
         if settings.neck == "passthrough":
-            stride = stride_between(cells, settings.input)
+            stride = _stride_between(cells, settings.input)
             self.neck = Passthrough(backbone.channels[-2], channels, stride)
         anchors = range(len(settings.anchors))
         self.grid = AnchorGrid(cells[-1:], settings.anchors, [tuple(anchors)], settings.input)
-        self.num_columns = OBJECTNESS + 1 + self.class_columns()
+        self.num_columns = OBJECTNESS + 1 + self.num_class_columns()
         self.head = small_convolution(channels, len(anchors) * self.num_columns)
         self.settling = False
 
-    def class_columns(self) -> int:
-        """Numbers that a box has for its class."""
+    def num_class_columns(self) -> int:
+        """Count the outputs of a box for its class."""
         return len(self.class_names)
 
     @property
@@ -89,57 +89,65 @@ class YoloV2(YoloDetector):
 
     @property
     def parts(self) -> Mapping[str, nn.Module]:
-        """The network that was a classifier, and what is added to it."""
+        """The backbone, and the layers added to it."""
         added = [self.head] if self.neck is None else [self.neck, self.head]
         return {"backbone": self.backbone, "heads": nn.ModuleList(added)}
 
     def enter(self, part: float) -> None:
-        """In the beginning all boxes are drawn to their anchors."""
+        """Pull all boxes to their anchors at the beginning of training."""
         self.settling = part < self.settings.settle_until
 
     def forward(
         self, images: UInt8[Tensor, "b 3 h w"] | Float[Tensor, "b 3 h w"]
     ) -> Float[Tensor, "b boxes columns"]:
-        """t_x, t_y, t_w, t_h, the logit of objectness, and logits of classes."""
+        """Compute t_x, t_y, t_w, t_h, the logit of objectness, and logits of classes."""
         maps = self.backbone(self.normalised(images))
         features = maps[-1] if self.neck is None else self.neck(*maps[-2:])
-        return flattened([self.head(features)], self.num_columns)
+        return flatten_predictions([self.head(features)], self.num_columns)
 
     def class_costs(
         self, logits: Float[Tensor, "n columns"], labels: Int[Tensor, " n"]
     ) -> Float[Tensor, " n"]:
-        """The cross-entropy of the softmax: darknet's delta is its gradient."""
+        """Compute the cross-entropy of the softmax: darknet's delta is its gradient."""
         return F.cross_entropy(logits, labels, reduction="none")
 
     def losses(self, batch: Batch, prepared: Prepared | None = None) -> Losses:
         """Squared errors of boxes and objectness, and cross-entropies of classes."""
         del prepared
-        said = self(batch.images).float()
-        objects = [objects_of(truth, said.device) for truth in batch.truths]
+        outputs = self(batch.images).float()
+        objects = [objects_of(truth, outputs.device) for truth in batch.truths]
         return region_losses(
-            said, self.grid, objects, self.settings, self.class_costs, settling=self.settling
+            outputs,
+            self.grid,
+            objects,
+            self.class_costs,
+            size=self.settings.input,
+            weights=LossWeights.from_settings(self.settings.weights),
+            ignore_iou=self.settings.ignore_iou,
+            objectness_target=self.settings.objectness,
+            settling=self.settling,
         )
 
-    def scored(self, images: Float[Tensor, "b 3 h w"]) -> list[Detections]:
-        """Every box with every class: objectness times the probability of the class."""
-        said = self(images).float()
-        boxes = self.grid.decode(said)
-        return [self.judged(*of_image) for of_image in zip(boxes, said, strict=True)]
+    def score_boxes(self, images: Float[Tensor, "b 3 h w"]) -> list[Detections]:
+        """Score every box for every class: objectness times the probability of the class."""
+        outputs = self(images).float()
+        boxes = self.grid.decode(outputs)
+        return [self.select_boxes(*of_image) for of_image in zip(boxes, outputs, strict=True)]
 
-    def judged(
-        self, boxes: Float[Tensor, "boxes 4"], said: Float[Tensor, "boxes columns"]
+    def select_boxes(
+        self, boxes: Float[Tensor, "boxes 4"], outputs: Float[Tensor, "boxes columns"]
     ) -> Detections:
-        """What an image's boxes say, above the threshold."""
-        objectness = said[:, OBJECTNESS : OBJECTNESS + 1].sigmoid()
-        scores = objectness * said[:, OBJECTNESS + 1 :].softmax(dim=1)
-        return likely(boxes, scores, self.settings.results.score_threshold)
+        """Select the boxes and classes of an image with scores above the threshold."""
+        objectness = outputs[:, OBJECTNESS : OBJECTNESS + 1].sigmoid()
+        scores = objectness * outputs[:, OBJECTNESS + 1 :].softmax(dim=1)
+        return select_likely(boxes, scores, self.settings.results.score_threshold)
 
 
-def stride_between(cells: Sequence[tuple[int, int]], size: tuple[int, int]) -> int:
-    """How many cells of the last map but one stand for one of the last."""
+def _stride_between(cells: Sequence[tuple[int, int]], size: tuple[int, int]) -> int:
+    """Divide the cells of the last map but one by those of the last."""
     if len(cells) < 2:
         raise ModelError(
-            "model.neck = 'passthrough' wants a backbone of two feature maps at least; give "
+            "model.neck = 'passthrough' needs a backbone of two feature maps at least; give "
             "another backbone, or model.neck = 'none'"
         )
     (finer, columns), (rows, across) = cells[-2:]

@@ -4,7 +4,7 @@ Redmon and Farhadi 2018, "YOLOv3: An Incremental Improvement"; the numbers are d
 (cfg/yolov3.cfg, src/yolo_layer.c).
 
 Simpler than there: images keep one size throughout the training; all objects of an image are
-learned, where darknet takes 90 at most; a box has at most the classes of objects in its cell
+trained on, where darknet takes 90 at most; a box has at most the classes of objects in its cell
 (darknet's `truth_thresh`, which is 1 in all its files and never reached).
 """
 
@@ -19,10 +19,10 @@ from singleshot.backbones.backbone import Backbone
 from singleshot.backbones.darknet import conv
 from singleshot.backbones.darknet_layers import DarknetConvolution
 from singleshot.backbones.initial import small_convolution
+from singleshot.detectors.common.regions import objects_of
 from singleshot.detectors.detector import Losses, Prepared
-from singleshot.detectors.rcnn.region_sampling import objects_of
-from singleshot.detectors.yolo.anchors import OBJECTNESS, AnchorGrid, flattened
-from singleshot.detectors.yolo.detector import YoloDetector, feature_grids, likely
+from singleshot.detectors.yolo.anchors import OBJECTNESS, AnchorGrid, flatten_predictions
+from singleshot.detectors.yolo.letterbox import YoloDetector, feature_grids, select_likely
 from singleshot.detectors.yolo.losses import logistic_losses
 from singleshot.detectors.yolo.settings import YoloV3Settings
 from singleshot.errors import ModelError
@@ -32,14 +32,14 @@ __all__ = ["YoloV3"]
 
 
 class DetectionStage(nn.Module):
-    """What a level becomes: five convolutions, then one more for its own predictions.
+    """The layers of a level: five convolutions, then one more for its own predictions.
 
-    `above` squeezes what the coarser level's five gave, to be doubled in size and joined to this
-    level; the coarsest has none.
+    `above` reduces the channels of the coarser level's five, to be doubled in size and joined to
+    this level; the coarsest has none.
     """
 
     def __init__(self, channels: int, coarser: int) -> None:
-        """Of a level with so many channels; `coarser` are those of the five above it, or 0."""
+        """`channels` are those of the level; `coarser` those of the five above it, or 0."""
         super().__init__()
         half = channels // 2
         self.above = DarknetConvolution(coarser, conv(half, 1)) if coarser else None
@@ -54,20 +54,20 @@ class DetectionStage(nn.Module):
         self.last = DarknetConvolution(half, conv(channels))
 
     def forward(self, features: Tensor, coarser: Tensor | None) -> tuple[Tensor, Tensor]:
-        """What the level predicts from, and what the finer one is told."""
+        """Compute the features for predictions, and those for the finer level."""
         if self.above is not None and coarser is not None:
             size = [features.shape[-2], features.shape[-1]]
             enlarged = F.interpolate(self.above(coarser), size=size, mode="nearest")
             features = torch.cat([enlarged, features], dim=1)
-        told = self.five(features)
-        return self.last(told), told
+        shared = self.five(features)
+        return self.last(shared), shared
 
 
 class DetectionPyramid(nn.Module):
-    """From the coarsest level to the finest (§2.3); `stages` are in the order of levels."""
+    """Stages from the coarsest level to the finest (§2.3); `stages` are in the order of levels."""
 
     def __init__(self, channels: Sequence[int]) -> None:
-        """Of each level, finest first."""
+        """`channels` are those of each level, finest first."""
         super().__init__()
         coarser = [*(width // 2 for width in channels[1:]), 0]
         self.stages = nn.ModuleList(
@@ -75,24 +75,24 @@ class DetectionPyramid(nn.Module):
         )
 
     def forward(self, levels: Sequence[Tensor]) -> list[Tensor]:
-        """As many, in the same order, with the same channels."""
-        found: list[Tensor] = []
-        told: Tensor | None = None
+        """Compute the levels in the same order, with the same channels."""
+        outputs: list[Tensor] = []
+        shared: Tensor | None = None
         for stage, level in zip(reversed(self.stages), reversed(levels), strict=True):
-            predicted_from, told = stage(level, told)
-            found.insert(0, predicted_from)
-        return found
+            features, shared = stage(level, shared)
+            outputs.insert(0, features)
+        return outputs
 
 
 class YoloV3(YoloDetector):
-    """At each cell of each level a box for every anchor of the level."""
+    """A detector on several levels, with a box for every anchor of the level at each cell."""
 
     settings: YoloV3Settings
 
     def __init__(
         self, backbone: Backbone, class_names: Sequence[str], settings: YoloV3Settings
     ) -> None:
-        """Raises ModelError for anchors that cannot be shared out among the levels."""
+        """Raises ModelError for anchors that cannot be divided among the levels."""
         super().__init__(backbone, class_names, settings)
         cells = feature_grids(backbone, settings.input)
         masks = masks_of(settings, len(cells))
@@ -112,42 +112,42 @@ class YoloV3(YoloDetector):
 
     @property
     def parts(self) -> Mapping[str, nn.Module]:
-        """The network that was a classifier, and what is added to it."""
+        """The backbone, and the layers added to it."""
         added = [self.heads] if self.neck is None else [self.neck, self.heads]
         return {"backbone": self.backbone, "heads": nn.ModuleList(added)}
 
     def forward(
         self, images: UInt8[Tensor, "b 3 h w"] | Float[Tensor, "b 3 h w"]
     ) -> Float[Tensor, "b boxes columns"]:
-        """t_x, t_y, t_w, t_h, the logit of objectness, and logits of classes."""
+        """Compute t_x, t_y, t_w, t_h, the logit of objectness, and logits of classes."""
         levels = self.backbone(self.normalised(images))
         if self.neck is not None:
             levels = self.neck(levels)
         maps = [head(level) for head, level in zip(self.heads, levels, strict=True)]
-        return flattened(maps, self.num_columns)
+        return flatten_predictions(maps, self.num_columns)
 
     def losses(self, batch: Batch, prepared: Prepared | None = None) -> Losses:
         """Cross-entropies of centres, objectness and classes, and squared errors of sizes."""
         del prepared
-        said = self(batch.images).float()
-        objects = [objects_of(truth, said.device) for truth in batch.truths]
+        outputs = self(batch.images).float()
+        objects = [objects_of(truth, outputs.device) for truth in batch.truths]
         settings = self.settings
-        return logistic_losses(said, self.grid, objects, settings.input, settings.ignore_iou)
+        return logistic_losses(outputs, self.grid, objects, settings.input, settings.ignore_iou)
 
-    def scored(self, images: Float[Tensor, "b 3 h w"]) -> list[Detections]:
-        """Every box with every class: objectness times the probability of the class."""
-        said = self(images).float()
-        objectness = said[..., OBJECTNESS : OBJECTNESS + 1].sigmoid()
-        scores = objectness * said[..., OBJECTNESS + 1 :].sigmoid()
+    def score_boxes(self, images: Float[Tensor, "b 3 h w"]) -> list[Detections]:
+        """Score every box for every class: objectness times the probability of the class."""
+        outputs = self(images).float()
+        objectness = outputs[..., OBJECTNESS : OBJECTNESS + 1].sigmoid()
+        scores = objectness * outputs[..., OBJECTNESS + 1 :].sigmoid()
         threshold = self.settings.results.score_threshold
         return [
-            likely(boxes, of_image, threshold)
-            for boxes, of_image in zip(self.grid.decode(said), scores, strict=True)
+            select_likely(boxes, of_image, threshold)
+            for boxes, of_image in zip(self.grid.decode(outputs), scores, strict=True)
         ]
 
 
 def masks_of(settings: YoloV3Settings, num_levels: int) -> list[tuple[int, ...]]:
-    """The anchors of each level: as the recipe says, else shared out, smallest to the finest."""
+    """Choose the anchors of each level: the recipe's, or divided evenly, smallest to the finest."""
     number = len(settings.anchors)
     if settings.masks:
         if len(settings.masks) != num_levels:
@@ -157,8 +157,8 @@ def masks_of(settings: YoloV3Settings, num_levels: int) -> list[tuple[int, ...]]
         return list(settings.masks)
     if number % num_levels:
         raise ModelError(
-            f"model.anchors: {number} cannot be shared out evenly among {num_levels} levels; give "
-            f"{3 * num_levels}, or say in model.masks which level has which"
+            f"model.anchors: {number} cannot be divided evenly among {num_levels} levels; give "
+            f"{3 * num_levels}, or the anchors of each level in model.masks"
         )
     each = number // num_levels
     return [tuple(range(first, first + each)) for first in range(0, number, each)]

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from singleshot.detectors.yolo.word_tree_settings import ROOT, Node, nodes_of
+from singleshot.detectors.yolo.settings import ROOT, Node, nodes_of
 from singleshot.errors import ModelError
 
 __all__ = ["WordTree"]
@@ -18,9 +18,9 @@ NONE = -1
 
 
 class WordTree(nn.Module):
-    """Columns of numbers, a node each, in families: the children of one parent."""
+    """Outputs of one column per node, in families: the children of one parent."""
 
-    family: Int[Tensor, " nodes"]  # the number of a node's own
+    family: Int[Tensor, " nodes"]  # the number of a node's family
     below: Int[Tensor, " nodes"]  # the family below it, or NONE
     parents: Int[Tensor, " families"]  # the node above it, or NONE
     paths: Int[Tensor, "nodes depth"]  # a node and all above it, filled up with NONE
@@ -28,7 +28,7 @@ class WordTree(nn.Module):
     to_class: Int[Tensor, " nodes"]  # the class that a node is, or the nearest above it, or NONE
 
     def __init__(self, lines: Sequence[str], class_names: Sequence[str]) -> None:
-        """A tree as a recipe has it, an empty one being all classes side by side.
+        """`lines` are those of the recipe; without lines all classes are side by side.
 
         Raises ModelError for a class that is no node.
         """
@@ -42,14 +42,14 @@ class WordTree(nn.Module):
                 f"it, such as {self.names[0]!r}"
             )
         own = {numbers[name]: label for label, name in enumerate(class_names)}
-        paths = [list(path_of(nodes, number)) for number in range(len(nodes))]
+        paths = [list(_path_of(nodes, number)) for number in range(len(nodes))]
         families = list(dict.fromkeys(node.parent for node in nodes))
         family = {parent: number for number, parent in enumerate(families)}
         for name, values in {
             "family": [family[node.parent] for node in nodes],
             "below": [family.get(number, NONE) for number in range(len(nodes))],
             "parents": families,
-            "paths": filled_up(paths),
+            "paths": _padded(paths),
             "of_class": [numbers[name] for name in class_names],
             "to_class": [next((own[n] for n in path if n in own), NONE) for path in paths],
         }.items():
@@ -59,7 +59,7 @@ class WordTree(nn.Module):
         return len(self.names)
 
     def log_probabilities(self, logits: Float[Tensor, "n nodes"]) -> Float[Tensor, "n nodes"]:
-        """log P(node | parent): a softmax over each family."""
+        """Compute log P(node | parent): a softmax over each family."""
         family = self.family.expand(len(logits), -1)
         shape = len(logits), len(self.parents)
         greatest = logits.detach().new_zeros(shape)
@@ -71,7 +71,7 @@ class WordTree(nn.Module):
         return logits - greatest - sums.log()
 
     def probabilities(self, logits: Float[Tensor, "n nodes"]) -> Float[Tensor, "n nodes"]:
-        """P(node): the product of P(node | parent) from the root down to it."""
+        """Compute P(node): the product of P(node | parent) from the root down to it."""
         logs = self.log_probabilities(logits)
         # Level by level, since all paths of all rows at once would take too much memory.
         total = torch.zeros_like(logs)
@@ -82,22 +82,22 @@ class WordTree(nn.Module):
     def class_costs(
         self, logits: Float[Tensor, "n nodes"], labels: Int[Tensor, " n"]
     ) -> Float[Tensor, " n"]:
-        """-log P(class): the cross-entropies of all families from the class up (§4).
+        """Compute -log P(class): the cross-entropies of all families from the class up (§4).
 
-        Families beside the path learn nothing.
+        Families beside the path have no loss.
         """
         paths = self.paths[self.of_class[labels]]
         logs = self.log_probabilities(logits).gather(1, paths.clamp(min=0))
         return -(logs * (paths != NONE)).sum(dim=1)
 
     def walk(self, logits: Float[Tensor, "n nodes"], threshold: float) -> Int[Tensor, " n"]:
-        """The node that is reached from the root, going to the most probable child each time …
+        """Walk from the root to the most probable child each time, and return the last node.
 
-        … while the probability stays above the threshold; at least one step. That is what darknet
-        compares (`hierarchy_top_prediction`): the product of P(node) of all nodes passed, each of
-        which is a product itself, so that it goes less deep than P(node) alone would.
+        The walk has at least one step and goes on while the probability is above the threshold:
+        the product of P(node) of all nodes passed, each of which is a product itself, so that it
+        ends higher than P(node) alone would (darknet's `hierarchy_top_prediction`).
         """
-        best, probability = self.best_of_families(self.probabilities(logits))
+        best, probability = self._best_of_families(self.probabilities(logits))
         rows = torch.arange(len(logits), device=logits.device)
         family = torch.zeros_like(rows)
         reached, product = best[:, 0], torch.ones_like(probability[:, 0])
@@ -111,10 +111,10 @@ class WordTree(nn.Module):
             family = torch.where(going, self.below[reached], family)
         return reached
 
-    def best_of_families(
+    def _best_of_families(
         self, values: Float[Tensor, "n nodes"]
     ) -> tuple[Int[Tensor, "n families"], Float[Tensor, "n families"]]:
-        """The node with the greatest value in each family, the first of equal ones; its value."""
+        """Find the node of the greatest value in each family, the first of equal ones."""
         family = self.family.expand(len(values), -1)
         shape = len(values), len(self.parents)
         greatest = values.new_zeros(shape).scatter_reduce(
@@ -126,14 +126,14 @@ class WordTree(nn.Module):
         return first.scatter_reduce(1, family, candidates, "amin"), greatest
 
 
-def path_of(nodes: Sequence[Node], number: int) -> Iterator[int]:
-    """A node and all above it, by number."""
+def _path_of(nodes: Sequence[Node], number: int) -> Iterator[int]:
+    """List a node and all above it, by number."""
     while number != ROOT:
         yield number
         number = nodes[number].parent
 
 
-def filled_up(paths: Sequence[list[int]]) -> list[list[int]]:
-    """All as long as the longest."""
+def _padded(paths: Sequence[list[int]]) -> list[list[int]]:
+    """Pad all paths with NONE to the longest."""
     depth = max(map(len, paths))
     return [path + [NONE] * (depth - len(path)) for path in paths]

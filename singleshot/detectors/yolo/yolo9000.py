@@ -2,8 +2,8 @@
 
 Redmon and Farhadi 2017, "YOLO9000: Better, Faster, Stronger", §4; cfg/yolo9000.cfg.
 
-Simpler than there: only images with boxes are learned from. The paper mixes them with images of
-ImageNet that have a class and no box, whose class it teaches to the box that is surest of it.
+Simpler than there: only images with boxes are trained on. The paper mixes them with images of
+ImageNet that have a class and no box, and trains the box of highest probability on that class.
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from torch import Tensor
 
 from singleshot.backbones.backbone import Backbone
 from singleshot.detectors.yolo.anchors import OBJECTNESS
-from singleshot.detectors.yolo.detector import likely
+from singleshot.detectors.yolo.letterbox import select_likely
 from singleshot.detectors.yolo.settings import Yolo9000Settings
 from singleshot.detectors.yolo.v2 import YoloV2
 from singleshot.detectors.yolo.word_tree import WordTree
@@ -23,7 +23,7 @@ __all__ = ["Yolo9000"]
 
 
 class Yolo9000(YoloV2):
-    """A box says a number for every node of the tree; classes are some of the nodes."""
+    """A YOLOv2 with an output for every node of a tree; classes are some of the nodes."""
 
     settings: Yolo9000Settings
 
@@ -36,33 +36,33 @@ class Yolo9000(YoloV2):
         super().__init__(backbone, class_names, settings)
         self.tree = tree
 
-    def class_columns(self) -> int:
-        """A number for every node."""
+    def num_class_columns(self) -> int:
+        """Count the nodes of the tree."""
         return self.num_nodes
 
     def class_costs(
         self, logits: Float[Tensor, "n columns"], labels: Int[Tensor, " n"]
     ) -> Float[Tensor, " n"]:
-        """Cross-entropies along the path from the root to the class."""
+        """Add up the cross-entropies along the path from the root to the class."""
         return self.tree.class_costs(logits, labels)
 
-    def judged(
-        self, boxes: Float[Tensor, "boxes 4"], said: Float[Tensor, "boxes columns"]
+    def select_boxes(
+        self, boxes: Float[Tensor, "boxes 4"], outputs: Float[Tensor, "boxes columns"]
     ) -> Detections:
-        """Every class of a box, or the one that a walk ends at (`get_region_detections`).
+        """Select classes of each box, or the one that a walk ends at (`get_region_detections`).
 
         Every class has the score objectness times its probability. With the walk, a box has one
         class, the nearest at or above where the walk ends, and its objectness; a walk that ends
-        above all classes finds nothing.
+        above all classes gives none.
         """
-        objectness = said[:, OBJECTNESS].sigmoid()
+        objectness = outputs[:, OBJECTNESS].sigmoid()
         threshold = self.settings.results.score_threshold
         if self.settings.decide == "classes":
-            probabilities = self.tree.probabilities(said[:, OBJECTNESS + 1 :])
+            probabilities = self.tree.probabilities(outputs[:, OBJECTNESS + 1 :])
             scores = objectness[:, None] * probabilities[:, self.tree.of_class]
-            return likely(boxes, scores, threshold)
+            return select_likely(boxes, scores, threshold)
         keep = objectness > threshold
-        reached = self.tree.walk(said[keep][:, OBJECTNESS + 1 :], self.settings.walk_until)
+        reached = self.tree.walk(outputs[keep][:, OBJECTNESS + 1 :], self.settings.walk_until)
         labels = self.tree.to_class[reached]
-        found = Detections(boxes[keep], objectness[keep], labels)
-        return found[labels >= 0]
+        detections = Detections(boxes[keep], objectness[keep], labels)
+        return detections[labels >= 0]

@@ -16,7 +16,7 @@ from singleshot.backbones.darknet_layers import DarknetConvolution
 from singleshot.backbones.darknet_weights import WeightFile, tensors_of
 from singleshot.backbones.settings import DarknetSettings
 from singleshot.checkpoints.checkpoint import Checkpoint
-from singleshot.detectors.yolo.detector import YoloDetector
+from singleshot.detectors.yolo.letterbox import YoloDetector
 from singleshot.detectors.yolo.settings import (
     Yolo9000Settings,
     YoloV1Settings,

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from singleshot.detectors.yolo.word_tree_settings import nodes_of
+from singleshot.detectors.yolo.settings import nodes_of
 from singleshot.importers.darknet.cfg import Section
 from singleshot.importers.darknet.network import Network, Prediction
 

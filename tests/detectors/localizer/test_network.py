@@ -6,8 +6,8 @@ import pytest
 import torch
 from small import TINY
 
+from singleshot.detectors.common.regions import Objects
 from singleshot.detectors.localizer.network import largest_object
-from singleshot.detectors.rcnn.region_sampling import Objects
 from singleshot.families import build_detector
 from singleshot.recipes.load import load_recipe
 from singleshot.structures import Batch, Truth

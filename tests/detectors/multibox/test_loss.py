@@ -6,8 +6,12 @@ from itertools import permutations
 import pytest
 import torch
 
-from singleshot.detectors.multibox.loss import assign, match_priors, multibox_losses
-from singleshot.detectors.rcnn.region_sampling import Objects
+from singleshot.detectors.common.regions import Objects
+from singleshot.detectors.multibox.network import (
+    lowest_cost_pairs,
+    match_by_distance,
+    multibox_losses,
+)
 from singleshot.detectors.ssd.bipartite import match_overlaps
 from singleshot.errors import ModelError
 
@@ -18,7 +22,7 @@ pytest.importorskip("scipy", reason="needs SciPy: pip install 'singleshot[baseli
 def test_no_other_assignment_costs_less(num_truths, random):
     for _ in range(25):
         cost = torch.rand(6, num_truths, generator=random)
-        priors, truths = assign(cost)
+        priors, truths = lowest_cost_pairs(cost)
         least = min(
             sum(float(cost[prior, truth]) for truth, prior in enumerate(chosen))
             for chosen in permutations(range(6), num_truths)
@@ -31,7 +35,7 @@ def test_no_other_assignment_costs_less(num_truths, random):
 def test_giving_the_closest_pair_away_first_may_be_dearer():
     # Both objects like the first prior; the second one has nowhere else to go.
     cost = torch.tensor([[0.0, 0.1], [0.2, 0.9]])
-    priors, truths = assign(cost)
+    priors, truths = lowest_cost_pairs(cost)
     assert dict(zip(truths.tolist(), priors.tolist(), strict=True)) == {0: 1, 1: 0}
     assert float(cost[priors, truths].sum()) == pytest.approx(0.3)
     greedy = match_overlaps(1 - cost.T[None], iou_threshold=2.0)[0]
@@ -39,13 +43,13 @@ def test_giving_the_closest_pair_away_first_may_be_dearer():
 
 
 def test_objects_beyond_the_number_of_priors_stay_without_one():
-    priors, truths = assign(torch.tensor([[0.5, 0.1, 0.3]]))
+    priors, truths = lowest_cost_pairs(torch.tensor([[0.5, 0.1, 0.3]]))
     assert (priors.tolist(), truths.tolist()) == ([0], [1])
 
 
 def test_the_prior_whose_corners_are_closest_is_matched():
     priors = torch.tensor([[0.0, 0, 1, 1], [0.4, 0.4, 0.6, 0.6], [0.5, 0.5, 1, 1]])
-    found, _ = match_priors(priors, torch.tensor([[0.55, 0.5, 0.9, 1]]))
+    found, _ = match_by_distance(priors, torch.tensor([[0.55, 0.5, 0.9, 1]]))
     assert found.tolist() == [2]
 
 
@@ -82,4 +86,4 @@ def test_a_batch_costs_the_mean_of_its_images_and_an_empty_one_its_confidence():
 def test_without_scipy_a_line_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "scipy.optimize", None)
     with pytest.raises(ModelError, match=r"singleshot\[baselines\]"):
-        assign(torch.zeros(2, 1))
+        lowest_cost_pairs(torch.zeros(2, 1))

@@ -5,7 +5,7 @@ import torch
 from small import TINY
 
 from singleshot.detectors.multibox.heads import cell_shapes
-from singleshot.detectors.multibox.network import Said
+from singleshot.detectors.multibox.network import BoxOutputs
 from singleshot.errors import ModelError
 from singleshot.families import build_detector
 from singleshot.recipes.load import load_recipe
@@ -104,7 +104,7 @@ def test_proposals_are_the_most_confident_boxes_that_differ(detector):
     boxes[:3] = torch.tensor([[0, 0, 0.5, 0.5], [0, 0, 0.5, 0.52], [0.5, 0.5, 1, 1.25]])
     logits = torch.full((len(boxes),), -9.0)
     logits[:3] = torch.tensor([2.0, 3.0, 1.0])
-    [found] = detector.proposals(Said(boxes[None], logits[None]))
+    [found] = detector.propose(BoxOutputs(boxes[None], logits[None]))
     assert len(found) == 8
     # The first is nearly the second, which is surer; the third is cut off at the edge.
     expected = torch.tensor([[0, 0, 64, 0.52 * 96], [64, 48, 128, 96]])
@@ -149,7 +149,7 @@ def test_every_proposal_is_judged_for_every_class_where_it_was_proposed(detector
     images = batch.images[:1].float()
     _, [proposed], logits = detector(images)
     assert len(logits) == len(proposed)
-    [scored] = detector.scored(images)
+    [scored] = detector.score_boxes(images)
     assert len(scored) == 2 * len(proposed)
     assert scored.labels.tolist() == [0, 1] * len(proposed)
     torch.testing.assert_close(scored.boxes[::2], proposed)

@@ -3,13 +3,17 @@ import math
 import pytest
 import torch
 
-from singleshot.detectors.rcnn.proposal_losses import label_anchors, proposal_losses
-from singleshot.detectors.rcnn.proposals import Proposed
-from singleshot.detectors.rcnn.region_sampling import Objects
+from singleshot.detectors.common.regions import Objects
+from singleshot.detectors.rcnn.proposals import (
+    AnchorSampling,
+    Proposals,
+    label_anchors,
+    proposal_losses,
+)
 from singleshot.detectors.rcnn.settings import ProposalSettings
 
 SIZE = (96, 128)
-SETTINGS = ProposalSettings()
+SETTINGS = AnchorSampling.from_settings(ProposalSettings())
 
 
 def objects_at(*boxes):
@@ -74,9 +78,9 @@ def test_anchors_across_the_border_learn_where_the_recipe_lets_them():
     anchors = torch.tensor([[-5.0, 0, 10, 10], [0, 0, 10, 10]])
     truth = objects_at((0, 0, 10, 10))
     for inside, expected in ((True, [-1, 1]), (False, [-1, 1])):
-        settings = ProposalSettings(inside=inside, positive_iou=0.9)
+        settings = AnchorSampling.from_settings(ProposalSettings(inside=inside, positive_iou=0.9))
         assert label_anchors(anchors, truth, SIZE, settings).labels.tolist() == expected
-    settings = ProposalSettings(inside=False, positive_iou=0.6)
+    settings = AnchorSampling.from_settings(ProposalSettings(inside=False, positive_iou=0.6))
     assert label_anchors(anchors, truth, SIZE, settings).labels.tolist() == [1, 1]
 
 
@@ -84,11 +88,11 @@ def made_up(anchors, num_images):
     torch.manual_seed(0)
     objectness = torch.randn(num_images, len(anchors), requires_grad=True)
     offsets = torch.randn(num_images, len(anchors), 4, requires_grad=True)
-    return Proposed(anchors, objectness, offsets, [])
+    return Proposals(anchors, objectness, offsets, [])
 
 
 def test_losses_of_all_anchors_are_those_of_the_formula(anchors):
-    settings = ProposalSettings(sampled=10_000)  # nothing is left out
+    settings = AnchorSampling.from_settings(ProposalSettings(sampled=10_000))  # nothing is left out
     proposed = made_up(anchors, 1)
     boxes, objectness = proposal_losses(proposed, [TWO], SIZE, settings)
     labels = literal_labels(anchors.tolist(), TWO.boxes.tolist(), SIZE, 0.7, 0.3)
@@ -114,10 +118,10 @@ def test_offsets_are_told_in_the_scales_of_the_settings():
     anchors = torch.tensor([[10.0, 10, 30, 50]])
     shown = objects_at((14, 10, 34, 50))  # a fifth of the width to the right
     for scales, said in (((1.0, 1.0), 0.2), ((0.1, 0.2), 2.0)):
-        settings = ProposalSettings(offset_scales=scales)
+        settings = AnchorSampling.from_settings(ProposalSettings(offset_scales=scales))
         offsets = torch.tensor([[[said, 0, 0, 0]]])
         boxes, _ = proposal_losses(
-            Proposed(anchors, torch.zeros(1, 1), offsets, []), [shown], SIZE, settings
+            Proposals(anchors, torch.zeros(1, 1), offsets, []), [shown], SIZE, settings
         )
         assert float(boxes) == pytest.approx(0, abs=1e-6)
 
@@ -150,7 +154,7 @@ def test_images_count_alike_however_many_anchors_learn(anchors):
     proposed = made_up(anchors, 2)
     alone = [
         proposal_losses(
-            Proposed(anchors, proposed.objectness[[place]], proposed.offsets[[place]], []),
+            Proposals(anchors, proposed.objectness[[place]], proposed.offsets[[place]], []),
             [shown],
             SIZE,
             all_of_them(),
@@ -162,7 +166,7 @@ def test_images_count_alike_however_many_anchors_learn(anchors):
 
 
 def all_of_them():
-    return ProposalSettings(sampled=10_000)
+    return AnchorSampling.from_settings(ProposalSettings(sampled=10_000))
 
 
 def test_an_image_without_a_single_anchor_within_costs_nothing():

@@ -1,7 +1,8 @@
 import pytest
 import torch
 
-from singleshot.detectors.rcnn.rcnn import scaled_to, warped
+from singleshot.detectors.common.regions import warp_regions
+from singleshot.detectors.rcnn.rcnn import scale_to_norm
 from singleshot.families import build_detector
 from singleshot.recipes.load import load_recipe
 from singleshot.structures import Batch, Truth
@@ -44,14 +45,14 @@ def ramp(height, width):
 
 def test_a_region_becomes_a_square_with_context_around_it():
     # 40 × 20 pixels become 19 × 19 of 27, with 4 all around.
-    (cut,) = warped(ramp(64, 96), [torch.tensor([[30.0, 20, 70, 40]])], side=27, context=4)
+    (cut,) = warp_regions(ramp(64, 96), [torch.tensor([[30.0, 20, 70, 40]])], side=27, context=4)
     place = (torch.arange(27) + 0.5 - 4) / 19
     torch.testing.assert_close(cut[0], (30 + 40 * place).expand(27, 27), atol=1e-3, rtol=0)
     torch.testing.assert_close(cut[1], (20 + 20 * place)[:, None].expand(27, 27), atol=1e-3, rtol=0)
 
 
 def test_beyond_the_image_is_the_mean():
-    (cut,) = warped(ramp(64, 96), [torch.tensor([[0.0, 0, 32, 32]])], side=32, context=8)
+    (cut,) = warp_regions(ramp(64, 96), [torch.tensor([[0.0, 0, 32, 32]])], side=32, context=8)
     # The context is 16 pixels wide, none of which exist to the left and above.
     assert (cut[:, :7] == 0).all()
     assert (cut[:, :, :7] == 0).all()
@@ -113,7 +114,7 @@ def test_before_machines_have_learned_the_network_speaks(detector, batch):
         torch.testing.assert_close(scores, detector.classes(fc7).softmax(dim=1)[:, 1:])
         detector.machines.weight.fill_(0.1)
         scores, _ = detector(image, region)
-        expected = torch.sigmoid(0.1 * scaled_to(fc7, 20.0).sum())
+        expected = torch.sigmoid(0.1 * scale_to_norm(fc7, 20.0).sum())
     torch.testing.assert_close(scores, expected.expand(1, 2))
 
 
@@ -121,11 +122,11 @@ def test_boxes_are_regressed_without_a_spread(detector, batch):
     with torch.no_grad():
         # Half of its width to the right, for every region, of the second class.
         detector.offsets.bias.view(2, 4)[1, 0] = 0.5
-        (found,) = detector.eval().scored(batch.images[1:].float())
+        (found,) = detector.eval().score_boxes(batch.images[1:].float())
     # A plain image has one region, which is the image; it is clipped after it was moved.
     assert found.labels.tolist() == [0, 1]
     assert found.boxes.tolist() == [[0, 0, 96, 64], [48, 0, 96, 64]]
 
 
 def test_features_have_one_length():
-    assert scaled_to(torch.randn(5, 7), 20.0).norm(dim=1).tolist() == pytest.approx([20] * 5)
+    assert scale_to_norm(torch.randn(5, 7), 20.0).norm(dim=1).tolist() == pytest.approx([20] * 5)

@@ -1,14 +1,22 @@
 import pytest
 import torch
 
-from singleshot.detectors.rcnn.rcnn_losses import box_costs, machine_costs
-from singleshot.detectors.rcnn.region_losses import wanted_offsets
-from singleshot.detectors.rcnn.region_sampling import Labelled, Objects
+from singleshot.detectors.common.regions import LabelledRegions, Objects
+from singleshot.detectors.rcnn.losses import offset_targets
+from singleshot.detectors.rcnn.rcnn import box_costs, svm_costs
 from singleshot.detectors.rcnn.settings import StageSettings
 
 # The first is the truth, the second overlaps it by a quarter, the third not at all.
 REGIONS = torch.tensor([[0.0, 0, 10, 10], [0, 0, 5, 5], [20, 20, 30, 30]])
 OBJECTS = Objects(REGIONS[:1], torch.tensor([0]))
+
+
+def numbers_of(settings):
+    return {
+        "negative_iou": settings.machine_negative_iou,
+        "hard_negatives": settings.hard_negatives,
+        "positive_weight": settings.machine_positive_weight,
+    }
 
 
 def literal_costs(outputs, settings):
@@ -33,13 +41,14 @@ def test_hinge_losses_are_those_of_the_formula(hard):
     torch.manual_seed(0)
     outputs = torch.randn(4, 2)
     settings = StageSettings(hard_negatives=hard)
-    found = machine_costs(outputs, REGIONS, OBJECTS, settings)
+    found = svm_costs(outputs, REGIONS, OBJECTS, **numbers_of(settings))
     assert float(found) == pytest.approx(literal_costs(outputs, settings), rel=1e-5)
 
 
 def test_an_overlap_of_three_tenths_is_no_negative():
     outputs = torch.zeros(4, 2, requires_grad=True)
-    machine_costs(outputs, REGIONS, OBJECTS, StageSettings(machine_negative_iou=0.25)).backward()
+    settings = StageSettings(machine_negative_iou=0.25)
+    svm_costs(outputs, REGIONS, OBJECTS, **numbers_of(settings)).backward()
     assert (outputs.grad != 0).tolist() == [
         [False, True],
         [False, True],
@@ -50,20 +59,20 @@ def test_an_overlap_of_three_tenths_is_no_negative():
 
 def test_what_is_right_by_a_margin_costs_nothing():
     outputs = torch.tensor([[-9.0, -1], [-1, -1], [-1, -2], [1, 9]])
-    assert machine_costs(outputs, REGIONS, OBJECTS, StageSettings()) == 0
+    assert svm_costs(outputs, REGIONS, OBJECTS, **numbers_of(StageSettings())) == 0
 
 
 def test_without_objects_there_are_negatives_alone():
     nothing = Objects(torch.zeros(0, 4), torch.zeros(0, dtype=torch.int64))
-    assert machine_costs(torch.zeros(3, 2), REGIONS, nothing, StageSettings()) == 1
+    assert svm_costs(torch.zeros(3, 2), REGIONS, nothing, **numbers_of(StageSettings())) == 1
 
 
 def test_boxes_cost_half_their_squared_distance():
     regions = torch.tensor([[0.0, 0, 10, 10], [0, 0, 10, 10]])
     truths = torch.tensor([[1.0, 0, 11, 10], [0, 2, 10, 12]])
-    labelled = Labelled(regions, torch.tensor([1, 2]), truths)
+    labelled = LabelledRegions(regions, torch.tensor([1, 2]), truths)
     # Wanted are 0.1 to the right, of the first class, and 0.2 down, of the second.
-    wanted = wanted_offsets(labelled, (1.0, 1.0))
+    wanted = offset_targets(labelled, (1.0, 1.0))
     torch.testing.assert_close(wanted, torch.tensor([[0.1, 0, 0, 0], [0, 0.2, 0, 0]]))
     found = box_costs(torch.zeros(2, 2, 4), labelled)
     assert float(found) == pytest.approx((0.1**2 + 0.2**2) / 2 / 2)

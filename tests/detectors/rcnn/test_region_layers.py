@@ -1,7 +1,9 @@
 import pytest
 import torch
 
-from singleshot.detectors.rcnn.region_layers import FullyConnected, of_label, pooled
+from singleshot.detectors.common.fully_connected import FullyConnected
+from singleshot.detectors.rcnn.losses import offsets_of_label
+from singleshot.detectors.rcnn.regions import pool_regions
 
 
 def literal_pooling(features, region, side, stride):
@@ -35,14 +37,14 @@ def span(start, place, length, side, limit):
 )
 def test_pooling_is_caffes(region, random):
     features = torch.randn(1, 3, 6, 10, generator=random)
-    cells = pooled(features, [torch.tensor([region]).float()], 7, 16)
+    cells = pool_regions(features, [torch.tensor([region]).float()], 7, 16)
     torch.testing.assert_close(cells[0], literal_pooling(features[0], region, 7, 16))
 
 
 def test_regions_of_each_image_come_from_its_own_map():
     features = torch.stack([torch.full((1, 4, 4), 1.0), torch.full((1, 4, 4), 2.0)])
     region = torch.tensor([[0.0, 0, 64, 64]])
-    cells = pooled(features, [region.repeat(2, 1), region], 2, 16)
+    cells = pool_regions(features, [region.repeat(2, 1), region], 2, 16)
     assert cells.mean(dim=(1, 2, 3)).tolist() == [1, 1, 2]
 
 
@@ -82,4 +84,7 @@ def test_torchvisions_file_without_numbers_in_them_is_left_alone():
 
 def test_a_region_has_the_offsets_of_its_label():
     offsets = torch.arange(24.0).reshape(2, 3, 4)
-    assert of_label(offsets, torch.tensor([2, 0])).tolist() == [[8, 9, 10, 11], [12, 13, 14, 15]]
+    assert offsets_of_label(offsets, torch.tensor([2, 0])).tolist() == [
+        [8, 9, 10, 11],
+        [12, 13, 14, 15],
+    ]

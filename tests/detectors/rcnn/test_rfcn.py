@@ -3,8 +3,8 @@ import math
 import pytest
 import torch
 
-from singleshot.detectors.rcnn.region_sampling import Labelled
-from singleshot.detectors.rcnn.rfcn import hardest, losses_of_hardest, voted
+from singleshot.detectors.common.regions import LabelledRegions
+from singleshot.detectors.rcnn.rfcn import hardest_regions, losses_of_hardest, vote
 from singleshot.errors import ModelError
 from singleshot.families import build_detector
 from singleshot.recipes.load import load_recipe
@@ -45,13 +45,13 @@ def edges(start, place, length, limit):
 @pytest.mark.parametrize("region", [(0, 0, 64, 48), (10, 7, 45, 61), (70, 5, 300, 20)])
 def test_each_part_of_a_region_votes_by_maps_of_its_own(region, random):
     maps = torch.randn(1, 2 * 9, 6, 8, generator=random)
-    votes = voted(maps, [torch.tensor([region]).float()], 3, 16)
+    votes = vote(maps, [torch.tensor([region]).float()], 3, 16)
     torch.testing.assert_close(votes[0], literal_vote(maps[0], region, 3, 16))
 
 
 def test_the_greatest_costs_are_picked():
-    assert set(hardest(torch.tensor([3.0, 1, 5, 2]), 2).tolist()) == {0, 2}
-    assert len(hardest(torch.tensor([3.0]), 128)) == 1
+    assert set(hardest_regions(torch.tensor([3.0, 1, 5, 2]), 2).tolist()) == {0, 2}
+    assert len(hardest_regions(torch.tensor([3.0]), 128)) == 1
 
 
 def test_only_the_hardest_regions_of_each_image_learn():
@@ -59,8 +59,8 @@ def test_only_the_hardest_regions_of_each_image_learn():
     offsets = torch.zeros(5, 2, 4, requires_grad=True)
     background = torch.zeros(5, dtype=torch.int64)
     boxes = torch.tensor([[0.0, 0, 9, 9]]).repeat(5, 1)
-    whole = Labelled(boxes, background, boxes)
-    images = [whole.chosen(torch.arange(3)), whole.chosen(torch.arange(3, 5))]
+    whole = LabelledRegions(boxes, background, boxes)
+    images = [whole.select(torch.arange(3)), whole.select(torch.arange(3, 5))]
     losses = losses_of_hardest(logits, offsets, images, 1)
     losses.total.backward()
     # The second of the first image, and the first of the second, are taken for objects.

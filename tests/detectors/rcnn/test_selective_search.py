@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from singleshot.detectors.rcnn import selective_search
-from singleshot.detectors.rcnn.selective_search import SelectiveSearch, whole_images
+from singleshot.detectors.rcnn.selective_search import SelectiveSearch, whole_image_regions
 from singleshot.detectors.rcnn.settings import SearchSettings
 from singleshot.errors import ModelError
 
@@ -24,13 +24,13 @@ def scene(random):
 def searches(monkeypatch):
     """Every search that is made."""
     made = []
-    search = selective_search.search
+    search = selective_search._search
 
     def counted(segmentation, pixels):
         made.append(pixels.shape)
         return search(segmentation, pixels)
 
-    monkeypatch.setattr(selective_search, "search", counted)
+    monkeypatch.setattr(selective_search, "_search", counted)
     return made
 
 
@@ -80,7 +80,7 @@ def test_two_of_one_batch_are_told_apart(scene, searches):
 
 
 def test_what_was_not_asked_for_lately_is_forgotten(scene, searches, monkeypatch):
-    monkeypatch.setattr(selective_search, "MOST_REMEMBERED", 2)
+    monkeypatch.setattr(selective_search, "CACHE_SIZE", 2)
     search = SelectiveSearch(SearchSettings())
     first, second, third = scene, scene.flip(1), 255 - scene
     for image in (first, second, first, third, first):
@@ -117,5 +117,5 @@ def test_an_opencv_without_its_extra_modules_does_not_do(scene, monkeypatch):
 
 
 def test_whole_images_stand_for_as_many_regions_as_there_may_be():
-    (regions,) = whole_images(torch.zeros(1, 3, 40, 50), 7)
+    (regions,) = whole_image_regions(torch.zeros(1, 3, 40, 50), 7)
     assert regions.tolist() == [[0, 0, 50, 40]] * 7

@@ -132,7 +132,7 @@ def test_a_window_counts_for_each_class_with_the_score_of_its_margin():
     detector = built("sliding-window", {"model.input": [96, 96], "model.results.top_k": 3}).eval()
     # On a flat image only biases speak.
     detector.heads[-1].bias.data = torch.tensor([0.0, 2.0])
-    [scored] = detector.scored(torch.zeros(1, 3, 96, 96))
+    [scored] = detector.score_boxes(torch.zeros(1, 3, 96, 96))
     assert scored.labels.tolist() == [0, 1] * 3
     assert scored.scores.tolist() == pytest.approx([0.5, 0.8808] * 3, abs=1e-4)
 
@@ -148,5 +148,5 @@ def test_softmax_gives_the_background_its_share():
     assert [p.shape[0] for p in detector.heads.parameters()] == [3, 3]
     for parameter in detector.heads.parameters():
         torch.nn.init.zeros_(parameter)
-    [scored] = detector.scored(torch.zeros(1, 3, 64, 64))
+    [scored] = detector.score_boxes(torch.zeros(1, 3, 64, 64))
     assert scored.scores.tolist() == pytest.approx([1 / 3] * len(scored))

@@ -6,7 +6,7 @@ import torch
 from singleshot.boxes.geometry import to_centres
 from singleshot.detectors.yolo.anchors import (
     AnchorGrid,
-    flattened,
+    flatten_predictions,
     k_means_anchors,
     shape_iou,
 )
@@ -43,7 +43,7 @@ def test_flattened_maps_are_in_that_order():
     columns = 7
     fine = torch.arange(2 * 2 * columns * 4 * 6.0).reshape(2, 2 * columns, 4, 6)
     coarse = -torch.arange(2 * columns * 2 * 3.0).reshape(2, columns, 2, 3)
-    said = flattened([fine, coarse], columns)
+    said = flatten_predictions([fine, coarse], columns)
     assert said.shape == (2, 54, columns)
     # The second anchor's fourth number, of row 2 and column 5.
     assert said[1, 24 + 2 * 6 + 5, 3] == fine[1, columns + 3, 2, 5]
@@ -86,14 +86,14 @@ def test_sizes_beyond_all_measure_stay_finite(grid):
     ],
 )
 def test_the_cell_of_its_middle_and_the_anchor_of_its_shape_tell_of_an_object(grid, truth, box):
-    boxes, truths = grid.responsible(torch.tensor([truth]))
+    boxes, truths = grid.responsible_boxes(torch.tensor([truth]))
     assert boxes.tolist() == [box]
     assert truths.tolist() == [0]
 
 
 def test_an_anchor_that_no_level_has_tells_of_nothing():
     grid = AnchorGrid([(4, 6)], ANCHORS, [(0, 1)], (64, 96))
-    boxes, truths = grid.responsible(torch.tensor([[48.0, 32.0, 60.0, 40.0]]))
+    boxes, truths = grid.responsible_boxes(torch.tensor([[48.0, 32.0, 60.0, 40.0]]))
     assert len(boxes) == len(truths) == 0
 
 

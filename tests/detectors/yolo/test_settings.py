@@ -38,7 +38,7 @@ def test_every_box_may_have_every_class_of_voc(recipe, boxes):
         (["thing -1", "cell 1"], "line 2, 'cell 1': a parent is the number of a line above"),
         (["thing -1", "cell 99999999999999999999"], "a parent is the number of a line above"),
         (["thing -2"], "a parent is the number of a line above"),
-        (["thing -1", "thing 0"], "two lines are called 'thing'"),
+        (["thing -1", "thing 0"], "two lines are named 'thing'"),
         (["a -1", "b -1", "c 0", "d 1", "e 0"], "'e' does not stand beside the others"),
     ],
 )

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from singleshot.detectors.yolo.detector import letterboxed
+from singleshot.detectors.yolo.letterbox import letterbox_size
 from singleshot.errors import ModelError
 from singleshot.families import build_detector
 from singleshot.recipes.load import load_recipe
@@ -110,12 +110,12 @@ def test_an_input_whose_maps_do_not_fit_is_refused():
 
 def test_the_passthrough_wants_two_maps():
     backbone = {"kind": "darknet", "name": "extraction", "width": 0.0625}
-    with pytest.raises(ModelError, match="wants a backbone of two feature maps"):
+    with pytest.raises(ModelError, match="needs a backbone of two feature maps"):
         built("yolo-v2", backbone=backbone)
 
 
 def test_anchors_that_cannot_be_shared_out_are_refused():
-    with pytest.raises(ModelError, match=r"4 cannot be shared out evenly among 3 levels; give 9"):
+    with pytest.raises(ModelError, match=r"4 cannot be divided evenly among 3 levels; give 9"):
         built("yolo-v3", anchors=[[8, 8]] * 4)
     with pytest.raises(ModelError, match=r"model.masks are for 1 levels, the backbone has 3"):
         built("yolo-v3", masks=[[0, 1]])
@@ -182,7 +182,7 @@ def test_a_box_of_yolo9000_has_a_score_for_every_class(random):
     """As `get_region_detections` with a map: objectness times the products down the tree."""
     detector = built("yolo9000", tree=PETS, results__score_threshold=0.2).eval()
     said = torch.randn(4, 10, generator=random)
-    found = detector.judged(torch.arange(16.0).reshape(4, 4), said)
+    found = detector.select_boxes(torch.arange(16.0).reshape(4, 4), said)
     expected = []
     for box, numbers in enumerate(said[:, 5:]):
         objectness = said[box, 4].sigmoid()
@@ -206,7 +206,7 @@ def test_after_a_walk_a_box_of_yolo9000_has_one_class_and_the_score_of_its_objec
     said[0, 6], said[0, 9] = 5.0, 5.0  # a pet, and a dog
     said[1, 6] = 5.0  # a pet, which is no class
     said[2, 7] = 5.0  # a bird
-    found = detector.judged(boxes, said)
+    found = detector.select_boxes(boxes, said)
     assert found.labels.tolist() == [1, 2]
     torch.testing.assert_close(found.scores, torch.tensor([2.0, 3.0]).sigmoid())
     torch.testing.assert_close(found.boxes, boxes[[0, 2]])
@@ -223,7 +223,7 @@ def test_after_a_walk_a_box_of_yolo9000_has_one_class_and_the_score_of_its_objec
     ],
 )
 def test_a_letterbox_keeps_the_shape_and_rounds_down(size, inside):
-    assert letterboxed(size, (416, 416)) == inside
+    assert letterbox_size(size, (416, 416)) == inside
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
@@ -240,7 +240,7 @@ def test_boxes_come_back_out_of_the_letterbox(recipe, size, monkeypatch):
             found.append(likely_found(torch.tensor([box], dtype=torch.float32)))
         return found
 
-    monkeypatch.setattr(detector, "scored", mark)
+    monkeypatch.setattr(detector, "score_boxes", mark)
     height, width = size
     (found,) = detector.detect([torch.zeros(3, *size, dtype=torch.uint8)])
     expected = torch.tensor([[0.0, 0, width, height]])

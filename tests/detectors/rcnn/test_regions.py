@@ -1,7 +1,8 @@
 import torch
 from torchvision.models.detection.transform import GeneralizedRCNNTransform
 
-from singleshot.detectors.rcnn.region_detector import judged, kept_aspect, padded_to
+from singleshot.detectors.common.regions import select_scored
+from singleshot.detectors.rcnn.regions import pad_to_multiple, size_keeping_aspect
 from singleshot.families import build_detector
 from singleshot.recipes.load import load_recipe
 
@@ -17,23 +18,23 @@ SMALL = {
 
 
 def test_the_shortest_side_is_that_of_the_input():
-    assert kept_aspect((375, 500), (600, 1000)) == (600, 800)
-    assert kept_aspect((500, 375), (600, 1000)) == (800, 600)
+    assert size_keeping_aspect((375, 500), (600, 1000)) == (600, 800)
+    assert size_keeping_aspect((500, 375), (600, 1000)) == (800, 600)
 
 
 def test_the_longest_side_is_not_above_the_inputs():
-    assert kept_aspect((200, 800), (600, 1000)) == (250, 1000)
+    assert size_keeping_aspect((200, 800), (600, 1000)) == (250, 1000)
 
 
 def test_sizes_are_torchvisions(random):
     transform = GeneralizedRCNNTransform(80, 133, [0, 0, 0], [1, 1, 1]).eval()
     for height, width in torch.randint(20, 300, (50, 2), generator=random).tolist():
         images, _ = transform([torch.zeros(3, height, width)])
-        assert images.image_sizes == [kept_aspect((height, width), (80, 133))]
+        assert images.image_sizes == [size_keeping_aspect((height, width), (80, 133))]
 
 
 def test_images_are_padded_below_and_to_the_right():
-    padded = padded_to(torch.ones(1, 3, 600, 1000), 16)
+    padded = pad_to_multiple(torch.ones(1, 3, 600, 1000), 16)
     assert padded.shape == (1, 3, 608, 1008)
     assert padded.sum() == 3 * 600 * 1000
     assert (padded[..., :600, :1000] == 1).all()
@@ -42,7 +43,7 @@ def test_images_are_padded_below_and_to_the_right():
 def test_every_class_of_a_region_above_the_threshold_is_a_finding():
     scores = torch.tensor([[0.5, 0.04], [0.05, 0.3]])
     boxes = torch.arange(16.0).reshape(2, 2, 4)
-    found = judged(scores, boxes, (100, 100), 0.05)
+    found = select_scored(scores, boxes, (100, 100), 0.05)
     # 0.05 is not above 0.05.
     assert found.labels.tolist() == [0, 1]
     assert torch.equal(found.boxes, torch.stack([boxes[0, 0], boxes[1, 1]]))
@@ -50,7 +51,7 @@ def test_every_class_of_a_region_above_the_threshold_is_a_finding():
 
 def test_boxes_are_clipped_and_what_is_left_of_none_is_dropped():
     boxes = torch.tensor([[[-5.0, 2, 20, 8]], [[30, 2, 40, 8]]])
-    found = judged(torch.ones(2, 1), boxes, (10, 15), 0.0)
+    found = select_scored(torch.ones(2, 1), boxes, (10, 15), 0.0)
     assert found.boxes.tolist() == [[0, 2, 15, 8]]
 
 

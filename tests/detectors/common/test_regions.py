@@ -1,7 +1,8 @@
 import torch
 
-from singleshot.detectors.rcnn.region_sampling import (
+from singleshot.detectors.common.regions import (
     Objects,
+    Sampling,
     label_regions,
     objects_of,
     pick,
@@ -9,7 +10,8 @@ from singleshot.detectors.rcnn.region_sampling import (
     sample_regions,
     with_truths,
 )
-from singleshot.detectors.rcnn.settings import FastRcnnSettings, SamplingSettings
+from singleshot.detectors.common.settings import SamplingSettings
+from singleshot.detectors.rcnn.settings import FastRcnnSettings
 from singleshot.structures import Truth
 
 ONE = Objects(torch.tensor([[0.0, 0, 10, 10]]), torch.tensor([4]))
@@ -86,7 +88,7 @@ def test_fast_rcnn_samples_as_its_paper():
     )
     torch.manual_seed(0)
     regions = with_truths(overlapping(*[0.6] * 50, *[0.3] * 100, *[0.01] * 100), ONE)
-    sampled = sample_regions(regions, ONE, settings)
+    sampled = sample_regions(regions, ONE, Sampling.from_settings(settings))
     assert sampled.positive.sum() == 16
     assert len(sampled.labels) == 64
     assert (sampled.regions[:, 3] >= 3).all()

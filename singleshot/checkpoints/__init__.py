@@ -1,1 +1,1 @@
-"""Detectors as files."""
+"""Checkpoints: `checkpoint` stores and rebuilds detectors, `transfer` starts others from them."""

@@ -1,7 +1,6 @@
-"""Detectors as files: weights with all that is needed to use them, and no code.
+"""Checkpoints: safetensors files with weights and all that rebuilds their detector, but no code.
 
-A checkpoint is a safetensors file whose metadata holds the recipe, the class names, the version
-that wrote it and the numbers it reached.
+The metadata holds the recipe, the class names, the version that wrote the file, and metrics.
 """
 
 import hashlib
@@ -34,10 +33,10 @@ class Checkpoint:
     weights: Mapping[str, Tensor]
     recipe: Recipe
     class_names: tuple[str, ...]
-    metrics: Mapping[str, Any]  # what it reached, and after how many steps
+    metrics: Mapping[str, Any]  # progress of its training: steps, best validation
 
     def save(self, path: Path) -> None:
-        """Write whole or not at all; raises RunFailed when the disk does not take it."""
+        """Write the file whole or not at all; raises RunFailed if the disk is full."""
         about = {
             "recipe": self.recipe.model_dump(mode="json", exclude_none=True),
             "class_names": self.class_names,
@@ -51,7 +50,7 @@ class Checkpoint:
             beside.write_bytes(save(weights, metadata={"singleshot": json.dumps(about)}))
 
     def fingerprint(self) -> str:
-        """Hash all that a detector's outputs follow from."""
+        """Hash the weights, the table `model` of the recipe, and the class names."""
         about = self.recipe.model.model_dump_json() + json.dumps(self.class_names)
         digest = hashlib.sha256(about.encode())
         for name, tensor in sorted(self.weights.items()):
@@ -61,7 +60,7 @@ class Checkpoint:
 
     @staticmethod
     def is_one(path: Path) -> bool:
-        """Whether a file was written by `save`."""
+        """Check whether a file was written by `save`."""
         try:
             with safe_open(path, framework="pt") as file:
                 return "singleshot" in (file.metadata() or {})
@@ -70,13 +69,13 @@ class Checkpoint:
 
     @staticmethod
     def class_names_of(path: Path) -> tuple[str, ...]:
-        """Those of a file that `is_one`, without reading its weights."""
+        """Read the class names of a file that `is_one`, but not its weights."""
         with safe_open(path, framework="pt") as file:
             return tuple(json.loads(file.metadata()["singleshot"])["class_names"])
 
     @classmethod
     def load(cls, path: Path) -> "Checkpoint":
-        """Read on the CPU; raises ModelError for anything that is no checkpoint of ours."""
+        """Read a file on the CPU; raises ModelError if it is no checkpoint of singleshot."""
         try:
             with safe_open(path, framework="pt") as file:
                 about = json.loads((file.metadata() or {})["singleshot"])
@@ -90,17 +89,17 @@ class Checkpoint:
                 f"{path}: not a checkpoint ({error}); expected a .safetensors file of a run"
             ) from error
 
-    def restore(self, module: torch.nn.Module, place: str) -> None:
-        """Fill a module built from the same recipe and classes."""
+    def restore(self, module: torch.nn.Module, source: str) -> None:
+        """Load the weights into a module built from the same recipe and classes."""
         try:
             module.load_state_dict(dict(self.weights))
         except RuntimeError as error:
-            what = str(error).splitlines()[1].strip()  # torch opens with a headline
-            raise ModelError(f"{place}: its weights do not fit its recipe: {what}") from error
+            mismatch = str(error).splitlines()[1].strip()  # torch opens with a headline
+            raise ModelError(f"{source}: its weights do not fit its recipe: {mismatch}") from error
 
 
-def detector_from(checkpoint: Checkpoint, place: str) -> TrainableDetector:
-    """The detector that a checkpoint holds."""
+def detector_from(checkpoint: Checkpoint, source: str) -> TrainableDetector:
+    """Rebuild the detector of a checkpoint; `source` is what an error names."""
     detector = build_detector(checkpoint.recipe.model, checkpoint.class_names, pretrained=False)
-    checkpoint.restore(detector, place)
+    checkpoint.restore(detector, source)
     return detector

@@ -13,7 +13,7 @@ from singleshot.detectors.common.class_names import coco_name
 from singleshot.detectors.detector import TrainableDetector
 from singleshot.errors import ModelError, some_of
 
-__all__ = ["Start", "Transfer"]
+__all__ = ["TrainedDetector", "Transfer"]
 
 
 @dataclass(frozen=True)
@@ -39,13 +39,13 @@ def _some_or_none(names: Sequence[str]) -> str:
 
 
 @dataclass(frozen=True)
-class Start:
-    """A trained detector to start another from."""
+class TrainedDetector:
+    """A trained detector, to start another from or to distil."""
 
     checkpoint: Checkpoint
     source: str  # its path or name, for messages
 
-    def fill(self, detector: TrainableDetector) -> Transfer:
+    def transfer_to(self, detector: TrainableDetector) -> Transfer:
         """Copy tensors of the same name and shape into a detector.
 
         Tensors with a row for each class are copied row by row: the rows of classes of the same

@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 
 from singleshot.checkpoints.checkpoint import Checkpoint, detector_from
-from singleshot.checkpoints.transfer import Start
+from singleshot.checkpoints.transfer import TrainedDetector
 from singleshot.detectors.detector import TrainableDetector
 from singleshot.errors import ModelError
 from singleshot.importers.recognise import WEIGHT_KINDS, detect_weight_kind, import_weights
@@ -42,7 +42,7 @@ def best_device() -> torch.device:
 def load(model: str | Path, device: str | None = None) -> TrainableDetector:
     """A detector from a run folder or a checkpoint, on the accelerator if there is one."""
     path = checkpoint_file(Path(model))
-    return detector_from(Checkpoint.load(path), place=str(path)).to(device or best_device())
+    return detector_from(Checkpoint.load(path), source=str(path)).to(device or best_device())
 
 
 def checkpoint_file(model: Path) -> Path:
@@ -55,16 +55,16 @@ def is_run(path: Path) -> bool:
     return path.is_dir() and RunFolder(path).recipe.exists()
 
 
-def start_from(init: str | Path) -> Start | None:
+def start_from(init: str | Path) -> TrainedDetector | None:
     """A detector of ours or of other people; None for a file that holds none."""
     path = Path(init)
     if is_run(path) or Checkpoint.is_one(path):
-        return Start(Checkpoint.load(checkpoint_file(path)), str(init))
+        return TrainedDetector(Checkpoint.load(checkpoint_file(path)), str(init))
     kind = detect_weight_kind(path)
-    return None if kind is None else Start(import_weights(path, kind), str(init))
+    return None if kind is None else TrainedDetector(import_weights(path, kind), str(init))
 
 
-def teacher_from(teacher: str | Path) -> Start:
+def teacher_from(teacher: str | Path) -> TrainedDetector:
     """A detector of ours or of other people; raises ModelError for a file that holds none."""
     if not Path(teacher).exists():
         raise ModelError(f"{teacher}: there is no such run folder or checkpoint")
@@ -103,7 +103,7 @@ def import_model(
         )
     checkpoint = import_weights(path, found)
     # Built once, so that a run that appears is one that works.
-    detector_from(checkpoint, place=str(file))
+    detector_from(checkpoint, source=str(file))
     checkpoint.save(folder.last)
     folder.begin(checkpoint.recipe)
     return Imported(folder.path, found, checkpoint.class_names, checkpoint.recipe.model.input)

@@ -1,7 +1,7 @@
 """Batch norm over the images of all processes that train together.
 
-PyTorch's own `SyncBatchNorm` is for GPUs alone; on a processor this one takes its place. Both give
-what plain batch norm gives on the joined batch (Ioffe and Szegedy 2015, algorithm 1; its gradients,
+PyTorch's own `SyncBatchNorm` is for GPUs only; on a CPU this one takes its place. Both compute what
+plain batch norm computes on the joint batch (Ioffe and Szegedy 2015, algorithm 1; its gradients,
 §3), however unequal the shares are. Weights keep their names.
 """
 
@@ -24,7 +24,7 @@ __all__ = ["SynchronisedBatchNorm", "synchronise_batch_norms"]
 
 
 def synchronise_batch_norms(model: nn.Module, device: torch.device) -> None:
-    """Let every batch norm of a model see the images of all processes while it trains."""
+    """Replace every batch norm by one over the images of all processes, in training mode."""
     if device.type == "cuda":
         convert_sync_batchnorm(model)
         return
@@ -34,14 +34,14 @@ def synchronise_batch_norms(model: nn.Module, device: torch.device) -> None:
 
 
 class SynchronisedBatchNorm(nn.BatchNorm2d):
-    """A batch norm, with whatever activation it carries, in the place of another."""
+    """Batch norm over all processes, with the parameters and the activation of a plain one."""
 
     def __init__(self, norm: nn.BatchNorm2d) -> None:
         assert norm.affine
         assert norm.track_running_stats
         assert norm.momentum is not None
         super().__init__(norm.num_features, norm.eps, norm.momentum)
-        # The very tensors: an optimizer or an average may know them already.
+        # The same tensors: an optimizer or an average may refer to them already.
         self.weight, self.bias = norm.weight, norm.bias
         self.running_mean, self.running_var = norm.running_mean, norm.running_var
         self.num_batches_tracked = norm.num_batches_tracked
@@ -50,83 +50,83 @@ class SynchronisedBatchNorm(nn.BatchNorm2d):
         self.train(norm.training)
 
     def forward(self, input: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
-        """Frozen statistics in evaluation mode, those of all processes' images otherwise."""
+        """Normalise by running statistics in evaluation mode, else by those of all processes."""
         if not self.training:
             normalised: Tensor = super().forward(input)
         else:
             # Sums over a whole batch need float32 at least, whatever the precision.
             wide = torch.promote_types(input.dtype, torch.float32)
-            normalised = self.synchronised(input.to(wide)).to(input.dtype)
+            normalised = self.normalise(input.to(wide)).to(input.dtype)
         after: Tensor = self.after(normalised)
         return after
 
-    def synchronised(self, input: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
-        """Normalise by the joined statistics, and take them into the running ones."""
+    def normalise(self, input: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+        """Normalise by the joint statistics, and update the running ones."""
         with torch.no_grad():
-            joined = statistics_of_all(input)
-            self.take_in(joined)
-        normalised: Tensor = Normalise.apply(input, self.weight, self.bias, joined, self.eps)
+            joint = joint_statistics(input)
+            self.update_running_statistics(joint)
+        normalised: Tensor = _Normalise.apply(input, self.weight, self.bias, joint, self.eps)
         return normalised
 
-    def take_in(self, joined: Statistics) -> None:
-        """As `BatchNorm2d`: the running variance is of a sample, hence n / (n - 1)."""
+    def update_running_statistics(self, joint: Statistics) -> None:
+        """Average as `BatchNorm2d`: the running variance is of a sample, hence n / (n - 1)."""
         assert self.running_mean is not None
         assert self.running_var is not None
         assert self.num_batches_tracked is not None
         assert self.momentum is not None
         self.num_batches_tracked.add_(1)
-        self.running_mean.lerp_(joined.mean, self.momentum)
-        unbiased = joined.variance * (joined.number / (joined.number - 1))
+        self.running_mean.lerp_(joint.mean, self.momentum)
+        unbiased = joint.variance * (joint.number / (joint.number - 1))
         self.running_var.lerp_(unbiased, self.momentum)
 
 
 class Statistics(NamedTuple):
-    """Of each channel, over images, rows and columns."""
+    """Mean and variance of each channel, over images, rows and columns."""
 
     number: Float[Tensor, ""]  # of values in a channel
     mean: Float[Tensor, " c"]
     variance: Float[Tensor, " c"]
 
 
-def statistics_of_all(input: Float[Tensor, "b c h w"]) -> Statistics:
-    """Those of the values of all processes together, in one exchange.
+def joint_statistics(input: Float[Tensor, "b c h w"]) -> Statistics:
+    """Compute the statistics of the values of all processes, in one exchange.
 
     Chan, Golub and LeVeque 1979, "Updating Formulae and a Pairwise Algorithm for Computing Sample
-    Variances", equation 2.1: means are not squared, so that nothing cancels.
+    Variances", equation 2.1: means are not squared, which avoids cancellation.
     """
     mean, variance = torch.batch_norm_update_stats(input, None, None, 0.0)
     ours = torch.cat([mean, variance, mean.new_tensor([input.numel() // len(mean)])])
-    everyone = [torch.empty_like(ours) for _ in range(dist.get_world_size())]
-    dist.all_gather(everyone, ours)
-    table = torch.stack(everyone)
+    of_all = [torch.empty_like(ours) for _ in range(dist.get_world_size())]
+    dist.all_gather(of_all, ours)
+    table = torch.stack(of_all)
     means, variances, numbers = torch.tensor_split(table, [len(mean), 2 * len(mean)], dim=1)
     number = numbers.sum()
     shares = numbers / number
-    joined = (shares * means).sum(dim=0)
-    spread = variances + (means - joined).square()
-    return Statistics(number, joined, (shares * spread).sum(dim=0))
+    joint_mean = (shares * means).sum(dim=0)
+    spread = variances + (means - joint_mean).square()
+    return Statistics(number, joint_mean, (shares * spread).sum(dim=0))
 
 
-class Normalise(Function):
-    """y = (x - mean) / σ · weight + bias, where the mean and σ depend on x in every process."""
+class _Normalise(Function):
+    """Batch norm, (x - mean) / σ · weight + bias; mean and σ depend on x in every process."""
 
     @staticmethod
     def forward(  # noqa: PLR0917 (autograd hands over positions alone)
-        ctx: Any, input: Tensor, weight: Tensor, bias: Tensor, joined: Statistics, eps: float
+        ctx: Any, input: Tensor, weight: Tensor, bias: Tensor, joint: Statistics, eps: float
     ) -> Tensor:
-        """The joined statistics as if they were frozen."""
-        ctx.save_for_backward(input, weight, *joined)
+        """Normalise by the joint statistics, as if they were constants."""
+        ctx.save_for_backward(input, weight, *joint)
         ctx.eps = eps
-        _, mean, variance = joined
+        _, mean, variance = joint
         return F.batch_norm(input, mean, variance, weight, bias, training=False, eps=eps)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        """With x̂ = (x - mean) / σ: dx = weight / σ · (dy - Σ dy / n - x̂ Σ (dy x̂) / n).
+        """Compute dx = weight / σ · (dy - Σ dy / n - x̂ Σ (dy x̂) / n) with x̂ = (x - mean) / σ.
 
-        The sums are over all processes; what weight and bias learn is this process' part, since it
-        is joined with everyone's as all other gradients are.
+        Its sums are over all processes; gradients of weight and bias are those of this process,
+        since they are summed later, as those of all other parameters are.
         """
         (gradient,) = gradients
         input, weight, number, mean, variance = ctx.saved_tensors
@@ -138,6 +138,6 @@ class Normalise(Function):
         dist.all_reduce(sums)
         by_mean, by_sigma = (sums / number)[:, None, :, None, None]
         outer = (1, -1, 1, 1)
-        wrong = (input - mean.view(outer)).mul_(per_sigma.view(outer) * by_sigma).add_(by_mean)
-        of_input = (gradient - wrong).mul_((weight * per_sigma).view(outer))
+        through = (input - mean.view(outer)).mul_(per_sigma.view(outer) * by_sigma).add_(by_mean)
+        of_input = (gradient - through).mul_((weight * per_sigma).view(outer))
         return of_input, of_weight, of_bias, None, None

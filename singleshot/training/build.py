@@ -6,7 +6,7 @@ from functools import cached_property
 import torch
 
 from singleshot.checkpoints.checkpoint import detector_from
-from singleshot.checkpoints.transfer import Start
+from singleshot.checkpoints.transfer import TrainedDetector
 from singleshot.data.augment.pipeline import Augmentation
 from singleshot.data.batching import (
     AugmentedImages,
@@ -46,8 +46,8 @@ class TrainingSetup:
     folder: RunFolder
     processes: Processes = ALONE
     callback: Callback = CallbackList([])  # noqa: RUF009 (immutable)
-    start: Start | None = None  # detector whose weights it starts from
-    teacher: Start | None = None  # detector that is distilled
+    start: TrainedDetector | None = None  # detector whose weights it starts from
+    teacher: TrainedDetector | None = None  # detector that is distilled
     resume: bool = False
 
     @cached_property
@@ -64,7 +64,10 @@ def build_images(recipe: Recipe, images: Images, model: TrainableDetector) -> Au
 
 
 def build_objective(
-    teacher: Start, student: TrainableDetector, settings: TrainingSettings, callback: Callback
+    teacher: TrainedDetector,
+    student: TrainableDetector,
+    settings: TrainingSettings,
+    callback: Callback,
 ) -> Objective:
     """Add the outputs of a teacher to the student's losses."""
     # Weights are random before they are filled: the student's training must not change.
@@ -167,7 +170,7 @@ def starting_model(
     start, class_names = setup.start, setup.data.train.class_names
     model = build_detector(recipe.model, class_names, pretrained=not (resume or start))
     if start is not None and not resume:
-        callback.on_message(f"{start.source}: {start.fill(model)}")
+        callback.on_message(f"{start.source}: {start.transfer_to(model)}")
     return model
 
 

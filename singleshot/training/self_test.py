@@ -180,7 +180,7 @@ def require_equal_after_loading(training: Training, batch: Batch) -> None:
         path = Path(folder) / "self_test.safetensors"
         weights = model.state_dict()
         Checkpoint(weights, training.recipe, model.class_names, metrics={}).save(path)
-        loaded = detector_from(Checkpoint.load(path), place=str(path))
+        loaded = detector_from(Checkpoint.load(path), source=str(path))
     loaded = loaded.to(training.device).eval()
     images = batch.images.to(training.device)
     pairs = zip(model.detect(list(images)), loaded.detect(list(images)), strict=True)

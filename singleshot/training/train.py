@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from singleshot.backbones.settings import GraphSettings
-from singleshot.checkpoints.transfer import Start
+from singleshot.checkpoints.transfer import TrainedDetector
 from singleshot.data.cache import require_readable
 from singleshot.data.splits import TrainingData, training_split
 from singleshot.errors import ModelError, SingleshotError
@@ -118,7 +118,9 @@ def _learn(
     return progress, None if progress.finished else interrupt.signal
 
 
-def _recipe_and_start(recipe: str | Path, options: TrainingOptions) -> tuple[Recipe, Start | None]:
+def _recipe_and_start(
+    recipe: str | Path, options: TrainingOptions
+) -> tuple[Recipe, TrainedDetector | None]:
     """Load the recipe, and the detector to start from."""
     start = None if options.init is None else start_from(options.init)
     settings = load_recipe(recipe, options.overrides)
@@ -159,7 +161,7 @@ def _callbacks(
 
 
 def _announce(
-    data: TrainingData, recipe: Recipe, start: Start | None, on_message: OnMessage
+    data: TrainingData, recipe: Recipe, start: TrainedDetector | None, on_message: OnMessage
 ) -> None:
     """Report the splits and notes of the data; DataError where an image cannot be read."""
     validation = data.validation

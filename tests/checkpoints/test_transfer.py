@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from singleshot.checkpoints.checkpoint import Checkpoint
-from singleshot.checkpoints.transfer import Start
+from singleshot.checkpoints.transfer import TrainedDetector
 from singleshot.errors import ModelError
 from singleshot.families import build_detector
 from singleshot.recipes.load import load_recipe
@@ -28,7 +28,7 @@ def test_class_outputs_go_by_name_and_the_background_with_them():
     theirs, checkpoint = detector(["cat", "dog", "person"])
     ours, _ = detector(["person", "bird", "cat"])
     birds = output(ours)[:, 2].clone()
-    found = Start(checkpoint, "theirs").fill(ours)
+    found = TrainedDetector(checkpoint, "theirs").transfer_to(ours)
     assert torch.equal(output(ours)[:, 0], output(theirs)[:, 0])
     assert torch.equal(output(ours)[:, 1], output(theirs)[:, 3])
     assert torch.equal(output(ours)[:, 3], output(theirs)[:, 1])
@@ -41,7 +41,7 @@ def test_class_outputs_go_by_name_and_the_background_with_them():
 def test_the_same_classes_make_the_same_detector():
     theirs, checkpoint = detector(["cat", "dog"])
     ours, _ = detector(["cat", "dog"])
-    found = Start(checkpoint, "theirs").fill(ours)
+    found = TrainedDetector(checkpoint, "theirs").transfer_to(ours)
     assert found.carried == found.tensors == len(theirs.state_dict())
     assert found.new == ()
     assert all(torch.equal(t, theirs.state_dict()[n]) for n, t in ours.state_dict().items())
@@ -51,7 +51,7 @@ def test_sigmoid_outputs_have_no_background_to_carry_over():
     theirs, checkpoint = detector(["cat", "dog"], **{"model.heads.scores": "sigmoid"})
     ours, _ = detector(["dog"])
     nothing = output(ours)[:, 0].clone()
-    Start(checkpoint, "theirs").fill(ours)
+    TrainedDetector(checkpoint, "theirs").transfer_to(ours)
     assert torch.equal(output(ours)[:, 1], output(theirs)[:, 1])
     assert torch.equal(output(ours)[:, 0], nothing)
 
@@ -60,7 +60,7 @@ def test_other_priors_begin_anew_at_their_level_alone():
     ratios = [[2, 3], [2, 3], [2, 3], [2, 3], [2, 3], [2, 3]]
     _, checkpoint = detector(["cat"])
     ours, _ = detector(["cat"], **{"model.priors.aspect_ratios": ratios})
-    found = Start(checkpoint, "theirs").fill(ours)
+    found = TrainedDetector(checkpoint, "theirs").transfer_to(ours)
     assert all(name.startswith(("heads.offsets.0.", "heads.logits.0.")) for name in found.new)
     assert len(found.new) == 4
 
@@ -68,7 +68,7 @@ def test_other_priors_begin_anew_at_their_level_alone():
 def test_voc_and_coco_mean_the_same_by_two_names():
     _, checkpoint = detector(["airplane", "tv"])
     ours, _ = detector(["tvmonitor", "aeroplane"])
-    assert Start(checkpoint, "theirs").fill(ours).new_classes == ()
+    assert TrainedDetector(checkpoint, "theirs").transfer_to(ours).new_classes == ()
 
 
 @pytest.mark.parametrize(
@@ -83,10 +83,10 @@ def test_a_backbone_that_fits_in_part_is_refused(changes):
     _, checkpoint = detector(["cat"])
     other, start = detector(["cat"], **changes)
     with pytest.raises(ModelError, match=r"runs/cats: its backbone \(tf_eff.*does not fit"):
-        Start(checkpoint, "runs/cats").fill(other)
+        TrainedDetector(checkpoint, "runs/cats").transfer_to(other)
     ours, _ = detector(["cat"])
     with pytest.raises(ModelError, match="does not fit"):
-        Start(start, "runs/other").fill(ours)
+        TrainedDetector(start, "runs/other").transfer_to(ours)
 
 
 def test_a_backbone_with_a_stage_less_takes_what_it_has():
@@ -94,6 +94,6 @@ def test_a_backbone_with_a_stage_less_takes_what_it_has():
     extra = [{"squeeze": 64, "channels": 64}] * 4
     changes = {"model.backbone.strides": [8, 16], "model.pyramid.extra": extra}
     ours, _ = detector(["cat"], **changes)
-    Start(checkpoint, "runs/cats").fill(ours)
+    TrainedDetector(checkpoint, "runs/cats").transfer_to(ours)
     stem = "backbone.body.conv_stem.weight"
     assert torch.equal(ours.state_dict()[stem], theirs.state_dict()[stem])

@@ -24,7 +24,7 @@ def checkpoint(folder):
 
 @pytest.fixture(scope="module")
 def detector(checkpoint):
-    return detector_from(checkpoint, place="the graph")
+    return detector_from(checkpoint, source="the graph")
 
 
 @pytest.fixture

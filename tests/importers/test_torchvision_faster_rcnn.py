@@ -6,7 +6,7 @@ from torchvision.models.detection import (
     fasterrcnn_resnet50_fpn_v2,
 )
 
-from singleshot.checkpoints.transfer import Start
+from singleshot.checkpoints.transfer import TrainedDetector
 from singleshot.errors import ModelError
 from singleshot.families import build_detector
 from singleshot.importers.recognise import detect_weight_kind
@@ -62,7 +62,7 @@ def test_a_training_begins_with_all_of_it_but_the_classes(state, file):
     overrides = {"model.backbone.batch_norm": "frozen"}
     recipe = load_recipe("faster-rcnn-resnet50-fpn", overrides)
     detector = build_detector(recipe.model, ["a", "b", "c"], pretrained=False)
-    begun = Start(read_torchvision(file), "theirs.pth").fill(detector)
+    begun = TrainedDetector(read_torchvision(file), "theirs.pth").transfer_to(detector)
     outputs = ("heads.logits", "heads.offsets")
     assert begun.new == tuple(f"{name}.{part}" for name in outputs for part in ("weight", "bias"))
 

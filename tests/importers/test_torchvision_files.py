@@ -31,7 +31,7 @@ def test_classes_without_names_are_numbered_as_in_training(ssdlite, file):
     checkpoint = read_torchvision(saved(ssdlite, file))
     assert checkpoint.class_names == ("class 1", "class 2", "class 3", "class 4", "class 5")
     assert checkpoint.recipe.model.heads.unused_columns == 0
-    assert detector_from(checkpoint, place=str(file)).class_names == checkpoint.class_names
+    assert detector_from(checkpoint, source=str(file)).class_names == checkpoint.class_names
 
 
 def test_its_thresholds_come_with_it(ssdlite, file):

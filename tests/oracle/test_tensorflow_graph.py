@@ -48,7 +48,7 @@ def with_the_graphs_habits(checkpoint):
     results = model.results.model_copy(update={"top_k": 1917})
     changed = model.model_copy(update={"resize": "tensorflow1", "results": results})
     recipe = checkpoint.recipe.model_copy(update={"model": changed})
-    return detector_from(replace(checkpoint, recipe=recipe), place="the graph")
+    return detector_from(replace(checkpoint, recipe=recipe), source="the graph")
 
 
 def test_detections_agree(folder, images):

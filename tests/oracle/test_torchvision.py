@@ -27,7 +27,7 @@ def lively(network, images):
 
 def imported(network, folder):
     torch.save(network.state_dict(), folder / "theirs.pth")
-    return detector_from(read_torchvision(folder / "theirs.pth"), place="theirs.pth")
+    return detector_from(read_torchvision(folder / "theirs.pth"), source="theirs.pth")
 
 
 @pytest.fixture(scope="module", params=[ssd300_vgg16, ssdlite320_mobilenet_v3_large])

@@ -8,7 +8,7 @@ from torch import nn
 
 import singleshot
 from singleshot.checkpoints.checkpoint import Checkpoint
-from singleshot.checkpoints.transfer import Start
+from singleshot.checkpoints.transfer import TrainedDetector
 from singleshot.errors import RecipeError
 from singleshot.families import build_detector
 from singleshot.recipes.load import load_recipe
@@ -87,13 +87,13 @@ def test_dssd_takes_the_whole_of_ssd_and_the_second_stage_all_of_the_first():
     )
     weights = build_detector(ssd.model, ["one"], pretrained=False).state_dict()
     model = build_detector(first.model, ["one"], pretrained=False)
-    Start(Checkpoint(weights, ssd, ("one",), {}), "ssd").fill(model)
+    TrainedDetector(Checkpoint(weights, ssd, ("one",), {}), "ssd").transfer_to(model)
     begun = model.state_dict()
     kept = [key for key in weights if key.startswith(("backbone.", "pyramid."))]
     assert kept
     assert all(torch.equal(begun[key], weights[key]) for key in kept)
     last = build_detector(second.model, ["one"], pretrained=False)
-    found = Start(Checkpoint(begun, first, ("one",), {}), "dssd").fill(last)
+    found = TrainedDetector(Checkpoint(begun, first, ("one",), {}), "dssd").transfer_to(last)
     assert found.new == ()
     assert found.carried == found.tensors
 

@@ -7,7 +7,7 @@ import torch
 from cells import make_cells
 
 from singleshot.checkpoints.checkpoint import Checkpoint
-from singleshot.checkpoints.transfer import Start
+from singleshot.checkpoints.transfer import TrainedDetector
 from singleshot.data.splits import training_split
 from singleshot.errors import SingleshotError
 from singleshot.recipes.load import load_recipe
@@ -20,7 +20,7 @@ from singleshot.training.train import hash_backbone_file, require_same_inputs
 def start(number):
     weights = {"bias": torch.full((1,), float(number))}
     recipe = load_recipe("ssdlite320-lite0")
-    return Start(Checkpoint(weights, recipe, ("RBC", "WBC"), {}), f"detector {number}")
+    return TrainedDetector(Checkpoint(weights, recipe, ("RBC", "WBC"), {}), f"detector {number}")
 
 
 @pytest.fixture

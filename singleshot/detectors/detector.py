@@ -129,7 +129,7 @@ class TrainableDetector(Objective):
     def __init__(self, class_names: Sequence[str], pixels: PixelSettings) -> None:
         super().__init__()
         self.class_names = tuple(class_names)
-        self.pixels = Pixels(pixels)
+        self.pixels = Pixels(pixels.mean, pixels.std)
 
     @property
     def pixel_mean(self) -> Float[Tensor, "3 1 1"]:

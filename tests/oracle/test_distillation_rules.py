@@ -8,7 +8,7 @@ from oracle import distillation_rules
 
 from singleshot.boxes.geometry import to_centres
 from singleshot.detectors.ssd.distillation import TeacherOutputs, distillation_loss
-from singleshot.detectors.ssd.matching import Matched, Outputs
+from singleshot.detectors.ssd.matching import Matched, SsdOutputs
 from singleshot.detectors.ssd.priors import Priors
 
 
@@ -47,7 +47,7 @@ def test_loss_and_gradients_are_those_of_the_formula(
     image, prior = torch.from_numpy(wanted >= 0).nonzero(as_tuple=True)
     labels = torch.from_numpy(wanted)[image, prior] - first
     one = torch.ones(len(prior), dtype=torch.float64)
-    outputs = Outputs(*(torch.from_numpy(part).requires_grad_() for part in (offsets, logits)))
+    outputs = SsdOutputs(*(torch.from_numpy(part).requires_grad_() for part in (offsets, logits)))
     sum_ = distillation_loss(
         outputs,
         Matched(image, prior, labels, torch.zeros(len(prior), 4), quality=one, weight=one),

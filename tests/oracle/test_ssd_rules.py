@@ -12,7 +12,7 @@ from singleshot.detectors.common.postprocess import PostprocessOptions
 from singleshot.detectors.common.priors import PriorLevel, prior_boxes
 from singleshot.detectors.ssd.bipartite import match_boxes, match_overlaps
 from singleshot.detectors.ssd.loss import hard_negatives, multibox_loss
-from singleshot.detectors.ssd.matching import Matched, Outputs
+from singleshot.detectors.ssd.matching import Matched, SsdOutputs
 from singleshot.detectors.ssd.postprocess import postprocess
 from singleshot.detectors.ssd.priors import Priors, shapes_by_rule
 
@@ -85,7 +85,7 @@ def test_the_loss_is_the_original_one(seed, batch, num_priors, num_columns, back
     truths = decode(torch.from_numpy(targets)[image, prior], priors[prior], (0.1, 0.2))
     one = torch.ones(len(prior), dtype=torch.float64)
     found = multibox_loss(
-        Outputs(torch.from_numpy(offsets), torch.from_numpy(logits)),
+        SsdOutputs(torch.from_numpy(offsets), torch.from_numpy(logits)),
         Matched(image, prior, labels, truths, quality=one, weight=one),
         Priors(priors, (), (300, 300)),
     )

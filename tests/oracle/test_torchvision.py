@@ -72,7 +72,7 @@ def test_logits_and_offsets_agree(pair, random):
     their_offsets, their_logits = raw_outputs(theirs, images)
     columns = class_columns(91, Path())
     with torch.no_grad():
-        offsets, logits = ours(ours.resized(images))
+        offsets, logits = ours(ours.resize_images(images))
     order = [0, *columns.used, *columns.unused]
     torch.testing.assert_close(offsets, their_offsets, atol=1e-4, rtol=0)
     torch.testing.assert_close(logits, their_logits[..., order], atol=1e-4, rtol=0)

@@ -29,7 +29,7 @@ def test_scores_and_boxes_agree_on_real_images(pair, shared):
     images = sorted((shared / "data" / "dlib_faces").glob("*.jpg"))
     assert len(images) == 12
     for path in images:
-        pixels = ours.resized([read_image(path)])
+        pixels = ours.resize_images([read_image(path)])
         (name,) = (feed.name for feed in theirs.get_inputs())
         scores, boxes = theirs.run(None, {name: (pixels.numpy() - 127) / 128})
         with torch.no_grad():

@@ -22,7 +22,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class PostprocessOptions:
-    """Numbers that detections are selected by; the defaults are those of the SSD paper (§3.1)."""
+    """Numbers that detections are selected by; the defaults are the SSD paper's (§3.7)."""
 
     score_threshold: float = 0.01  # lower scores are dropped at once
     iou_threshold: float = 0.45  # of NMS, within a class

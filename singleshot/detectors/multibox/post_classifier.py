@@ -40,7 +40,7 @@ class PostClassifier(nn.Module):
     ) -> None:
         super().__init__()
         self.settings = settings
-        self.pixels = Pixels(pixels)
+        self.pixels = Pixels(pixels.mean, pixels.std)
         self.backbone = backbone
         self.logits = small_linear(backbone.channels[-1], 1 + num_classes, 0.01)
 

@@ -1,4 +1,21 @@
-"""SSD: Liu et al., "SSD: Single Shot MultiBox Detector", ECCV 2016 (arXiv:1512.02325)."""
+"""SSD: Liu et al., "SSD: Single Shot MultiBox Detector", ECCV 2016 (arXiv:1512.02325).
+
+Files in reading order, with the paper's sections:
+
+1. `network` (§2): the detector, `heads(pyramid(backbone(images)))`, trained and detecting.
+2. `pyramid` (§2.1, "Multi-scale feature maps for detection"): the levels.
+3. `priors` (§2.1, "Default boxes and aspect ratios"; §2.2, "Choosing scales and aspect ratios for
+   default boxes"): boxes on each cell of each level.
+4. `heads` (§2.1, "Convolutional predictors for detection"): offsets and class logits of each prior.
+5. `bipartite`, then `matching` (§2.2, "Matching strategy"): the object of each prior.
+6. `loss` (§2.2, "Training objective" and "Hard negative mining"), with the offsets of equation 2 in
+   `detectors.common.box_coding`.
+7. `postprocess` (§3.7): from scores to detections, by non-maximum suppression.
+
+What came later: `dssd` (residual blocks and deconvolutions, Fu et al. 2017), `later_rules` (ATSS,
+SimOTA, task-aligned matching), `distillation`; SSDLite is in `heads` and `pyramid`, focal and IoU
+losses in `loss`. `settings` are the tables of a recipe.
+"""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ PAIRS_AT_A_TIME = 2**20
 BLOCK = 256
 
 
-class Pairs(NamedTuple):
+class _Pairs(NamedTuple):
     """Matched pairs of ground-truth boxes and priors."""
 
     image: Int[Tensor, " n"]
@@ -42,7 +42,7 @@ class Pairs(NamedTuple):
     prior: Int[Tensor, " n"]
 
 
-class ByThreshold(NamedTuple):
+class _ByThreshold(NamedTuple):
     """Matches by the second rule, and what the first one begins with."""
 
     matched: Int[Tensor, "b priors"]  # the truth of each prior, or UNMATCHED
@@ -61,13 +61,13 @@ def match_boxes(
         return match_overlaps(pairwise_iou(boxes, priors), iou_threshold)
     number = max(1, PAIRS_AT_A_TIME // (boxes.shape[1] * len(priors)))
     parts = [
-        match_without_padding(part, priors, iou_threshold) for part in torch.split(boxes, number)
+        _match_without_padding(part, priors, iou_threshold) for part in torch.split(boxes, number)
     ]
-    first = ByThreshold(*(torch.cat(columns) for columns in zip(*parts, strict=True)))
+    first = _ByThreshold(*(torch.cat(columns) for columns in zip(*parts, strict=True)))
     # All overlaps together would not fit a cache: the few that are needed again are recomputed.
-    return replace_by_pairs(
+    return _replace_by_pairs(
         first.matched,
-        bipartite(
+        _bipartite_pairs(
             first.overlap,
             first.favourite,
             of_favourites=lambda prior: pairwise_iou(boxes, priors[prior]),
@@ -77,9 +77,9 @@ def match_boxes(
     )
 
 
-def match_without_padding(
+def _match_without_padding(
     boxes: Float[Tensor, "b truths 4"], priors: Float[Tensor, "priors 4"], iou_threshold: float
-) -> ByThreshold:
+) -> _ByThreshold:
     """Apply `match_by_threshold` without the last rows that are padding in every image."""
     filled = boxes.any(dim=2).any(dim=0).nonzero()
     number = int(filled[-1]) + 1 if len(filled) else 1
@@ -87,7 +87,7 @@ def match_without_padding(
         pairwise_iou(boxes[:, :number], priors), iou_threshold
     )
     padding = (0, boxes.shape[1] - number)
-    return ByThreshold(matched, F.pad(overlap, padding), F.pad(favourite, padding))
+    return _ByThreshold(matched, F.pad(overlap, padding), F.pad(favourite, padding))
 
 
 def match_overlaps(
@@ -96,9 +96,9 @@ def match_overlaps(
     """Match priors by their IoU with each ground-truth box; rows of 0 are padding."""
     matched, overlap, favourite = match_by_threshold(iou, iou_threshold)
     num_truths, num_priors = iou.shape[1:]
-    return replace_by_pairs(
+    return _replace_by_pairs(
         matched,
-        bipartite(
+        _bipartite_pairs(
             overlap,
             favourite,
             of_favourites=lambda prior: iou.gather(2, prior[:, None].expand(-1, num_truths, -1)),
@@ -108,18 +108,18 @@ def match_overlaps(
     )
 
 
-def match_by_threshold(iou: Float[Tensor, "b truths priors"], iou_threshold: float) -> ByThreshold:
+def match_by_threshold(iou: Float[Tensor, "b truths priors"], iou_threshold: float) -> _ByThreshold:
     """Match each prior to the truth it overlaps most, from the threshold on (rule 2)."""
     matched = torch.full_like(iou[:, 0], UNMATCHED, dtype=torch.int64)
     # The best object is looked up only where it counts: at a few of thousands of priors.
     best = iou.amax(dim=1)
     image, prior = ((best >= iou_threshold) & (best > LEAST_OVERLAP)).nonzero(as_tuple=True)
     matched[image, prior] = iou[image, :, prior].argmax(dim=1)
-    return ByThreshold(matched, *first_largest(iou))
+    return _ByThreshold(matched, *first_largest(iou))
 
 
-def replace_by_pairs(
-    matched: Int[Tensor, "b priors"], pairs: Iterator[Pairs]
+def _replace_by_pairs(
+    matched: Int[Tensor, "b priors"], pairs: Iterator[_Pairs]
 ) -> Int[Tensor, "b priors"]:
     """Let the first rule replace matches of the second one, in place."""
     for image, truth, prior in pairs:
@@ -127,14 +127,14 @@ def replace_by_pairs(
     return matched
 
 
-def bipartite(
+def _bipartite_pairs(
     overlap: Float[Tensor, "b truths"],
     favourite: Int[Tensor, "b truths"],
     *,
     of_favourites: Callable[[Tensor], Tensor],
     of_truths: Callable[[Tensor, Tensor], Tensor],
     num_priors: int,
-) -> Iterator[Pairs]:
+) -> Iterator[_Pairs]:
     """Match the pair that overlaps most, again and again (rule 1).
 
     A pair that is best both for its truth and for its prior will be matched whatever happens
@@ -157,7 +157,7 @@ def bipartite(
         if not len(image):
             return
         prior = favourite[image, truth]
-        yield Pairs(image, truth, prior)
+        yield _Pairs(image, truth, prior)
         free[image, truth] = False
         taken[image, prior] = True
         # Only truths whose best prior is taken need another.

@@ -47,7 +47,7 @@ from singleshot.detectors.ssd.matching import (
     PAPER_MATCHING,
     Matched,
     MatchingOptions,
-    Outputs,
+    SsdOutputs,
     match_padded,
     pad_truths,
 )
@@ -159,7 +159,7 @@ class SsdTeacher:
             labels,
             tuple(theirs.index(ours[label]) for label in labels),
             columns=torch.tensor(columns, device=student.pixel_mean.device),
-            same_outputs=have_same_outputs(detector, student),
+            same_outputs=_have_same_outputs(detector, student),
             score_threshold=score_threshold,
         )
 
@@ -201,7 +201,7 @@ class SsdTeacher:
     def at_own_size(self, images: UInt8[Tensor, "b 3 h w"]) -> Tensor:
         """Resize as the teacher's own recipe does, unless both have one input size."""
         same = tuple(images.shape[2:]) == self.detector.priors.size
-        return images if same else self.detector.resized(list(images))
+        return images if same else self.detector.resize_images(list(images))
 
     def detections(self, images: UInt8[Tensor, "b 3 h w"]) -> TeacherDetections:
         """Detect objects of the shared classes, in the student's labels."""
@@ -222,7 +222,7 @@ class SsdTeacher:
         return found[large & sure & (found.labels != UNKNOWN)]
 
 
-def have_same_outputs(detector: Ssd, student: Ssd) -> bool:
+def _have_same_outputs(detector: Ssd, student: Ssd) -> bool:
     """Compare the kind of scores and the priors of two detectors."""
     theirs, ours = detector.priors_cxcywh_unit, student.priors_cxcywh_unit
     return (
@@ -233,7 +233,7 @@ def have_same_outputs(detector: Ssd, student: Ssd) -> bool:
 
 
 def distillation_loss(
-    outputs: Outputs,
+    outputs: SsdOutputs,
     matched: Matched,
     targets: TeacherOutputs,
     priors: Priors,
@@ -313,7 +313,7 @@ def distilled_priors(
 @torch.no_grad()
 def outputs_from_detections(
     detections: TeacherDetections,
-    outputs: Outputs,
+    outputs: SsdOutputs,
     priors: Priors,
     options: MatchingOptions = PAPER_MATCHING,
     *,

@@ -103,10 +103,10 @@ class Heads(nn.Module):
         self.num_columns = num_classes
         if scores == "softmax":
             self.num_columns += 1 + unused_columns
-        kernels = for_each_level(kernels, 3, len(channels), key="kernels")
+        kernels = _for_each_level(kernels, 3, len(channels), key="kernels")
         self.prediction = nn.ModuleList(nn.Identity() for _ in channels)
         if isinstance(block, PredictionModules):
-            squeeze = for_each_level(block.squeeze, 256, len(channels), key="squeeze")
+            squeeze = _for_each_level(block.squeeze, 256, len(channels), key="squeeze")
             self.prediction = nn.ModuleList(
                 ResidualBlock(width_in, within, EXPANSION * within)
                 for width_in, within in zip(channels, squeeze, strict=True)
@@ -116,7 +116,7 @@ class Heads(nn.Module):
 
         def predictors(width: int) -> nn.ModuleList:
             return nn.ModuleList(
-                build_predictor(channels, width * priors, kernel, block)
+                _build_predictor(channels, width * priors, kernel, block)
                 for channels, priors, kernel in levels
             )
 
@@ -137,7 +137,7 @@ class Heads(nn.Module):
             channels,
             priors_per_cell,
             num_classes,
-            block=block_of(settings),
+            block=_block_of(settings),
             kernels=settings.kernels,
             scores=settings.scores,
             unused_columns=settings.unused_columns,
@@ -170,17 +170,17 @@ class Heads(nn.Module):
             module(feature) for module, feature in zip(self.prediction, features, strict=True)
         ]
         offsets = [
-            to_priors(head(feature), 4)
+            _to_priors(head(feature), 4)
             for head, feature in zip(self.offsets, features, strict=True)
         ]
         logits = [
-            to_priors(head(feature), self.num_columns)
+            _to_priors(head(feature), self.num_columns)
             for head, feature in zip(self.logits, features, strict=True)
         ]
         return torch.cat(offsets, dim=1), torch.cat(logits, dim=1)
 
 
-def block_of(settings: HeadSettings) -> Block:
+def _block_of(settings: HeadSettings) -> Block:
     """Translate `model.heads.block` and the keys that belong to it."""
     match settings.block:
         case "plain":
@@ -193,7 +193,7 @@ def block_of(settings: HeadSettings) -> Block:
             assert_never(settings.block)
 
 
-def build_predictor(in_channels: int, channels: int, kernel: int, block: Block) -> nn.Module:
+def _build_predictor(in_channels: int, channels: int, kernel: int, block: Block) -> nn.Module:
     """Build one convolution; SSDLite's is depthwise, then 1 × 1, unless its kernel is 1 × 1."""
     if isinstance(block, Separable) and kernel > 1:
         return nn.Sequential(
@@ -210,7 +210,7 @@ def build_predictor(in_channels: int, channels: int, kernel: int, block: Block) 
     )
 
 
-def for_each_level(
+def _for_each_level(
     entries: Sequence[int], default: int, num_levels: int, *, key: str
 ) -> Sequence[int]:
     """Return the entries, or the default for each level; raises ModelError if too many or few."""
@@ -219,7 +219,7 @@ def for_each_level(
     return entries or (default,) * num_levels
 
 
-def to_priors(
+def _to_priors(
     outputs: Float[Tensor, "b channels h w"], width: int
 ) -> Float[Tensor, "b priors width"]:
     """Order outputs row by row, cell by cell, prior by prior."""

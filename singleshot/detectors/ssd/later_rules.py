@@ -64,8 +64,8 @@ def atss(
     near = nearest_priors(boxes, priors_cxcywh, levels, candidates)
     overlap = iou.gather(2, near)
     threshold = overlap.mean(dim=2, keepdim=True) + overlap.std(dim=2, keepdim=True)
-    claimed = torch.zeros_like(iou, dtype=torch.bool).scatter_(2, near, overlap >= threshold)
-    return resolve_claims(claimed & contains(boxes, priors_cxcywh[:, :2]), iou)
+    selected = torch.zeros_like(iou, dtype=torch.bool).scatter_(2, near, overlap >= threshold)
+    return resolve_conflicts(selected & contains(boxes, priors_cxcywh[:, :2]), iou)
 
 
 def nearest_priors(
@@ -164,7 +164,7 @@ def task_aligned(
 ) -> Aligned:
     """Match each object to the priors whose score and box are both good already.
 
-    Feng et al. 2021, "TOOD: Task-aligned One-stage Object Detection", §3.2. An object claims the
+    Feng et al. 2021, "TOOD: Task-aligned One-stage Object Detection", §3.2. An object selects the
     `candidates` priors of highest t = s^α u^β, s the score of its class and u the overlap, as far
     as their centres are inside. Of several objects a prior is matched to the one it overlaps most.
     As there, an object without a prior's centre in it stays unmatched.
@@ -173,8 +173,8 @@ def task_aligned(
     score = predicted.scores.transpose(1, 2).gather(1, labels[:, :, None].expand_as(overlap))
     metric = score**SCORE_POWER * overlap**OVERLAP_POWER
     best = metric.topk(min(candidates, len(centres)), dim=2)
-    claimed = torch.zeros_like(metric, dtype=torch.bool).scatter_(2, best.indices, best.values > 0)
-    truths = resolve_claims(claimed & contains(boxes, centres), overlap)
+    selected = torch.zeros_like(metric, dtype=torch.bool).scatter_(2, best.indices, best.values > 0)
+    truths = resolve_conflicts(selected & contains(boxes, centres), overlap)
     numbers = torch.arange(boxes.shape[1], device=truths.device)[:, None]
     return Aligned(truths, normalise_metric(metric, overlap, truths[:, None] == numbers))
 
@@ -190,9 +190,9 @@ def normalise_metric(
     return (metric * scale[:, :, None]).sum(dim=1)
 
 
-def resolve_claims(
-    claimed: Bool[Tensor, "b truths priors"], overlap: Float[Tensor, "b truths priors"]
+def resolve_conflicts(
+    selected: Bool[Tensor, "b truths priors"], overlap: Float[Tensor, "b truths priors"]
 ) -> Int[Tensor, "b priors"]:
-    """Match a prior that several objects claim to the one it overlaps most."""
-    most, truth = overlap.masked_fill(~claimed, -math.inf).max(dim=1)
+    """Match a prior that several objects select to the one it overlaps most."""
+    most, truth = overlap.masked_fill(~selected, -math.inf).max(dim=1)
     return truth.masked_fill(most == -math.inf, UNMATCHED)

@@ -27,7 +27,7 @@ from singleshot.boxes.geometry import from_unit
 from singleshot.detectors.common.box_coding import OFFSET_SCALES, decode, encode
 from singleshot.detectors.detector import Losses, Weight
 from singleshot.detectors.ssd import BACKGROUND
-from singleshot.detectors.ssd.matching import Matched, Outputs
+from singleshot.detectors.ssd.matching import Matched, SsdOutputs
 from singleshot.detectors.ssd.priors import Priors
 from singleshot.detectors.ssd.settings import (
     ClassificationLoss,
@@ -87,7 +87,7 @@ PAPER_LOSS = LossOptions()
 
 
 def multibox_loss(
-    outputs: Outputs,
+    outputs: SsdOutputs,
     matched: Matched,
     priors: Priors,
     options: LossOptions = PAPER_LOSS,
@@ -158,13 +158,13 @@ def classification_loss(
         case "mined":
             return mined_loss(logits, matched, options, scores=scores), len(matched.prior)
         case "focal":
-            targets = target_scores(logits, matched, torch.ones_like(matched.quality))
+            targets = _target_scores(logits, matched, torch.ones_like(matched.quality))
             return focal(logits, targets), len(matched.prior)
         case "quality-focal":
-            targets = target_scores(logits, matched, matched.quality)
+            targets = _target_scores(logits, matched, matched.quality)
             return quality_focal(logits, targets), matched.weight.sum()
         case "varifocal":
-            targets = target_scores(logits, matched, matched.quality)
+            targets = _target_scores(logits, matched, matched.quality)
             return varifocal(logits, targets), matched.weight.sum()
         case _:
             assert_never(options.classification)
@@ -182,7 +182,7 @@ def mined_loss(
         case "softmax":
             return mined_cross_entropy(
                 logits,
-                target_columns(logits, matched),
+                _target_columns(logits, matched),
                 negatives_per_positive=options.negatives_per_positive,
                 min_negatives=options.min_negatives,
                 label_smoothing=options.label_smoothing,
@@ -190,7 +190,7 @@ def mined_loss(
         case "sigmoid":
             return mined_sigmoid(
                 logits,
-                target_scores(logits, matched, torch.ones_like(matched.quality)),
+                _target_scores(logits, matched, torch.ones_like(matched.quality)),
                 negatives_per_positive=options.negatives_per_positive,
                 min_negatives=options.min_negatives,
                 label_smoothing=options.label_smoothing,
@@ -199,7 +199,7 @@ def mined_loss(
             assert_never(scores)
 
 
-def target_columns(
+def _target_columns(
     logits: Float[Tensor, "b priors columns"], matched: Matched
 ) -> Int[Tensor, "b priors"]:
     """Return the true column of each prior: that of its label, or the background."""
@@ -208,7 +208,7 @@ def target_columns(
     return targets
 
 
-def target_scores(
+def _target_scores(
     logits: Float[Tensor, "b priors classes"], matched: Matched, quality: Float[Tensor, " n"]
 ) -> Float[Tensor, "b priors classes"]:
     """Return `quality` at each matched prior for its label, 0 elsewhere."""

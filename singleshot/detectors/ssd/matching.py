@@ -29,9 +29,9 @@ __all__ = [
     "Matched",
     "Matches",
     "MatchingOptions",
-    "Outputs",
     "PaddedTruths",
     "PreparedMatches",
+    "SsdOutputs",
     "match_by_place",
     "match_padded",
     "match_priors",
@@ -39,8 +39,8 @@ __all__ = [
 ]
 
 
-class Outputs(NamedTuple):
-    """Outputs of the network for a batch."""
+class SsdOutputs(NamedTuple):
+    """Outputs of an SSD for a batch."""
 
     offsets: Float[Tensor, "b priors 4"]
     logits: Float[Tensor, "b priors columns"]
@@ -128,15 +128,15 @@ def match_by_place(
 
     None for a rule that needs the network's outputs as well.
     """
-    padded = pad_truths(without_crowds(truths), priors.boxes_cxcywh_unit.device)
-    matches = match_padded_by_place(padded, priors, options)
-    return None if matches is None else matches_of(matches, padded, priors.size)
+    padded = pad_truths(_without_crowds(truths), priors.boxes_cxcywh_unit.device)
+    matches = _match_padded_by_place(padded, priors, options)
+    return None if matches is None else _matches_of(matches, padded, priors.size)
 
 
 @torch.no_grad()
 def match_priors(
     truths: Sequence[Truth],
-    outputs: Outputs,
+    outputs: SsdOutputs,
     priors: Priors,
     options: MatchingOptions = PAPER_MATCHING,
     *,
@@ -150,11 +150,11 @@ def match_priors(
     and weight both are the alignment (Feng et al. 2021, §3.2.2).
     """
     if known is None:
-        padded = pad_truths(without_crowds(truths), priors.boxes_cxcywh_unit.device)
+        padded = pad_truths(_without_crowds(truths), priors.boxes_cxcywh_unit.device)
         matches, alignment = match_padded(
             padded, outputs, priors, options, scores=scores, unused_columns=unused_columns
         )
-        known = matches_of(matches, padded, priors.size)
+        known = _matches_of(matches, padded, priors.size)
         if alignment is not None:
             aligned = alignment[known.image, known.prior]
             return Matched(*known, quality=aligned, weight=aligned)
@@ -164,7 +164,7 @@ def match_priors(
     return Matched(*known, quality=quality, weight=torch.ones_like(quality))
 
 
-def matches_of(
+def _matches_of(
     truth_of_prior: Int[Tensor, "b priors"], padded: PaddedTruths, size: tuple[int, int]
 ) -> Matches:
     """Collect the matched priors with the labels and boxes of their objects."""
@@ -176,7 +176,7 @@ def matches_of(
 
 def match_padded(
     padded: PaddedTruths,
-    outputs: Outputs,
+    outputs: SsdOutputs,
     priors: Priors,
     options: MatchingOptions,
     *,
@@ -184,7 +184,7 @@ def match_padded(
     unused_columns: int = 0,
 ) -> tuple[Int[Tensor, "b priors"], Float[Tensor, "b priors"] | None]:
     """Find the truth of each prior, or UNMATCHED, and the alignment where the rule has one."""
-    placed = match_padded_by_place(padded, priors, options)
+    placed = _match_padded_by_place(padded, priors, options)
     if placed is not None:
         return placed, None
     boxes_unit = decode(outputs.offsets, priors.boxes_cxcywh_unit, priors.offset_scales)
@@ -198,7 +198,7 @@ def match_padded(
     return task_aligned(*padded, predicted, centres, candidates=candidates)
 
 
-def match_padded_by_place(
+def _match_padded_by_place(
     padded: PaddedTruths, priors: Priors, options: MatchingOptions
 ) -> Int[Tensor, "b priors"] | None:
     """Find the truth of each prior, or UNMATCHED, by the rules that need no outputs."""
@@ -222,7 +222,7 @@ def prior_strides(levels: Sequence[PriorLevel], *, like: Tensor) -> Float[Tensor
     return torch.cat(strides)
 
 
-def without_crowds(truths: Sequence[Truth]) -> list[Truth]:
+def _without_crowds(truths: Sequence[Truth]) -> list[Truth]:
     """Leave out boxes around crowds."""
     # Most images have none, and selecting rows of five arrays costs more than the test.
     return [truth[~truth.crowd] if truth.crowd.any() else truth for truth in truths]

@@ -19,8 +19,8 @@ from singleshot.detectors.ssd.matching import (
     PAPER_MATCHING,
     Matched,
     MatchingOptions,
-    Outputs,
     PreparedMatches,
+    SsdOutputs,
     match_by_place,
     match_priors,
 )
@@ -92,7 +92,7 @@ class Ssd(TrainableDetector):
         recipe has priors for.
         """
         pyramid = Pyramid.from_settings(settings.pyramid, backbone.channels)
-        level_grids = find_grids(backbone, pyramid, settings.input)
+        level_grids = _find_grids(backbone, pyramid, settings.input)
         priors = Priors.from_settings(settings.priors, level_grids, settings.input)
         per_cell = [level.num_priors_per_cell for level in priors.levels]
         heads = Heads.from_settings(settings.heads, pyramid.channels, per_cell, len(class_names))
@@ -178,16 +178,16 @@ class Ssd(TrainableDetector):
         """Compute the MultiBox loss of images of the input size, in float32."""
         return self.losses_of(*self.match(batch, prepared))
 
-    def losses_of(self, outputs: Outputs, matched: Matched) -> Losses:
+    def losses_of(self, outputs: SsdOutputs, matched: Matched) -> Losses:
         """Compute the MultiBox loss of outputs that are matched."""
         scores = self.heads.scores
         return multibox_loss(
             outputs, matched, self.priors_on_device, self.loss_options, scores=scores
         )
 
-    def match(self, batch: Batch, prepared: Prepared | None = None) -> tuple[Outputs, Matched]:
+    def match(self, batch: Batch, prepared: Prepared | None = None) -> tuple[SsdOutputs, Matched]:
         """Run the network, and match its priors unless `prepare` has done it."""
-        outputs = Outputs(*(output.float() for output in self(batch.images)))
+        outputs = SsdOutputs(*(output.float() for output in self(batch.images)))
         matched = match_priors(
             batch.truths,
             outputs,
@@ -205,7 +205,7 @@ class Ssd(TrainableDetector):
         assert not self.training, "batch norm would use the statistics of these very images"
         if not images:
             return []
-        resized = self.resized(images)
+        resized = self.resize_images(images)
         outputs = self.raw_outputs(resized)
         if self.flip_tta:
             flipped = self.raw_outputs(resized.flip(-1))
@@ -224,7 +224,7 @@ class Ssd(TrainableDetector):
         offsets, logits = self(images)
         return RawOutputs(offsets.float(), logits.float(), self.priors_cxcywh_unit)
 
-    def resized(
+    def resize_images(
         self, images: Sequence[UInt8[Tensor, "3 _h _w"]]
     ) -> Float[Tensor, "b 3 rows columns"]:
         """Resize images to the input size; their aspect ratio is not kept, as in the paper."""
@@ -234,7 +234,7 @@ class Ssd(TrainableDetector):
         )
 
 
-def find_grids(
+def _find_grids(
     backbone: Backbone, pyramid: Pyramid, size: tuple[int, int]
 ) -> list[tuple[int, int]]:
     """Find (rows, columns) of each level by a trial on an empty image.

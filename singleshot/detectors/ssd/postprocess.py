@@ -41,7 +41,7 @@ FRONT = 4
 ROUNDING = 1e-6
 
 
-class ScoredPriors(NamedTuple):
+class _ScoredPriors(NamedTuple):
     """Outputs of a batch, with scores for logits."""
 
     offsets: Float[Tensor, "b priors 4"]
@@ -68,24 +68,24 @@ def postprocess(
     """
     front = FRONT * options.keep
     all_scores, ceiling = scores_and_ceiling(logits, scores, unused_columns)
-    scored = ScoredPriors(offsets, all_scores, ceiling, priors_cxcywh_unit)
+    scored = _ScoredPriors(offsets, all_scores, ceiling, priors_cxcywh_unit)
     possible = (ceiling > options.score_threshold).sum(dim=1)
     if int(possible.max()) <= front:
         none = offsets.new_zeros(len(offsets), 1)
-        return detections_above(none, scored, sizes, offset_scales, options)
+        return _detections_above(none, scored, sizes, offset_scales, options)
     scored = scored._replace(ceiling=all_scores.amax(dim=2))
-    if is_greedy(options):
+    if _is_greedy(options):
         # The front of a crowd is enough, unless too many of it suppress each other.
-        least = kth_largest(scored.ceiling, front)[:, None]
-        detections = detections_above(least, scored, sizes, offset_scales, options)
+        least = _kth_largest(scored.ceiling, front)[:, None]
+        detections = _detections_above(least, scored, sizes, offset_scales, options)
         whole = (least <= options.score_threshold).flatten().tolist()
         if all(
             is_whole or len(one) == options.keep
             for one, is_whole in zip(detections, whole, strict=True)
         ):
             return detections
-    least = kth_largest(all_scores, options.top_k)
-    return detections_above(least, scored, sizes, offset_scales, options)
+    least = _kth_largest(all_scores, options.top_k)
+    return _detections_above(least, scored, sizes, offset_scales, options)
 
 
 def scores_and_ceiling(
@@ -108,7 +108,7 @@ def scores_and_ceiling(
             assert_never(scores)
 
 
-def is_greedy(options: PostprocessOptions) -> bool:
+def _is_greedy(options: PostprocessOptions) -> bool:
     """Return whether NMS keeps a box by better boxes alone: worse ones are then not needed."""
     match options.nms:
         case "hard" | "distance":
@@ -119,21 +119,21 @@ def is_greedy(options: PostprocessOptions) -> bool:
             assert_never(options.nms)
 
 
-def kth_largest(scores: Float[Tensor, "b priors *classes"], k: int) -> Float[Tensor, "b *classes"]:
+def _kth_largest(scores: Float[Tensor, "b priors *classes"], k: int) -> Float[Tensor, "b *classes"]:
     """Find the k-th largest score of each image, or of each of its classes."""
     return scores.topk(min(k, scores.shape[1]), dim=1).values[:, -1]
 
 
-def detections_above(
+def _detections_above(
     least: Float[Tensor, "b #classes"],
-    scored: ScoredPriors,
+    scored: _ScoredPriors,
     sizes: list[tuple[int, int]],
     offset_scales: tuple[float, float],
     options: PostprocessOptions,
 ) -> list[Detections]:
     """Detect among all boxes with a score of at least `least`; boxes are clipped to their image."""
     num_classes = scored.scores.shape[2]
-    image, prior, label = candidates_above(least, scored, options.score_threshold)
+    image, prior, label = _candidates_above(least, scored, options.score_threshold)
     priors = scored.priors_cxcywh_unit[prior]
     boxes_unit = decode(scored.offsets[image, prior], priors, offset_scales)
     if options.clip_before_nms:
@@ -145,12 +145,12 @@ def detections_above(
     candidates = best_of_each_label(candidates.to(torch.device("cpu")), options.top_k)
     sides = candidates.boxes.new_tensor([(w, h, w, h) for h, w in sizes])
     kept = apply_nms(candidates, sides[candidates.labels // num_classes], options)
-    detections = split_by_image(kept, num_classes, sides, options.keep)
+    detections = _split_by_image(kept, num_classes, sides, options.keep)
     return [each.to(boxes_unit.device) for each in detections]
 
 
-def candidates_above(
-    least: Float[Tensor, "b #classes"], scored: ScoredPriors, score_threshold: float
+def _candidates_above(
+    least: Float[Tensor, "b #classes"], scored: _ScoredPriors, score_threshold: float
 ) -> tuple[Int[Tensor, " n"], Int[Tensor, " n"], Int[Tensor, " n"]]:
     """Return images, priors and labels of scores above the threshold and not below `least`."""
     # Most priors are certain background: their scores are not compared one by one.
@@ -163,7 +163,7 @@ def candidates_above(
     return image[row], prior[row], label
 
 
-def split_by_image(
+def _split_by_image(
     detections: Detections, num_classes: int, sides: Float[Tensor, "b 4"], keep: int
 ) -> list[Detections]:
     """Keep the best of each image, best first, in its pixels and clipped to it."""

@@ -47,7 +47,7 @@ class Priors(NamedTuple):
             )
         levels = prior_levels(
             grids,
-            shapes_of(settings, size),
+            _shapes_of(settings, size),
             size,
             strides=settings.strides,
             first_centres=settings.first_centres,
@@ -79,22 +79,22 @@ def prior_levels(
     centres = first_centres or (0.0,) * len(grids)
     levels = []
     for grid, of_cell, stride, centre in zip(grids, shapes, strides, centres, strict=True):
-        down, top = stride_along(size[0], grid[0], stride, centre, fixed=fixed_strides)
-        across, left = stride_along(size[1], grid[1], stride, centre, fixed=fixed_strides)
+        down, top = _stride_along(size[0], grid[0], stride, centre, fixed=fixed_strides)
+        across, left = _stride_along(size[1], grid[1], stride, centre, fixed=fixed_strides)
         levels.append(PriorLevel(grid, (down, across), (top, left), of_cell))
     return levels
 
 
-def stride_along(
+def _stride_along(
     side: int, cells: int, stride: float, first_centre: float, *, fixed: bool
 ) -> tuple[float, float]:
     """Return stride and first centre along one side: those given, or equal parts of the side."""
-    if not (stride and (fixed or spans(side, cells, stride, first_centre))):
+    if not (stride and (fixed or _spans(side, cells, stride, first_centre))):
         stride, first_centre = side / cells, 0.0
     return stride, first_centre or stride / 2
 
 
-def spans(side: int, cells: int, stride: float, first_centre: float) -> bool:
+def _spans(side: int, cells: int, stride: float, first_centre: float) -> bool:
     """Return whether cells cover a side; with a first centre, whether they lie in its middle."""
     if not first_centre:
         # A quarter of the last cell must be inside; of SSD300's tenth of 32 pixels, 12 are.
@@ -103,7 +103,7 @@ def spans(side: int, cells: int, stride: float, first_centre: float) -> bool:
     return abs(middle - side / 2) < stride / 2
 
 
-def shapes_of(settings: PriorSettings, size: tuple[int, int]) -> list[tuple[Shape, ...]]:
+def _shapes_of(settings: PriorSettings, size: tuple[int, int]) -> list[tuple[Shape, ...]]:
     """Return the shapes of each level in pixels."""
     height, width = size
     if settings.shapes_unit:

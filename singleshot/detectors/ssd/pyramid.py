@@ -59,7 +59,7 @@ class Pyramid(nn.Module):
         super().__init__()
         below = [channels[-1], *(level.channels for level in extra)]
         self.extra = nn.ModuleList(
-            build_level(in_channels, level, block, separable)
+            _build_level(in_channels, level, block, separable)
             for in_channels, level in zip(below, extra, strict=False)
         )
         if block != "residual":  # those have their authors' own
@@ -107,7 +107,7 @@ class Pyramid(nn.Module):
         return levels
 
 
-def build_level(
+def _build_level(
     in_channels: int, level: ExtraLevel, block: PyramidBlock, separable: Separable
 ) -> nn.Module:
     """Build the layers between one level and the next."""

@@ -24,14 +24,14 @@ __all__ = [
 ]
 
 
-def odd(number: int) -> int:
+def _odd(number: int) -> int:
     """Check that a kernel is odd: an even one would add a row to its level."""
     if number % 2 == 0:
         raise ValueError("must be an odd number")
     return number
 
 
-Odd = Annotated[int, Field(ge=1), AfterValidator(odd)]
+Odd = Annotated[int, Field(ge=1), AfterValidator(_odd)]
 Activation = Literal["relu6", "relu"]
 PyramidBlock = Literal["plain", "separable", "inverted", "residual"]
 TopDownBlock = Literal["sum", "product"]
@@ -223,7 +223,7 @@ class LossSettings(Settings):
 
     @property
     def is_focal(self) -> bool:
-        """Whether classification is by a focal loss: of independent classes, on all priors."""
+        """Classification is by a focal loss: of independent classes, on all priors."""
         match self.classification:
             case "mined":
                 return False

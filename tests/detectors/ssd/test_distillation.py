@@ -16,7 +16,7 @@ from singleshot.detectors.ssd.distillation import (
     distillation_loss,
     outputs_from_detections,
 )
-from singleshot.detectors.ssd.matching import Matched, Outputs
+from singleshot.detectors.ssd.matching import Matched, SsdOutputs
 from singleshot.detectors.ssd.priors import Priors
 from singleshot.errors import ModelError
 from singleshot.families import build_detector
@@ -85,7 +85,7 @@ def test_the_term_is_weighted(batch):
 
 
 def test_classes_go_by_name_and_those_the_student_lacks_are_background(batch):
-    student, theirs = detector(["person", "bird"]), detector(["cat", "airplane", "person"], seed=1)
+    student, theirs = detector(["dog", "bird"]), detector(["cat", "airplane", "dog"], seed=1)
     teacher = teacher_of(student, theirs)
     targets = teacher.targets(batch.images)
     logits = theirs.raw_outputs(batch.images.float()).logits.softmax(dim=-1)
@@ -94,7 +94,7 @@ def test_classes_go_by_name_and_those_the_student_lacks_are_background(batch):
     torch.testing.assert_close(targets.scores, expected)
     assert teacher.columns.tolist() == [0, 1]
     assert teacher.describe(student) == (
-        "distils person by scores at every prior; without a teacher: bird"
+        "distils dog by scores at every prior; without a teacher: bird"
     )
 
 
@@ -146,7 +146,7 @@ def loss_of(scores, logits, columns, *, matches=(0,), label=0, offsets=0.0, kind
     one = torch.ones(len(matches))
     boxes = decode(torch.full((1, len(PRIORS), 4), 0.5), PRIORS, (0.1, 0.2))
     sum_ = distillation_loss(
-        Outputs(torch.full((1, len(PRIORS), 4), offsets), logits),
+        SsdOutputs(torch.full((1, len(PRIORS), 4), offsets), logits),
         Matched(image, prior, torch.full_like(prior, label), boxes[image, prior], one, one),
         TeacherOutputs(scores, boxes),
         ROW,
@@ -220,7 +220,7 @@ def test_a_detection_is_the_target_of_the_prior_it_overlaps():
     found = TeacherDetections(
         [nothing, Truth.of(box, torch.tensor([1]))], [torch.zeros(0), torch.full((1,), 0.7)]
     )
-    outputs = Outputs(torch.zeros(2, 5, 4), torch.zeros(2, 5, 3))
+    outputs = SsdOutputs(torch.zeros(2, 5, 4), torch.zeros(2, 5, 3))
     softmax = outputs_from_detections(found, outputs, ROW)
     torch.testing.assert_close(softmax.scores[1, 3], torch.tensor([0.3, 0.0, 0.7]))
     torch.testing.assert_close(softmax.boxes_unit[1, 3] * 300, box[0])
@@ -246,7 +246,7 @@ def test_detections_come_from_the_host_to_where_the_student_is():
     box = decode(torch.zeros(1, 4), PRIORS[3:4], (0.1, 0.2)) * 300
     scores = torch.full((1,), 0.7).as_subclass(OnHost)
     found = TeacherDetections([Truth.of(box, torch.tensor([1]))], [scores])
-    outputs = Outputs(torch.zeros(1, 5, 4), torch.zeros(1, 5, 3))
+    outputs = SsdOutputs(torch.zeros(1, 5, 4), torch.zeros(1, 5, 3))
     targets = outputs_from_detections(found, outputs, ROW)
     assert type(targets.scores) is Tensor
     assert targets.scores[0, 3, 2] == pytest.approx(0.7)
@@ -254,6 +254,6 @@ def test_detections_come_from_the_host_to_where_the_student_is():
 
 def test_images_in_which_nothing_was_found_are_background():
     nothing = Truth.of(torch.zeros(0, 4), torch.zeros(0, dtype=torch.int64))
-    outputs = Outputs(torch.zeros(1, 5, 4), torch.zeros(1, 5, 3))
+    outputs = SsdOutputs(torch.zeros(1, 5, 4), torch.zeros(1, 5, 3))
     targets = outputs_from_detections(TeacherDetections([nothing], [torch.zeros(0)]), outputs, ROW)
     assert (targets.scores[..., 0] == 1).all()

@@ -15,7 +15,7 @@ from singleshot.detectors.ssd.loss import (
     quality_focal,
     varifocal,
 )
-from singleshot.detectors.ssd.matching import Matched, Outputs
+from singleshot.detectors.ssd.matching import Matched, SsdOutputs
 from singleshot.detectors.ssd.priors import Priors
 from singleshot.detectors.ssd.settings import LossSettings, MatchingSettings
 
@@ -34,7 +34,7 @@ def loss_of(target_columns, logits=None, **options):
     truths = decode(torch.full((len(prior), 4), 0.5), priors[prior], (0.1, 0.2))
     one = torch.ones(len(prior))
     return multibox_loss(
-        Outputs(torch.zeros(*columns.shape, 4), logits),
+        SsdOutputs(torch.zeros(*columns.shape, 4), logits),
         Matched(image, prior, columns[image, prior] - 1, truths, quality=one, weight=one),
         Priors(priors, (), (300, 300)),
         LossOptions(**options),
@@ -99,7 +99,7 @@ def test_a_part_of_a_negative_is_none():
     assert int(hard_negatives(torch.ones(1, 4), positive, ratio=2.5).sum()) == 2
 
 
-def test_a_loss_that_is_no_number_is_not_passed_over():
+def test_a_nan_loss_is_not_passed_over():
     logits = torch.zeros(2, 6, 3)
     logits[0, 4] = math.nan
     assert math.isnan(float(loss_of([[1, 0, 0, 0, 0, 0], [1, 0, 0, 0, 0, 0]], logits).total))

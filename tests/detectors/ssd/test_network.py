@@ -116,12 +116,12 @@ def test_any_timm_backbone_works(name):
     assert detector(torch.zeros(1, 3, 96, 128))[0].shape[1] == len(detector.priors_cxcywh_unit)
 
 
-def test_a_number_of_levels_that_does_not_fit_is_said():
+def test_a_number_of_levels_that_does_not_fit_is_refused():
     with pytest.raises(ModelError, match="levels"):
         ssd(model__backbone__strides=[32])
 
 
-def test_too_small_an_input_is_said():
+def test_too_small_an_input_is_refused():
     recipe = load_recipe("ssd300-vgg16", {"model.input": [64, 64]})
     with pytest.raises(ModelError, match=r"cannot take model\.input = \[64, 64\]"):
         build_detector(recipe.model, ["one"], pretrained=False)

@@ -42,7 +42,7 @@ def test_low_scores_are_dropped():
     assert len(found([[9.0, 0.0]] * 3)) == 0
 
 
-def test_no_more_are_kept_than_asked_for():
+def test_no_more_than_keep_are_kept():
     assert len(found([[0.0, 4.0], [4.0, 0.0], [0.0, 3.0]], keep=1)) == 1
 
 
@@ -72,8 +72,8 @@ def test_equal_scores_are_ordered_by_label_then_by_prior():
     assert result.boxes[:, 0].round().tolist() == [10, 100, 0]
 
 
-def test_a_crowd_that_suppresses_itself_leaves_room_for_weaker_boxes():
-    # All priors that are looked at first see one place; the last is needed for a second box.
+def test_behind_a_crowd_of_one_object_weaker_boxes_are_detected():
+    # All priors that are tried first are at one place; the last is needed for a second box.
     number = 2 * FRONT
     priors = torch.cat([PRIORS[:1]] * number + [PRIORS[2:]])
     logits = torch.tensor([[[0.0, 5.0]] * number + [[0.0, 2.0]]])
@@ -113,18 +113,18 @@ def test_distances_are_those_of_the_image_and_not_of_the_square():
     assert len(found(logits, (1, 1000), **kinds)) == 2
 
 
-def test_soft_suppression_lowers_scores_instead():
+def test_soft_nms_lowers_scores_instead():
     result = found([[0.0, 4.0], [0.0, 5.0], [9.0, 0.0]], nms="soft", soft_sigma=0.5)
     expected = torch.tensor([5.0, 4.0]).sigmoid() * torch.tensor([1, math.exp(-(IOU**2) / 0.5)])
     torch.testing.assert_close(result.scores, expected)
 
 
-def test_softly_suppressed_scores_below_the_threshold_are_dropped():
+def test_scores_that_soft_nms_lowers_below_the_threshold_are_dropped():
     logits = [[0.0, 4.0], [0.0, 5.0], [9.0, 0.0]]
     assert len(found(logits, nms="soft", score_threshold=0.5)) == 1
 
 
-def test_weighted_suppression_moves_the_box():
+def test_weighted_nms_moves_the_box():
     result = found([[0.0, 5.0], [0.0, 5.0], [9.0, 0.0]], nms="weighted")
     torch.testing.assert_close(result.boxes, torch.tensor([[5.0, 0, 105, 50]]))
 

@@ -90,3 +90,22 @@ def add_coco(tmp_path: Path) -> Callable[..., Path]:
         return file
 
     return add
+
+
+CAT = ("cat", (1, 1, 10, 10))
+
+
+DOG = ("dog", (5, 5, 20, 20))
+
+
+@pytest.fixture
+def voc_folder(add_voc, add_split, tmp_path):
+    """Twelve images: train 0-7, val 8-9, trainval 0-9, test 10-11."""
+    for index in range(12):
+        add_voc(f"{index:02}", *([CAT] if index % 2 else [CAT, DOG]))
+    numbers = [f"{index:02}" for index in range(12)]
+    add_split("train", *numbers[:8])
+    add_split("val", *numbers[8:10])
+    add_split("trainval", *numbers[:10])
+    add_split("test", *numbers[10:])
+    return tmp_path

@@ -8,8 +8,10 @@ from hypothesis import strategies as st
 
 from singleshot.data.dataset import DataSet
 from singleshot.data.formats import voc
-from singleshot.data.splits import stratified_split
+from singleshot.data.splits import evaluation_split, stratified_split, training_split
 from singleshot.structures import Truth
+
+CAT = ("cat", (1, 1, 10, 10))
 
 
 def dataset_of(labels: list[list[int]], names: list[str] | None = None) -> DataSet:
@@ -67,3 +69,82 @@ def test_real_classes_are_each_on_both_sides(shared):
     kept, aside = stratified_split(dataset, 0.1, seed=0)
     assert classes(dataset, kept) == classes(dataset, aside) == set(range(20))
     assert len(aside) <= 20
+
+
+def without(folder, *splits):
+    for split in splits:
+        (folder / "ImageSets/Main" / f"{split}.txt").unlink()
+    return folder
+
+
+def test_training_takes_train_and_validates_on_val(voc_folder):
+    train, validation, messages = training_split([voc_folder], None, None, 0)
+    assert (len(train), len(validation)) == (8, 2)
+    assert messages[0].startswith("training on 8 images (VOC layout, split train")
+    assert messages[1].startswith("validating on 2 images (VOC layout, split val")
+
+
+def test_val_inside_trainval_is_not_validated_on(voc_folder):
+    train, validation, messages = training_split([voc_folder], "trainval", None, 0)
+    assert len(train) + len(validation) == 10
+    assert not set(train.paths) & set(validation.paths)
+    assert "stratified tenth" in messages[0]
+    assert "seed 0" in messages[0]
+
+
+def test_without_train_comes_trainval_and_without_that_everything(voc_folder):
+    assert len(training_split([without(voc_folder, "train")], None, "none", 0).train) == 10
+    assert len(training_split([without(voc_folder, "trainval")], None, "none", 0).train) == 12
+
+
+def test_no_validation_when_none_is_asked_for(voc_folder):
+    train, validation, messages = training_split([voc_folder], "trainval", "none", 0)
+    assert (len(train), validation) == (10, None)
+    assert messages[0].endswith("without validation")
+
+
+def test_validating_on_what_x(voc_folder):
+    messages = training_split([voc_folder], "trainval", "val", 0).messages
+    assert messages[2].startswith("2 of the validation images are also in the training split")
+
+
+def test_a_single_image_is_not_set_aside(add_voc, tmp_path):
+    add_voc("a", CAT)
+    train, validation, messages = training_split([tmp_path], None, None, 0)
+    assert (len(train), validation) == (1, None)
+    assert "too few" in messages[0]
+
+
+def test_what_the_reader_drops_is_reported_once(add_voc, tmp_path):
+    for stem in "abcd":
+        add_voc(stem, CAT, ("cat", (5, 5, 5, 5)))
+    train, validation, _ = training_split([tmp_path], None, None, 0)
+    assert train.notes == ("dropped 4 boxes without area: a, b, c and 1 more",)
+    assert validation.notes == ()
+
+
+def test_evaluation_takes_test_then_val_then_everything(voc_folder):
+    dataset, messages = evaluation_split([voc_folder], None)
+    assert len(dataset) == 2
+    assert messages[0].startswith("evaluating on 2 images (VOC layout, split test")
+    without(voc_folder, "test")
+    assert "split val " in evaluation_split([voc_folder], None).messages[0]
+    without(voc_folder, "val")
+    assert len(evaluation_split([voc_folder], None).dataset) == 12
+    assert len(evaluation_split([voc_folder], "train").dataset) == 8
+
+
+def test_the_year_of_coco_may_be_left_out(shared):
+    train, validation, _ = training_split([shared / "data/tiny_coco"], None, None, 0)
+    assert (len(train), len(validation)) == (50, 50)
+    assert train.class_names == validation.class_names
+
+
+def test_several_data_sets_are_joined_by_class_name(voc_folder, shared):
+    paths = [voc_folder, shared / "data/bccd"]
+    train, validation, messages = training_split(paths, None, None, 0)
+    assert train.class_names == ("cat", "dog", "Platelets", "RBC", "WBC")
+    assert validation.class_names == train.class_names
+    assert (len(train), len(validation)) == (8 + 205, 2 + 87)
+    assert len(messages) == 4
+    assert len(evaluation_split(paths, None).dataset) == 2 + 72

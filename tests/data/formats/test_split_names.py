@@ -1,0 +1,28 @@
+from pathlib import Path
+
+import pytest
+
+from singleshot.data.formats.split_names import choose_split, matching_splits
+from singleshot.errors import DataError
+
+DATA = Path("cells")
+
+
+def test_a_name_may_lack_the_year():
+    assert choose_split("train", ("train2017", "val2017"), DATA) == "train2017"
+    assert choose_split("trainval", ("2007-test", "2007-trainval"), DATA) == "2007-trainval"
+
+
+def test_the_name_itself_goes_before_names_with_a_year():
+    assert matching_splits("train", ("train", "train2017")) == ("train",)
+    assert matching_splits("val", ("trainval", "val_2017")) == ()
+
+
+def test_several_years_and_no_such_split_are_errors_that_list_the_choices():
+    splits = ("2007-test", "2012-test")
+    with pytest.raises(DataError, match=r"cells: .*choose one of 2007-test, 2012-test, or join"):
+        choose_split("test", splits, DATA)
+    with pytest.raises(DataError, match=r"no split 'val'; it has 2007-test, 2012-test"):
+        choose_split("val", splits, DATA)
+    with pytest.raises(DataError, match=r"no split 'val'; it has no splits of its own"):
+        choose_split("val", (), DATA)

@@ -1,9 +1,9 @@
-"""What each switch of a recipe is worth on BCCD: one change at a time, same budget, three seeds.
+"""Ablation of the options of a recipe on BCCD: one change at a time, same budget, three seeds.
 
 python -m benchmarks.ablation BCCD --output benchmarks/results/ablation.jsonl
 
-Trains on `train`, measures on `val`. A line for each training goes to the output file; what is
-there already is not done again, so that the sweep can be stopped and gone on with.
+Trains on `train`, evaluates on `val`. Each training adds a line to the output file and is not
+repeated, so that an interrupted sweep can be resumed.
 """
 
 import argparse
@@ -20,7 +20,7 @@ BUDGET = {
     "training.epochs": 8,
     "training.precision": "float32",
     "model.input": [168, 224],
-    # It learns more slowly than this budget lasts: a change of its own, below.
+    # The top-down path learns too slowly for this budget; it is a change of its own, below.
     "model.pyramid.top_down": 0,
 }
 SIGMOID = {"model.heads.scores": "sigmoid"}
@@ -29,13 +29,13 @@ FINE_LEVEL = {
     "model.priors.sizes_unit": [0.04, 0.075, 0.15, 0.3, 0.5, 0.7, 0.85, 1.0],
     "model.priors.aspect_ratios": [[2], [2], [2, 3], [2, 3], [2, 3], [2, 3], [2, 3]],
 }
-# Changes to the recipe: what begins with "without" takes something out of it.
+# Changes to the recipe.
 TRAINED = {
-    "as it is": {},
-    "without the average of weights": {"training.average_decay": 0.0},
+    "unchanged": {},
+    "without weight averaging": {"training.average_decay": 0.0},
     "without warm-up": {"training.schedule.warm_up": 0},
     "step schedule": {"training.schedule.kind": "step"},
-    "without least negatives": {"model.matching.min_negatives": 0},
+    "without a minimum of negatives": {"model.matching.min_negatives": 0},
     "with the top-down path": {"model.pyramid.top_down": 96},
     "a level at stride 4": FINE_LEVEL,
     "label smoothing 0.1": {"model.loss.label_smoothing": 0.1},
@@ -67,12 +67,12 @@ TRAINED = {
     "mosaic": {"augmentation.mosaic": 0.5},
     "mixup": {"augmentation.mixup": 0.5},
 }
-# Changes that need no training of their own: made to the detector of "as it is".
-MEASURED = {
-    "distance-IoU suppression": {"nms": "distance"},
-    "soft suppression": {"nms": "soft"},
-    "weighted suppression": {"nms": "weighted"},
-    "mirrored image, too": {"flip_tta": True},
+# Changes to the postprocessing of the unchanged detector, without another training.
+POSTPROCESSING = {
+    "distance-IoU NMS": {"nms": "distance"},
+    "soft NMS": {"nms": "soft"},
+    "weighted NMS": {"nms": "weighted"},
+    "flip TTA": {"flip_tta": True},
 }
 
 
@@ -89,23 +89,23 @@ def main() -> None:
             if (change, seed) not in done:
                 for line in train(change, seed, arguments.data):
                     sweep.append(arguments.output, line)
-    print(sweep.table(sweep.lines(arguments.output), base="as it is"))
+    print(sweep.table(sweep.lines(arguments.output), base="unchanged"))
 
 
 def train(change: str, seed: int, data: Path) -> Iterator[dict[str, Any]]:
-    """One training, measured; and, of the recipe as it is, every other way to measure it."""
+    """Train and evaluate one change; evaluate other postprocessing of the unchanged recipe."""
     overrides = {**BUDGET, **TRAINED[change], "training.seed": seed}
     with tempfile.TemporaryDirectory() as folder:
         detector, seconds = sweep.train(RECIPE, data, Path(folder, "run"), overrides)
-    yield sweep.result(change, seed, sweep.measured(detector, data), seconds)
+    yield sweep.result(change, seed, sweep.evaluate(detector, data), seconds)
     if TRAINED[change]:
         return
     settings = detector.settings
-    for name, changes in MEASURED.items():
+    for name, changes in POSTPROCESSING.items():
         results = settings.results.model_copy(update=changes)
         detector.postprocess_options = PostprocessOptions.from_settings(results)
         detector.flip_tta = results.flip_tta
-        yield sweep.result(name, seed, sweep.measured(detector, data), 0.0)
+        yield sweep.result(name, seed, sweep.evaluate(detector, data), 0.0)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
-"""What a teacher is worth to a small detector, with all labels and with a quarter of them.
+"""Distillation into a small detector, with all labels and with a quarter of them.
 
 python demo/digits.py digits
 python -m benchmarks.distillation digits --output benchmarks/results/distillation.jsonl
 
 Trains two teachers on `train` first, then students on `train` and on a quarter of it, by labels
-alone, with the teacher that has their priors, and with one that has a larger input. Measures all on
-`val`; a line for each training goes to the output file, and is not done again.
+alone, with the teacher that has their priors, and with one that has a larger input. Evaluates all
+on `val`; each training adds a line to the output file and is not repeated.
 """
 
 import argparse
@@ -52,19 +52,19 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--weights", type=float, nargs="+", default=[1.0])
-    parser.add_argument("--runs", type=Path, help="keep the teachers here; left out, for one go")
+    parser.add_argument("--runs", type=Path, help="folder of the teachers")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         data = with_quarter(arguments.data, Path(folder, "data"))
         runs = arguments.runs or Path(folder)
         teachers = {name: teacher(name, data, runs, arguments.output) for name in TEACHERS}
-        lessons: list[tuple[str, Path | None, dict[str, Any]]] = [("labels alone", None, {})]
-        lessons += [
+        settings: list[tuple[str, Path | None, dict[str, Any]]] = [("labels alone", None, {})]
+        settings += [
             (f"and a teacher with {name}, weight {weight:g}", run, weighted(weight))
             for (name, run), weight in product(teachers.items(), arguments.weights)
         ]
-        for seed, split, lesson in product(arguments.seeds, (QUARTER, "train"), lessons):
-            student(split, seed, lesson, data, arguments.output)
+        for seed, split, setting in product(arguments.seeds, (QUARTER, "train"), settings):
+            student(split, seed, setting, data, arguments.output)
     results = sweep.lines(arguments.output)
     print(sweep.table(results, base=f"{QUARTER}: labels alone"))
 
@@ -74,7 +74,7 @@ def weighted(weight: float) -> dict[str, Any]:
 
 
 def with_quarter(data: Path, copy: Path) -> Path:
-    """The same images with one more split: every fourth of `train`."""
+    """Link the images with one more split: every fourth of `train`."""
     shutil.copytree(data / "ImageSets", copy / "ImageSets")
     for part in ("JPEGImages", "Annotations"):
         (copy / part).symlink_to((data / part).resolve(), target_is_directory=True)
@@ -84,7 +84,7 @@ def with_quarter(data: Path, copy: Path) -> Path:
 
 
 def teacher(name: str, data: Path, runs: Path, output: Path) -> Path:
-    """Trained, unless it is there."""
+    """Train a teacher, unless its run exists."""
     run = runs / name.replace(" ", "-")
     if not run.exists():
         train(
@@ -103,11 +103,11 @@ def teacher(name: str, data: Path, runs: Path, output: Path) -> Path:
 def student(
     split: str,
     seed: int,
-    lesson: tuple[str, Path | None, dict[str, Any]],
+    setting: tuple[str, Path | None, dict[str, Any]],
     data: Path,
     output: Path,
 ) -> None:
-    name, teacher, overrides = lesson
+    name, teacher, overrides = setting
     change = f"{split}: {name}"
     if (change, seed) in sweep.done(output):
         return

@@ -1,4 +1,4 @@
-"""What evaluating costs: ours beside pycocotools, faster-coco-eval and hotcoco, on one machine.
+"""Cost of evaluation: ours, pycocotools, faster-coco-eval and hotcoco, on one machine.
 
 As many images, classes and truths as COCO's val2017, and 100 detections per image: three in ten
 lie near a truth, the others anywhere. Each takes the same arrays and gives COCO's twelve numbers,
@@ -25,7 +25,7 @@ import numpy as np
 import pycocotools.coco
 import pycocotools.cocoeval
 
-from benchmarks.memory import megabytes_at_the_height
+from benchmarks.memory import peak_megabytes
 from benchmarks.timing import alternately, milliseconds, ratio
 from singleshot.metrics import (
     CocoNumbers,
@@ -65,7 +65,7 @@ def main() -> None:
 
 
 def compare_two() -> None:
-    """The paired bootstrap of two detectors, on a small data set and on the large one."""
+    """Time the paired bootstrap of two detectors, on a small data set and on the large one."""
     print(f"\n| {RESAMPLES} draws | " + " | ".join(Protocol) + " |\n|---|---|---|---|")
     small = make_case(np.random.default_rng(1), num_images=72, num_truths=967, per_image=32)
     for predictions, truths in (small, make_case(np.random.default_rng(0))):
@@ -78,7 +78,7 @@ def compare_two() -> None:
 
 
 def once_with_equal_numbers(works: dict[str, Callable[[], list[float]]]) -> dict[str, list[float]]:
-    """Milliseconds of one round, in which all must find the twelve numbers of the first."""
+    """Time one round, in which all must return the twelve numbers of the first."""
     times, numbers = {}, {}
     for name, work in works.items():
         start = time.perf_counter()
@@ -97,7 +97,7 @@ def make_case(
     num_truths: int = NUM_TRUTHS,
     per_image: int = DETECTIONS_PER_IMAGE,
 ) -> tuple[Predictions, Truths]:
-    """Made detections and truths; some classes are forty times as frequent as others."""
+    """Draw detections and truths; some classes are forty times as frequent as others."""
     frequency = 1 / (np.arange(NUM_CLASSES) + 2)
     draw_labels = partial(random.choice, NUM_CLASSES, p=frequency / frequency.sum())
     boxes = draw_boxes(random, num_truths)
@@ -126,7 +126,7 @@ def make_case(
 
 
 def draw_boxes(random: np.random.Generator, num: int) -> np.ndarray:
-    """Sides from 8 to 300 pixels, small ones as often as large ones by factor."""
+    """Draw boxes with sides from 8 to 300 pixels, uniform on a logarithmic scale."""
     sizes = np.exp(random.uniform(np.log(8), np.log(300), (num, 2)))
     corners = random.random((num, 2)) * (np.array([WIDTH, HEIGHT]) - sizes)
     return np.hstack([corners, corners + sizes])
@@ -172,7 +172,7 @@ def by_ours(protocol: Protocol, predictions: Predictions, truths: Truths) -> lis
 
 
 def as_document(truths: Truths) -> dict[str, list[dict[str, object]]]:
-    """Ids from 1, since 0 means "none" to pycocotools."""
+    """Convert to a COCO document with ids from 1, since 0 means "none" to pycocotools."""
     return {
         "images": [{"id": image + 1} for image in range(truths.num_images)],
         "categories": as_categories(NUM_CLASSES),
@@ -208,14 +208,14 @@ def load(path: Path) -> tuple[Predictions, Truths]:
 
 
 def peak_memory(path: Path, name: str) -> float:
-    """Megabytes that a work takes beyond its arguments, in a process of its own."""
+    """Measure the megabytes of a work beyond its arguments, in a process of its own."""
     command = [sys.executable, "-m", "benchmarks.evaluation", str(path), name]
     return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 
 def measure_peak(path: Path, name: str) -> None:
     case = load(path)
-    print(megabytes_at_the_height(partial(WORKS[name], *case)))
+    print(peak_megabytes(partial(WORKS[name], *case)))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Twenty random kills (SIGKILL) over a short training with two workers, resumed each time.
 
-At the end weights, average, optimizer, random state and log must equal those of a training that
-nobody killed, bit for bit; after each kill, every file that can be seen must load.
+At the end weights, average, optimizer, random state and log must equal those of an uninterrupted
+training, bit for bit; after each kill, every visible file must load.
 """
 
 import sys
@@ -25,12 +25,12 @@ def main() -> None:
     with TemporaryDirectory() as folder:
         cells = make_cells(Path(folder) / "cells")
         killed, whole = Path(folder) / "killed", Path(folder) / "whole"
-        came_into = kill_and_resume(
+        phases = kill_and_resume(
             Victim(cells, killed, overrides), kills=KILLS, longest=LONGEST, random=Random(0)
         )
         Victim(cells, whole, overrides).live(None, METHODS.Array("c", 16, lock=False))
-        found = differences(killed, whole)
-    places = ", ".join(f"{count} {place}" for place, count in Counter(came_into).most_common())
-    print("| kills | they came into | files that differ at the end |")
+        different = differences(killed, whole)
+    during = ", ".join(f"{count} {phase}" for phase, count in Counter(phases).most_common())
+    print("| kills | during | files that differ at the end |")
     print("|---|---|---|")
-    print(f"| {len(came_into)} | {places} | {', '.join(found) or 'none'} |")
+    print(f"| {len(phases)} | {during} | {', '.join(different) or 'none'} |")

@@ -1,4 +1,4 @@
-"""Two machines train together, one is lost in the middle, and comes back.
+"""Training on two machines, one of which is lost in the middle and comes back.
 
 The machines are two network namespaces, joined by a virtual cable: they share the disk and nothing
 else. All processes of one are killed at once (SIGKILL), as if its power had failed. Needs Linux,
@@ -44,10 +44,10 @@ def main() -> None:
         print(f"exit codes: {codes}")
         whole = steps(run) == [*range(1, STEPS + 1)]
         print(f"steps in the log: {len(steps(run))} of {STEPS}, each once: {whole}")
-        said = "".join((run.parent / f"{name}.txt").read_text() for name in MACHINES)
-        marks = ("goes on", "Error")
+        output = "".join((run.parent / f"{name}.txt").read_text() for name in MACHINES)
+        marks = ("resum", "Error")
         print(
-            *(line for line in said.splitlines() if any(mark in line for mark in marks)), sep="\n"
+            *(line for line in output.splitlines() if any(mark in line for mark in marks)), sep="\n"
         )
 
 
@@ -72,7 +72,7 @@ def start(machine: str, cells: Path, run: Path) -> Agent:
     settings = {
         "GLOO_SOCKET_IFNAME": machine[-7:],
         "OMP_NUM_THREADS": "1",
-        # Or a machine that comes back never learns the address of the first (PyTorch 2.15).
+        # Otherwise a machine that comes back never gets the address of the first (PyTorch 2.15).
         "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1",
     }
     return Agent(command.split(), run.parent / f"{machine}.txt", {**os.environ, **settings})
@@ -80,7 +80,7 @@ def start(machine: str, cells: Path, run: Path) -> Agent:
 
 @contextmanager
 def two_machines() -> Iterator[None]:
-    """Two namespaces with an address each."""
+    """Create two namespaces with an address each."""
     ends = [name[-7:] for name in MACHINES]
     ip("link", "add", ends[0], "type", "veth", "peer", "name", ends[1])
     try:
@@ -110,7 +110,7 @@ def kill(machine: str) -> list[int]:
 
 
 def steps(run: Path) -> list[int]:
-    """The steps in the log of a run."""
+    """Read the steps in the log of a run."""
     log = run / "log.jsonl"
     lines = log.read_text().splitlines() if log.exists() else []
     records = [json.loads(line) for line in lines if line.endswith("}")]

@@ -56,7 +56,7 @@ def random_truth(number: int, random: torch.Generator) -> Truth:
 
 
 def our_gradients(model: Ssd, offsets: Tensor, logits: Tensor, truths: list[Truth]) -> None:
-    """All of `losses` but the network."""
+    """Compute all of `losses` except the network."""
     images = torch.zeros(len(truths), 3, 1, 1, dtype=torch.uint8)
     batch = Batch(images, tuple(truths), ("",) * len(truths))
     model.forward, forward = lambda _: (offsets, logits), model.forward

@@ -1,4 +1,4 @@
-"""How much memory a work takes at its height, as Linux counts it.
+"""Peak memory of a work, as Linux counts it.
 
 `getrusage` is of no use here: a new process starts with the peak of the one that started it.
 """
@@ -6,15 +6,15 @@
 from collections.abc import Callable
 from pathlib import Path
 
-__all__ = ["megabytes_at_the_height"]
+__all__ = ["peak_megabytes"]
 
 STATUS = Path("/proc/self/status")
-FORGET_THE_PEAK = "5"  # proc(5), clear_refs
+RESET_PEAK = "5"  # proc(5), clear_refs
 
 
-def megabytes_at_the_height(work: Callable[[], object]) -> float:
-    """Peak of this process during the work, above what it held before."""
-    Path("/proc/self/clear_refs").write_text(FORGET_THE_PEAK)
+def peak_megabytes(work: Callable[[], object]) -> float:
+    """Measure the peak of this process during the work, above its memory before."""
+    Path("/proc/self/clear_refs").write_text(RESET_PEAK)
     before = megabytes("VmRSS")
     work()
     return megabytes("VmHWM") - before

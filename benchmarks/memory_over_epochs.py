@@ -1,4 +1,4 @@
-"""Whether memory grows over 200 epochs of a tiny data set, with two workers and validations.
+"""Growth of memory over 200 epochs of a tiny data set, with two workers and validations.
 
 A new process trains and notes its resident memory (VmRSS) after each epoch; after a quarter of the
 epochs, in which caches and allocators fill, a line is fitted. Writes results/memory.md and .svg.
@@ -48,7 +48,7 @@ def main() -> None:
 
 
 def train_and_note() -> None:
-    """In a process of its own: print the megabytes after each epoch as JSON."""
+    """Train in a process of its own, and print the megabytes after each epoch as JSON."""
     from cells import make_cells  # noqa: PLC0415 (beside the tests)
     from killing import OVERRIDES  # noqa: PLC0415
 
@@ -79,7 +79,7 @@ def train_and_note() -> None:
 
 
 def plot(sizes: list[float]) -> str:
-    """A line from 0 to a tenth above the largest size."""
+    """Draw the sizes on an axis from 0 to a tenth above the largest."""
     top = 1.1 * max(sizes)
     points = " ".join(
         f"{MARGIN + (WIDTH - 2 * MARGIN) * index / (len(sizes) - 1):.1f},"

@@ -1,4 +1,4 @@
-"""What a million images cost in memory: found in by a detector, and evaluated.
+"""Memory of detecting in a million images, and of evaluating the detections.
 
 The detector makes up 20 detections per image, the images are blank; every third detection, moved
 a little, is a truth. Peaks are those of a process of its own, above what it held before: when
@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from benchmarks.memory import megabytes_at_the_height
+from benchmarks.memory import peak_megabytes
 from singleshot.data.dataset import DataSet
 from singleshot.evaluation.detection import detect_all
 from singleshot.metrics import Predictions, Protocol, Truths, compute_metrics
@@ -33,14 +33,14 @@ def main() -> None:
     for protocol in PROTOCOLS:
         command = [sys.executable, "-m", "benchmarks.million_images", protocol]
         lines = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-        found, judged = lines.splitlines()
+        detected, evaluated = lines.splitlines()
         if protocol is PROTOCOLS[0]:
-            print(found)
-        print(judged)
+            print(detected)
+        print(evaluated)
 
 
-class Invented:
-    """Finds boxes that are drawn at random."""
+class RandomDetector:
+    """Detects boxes drawn at random."""
 
     class_names = NAMES
 
@@ -59,8 +59,8 @@ class Invented:
         return [found[start : start + DETECTIONS_PER_IMAGE] for start in starts]
 
 
-class Blank:
-    """Images without anything, of no file."""
+class BlankImages:
+    """Blank images without files."""
 
     class_names = NAMES
     sample = Sample(
@@ -78,22 +78,22 @@ class Blank:
 
 def one_process(protocol: Protocol) -> None:
     start, done = time.perf_counter(), []
-    gathering = megabytes_at_the_height(lambda: done.append(find()))
+    detecting = peak_megabytes(lambda: done.append(detect()))
     [predictions] = done
-    tell("gathering", predictions, time.perf_counter() - start, gathering)
+    print_row("gathering", predictions, time.perf_counter() - start, detecting)
     truths = some_of(predictions)
     work = partial(compute_metrics, predictions, truths, NAMES, protocol=protocol)
     start = time.perf_counter()
-    judging = megabytes_at_the_height(work)
-    tell(f"measure, {protocol}", predictions, time.perf_counter() - start, judging)
+    evaluating = peak_megabytes(work)
+    print_row(f"measure, {protocol}", predictions, time.perf_counter() - start, evaluating)
 
 
-def find() -> Predictions:
-    return detect_all(Invented(), cast(DataSet, Blank()), batch_size=100)
+def detect() -> Predictions:
+    return detect_all(RandomDetector(), cast(DataSet, BlankImages()), batch_size=100)
 
 
 def some_of(predictions: Predictions) -> Truths:
-    """Every third detection, moved a little."""
+    """Take every third detection, moved a little, as truths."""
     random = np.random.default_rng(0)
     own = predictions[::3]
     boxes = own.boxes + np.tile(random.normal(0, 5, (len(own), 2)), 2)
@@ -108,7 +108,7 @@ def some_of(predictions: Predictions) -> Truths:
     )
 
 
-def tell(name: str, predictions: Predictions, seconds: float, megabytes: float) -> None:
+def print_row(name: str, predictions: Predictions, seconds: float, megabytes: float) -> None:
     counts = f"{NUM_IMAGES:,} | {len(predictions):,}"
     print(f"| {name} | {counts} | {seconds:.0f} s | {megabytes / 1000:.2f} GB |", flush=True)
 

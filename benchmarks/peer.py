@@ -19,7 +19,7 @@ GRIDS = (38, 19, 10, 5, 3, 1)
 
 
 def pair() -> tuple[Ssd, SSD, Tensor]:
-    """Ours, theirs, and the priors of both as corners in pixels; for 20 classes."""
+    """Build ours and theirs for 20 classes, and the priors of both as corners in pixels."""
     theirs = ssd300_vgg16(weights=None, weights_backbone=None, num_classes=1 + NUM_CLASSES)
     features = [torch.zeros(1, 1, grid, grid) for grid in GRIDS]
     [priors] = theirs.anchor_generator(ImageList(torch.zeros(1, 3, *SIZE), [SIZE]), features)

@@ -1,8 +1,8 @@
-"""From raw outputs to detections: ours and torchvision's `SSD.postprocess_detections`.
+"""Postprocessing of raw outputs: ours and torchvision's `SSD.postprocess_detections`.
 
 8 images of SSD300 with 20 classes. Trained-like scores: nearly all priors are sure of background,
 those around a few objects are sure of a class. Flat ones, as of an untrained network: every score
-is near 1 / 21 and above the threshold. Bare kernels: one softmax of the logits, and one suppression
+is near 1 / 21 and above the threshold. Bare kernels: one softmax of the logits, and one NMS
 of the best boxes of each class, of which torchvision's kernel is given each class by itself.
 """
 
@@ -30,7 +30,7 @@ def main() -> None:
     ours, theirs, priors = pair()
     options = PostprocessOptions.from_settings(ours.settings.results)
     unit = ours.priors_cxcywh_unit
-    print("| scores | ours | torchvision | torchvision / ours | softmax | suppression | same |")
+    print("| scores | ours | torchvision | torchvision / ours | softmax | NMS | same |")
     print("|---|---|---|---|---|---|---|")
     for name, make in (("trained-like", trained_logits), ("flat", flat_logits)):
         random = torch.Generator().manual_seed(0)
@@ -41,7 +41,7 @@ def main() -> None:
             partial(postprocess, offsets, logits, unit, [SIZE] * BATCH, options=options),
             partial(theirs.postprocess_detections, outputs, [priors] * BATCH, [SIZE] * BATCH),
             partial(torch.softmax, logits, -1),
-            partial(bare_suppression, candidates(offsets, logits, unit)),
+            partial(bare_nms, candidates(offsets, logits, unit)),
         ]
         agreement = in_both(works[0](), works[1]())
         mine, peer, *bare = alternately(works, ROUNDS)
@@ -55,7 +55,7 @@ def flat_logits(priors: Tensor, random: torch.Generator) -> Tensor:
 
 
 def trained_logits(priors: Tensor, random: torch.Generator) -> Tensor:
-    """The more a prior overlaps an object, the surer it is of its class."""
+    """Draw logits: the more a prior overlaps an object, the higher the score of its class."""
     logits = torch.randn(BATCH, len(priors), 1 + NUM_CLASSES, generator=random)
     logits[..., 0] += 10
     sides = 30 + 150 * torch.rand(BATCH, OBJECTS, 2, generator=random)
@@ -70,7 +70,7 @@ def trained_logits(priors: Tensor, random: torch.Generator) -> Tensor:
 
 @torch.inference_mode()
 def candidates(offsets: Tensor, logits: Tensor, priors_unit: Tensor) -> list[tuple[Tensor, Tensor]]:
-    """Boxes and scores of each class of each image, at most 400."""
+    """Return boxes and scores of each class of each image, at most 400."""
     boxes = decode(offsets, priors_unit, (0.1, 0.2)).clamp(0, 1)
     parts = []
     for image, scores in enumerate(logits.softmax(dim=-1)):
@@ -81,13 +81,13 @@ def candidates(offsets: Tensor, logits: Tensor, priors_unit: Tensor) -> list[tup
     return parts
 
 
-def bare_suppression(parts: list[tuple[Tensor, Tensor]]) -> None:
+def bare_nms(parts: list[tuple[Tensor, Tensor]]) -> None:
     for boxes, scores in parts:
         nms(boxes, scores, 0.45)
 
 
 def in_both(ours: list[Detections], theirs: list[dict[str, Tensor]]) -> str:
-    """How many detections are found by both: an overlap at the very threshold may go either way."""
+    """Count the detections found by both: overlaps at the threshold may differ by rounding."""
     mine = {
         (image, label, round(score, 5))
         for image, found in enumerate(ours)

@@ -1,4 +1,4 @@
-"""What reading predictions costs: one line of COCO results, beside Python's own json.load.
+"""Cost of reading predictions: one line of COCO results, beside Python's own json.load.
 
 python -m benchmarks.reading FILE {ours,json} measures one of them, in a process of its own.
 """
@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import torch
 
-from benchmarks.memory import megabytes_at_the_height
+from benchmarks.memory import peak_megabytes
 from singleshot.data.dataset import DataSet
 from singleshot.evaluation.predictions import load_predictions
 from singleshot.structures import Truth
@@ -61,7 +61,7 @@ def measure_one(file: Path, name: str) -> None:
     )
     work = partial(load_predictions, file, dataset) if name == "ours" else partial(read, file)
     start = time.perf_counter()
-    megabytes = megabytes_at_the_height(work)
+    megabytes = peak_megabytes(work)
     print(f"{time.perf_counter() - start:.1f} s | {megabytes:.0f} MB", end="")
 
 

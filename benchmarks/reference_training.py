@@ -1,7 +1,7 @@
 """torchvision's reference training of a detector, beside which ours is timed.
 
-The loop, the loader and the presets of `references/detection` in pytorch/vision, said again with
-what torchvision itself offers: its images come from Pillow, vary in `transforms.v2`, and are
+The loop, the loader and the presets of `references/detection` in pytorch/vision, rewritten with
+the functions of torchvision itself: its images come from Pillow, vary in `transforms.v2`, and are
 resized and normalised in the model. All layers learn, from random weights.
 """
 
@@ -29,7 +29,7 @@ Target = dict[str, Tensor]
 
 
 class VariedImages(Dataset[tuple[Tensor, Target]]):
-    """Annotations are in memory, as pycocotools keeps them."""
+    """Images with transforms; annotations are in memory, as pycocotools keeps them."""
 
     def __init__(self, images: DataSet, transform: v2.Transform) -> None:
         self.images = images
@@ -49,10 +49,10 @@ class VariedImages(Dataset[tuple[Tensor, Target]]):
 
 
 class ReferenceTraining:
-    """A model of torchvision's and what trains it."""
+    """A model of torchvision with its optimizer and loader."""
 
     def __init__(self, name: str, images: DataSet, *, batch_size: int, workers: int) -> None:
-        """`name` is "ssd300_vgg16" or "ssdlite320_mobilenet_v3_large"."""
+        """Build "ssd300_vgg16" or "ssdlite320_mobilenet_v3_large"."""
         columns = 1 + len(images.class_names)
         self.model = get_model(name, weights=None, weights_backbone=None, num_classes=columns)
         self.model.train()
@@ -70,7 +70,7 @@ class ReferenceTraining:
         )
 
     def step(self, batch: tuple[Sequence[Tensor], Sequence[Target]]) -> None:
-        """`train_one_epoch` between two batches, without its meters."""
+        """Take the step of `train_one_epoch`, without its meters."""
         images, targets = batch
         losses: dict[str, Tensor] = self.model(list(images), list(targets))
         total = torch.stack(list(losses.values())).sum()
@@ -81,7 +81,7 @@ class ReferenceTraining:
 
 
 def preset(*, colours_and_zoom: bool) -> v2.Transform:
-    """`DetectionPresetTrain`, "ssd" or "ssdlite", for images from Pillow."""
+    """Build `DetectionPresetTrain`, "ssd" or "ssdlite", for images from Pillow."""
     first: list[v2.Transform] = []
     if colours_and_zoom:
         fill = defaultdict(lambda: MEAN, {tv_tensors.Mask: 0})

@@ -1,12 +1,12 @@
-"""Three data sets by three ways to begin: the paper's preset, modern, modern from a COCO detector.
+"""Three data sets, three initial weights: the paper's preset, modern, modern from COCO.
 
 python -m benchmarks.starting_points BCCD VOC DIGITS --coco FILE --imagenet FILE --output FILE.jsonl
 
 All train SSDLite on MobileNetV2 for the same number of steps at the same small input. `paper` and
 `modern` are the recipe `ssdlite320-mobilenet-v2` under that preset, from ImageNet's weights of the
 backbone; the third is the imported COCO detector's own recipe under `modern`. Trains on `train`,
-measures on `val`; a data set that defines neither gets them, every fifth image for `val`. A line
-for each training goes to the output file, and is not done again.
+evaluates on `val`; a data set that defines neither gets them, every fifth image for `val`. Each
+training adds a line to the output file and is not repeated.
 """
 
 import argparse
@@ -37,17 +37,17 @@ def main() -> None:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         coco = singleshot.import_model(arguments.coco, output=Path(folder, "coco")).folder
-        ways = ways_to_begin(coco, arguments.imagenet)
-        for seed, data, name in product(arguments.seeds, arguments.data, ways):
+        starts = starting_points(coco, arguments.imagenet)
+        for seed, data, name in product(arguments.seeds, arguments.data, starts):
             change = f"{data.name}: {name}"
             if (change, seed) in sweep.done(arguments.output):
                 continue
-            recipe, init, own = ways[name]
+            recipe, init, own = starts[name]
             images = with_splits(data, Path(folder, "data", data.name))
             overrides = {**own, "training.steps": arguments.steps, "training.seed": seed}
             run = Path(folder, f"{change}-{seed}")
             detector, seconds = sweep.train(recipe, images, run, overrides, init)
-            report = sweep.measured(detector, images)
+            report = sweep.evaluate(detector, images)
             sweep.append(arguments.output, sweep.result(change, seed, report, seconds))
             shutil.rmtree(run)
     print(table(sweep.lines(arguments.output), [data.name for data in arguments.data]))
@@ -56,8 +56,8 @@ def main() -> None:
 Way = tuple[str | Path, Path | None, Mapping[str, Any]]  # recipe, where to start from, overrides
 
 
-def ways_to_begin(coco: Path, imagenet: Path) -> dict[str, Way]:
-    """The columns of the table."""
+def starting_points(coco: Path, imagenet: Path) -> dict[str, Way]:
+    """Return recipe, initial weights and overrides of each column of the table."""
     own = "ssdlite320-mobilenet-v2"
     size = {key: BUDGET[key] for key in ("model.input", "training.batch_size")}
     number = {"training.precision": "float32"}
@@ -66,7 +66,7 @@ def ways_to_begin(coco: Path, imagenet: Path) -> dict[str, Way]:
         **number,
         "preset": "paper",
         "model.backbone.weights": str(imagenet),
-        # What the paper trains with, but for its number of steps.
+        # The paper's training except for its number of steps.
         "training.learning_rate": PAPER_RATE,
     }
     modern = {**paper, **BUDGET, "preset": "modern", "training.learning_rate": MODERN_RATE}
@@ -79,7 +79,7 @@ def ways_to_begin(coco: Path, imagenet: Path) -> dict[str, Way]:
 
 
 def with_splits(data: Path, copy: Path) -> Path:
-    """The folder itself where it has a `train` and a `val`, else a linked copy that has them."""
+    """Return the folder if it has a `train` and a `val`, else a linked copy that has them."""
     lists = next(data.rglob("ImageSets/Main"))
     if (lists / "train.txt").exists() and (lists / "val.txt").exists():
         return data
@@ -96,7 +96,7 @@ def with_splits(data: Path, copy: Path) -> Path:
 
 
 def table(results: list[dict[str, Any]], data: list[str]) -> str:
-    """A row for each data set: COCO AP50 and AP over the seeds, and minutes."""
+    """Tabulate a row for each data set: COCO AP50 and AP over the seeds, and minutes."""
     rows = [f"| data | {' | '.join(COLUMNS)} |", "|---" * (1 + len(COLUMNS)) + "|"]
     for name in data:
         cells = [cell(results, f"{name}: {column}") for column in COLUMNS]

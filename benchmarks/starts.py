@@ -1,10 +1,10 @@
-"""What a start is worth on BCCD: a COCO detector against ImageNet's backbone, same budget.
+"""Initial weights on BCCD: a COCO detector against ImageNet's backbone, same budget.
 
 python -m benchmarks.starts BCCD --coco FILE --imagenet FILE --output starts.jsonl
 
 COCO is a detector that `singleshot models import` reads, on MobileNetV2; ImageNet is torchvision's
 file of that network. Both have the same levels, priors and kind of scores. Trains on `train`,
-measures on `val`; a line for each training goes to the output file, and is not done again.
+evaluates on `val`; each training adds a line to the output file and is not repeated.
 """
 
 import argparse
@@ -69,7 +69,7 @@ def main() -> None:
                 {**BUDGET, **changes, **own},
                 init,
             )
-            report = sweep.measured(detector, arguments.data)
+            report = sweep.evaluate(detector, arguments.data)
             sweep.append(arguments.output, sweep.result(name, seed, report, seconds))
     print(sweep.table(sweep.lines(arguments.output), base=starts[1][0]))
 

@@ -1,4 +1,4 @@
-"""Sweeps of short trainings: each done once, its result a line of a file, the whole a table."""
+"""Sweeps of short trainings: each adds a line to a file and is done once; a table of all."""
 
 import json
 import statistics
@@ -11,7 +11,7 @@ import singleshot
 from singleshot.detectors.ssd.network import Ssd
 from singleshot.metrics import Report
 
-__all__ = ["append", "done", "lines", "measured", "result", "table", "train"]
+__all__ = ["append", "done", "evaluate", "lines", "result", "table", "train"]
 
 
 def train(
@@ -21,13 +21,13 @@ def train(
     overrides: Mapping[str, Any],
     init: Path | None = None,
 ) -> tuple[Ssd, float]:
-    """The detector that comes of the split `train`, and the seconds it took."""
+    """Train on the split `train`; return the detector and the seconds it took."""
     started = time.perf_counter()
     finished = singleshot.train(
         recipe, data, run=run, split="train", val_split="none", init=init, overrides=overrides
     )
     if finished.interrupted:
-        raise SystemExit("stopped; the same command goes on after the last whole training")
+        raise SystemExit("interrupted; the same command resumes after the last complete training")
     return singleshot.load(run), time.perf_counter() - started
 
 
@@ -37,11 +37,11 @@ def append(path: Path, line: Mapping[str, Any]) -> None:
 
 
 def done(path: Path) -> set[tuple[str, int]]:
-    """Changes and seeds that are there already."""
+    """Return the changes and seeds that are in the file already."""
     return {(str(line["change"]), int(line["seed"])) for line in lines(path)}
 
 
-def measured(detector: Ssd, data: Path) -> Report:
+def evaluate(detector: Ssd, data: Path) -> Report:
     return singleshot.evaluate(detector, data, split="val")
 
 
@@ -63,13 +63,13 @@ def lines(path: Path) -> list[dict[str, Any]]:
 
 
 def table(results: list[dict[str, Any]], base: str) -> str:
-    """Mean and spread over the seeds, and how far the mean is from the base's."""
+    """Tabulate mean and deviation over the seeds, and the difference to the base."""
     rows = ["| change | AP | AP50 | AP, difference | seeds |", "|---|---|---|---|---|"]
     for change in dict.fromkeys(line["change"] for line in results):
-        found = values(results, change, "AP")
-        gain = statistics.fmean(found) - statistics.fmean(values(results, base, "AP"))
-        cells = spread(found), spread(values(results, change, "AP50"))
-        rows.append(f"| {change} | {cells[0]} | {cells[1]} | {gain:+.3f} | {len(found)} |")
+        scores = values(results, change, "AP")
+        gain = statistics.fmean(scores) - statistics.fmean(values(results, base, "AP"))
+        cells = spread(scores), spread(values(results, change, "AP50"))
+        rows.append(f"| {change} | {cells[0]} | {cells[1]} | {gain:+.3f} | {len(scores)} |")
     return "\n".join(rows)
 
 
@@ -77,6 +77,6 @@ def values(results: list[dict[str, Any]], change: str, key: str) -> list[float]:
     return [line[key] for line in results if line["change"] == change]
 
 
-def spread(found: list[float]) -> str:
-    deviation = statistics.stdev(found) if len(found) > 1 else 0.0
-    return f"{statistics.fmean(found):.3f} ± {deviation:.3f}"
+def spread(scores: list[float]) -> str:
+    deviation = statistics.stdev(scores) if len(scores) > 1 else 0.0
+    return f"{statistics.fmean(scores):.3f} ± {deviation:.3f}"

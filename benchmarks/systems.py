@@ -4,8 +4,8 @@ python -m benchmarks.systems DATA --minutes 3 --output FOLDER [--only NAME...]
 
 Trains each recipe with the backbone that is installed (EfficientNet-Lite0 with ImageNet's weights)
 at a small input on `train` (else `trainval`), without validation, within the same wall time, and
-compares all on `test` (else `val`). A training that is there already is not done again. Says what
-chance reaches, too: boxes of the training images, dealt out at random.
+compares all on `test` (else `val`). Existing trainings are not repeated. Also evaluates chance:
+boxes of the training images, drawn at random.
 """
 
 import argparse
@@ -28,7 +28,7 @@ from singleshot.training.options import TimeBudget
 
 INPUT = [256, 256]
 NUM_GUESSES = 100
-# A few hundred steps: no long warm-up, and images that are nearly as those to be judged by.
+# A few hundred steps: a short warm-up, and training images close to the test images.
 SHORT: dict[str, object] = {
     "training.schedule.warm_up": 30,
     "augmentation.expand.probability": 0.0,
@@ -41,7 +41,7 @@ def lite0(*strides: int, **more: object) -> dict[str, object]:
     return {"kind": "timm", "name": name, "strides": list(strides), **more}
 
 
-# Regions are learned an image or two at a time: batch norm has too few of them for statistics.
+# Regions are trained with one or two images at a time: too few for statistics of batch norm.
 FROZEN = {"batch_norm": "frozen", "frozen_stride": 4}
 REGIONS: dict[str, object] = {
     "preset": "modern",
@@ -54,7 +54,7 @@ REGIONS: dict[str, object] = {
     "training.learning_rate": 0.01,
     "training.steps": 1000,  # fitted to the time
 }
-# In an image that was cropped regions would have to be searched anew in every epoch.
+# Cropped images would need another selective search in every epoch.
 SEARCHED: dict[str, object] = {**REGIONS, "augmentation.crop.probability": 0.0}
 PROPOSALS: dict[str, object] = {
     "model.proposals.anchors.scales": [2, 5, 12],
@@ -195,20 +195,20 @@ def anchors_for(data: Path, number: int) -> list[list[int]]:
 
 
 def chance(data: Path) -> float | None:
-    """COCO AP50 of a hundred boxes per image, each with its class out of some training image."""
-    shown = training_split([data], None, "none", seed=0).train
-    judged = open_evaluation_data(data, None, None, class_names=shown.class_names)
+    """Compute COCO AP50 of a hundred boxes per image, drawn from the training images."""
+    train_data = training_split([data], None, "none", seed=0).train
+    dataset = open_evaluation_data(data, None, None, class_names=train_data.class_names)
     random = np.random.default_rng(0)
-    known = truths_of(shown)
-    drawn = random.integers(len(known.labels), size=(len(judged), NUM_GUESSES))
-    scale = judged.sizes[:, None] / shown.sizes[known.images[drawn]]
+    known = truths_of(train_data)
+    drawn = random.integers(len(known.labels), size=(len(dataset), NUM_GUESSES))
+    scale = dataset.sizes[:, None] / train_data.sizes[known.images[drawn]]
     guesses = Predictions(
-        images=np.repeat(np.arange(len(judged)), NUM_GUESSES),
+        images=np.repeat(np.arange(len(dataset)), NUM_GUESSES),
         boxes=(known.boxes[drawn] * scale[..., [1, 0, 1, 0]]).reshape(-1, 4),
         scores=random.random(drawn.size),
         labels=known.labels[drawn].flatten(),
     )
-    numbers, _ = coco_numbers(guesses, truths_of(judged), len(judged.class_names))
+    numbers, _ = coco_numbers(guesses, truths_of(dataset), len(dataset.class_names))
     return numbers.AP50
 
 

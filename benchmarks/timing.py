@@ -1,4 +1,4 @@
-"""Taking turns: on a machine that others use, only neighbours in time can be compared."""
+"""Timing in turns: on a shared machine only measurements close in time are comparable."""
 
 import statistics
 import time
@@ -8,13 +8,13 @@ __all__ = ["alternately", "ratio"]
 
 
 def alternately(works: Sequence[Callable[[], object]], rounds: int) -> list[list[float]]:
-    """Milliseconds of each work in each round, one after the other; the first round warms up."""
+    """Time each work in each round in turn, in milliseconds; the first round warms up."""
     times = [[milliseconds(work) for work in works] for _ in range(rounds + 1)]
     return [list(column) for column in zip(*times[1:], strict=True)]
 
 
 def ratio(times: Sequence[float], others: Sequence[float]) -> float:
-    """How many times as long; the median over the rounds."""
+    """Compute the median ratio of times over the rounds."""
     return statistics.median(a / b for a, b in zip(times, others, strict=True))
 
 

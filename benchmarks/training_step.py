@@ -1,4 +1,4 @@
-"""A whole training step, data included, beside torchvision's own; and what ours is made of.
+"""A whole training step, data included, beside torchvision's own; and a profile of ours.
 
 python -m benchmarks training-step
 
@@ -45,7 +45,7 @@ T = TypeVar("T")
 
 
 class Case(NamedTuple):
-    """A network, by our name and by torchvision's."""
+    """A network by our recipe and torchvision's name."""
 
     recipe: str
     model: str
@@ -55,7 +55,7 @@ class Case(NamedTuple):
 
 
 class Step(NamedTuple):
-    """The mean of a round's."""
+    """Mean time of the steps of a round."""
 
     whole: float  # milliseconds
     waiting: float  # of that, for data
@@ -84,7 +84,7 @@ def main() -> None:
 
 
 def row(case: Case, workers: int) -> str:
-    """Medians over the rounds; how many times as fast is the median over pairs."""
+    """Format medians over the rounds; the speed-up is the median over pairs."""
     theirs, ours, from_memory = in_turn(case, workers)
     cells = [case.recipe, str(workers), f"{middle(theirs):.0f} ms"]
     for mine in (ours, from_memory):
@@ -99,12 +99,12 @@ def middle(steps: list[Step]) -> float:
 
 
 def in_turn(case: Case, workers: int) -> list[list[Step]]:
-    """Rounds of each kind, in processes that wait while it is not their turn."""
+    """Time rounds of each kind, in processes that wait for their turn."""
     start = multiprocessing.get_context("spawn")
     pipes, processes = [], []
     for kind in KINDS:
         here, there = start.Pipe()
-        processes.append(start.Process(target=contend, args=(kind, case, workers, there)))
+        processes.append(start.Process(target=run_side, args=(kind, case, workers, there)))
         processes[-1].start()
         pipes.append(here)
     taken = []
@@ -122,8 +122,8 @@ def in_turn(case: Case, workers: int) -> list[list[Step]]:
     return [taken[place + len(KINDS) :: len(KINDS)] for place in range(len(KINDS))]
 
 
-def contend(kind: str, case: Case, workers: int, pipe: Connection) -> None:
-    """One side: take the steps of a round whenever it is told to."""
+def run_side(kind: str, case: Case, workers: int, pipe: Connection) -> None:
+    """Run one side: take the steps of a round on each request."""
     with files() as images:
         if kind == "torchvision":
             theirs = ReferenceTraining(case.model, images, batch_size=BATCH, workers=workers)
@@ -140,9 +140,9 @@ def steps_of(number: int, batches: Iterator[T], learn: Callable[[T], object]) ->
     waiting = 0.0
     start = time.perf_counter()
     for _ in range(number):
-        asked = time.perf_counter()
+        requested = time.perf_counter()
         batch = next(batches)
-        waiting += time.perf_counter() - asked
+        waiting += time.perf_counter() - requested
         learn(batch)
     whole = time.perf_counter() - start
     return Step(1000 * whole / number, 1000 * waiting / number)
@@ -152,7 +152,7 @@ def steps_of(number: int, batches: Iterator[T], learn: Callable[[T], object]) ->
 def our_training(
     case: Case, images: DataSet, workers: int, kind: str
 ) -> Iterator[tuple[Training, Iterator[Batch]]]:
-    """A training as `singleshot train` makes it."""
+    """Build a training as `singleshot train` does."""
     overrides = {
         **case.overrides,
         "training.batch_size": BATCH,
@@ -183,7 +183,7 @@ def profile_of(case: Case) -> Profile:
 
 @contextmanager
 def files() -> Iterator[DataSet]:
-    """100 images of VOC2012, or made ones of their size where those are not at hand."""
+    """Open 100 images of VOC2012, or make synthetic ones of their size."""
     here = Path(__file__).resolve().parent.parent
     shared = Path(os.environ.get("SINGLESHOT_SHARED", here.parent / "shared"))
     voc = shared / "data" / "voc2012_100" / "VOC2012"
@@ -195,7 +195,7 @@ def files() -> Iterator[DataSet]:
 
 
 def made_images(folder: Path) -> DataSet:
-    """Smooth noise, which takes as long to decode as a photograph, with boxes of many sizes."""
+    """Make images of smooth noise, as slow to decode as photographs, with boxes of many sizes."""
     random = np.random.default_rng(0)
     images = []
     for number in range(NUM_IMAGES):

@@ -2,7 +2,7 @@
 
     python demo/digits.py OUTPUT [--seed 0] [--digits 012]
 
-Three digits are what a laptop learns in minutes; all ten are a task for longer. Everything in it
+A laptop learns three digits in minutes; all ten take longer. Everything in it
 comes with scikit-learn, so it needs no network. One seed always gives the same files.
 """
 
@@ -72,13 +72,13 @@ class Digit:
     visible: np.ndarray  # bool, (height, width) of the image: where its ink can be seen
 
     def behind(self, later: Digit) -> Digit:
-        """The same after another was written over it."""
+        """Remove what a later digit covers."""
         visible = self.visible.copy()
         visible[later.window] &= later.ink <= 0.5
         return replace(self, visible=visible)
 
     def is_hidden(self) -> bool:
-        """Whether too little of the ink can still be seen."""
+        """Test that too little of the ink is visible."""
         return self.visible.sum() < (1 - MOST_HIDDEN) * (self.ink > 0.5).sum()
 
 
@@ -116,7 +116,7 @@ def build(
 
 
 def write_readme(output: Path, seed: int, digits: str, num_images: dict[str, int]) -> None:
-    """Say what the folder is."""
+    """Write a README into the folder."""
     text = README.format(
         digits=" or ".join(digits),
         seed=seed,
@@ -130,7 +130,7 @@ def write_readme(output: Path, seed: int, digits: str, num_images: dict[str, int
 
 
 def specimens_of_splits(seed: int, digits: str) -> dict[str, Specimens]:
-    """Deal the scanned digits out to the splits, none to two of them; labels index `digits`."""
+    """Divide the scanned digits between the splits; labels index `digits`."""
     scanned = load_digits()
     label_of = np.array([digits.find(str(digit)) for digit in range(10)])
     labels = label_of[scanned.target]
@@ -146,7 +146,7 @@ def specimens_of_splits(seed: int, digits: str) -> dict[str, Specimens]:
 def draw(
     specimens: Specimens, photographs: Sequence[Image.Image], random: np.random.Generator
 ) -> tuple[Image.Image, Truth]:
-    """One image and what is in it."""
+    """One image with its digits."""
     image = np.asarray(background(photographs, random), dtype=np.float32)
     digits: list[Digit] = []
     num_digits = 0 if random.random() < EMPTY else random.integers(1, MOST_DIGITS + 1)
@@ -165,13 +165,13 @@ def draw(
 
 
 def background(photographs: Sequence[Image.Image], random: np.random.Generator) -> Image.Image:
-    """A random crop of a random photograph, at about 320 by 240 pixels."""
+    """Draw a random crop of a random photograph, at about 320 by 240 pixels."""
     photograph = photographs[int(random.integers(len(photographs)))]
     width, height = (int(side * random.uniform(0.9, 1.1)) for side in (320, 240))
     zoom = random.uniform(0.6, 1.6)
     crop = min(width / zoom, photograph.width), min(height / zoom, photograph.height)
     left, top = (
-        random.uniform(0, room - side) for room, side in zip(photograph.size, crop, strict=True)
+        random.uniform(0, length - side) for length, side in zip(photograph.size, crop, strict=True)
     )
     box = (left, top, left + crop[0], top + crop[1])
     turned = photograph.resize((width, height), Image.Resampling.BICUBIC, box)
@@ -179,7 +179,7 @@ def background(photographs: Sequence[Image.Image], random: np.random.Generator) 
 
 
 def slanted(scan: Image.Image, random: np.random.Generator) -> np.ndarray:
-    """The scan enlarged, sheared and rotated: ink from 0 to 1, cut to its frame."""
+    """Enlarge, shear and rotate a scan: ink from 0 to 1, cut to its frame."""
     low, high = np.log(HEIGHTS)
     height = np.exp(random.uniform(low, high))
     padded = Image.new("L", (12, 12))
@@ -203,7 +203,7 @@ def place(
     digits: Sequence[Digit],
     random: np.random.Generator,
 ) -> Digit | None:
-    """The digit where it can be read and hides no other too much; None when it fits nowhere."""
+    """Place a digit where it is legible and hides no other too much; None if it fits nowhere."""
     height, width = shape.shape
     for _ in range(TRIALS):
         top = random.integers(image.shape[0] - height + 1)
@@ -221,7 +221,7 @@ def place(
 
 
 def legible_colour(under: np.ndarray, random: np.random.Generator) -> np.ndarray | None:
-    """A random colour that stands out from most of the pixels (n, 3) under the ink, if any does."""
+    """Draw a random colour that contrasts with most of the pixels (n, 3) under the ink."""
     colours = random.uniform(0, 255, (20, 3))
     colours[-4:] = [[0, 0, 0], [255, 255, 255], [0, 0, 60], [255, 255, 200]]
     distances = np.abs((colours @ GRAY)[:, None] - under @ GRAY)

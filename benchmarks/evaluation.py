@@ -32,6 +32,7 @@ from singleshot.metrics import (
     Predictions,
     Protocol,
     Truths,
+    compare_by_bootstrap,
     compute_metrics,
 )
 from singleshot.metrics.coco import as_annotations, as_categories, as_coco, as_rows
@@ -71,7 +72,9 @@ def compare_two() -> None:
     for predictions, truths in (small, make_case(np.random.default_rng(0))):
         moved = np.random.default_rng(2).normal(0, 1, (len(predictions), 2))
         others = replace(predictions, boxes=predictions.boxes + np.tile(moved, 2))
-        work = partial(compare, predictions, others, truths, NAMES, resamples=RESAMPLES)
+        work = partial(
+            compare_by_bootstrap, predictions, others, truths, NAMES, resamples=RESAMPLES
+        )
         cells = [milliseconds(partial(work, protocol=protocol)) / 1000 for protocol in Protocol]
         sizes = f"{truths.num_images:,} images, {len(predictions):,} detections"
         print(f"| {sizes} | " + " | ".join(f"{cell:.2f} s" for cell in cells) + " |")

@@ -1,7 +1,7 @@
 """From a folder of annotated images to a measured SSD detector running on a small device.
 
 detector = singleshot.load("runs/cells")
-detections = detector.detect([image])[0]
+results = singleshot.predict(detector, "photos/", score_threshold=0.5)
 run = singleshot.train("ssdlite320-lite0", data="cells/", run="runs/cells")
 report = singleshot.evaluate(detector, data="cells/", split="test")
 """
@@ -24,7 +24,16 @@ if TYPE_CHECKING:
     from singleshot.detectors.common.settings import DetectorSettings
     from singleshot.detectors.detector import TrainableDetector
     from singleshot.detectors.family import Family
-    from singleshot.errors import SingleshotError
+    from singleshot.errors import (
+        DataError,
+        ModelError,
+        NonFiniteLoss,
+        PluginError,
+        RecipeError,
+        RunFailed,
+        SingleshotError,
+        StorageError,
+    )
     from singleshot.evaluation.evaluate import detect_shard, evaluate, score
     from singleshot.evaluation.operating_point import operating_point, run_weights
     from singleshot.metrics import Report
@@ -32,6 +41,7 @@ if TYPE_CHECKING:
     from singleshot.models.opening import Imported, import_model, load
     from singleshot.models.summary import show_model
     from singleshot.plugins import register
+    from singleshot.prediction.predict import Prediction, predict
     from singleshot.recipes.load import RecipeFile
     from singleshot.structures import Detections, Detector, Truth
     from singleshot.training.train import Run, train
@@ -42,6 +52,7 @@ __all__ = [
     "Backbone",
     "BackboneKind",
     "BackboneSettings",
+    "DataError",
     "DataSet",
     "Detections",
     "Detector",
@@ -49,12 +60,19 @@ __all__ = [
     "Family",
     "Format",
     "Imported",
+    "ModelError",
+    "NonFiniteLoss",
+    "PluginError",
+    "Prediction",
+    "RecipeError",
     "RecipeFile",
     "RecipeSummary",
     "Report",
     "Run",
+    "RunFailed",
     "SearchResult",
     "SingleshotError",
+    "StorageError",
     "TrainableDetector",
     "Truth",
     "__version__",
@@ -67,6 +85,7 @@ __all__ = [
     "load",
     "open_dataset",
     "operating_point",
+    "predict",
     "read_image",
     "register",
     "run_weights",
@@ -92,13 +111,23 @@ _MODULES = {
     "data.formats.format": ["Format"],
     "data.images": ["read_image"],
     "data.opening": ["open_dataset"],
-    "errors": ["SingleshotError"],
+    "errors": [
+        "DataError",
+        "ModelError",
+        "NonFiniteLoss",
+        "PluginError",
+        "RecipeError",
+        "RunFailed",
+        "SingleshotError",
+        "StorageError",
+    ],
     "evaluation.evaluate": ["detect_shard", "evaluate", "score"],
     "evaluation.operating_point": ["operating_point", "run_weights"],
     "metrics": ["Report"],
     "models.listing": ["RecipeSummary", "list_recipes"],
     "models.opening": ["Imported", "import_model", "load"],
     "models.summary": ["show_model"],
+    "prediction.predict": ["Prediction", "predict"],
     "structures": ["Detections", "Detector", "Truth"],
     "training.train": ["Run", "train"],
     "tuning.report": ["SearchResult"],

@@ -24,8 +24,11 @@ class CornerFinder:
 @pytest.fixture
 def images(tmp_path, monkeypatch):
     """Two images, and a detector to look at them."""
-    monkeypatch.setattr("singleshot.load", lambda _model: CornerFinder())
-    monkeypatch.setattr("singleshot.operating_point", lambda _model, on_message: None)  # noqa: ARG005
+    monkeypatch.setattr("singleshot.prediction.predict.load", lambda _model: CornerFinder())
+    monkeypatch.setattr(
+        "singleshot.prediction.predict.operating_point",
+        lambda _model, on_message: None,  # noqa: ARG005
+    )
     monkeypatch.chdir(tmp_path)
     for name, size in (("a.jpg", (40, 30)), ("b.png", (20, 20))):
         (tmp_path / "in").mkdir(exist_ok=True)
@@ -65,7 +68,7 @@ def chosen(monkeypatch):
         on_message("thresholds of its own")
         return point
 
-    monkeypatch.setattr("singleshot.operating_point", operating_point)
+    monkeypatch.setattr("singleshot.prediction.predict.operating_point", operating_point)
 
 
 @pytest.mark.usefixtures("images", "chosen")

@@ -50,7 +50,7 @@ def test_many_classes_have_a_list(diagnosis):
     assert findings.matrix == ()
     first, second = findings.confusions
     assert (first.annotated, first.detected, first.count) == ("class 5", "class 3", 7)
-    assert (second.annotated, second.found, second.share) == ("class 3", "class 5", 0.25)
+    assert (second.annotated, second.detected, second.share) == ("class 3", "class 5", 0.25)
 
 
 def test_at_most_twenty_confusions_are_listed():

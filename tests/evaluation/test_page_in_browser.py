@@ -247,7 +247,7 @@ def test_the_keyboard_alone_reaches_and_moves_everything(opened):
             opened.keyboard.press("Enter")
             expect(opened.locator("#best")).to_have_attribute("aria-pressed", "true")
         reached.add(what)
-    controls = {"class", "score", "iou", "best", *STYLES, "annotated", "forgiven", "names"}
+    controls = {"class", "score", "iou", "best", *STYLES, "annotated", "ignored", "names"}
     regions = set(
         opened.locator(".scroll").evaluate_all(
             "all => all.map(one => one.getAttribute('aria-label'))"

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from singleshot.cli.sources import drawing_paths, find_images
 from singleshot.errors import DataError, SingleshotError
+from singleshot.prediction.sources import drawing_paths, find_images
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Which images a person means, and where their drawings go."""
+"""Image files of files, folders and patterns, and the paths of their drawings."""
 
 import glob
 import os
@@ -13,17 +13,17 @@ VIDEO_SUFFIXES = frozenset((".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".m
 DRAWN_SUFFIXES = frozenset((".jpeg", ".jpg", ".png"))  # drawings in another format become PNG
 
 
-def find_images(sources: Iterable[str]) -> list[Path]:
-    """The images that files, folders and patterns name, each once, in the order given."""
+def find_images(sources: Iterable[str | Path]) -> list[Path]:
+    """List the images that files, folders and patterns name, each once, in the order given."""
     found: dict[Path, Path] = {}
     for source in sources:
-        for path in images_of(source):
+        for path in images_of(str(source)):
             found.setdefault(path.resolve(), path)
     return list(found.values())
 
 
 def images_of(source: str) -> list[Path]:
-    """The images that one file, folder or pattern names."""
+    """List the images that one file, folder or pattern names."""
     path = Path(source)
     if path.is_dir():
         return images_in(path)
@@ -40,7 +40,7 @@ def images_of(source: str) -> list[Path]:
 
 
 def images_in(folder: Path) -> list[Path]:
-    """The images directly in a folder, by name."""
+    """List the images directly in a folder, by name."""
     found = [path for path in sorted(folder.iterdir()) if is_image(path)]
     if not found:
         raise DataError(
@@ -50,7 +50,7 @@ def images_in(folder: Path) -> list[Path]:
 
 
 def images_like(pattern: str) -> list[Path]:
-    """The images whose paths fit a pattern, `**` meaning any depth."""
+    """List the images whose paths fit a pattern, `**` meaning any depth."""
     # Path.glob takes no absolute pattern, and this one may be either.
     found = map(Path, sorted(glob.glob(pattern, recursive=True)))  # noqa: PTH207
     images = [path for path in found if is_image(path)]
@@ -60,14 +60,14 @@ def images_like(pattern: str) -> list[Path]:
 
 
 def is_image(path: Path) -> bool:
-    """Whether the name is an image's."""
-    from singleshot.data.images import IMAGE_SUFFIXES
+    """Tell images by their suffix."""
+    from singleshot.data.images import IMAGE_SUFFIXES  # noqa: PLC0415 (imports PyTorch)
 
     return path.suffix.lower() in IMAGE_SUFFIXES and path.is_file()
 
 
 def drawing_paths(images: Sequence[Path], folder: Path) -> list[Path]:
-    """Where each image's drawing goes: its path below the folder that all images share."""
+    """Make the path of each drawing: that of the image below the folder that all share."""
     images = [image.resolve() for image in images]
     shared = os.path.commonpath([image.parent for image in images])
     drawings = [folder / drawing_name(image.relative_to(shared)) for image in images]
@@ -80,7 +80,7 @@ def drawing_paths(images: Sequence[Path], folder: Path) -> list[Path]:
 
 
 def drawing_name(image: Path) -> Path:
-    """A name whose format can be written."""
+    """Choose a name whose format can be written."""
     if image.suffix.lower() in DRAWN_SUFFIXES:
         return image
     return image.with_name(f"{image.name}.png")

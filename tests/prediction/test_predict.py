@@ -1,0 +1,73 @@
+"""Predictions from Python: results with boxes, scores, labels and names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+import singleshot
+from singleshot.errors import DataError, SingleshotError
+from singleshot.structures import Detections
+
+
+class CornerDetector:
+    """Detects a sure dog and a doubtful cat in every image."""
+
+    class_names = ("cat", "dog")
+
+    def detect(self, images):
+        boxes = torch.tensor([[0.0, 1.0, 10.0, 12.0], [3.0, 4.0, 8.0, 9.0]])
+        return [Detections(boxes, torch.tensor([0.75, 0.25]), torch.tensor([1, 0])) for _ in images]
+
+
+@pytest.fixture
+def photos(tmp_path):
+    for name, size in (("a.jpg", (40, 30)), ("b.png", (20, 20))):
+        Image.new("RGB", size, "gray").save(tmp_path / name)
+    return tmp_path
+
+
+def test_a_folder_gives_a_result_for_each_image(photos):
+    first, second = singleshot.predict(CornerDetector(), photos)
+    assert (first.image, first.width, first.height) == (photos / "a.jpg", 40, 30)
+    assert second.image == photos / "b.png"
+    assert first.names == ["dog"]
+    assert first.boxes.tolist() == [[0, 1, 10, 12]]
+    assert (first.scores.tolist(), first.labels.tolist()) == ([0.75], [1])
+
+
+def test_a_lower_score_threshold_keeps_more(photos):
+    (result,) = singleshot.predict(CornerDetector(), photos / "a.jpg", score_threshold=0.2)
+    assert result.names == ["dog", "cat"]
+
+
+def test_a_result_is_written_as_the_command_writes_it(photos):
+    (result,) = singleshot.predict(CornerDetector(), [photos / "a.jpg"])
+    assert result.to_dict() == {
+        "image": str(photos / "a.jpg"),
+        "width": 40,
+        "height": 30,
+        "detections": [{"box": [0, 1, 10, 12], "label": "dog", "score": 0.75}],
+    }
+
+
+def test_results_come_as_they_are_made(photos):
+    results = []
+    assert singleshot.predict(CornerDetector(), photos, on_result=results.append) == results
+
+
+def test_images_are_drawn(photos):
+    singleshot.predict(CornerDetector(), photos, draw=photos / "drawn")
+    assert sorted(path.name for path in Path(photos / "drawn").iterdir()) == ["a.jpg", "b.png"]
+
+
+def test_impossible_calls_are_refused_before_anything_is_detected(photos):
+    with pytest.raises(DataError, match="no such image or folder"):
+        singleshot.predict("no-model", photos / "c.jpg")
+    with pytest.raises(SingleshotError, match="would write over the image"):
+        singleshot.predict("no-model", photos, draw=photos)
+    with pytest.raises(SingleshotError, match="score_threshold: 2 is out of bounds"):
+        singleshot.predict("no-model", photos, score_threshold=2)

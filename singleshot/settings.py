@@ -45,7 +45,7 @@ class ByKind:
         self.default = default
 
     def classes(self) -> dict[str, type[Settings]]:
-        """The class of each kind."""
+        """Map each kind to the class of its table."""
         return {kind.kind: kind.settings for kind in self.kinds()}
 
     def validate(self, value: Any) -> Settings:
@@ -57,10 +57,10 @@ class ByKind:
             raise PydanticCustomError("table_type", "expected a table")
         kind = value.get("kind", self.default)
         if kind is None:
-            raise problem("missing", value)
+            raise _kind_error("missing", value)
         if str(kind) not in classes:
             names = {"names": ", ".join(sorted(classes))}
-            raise problem(PydanticCustomError("unknown_kind", "there are {names}", names), kind)
+            raise _kind_error(PydanticCustomError("unknown_kind", "there are {names}", names), kind)
         return classes[str(kind)].model_validate(value)
 
     def __get_pydantic_core_schema__(self, _source: Any, _handler: Any) -> CoreSchema:
@@ -74,8 +74,8 @@ class ByKind:
         }
 
 
-def problem(kind: str | PydanticCustomError, value: Any) -> ValidationError:
-    """An error of the key `kind`."""
+def _kind_error(kind: str | PydanticCustomError, value: Any) -> ValidationError:
+    """Make the error of a wrong key `kind`."""
     return ValidationError.from_exception_data(
         "table", [InitErrorDetails(type=kind, loc=("kind",), input=value)]
     )

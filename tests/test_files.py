@@ -54,24 +54,24 @@ def test_a_file_where_a_folder_should_be_is_named(tmp_path):
         write()
 
 
-def test_on_windows_nobody_is_asked_for_a_sign_of_life(monkeypatch):
+def test_on_windows_no_signal_checks_a_process(monkeypatch):
     # There os.kill(number, 0) ends the process.
-    asked = []
+    signals = []
     with monkeypatch.context() as patch:
-        patch.setattr(files.os, "kill", lambda *words: asked.append(words))
+        patch.setattr(files.os, "kill", lambda *words: signals.append(words))
         patch.setattr(files.os, "name", "nt")
         answers = [files.is_alive(number) for number in (1, os.getpid())]
     assert answers == [True, False]
-    assert asked == []
+    assert signals == []
 
 
 def test_a_place_that_cannot_be_written_is_refused_beforehand_and_left_as_it_is(tmp_path):
     (tmp_path / "file").write_text("content")
-    for path, said in (
+    for path, message in (
         (tmp_path, "is a folder; choose the path of a file"),
         (tmp_path / "file" / "new" / "inside", "file is a file"),
     ):
-        with pytest.raises(StorageError, match=said):
+        with pytest.raises(StorageError, match=message):
             require_writable(path)
     require_writable(tmp_path / "new" / "folder" / "file")
     require_writable(tmp_path / "file")

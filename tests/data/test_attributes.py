@@ -26,12 +26,12 @@ def table(folder: Path, text: str) -> Path:
 
 def test_images_are_named_with_or_without_extension_and_may_be_missing(tmp_path):
     path = table(tmp_path, "image,weather,time\nc.jpg,rain,\na,sun,night\nother.jpg,fog,day\n")
-    said = []
-    assert read_attributes(path, DATASET, said.append) == {
+    messages = []
+    assert read_attributes(path, DATASET, messages.append) == {
         "weather": ("sun", "", "rain"),
         "time": ("night", "", ""),
     }
-    assert said == [f"{path}: 1 of 3 images are not in the table"]
+    assert messages == [f"{path}: 1 of 3 images are not in the table"]
 
 
 def test_a_mark_of_a_spreadsheet_and_quoted_commas_are_no_obstacle(tmp_path):
@@ -40,7 +40,7 @@ def test_a_mark_of_a_spreadsheet_and_quoted_commas_are_no_obstacle(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("", "has no attribute"),
         ("image\na.jpg\n", "has no attribute"),
@@ -52,8 +52,8 @@ def test_a_mark_of_a_spreadsheet_and_quoted_commas_are_no_obstacle(tmp_path):
         ("image,weather\nx.jpg,rain\n", "names no image of three streets"),
     ],
 )
-def test_a_table_that_cannot_be_meant_is_refused(tmp_path, text, said):
-    with pytest.raises(DataError, match=said):
+def test_a_wrong_table_is_refused(tmp_path, text, message):
+    with pytest.raises(DataError, match=message):
         read_attributes(table(tmp_path, text), DATASET, print)
 
 

@@ -6,13 +6,13 @@ from singleshot.data.opening import open_dataset, splits_of
 from singleshot.errors import DataError
 
 
-def test_the_format_is_told_by_content(voc_folder, add_coco):
+def test_the_format_is_detected_from_the_content(voc_folder, add_coco):
     assert open_dataset(voc_folder, "test").description == f"VOC layout, split test of {voc_folder}"
     file = add_coco("val2017", {})
     assert open_dataset(file).description == f"COCO layout of {file}"
 
 
-def test_a_missing_folder_says_so(tmp_path):
+def test_a_missing_folder_is_named(tmp_path):
     with pytest.raises(DataError, match="gone: there is no such folder or file"):
         open_dataset(tmp_path / "gone")
 

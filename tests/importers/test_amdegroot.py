@@ -124,6 +124,6 @@ def test_code_in_a_file_is_refused_in_one_line_and_never_run(tmp_path):
     assert not trap.exists()
 
 
-def test_it_is_told_from_others_by_the_names_of_its_tensors():
+def test_it_is_recognised_by_the_names_of_its_tensors():
     assert is_amdegroot(hollow(shapes()))
     assert not is_amdegroot({"vgg.0.weight": torch.zeros(1)})

@@ -193,7 +193,7 @@ def test_a_file_without_weights_is_refused(tmp_path):
         read_lufficc(path)
 
 
-def test_it_is_told_from_others_by_the_names_of_its_tensors():
+def test_it_is_recognised_by_the_names_of_its_tensors():
     assert is_lufficc(hollow(vgg_shapes()))
     assert is_lufficc(hollow(mobilenet_v2_shapes()))
     assert not is_amdegroot(hollow(vgg_shapes()))

@@ -207,7 +207,7 @@ def test_a_missing_layer_is_named(tmp_path):
         read_qfgaohao(saved(tmp_path, state))
 
 
-def test_it_is_told_from_others_by_the_names_of_its_tensors():
+def test_it_is_recognised_by_the_names_of_its_tensors():
     for shapes in (vgg16_shapes(), mobilenet_v1_lite_shapes(), mobilenet_v2_shapes()):
         assert is_qfgaohao(hollow(shapes))
         assert not is_lufficc(hollow(shapes))

@@ -86,14 +86,14 @@ def test_it_is_told_by_content(folder, tmp_path):
     assert not is_tensorflow(tmp_path / "other.json")
 
 
-def test_a_truncated_file_is_said(copied):
+def test_a_truncated_file_is_named(copied):
     shard = copied / "group1-shard5of5"
     shard.write_bytes(shard.read_bytes()[:-1000])
     with pytest.raises(ModelError, match=r"have 18033528 bytes in all, expected 18034528"):
         read_tensorflow(copied)
 
 
-def test_a_missing_file_is_said(copied):
+def test_a_missing_file_is_named(copied):
     (copied / "group1-shard3of5").unlink()
     with pytest.raises(ModelError, match=r"group1-shard3of5: No such file"):
         read_tensorflow(copied)

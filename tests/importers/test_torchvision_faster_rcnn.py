@@ -68,13 +68,13 @@ def test_a_training_begins_with_all_of_it_but_the_classes(state, file):
 
 
 @pytest.mark.parametrize(
-    ("make", "said"),
+    ("make", "message"),
     [
         (fasterrcnn_mobilenet_v3_large_fpn, "not on ResNet-50, 101 or 152"),
         (fasterrcnn_resnet50_fpn_v2, "of another architecture|is no complete"),
     ],
 )
-def test_its_relatives_are_refused(make, said, file):
+def test_its_relatives_are_refused(make, message, file):
     torch.save(state_of(make), file)
-    with pytest.raises(ModelError, match=said):
+    with pytest.raises(ModelError, match=message):
         read_torchvision(file)

@@ -65,7 +65,7 @@ def read_caffe(path: Path) -> Checkpoint:
     """
     prototxt, caffemodel = _find_files(path)
     net, weights = read_prototxt(prototxt), read_caffemodel(caffemodel)
-    known = _published(net, caffemodel)
+    known = _find_published(net, caffemodel)
     layers = layers_of(net, weights.blobs)
     heads = heads_of(layers, str(prototxt))
     size = _input_size(net, str(prototxt))
@@ -113,7 +113,7 @@ def _is_network(path: Path) -> bool:
     return not path.name.startswith(("labelmap", "solver"))
 
 
-def _published(net: Message, caffemodel: Path) -> _Published | None:
+def _find_published(net: Message, caffemodel: Path) -> _Published | None:
     with caffemodel.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     return PUBLISHED.get(digest) or PUBLISHED.get(net.text("name"))

@@ -45,7 +45,7 @@ def test_sampled_crops_lie_inside_and_keep_the_limits(seed):
 
 
 @given(seeds, st.sampled_from([0.1, 0.3, 0.5, 0.7, 0.9]))
-def test_a_crop_overlaps_some_object_as_much_as_asked(seed, min_iou):
+def test_a_crop_overlaps_some_object_by_the_minimum_iou(seed, min_iou):
     view = view_of((20, 20, 180, 110), (0, 0, 30, 30))
     cropped = CropAroundObjects(CropSettings(min_ious=(min_iou,)))(view, generator(seed))
     if cropped.window != view.window:

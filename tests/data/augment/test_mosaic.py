@@ -120,16 +120,16 @@ def test_without_mixing_no_random_number_is_spent():
 
 
 @pytest.mark.parametrize(("mosaic", "mixup", "others"), [(1, 0, 3), (0, 1, 1), (1, 1, 4)])
-def test_a_mosaic_wants_three_more_images_and_mixup_one(mosaic, mixup, others):
-    asked = []
+def test_a_mosaic_reads_three_more_images_and_mixup_one(mosaic, mixup, others):
+    reads = []
 
     def another():
-        asked.append(1)
-        return sample(len(asked) % 4)
+        reads.append(1)
+        return sample(len(reads) % 4)
 
     augmentation = mixing(mosaic=mosaic, mixup=mixup)
     result = augmentation.mix(sample(0), another, torch.Generator().manual_seed(3))
-    assert len(asked) == others
+    assert len(reads) == others
     assert result.image.shape == (3, *SIZE)
     assert result.image.permute(1, 2, 0).is_contiguous()
 

@@ -103,7 +103,7 @@ def test_rounding_in_the_file_is_no_news_and_stays_as_annotated(add_coco, tmp_pa
 
 
 @pytest.mark.parametrize(
-    ("entry", "said"),
+    ("entry", "message"),
     [
         ({"bbox": [0, 0, float("nan"), 5]}, "annotation 2: nan is not a finite number"),
         ({"bbox": [0, 0, float("inf"), 5]}, "annotation 2: inf is not a finite number"),
@@ -115,14 +115,14 @@ def test_rounding_in_the_file_is_no_news_and_stays_as_annotated(add_coco, tmp_pa
         ({"category_id": 2}, "annotation 2: category_id 2 is none of the categories"),
     ],
 )
-def test_a_wrong_annotation_is_named(add_coco, tmp_path, entry, said):
+def test_a_wrong_annotation_is_named(add_coco, tmp_path, entry, message):
     add_coco("train2017", {}, entry)
-    with pytest.raises(DataError, match=f"instances_train2017.json: {said}.*correct or remove"):
+    with pytest.raises(DataError, match=f"instances_train2017.json: {message}.*correct or remove"):
         coco.FORMAT.read(tmp_path)
 
 
 @pytest.mark.parametrize(
-    ("key", "value", "said"),
+    ("key", "value", "message"),
     [
         ("images", [{"file_name": "a.jpg", "height": 1, "width": 1}], "image 1 has no 'id'"),
         ("images", [{"id": 1}], "image 1 has no 'file_name'"),
@@ -135,10 +135,12 @@ def test_a_wrong_annotation_is_named(add_coco, tmp_path, entry, said):
         ("annotations", None, "has no list 'annotations'"),
     ],
 )
-def test_a_wrong_entry_is_named(add_coco, key, value, said):
+def test_a_wrong_entry_is_named(add_coco, key, value, message):
     file = add_coco("val")
     file.write_text(json.dumps(json.loads(file.read_text()) | {key: value}))
-    with pytest.raises(DataError, match=f"instances_val.json:? {said}|instances_val.json: {said}"):
+    with pytest.raises(
+        DataError, match=f"instances_val.json:? {message}|instances_val.json: {message}"
+    ):
         coco.FORMAT.read(file)
 
 

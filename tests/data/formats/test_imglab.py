@@ -70,7 +70,7 @@ def test_a_file_alone_may_be_without_its_images(add_imglab):
     assert dataset.notes == (f"found no images of training.xml; looked in {xml.parent}",)
 
 
-def test_other_xml_is_left_to_others(tmp_path):
+def test_other_xml_is_not_recognised(tmp_path):
     (tmp_path / "a.xml").write_text("<annotation></annotation>")
     assert not imglab.FORMAT.recognise(tmp_path)
     with pytest.raises(DataError, match="unknown layout"):
@@ -78,7 +78,7 @@ def test_other_xml_is_left_to_others(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("wrong", "said"),
+    ("wrong", "message"),
     [
         ("<image/>", "image 2: has no file; add it or remove the image"),
         (image("a.jpg", "<box top='1'/>"), r"image 2 \(a\.jpg\), box 1: left is missing; expected"),
@@ -88,9 +88,9 @@ def test_other_xml_is_left_to_others(tmp_path):
         (image("gone.jpg"), r"1 of 2 images are missing, the first is .*gone\.jpg; restore"),
     ],
 )
-def test_a_wrong_entry_is_named(add_imglab, wrong, said):
+def test_a_wrong_entry_is_named(add_imglab, wrong, message):
     xml = add_imglab("training", image("a.jpg", BOX), wrong)
-    with pytest.raises(DataError, match=rf"training\.xml.*{said}"):
+    with pytest.raises(DataError, match=rf"training\.xml.*{message}"):
         imglab.FORMAT.read(xml)
 
 

@@ -94,13 +94,13 @@ def test_a_root_with_several_years_names_them(add_voc, add_split, tmp_path):
         voc.FORMAT.read(tmp_path, "trainval")
 
 
-def test_xml_files_beside_their_images_are_taken(shared):
+def test_xml_files_beside_their_images_are_read(shared):
     dataset = voc.FORMAT.read(shared / "data/broken_jpeg")
     assert dataset.class_names == ("kangaroo",)
     assert dataset.truths.boxes[0].tolist() == [151, 162, 584, 370]
 
 
-def test_other_xml_is_not_taken_for_voc(shared):
+def test_other_xml_is_not_recognised_as_voc(shared):
     assert not voc.FORMAT.recognise(shared / "data/dlib_faces")
     assert not voc.FORMAT.recognise(shared / "data/voc2012_100/other-formats/cvat")
 
@@ -146,7 +146,7 @@ def test_a_note_names_three_images_and_counts_the_others(add_voc, tmp_path):
 
 
 @pytest.mark.parametrize("size", [(20, 15), (0, 0), ("", "?")])
-def test_a_stated_size_that_a_box_contradicts_is_not_believed(add_voc, tmp_path, size):
+def test_a_stated_size_that_a_box_contradicts_is_not_used(add_voc, tmp_path, size):
     add_voc("a", ("cat", (1, 1, 40, 30)), size=size)
     assert voc.FORMAT.read(tmp_path).truths.boxes.tolist() == [[0, 0, 40, 30]]
     assert voc.FORMAT.read(tmp_path).notes == ()

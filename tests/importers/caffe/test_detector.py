@@ -20,7 +20,7 @@ def test_either_file_may_be_named(files):
     assert by_weights.weights.keys() == by_text.weights.keys()
 
 
-def test_the_recipe_says_all_that_the_prototxt_does(files):
+def test_the_recipe_has_the_numbers_of_the_prototxt(files):
     model = read_caffe(files() / "small.caffemodel").recipe.model
     assert model.input == (75, 101)
     assert model.resize == "opencv"
@@ -48,7 +48,7 @@ def test_the_recipe_loads_back_from_a_file(files, tmp_path):
 def test_canvases_are_filled_with_the_mean_of_its_pixels(files):
     recipe = read_caffe(files() / "small.caffemodel").recipe
     detector = build_detector(recipe.model, ["one", "two", "three"], pretrained=False)
-    assert detector.backbone.pixel_mean == (0, 0, 0)  # the network itself knows none
+    assert detector.backbone.pixel_mean == (0, 0, 0)  # the network itself has none
     assert build_images(recipe, [], detector).augmentation.render.fill == (123, 117, 104)
 
 
@@ -67,25 +67,27 @@ def test_a_recipe_of_it_can_start_from_nothing(files):
     assert detector.heads.num_columns == 4
 
 
-def test_the_caffemodel_remembers_its_trainings_pixels(files):
+def test_the_caffemodel_has_the_pixels_of_its_training(files):
     pixels = read_caffe(files(mean_values=(1, 2, 3)) / "small.caffemodel").recipe.model.pixels
     assert pixels.mean == (3, 2, 1)  # ours are red, green, blue
     assert pixels.std == (1, 1, 1)
 
 
-def test_a_transform_param_of_the_prototxt_goes_first(files):
-    says = "layer { type: 'Input' top: 'x' transform_param { mean_value: 127.5 scale: 0.0078125 } }"
-    pixels = read_caffe(files(PROTOTXT + says) / "small.caffemodel").recipe.model.pixels
+def test_a_transform_param_of_the_prototxt_takes_precedence(files):
+    layer = (
+        "layer { type: 'Input' top: 'x' transform_param { mean_value: 127.5 scale: 0.0078125 } }"
+    )
+    pixels = read_caffe(files(PROTOTXT + layer) / "small.caffemodel").recipe.model.pixels
     assert pixels.mean == (127.5, 127.5, 127.5)
     assert pixels.std == (128, 128, 128)
 
 
-def test_pixels_that_nobody_speaks_of_are_asked_for(files):
+def test_unknown_pixels_are_an_error(files):
     with pytest.raises(ModelError, match="have no mean_value of the pixels; add"):
         read_caffe(files(mean_values=()) / "small.caffemodel")
 
 
-def test_pixels_of_two_channels_make_no_sense(files):
+def test_pixels_of_two_channels_are_refused(files):
     with pytest.raises(ModelError, match=r"mean_value \[1\.0, 2\.0\] and scale 1"):
         read_caffe(files(mean_values=(1, 2)) / "small.caffemodel")
 
@@ -125,7 +127,7 @@ def test_opencvs_face_detector_finds_faces(shared):
     assert len(detector.priors_cxcywh_unit) == 8892
 
 
-def test_a_missing_prototxt_is_said(files):
+def test_a_missing_prototxt_is_named(files):
     folder = files()
     (folder / "deploy.prototxt").unlink()
     with pytest.raises(ModelError, match="prototxt must be beside it; found none"):

@@ -80,7 +80,7 @@ class Checkpoint:
             with safe_open(path, framework="pt") as file:
                 about = json.loads((file.metadata() or {})["singleshot"])
                 weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            recipe = recipe_from(about["recipe"], place=str(path))
+            recipe = recipe_from(about["recipe"], source=str(path))
             return cls(weights, recipe, tuple(about["class_names"]), about["metrics"])
         except FileNotFoundError as error:
             raise ModelError(f"{path}: no such file") from error

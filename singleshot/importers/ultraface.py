@@ -217,4 +217,4 @@ def _recipe_for(graph: GraphWriter, name: str, place: str) -> Recipe:
         "priors": {"shapes_unit": shapes, "clip": "centre"},
         "results": {"score_threshold": 0.01, "iou_threshold": 0.3, "top_k": 1500, "keep": 750},
     }
-    return recipe_from({"model": model, "training": FINE_TUNING}, place=place)
+    return recipe_from({"model": model, "training": FINE_TUNING}, source=place)

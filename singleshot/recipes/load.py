@@ -20,22 +20,28 @@ from singleshot.recipes.schema import Recipe
 from singleshot.settings import ByKind
 
 __all__ = [
+    "ABBREVIATIONS",
     "RecipeFile",
     "differences",
+    "flat",
     "load_recipe",
     "load_run_recipe",
+    "pairs",
+    "parse_value",
+    "preset_files",
     "recipe_files",
     "recipe_from",
     "to_toml",
+    "toml_value",
 ]
 
 
 # Two ways to set one thing: a recipe that sets the one drops what its base sets by the other.
-EXCLUSIVE = {"epochs": "steps", "steps": "epochs", "batch_size": "largest_batch"}
+_EXCLUSIVE = {"epochs": "steps", "steps": "epochs", "batch_size": "largest_batch"}
 
-SHORT = {"batch": "training.batch_size"}  # abbreviations
+ABBREVIATIONS = {"batch": "training.batch_size"}
 
-BACKBONE_KIND = "model.backbone.kind"
+_BACKBONE_KIND = "model.backbone.kind"
 
 
 @dataclass(frozen=True)
@@ -47,13 +53,13 @@ class RecipeFile(Extension):
 
     @property
     def key(self) -> str:
-        """The name that commands take."""
+        """Name of the recipe on the command line."""
         return self.name
 
 
 def recipe_files() -> dict[str, Path]:
     """List the recipes by name: the shipped ones, then those of plugins."""
-    shipped = toml_files(Path(str(resources.files("singleshot.recipes"))))
+    shipped = _toml_files(Path(str(resources.files("singleshot.recipes"))))
     of_plugins = {recipe.name: recipe.path for recipe in registered(RecipeFile)}
     if twice := shipped.keys() & of_plugins.keys():
         raise PluginError(
@@ -63,11 +69,11 @@ def recipe_files() -> dict[str, Path]:
 
 
 def preset_files() -> dict[str, Path]:
-    """Values that several recipes share, by the preset's name."""
-    return toml_files(Path(str(resources.files("singleshot.recipes")), "presets"))
+    """List the shipped presets by name."""
+    return _toml_files(Path(str(resources.files("singleshot.recipes")), "presets"))
 
 
-def toml_files(folder: Path) -> dict[str, Path]:
+def _toml_files(folder: Path) -> dict[str, Path]:
     return {path.stem: path for path in sorted(folder.glob("*.toml"), key=lambda path: path.stem)}
 
 
@@ -77,45 +83,45 @@ def load_recipe(recipe: str | Path, overrides: Mapping[str, object] | Sequence[s
     Raises RecipeError naming the file, the key, its value and what is allowed; a key that an
     earlier version called otherwise is refused with its present name.
     """
-    content = with_bases(read_toml(find(recipe)), (str(recipe),))
-    for key, value in sorted(pairs(overrides), key=lambda pair: pair[0] != BACKBONE_KIND):
-        put(content, key, value)
+    content = _with_bases(_read_toml(_find(recipe)), (str(recipe),))
+    for key, value in sorted(pairs(overrides), key=lambda pair: pair[0] != _BACKBONE_KIND):
+        _put(content, key, value)
     require_current_names(content, "--set")  # those of the files are checked already
-    return recipe_from(with_preset(content), place=str(recipe))
+    return recipe_from(_with_preset(content), source=str(recipe))
 
 
 def load_run_recipe(path: Path) -> Recipe:
     """Load the recipe that a run folder holds; names of earlier versions are migrated."""
-    return recipe_from(with_preset(migrate(read_toml(path, current=False))), place=str(path))
+    return recipe_from(_with_preset(migrate(_read_toml(path, current=False))), source=str(path))
 
 
-def with_preset(content: dict[str, Any]) -> dict[str, Any]:
+def _with_preset(content: dict[str, Any]) -> dict[str, Any]:
     """Merge a recipe over its preset, if it has one; a preset sets the model of an SSD only."""
     path = preset_files().get(str(content.get("preset")))
     if path is None:
         return content
-    preset = read_toml(path)
+    preset = _read_toml(path)
     model = content.get("model")
     if isinstance(model, dict) and model.get("kind", DEFAULT_KIND) != DEFAULT_KIND:
         del preset["model"]
-    return merged(preset, content)
+    return _merged(preset, content)
 
 
-def with_bases(content: dict[str, Any], chain: tuple[str, ...]) -> dict[str, Any]:
+def _with_bases(content: dict[str, Any], chain: tuple[str, ...]) -> dict[str, Any]:
     """Merge a recipe over the recipe that it is based on."""
     base = content.pop("based_on", None)
     if base is None:
         return content
     if base in chain:
-        raise RecipeError(f"{' based_on '.join([*chain, base])}: this goes round in a circle")
-    return merged(with_bases(read_toml(find(base)), (*chain, base)), content)
+        raise RecipeError(f"{' based_on '.join([*chain, base])}: this is a circle")
+    return _merged(_with_bases(_read_toml(_find(base)), (*chain, base)), content)
 
 
-def read_toml(path: Path, *, current: bool = True) -> dict[str, Any]:
+def _read_toml(path: Path, *, current: bool = True) -> dict[str, Any]:
     """Read a TOML file; old names are refused unless it need not be `current`."""
     try:
         # Merged over nothing, so that `batch_size = "auto"` is spelled out here, too.
-        content = merged({}, tomllib.loads(path.read_text(encoding="utf-8")))
+        content = _merged({}, tomllib.loads(path.read_text(encoding="utf-8")))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise RecipeError(f"{path}: not readable as TOML: {error}") from error
     if current:
@@ -123,25 +129,25 @@ def read_toml(path: Path, *, current: bool = True) -> dict[str, Any]:
     return content
 
 
-def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
     """Merge two tables; values of `above` override those of `below`."""
-    exclusive = {EXCLUSIVE[key] for key in above if key in EXCLUSIVE}
+    exclusive = {_EXCLUSIVE[key] for key in above if key in _EXCLUSIVE}
     whole = {key: value for key, value in below.items() if key not in exclusive}
-    for key, value in (spelled_out(*pair) for pair in above.items()):
+    for key, value in (_spelled_out(*pair) for pair in above.items()):
         tables = isinstance(value, Mapping) and isinstance(whole.get(key), Mapping)
-        whole[key] = merged(whole[key], value) if tables else value
+        whole[key] = _merged(whole[key], value) if tables else value
     return whole
 
 
-def recipe_from(content: Mapping[str, Any], place: str) -> Recipe:
-    """Build a recipe from parsed content, migrating old names; errors begin with `place`."""
+def recipe_from(content: Mapping[str, Any], source: str) -> Recipe:
+    """Build a recipe from parsed content, migrating old names; errors begin with `source`."""
     try:
         return Recipe.model_validate(migrate(content))
     except ValidationError as error:
-        raise RecipeError(f"{place}: " + "; ".join(explain(error))) from error
+        raise RecipeError(f"{source}: " + "; ".join(_explain(error))) from error
 
 
-def find(recipe: str | Path) -> Path:
+def _find(recipe: str | Path) -> Path:
     shipped = recipe_files()
     if str(recipe) in shipped:
         return shipped[str(recipe)]
@@ -155,6 +161,7 @@ def find(recipe: str | Path) -> Path:
 
 
 def pairs(overrides: Mapping[str, object] | Sequence[str]) -> Iterable[tuple[str, object]]:
+    """Yield key and value of each override; RecipeError for a text without `=`."""
     if isinstance(overrides, Mapping):
         yield from overrides.items()
         return
@@ -166,40 +173,40 @@ def pairs(overrides: Mapping[str, object] | Sequence[str]) -> Iterable[tuple[str
 
 
 def parse_value(text: str) -> object:
-    """A value as TOML writes it; anything else is a string, so that names need no quotes."""
+    """Parse a value as TOML; anything else is a string, so that names need no quotes."""
     try:
         return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         return text
 
 
-def put(content: dict[str, Any], key: str, value: object) -> None:
-    """Set a dotted key."""
-    *tables, last = SHORT.get(key, key).split(".")
+def _put(content: dict[str, Any], key: str, value: object) -> None:
+    """Set a dotted key in nested tables."""
+    *tables, last = ABBREVIATIONS.get(key, key).split(".")
     for table in tables:
         content = content.setdefault(table, {})
         if not isinstance(content, dict):
             raise RecipeError(f"--set {key}: {table!r} is a value and has no keys of its own")
-    last, value = spelled_out(last, value)
-    content.pop(EXCLUSIVE.get(last, ""), None)
-    if key == BACKBONE_KIND and content.get(last) != value:
+    last, value = _spelled_out(last, value)
+    content.pop(_EXCLUSIVE.get(last, ""), None)
+    if key == _BACKBONE_KIND and content.get(last) != value:
         # Its table has other keys than that of another kind; these come after it.
         content.clear()
     content[last] = value
 
 
-def spelled_out(key: str, value: Any) -> tuple[str, Any]:
-    """`batch_size = "auto"` keeps the number that was there: the learning rate belongs to it."""
+def _spelled_out(key: str, value: Any) -> tuple[str, Any]:
+    """Replace `batch_size = "auto"` by `largest_batch = true`: the number stays."""
     return ("largest_batch", True) if (key, value) == ("batch_size", "auto") else (key, value)
 
 
-def explain(error: ValidationError) -> Iterable[str]:
-    """One phrase for each thing wrong: the key, the value, the remedy."""
+def _explain(error: ValidationError) -> Iterable[str]:
+    """Yield a phrase for each problem: the key, the value, the remedy."""
     for problem in error.errors(include_url=False):
-        place = [str(part) for part in problem["loc"]]
-        key = ".".join(place)
+        keys = [str(part) for part in problem["loc"]]
+        key = ".".join(keys)
         if problem["type"] == "extra_forbidden":
-            yield f"unknown key {key!r}{nearest_key(place)}"
+            yield f"unknown key {key!r}{_nearest_key(key)}"
         elif problem["type"] == "missing":
             yield f"{key} is missing"
         else:
@@ -209,32 +216,32 @@ def explain(error: ValidationError) -> Iterable[str]:
             yield f"{key or 'recipe'}{value}: {message[0].lower()}{message[1:]}"
 
 
-def nearest_key(place: Sequence[str]) -> str:
-    known = list(keys_of(Recipe))
-    nearest = difflib.get_close_matches(".".join(place), known, n=1, cutoff=0.5)
+def _nearest_key(key: str) -> str:
+    known = list(_keys_of(Recipe))
+    nearest = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
     return f"; did you mean {nearest[0]!r}?" if nearest else ""
 
 
-def keys_of(settings: type[BaseModel], prefix: str = "") -> Iterable[str]:
-    """All dotted keys that a recipe may have."""
+def _keys_of(settings: type[BaseModel], prefix: str = "") -> Iterable[str]:
+    """Yield all dotted keys that a recipe may have."""
     for name, field in settings.model_fields.items():
         yield prefix + name
         by_kind = [each for each in field.metadata if isinstance(each, ByKind)]
         tables = [table for each in by_kind for table in each.classes().values()]
-        for table in tables or tables_in(field.annotation):
-            yield from keys_of(table, f"{prefix}{name}.")
+        for table in tables or _tables_in(field.annotation):
+            yield from _keys_of(table, f"{prefix}{name}.")
 
 
-def tables_in(annotation: Any) -> Iterable[type[BaseModel]]:
+def _tables_in(annotation: Any) -> Iterable[type[BaseModel]]:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield annotation
     elif get_origin(annotation) in {Union, UnionType, Annotated}:
         for part in get_args(annotation):
-            yield from tables_in(part)
+            yield from _tables_in(part)
 
 
 def differences(recipe: Recipe, other: Recipe) -> list[str]:
-    """What the other recipe says differently, as "key: this, other"."""
+    """List the keys in which two recipes differ, as "key: this, other"."""
     ours, theirs = flat(recipe.model_dump()), flat(other.model_dump())
     return [
         f"{key}: {ours.get(key)}, {theirs.get(key)}"
@@ -244,6 +251,7 @@ def differences(recipe: Recipe, other: Recipe) -> list[str]:
 
 
 def flat(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Flatten nested tables to dotted keys."""
     values: dict[str, Any] = {}
     for key, value in table.items():
         if isinstance(value, dict):
@@ -254,11 +262,11 @@ def flat(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def to_toml(recipe: Recipe) -> str:
-    """The recipe with every default written out; loads back to an equal one."""
-    return "\n".join(table_lines(recipe.model_dump(mode="json", exclude_none=True), "")) + "\n"
+    """Write a recipe as TOML with every default; it loads to an equal recipe."""
+    return "\n".join(_table_lines(recipe.model_dump(mode="json", exclude_none=True), "")) + "\n"
 
 
-def table_lines(table: Mapping[str, Any], name: str) -> Iterable[str]:
+def _table_lines(table: Mapping[str, Any], name: str) -> Iterable[str]:
     values = {key: value for key, value in table.items() if not isinstance(value, dict)}
     if values and name:
         yield f"[{name}]"
@@ -266,10 +274,11 @@ def table_lines(table: Mapping[str, Any], name: str) -> Iterable[str]:
         yield f"{key} = {toml_value(value)}"
     for key, value in table.items():
         if isinstance(value, dict):
-            yield from table_lines(value, f"{name}.{key}" if name else key)
+            yield from _table_lines(value, f"{name}.{key}" if name else key)
 
 
 def toml_value(value: Any) -> str:
+    """Write a value as TOML."""
     if isinstance(value, dict):
         return "{" + ", ".join(f"{key} = {toml_value(part)}" for key, part in value.items()) + "}"
     if isinstance(value, list) and any(isinstance(part, dict) for part in value):

@@ -1,4 +1,4 @@
-"""Every knob there is: its name, type, bounds, default and a line on what it does.
+"""Schema of a recipe: name, type, bounds, default and description of every key.
 
 A recipe is a TOML file of these keys. Unknown keys are errors that name the nearest known one.
 """
@@ -16,12 +16,12 @@ __all__ = ["Recipe"]
 
 
 class Recipe(Settings):
-    """What to do: the detector, how images are varied, how it is trained."""
+    """Detector, augmentation and training of a run."""
 
     preset: Literal["paper", "modern", "none"] = Field(
         "none",
-        description="where values come from that the recipe does not give: 'paper': the original's "
-        "to the letter; 'modern': what raises accuracy at no cost on the device",
+        description="source of the values that the recipe does not give: 'paper': the original's "
+        "to the letter; 'modern': options that raise accuracy at no cost on the device",
     )
     model: AnyDetector
     augmentation: AugmentationSettings = AugmentationSettings()

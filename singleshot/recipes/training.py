@@ -45,17 +45,17 @@ class TrainingSettings(Settings):
     epochs: Count | None = Field(None, description="passes over the data; exclusive with steps")
     steps: Count | None = Field(None, description="optimizer steps; exclusive with epochs")
     batch_size: Count = Field(
-        16, description="images in a step; 'auto' is another way to say largest_batch = true"
+        16, description="images in a step; 'auto' is short for largest_batch = true"
     )
     largest_batch: bool = Field(
         False,
-        description="as many images in a step as memory takes; batch_size then says what "
-        "learning_rate is for, which grows as the batch does (Goyal et al. 2017, §2.1)",
+        description="as many images in a step as memory takes; learning_rate is that of batch_size "
+        "images, scaled to the larger batch (Goyal et al. 2017, §2.1)",
     )
     accumulate: Count = Field(
         1,
-        description="parts in which a process learns its images of a step, to take less memory; "
-        "batch norm sees a part at a time",
+        description="parts in which a process computes the gradient of its images, to take "
+        "less memory; batch norm normalises each part alone",
     )
     learning_rate: Positive = 0.01
     momentum: Fraction = 0.9
@@ -104,7 +104,7 @@ class TrainingSettings(Settings):
 
     @model_validator(mode="after")
     def epochs_or_steps(self) -> TrainingSettings:
-        """Exactly one of the two says how long."""
+        """Require exactly one of the two."""
         if (self.epochs is None) == (self.steps is None):
             raise ValueError("give either epochs or steps")
         return self

@@ -1,1 +1,27 @@
-"""The training loop and what it keeps."""
+"""Train a detector: from a recipe and annotated images to a run folder.
+
+In reading order, along the path of a recipe:
+
+options         the options of `singleshot.train` and `singleshot train`
+train           the workflow: recipe, data, plan, training, report
+resume          whether a run starts, resumes or is refused
+plan            batch size, self-test, profile and time budget, resolved before the first step
+build           model, optimizer and batches from a recipe: where its keys act
+loop            the training loop
+gradients       gradients of a batch in parts and over processes
+optimizers      SGD, learning-rate schedule, average of the weights
+batch_norm      batch norm over several processes
+precision       float32 or bfloat16
+frozen          parts that are not trained
+step_monitor    records of steps; a non-finite loss ends the training
+validation      validation during the training, and the report after it
+state           the saved state, from which a run resumes bit for bit
+interrupt       Ctrl-C and SIGTERM
+processes       several processes and machines
+largest_batch   the largest batch that memory takes
+self_test       checks before a run: one batch is overfitted
+profile         time of a step by part
+time_budget     steps and validations that fit into a wall time
+precautions     memory, compilers, errors with a remedy
+mlflow_log      the run in MLflow
+"""

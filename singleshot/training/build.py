@@ -35,7 +35,7 @@ from singleshot.training.processes import ALONE, Processes
 from singleshot.training.state import load_state
 from singleshot.training.validation import validation_on
 
-__all__ = ["TrainingSetup", "build_images", "build_training"]
+__all__ = ["TrainingSetup", "build_images", "build_training", "training_device"]
 
 
 @dataclass(frozen=True)
@@ -57,13 +57,13 @@ class TrainingSetup:
 
 
 def build_images(recipe: Recipe, images: Images, model: TrainableDetector) -> AugmentedImages:
-    """Images varied as the recipe says, at the network's input size."""
+    """Augment images by the recipe, at the network's input size."""
     red, green, blue = (round(value) for value in model.pixel_mean.flatten().tolist())
     augmentation = Augmentation.of(recipe.augmentation, recipe.model.input, (red, green, blue))
     return AugmentedImages(images, augmentation, recipe.training.seed)
 
 
-def build_objective(
+def _build_objective(
     teacher: TrainedDetector,
     student: TrainableDetector,
     settings: TrainingSettings,
@@ -107,29 +107,29 @@ def build_training(
     if not class_names:
         raise DataError("the training images have no objects at all; there is nothing to learn")
     settings = recipe.training
-    require_an_image_each(settings, processes)
+    _require_an_image_each(settings, processes)
     torch.manual_seed(settings.seed)
     device = training_device(processes)
-    model = starting_model(recipe, setup, callback, resume=resume).to(device)
+    model = _build_model(recipe, setup, callback, resume=resume).to(device)
     teacher = setup.teacher
     if teacher is not None and not settings.distillation.weight:
         callback.on_message(f"{teacher.source}: not distilled (training.distillation.weight = 0)")
         teacher = None
-    objective = model if teacher is None else build_objective(teacher, model, settings, callback)
-    precision = made_ready(model, settings, device, processes)
+    objective = model if teacher is None else _build_objective(teacher, model, settings, callback)
+    precision = _set_up_model(model, settings, device, processes)
     settings = settings.model_copy(update={"precision": precision})
     average = WeightAverage(model, settings.average_decay)
     optimizer = build_optimizer(model, settings)
     progress = TrainingProgress(
         step=0,
-        num_steps=steps_of(settings, len(images)),
+        num_steps=_num_steps(settings, len(images)),
         best=None,
         data=setup.fingerprint,
         teacher=None if teacher is None else teacher.checkpoint.fingerprint(),
         num_processes=processes.world_size,
     )
     if resume:
-        warn_of_other_processes(setup.folder, processes, callback)
+        _warn_of_other_processes(setup.folder, processes, callback)
         progress = load_state(
             setup.folder.state,
             model,
@@ -154,16 +154,16 @@ def build_training(
         evaluate=None if validation is None else validation_on(validation, processes),
         processes=processes,
     )
-    return training, build_batches(training, images)
+    return training, _build_batches(training, images)
 
 
 def training_device(processes: Processes) -> torch.device:
-    """The accelerator if there is one; of several processes it is CUDA's: others cannot meet."""
+    """Return the accelerator if there is one; several processes can only use CUDA or the CPU."""
     device = best_device()
     return torch.device("cpu") if processes.is_distributed and device.type != "cuda" else device
 
 
-def starting_model(
+def _build_model(
     recipe: Recipe, setup: TrainingSetup, callback: Callback, *, resume: bool
 ) -> TrainableDetector:
     """Build the detector with its initial weights; those of a resumed run are loaded later."""
@@ -174,13 +174,13 @@ def starting_model(
     return model
 
 
-def made_ready(
+def _set_up_model(
     model: TrainableDetector,
     settings: TrainingSettings,
     device: torch.device,
     processes: Processes,
 ) -> Precision:
-    """Have only those parts learn that shall; gives the precision, the same in all processes."""
+    """Compile, freeze and synchronise as the recipe has it; returns the precision, one for all."""
     if settings.compile:
         compile_network(model, device)
     precision: Precision = (
@@ -197,13 +197,13 @@ def made_ready(
     return precision
 
 
-def steps_of(settings: TrainingSettings, num_images: int) -> int:
-    """How long a recipe trains on so many images."""
+def _num_steps(settings: TrainingSettings, num_images: int) -> int:
+    """Count the steps of a recipe with so many images."""
     return settings.steps or -(-(settings.epochs or 0) * num_images // settings.batch_size)
 
 
-def build_batches(training: Training, images: Images) -> TrainingBatches:
-    """The batches from where a training is, or this process' share of them."""
+def _build_batches(training: Training, images: Images) -> TrainingBatches:
+    """Build the batches from the next step on, or this process' share of them."""
     settings, processes = training.recipe.training, training.processes
     order = Order(
         len(images),
@@ -223,7 +223,7 @@ def build_batches(training: Training, images: Images) -> TrainingBatches:
     return TrainingBatches(varied, order, workers=workers, pin_memory=on_gpu)
 
 
-def warn_of_other_processes(folder: RunFolder, processes: Processes, callback: Callback) -> None:
+def _warn_of_other_processes(folder: RunFolder, processes: Processes, callback: Callback) -> None:
     """Warn that resuming with another number of processes is not exact to the last bit."""
     if (before := load_progress(folder.state).num_processes) != processes.world_size:
         callback.on_message(
@@ -232,7 +232,7 @@ def warn_of_other_processes(folder: RunFolder, processes: Processes, callback: C
         )
 
 
-def require_an_image_each(settings: TrainingSettings, processes: Processes) -> None:
+def _require_an_image_each(settings: TrainingSettings, processes: Processes) -> None:
     if settings.batch_size // processes.world_size < settings.accumulate:
         raise RecipeError(
             f"training.batch_size = {settings.batch_size} is too few for {processes.world_size} "

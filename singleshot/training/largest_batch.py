@@ -1,4 +1,4 @@
-"""The largest batch that memory takes, found by trying."""
+"""Find the largest batch that fits into memory, by trying."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ STEPS = 2  # the first one creates the momentum
 
 
 class Peak(NamedTuple):
-    """The most memory that steps took."""
+    """Peak of memory during steps with so many images."""
 
     images: int  # in a batch
     num_bytes: int
 
 
 def largest_batch(training: Training, batch: Batch, *, at_most: int, free: int) -> int:
-    """How many images fit into memory at once; `training` is one to throw away afterwards.
+    """Find how many images fit into memory at once; `training` has to be thrown away.
 
-    On a GPU by doubling and bisecting, up to 90 % of what is free. On a processor, where asking for
-    too much would end the program, from the peaks of small batches, up to 80 % of the `free` bytes.
+    On a GPU by doubling and bisecting, up to 90 % of what is free. On a CPU, where too large
+    an allocation would end the program, from peaks of small batches, up to 80 % of `free` bytes.
     """
     if at_most <= TRIED[0]:
         return at_most
@@ -45,7 +45,7 @@ def largest_batch(training: Training, batch: Batch, *, at_most: int, free: int) 
         return largest_that_fits(lambda number: fits_gpu(training, batch, number), at_most)
     if training.device.type != "cpu":
         raise SingleshotError(
-            f"batch=auto is measured on processors and CUDA, not on {training.device.type}; give a "
+            f"batch=auto is measured on CPUs and CUDA, not on {training.device.type}; give a "
             f"number to training.batch_size"
         )
     peaks: list[Peak] = []
@@ -58,13 +58,13 @@ def largest_batch(training: Training, batch: Batch, *, at_most: int, free: int) 
 
 
 def largest_on_line(peaks: Sequence[Peak], allowed: int, at_most: int) -> int:
-    """Where the line through measured peaks, at its steepest, reaches the allowed bytes.
+    """Extrapolate measured peaks, by their steepest slope, to the allowed bytes.
 
     Raises RunFailed when that is below what batch norm needs.
     """
     slopes = [(b.num_bytes - a.num_bytes) / (b.images - a.images) for a, b in pairwise(peaks)]
     last = peaks[-1]
-    # Peaks that do not grow say nothing: then one image is taken to need its share of the whole.
+    # Peaks that do not grow have no slope: then one image is taken to need its share of the whole.
     slope = max(slopes, default=0.0)
     slope = slope if slope > 0 else last.num_bytes / last.images
     fits = int(last.images + (allowed - last.num_bytes) / slope)
@@ -77,7 +77,7 @@ def largest_on_line(peaks: Sequence[Peak], allowed: int, at_most: int) -> int:
 
 
 def largest_that_fits(fits: Callable[[int], bool], at_most: int) -> int:
-    """By doubling and bisecting; what fits, fits in smaller numbers, too."""
+    """Double and bisect to the largest number that fits."""
     good, bad = 0, at_most + 1
     number = min(TRIED[0], at_most)
     while bad - good > 1:
@@ -92,7 +92,7 @@ def largest_that_fits(fits: Callable[[int], bool], at_most: int) -> int:
 
 
 def fits_gpu(training: Training, batch: Batch, number: int) -> bool:
-    """Whether steps with so many images leave a tenth of the GPU's free memory."""
+    """Return whether steps with so many images leave a tenth of the GPU's free memory."""
     torch.cuda.empty_cache()
     free, _ = torch.cuda.mem_get_info()
     allowed = SHARE_OF_GPU * (free + torch.cuda.memory_reserved())
@@ -107,7 +107,7 @@ def fits_gpu(training: Training, batch: Batch, number: int) -> bool:
 
 
 def peak_of(training: Training, batch: Batch, number: int) -> int:
-    """Bytes that this program took at most during steps with so many images."""
+    """Measure the peak in bytes of this program during steps with so many images."""
     with suppress(OSError):  # a peak that cannot be reset still grows with the batch
         Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
     take_steps(training, repeated(batch, number))
@@ -120,7 +120,7 @@ def take_steps(training: Training, batch: Batch) -> None:
 
 
 def resident(what: str) -> int:
-    """Bytes of this program in memory: now (VmRSS), or at most so far (VmHWM)."""
+    """Read the bytes of this program in memory: now (VmRSS), or the peak so far (VmHWM)."""
     try:
         lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
     except OSError as error:
@@ -132,7 +132,7 @@ def resident(what: str) -> int:
 
 
 def repeated(batch: Batch, number: int) -> Batch:
-    """So many images, those of the batch again and again."""
+    """Repeat the images of a batch up to a number."""
     places = [place % len(batch) for place in range(number)]
     # By way of channels last, as batches are.
     images = batch.images.permute(0, 2, 3, 1)[places].permute(0, 3, 1, 2)
@@ -144,7 +144,7 @@ def repeated(batch: Batch, number: int) -> Batch:
 
 
 def with_batch_size(recipe: Recipe, batch_size: int) -> Recipe:
-    """The recipe with another batch size, and what follows from it.
+    """Copy a recipe with another batch size, learning rate and number of steps.
 
     The learning rate grows as the batch does (Goyal et al. 2017, §2.1: "when the minibatch size is
     multiplied by k, multiply the learning rate by k"); steps, where they are counted, become fewer,

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from singleshot.errors import RecipeError
-from singleshot.recipes.load import SHORT, load_recipe, pairs, parse_value, toml_value
+from singleshot.recipes.load import ABBREVIATIONS, load_recipe, pairs, parse_value, toml_value
 from singleshot.recipes.schema import Recipe
 
 __all__ = [
@@ -107,7 +107,7 @@ def parse_search_space(
 
     Raises RecipeError naming the key, the value and what is allowed.
     """
-    fixed = {SHORT.get(key, key): value for key, value in pairs(overrides)}
+    fixed = {ABBREVIATIONS.get(key, key): value for key, value in pairs(overrides)}
     if not searches:
         whole = default_space(load_recipe(recipe, fixed))
         return {key: values for key, values in whole.items() if key not in fixed}
@@ -126,7 +126,7 @@ def _parse(search: str, load: Callable[[Mapping[str, object]], Recipe]) -> tuple
     key, equals, text = (part.strip() for part in search.partition("="))
     if not (key and equals and text):
         raise RecipeError(f"--search {search}: expected {FORMS}")
-    key = SHORT.get(key, key)
+    key = ABBREVIATIONS.get(key, key)
 
     def checked(value: str) -> object:
         try:

@@ -71,7 +71,7 @@ def test_the_recipe_of_an_older_run_is_migrated(old_recipe):
 def test_the_recipe_of_an_older_checkpoint_is_migrated():
     stored = load_recipe("ssdlite320-lite0").model_dump(mode="json", exclude_none=True)
     stored["training"]["rate"] = stored["training"].pop("learning_rate") * 2
-    changed = recipe_from(stored, place="best.safetensors")
+    changed = recipe_from(stored, source="best.safetensors")
     assert changed.training.learning_rate == stored["training"]["rate"]
 
 

@@ -35,10 +35,12 @@ def require(tmp_path, monkeypatch):
     def require(mine, theirs):
         told = []
         two = Processes(world_size=2)
-        monkeypatch.setattr(Processes, "gather", lambda _, about: told.append(about) or [about] * 2)
+        monkeypatch.setattr(
+            Processes, "all_gather", lambda _, about: told.append(about) or [about] * 2
+        )
         for recipe, first, teacher in (mine, theirs):
             require_same_inputs(recipe, setup(two, first, teacher))
-        monkeypatch.setattr(Processes, "gather", lambda *_: told)
+        monkeypatch.setattr(Processes, "all_gather", lambda *_: told)
         require_same_inputs(mine[0], setup(two, *mine[1:]))
 
     return require

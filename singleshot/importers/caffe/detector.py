@@ -80,7 +80,7 @@ def read_caffe(path: Path) -> Checkpoint:
         "heads": {"kernels": graph.kernels},
         **_tables_of_grids(heads, settings, size, str(prototxt)),
     }
-    recipe = recipe_from({"model": model, "training": FINE_TUNING}, place=str(prototxt))
+    recipe = recipe_from({"model": model, "training": FINE_TUNING}, source=str(prototxt))
     assert isinstance(recipe.model, SsdSettings)
     checkpoint = Checkpoint(graph.state(), recipe, names, metrics={})
     detector = Ssd.from_settings(recipe.model, GraphBackbone(settings), names)

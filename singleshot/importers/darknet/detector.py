@@ -96,7 +96,7 @@ def _backbone_of(network: Network, name: str) -> dict[str, Any]:
 def _build_recipe(model: dict[str, Any], cfg: Path) -> Recipe:
     """Build the recipe; an invalid value is a ModelError that names the cfg."""
     try:
-        return recipe_from({"model": model, "training": FINE_TUNING}, place=str(cfg))
+        return recipe_from({"model": model, "training": FINE_TUNING}, source=str(cfg))
     except RecipeError as error:
         raise ModelError(str(error)) from error
 

@@ -136,7 +136,7 @@ class TrainableDetector(Objective):
         """The mean that is subtracted from each channel, on the device of the network."""
         return self.pixels.mean
 
-    def normalised(
+    def normalise(
         self, images: UInt8[Tensor, "b 3 h w"] | Float[Tensor, "b 3 h w"]
     ) -> Float[Tensor, "b 3 h w"]:
         """Normalise RGB images with values from 0 to 255 as the backbone expects them."""

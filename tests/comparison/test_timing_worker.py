@@ -31,7 +31,7 @@ class Sleeper(TrainableDetector):
         self.sleeps = preprocess, network, postprocess
 
     def forward(self, images):
-        normalised = self.normalised(images)
+        normalised = self.normalise(images)
         time.sleep(self.sleeps[1] / 1000)
         return normalised
 

@@ -62,7 +62,7 @@ class Localizer(SingleSizeDetector):
         self, images: UInt8[Tensor, "b 3 h w"] | Float[Tensor, "b 3 h w"]
     ) -> tuple[Float[Tensor, "b classes"], Float[Tensor, "b 4"]]:
         """Compute logits, and boxes as (x1, y1, x2, y2) in fractions of the image."""
-        features = self.backbone(self.normalised(images))[-1].flatten(start_dim=1)
+        features = self.backbone(self.normalise(images))[-1].flatten(start_dim=1)
         last = self.layers(features)
         of_box = last if self.box_layers is None else self.box_layers(features)
         return self.classes(last), self.box(of_box)

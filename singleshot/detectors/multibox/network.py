@@ -117,7 +117,7 @@ class MultiBox(SingleSizeDetector):
         self, images: UInt8[Tensor, "b 3 h w"] | Float[Tensor, "b 3 h w"]
     ) -> BoxOutputs:
         """Predict a box and its confidence at every prior."""
-        offsets, logits = self.heads(self.grids(self.backbone(self.normalised(images))))
+        offsets, logits = self.heads(self.grids(self.backbone(self.normalise(images))))
         return BoxOutputs(self.priors_unit + offsets.float(), logits.float())
 
     def forward(

@@ -106,7 +106,7 @@ class Rcnn(RegionDetector):
         """
         if regions is None:
             regions = whole_image_regions(images, self.num_boxes)
-        normalised = self.normalised(images)
+        normalised = self.normalise(images)
         found = [
             self._classify(normalised[[index]], some)
             for index, of_image in enumerate(regions)
@@ -154,7 +154,7 @@ class Rcnn(RegionDetector):
             self.search(batch.images), batch, Sampling.from_settings(self.settings.sampling)
         )
         regions = [labelled.regions for labelled in sampled]
-        _, fc7 = self.features(self.normalised(batch.images), regions)
+        _, fc7 = self.features(self.normalise(batch.images), regions)
         logits = self.classes(fc7).float()
         labels = torch.cat([labelled.labels for labelled in sampled])
         costs = F.cross_entropy(logits, labels, reduction="none")
@@ -207,7 +207,7 @@ class Rcnn(RegionDetector):
     def _images_with_regions(self, batch: Batch) -> list[tuple[Tensor, Tensor, Objects]]:
         """Pair each normalised image with its regions and objects."""
         objects = [objects_of(truth, batch.images.device) for truth in batch.truths]
-        images = torch.split(self.normalised(batch.images), 1)
+        images = torch.split(self.normalise(batch.images), 1)
         return list(zip(images, self.search(batch.images), objects, strict=True))
 
     @torch.no_grad()

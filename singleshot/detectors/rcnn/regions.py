@@ -55,7 +55,7 @@ class RegionDetector(SingleSizeDetector):
 
     def pad(self, images: UInt8[Tensor, "b 3 h w"] | Float[Tensor, "b 3 h w"]) -> Tensor:
         """Normalise images and pad them with zeros to the right and below, to whole cells."""
-        return pad_to_multiple(self.normalised(images), max(self.strides))
+        return pad_to_multiple(self.normalise(images), max(self.strides))
 
     def load_classifier(self, weights: Mapping[str, Tensor]) -> None:
         """Copy fc6 and fc7 from the file of the backbone's classifier; here there are none."""

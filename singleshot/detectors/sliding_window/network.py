@@ -158,7 +158,7 @@ class SlidingWindow(SingleSizeDetector):
         # All copies first, so that the time of the network can be measured by itself.
         copies = [self._make_copy(whole, copy) for copy in self.copies]
         logits = []
-        for copy in [self.normalised(copy) for copy in copies]:
+        for copy in [self.normalise(copy) for copy in copies]:
             features = self.backbone(copy)[-1]
             logits.append(self.heads(features).flatten(start_dim=2).transpose(1, 2))
         return torch.cat(logits, dim=1)

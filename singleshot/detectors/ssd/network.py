@@ -165,7 +165,7 @@ class Ssd(TrainableDetector):
     ) -> tuple[Float[Tensor, "b priors 4"], Float[Tensor, "b priors columns"]]:
         """Predict offsets and logits in RGB images of the input size, with values up to 255."""
         outputs: tuple[Tensor, Tensor] = self.heads(
-            self.pyramid(self.backbone(self.normalised(images)))
+            self.pyramid(self.backbone(self.normalise(images)))
         )
         return outputs
 

@@ -122,7 +122,7 @@ class YoloV1(YoloDetector):
         self, images: UInt8[Tensor, "b 3 h w"] | Float[Tensor, "b 3 h w"]
     ) -> Float[Tensor, "b numbers"]:
         """Compute classes of all cells, then confidence, then coordinates of all boxes."""
-        features = self.convolutions(self.backbone(self.normalised(images))[-1])
+        features = self.convolutions(self.backbone(self.normalise(images))[-1])
         flat = self.layers(self.local(features).flatten(start_dim=1))
         numbers: Tensor = self.last(self.dropout(flat))
         return numbers

@@ -101,7 +101,7 @@ class YoloV2(YoloDetector):
         self, images: UInt8[Tensor, "b 3 h w"] | Float[Tensor, "b 3 h w"]
     ) -> Float[Tensor, "b boxes columns"]:
         """Compute t_x, t_y, t_w, t_h, the logit of objectness, and logits of classes."""
-        maps = self.backbone(self.normalised(images))
+        maps = self.backbone(self.normalise(images))
         features = maps[-1] if self.neck is None else self.neck(*maps[-2:])
         return flatten_predictions([self.head(features)], self.num_columns)
 

@@ -120,7 +120,7 @@ class YoloV3(YoloDetector):
         self, images: UInt8[Tensor, "b 3 h w"] | Float[Tensor, "b 3 h w"]
     ) -> Float[Tensor, "b boxes columns"]:
         """Compute t_x, t_y, t_w, t_h, the logit of objectness, and logits of classes."""
-        levels = self.backbone(self.normalised(images))
+        levels = self.backbone(self.normalise(images))
         if self.neck is not None:
             levels = self.neck(levels)
         maps = [head(level) for head, level in zip(self.heads, levels, strict=True)]

@@ -110,7 +110,7 @@ def test_before_machines_have_learned_the_network_speaks(detector, batch):
     region = [torch.tensor([[20.0, 10, 60, 40]])]
     with torch.no_grad():
         scores, _ = detector.eval()(image, region)
-        _, fc7 = detector.features(detector.normalised(image), region)
+        _, fc7 = detector.features(detector.normalise(image), region)
         torch.testing.assert_close(scores, detector.classes(fc7).softmax(dim=1)[:, 1:])
         detector.machines.weight.fill_(0.1)
         scores, _ = detector(image, region)

@@ -53,7 +53,7 @@ def test_every_window_gets_what_the_classifier_says_of_it_alone(recipe, override
     image = torch.randint(256, (1, 3, 72, 96), generator=random, dtype=torch.uint8)
     everywhere = detector(image)[0]
     assert len(everywhere) == detector.num_boxes > 20
-    image = detector.normalised(image)
+    image = detector.normalise(image)
     [features] = detector.backbone(image)
     [copy] = detector.copies
     for box, said in zip(detector.windows.int().tolist(), everywhere, strict=True):

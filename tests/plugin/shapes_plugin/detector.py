@@ -42,7 +42,7 @@ class Centres(singleshot.SingleSizeDetector):
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Logits (b, cells, classes) and boxes (b, cells, 4) in pixels of the input."""
-        outputs = self.head(self.backbone(self.normalised(images))[-1])
+        outputs = self.head(self.backbone(self.normalise(images))[-1])
         rows, columns = outputs.shape[-2:]
         y, x = torch.meshgrid(torch.arange(rows), torch.arange(columns), indexing="ij")
         centres = (torch.stack([x, y, x, y], dim=-1).flatten(0, 1) + 0.5).to(outputs) * 16

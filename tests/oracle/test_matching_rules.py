@@ -1,5 +1,7 @@
 """Ours against the published matching rules, on random inputs, padded."""
 
+# Tests singleshot/detectors/ssd/later_rules.py
+
 import numpy as np
 import torch
 from hypothesis import given, settings

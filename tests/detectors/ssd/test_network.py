@@ -1,6 +1,15 @@
 import pytest
 import torch
 
+from singleshot.backbones.backbone import Backbone
+from singleshot.detectors.common.postprocess import PostprocessOptions
+from singleshot.detectors.common.priors import prior_boxes
+from singleshot.detectors.ssd.heads import Heads
+from singleshot.detectors.ssd.loss import LossOptions
+from singleshot.detectors.ssd.matching import MatchingOptions
+from singleshot.detectors.ssd.network import Ssd
+from singleshot.detectors.ssd.priors import Priors, prior_levels, shapes_by_rule
+from singleshot.detectors.ssd.pyramid import ExtraLevel, Pyramid
 from singleshot.errors import ModelError
 from singleshot.families import build_detector
 from singleshot.recipes.load import load_recipe
@@ -36,28 +45,13 @@ def test_an_image_gives_one_row_for_each_prior():
     assert logits.shape == (2, priors, 3)
 
 
-def matched(*truths):
-    detector = ssd()
-    return detector.match(batch_of(*truths))[1]
-
-
 def test_priors_that_overlap_learn_the_object():
-    found = matched(NOTHING, ONE)
+    _, found = ssd().match(batch_of(NOTHING, ONE))
     assert set(found.image.tolist()) == {1}
     assert set(found.labels.tolist()) == {1}
     torch.testing.assert_close(
         found.boxes_unit[0], torch.tensor([10 / 128, 20 / 96, 60 / 128, 80 / 96])
     )
-
-
-def test_crowds_are_not_learned():
-    crowd = Truth(ONE.boxes, ONE.labels, torch.tensor([False]), torch.tensor([True]), ONE.areas)
-    assert len(matched(crowd).prior) == 0
-
-
-def test_difficult_objects_are_learned():
-    difficult = Truth(ONE.boxes, ONE.labels, torch.tensor([True]), torch.tensor([False]), ONE.areas)
-    assert len(matched(difficult).prior) > 0
 
 
 def test_an_image_without_objects_gives_zero_localization_loss():
@@ -125,3 +119,51 @@ def test_too_small_an_input_is_refused():
     recipe = load_recipe("ssd300-vgg16", {"model.input": [64, 64]})
     with pytest.raises(ModelError, match=r"cannot take model\.input = \[64, 64\]"):
         build_detector(recipe.model, ["one"], pretrained=False)
+
+
+class Halving(Backbone):
+    """Three feature maps of strides 8, 16 and 32."""
+
+    channels = (4, 6, 8)
+    pixel_mean, pixel_std = (128.0, 128.0, 128.0), (64.0, 64.0, 64.0)
+
+    def __init__(self):
+        super().__init__()
+        widths = (3, *self.channels)
+        self.layers = torch.nn.ModuleList(
+            torch.nn.Conv2d(below, width, 3, stride, padding=1)
+            for below, width, stride in zip(widths, self.channels, (8, 2, 2), strict=False)
+        )
+
+    def forward(self, images):
+        features = [images]
+        for layer in self.layers:
+            features.append(layer(features[-1]).relu())
+        return features[1:]
+
+
+def test_an_ssd_is_made_of_parts_without_a_recipe():
+    torch.manual_seed(0)
+    backbone = Halving()
+    pyramid = Pyramid(backbone.channels, [ExtraLevel(squeeze=4, channels=8)])
+    shapes = [shapes_by_rule(size, 1.5 * size, [2]) for size in (16, 24, 36, 54)]
+    grids = [(12, 16), (6, 8), (3, 4), (2, 2)]
+    levels = tuple(prior_levels(grids, shapes, (96, 128)))
+    heads = Heads(pyramid.channels, [4] * 4, num_classes=2)
+    priors = Priors(prior_boxes(levels, (96, 128)), levels, (96, 128))
+    detector = Ssd(
+        backbone,
+        ["cat", "dog"],
+        pyramid,
+        heads,
+        priors,
+        matching=MatchingOptions("atss"),
+        loss=LossOptions(localization="giou"),
+        postprocessing=PostprocessOptions(keep=7),
+    )
+    losses = detector.losses(batch_of(ONE, NOTHING))
+    losses.total.backward()
+    assert losses.num_matches > 0
+    assert set(losses.terms) == {"localization", "classification"}
+    [found] = detector.eval().detect([torch.zeros(3, 50, 60, dtype=torch.uint8)])
+    assert len(found) == 7

@@ -100,12 +100,12 @@ def mark_image(
     iou_threshold: float,
 ) -> SharedImage:
     """Mark the detections of each detector; predictions and truths are of this image alone."""
-    exhibits = [
+    marked = [
         make_example(path, image, one, truths, protocol=protocol, iou_thresholds=[iou_threshold])
         for one in predictions
     ]
-    views = tuple(map(_view, exhibits, score_thresholds))
-    first = exhibits[0]
+    views = tuple(map(_view, marked, score_thresholds))
+    first = marked[0]
     return SharedImage(PurePath(path).name, first.uri, first.width, first.height, views)
 
 

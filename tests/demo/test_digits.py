@@ -70,7 +70,7 @@ def test_a_box_is_the_frame_of_the_ink(digits):
     assert digits.frame(mask.numpy()) == (2, 1, 5, 3)
 
 
-def test_the_readme_says_what_the_images_are(built):
+def test_the_readme_describes_the_images(built):
     text = (built / "README.md").read_text()
     assert "with seed 0" in text
     assert "do not mistake it for a benchmark" in text

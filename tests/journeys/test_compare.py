@@ -1,5 +1,7 @@
 """Two detectors compared on the command line."""
 
+# Tests singleshot/cli/compare.py
+
 from __future__ import annotations
 
 import contextlib

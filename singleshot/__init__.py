@@ -13,7 +13,7 @@ from singleshot.version import __version__
 
 if TYPE_CHECKING:
     from singleshot.backbones.backbone import Backbone
-    from singleshot.backbones.kinds import BackboneKind
+    from singleshot.backbones.kinds import BackboneKind, build_backbone
     from singleshot.backbones.settings import BackboneSettings
     from singleshot.comparison.compare import compare
     from singleshot.comparison.tutorial import compare_with_tutorial
@@ -22,8 +22,10 @@ if TYPE_CHECKING:
     from singleshot.data.images import read_image
     from singleshot.data.opening import open_dataset
     from singleshot.detectors.common.settings import DetectorSettings
-    from singleshot.detectors.detector import TrainableDetector
+    from singleshot.detectors.common.single_size import SingleSizeDetector
+    from singleshot.detectors.detector import Losses, Prepared, TrainableDetector
     from singleshot.detectors.family import Family
+    from singleshot.detectors.ssd.settings import ClassificationLossKind, LocalizationLossKind
     from singleshot.errors import (
         DataError,
         ModelError,
@@ -43,7 +45,7 @@ if TYPE_CHECKING:
     from singleshot.plugins import register
     from singleshot.prediction.predict import Prediction, predict
     from singleshot.recipes.load import RecipeFile
-    from singleshot.structures import Detections, Detector, Truth
+    from singleshot.structures import Batch, Detections, Detector, Truth
     from singleshot.training.train import Run, train
     from singleshot.tuning.report import SearchResult
     from singleshot.tuning.tune import tune
@@ -52,6 +54,8 @@ __all__ = [
     "Backbone",
     "BackboneKind",
     "BackboneSettings",
+    "Batch",
+    "ClassificationLossKind",
     "DataError",
     "DataSet",
     "Detections",
@@ -60,10 +64,13 @@ __all__ = [
     "Family",
     "Format",
     "Imported",
+    "LocalizationLossKind",
+    "Losses",
     "ModelError",
     "NonFiniteLoss",
     "PluginError",
     "Prediction",
+    "Prepared",
     "RecipeError",
     "RecipeFile",
     "RecipeSummary",
@@ -71,11 +78,13 @@ __all__ = [
     "Run",
     "RunFailed",
     "SearchResult",
+    "SingleSizeDetector",
     "SingleshotError",
     "StorageError",
     "TrainableDetector",
     "Truth",
     "__version__",
+    "build_backbone",
     "compare",
     "compare_with_tutorial",
     "detect_shard",
@@ -97,20 +106,20 @@ __all__ = [
 
 # Where each public name is defined; tests compare it with the imports above.
 _MODULES = {
-    "plugins": ["register"],
-    "detectors.family": ["Family"],
-    "backbones.kinds": ["BackboneKind"],
     "backbones.backbone": ["Backbone"],
+    "backbones.kinds": ["build_backbone", "BackboneKind"],
     "backbones.settings": ["BackboneSettings"],
-    "detectors.common.settings": ["DetectorSettings"],
-    "detectors.detector": ["TrainableDetector"],
-    "recipes.load": ["RecipeFile"],
     "comparison.compare": ["compare"],
     "comparison.tutorial": ["compare_with_tutorial"],
     "data.dataset": ["DataSet"],
     "data.formats.format": ["Format"],
     "data.images": ["read_image"],
     "data.opening": ["open_dataset"],
+    "detectors.common.settings": ["DetectorSettings"],
+    "detectors.common.single_size": ["SingleSizeDetector"],
+    "detectors.detector": ["Prepared", "Losses", "TrainableDetector"],
+    "detectors.family": ["Family"],
+    "detectors.ssd.settings": ["ClassificationLossKind", "LocalizationLossKind"],
     "errors": [
         "DataError",
         "ModelError",
@@ -127,8 +136,10 @@ _MODULES = {
     "models.listing": ["RecipeSummary", "list_recipes"],
     "models.opening": ["Imported", "import_model", "load"],
     "models.summary": ["show_model"],
+    "plugins": ["register"],
     "prediction.predict": ["Prediction", "predict"],
-    "structures": ["Detections", "Detector", "Truth"],
+    "recipes.load": ["RecipeFile"],
+    "structures": ["Batch", "Detections", "Detector", "Truth"],
     "training.train": ["Run", "train"],
     "tuning.report": ["SearchResult"],
     "tuning.tune": ["tune"],

@@ -31,10 +31,14 @@ from singleshot.detectors.ssd.matching import Matched, SsdOutputs
 from singleshot.detectors.ssd.priors import Priors
 from singleshot.detectors.ssd.settings import (
     ClassificationLoss,
+    ClassificationLossKind,
     LocalizationLoss,
+    LocalizationLossKind,
     LossSettings,
     MatchingSettings,
     Scores,
+    classification_loss_of,
+    localization_loss_of,
 )
 
 __all__ = [
@@ -63,8 +67,8 @@ VARIFOCAL_ALPHA, VARIFOCAL_GAMMA = 0.75, 2.0  # Zhang et al. 2021, "VarifocalNet
 class LossOptions:
     """The two terms and their numbers; the defaults are the paper's."""
 
-    classification: ClassificationLoss = "mined"
-    localization: LocalizationLoss = "smooth-l1"
+    classification: ClassificationLoss | ClassificationLossKind = "mined"
+    localization: LocalizationLoss | LocalizationLossKind = "smooth-l1"
     localization_weight: float = 1.0  # α
     label_smoothing: float = 0.0  # of mined cross-entropy: probability taken from the true class
     negatives_per_positive: float = 3.0
@@ -74,8 +78,8 @@ class LossOptions:
     def from_settings(cls, loss: LossSettings, matching: MatchingSettings) -> "LossOptions":
         """Translate `model.loss` and the numbers of negatives in `model.matching`."""
         return cls(
-            loss.classification,
-            loss.localization,
+            classification_loss_of(loss.classification),
+            localization_loss_of(loss.localization),
             loss.localization_weight,
             loss.label_smoothing,
             matching.negatives_per_positive,
@@ -119,7 +123,7 @@ def box_losses(
     truths_unit: Float[Tensor, "n 4"],
     priors_cxcywh_unit: Float[Tensor, "n 4"],
     *,
-    kind: LocalizationLoss = "smooth-l1",
+    kind: LocalizationLoss | LocalizationLossKind = "smooth-l1",
     offset_scales: tuple[float, float] = OFFSET_SCALES,
     size: tuple[int, int],
 ) -> Float[Tensor, " n"]:
@@ -141,6 +145,8 @@ def box_losses(
             loss = distance_box_iou_loss(boxes, truths, reduction="none")
         case "ciou":
             loss = complete_box_iou_loss(boxes, truths, reduction="none")
+        case LocalizationLossKind():
+            loss = kind.compute(boxes, truths)
         case _:
             assert_never(kind)
     return loss
@@ -166,6 +172,9 @@ def classification_loss(
         case "varifocal":
             targets = _target_scores(logits, matched, matched.quality)
             return varifocal(logits, targets), matched.weight.sum()
+        case ClassificationLossKind():
+            targets = _target_scores(logits, matched, torch.ones_like(matched.quality))
+            return options.classification.compute(logits, targets), len(matched.prior)
         case _:
             assert_never(options.classification)
 

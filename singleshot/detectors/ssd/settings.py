@@ -5,17 +5,21 @@ Settings end at constructors: `Ssd.from_settings` translates them to parts, numb
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Annotated, Literal, assert_never
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, assert_never, get_args
 
 from pydantic import AfterValidator, Field, model_validator
 
 from singleshot.detectors.common.settings import Clip, DetectorSettings
+from singleshot.plugins import Extension, registered
 from singleshot.settings import Count, Fraction, Positive, Settings
 
 __all__ = [
+    "ClassificationLossKind",
     "ExtraLevelSettings",
     "HeadSettings",
+    "LocalizationLossKind",
     "LossSettings",
     "MatchingSettings",
     "PriorSettings",
@@ -203,18 +207,87 @@ class MatchingSettings(Settings):
     )
 
 
+@dataclass(frozen=True)
+class ClassificationLossKind(Extension):
+    """A classification loss of a plugin, with sigmoid scores, on all priors.
+
+    `compute` takes logits and targets, both (batch, priors, classes), and returns the sum over all.
+    Targets are 1 at matched priors for their label; the sum is divided by the number of matches.
+    """
+
+    name: str  # value of `model.loss.classification`
+    compute: Callable[[Any, Any], Any]
+
+    @property
+    def key(self) -> str:
+        """The name in a recipe."""
+        return self.name
+
+
+@dataclass(frozen=True)
+class LocalizationLossKind(Extension):
+    """A localization loss of a plugin.
+
+    `compute` takes predicted and ground-truth boxes, both (n, 4) corners in pixels of the input,
+    and returns the loss of each.
+    """
+
+    name: str  # value of `model.loss.localization`
+    compute: Callable[[Any, Any], Any]
+
+    @property
+    def key(self) -> str:
+        """The name in a recipe."""
+        return self.name
+
+
+def classification_loss_of(name: str) -> ClassificationLoss | ClassificationLossKind:
+    """Find the classification loss of this name; raises ValueError that lists all."""
+    names: tuple[ClassificationLoss, ...] = get_args(ClassificationLoss)
+    losses: dict[str, ClassificationLoss | ClassificationLossKind] = {each: each for each in names}
+    losses |= {loss.name: loss for loss in registered(ClassificationLossKind)}
+    if name not in losses:
+        raise ValueError(f"there are {', '.join(losses)}")
+    return losses[name]
+
+
+def localization_loss_of(name: str) -> LocalizationLoss | LocalizationLossKind:
+    """Find the localization loss of this name; raises ValueError that lists all."""
+    names: tuple[LocalizationLoss, ...] = get_args(LocalizationLoss)
+    losses: dict[str, LocalizationLoss | LocalizationLossKind] = {each: each for each in names}
+    losses |= {loss.name: loss for loss in registered(LocalizationLossKind)}
+    if name not in losses:
+        raise ValueError(f"there are {', '.join(losses)}")
+    return losses[name]
+
+
+def require_classification_loss(name: str) -> str:
+    """Check that there is such a classification loss."""
+    classification_loss_of(name)
+    return name
+
+
+def require_localization_loss(name: str) -> str:
+    """Check that there is such a localization loss."""
+    localization_loss_of(name)
+    return name
+
+
 class LossSettings(Settings):
     """The two terms of the loss."""
 
-    classification: ClassificationLoss = Field(
+    classification: Annotated[str, AfterValidator(require_classification_loss)] = Field(
         "mined",
         description="'mined': cross-entropy on matches and the hardest negatives, the paper's; "
         "the others on all priors: 'focal' (Lin et al. 2017), 'quality-focal' (Li et al. 2020), "
-        "'varifocal' (Zhang et al. 2021)",
+        "'varifocal' (Zhang et al. 2021), or a plugin's",
+        json_schema_extra={"enum": list(get_args(ClassificationLoss))},
     )
-    localization: LocalizationLoss = Field(
+    localization: Annotated[str, AfterValidator(require_localization_loss)] = Field(
         "smooth-l1",
-        description="'smooth-l1' of the offsets, the paper's; the others are of the boxes' IoU",
+        description="'smooth-l1' of the offsets, the paper's; the others are of the boxes' IoU, or "
+        "a plugin's",
+        json_schema_extra={"enum": list(get_args(LocalizationLoss))},
     )
     localization_weight: Positive = Field(1.0, description="of localization, in the sum")
     label_smoothing: Fraction = Field(
@@ -223,14 +296,15 @@ class LossSettings(Settings):
 
     @property
     def is_focal(self) -> bool:
-        """Classification is by a focal loss: of independent classes, on all priors."""
-        match self.classification:
+        """Classification is of independent classes, on all priors, as focal losses."""
+        loss = classification_loss_of(self.classification)
+        match loss:
             case "mined":
                 return False
-            case "focal" | "quality-focal" | "varifocal":
+            case "focal" | "quality-focal" | "varifocal" | ClassificationLossKind():
                 return True
             case _:
-                assert_never(self.classification)
+                assert_never(loss)
 
 
 class SsdSettings(DetectorSettings):

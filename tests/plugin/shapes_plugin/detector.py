@@ -64,21 +64,21 @@ class Centres(singleshot.SingleSizeDetector):
             x, y = ((truth.boxes[:, :2] + truth.boxes[:, 2:]) / 32).long().unbind(dim=1)
             cells = y * columns + x
             targets[index, cells, truth.labels] = 1
-            wanted = truth.boxes.to(boxes)
-            distance = distance + F.smooth_l1_loss(boxes[index, cells], wanted, reduction="sum")
+            corners = truth.boxes.to(boxes)
+            distance = distance + F.smooth_l1_loss(boxes[index, cells], corners, reduction="sum")
             number += len(truth)
         entropy = F.binary_cross_entropy_with_logits(logits, targets, reduction="sum")
         sums = {"localization": self.settings.box_weight * distance, "classification": entropy}
         return singleshot.Losses.of(sums, weight=len(batch), num_matches=number)
 
-    def scored(self, images: Tensor) -> list[singleshot.Detections]:
-        """All boxes of each image with every class, before NMS."""
-        found = []
+    def score_boxes(self, images: Tensor) -> list[singleshot.Detections]:
+        """Score all boxes of each image for every class, before NMS."""
+        detections = []
         for logits, boxes in zip(*self(images), strict=True):
             cells, labels = torch.ones_like(logits).nonzero(as_tuple=True)
             scores = logits.sigmoid()[cells, labels]
-            found.append(singleshot.Detections(boxes[cells], scores, labels))
-        return found
+            detections.append(singleshot.Detections(boxes[cells], scores, labels))
+        return detections
 
 
 def build(settings: CentresSettings, class_names: Sequence[str], pretrained: bool) -> Centres:

@@ -81,9 +81,9 @@ GAP, TITLE = 8, 20  # pixels
 MOVES = 4  # windows next to each other that are shown
 CAR = list(OBJECTS).index("car")
 MOST_ROWS = 64  # of a grid that is drawn; finer ones would hide the image
-FEW = 24  # boxes that can be told apart
+FEW = 24  # boxes that can be distinguished
 FAR = 20.0  # a logit that is next to 0 or 1
-COLOURS = 128  # of the file; the scene has no more to say
+COLOURS = 128  # of the file; enough for the scene
 
 
 @dataclass(frozen=True)
@@ -192,7 +192,7 @@ def of_rfcn(detector: Rfcn) -> list[Panel]:
 @panels.register
 @torch.no_grad()
 def of_yolo_v1(detector: YoloV1) -> list[Panel]:
-    """The cells that learn of this image, and the boxes that they are to say."""
+    """Draw the cells that are responsible for the objects, and their target boxes."""
     size, grid = detector.settings.input, detector.settings.cells
     rows, columns = grid
     tasks = match_cells([objects_at(size)], grid, size)
@@ -206,7 +206,7 @@ def of_yolo_v1(detector: YoloV1) -> list[Panel]:
     number = f"{rows} x {columns}, {detector.settings.boxes_per_cell} a cell: {detector.num_boxes}"
     return [
         Panel(f"{number}; {len(cells)} cells learn", cells, grid),
-        Panel("what these cells are to say", boxes, grid),
+        Panel("targets of these cells", boxes, grid),
     ]
 
 

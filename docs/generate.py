@@ -1,4 +1,4 @@
-"""Fills in, when the site is built, what the code itself knows: commands, recipes, metrics."""
+"""Fill in the generated parts of pages: commands, options, recipes and their keys, metrics."""
 
 from __future__ import annotations
 
@@ -13,29 +13,34 @@ from typer.testing import CliRunner
 
 from singleshot import metrics
 from singleshot.cli import app
+from singleshot.comparison.options import ComparisonOptions, TutorialOptions
+from singleshot.evaluation.options import EvaluationOptions, ScoreOptions
 from singleshot.metrics import diagnosis
+from singleshot.options import options_of
 from singleshot.recipes.load import recipe_files, toml_value
 from singleshot.recipes.schema import Recipe
+from singleshot.training.options import TrainingOptions
+from singleshot.tuning.options import TuningOptions
 
 Schema = Mapping[str, Any]
 
 
 def on_page_markdown(markdown: str, **_: object) -> str:
-    """Replace the marks on a page; mkdocs calls this for each."""
+    """Replace the marks on a page; mkdocs calls this for each page."""
     for mark, generate in GENERATED.items():
-        place = f"<!-- generated: {mark} -->"
-        if place in markdown:
-            markdown = markdown.replace(place, "\n".join(generate()))
+        comment = f"<!-- generated: {mark} -->"
+        if comment in markdown:
+            markdown = markdown.replace(comment, "\n".join(generate()))
     return markdown
 
 
 def commands() -> Iterator[str]:
-    """The help text of every command."""
+    """Print the help text of every command."""
     yield from help_of(get_command(app), ())
 
 
 def help_of(command: Any, names: tuple[str, ...]) -> Iterator[str]:
-    """The help text of a command, and of those below it."""
+    """Print the help text of a command, and of its subcommands."""
     title = " ".join(["singleshot", *names])
     text = CliRunner().invoke(app, [*names, "--help"], prog_name="singleshot").stdout
     yield f"## {title}\n\n```text\n{text.strip()}\n```\n"
@@ -44,7 +49,7 @@ def help_of(command: Any, names: tuple[str, ...]) -> Iterator[str]:
 
 
 def recipes() -> Iterator[str]:
-    """The opening comment of every shipped recipe: what it is, its command, its result."""
+    """Print the opening comment of every shipped recipe: what it is, its command, its result."""
     for name, path in recipe_files().items():
         lines = path.read_text(encoding="utf-8").splitlines()
         opening = takewhile(lambda line: line.startswith("#"), lines)
@@ -53,13 +58,13 @@ def recipes() -> Iterator[str]:
 
 
 def keys() -> Iterator[str]:
-    """A table of keys for every table a recipe may have."""
+    """Print a table of keys for every table of a recipe."""
     schema = Recipe.model_json_schema()
     yield from tables(schema, schema["$defs"], "")
 
 
 def tables(schema: Schema, definitions: Mapping[str, Schema], name: str) -> Iterator[str]:
-    """The keys of one table, then the tables inside it."""
+    """Print the keys of one table, then the tables inside it."""
     inside = {key: tables_inside(value, definitions) for key, value in schema["properties"].items()}
     rows = [
         row(key, value, required=key in schema.get("required", ()))
@@ -76,7 +81,7 @@ def tables(schema: Schema, definitions: Mapping[str, Schema], name: str) -> Iter
 
 
 def tables_inside(value: Schema, definitions: Mapping[str, Schema]) -> list[Schema]:
-    """The tables that a key holds: one, one of several kinds, or a list of them."""
+    """List the tables that a key holds: one, one of several kinds, or a list of them."""
     places = [value, value.get("items", {})]
     places += [
         one for place in places for one in (*place.get("oneOf", ()), *place.get("anyOf", ()))
@@ -89,18 +94,18 @@ def tables_inside(value: Schema, definitions: Mapping[str, Schema]) -> list[Sche
 
 
 def row(key: str, value: Schema, *, required: bool) -> str:
-    """One key: what it takes, its default, its meaning."""
+    """Print one key: its values, its default, its meaning."""
     default = "" if required else f"`{as_toml(value.get('default'))}`"
     return f"| `{key}` | {kind(value)} | {default} | {value.get('description', '')} |"
 
 
 def as_toml(value: object) -> str:
-    """A default as a recipe would write it."""
+    """Write a default as TOML."""
     return "not given" if value is None else toml_value(value)
 
 
 def kind(value: Schema) -> str:
-    """What a key takes, in words."""
+    """Describe the values of a key."""
     if "const" in value:
         return f"`{as_toml(value['const'])}`"
     if "enum" in value:
@@ -115,13 +120,25 @@ def kind(value: Schema) -> str:
 
 
 def bounds(value: Schema) -> str:
-    """The limits of a number."""
+    """Describe the limits of a number."""
     signs = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
     return " and ".join(f"{sign} {value[key]:g}" for key, sign in signs.items() if key in value)
 
 
+def options() -> Iterator[str]:
+    """Print the options of each function that takes an options dataclass."""
+    for name, kind in OPTIONS.items():
+        rows = [
+            f"| `{one.name}` | {'' if one.kind == 'callback' else f'`{one.flag}`'} | {one.help} |"
+            for one in options_of(kind)
+            if one.kind != "argument"
+        ]
+        yield f"### singleshot.{name}\n\n| argument | command line | meaning |\n|---|---|---|"
+        yield "\n".join([*rows, ""])
+
+
 def functions() -> Iterator[str]:
-    """What each public function and type of `singleshot.metrics` is, module by module."""
+    """Print each public function and type of `singleshot.metrics`, module by module."""
     for package in (metrics, diagnosis):
         public = [value for name, value in vars(package).items() if not name.startswith("_")]
         own = [one for one in public if defined_in(package, one)]
@@ -131,13 +148,13 @@ def functions() -> Iterator[str]:
 
 
 def defined_in(package: Any, member: Any) -> bool:
-    """Whether a function or class comes from a module of this very package."""
+    """Tell whether a function or class comes from a module of this very package."""
     documented = inspect.isroutine(member) or inspect.isclass(member)
     return documented and member.__module__.rpartition(".")[0] == package.__name__
 
 
 def of_module(module: Any, members: Iterator[Any]) -> Iterator[str]:
-    """What a module says about itself, then its functions and types as they stand in it."""
+    """Print the docstring of a module, then its functions and types in their order."""
     path = module.__name__.removeprefix("singleshot.")
     yield f"## {path}\n\n{as_markdown(module.__doc__)}\n"
     for member in members:
@@ -146,7 +163,7 @@ def of_module(module: Any, members: Iterator[Any]) -> Iterator[str]:
 
 
 def declaration(member: Any) -> str:
-    """A function's signature; a class with its fields and the comments beside them."""
+    """Print a function's signature, or a class with its fields and the comments beside them."""
     head, _, rest = inspect.getsource(member).partition('"""')
     if not inspect.isclass(member):
         return head.rstrip()
@@ -155,9 +172,23 @@ def declaration(member: Any) -> str:
 
 
 def as_markdown(docstring: str) -> str:
-    """A docstring's lists of arguments and errors as lists; the rest is Markdown already."""
+    """Turn a docstring's arguments and errors into lists; the rest is Markdown already."""
     text = re.sub(r"^(Args|Returns|Raises):$", r"*\1:*\n", inspect.cleandoc(docstring), flags=re.M)
     return re.sub(r"^    (\w+): (?=\w)", r"- `\1`: ", text, flags=re.M)
 
 
-GENERATED = {"commands": commands, "recipes": recipes, "keys": keys, "metrics": functions}
+OPTIONS = {
+    "train": TrainingOptions,
+    "evaluate": EvaluationOptions,
+    "score": ScoreOptions,
+    "compare": ComparisonOptions,
+    "compare_with_tutorial": TutorialOptions,
+    "tune": TuningOptions,
+}
+GENERATED = {
+    "commands": commands,
+    "options": options,
+    "recipes": recipes,
+    "keys": keys,
+    "metrics": functions,
+}

@@ -18,7 +18,7 @@ class _SharedOptions(MeasurementOptions):
     data: DataPaths = field(
         default=(),
         metadata=option(
-            "Folder or JSON file of annotated images; several are joined by class name.",
+            "Folder or JSON file of annotated images; repeat it to join several by class name.",
             metavar="DATA",
         ),
     )

@@ -20,7 +20,7 @@ class TuningOptions(Options):
 
     data: DataPaths = field(
         metadata=option(
-            "Folder or JSON file of annotated images; several are joined by class name.",
+            "Folder or JSON file of annotated images; repeat it to join several by class name.",
             metavar="DATA",
         )
     )
@@ -34,7 +34,10 @@ class TuningOptions(Options):
     )
     split: str | None = field(
         default=None,
-        metadata=option("Split to train on, a+b joins two; default: train, else trainval or all."),
+        metadata=option(
+            "Split to train on, a+b joins two; default: train, else trainval or all.",
+            metavar="SPLIT",
+        ),
     )
     val_split: str | None = field(
         default=None,
@@ -77,7 +80,7 @@ class TuningOptions(Options):
             to_text="{:g}s".format,
         ),
     )
-    seed: int = field(default=0, metadata=option("Seed of the search.", minimum=0))
+    seed: int = field(default=0, metadata=option("Seed of the search.", metavar="N", minimum=0))
     prune_after: int = field(
         default=5,
         metadata=option(

@@ -45,7 +45,7 @@ class RecipeError(SingleshotError):
 
 
 class ModelError(SingleshotError):
-    """A model file cannot be read, or the model does not support what is asked of it."""
+    """A model file cannot be read, or the model does not support an operation."""
 
 
 class PluginError(SingleshotError):

@@ -89,7 +89,7 @@ def weighted_nms(
     """Return the indices of the boxes to keep, best first, and their averaged boxes.
 
     Weighted NMS (Zhou et al. 2017, "CAD: Scale Invariant Framework for Real-Time Object
-    Detection"): each box is averaged with those it suppresses, weighted by score.
+    Detection"): each box is averaged with those it removes, weighted by score.
     """
     averaged = boxes.clone()
     kept = []

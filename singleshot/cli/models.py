@@ -74,7 +74,7 @@ def _show_model(
     num_classes: Annotated[
         int, typer.Option(min=1, metavar="N", help="Number of classes, without background.")
     ] = 20,
-    overrides: Overrides = [],  # noqa: B006 (typer's way to say: none)
+    overrides: Overrides = [],  # noqa: B006 (typer's form of: none)
     json: Json = False,
     _debug: Debug = False,
 ) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 __all__ = ["available_cores", "free_memory"]
 
-UNKNOWN_MEMORY = 4_000_000_000  # bytes, where the system does not say; any laptop has that
+UNKNOWN_MEMORY = 4_000_000_000  # bytes, if the system does not report it; any laptop has that
 CGROUPS = Path("/sys/fs/cgroup")
 # Files of the limit, the usage, and the reclaimable part of it: cgroups version 2, version 1.
 MEMORY_FILES = (

@@ -24,7 +24,7 @@ JPEG_QUALITY = 92  # small text keeps its edges
 # Shares of the image's mean side, the root of its area; chosen by eye on 640 x 480.
 LINE_SHARE, FONT_SHARE = 1 / 250, 1 / 40
 SMALLEST_FONT = 9  # pixels; smaller text is illegible
-SMALLEST_SIDE = 400  # mean side with room for labels of such letters beside the objects
+SMALLEST_SIDE = 400  # mean side with space for labels in this font beside the objects
 
 Box = tuple[int, int, int, int]  # x1, y1, x2, y2, half-open
 

@@ -38,7 +38,7 @@ def diou(a, b):
 
 
 def clusters(boxes, scores, labels, closeness, threshold):
-    """Index of the best box: all indices that it suppresses, and itself."""
+    """Index of the best box: all indices that it removes, and itself."""
     left = sorted(range(len(boxes)), key=lambda i: -scores[i])
     result = {}
     while left:
@@ -79,7 +79,7 @@ def test_diou_nms_is_the_greedy_loop_on_diou(seed):
 
 @given(seeds)
 @few
-def test_averaged_boxes_are_the_means_of_what_was_suppressed(seed):
+def test_averaged_boxes_are_the_means_of_removed_boxes(seed):
     boxes, scores, labels = overlapping_boxes(seed)
     expected = clusters(boxes, scores, labels, iou, 0.3)
     kept, averaged = weighted_nms(boxes, scores, labels, 0.3)

@@ -1,5 +1,7 @@
 """The contract of every annotation format (`singleshot/data/formats/format.py`)."""
 
+# Tests singleshot/data/formats/format.py
+
 from __future__ import annotations
 
 from pathlib import Path

@@ -54,7 +54,7 @@ def test_a_sample_can_be_drawn_again(random):
 
 
 @pytest.mark.parametrize("clean_size", [False, True])
-def test_at_the_clean_end_objects_keep_their_size_where_the_recipe_says_so(random, clean_size):
+def test_at_the_clean_end_objects_keep_their_size_if_the_recipe_sets_it(random, clean_size):
     varied = augmented(random, clean_size=clean_size)
     sizes = set()
     for epoch in range(20):

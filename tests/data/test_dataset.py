@@ -37,7 +37,7 @@ def test_each_image_gets_its_own_truth():
     assert dataset.ends.tolist() == [2, 2, 3]
 
 
-def test_a_subset_is_in_the_order_asked_for():
+def test_a_subset_is_in_the_order_of_its_indices():
     dataset = dataset_of(("x", "y", "z"), [0, 1], [], [1, 2, 0], [2])
     subset = dataset.subset([2, 1, 0], description="some")
     assert labels_of(subset) == [[1, 2, 0], [], [0, 1]]

@@ -140,7 +140,7 @@ def test_a_png_with_a_wrong_checksum_names_itself(tmp_path):
 
 
 @pytest.mark.parametrize("read", [read_image, image_size])
-def test_missing_and_foreign_files_say_so(tmp_path, read):
+def test_missing_and_foreign_files_are_named(tmp_path, read):
     with pytest.raises(DataError, match=r"gone\.jpg: there is no such image"):
         read(tmp_path / "gone.jpg")
     (tmp_path / "text.jpg").write_text("not an image")

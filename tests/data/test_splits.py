@@ -97,7 +97,7 @@ def test_without_train_comes_trainval_and_without_that_everything(voc_folder):
     assert len(training_split([without(voc_folder, "trainval")], None, "none", 0).train) == 12
 
 
-def test_no_validation_when_none_is_asked_for(voc_folder):
+def test_no_validation_with_none(voc_folder):
     train, validation, messages = training_split([voc_folder], "trainval", "none", 0)
     assert (len(train), validation) == (10, None)
     assert messages[0].endswith("without validation")

@@ -41,7 +41,7 @@ def test_the_label_stands_above_the_box():
     assert class_colour(0) in colours_in(drawing, (101, 180, 140, 195))
 
 
-def test_the_label_goes_inside_when_there_is_no_room_above():
+def test_the_label_goes_inside_if_there_is_no_space_above():
     at_the_top = label_blocks((10, 0, 200, 100), (60, 15), (600, 400))
     assert at_the_top[0] == (10, 0, 70, 15)
 
@@ -90,7 +90,7 @@ def test_a_name_too_long_is_shortened_but_the_score_stays():
     assert style.font.getlength(text) <= 120
 
 
-def test_truth_says_what_is_difficult_and_what_is_a_crowd():
+def test_difficult_objects_and_crowds_are_marked():
     truth = Truth.of(torch.tensor([[0.0, 0, 50, 50]]), torch.tensor([0]))
     truth.difficult[0] = True
     plain = draw_boxes(GRAY, Truth.of(truth.boxes, truth.labels), NAMES)
@@ -98,7 +98,7 @@ def test_truth_says_what_is_difficult_and_what_is_a_crowd():
 
 
 @pytest.mark.parametrize("box", [[5.0, 5, 5, 5], [-100, -100, 900, 900], [700, 500, 800, 600]])
-def test_odd_boxes_are_drawn_without_complaint(box):
+def test_odd_boxes_are_drawn_without_error(box):
     draw_boxes(
         GRAY, Detections(torch.tensor([box]).float(), torch.ones(1), torch.tensor([0])), NAMES
     )

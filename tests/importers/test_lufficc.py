@@ -168,7 +168,7 @@ def test_thresholds_are_its_own(tmp_path):
     checkpoint = read_lufficc(saved(tmp_path, hollow(mobilenet_v2_shapes())))
     results = checkpoint.recipe.model.results
     assert (results.score_threshold, results.iou_threshold, results.keep) == (0.01, 0.45, 100)
-    assert results.top_k > 24564  # everything goes into suppression
+    assert results.top_k > 24564  # everything goes into NMS
     assert checkpoint.recipe.model.pixels is not None
     assert checkpoint.recipe.model.pixels.mean == (123, 117, 104)
 

@@ -78,7 +78,7 @@ def test_it_learns_on(checkpoint):
     assert losses[-1] < 0.8 * losses[0]
 
 
-def test_it_is_told_by_content(folder, tmp_path):
+def test_it_is_recognised_by_content(folder, tmp_path):
     assert is_tensorflow(folder)
     assert is_tensorflow(folder / "model.json")
     assert not is_tensorflow(folder / "group1-shard1of5")

@@ -54,7 +54,7 @@ def test_cocos_91_columns_are_80_classes(file):
         assert torch.equal(ours[:, column], theirs[:, id_])
 
 
-def test_it_is_told_by_its_tensors(ssdlite):
+def test_it_is_recognised_by_its_tensors(ssdlite):
     assert is_torchvision(ssdlite)
     assert not is_torchvision({"vgg.0.weight": torch.zeros(1)})
 

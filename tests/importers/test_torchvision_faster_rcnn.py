@@ -31,7 +31,7 @@ def file(tmp_path):
     return tmp_path / "theirs.pth"
 
 
-def test_it_is_told_by_its_tensors(state, file):
+def test_it_is_recognised_by_its_tensors(state, file):
     torch.save(state, file)
     assert detect_weight_kind(file) == "torchvision"
 

@@ -57,7 +57,7 @@ class AnnotatedImage:
 
 
 def finite_number(value: Any) -> float:
-    """Convert to a float; TypeError or ValueError when it is no number, infinite or NaN."""
+    """Convert to a float; TypeError or ValueError when it is not a number, infinite or NaN."""
     number = float(value)
     if not math.isfinite(number):
         raise ValueError(f"{value} is not a finite number")

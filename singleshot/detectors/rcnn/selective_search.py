@@ -21,7 +21,7 @@ __all__ = ["SelectiveSearch", "whole_image_regions"]
 CACHE_SIZE = 16_384  # images: at 2,000 regions of 8 bytes, 262 MB
 
 
-class View(NamedTuple):
+class _View(NamedTuple):
     """An image as it is searched: the same one for an image and its horizontal flip."""
 
     pixels: UInt8[np.ndarray, "rows columns 3"]
@@ -61,7 +61,7 @@ class SelectiveSearch:
             for view, regions in zip(views, self._regions_of(views), strict=True)
         ]
 
-    def _regions_of(self, views: Sequence[View]) -> list[Int16[Tensor, "_ 4"]]:
+    def _regions_of(self, views: Sequence[_View]) -> list[Int16[Tensor, "_ 4"]]:
         """Search the views that are not in the cache; return the regions of all."""
         unknown = {view.key: view for view in views if view.key not in self.cache}
         number = self.settings.regions
@@ -88,18 +88,18 @@ def whole_image_regions(images: Tensor, number: int) -> list[Float[Tensor, "_ 4"
     return [image.expand(number, 4)] * len(images)
 
 
-def _view_of(image: UInt8[Tensor, "3 h w"], size: tuple[int, int]) -> View:
+def _view_of(image: UInt8[Tensor, "3 h w"], size: tuple[int, int]) -> _View:
     """Choose between an image and its flip, at the size of the search, by the lesser key."""
     if image.shape[1:] != size:
         image = resize(image, size, "antialias").byte()
     pixels = np.ascontiguousarray(image.permute(1, 2, 0).numpy())
     flipped = np.ascontiguousarray(pixels[:, ::-1])
     return min(
-        View(pixels, False, _key_of(pixels)), View(flipped, True, _key_of(flipped)), key=_by_key
+        _View(pixels, False, _key_of(pixels)), _View(flipped, True, _key_of(flipped)), key=_by_key
     )
 
 
-def _by_key(view: View) -> bytes:
+def _by_key(view: _View) -> bytes:
     return view.key
 
 
@@ -107,7 +107,7 @@ def _key_of(pixels: UInt8[np.ndarray, "rows columns 3"]) -> bytes:
     return blake2b(pixels.tobytes(), digest_size=16, salt=str(pixels.shape[:2]).encode()).digest()
 
 
-def _flip_back(view: View, regions: Float[Tensor, "n 4"], columns: int) -> Float[Tensor, "n 4"]:
+def _flip_back(view: _View, regions: Float[Tensor, "n 4"], columns: int) -> Float[Tensor, "n 4"]:
     return flip_horizontally(regions, columns) if view.flipped else regions
 
 

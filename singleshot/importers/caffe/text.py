@@ -48,11 +48,11 @@ class Message:
         return self.texts(key)[-1] if key in self.values else default
 
     def numbers(self, key: str) -> list[float]:
-        """Return the values of this name; raises ModelError for one that is no number."""
+        """Return the values of this name; raises ModelError for one that is not a number."""
         try:
             return [float(text) for text in self.texts(key)]
         except ValueError as error:
-            raise ModelError(f"{self.place}: {key} is no number: {error}") from error
+            raise ModelError(f"{self.place}: {key} is not a number: {error}") from error
 
     def number(self, key: str, default: float) -> float:
         """Return the last value of this name."""

@@ -30,7 +30,7 @@ from singleshot.detectors.yolo.yolo9000 import Yolo9000
 from singleshot.errors import ModelError, RecipeError
 from singleshot.importers.class_names import class_names_for, read_names
 from singleshot.importers.darknet.cfg import Section, read_cfg
-from singleshot.importers.darknet.heads import tables_of
+from singleshot.importers.darknet.heads import model_tables
 from singleshot.importers.darknet.network import Network, network_of
 from singleshot.importers.graph import FINE_TUNING
 from singleshot.recipes.load import recipe_from
@@ -61,7 +61,7 @@ def read_darknet(path: Path) -> Checkpoint:
         "resize": "darknet",
         "backbone": _backbone_of(network, cfg.stem),
     }
-    model |= tables_of(network)
+    model |= model_tables(network)
     recipe = _build_recipe(model, cfg)
     names = _find_class_names(network.predictions[0].section, recipe, cfg)
     with torch.device("meta"):  # the network of a damaged cfg may not fit into any memory

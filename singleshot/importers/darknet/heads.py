@@ -8,7 +8,7 @@ from singleshot.detectors.yolo.settings import nodes_of
 from singleshot.importers.darknet.cfg import Section
 from singleshot.importers.darknet.network import Network, Prediction
 
-__all__ = ["tables_of"]
+__all__ = ["model_tables"]
 
 # Options of training, which is configured by the recipe.
 TRAINING = {
@@ -19,7 +19,7 @@ TRAINING = {
 LARGEST_TREE = 2**22  # bytes; 9k.tree has 135,000
 
 
-def tables_of(network: Network) -> dict[str, Any]:
+def model_tables(network: Network) -> dict[str, Any]:
     """Build the recipe's `model`, except its input and backbone."""
     match network.predictions[0].section.kind:
         case "region":

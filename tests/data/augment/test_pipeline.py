@@ -1,3 +1,5 @@
+# Tests singleshot/data/augment/settings.py
+
 import numpy as np
 import torch
 from hypothesis import given

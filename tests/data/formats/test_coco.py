@@ -68,7 +68,7 @@ def test_splits_are_named_by_their_files_and_the_year_may_be_left_out(add_coco, 
 
 
 @pytest.mark.parametrize("folder", ["train2017", "images/train2017", "images", "."])
-def test_images_are_found_where_people_keep_them(add_coco, tmp_path, folder):
+def test_images_are_found_in_all_usual_folders(add_coco, tmp_path, folder):
     add_coco("train2017", images_in=folder)
     assert coco.FORMAT.read(tmp_path)[0].image.shape == (3, 30, 40)
 
@@ -144,7 +144,7 @@ def test_a_wrong_entry_is_named(add_coco, key, value, message):
         coco.FORMAT.read(file)
 
 
-def test_broken_json_names_the_line_and_other_json_says_what_it_is(tmp_path):
+def test_broken_json_names_the_line_and_other_json_names_its_type(tmp_path):
     file = tmp_path / "a.json"
     file.write_text('{\n"images": [,]}')
     with pytest.raises(DataError, match=r"a\.json, line 2: broken JSON"):

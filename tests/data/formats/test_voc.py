@@ -35,7 +35,7 @@ def test_difficult_is_kept(add_voc, tmp_path):
     assert voc.FORMAT.read(tmp_path).truths.difficult.tolist() == [True, False]
 
 
-def test_parts_of_a_person_are_no_objects(add_voc, tmp_path):
+def test_nested_parts_are_no_objects(add_voc, tmp_path):
     xml = add_voc("a", ("person", (1, 1, 20, 20)))
     part = "<part><name>head</name><bndbox><xmin>2</xmin></bndbox></part></object>"
     xml.write_text(xml.read_text().replace("</object>", part))
@@ -166,7 +166,7 @@ def test_boxes_refer_to_the_image_as_displayed(add_voc, tmp_path):
 
 
 @pytest.mark.parametrize("value", ["nan", "inf", "-inf", "ten", ""])
-def test_a_side_that_is_no_number_names_file_and_object(add_voc, tmp_path, value):
+def test_a_side_that_is_not_a_number_names_file_and_object(add_voc, tmp_path, value):
     add_voc("a", CAT, ("cat", (1, value, 10, 20)))
     with pytest.raises(DataError, match=r"a\.xml: object 2 \(cat\): ymin is .*expected a number"):
         voc.FORMAT.read(tmp_path)
@@ -196,7 +196,7 @@ def test_an_entity_bomb_is_refused(add_voc, tmp_path):
         voc.FORMAT.read(tmp_path)
 
 
-def test_another_kind_of_xml_and_a_wrong_encoding_say_so(add_voc, tmp_path):
+def test_another_kind_of_xml_and_a_wrong_encoding_are_named(add_voc, tmp_path):
     xml = add_voc("a")
     xml.write_text("<annotations/>")
     with pytest.raises(DataError, match=r"a\.xml: opens with <annotations>"):

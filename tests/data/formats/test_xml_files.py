@@ -21,7 +21,7 @@ def test_the_root_may_have_attributes_and_follow_a_declaration(tmp_path):
 
 
 @pytest.mark.parametrize(("text", "length"), [("40", 40), ("40.9", 40), ("wide", 0), (None, 0)])
-def test_a_length_that_is_no_number_is_unknown(text, length):
+def test_a_length_that_is_not_a_number_is_unknown(text, length):
     assert read_length(text) == length
 
 

@@ -21,7 +21,7 @@ from singleshot.importers.caffe.text import Message
         ("12 kernel_size: 3 pad: 1", "12 kernel_size: 3 pad: 0", "kernel_size 3 and pad 0"),
         ("min_size: 40 max_size: 60", "min_size: 40", "has 8 channels; .* need 4"),
         ("min_size: 40", "img_size: 300 min_size: 40", "image of"),
-        ("num_classes: 3", "num_classes: three", "num_classes is no number"),
+        ("num_classes: 3", "num_classes: three", "num_classes is not a number"),
         ('bottom: "loc" bottom: "conf_flat"', 'bottom: "loc"', "2 inputs"),
         ('bottom: "loc" bottom', 'bottom: "data" bottom', "a head whose input is the image"),
         ('bottom: "norm_loc_flat" bottom', "bottom", r"of \[1, 2, 2\] levels"),

@@ -17,7 +17,7 @@ def test_sections_have_lines_and_spaces_mean_nothing(tmp_path):
     )
 
 
-def test_an_option_may_stand_twice_if_it_says_the_same(files):
+def test_an_option_may_occur_twice_with_the_same_value(files):
     assert import_weights(files(V2.replace("batch=1", "batch=1\nbatch=1")), "darknet")
 
 

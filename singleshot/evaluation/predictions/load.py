@@ -1,4 +1,4 @@
-"""Reading anyone's predictions; what a file or folder is, is told by its content."""
+"""Read predictions of any tool; the format is detected by content."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from singleshot.evaluation.predictions import (
     voc_text,
     yolo_text,
 )
-from singleshot.evaluation.predictions.gather import (
-    Gathering,
-    ReadPredictions,
+from singleshot.evaluation.predictions.collector import (
+    LoadedPredictions,
+    PredictionCollector,
     note_on_copies,
     note_on_gaps,
 )
-from singleshot.evaluation.predictions.json_pieces import opened_json
-from singleshot.evaluation.predictions.names import ImageIds, ImageNames
+from singleshot.evaluation.predictions.image_names import ImageIds, ImageNames
+from singleshot.evaluation.predictions.json_stream import open_json_stream
 from singleshot.metrics import Predictions
 
 __all__ = ["load_predictions"]
 
-PROBED = 1 << 16  # bytes that tell JSON from text
+PROBED = 1 << 16  # bytes that distinguish JSON from text
 BLANK = b" \t\r\n\xef\xbb\xbf"  # and the mark that some editors put first
 EXPECTED = (
     'expected COCO results (a list such as [{"image_id": 7, "category_id": 1, "bbox": [x, y, '
@@ -41,45 +41,45 @@ EXPECTED = (
 
 
 @dataclass(frozen=True)
-class Reading:
-    """What a file is read with and into."""
+class _Reading:
+    """Data set, names and collector that a file is read with."""
 
     dataset: DataSet
     names: ImageNames
     ids: ImageIds
-    gathering: Gathering
+    collector: PredictionCollector
 
 
-def load_predictions(path: Path, dataset: DataSet) -> ReadPredictions:
+def load_predictions(path: Path, dataset: DataSet) -> LoadedPredictions:
     """Read predictions about the images and classes of a data set.
 
-    Taken are COCO results, COCO annotations with scores, what `predict --json` prints, a folder of
-    such JSON files (shares of one evaluation), VOC text, and a folder of YOLO text. What is JSON is
-    taken by image, so that all shares are exactly the whole.
+    Formats: COCO results, COCO annotations with scores, what `predict --json` prints, a folder of
+    such JSON files (shares of one evaluation), VOC text, and a folder of YOLO text. JSON is
+    ordered by image, so that all shares together equal the whole.
 
     Raises:
-        DataError: nothing of these; or an entry that cannot be meant: an unknown image or class,
+        DataError: none of these; or an impossible entry: an unknown image or class,
             a number that is not finite, a negative size, a score outside 0 to 1.
     """
     names = ImageNames(dataset)
-    reading = Reading(dataset, names, ImageIds.of(dataset, names), Gathering(dataset))
+    reading = _Reading(dataset, names, ImageIds.of(dataset, names), PredictionCollector(dataset))
     found = read_folder(path, reading) if path.is_dir() else read_file(path, reading)
     predictions = found.predictions
     remarks = [*note_on_copies(predictions, dataset), *note_on_gaps(predictions, dataset)]
     return found._replace(notes=(*found.notes, *remarks))
 
 
-def read_file(path: Path, reading: Reading) -> ReadPredictions:
-    """One file of any kind that is one file."""
+def read_file(path: Path, reading: _Reading) -> LoadedPredictions:
+    """Read one file of any format that is one file."""
     if is_json(path):
         return read_documents([path], reading)
-    if voc_text.is_named_so(path):
+    if voc_text.has_voc_name(path):
         return read_texts([path], reading)
     raise DataError(f"{path}: {EXPECTED}")
 
 
-def read_folder(path: Path, reading: Reading) -> ReadPredictions:
-    """All files of the folder, which must be of one kind."""
+def read_folder(path: Path, reading: _Reading) -> LoadedPredictions:
+    """Read all files of a folder, which must be of one format."""
     files = sorted(file for file in path.iterdir() if not file.name.startswith("."))
     documents = [file for file in files if file.suffix.lower() == ".json"]
     texts = [
@@ -88,7 +88,7 @@ def read_folder(path: Path, reading: Reading) -> ReadPredictions:
     if documents and texts:
         raise DataError(
             f"{path}: has both JSON and text files, such as {documents[0].name} and "
-            f"{texts[0].name}; give one file, or a folder of one kind"
+            f"{texts[0].name}; give one file, or a folder of one format"
         )
     if documents:
         return read_documents(documents, reading)
@@ -97,27 +97,27 @@ def read_folder(path: Path, reading: Reading) -> ReadPredictions:
     raise DataError(f"{path}: has neither JSON nor text files; {EXPECTED}")
 
 
-def read_documents(paths: Sequence[Path], reading: Reading) -> ReadPredictions:
-    """JSON documents of any kinds, each about other images; by image."""
-    parts: list[ReadPredictions] = []
+def read_documents(paths: Sequence[Path], reading: _Reading) -> LoadedPredictions:
+    """Read JSON documents, each about other images, and order them by image."""
+    parts: list[LoadedPredictions] = []
     file_of: dict[int, Path] = {}
     for path in paths:
-        own = replace(reading, gathering=Gathering(reading.dataset))
-        part = own.gathering.result(read_json(path, own))
-        refuse_common_images(path, part.predictions, file_of, reading.dataset)
+        own = replace(reading, collector=PredictionCollector(reading.dataset))
+        part = own.collector.result(read_json(path, own))
+        _refuse_common_images(path, part.predictions, file_of, reading.dataset)
         parts.append(part)
     kinds = dict.fromkeys(part.kind for part in parts)
-    return ReadPredictions(
+    return LoadedPredictions(
         Predictions.merge(part.predictions for part in parts),
         tuple(note for part in parts for note in part.notes),
-        f"{number_of(paths)} of {' and '.join(kinds)}",
+        f"{_count_files(paths)} of {' and '.join(kinds)}",
     )
 
 
-def refuse_common_images(
+def _refuse_common_images(
     path: Path, predictions: Predictions, file_of: dict[int, Path], dataset: DataSet
 ) -> None:
-    """DataError when an earlier file is about one of the images: it would count twice."""
+    """Raise DataError if an earlier file has one of the images: it would count twice."""
     for image in np.unique(predictions.images).tolist():
         other = file_of.setdefault(image, path)
         if other != path:
@@ -127,32 +127,33 @@ def refuse_common_images(
             )
 
 
-def read_texts(texts: Sequence[Path], reading: Reading) -> ReadPredictions:
-    """Text files of one kind: VOC's in their own order, as VOCdevkit has it, YOLO's by image."""
-    dataset, names, gathering = reading.dataset, reading.names, reading.gathering
-    of_voc = [text for text in texts if voc_text.is_named_so(text)]
+def read_texts(texts: Sequence[Path], reading: _Reading) -> LoadedPredictions:
+    """Read text files of one format: VOC in file order, as VOCdevkit does, YOLO by image."""
+    dataset, names, collector = reading.dataset, reading.names, reading.collector
+    of_voc = [text for text in texts if voc_text.has_voc_name(text)]
     if of_voc and len(of_voc) < len(texts):
         other = next(text for text in texts if text not in of_voc)
         raise DataError(
-            f"{other.parent}: has {of_voc[0].name} and {other.name}, which are of two kinds; "
-            "give each kind its own folder"
+            f"{other.parent}: has {of_voc[0].name} and {other.name}, which are of two formats; "
+            "give each format its own folder"
         )
     if of_voc:
-        voc_text.gather(texts, dataset, names=names, gathering=gathering)
-        return gathering.result(f"{number_of(texts)} of VOC text")
+        voc_text.read(texts, dataset, names=names, collector=collector)
+        return collector.result(f"{_count_files(texts)} of VOC text")
     order, note = yolo_text.class_order(texts[0].parent, dataset)
-    gathering.notes.append(note)
-    yolo_text.gather(texts, dataset, order, names=names, gathering=gathering)
-    found = gathering.result(f"{number_of(texts)} of YOLO text")
+    collector.notes.append(note)
+    yolo_text.read(texts, dataset, order, names=names, collector=collector)
+    found = collector.result(f"{_count_files(texts)} of YOLO text")
     return found._replace(predictions=Predictions.merge([found.predictions]))
 
 
-def number_of(files: Sequence[Path]) -> str:
+def _count_files(files: Sequence[Path]) -> str:
+    """Write `1 file` or `2 files`."""
     return "1 file" if len(files) == 1 else f"{len(files)} files"
 
 
 def is_json(path: Path) -> bool:
-    """Whether the file begins like JSON; DataError when it cannot be read."""
+    """Detect a file that begins like JSON; DataError when it cannot be read."""
     try:
         with path.open("rb") as file:
             return file.read(PROBED).lstrip(BLANK)[:1] in (b"[", b"{")
@@ -160,32 +161,32 @@ def is_json(path: Path) -> bool:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from error
 
 
-def read_json(path: Path, reading: Reading) -> str:
-    """A JSON document of any of the kinds; returns the kind."""
-    with opened_json(path) as document:
+def read_json(path: Path, reading: _Reading) -> str:
+    """Read a JSON document of any format; returns the name of the format."""
+    with open_json_stream(path) as document:
         if document.next_character() == "[":
             return read_list(path, reading)
-    found = scored_annotations.gather(
-        path, reading.dataset, names=reading.names, gathering=reading.gathering
+    found = scored_annotations.read(
+        path, reading.dataset, names=reading.names, collector=reading.collector
     )
     if not found:
         raise DataError(f"{path}: {EXPECTED}")
     return "COCO annotations with scores"
 
 
-def read_list(path: Path, reading: Reading) -> str:
-    """A list, whose first item tells its kind."""
-    dataset, gathering = reading.dataset, reading.gathering
-    with opened_json(path) as document:
+def read_list(path: Path, reading: _Reading) -> str:
+    """Read a list, whose first item shows its format."""
+    dataset, collector = reading.dataset, reading.collector
+    with open_json_stream(path) as document:
         batches = document.batches()
         first = next(batches, [])
         keys = set(first[0]) if first and isinstance(first[0], dict) else set()
         together = chain([first], batches) if first else batches
         if keys & predict_json.KEYS:
-            predict_json.gather(together, path, dataset, names=reading.names, gathering=gathering)
+            predict_json.read(together, path, dataset, names=reading.names, collector=collector)
             kind = "`singleshot predict --json`"
         elif not first or keys & coco_results.KEYS:
-            coco_results.gather(together, path, lookup=ids_of(reading), gathering=gathering)
+            coco_results.read(together, path, lookup=lookup_of(reading), collector=collector)
             kind = "COCO results"
         else:
             raise DataError(f"{path}: {EXPECTED}")
@@ -193,10 +194,10 @@ def read_list(path: Path, reading: Reading) -> str:
     return kind
 
 
-def ids_of(reading: Reading) -> coco_results.Lookup:
-    """The ids of the data set itself, if it has any, and the names of its classes."""
+def lookup_of(reading: _Reading) -> coco_results.IdLookup:
+    """Look up by the ids of the data set, if it has any, and the names of its classes."""
     dataset = reading.dataset
     labels: dict[object, int] = {name: label for label, name in enumerate(dataset.class_names)}
     if dataset.has_ids:
         labels |= {number: label for label, number in enumerate(dataset.category_ids)}
-    return coco_results.Lookup(reading.ids, labels, image_names={}, class_names={})
+    return coco_results.IdLookup(reading.ids, labels, image_names={}, class_names={})

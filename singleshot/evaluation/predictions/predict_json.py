@@ -1,4 +1,4 @@
-"""What `singleshot predict --json` prints.
+"""JSON of `singleshot predict --json`.
 
 `[{"image": "a.jpg", "width": 640, "height": 480, "detections": [{"box": [x1, y1, x2, y2], "label":
 "cat", "score": 0.9}, …]}, …]`: images are found in the data set by their names, classes likewise.
@@ -16,23 +16,26 @@ import numpy as np
 
 from singleshot.data.dataset import DataSet
 from singleshot.errors import DataError
-from singleshot.evaluation.predictions.coco_results import require_objects
-from singleshot.evaluation.predictions.gather import Gathering, Rows
-from singleshot.evaluation.predictions.json_columns import box_column, number_column
-from singleshot.evaluation.predictions.names import (
+from singleshot.evaluation.predictions.coco_results import (
+    box_column,
+    number_column,
+    require_objects,
+)
+from singleshot.evaluation.predictions.collector import PredictionCollector, Rows
+from singleshot.evaluation.predictions.image_names import (
     UNKNOWN,
     ImageNames,
     refuse_second_name,
 )
 
-__all__ = ["KEYS", "gather"]
+__all__ = ["KEYS", "read"]
 
 KEYS = {"image", "detections"}
 
 
 @dataclass(frozen=True)
-class Findings:
-    """The detections of some images, one after the other."""
+class _ImageDetections:
+    """Source of the detections of some images, one after the other."""
 
     path: Path
     places: list[tuple[int, int]]  # (number of the image's entry, of the detection in it)
@@ -53,13 +56,13 @@ class Findings:
         return str(self.detections[row].get("label"))
 
 
-def gather(
+def read(
     batches: Iterable[list[Any]],
     path: Path,
     dataset: DataSet,
     *,
     names: ImageNames,
-    gathering: Gathering,
+    collector: PredictionCollector,
 ) -> None:
     """Add all detections of a list; DataError for an item of another form."""
     label_of: dict[object, int] = {name: label for label, name in enumerate(dataset.class_names)}
@@ -67,15 +70,15 @@ def gather(
     first = 0
     for batch in batches:
         require_objects(batch, path, first)
-        source = findings_of(batch, path, first)
+        source = _detections_of(batch, path, first)
         for image in dict.fromkeys(source.images):
             refuse_second_name(path, names[image], image, name_of)
-        gathering.add(rows_of(source, names, label_of))
+        collector.add(rows_of(source, names, label_of))
         first += len(batch)
 
 
-def findings_of(batch: list[dict[str, Any]], path: Path, first: int) -> Findings:
-    """The detections of the images, end to end."""
+def _detections_of(batch: list[dict[str, Any]], path: Path, first: int) -> _ImageDetections:
+    """Join the detections of the images, end to end."""
     places: list[tuple[int, int]] = []
     images: list[str] = []
     found: list[dict[str, Any]] = []
@@ -83,13 +86,13 @@ def findings_of(batch: list[dict[str, Any]], path: Path, first: int) -> Findings
         places += [(number, place) for place in range(len(detections))]
         images += [image] * len(detections)
         found += detections
-    return Findings(path, places, images, found)
+    return _ImageDetections(path, places, images, found)
 
 
 def entries_of(
     batch: list[dict[str, Any]], path: Path, first: int
 ) -> Iterator[tuple[str, list[dict[str, Any]]]]:
-    """The name and the detections of each image."""
+    """Yield the name and the detections of each image."""
     for number, entry in enumerate(batch, start=first):
         image: Any = entry.get("image")
         detections: Any = entry.get("detections")
@@ -102,7 +105,7 @@ def entries_of(
         yield image, detections
 
 
-def rows_of(source: Findings, names: ImageNames, label_of: dict[object, int]) -> Rows:
+def rows_of(source: _ImageDetections, names: ImageNames, label_of: dict[object, int]) -> Rows:
     labels = [one.get("label") for one in source.detections]
     return Rows(
         images=np.array([names[image] for image in source.images], np.int64),

@@ -14,40 +14,42 @@ from typing import Any
 from singleshot.data.dataset import DataSet
 from singleshot.errors import DataError
 from singleshot.evaluation.predictions import coco_results
-from singleshot.evaluation.predictions.gather import Gathering
-from singleshot.evaluation.predictions.json_pieces import opened_json
-from singleshot.evaluation.predictions.names import (
+from singleshot.evaluation.predictions.collector import PredictionCollector
+from singleshot.evaluation.predictions.image_names import (
     UNKNOWN,
     ImageIds,
     ImageNames,
     refuse_second_name,
 )
+from singleshot.evaluation.predictions.json_stream import open_json_stream
 
-__all__ = ["gather"]
+__all__ = ["read"]
 
 
 @dataclass
-class Declared:
-    """The names that the document gives to its ids, and which of its lists are there."""
+class _Declarations:
+    """Names that the document gives to its ids, and the lists that it has."""
 
     images: dict[object, str] = field(default_factory=dict)
     classes: dict[object, str] = field(default_factory=dict)
     lists: set[str] = field(default_factory=set)
 
 
-def gather(path: Path, dataset: DataSet, *, names: ImageNames, gathering: Gathering) -> bool:
+def read(
+    path: Path, dataset: DataSet, *, names: ImageNames, collector: PredictionCollector
+) -> bool:
     """Add all detections of the document; False when it is an object of another kind.
 
     It is read twice, because the categories often come last.
     """
-    declared = declared_in(path)
+    declared = read_declarations(path)
     if not declared.lists >= {"images", "annotations", "categories"}:
         return False
     name_of: dict[int, str] = {}
     for name in declared.images.values():
         refuse_second_name(path, names[name], name, name_of)
     label_of: dict[object, int] = {name: label for label, name in enumerate(dataset.class_names)}
-    lookup = coco_results.Lookup(
+    lookup = coco_results.IdLookup(
         images=ImageIds({key: names[name] for key, name in declared.images.items()}, names),
         labels={
             **label_of,  # an annotation may name its class itself
@@ -56,14 +58,14 @@ def gather(path: Path, dataset: DataSet, *, names: ImageNames, gathering: Gather
         image_names=declared.images,
         class_names=declared.classes,
     )
-    coco_results.gather(items(path, "annotations"), path, lookup=lookup, gathering=gathering)
+    coco_results.read(items_of(path, "annotations"), path, lookup=lookup, collector=collector)
     return True
 
 
-def declared_in(path: Path) -> Declared:
-    """The images and categories of the document."""
-    declared = Declared()
-    for key, batch in lists(path):
+def read_declarations(path: Path) -> _Declarations:
+    """Read the images and categories of the document."""
+    declared = _Declarations()
+    for key, batch in lists_of(path):
         declared.lists.add(key)
         if key == "images":
             add_names(declared.images, batch, "file_name", f"{path}: images")
@@ -73,7 +75,7 @@ def declared_in(path: Path) -> Declared:
 
 
 def add_names(names: dict[object, str], batch: list[Any], key: str, place: str) -> None:
-    """Keep the name of each id."""
+    """Store the name of each id."""
     for entry in batch:
         try:
             number, name = entry["id"], str(entry[key])
@@ -88,14 +90,14 @@ def add_names(names: dict[object, str], batch: list[Any], key: str, place: str) 
             ) from None
 
 
-def items(path: Path, wanted: str) -> Iterator[list[Any]]:
-    """The items of one of the lists, some at a time."""
-    return (batch for key, batch in lists(path) if key == wanted and batch)
+def items_of(path: Path, name: str) -> Iterator[list[Any]]:
+    """Read the items of one of the lists, some at a time."""
+    return (batch for key, batch in lists_of(path) if key == name and batch)
 
 
-def lists(path: Path) -> Iterator[tuple[str, list[Any]]]:
-    """(key, some items) of all lists of the document, other values left out."""
-    with opened_json(path) as document:
+def lists_of(path: Path) -> Iterator[tuple[str, list[Any]]]:
+    """Read (key, some items) of all lists of the document, without other values."""
+    with open_json_stream(path) as document:
         for key in document.members():
             if document.next_character() == "[":
                 yield key, []

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from singleshot.errors import DataError
 
-__all__ = ["Line", "TextSource", "batches_of_lines", "lines_of", "number", "wrong_columns"]
+__all__ = ["Line", "TextSource", "batches_of_lines", "lines_of", "parse_number", "wrong_columns"]
 
 LONGEST_LINE = 10_000  # characters; a line of numbers has a hundred
 BATCH = 20_000  # lines
@@ -26,38 +26,38 @@ class Line(NamedTuple):
 
 @dataclass(frozen=True)
 class TextSource:
-    """Some lines, as `Source` wants them."""
+    """Source of rows that are lines of text."""
 
     lines: list[Line]
     images: list[str]
     class_names: list[str]
 
     def place(self, row: int) -> str:
-        """The file and the line."""
+        """Name the file and the line."""
         return f"{self.lines[row].path}, line {self.lines[row].number}"
 
     def text(self, row: int) -> str:
-        """The line without needless blanks."""
+        """Quote the line without needless blanks."""
         return " ".join(self.lines[row].cells)[:200]
 
     def image(self, row: int) -> str:
-        """As the line or the file's name says it."""
+        """Name the image as in the line or the name of the file."""
         return self.images[row]
 
     def class_name(self, row: int) -> str:
-        """As the line or the file's name says it."""
+        """Name the class as in the line or the name of the file."""
         return self.class_names[row]
 
 
 def batches_of_lines(paths: Iterable[Path]) -> Iterator[list[Line]]:
-    """The lines of all files, some thousands at a time; DataError where one cannot be read."""
+    """Read the lines of all files, some thousands at a time; DataError if one cannot be read."""
     lines = (line for path in paths for line in lines_of(path))
     while batch := list(islice(lines, BATCH)):
         yield batch
 
 
 def lines_of(path: Path) -> Iterator[Line]:
-    """The lines of one file; DataError for one without end, long before that end."""
+    """Read the lines of one file; DataError for an overlong line, before it is read whole."""
     try:
         with path.open(encoding="utf-8-sig") as file:
             texts = iter(lambda: file.readline(LONGEST_LINE), "")
@@ -76,15 +76,15 @@ def lines_of(path: Path) -> Iterator[Line]:
 
 
 def wrong_columns(line: Line, remedy: str) -> DataError:
-    """For a line with more or fewer columns than it should have."""
+    """Make the error of a line with more or fewer columns than expected."""
     return DataError(
         f"{line.path}, line {line.number}: has {len(line.cells)} columns: "
         f"{' '.join(line.cells)[:200]}; {remedy}"
     )
 
 
-def number(cell: str) -> float:
-    """The number; NaN when it is none."""
+def parse_number(cell: str) -> float:
+    """Parse a number; NaN when it is none."""
     try:
         return float(cell)
     except ValueError:

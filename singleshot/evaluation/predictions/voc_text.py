@@ -1,4 +1,4 @@
-"""VOC's text of detections: a file `comp4_det_test_CLASS.txt` for each class.
+"""VOC text: a file `comp4_det_test_CLASS.txt` for each class.
 
 Lines `image_id score x1 y1 x2 y2`, best first or in any order: equal scores rank as in the file.
 Pixels count from 1 and both ends are inside (VOCdevkit, `VOCevaldet.m`), so that 1 is taken from x1
@@ -15,38 +15,38 @@ import numpy as np
 
 from singleshot.data.dataset import DataSet
 from singleshot.errors import DataError, some_of
-from singleshot.evaluation.predictions.gather import Gathering, Rows
-from singleshot.evaluation.predictions.names import ImageNames
+from singleshot.evaluation.predictions.collector import PredictionCollector, Rows
+from singleshot.evaluation.predictions.image_names import ImageNames
 from singleshot.evaluation.predictions.text_lines import (
     Line,
     TextSource,
     batches_of_lines,
-    number,
+    parse_number,
     wrong_columns,
 )
 
-__all__ = ["gather", "is_named_so"]
+__all__ = ["has_voc_name", "read"]
 
 FILE_NAME = re.compile(r"comp[34]_det_(.+)\.txt")
-NUM_NUMBERS = 5  # behind the image's name
+NUM_NUMBERS = 5  # after the image's name
 
 
-def is_named_so(path: Path) -> bool:
-    """Whether the file's name is such as comp4_det_test_CLASS.txt."""
+def has_voc_name(path: Path) -> bool:
+    """Detect a file name such as comp4_det_test_CLASS.txt."""
     return FILE_NAME.fullmatch(path.name) is not None
 
 
-def gather(
-    paths: Sequence[Path], dataset: DataSet, *, names: ImageNames, gathering: Gathering
+def read(
+    paths: Sequence[Path], dataset: DataSet, *, names: ImageNames, collector: PredictionCollector
 ) -> None:
     """Add the detections of all files; DataError for a file of an unknown class."""
-    labels = labels_of(paths, dataset)
+    labels = _labels_of_files(paths, dataset)
     for batch in batches_of_lines(paths):
-        gathering.add(rows_of(batch, labels, dataset, names))
+        collector.add(rows_of(batch, labels, dataset, names))
 
 
-def labels_of(paths: Sequence[Path], dataset: DataSet) -> dict[Path, int]:
-    """The class of each file; the names of sets and of classes may hold "_" themselves."""
+def _labels_of_files(paths: Sequence[Path], dataset: DataSet) -> dict[Path, int]:
+    """Find the class of each file; the names of sets and of classes may hold "_" themselves."""
     found = {path: class_and_set(path, dataset.class_names) for path in paths}
     unknown = [path.name for path, pair in found.items() if pair is None]
     if unknown:
@@ -66,7 +66,7 @@ def labels_of(paths: Sequence[Path], dataset: DataSet) -> dict[Path, int]:
 
 
 def class_and_set(path: Path, class_names: Sequence[str]) -> tuple[int, str] | None:
-    """Label and set of images that the file's name tells; the longest class name that fits."""
+    """Parse label and image set from a file name; the longest class name that fits."""
     named = FILE_NAME.fullmatch(path.name)
     assert named is not None, path
     fitting = [name for name in class_names if named[1].endswith(f"_{name}")]
@@ -82,9 +82,11 @@ def rows_of(
     for line in lines:
         if len(line.cells) <= NUM_NUMBERS:
             raise wrong_columns(line, "expected image_id score x1 y1 x2 y2")
-    # Whoever names an image with blanks gets them back.
+    # The name of an image may hold blanks.
     images = [" ".join(line.cells[:-NUM_NUMBERS]) for line in lines]
-    numbers = np.array([[number(cell) for cell in line.cells[-NUM_NUMBERS:]] for line in lines])
+    numbers = np.array(
+        [[parse_number(cell) for cell in line.cells[-NUM_NUMBERS:]] for line in lines]
+    )
     of_files = [labels[line.path] for line in lines]
     return Rows(
         images=np.array([names[image] for image in images], np.int64),

@@ -1,8 +1,8 @@
-"""YOLO's text of detections: a file for each image, as Ultralytics' `save_txt save_conf` writes.
+"""YOLO text: a file for each image, as Ultralytics' `save_txt save_conf` writes.
 
 Lines `class cx cy w h score`, the class an index into the names of `classes.txt` beside the files,
-else into those of the data set, the box as centre and size in fractions of the image. Where
-nothing was found there may be no file.
+else into those of the data set, the box as centre and size in fractions of the image. An image
+without detections may have no file.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from jaxtyping import Float64, Int64
 from singleshot.data.dataset import DataSet
 from singleshot.data.images import image_size
 from singleshot.errors import DataError, some_of
-from singleshot.evaluation.predictions.gather import Gathering, Rows
-from singleshot.evaluation.predictions.names import UNKNOWN, ImageNames
+from singleshot.evaluation.predictions.collector import PredictionCollector, Rows
+from singleshot.evaluation.predictions.image_names import UNKNOWN, ImageNames
 from singleshot.evaluation.predictions.text_lines import (
     Line,
     TextSource,
     batches_of_lines,
     lines_of,
-    number,
+    parse_number,
     wrong_columns,
 )
 
-__all__ = ["CLASSES", "class_order", "gather"]
+__all__ = ["CLASSES", "class_order", "read"]
 
 COLUMNS = "class cx cy w h score"
 CLASSES = "classes.txt"
@@ -35,32 +35,32 @@ ROUNDING = 0.01  # fractions; files with two decimals stick out by less
 
 
 def class_order(folder: Path, dataset: DataSet) -> tuple[list[str], str]:
-    """The names of the classes 0, 1, 2 …, and a note on it: another order would score near 0."""
+    """Find the names of classes 0, 1, 2 …, with a note: in another order AP would be near 0."""
     file = folder / CLASSES
     if not file.exists():
         names = list(dataset.class_names)
-        whence = f"as in the data set; a {CLASSES} beside the files says otherwise"
+        origin = f"as in the data set; a {CLASSES} beside the files would change it"
     else:
         name_of = {line.number - 1: " ".join(line.cells) for line in lines_of(file)}
         names = [name_of.get(number, "") for number in range(max(name_of, default=-1) + 1)]
-        whence = f"as in {file}"
+        origin = f"as in {file}"
     numbered = [f"{number} {name}" for number, name in enumerate(names)]
-    return names, f"class numbers: {some_of(numbered)}, {whence}"
+    return names, f"class numbers: {some_of(numbered)}, {origin}"
 
 
-def gather(
+def read(
     paths: Sequence[Path],
     dataset: DataSet,
     order: Sequence[str],
     *,
     names: ImageNames,
-    gathering: Gathering,
+    collector: PredictionCollector,
 ) -> None:
     """Add the detections of all files; `order` names the classes.
 
     Raises:
         DataError: lines without score, values that are no fractions, columns in another order, or
-            an image whose size nobody knows.
+            an image of unknown size.
     """
     sizes = dataset.sizes.copy()
     known = {name: label for label, name in enumerate(dataset.class_names)}
@@ -69,13 +69,13 @@ def gather(
     score_may_come_second = True
     for batch in batches_of_lines(paths):
         numbers = numbers_of(batch)
-        reaching_out = ~fits(numbers[:, :4])
-        if outside is None and reaching_out.any():
-            outside = batch[int(np.flatnonzero(reaching_out)[0])]
-        score_may_come_second = score_may_come_second and bool(fits(numbers[:, 1:]).all())
+        outside_image = ~lie_inside(numbers[:, :4])
+        if outside is None and outside_image.any():
+            outside = batch[int(np.flatnonzero(outside_image)[0])]
+        score_may_come_second = score_may_come_second and bool(lie_inside(numbers[:, 1:]).all())
         images = np.array([names[line.path.stem] for line in batch], np.int64)
-        complete(sizes, images, dataset)
-        gathering.add(rows_of(batch, numbers, labels, images, sizes))
+        fill_sizes(sizes, images, dataset)
+        collector.add(rows_of(batch, numbers, labels, images, sizes))
     if outside is not None and score_may_come_second:
         raise DataError(
             f"{outside.path}, line {outside.number}: its box reaches out of the image: "
@@ -85,12 +85,12 @@ def gather(
 
 
 def numbers_of(lines: list[Line]) -> Float64[np.ndarray, "n 5"]:
-    """Centre, size and score; DataError for other columns, or values that are no fractions."""
+    """Parse centre, size and score; DataError for other columns or values beyond 0..1."""
     for line in lines:
         if len(line.cells) != 6:
             raise wrong_columns(line, remedy_for(len(line.cells)))
-    numbers = np.array([[number(cell) for cell in line.cells[1:]] for line in lines])
-    # A negative size is another mistake, and told as such.
+    numbers = np.array([[parse_number(cell) for cell in line.cells[1:]] for line in lines])
+    # A negative size is another error, with its own message.
     pixels = (numbers[:, :4] > 1).any(axis=1) | (numbers[:, :2] < 0).any(axis=1)
     if pixels.any():
         line = lines[int(np.flatnonzero(pixels)[0])]
@@ -103,6 +103,7 @@ def numbers_of(lines: list[Line]) -> Float64[np.ndarray, "n 5"]:
 
 
 def remedy_for(num_columns: int) -> str:
+    """Explain the expected columns."""
     if num_columns == 5:
         return (
             f"the score is missing: export {COLUMNS}, in Ultralytics with "
@@ -111,8 +112,8 @@ def remedy_for(num_columns: int) -> str:
     return f"expected {COLUMNS}"
 
 
-def fits(boxes: Float64[np.ndarray, "n 4"]) -> np.ndarray:
-    """Which boxes, centre and size, lie inside the image."""
+def lie_inside(boxes: Float64[np.ndarray, "n 4"]) -> np.ndarray:
+    """Mark the boxes, as centre and size, that lie inside the image."""
     low, high = boxes[:, :2] - boxes[:, 2:] / 2, boxes[:, :2] + boxes[:, 2:] / 2
     inside = np.logical_and(low >= -ROUNDING, high <= 1 + ROUNDING)
     return np.logical_and(inside[:, 0], inside[:, 1])
@@ -141,10 +142,10 @@ def rows_of(
     )
 
 
-def complete(
+def fill_sizes(
     sizes: Int64[np.ndarray, "m 2"], images: Int64[np.ndarray, " n"], dataset: DataSet
 ) -> None:
-    """Ask the images for sizes that are not stated; DataError when they are gone."""
+    """Read the sizes that are not stated from the images; DataError if they are missing."""
     for image in np.unique(images[images >= 0]).tolist():
         if not sizes[image].all():
             path = Path(dataset.paths[image])
@@ -157,5 +158,5 @@ def complete(
 
 
 def label_of(cell: str, labels: Sequence[int]) -> int:
-    """The label of the class with this number, if there is such a class."""
+    """Find the label of the class with this number, or UNKNOWN."""
     return labels[int(cell)] if cell.isdecimal() and int(cell) < len(labels) else UNKNOWN

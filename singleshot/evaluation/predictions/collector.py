@@ -1,4 +1,4 @@
-"""Predictions gathered from files of any format, and evaluated as they come: one policy for all."""
+"""Predictions collected from files of any format and checked: one policy for all formats."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from jaxtyping import Bool, Float64, Int64
 
 from singleshot.data.dataset import DataSet
 from singleshot.errors import DataError, some_of
-from singleshot.evaluation.predictions.names import AMBIGUOUS, UNKNOWN
+from singleshot.evaluation.predictions.image_names import AMBIGUOUS, UNKNOWN
 from singleshot.metrics import Predictions
 
 __all__ = [
-    "Gathering",
-    "ReadPredictions",
+    "LoadedPredictions",
+    "PredictionCollector",
+    "RowSource",
     "Rows",
-    "Source",
     "note_on_copies",
     "note_on_gaps",
 ]
@@ -30,28 +30,28 @@ LARGEST = 1e9  # pixels; the area of a box is still far from infinity
 MIXER = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio: spreads neighbours far apart
 
 
-class ReadPredictions(NamedTuple):
-    """Anyone's predictions, about the images and classes of a data set."""
+class LoadedPredictions(NamedTuple):
+    """Predictions read from files, for the images and classes of a data set."""
 
     predictions: Predictions
-    notes: tuple[str, ...]  # what a person should be told once: "3 of 452 detections …"
-    kind: str  # what the file was taken for
+    notes: tuple[str, ...]  # messages, such as "3 of 452 detections …"
+    kind: str  # the detected format
 
 
-class Source(Protocol):
-    """Where some rows are from, for messages."""
+class RowSource(Protocol):
+    """Source of some rows, for messages."""
 
     def place(self, row: int) -> str:
-        """ "found.json: entry 3"."""
+        """Name the entry: "found.json: entry 3"."""
 
     def text(self, row: int) -> str:
-        """The row as it stands in the file."""
+        """Quote the row from the file."""
 
     def image(self, row: int) -> str:
-        """The name or id of its image."""
+        """Name the image of the row by name or id."""
 
     def class_name(self, row: int) -> str:
-        """The name or id of its class."""
+        """Name the class of the row by name or id."""
 
 
 class Rows(NamedTuple):
@@ -61,14 +61,14 @@ class Rows(NamedTuple):
     labels: Int64[np.ndarray, " n"]  # index in the class names, or UNKNOWN
     boxes: Float64[np.ndarray, "n 4"]  # in our convention; NaN where there are no four numbers
     scores: Float64[np.ndarray, " n"]  # NaN where there is no number
-    source: Source
-    box_key: str  # what the file calls its box
+    source: RowSource
+    box_key: str  # name of the box in the file
     score_key: str
 
 
 @dataclass
-class Problem:
-    """What is wrong with some rows."""
+class _Problem:
+    """One kind of error, with the first of its rows."""
 
     first: str  # "found.json: entry 3 has a box of negative size"
     first_text: str
@@ -77,18 +77,18 @@ class Problem:
     names: dict[str, None] = field(default_factory=dict)  # of unknown images or classes
 
 
-class Gathering:
-    """Detections as they are read, in arrays that grow, and what is wrong with them."""
+class PredictionCollector:
+    """Collects detections in growing arrays, with the errors in them."""
 
     def __init__(self, dataset: DataSet) -> None:
         self.dataset = dataset
         self.images, self.labels = array("q"), array("q")
         self.boxes, self.scores = array("d"), array("d")
-        self.problems: dict[str, Problem] = {}
+        self.problems: dict[str, _Problem] = {}
         self.notes: list[str] = []
 
     def add(self, rows: Rows) -> None:
-        """Check and keep some rows."""
+        """Check and store some rows."""
         self.check_numbers(rows)
         self.check_names(rows)
         self.images.frombytes(rows.images.tobytes())
@@ -96,11 +96,11 @@ class Gathering:
         self.boxes.frombytes(rows.boxes.tobytes())
         self.scores.frombytes(rows.scores.tobytes())
 
-    def result(self, kind: str) -> ReadPredictions:
-        """All of them, in the order read.
+    def result(self, kind: str) -> LoadedPredictions:
+        """Return all detections, in the order read.
 
         Raises:
-            DataError: there were rows that cannot be meant; the first kind of them is told.
+            DataError: there were impossible rows; it names the first kind of error.
         """
         for problem in self.problems.values():
             raise DataError(message(problem))
@@ -110,10 +110,10 @@ class Gathering:
             scores=np.asarray(self.scores),
             labels=np.asarray(self.labels).view(np.int64),
         )
-        return ReadPredictions(predictions, tuple(self.notes), kind)
+        return LoadedPredictions(predictions, tuple(self.notes), kind)
 
     def note_repeated_ids(self, path: Path, ids: array[int]) -> None:
-        """Detections of one file should have ids of their own, if they have any."""
+        """Note ids that several detections of one file have."""
         values, counts = np.unique(np.asarray(ids), return_counts=True)
         num_repeated = len(ids) - len(values)
         if num_repeated:
@@ -124,7 +124,7 @@ class Gathering:
             )
 
     def check_numbers(self, rows: Rows) -> None:
-        """Look for boxes and scores that cannot be meant."""
+        """Refuse impossible boxes and scores."""
         low, high = rows.boxes[:, :2], rows.boxes[:, 2:]
         self.refuse(
             rows,
@@ -152,14 +152,14 @@ class Gathering:
         )
 
     def check_names(self, rows: Rows) -> None:
-        """Look for images and classes that are not in the data set."""
+        """Refuse images and classes that are not in the data set."""
         what, source = self.dataset.description, rows.source
         known = f"it has {some_of(self.dataset.class_names)}"
         self.refuse(
             rows,
             rows.images == UNKNOWN,
             f"is about an image not in {what}",
-            "take the split that they were made on, or remove them",
+            "take the split they were made on, or remove them",
             source.image,
         )
         self.refuse(
@@ -185,7 +185,7 @@ class Gathering:
         remedy: str,
         name: Callable[[int], str] | None = None,
     ) -> None:
-        """Remember the first of the wrong rows, how many there are, and their names."""
+        """Store the first of the wrong rows, their number and their names."""
         if not wrong.any():
             return
         where = np.flatnonzero(wrong).tolist()
@@ -193,22 +193,22 @@ class Gathering:
         if name is not None and name(where[0]).isdecimal() and not self.dataset.has_ids:
             remedy += NO_IDS
         known = self.problems.setdefault(
-            problem, Problem(first, rows.source.text(where[0]), remedy)
+            problem, _Problem(first, rows.source.text(where[0]), remedy)
         )
         known.num_rows += len(where)
         if name is not None:
             known.names.update(dict.fromkeys(map(name, where)))
 
 
-def message(problem: Problem) -> str:
-    """One line: the place, how often, the value, the remedy."""
+def message(problem: _Problem) -> str:
+    """Write one line: the place, the count, the value, the remedy."""
     more = f" (and {problem.num_rows - 1} more)" if problem.num_rows > 1 else ""
     value = some_of(problem.names) if problem.names else problem.first_text
     return f"{problem.first}{more}: {value}; {problem.remedy}"
 
 
 def note_on_gaps(predictions: Predictions, dataset: DataSet) -> list[str]:
-    """A remark on images without any detection: a share may be missing."""
+    """Note images without any detection: a share may be missing."""
     if not len(predictions):
         return ["holds no detections"]
     num_without = len(dataset) - len(np.unique(predictions.images))
@@ -216,7 +216,7 @@ def note_on_gaps(predictions: Predictions, dataset: DataSet) -> list[str]:
 
 
 def note_on_copies(predictions: Predictions, dataset: DataSet) -> list[str]:
-    """A remark on detections that are there twice, if any are."""
+    """Note detections that are in the file twice."""
     copies = find_copies(predictions)
     if not len(copies):
         return []
@@ -224,12 +224,12 @@ def note_on_copies(predictions: Predictions, dataset: DataSet) -> list[str]:
     return [
         f"{len(copies)} of {len(predictions)} detections are exact copies of another one (same "
         f"image, class, box and score), the first in {image}; they count, so that the copy of "
-        "a hit is a false positive"
+        "a true positive is a false positive"
     ]
 
 
 def find_copies(predictions: Predictions) -> Int64[np.ndarray, " copies"]:
-    """Indices of the detections that equal an earlier one in everything."""
+    """Find the detections that equal an earlier one in everything."""
     columns = [
         predictions.images,
         predictions.labels,

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
+from singleshot.evaluation.predictions.json_stream import JsonStream, open_json_stream
 
 from singleshot.errors import DataError
-from singleshot.evaluation.predictions import json_pieces, load_predictions
-from singleshot.evaluation.predictions.json_pieces import JsonPieces, opened_json
+from singleshot.evaluation.predictions import json_stream, load_predictions
 
 ENTRY = {"image_id": 7, "category_id": 2, "bbox": [1.5, 2.5, 3.5, 4.5], "score": 0.5}
 
@@ -23,8 +23,8 @@ values = some.recursive(
 few = settings(max_examples=40, deadline=None)
 
 
-def pieces(text: str) -> JsonPieces:
-    return JsonPieces(io.StringIO(text), Path("a.json"))
+def pieces(text: str) -> JsonStream:
+    return JsonStream(io.StringIO(text), Path("a.json"))
 
 
 def read_list(text: str) -> list[object]:
@@ -39,7 +39,7 @@ def windows_of(monkeypatch):
     """Read so many characters at once."""
 
     def use(length: int) -> None:
-        monkeypatch.setattr(json_pieces, "CHUNK", length)
+        monkeypatch.setattr(json_stream, "CHUNK", length)
 
     return use
 
@@ -50,7 +50,7 @@ def windows_of(monkeypatch):
 def test_a_list_is_read_as_json_reads_it(length, items, indent):
     text = json.dumps(items, indent=indent)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(json_pieces, "CHUNK", length)
+        patch.setattr(json_stream, "CHUNK", length)
         assert read_list(f" {text}\n") == items
 
 
@@ -62,7 +62,7 @@ def test_a_list_is_read_as_json_reads_it(length, items, indent):
 )
 def test_an_object_is_read_member_by_member(items):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(json_pieces, "CHUNK", 5)
+        patch.setattr(json_stream, "CHUNK", 5)
         document = pieces(json.dumps(items))
         found = {}
         for key in document.members():
@@ -90,7 +90,7 @@ def test_what_is_cut_short_is_told_with_its_place(windows_of, length):
     [
         ("[1 2]", "entry 0, character 2: expected ',' or ']'"),
         ("[1,]", "entry 1, character 3: Expecting value"),
-        ("[1] [2]", "entry 1, character 4: goes on after its end"),
+        ("[1] [2]", "entry 1, character 4: continues after its end"),
         ('["a": 1]', "expected ',' or ']'"),
         ("[" + "9" * 5000 + "]", "entry 0, character 1: Exceeds the limit"),
     ],
@@ -104,17 +104,17 @@ def test_bytes_that_are_no_text_are_an_error(tmp_path):
     (tmp_path / "a.json").write_bytes(b'["\xff"]')
     with (
         pytest.raises(DataError, match="is no text in UTF-8"),
-        opened_json(tmp_path / "a.json") as a,
+        open_json_stream(tmp_path / "a.json") as a,
     ):
         list(a.batches())
 
 
 def test_an_item_without_end_is_refused(monkeypatch):
-    monkeypatch.setattr(json_pieces, "LONGEST_ITEM", 10_000)
-    monkeypatch.setattr(json_pieces, "CHUNK", 1000)
+    monkeypatch.setattr(json_stream, "LONGEST_ITEM", 10_000)
+    monkeypatch.setattr(json_stream, "CHUNK", 1000)
     text = io.StringIO('[{"a": [' + "1, " * 100_000)
     with pytest.raises(DataError, match="entry 0"):
-        list(JsonPieces(text, Path("a.json")).batches())
+        list(JsonStream(text, Path("a.json")).batches())
     assert text.tell() < 50_000
 
 

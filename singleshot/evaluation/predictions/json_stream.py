@@ -1,4 +1,4 @@
-"""JSON read piece by piece: a list of any length takes the memory of a few thousand items.
+"""JSON read in pieces: a list of any length takes the memory of a few thousand items.
 
 The decoder of the standard library works on a window of the text that moves along. `json.load`
 would hold the text and all objects at once: 5.4 GB for a file of 1 GB, which take 1.3 GB here.
@@ -16,7 +16,7 @@ from typing import Any
 
 from singleshot.errors import DataError
 
-__all__ = ["JsonPieces", "opened_json"]
+__all__ = ["JsonStream", "open_json_stream"]
 
 CHUNK = 1 << 20  # characters that are read at once
 LONGEST_TEXT = 1 << 16  # characters of one string or number; what breaks off later is broken
@@ -26,18 +26,18 @@ SEPARATOR = re.compile(r"[ \t\n\r]*([,\]])[ \t\n\r]*")
 
 
 @contextmanager
-def opened_json(path: Path) -> Iterator[JsonPieces]:
+def open_json_stream(path: Path) -> Iterator[JsonStream]:
     """Open a file; DataError when it cannot be read."""
     try:
         with path.open(encoding="utf-8-sig") as file:
-            yield JsonPieces(file, path)
+            yield JsonStream(file, path)
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: is no text in UTF-8 ({error.reason}); export it anew") from None
 
 
-class JsonPieces:
+class JsonStream:
     """A JSON document, read from its beginning to its end.
 
     Every method raises DataError, with the place, where the document is broken or cut short.
@@ -46,21 +46,21 @@ class JsonPieces:
     def __init__(self, file: TextIOBase, path: Path) -> None:
         self.file = file
         self.path = path
-        self.window = ""  # of the text; all before `position` is done with
+        self.window = ""  # of the text; all before `position` is read
         self.position = 0
         self.num_left_behind = 0  # characters before the window
         self.num_items = 0  # of the list that is being read, so far
         self.decode = JSONDecoder().raw_decode
 
     def next_character(self) -> str:
-        """What comes after any blanks, not yet taken; "" at the end."""
+        """Peek at the next character after blanks; "" at the end."""
         self.skip_blanks()
         while self.position == len(self.window) and self.read_more():
             pass
         return self.window[self.position : self.position + 1]
 
     def members(self) -> Iterator[str]:
-        """The keys of the object that comes next; the caller reads the value after each."""
+        """Yield the keys of the next object; the caller reads the value after each."""
         self.take("{")
         while self.next_character() != "}":
             key = str(self.value())
@@ -71,7 +71,7 @@ class JsonPieces:
         self.take("}")
 
     def value(self) -> Any:
-        """What comes next, as a whole."""
+        """Read the next value as a whole."""
         self.next_character()
         while True:
             try:
@@ -79,13 +79,13 @@ class JsonPieces:
             except (ValueError, RecursionError) as error:
                 self.read_on(error)
                 continue
-            # A number that ends with the window may go on behind it.
+            # A number that ends with the window may continue after it.
             if end < len(self.window) or not self.read_more():
                 self.position = end
                 return value
 
     def batches(self) -> Iterator[list[Any]]:
-        """The items of the list that comes next, some at a time."""
+        """Yield the items of the next list, some at a time."""
         self.take("[")
         self.num_items = 0
         if self.next_character() == "]":
@@ -99,12 +99,12 @@ class JsonPieces:
                 yield items
 
     def finish(self) -> None:
-        """Nothing but blanks may follow."""
+        """Raise DataError if anything but blanks follows."""
         if self.next_character():
-            raise self.broken("goes on after its end", self.position)
+            raise self.broken("continues after its end", self.position)
 
     def items_at_hand(self) -> tuple[list[Any], bool]:
-        """Items that lie in the window, perhaps none, and whether the list ends with them."""
+        """Read the items in the window, perhaps none; True if the list ends with them."""
         items: list[Any] = []
         while True:
             try:
@@ -124,7 +124,7 @@ class JsonPieces:
                     return items, True
 
     def items_at_once(self) -> list[Any]:
-        """The items up to the last "},", decoded together, which takes half the time.
+        """Read the items up to the last "},", decoded together, which takes half the time.
 
         None where that is inside an item, or the list ends before: they are then taken singly.
         """
@@ -141,7 +141,7 @@ class JsonPieces:
         return list(items)
 
     def take(self, character: str) -> None:
-        """Go on behind this character, which must come next."""
+        """Skip this character, which must come next."""
         if self.next_character() != character:
             raise self.broken(f"expected {character!r}", self.position)
         self.position += 1
@@ -156,10 +156,10 @@ class JsonPieces:
         """Read on if the text merely broke off at the end of the window, else raise DataError."""
         place = error.pos if isinstance(error, JSONDecodeError) else self.position
         near_the_end = len(self.window) - place <= LONGEST_TEXT
-        going_on = near_the_end and len(self.window) - self.position <= LONGEST_ITEM
+        may_continue = near_the_end and len(self.window) - self.position <= LONGEST_ITEM
         if isinstance(error, RecursionError):
             raise self.broken("brackets within brackets without end", place) from None
-        if not (going_on and self.read_more()):
+        if not (may_continue and self.read_more()):
             message = error.msg if isinstance(error, JSONDecodeError) else str(error)
             raise self.broken(message, place) from None
 

@@ -1,4 +1,4 @@
-"""Images of a data set by what other people call them."""
+"""Images of a data set found by the names and ids in files of predictions."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ AMBIGUOUS = -2
 
 
 class ImageNames(dict[object, int]):
-    """The index of an image by its name: the file's, with or without folders and suffix.
+    """Index of an image by its file name, with or without folders and suffix.
 
-    Where several images have one file name, that one is meant whose folders agree the furthest.
+    Of several images with one file name, the one whose folders agree the furthest is taken.
     """
 
     def __init__(self, dataset: DataSet) -> None:
@@ -27,16 +27,16 @@ class ImageNames(dict[object, int]):
         self.paths = dataset.paths
         self.of_stem: dict[str, list[int]] = {}
         for index, path in enumerate(dataset.paths.tolist()):
-            self.of_stem.setdefault(parts_of(path)[-1], []).append(index)
+            self.of_stem.setdefault(path_parts(path)[-1], []).append(index)
 
     def __missing__(self, name: object) -> int:
-        """Look for a name when it is met for the first time."""
+        """Look up a name when it occurs for the first time."""
         self[name] = self.find(name) if isinstance(name, str) else UNKNOWN
         return self[name]
 
     def find(self, name: str) -> int:
-        """Index of the image, UNKNOWN or AMBIGUOUS."""
-        parts = parts_of(name)
+        """Find the index of the image, UNKNOWN or AMBIGUOUS."""
+        parts = path_parts(name)
         candidates = self.of_stem.get(parts[-1], [])
         if len(candidates) < 2:
             return candidates[0] if candidates else UNKNOWN
@@ -45,29 +45,30 @@ class ImageNames(dict[object, int]):
         return candidates[agreement.index(best)] if agreement.count(best) == 1 else AMBIGUOUS
 
     def agreement(self, index: int, name: str, parts: Sequence[str]) -> tuple[int, bool]:
-        """How many folders agree, counted from the file upwards, and whether the suffix does."""
+        """Count the folders that agree, from the file upwards, and compare the suffix."""
         path = str(self.paths[index])
         agree = [
-            ours == theirs for ours, theirs in zip(parts_of(path)[::-1], parts[::-1], strict=False)
+            ours == theirs
+            for ours, theirs in zip(path_parts(path)[::-1], parts[::-1], strict=False)
         ]
         num_agreeing = agree.index(False) if False in agree else len(agree)
         return num_agreeing, Path(path).suffix == Path(name).suffix
 
     def shortest(self, index: int) -> str:
-        """The shortest ending of an image's path, without suffix if possible, that finds it.
+        """Find the shortest unambiguous ending of an image's path, without suffix if possible.
 
-        The whole path where none does, because another image's path ends with it.
+        The whole path if there is none, because another image's path ends with it.
         """
         *folders, last = Path(self.paths[index]).as_posix().split("/")
-        # One after the other: the first hardly ever leaves a doubt.
+        # Lazily: the first is hardly ever ambiguous.
         endings = ("/".join([*folders[len(folders) - num :], last]) for num in range(len(folders)))
-        candidates = chain([parts_of(last)[-1]], endings)
+        candidates = chain([path_parts(last)[-1]], endings)
         found = (name for name in candidates if self.find(name) == index)
         return next(found, str(self.paths[index]))
 
 
 class ImageIds(dict[object, int]):
-    """The index of an image by its id, or by its name where there is text instead."""
+    """Index of an image by its id, or by its name if the key is text."""
 
     def __init__(self, index_of: Mapping[object, int], names: ImageNames) -> None:
         super().__init__(index_of)
@@ -75,9 +76,9 @@ class ImageIds(dict[object, int]):
 
     @classmethod
     def of(cls, dataset: DataSet, names: ImageNames) -> ImageIds:
-        """Those of the data set itself.
+        """Index the images of the data set.
 
-        Numbers that it only counted by are no ids: another split has the same ones.
+        Numbers that are only a count are no ids: another split has the same ones.
         """
         ids = dataset.image_ids.tolist() if dataset.has_ids else []
         return cls({key: index for index, key in enumerate(ids)}, names)
@@ -86,15 +87,15 @@ class ImageIds(dict[object, int]):
         return self.names[key]
 
 
-def parts_of(name: str) -> list[str]:
-    """Folders and stem; only an image's suffix is cut off, because "2007.12" may be a stem."""
+def path_parts(name: str) -> list[str]:
+    """Split a path into folders and stem; "2007.12" may be a stem, "2007.jpg" is none."""
     *folders, last = name.replace("\\", "/").split("/")
     stem, dot, suffix = last.rpartition(".")
     return [*folders, stem if dot + suffix.lower() in IMAGE_SUFFIXES else last]
 
 
 def refuse_second_name(path: Path, index: int, name: str, name_of: dict[int, str]) -> None:
-    """DataError when a file has two names for one image: two images would become one."""
+    """Raise DataError if a file has two names for one image: two images would become one."""
     if index >= 0 and name_of.setdefault(index, name) != name:
         raise DataError(
             f"{path}: {name_of[index]!r} and {name!r} would both be the same image of the data "

@@ -1,4 +1,4 @@
-"""The command line: load, call, print. Nothing is decided here that Python users could not call."""
+"""The command line: parse options, call `singleshot`, print the result."""
 
 import os
 import sys
@@ -40,41 +40,41 @@ def singleshot(_version: Version = False, _debug: Debug = False) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run one command; what a person can mend ends in one or two lines, without a traceback."""
+    """Run one command; errors that a user can fix are one or two lines without a traceback."""
     session = Session()
     try:
-        run(arguments, session)
+        _run(arguments, session)
     except BrokenPipeError:
-        stop_writing()
+        _stop_writing()
     except SingleshotError as error:
         if session.debug:
             raise
         if isinstance(error, FailedInAnotherProcess):
             sys.exit(error.exit_code)
-        fail(str(error), error.exit_code)
+        _fail(str(error), error.exit_code)
     except Exception as error:
         if session.debug:
             raise
         first_line = str(error).partition("\n")[0]
-        fail(f"{type(error).__name__}: {first_line} (unexpected; --debug shows where)", 1)
+        _fail(f"{type(error).__name__}: {first_line} (unexpected; --debug shows where)", 1)
 
 
-def run(arguments: Sequence[str] | None, session: Session) -> None:
-    """Run one command to its end, and everything it printed out of the door."""
+def _run(arguments: Sequence[str] | None, session: Session) -> None:
+    """Run one command to its end and flush its output."""
     try:
         app(args=arguments, obj=session, prog_name="singleshot")
     finally:
         sys.stdout.flush()
 
 
-def fail(message: str, exit_code: int) -> NoReturn:
-    """Say what went wrong and leave."""
+def _fail(message: str, exit_code: int) -> NoReturn:
+    """Print an error and exit."""
     typer.echo(f"Error: {message}", err=True)
     sys.exit(exit_code)
 
 
-def stop_writing() -> NoReturn:
-    """Leave quietly when nobody reads any more, as after `| head`."""
+def _stop_writing() -> NoReturn:
+    """Exit quietly when stdout is closed, as after `| head`."""
     # Python flushes stdout once more on its way out, which must not fail again.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     sys.exit(1)

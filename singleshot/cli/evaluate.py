@@ -8,7 +8,7 @@ import typer
 
 from singleshot.cli.options import Debug, Json, Model, examples, with_options
 from singleshot.cli.output import note, print_json
-from singleshot.cli.summary import summary
+from singleshot.cli.report_tables import format_report
 from singleshot.errors import SingleshotError
 from singleshot.evaluation.options import EvaluationOptions
 
@@ -98,4 +98,4 @@ def print_report(report: "Report", page: Path | None, *, json: bool) -> None:
     if json:
         print_json(document)
     else:
-        typer.echo(summary(document))
+        typer.echo(format_report(document))

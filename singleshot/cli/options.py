@@ -1,4 +1,4 @@
-"""What several commands share: their options, and how a help text ends."""
+"""Options that commands share, and parameters made from an options dataclass."""
 
 import inspect
 from collections.abc import Callable, Sequence
@@ -13,18 +13,12 @@ from singleshot.options import Option, Options, options_of
 from singleshot.version import __version__
 
 __all__ = [
-    "DataSets",
     "Debug",
-    "IouThreshold",
     "Json",
-    "MeasuredSplit",
     "Model",
     "Overrides",
-    "Protocol",
     "Recipe",
-    "ReportFolder",
     "Session",
-    "TrainingSplit",
     "Version",
     "examples",
     "with_options",
@@ -35,27 +29,27 @@ Chosen = TypeVar("Chosen", bound=Options)
 
 @dataclass
 class Session:
-    """What holds for one call of the program, before or after the name of the command."""
+    """State of one call of the program, set before or after the name of the command."""
 
     debug: bool = False
 
 
-def remember_debug(context: Any, value: bool) -> None:
-    """Note that tracebacks are wanted, wherever on the line it was said."""
-    # Any: what typer hands over is not the typer.Context that it documents, but its base class.
+def _remember_debug(context: Any, value: bool) -> None:
+    """Switch tracebacks on, wherever on the line --debug stands."""
+    # Any: typer passes not the typer.Context that it documents, but its base class.
     if value:
         context.obj.debug = True
 
 
-def print_version(value: bool) -> None:
-    """Print the version and leave."""
+def _print_version(value: bool) -> None:
+    """Print the version and exit."""
     if value:
         typer.echo(f"singleshot {__version__}")
         raise typer.Exit
 
 
 def examples(*commands: str) -> str:
-    """The end of a help text: commands that work when pasted."""
+    """Write the end of a help text: commands that work when pasted."""
     # \b keeps the line breaks of the paragraph.
     return "\n".join(["Examples:\n\n\b", *(f"  {command}" for command in commands)])
 
@@ -78,7 +72,7 @@ def with_options(options: type[Chosen]) -> Callable[[Callable[..., None]], Calla
 
         others = [one for one in own.parameters.values() if one.name != "options"]
         subject = [one for one in others if one.kind is one.POSITIONAL_OR_KEYWORD]
-        parameters = [*subject, *map(typer_parameter, declared), *others[len(subject) :]]
+        parameters = [*subject, *map(_typer_parameter, declared), *others[len(subject) :]]
         call.__signature__ = own.replace(parameters=parameters)  # type: ignore[attr-defined]
         call.__annotations__ = {one.name: one.annotation for one in parameters}
         return call
@@ -86,14 +80,14 @@ def with_options(options: type[Chosen]) -> Callable[[Callable[..., None]], Calla
     return decorate
 
 
-def typer_parameter(option: Option) -> inspect.Parameter:
+def _typer_parameter(option: Option) -> inspect.Parameter:
     """Make the parameter from which typer reads an argument or option."""
     declaration: Any = {
         "help": option.help,
         "metavar": option.metavar,
         "min": option.minimum,
         "max": option.maximum,
-        "parser": None if option.parse is None else parser_of(option.parse),
+        "parser": None if option.parse is None else _parser_of(option.parse),
     }
     positional = option.kind == "argument"
     info = typer.Argument(**declaration) if positional else typer.Option(option.flag, **declaration)
@@ -102,11 +96,11 @@ def typer_parameter(option: Option) -> inspect.Parameter:
         option.name,
         inspect.Parameter.POSITIONAL_OR_KEYWORD if positional else inspect.Parameter.KEYWORD_ONLY,
         default=inspect.Parameter.empty if default is ... else default,
-        annotation=Annotated[option.cli_type or cli_type(option.hint), info],
+        annotation=Annotated[option.cli_type or _cli_type(option.hint), info],
     )
 
 
-def cli_type(hint: Any) -> Any:
+def _cli_type(hint: Any) -> Any:
     """Reduce the type of a field to one that typer parses: a path, a list of words, a number …"""
     if get_origin(hint) is Literal or not get_args(hint):
         return hint
@@ -115,10 +109,10 @@ def cli_type(hint: Any) -> Any:
     parts = get_args(hint)
     several = [part for part in parts if get_origin(part) is Sequence]
     chosen = several[0] if several else Path if Path in parts else parts[0]
-    return cli_type(chosen) | None if type(None) in parts else cli_type(chosen)
+    return _cli_type(chosen) | None if type(None) in parts else _cli_type(chosen)
 
 
-def parser_of(parse: Callable[[str], Any]) -> Callable[[str], Any]:
+def _parser_of(parse: Callable[[str], Any]) -> Callable[[str], Any]:
     """Let typer print the message of a ValueError beside the name of the option."""
 
     def parsed(text: str) -> Any:
@@ -134,7 +128,7 @@ Debug = Annotated[
     bool,
     typer.Option(
         "--debug",
-        callback=remember_debug,
+        callback=_remember_debug,
         expose_value=False,
         help="Show the traceback of an error.",
     ),
@@ -143,47 +137,14 @@ Version = Annotated[
     bool,
     typer.Option(
         "--version",
-        callback=print_version,
+        callback=_print_version,
         expose_value=False,
         is_eager=True,
-        help="Print the version and leave.",
+        help="Print the version and exit.",
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 Model = Annotated[str, typer.Argument(metavar="MODEL", help="A run folder or a checkpoint.")]
-DataSets = Annotated[
-    list[str],
-    typer.Option(
-        "--data",
-        metavar="DATA",
-        help="A folder or JSON file of annotated images; repeated, the data sets are joined by "
-        "class name.",
-    ),
-]
-TrainingSplit = Annotated[
-    str | None,
-    typer.Option("--split", help="Images to learn from; a+b joins two. Left out: train, else all."),
-]
-MeasuredSplit = Annotated[
-    str | None, typer.Option(help="Images to measure on. Left out: test, else val, else all.")
-]
-Protocol = Annotated[
-    Literal["voc07", "voc10", "coco"],
-    typer.Option(help="Whose rules to measure by: VOC's at 11 points or every point, COCO's."),
-]
-IouThreshold = Annotated[
-    float,
-    typer.Option(
-        min=0.01,
-        max=1,
-        metavar="T",
-        help="IoU from which a detection is a hit; COCO's own twelve numbers keep their own.",
-    ),
-]
-ReportFolder = Annotated[
-    Path | None,
-    typer.Option(metavar="DIR", help="Write report.html, which needs no other file."),
-]
 Recipe = Annotated[
     str,
     typer.Argument(

@@ -1,4 +1,4 @@
-"""How results look: JSON for programs, aligned columns for people, notes beside both."""
+"""Output of commands: JSON on stdout, messages on stderr, exit codes after a signal."""
 
 import json
 from collections.abc import Iterator
@@ -6,24 +6,24 @@ from contextlib import contextmanager
 
 import typer
 
-__all__ = ["note", "print_json", "stops_are_said", "told_to_stop"]
+__all__ = ["exit_after_signal", "handle_interrupts", "note", "print_json"]
 
-BY_A_SIGNAL = 128  # a shell adds the signal's number: 130 for Ctrl-C, 143 for SIGTERM
+SIGNAL_EXIT = 128  # a shell adds the signal's number: 130 for Ctrl-C, 143 for SIGTERM
 
 
 def print_json(document: object) -> None:
-    """The one document on stdout; a value that JSON cannot hold is a mistake of ours."""
+    """Print one JSON document on stdout; NaN in it is a bug."""
     typer.echo(json.dumps(document, indent=2, allow_nan=False))
 
 
 def note(message: str) -> None:
-    """Tell the person, leaving stdout to the results."""
+    """Print a message on stderr; stdout is for results."""
     typer.echo(message, err=True)
 
 
 @contextmanager
-def stops_are_said() -> Iterator[None]:
-    """Say what was left to do when Ctrl-C or SIGTERM came, and leave."""
+def handle_interrupts() -> Iterator[None]:
+    """On Ctrl-C or SIGTERM, print what is left to do and exit with the code of the signal."""
     from singleshot.training.interrupt import Interrupted
 
     try:
@@ -31,9 +31,9 @@ def stops_are_said() -> Iterator[None]:
     except Interrupted as stop:
         if str(stop):
             note(str(stop))
-        raise told_to_stop(stop.signal) from None
+        raise exit_after_signal(stop.signal) from None
 
 
-def told_to_stop(signal: int) -> typer.Exit:
-    """Leave with the exit code of a program that a signal stopped."""
-    return typer.Exit(BY_A_SIGNAL + signal)
+def exit_after_signal(signal: int) -> typer.Exit:
+    """Make the exit with the code of a program that a signal interrupted."""
+    return typer.Exit(SIGNAL_EXIT + signal)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from singleshot.cli.options import Debug, Recipe, examples, with_options
-from singleshot.cli.output import note, stops_are_said, told_to_stop
+from singleshot.cli.output import exit_after_signal, handle_interrupts, note
 from singleshot.report.text import number
 from singleshot.training.options import TimeBudget, TrainingOptions
 
@@ -33,13 +33,13 @@ def train(recipe: Recipe, *, options: TrainingOptions, _debug: Debug = False) ->
 
     seconds = options.time_budget
     budget = TimeBudget(seconds, start) if isinstance(seconds, float) else seconds
-    with stops_are_said(), training_progress() as callback:
+    with handle_interrupts(), training_progress() as callback:
         options = replace(options, time_budget=budget, callback=callback)
         result = run_training(recipe, options)
     if is_first_process():
         report(result)
     if result.stopped_by is not None:
-        raise told_to_stop(result.stopped_by)
+        raise exit_after_signal(result.stopped_by)
 
 
 def report(run: "Run") -> None:

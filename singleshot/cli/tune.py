@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from singleshot.cli.options import Debug, Recipe, examples, with_options
-from singleshot.cli.output import note, stops_are_said, told_to_stop
+from singleshot.cli.output import exit_after_signal, handle_interrupts, note
 from singleshot.report.text import number
 from singleshot.tuning.options import TuningOptions
 
@@ -31,11 +31,11 @@ def tune(recipe: Recipe, *, options: TuningOptions, _debug: Debug = False) -> No
     import singleshot
     from singleshot.cli.progress import training_progress
 
-    with stops_are_said(), training_progress() as callback:
+    with handle_interrupts(), training_progress() as callback:
         result = singleshot.tune(recipe, **vars(replace(options, callback=callback)))
     _print_result(result)
     if result.stopped_by is not None:
-        raise told_to_stop(result.stopped_by)
+        raise exit_after_signal(result.stopped_by)
 
 
 def _print_result(result: "SearchResult") -> None:

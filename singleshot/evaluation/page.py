@@ -228,6 +228,7 @@ def render_page(page: EvaluationPage) -> str:
         showcase=page.showcase,
         protocol=IN_WORDS[report.protocol].format(iou_threshold=report.iou_threshold),
         class_names=list(report.per_class),
+        metrics=other_metrics(report),
         stand_in=DEFAULT_SCORE_THRESHOLD,
         undetected=undetected_classes(report),
         fewest_images=FEWEST_IMAGES,
@@ -246,6 +247,30 @@ def render_page(page: EvaluationPage) -> str:
         script=Markup(script),
         script_hash=content_hash(script),
     )
+
+
+# Metrics of a class with a column of their own in parts/classes.html.
+OWN_COLUMNS = {
+    "truths",
+    "average_precision",
+    "precision_at_recall",
+    "recall_at_precision",
+    "best_f1",
+}
+
+
+def other_metrics(report: Report) -> dict[str, list[float | None]]:
+    """Collect the values of all further metrics, one for each class, by column title."""
+    columns: dict[str, list[float | None]] = {}
+    for numbers in report.per_class.values():
+        for name, value in numbers.to_json().items():
+            if name in OWN_COLUMNS:
+                continue
+            values = value if isinstance(value, Mapping) else {"": value}
+            for key, one in values.items():
+                title = f"{name} {key}".replace("_", " ").strip().capitalize()
+                columns.setdefault(title, []).append(one)
+    return columns
 
 
 def undetected_classes(report: Report) -> list[str]:

@@ -6,6 +6,7 @@ from typing import get_args
 import pytest
 from command_line import singleshot
 
+from singleshot.cli.report_tables import format_report
 from singleshot.evaluation.options import ProtocolName
 from singleshot.metrics import BestF1, ClassReport, CocoNumbers, Protocol, Report
 
@@ -125,3 +126,15 @@ def test_what_cannot_be_meant_is_said_before_anything_is_loaded(options, said):
     outcome = singleshot("evaluate", "no-such-run", "no-such-data", *options)
     assert outcome.exit_code == 2
     assert said in outcome.stderr
+
+
+def test_a_new_metric_has_its_columns():
+    document = json.loads(json.dumps(DOCUMENT))
+    for number, numbers in enumerate(document["per_class"].values()):
+        numbers["recall_at_fppi"] = {"0.1": 0.5, "1.0": None if number else 0.75}
+        numbers["miss_rate"] = 0.25
+    lines = format_report(document).splitlines()
+    header, rbc, wbc = lines[-3:]
+    assert header.endswith("recall_at_fppi 0.1  recall_at_fppi 1.0  miss_rate")
+    assert rbc.split()[-3:] == ["0.500", "0.750", "0.250"]
+    assert wbc.split()[-3:] == ["0.500", "-", "0.250"]

@@ -6,7 +6,7 @@ import io
 import json
 import re
 from collections import Counter
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ from report_scene import EVIL, NAMES, NUM_IMAGES, make_scene
 from singleshot.data.dataset import DataSet
 from singleshot.evaluation.evaluate_predictions import evaluate_predictions
 from singleshot.evaluation.page import write_evaluation_page
-from singleshot.metrics import Predictions, Protocol
+from singleshot.metrics import ClassReport, Predictions, Protocol
 from singleshot.metrics.sweep import sweep
 from singleshot.report.page import signed
 from singleshot.structures import Detections, Truth
@@ -234,3 +234,27 @@ def test_every_scrolling_region_can_be_reached_by_keyboard(reader):
 )
 def test_differences_have_a_sign(value, text):
     assert signed(value) == text
+
+
+@dataclass(frozen=True, kw_only=True)
+class MoreMetrics(ClassReport):
+    recall_at_fppi: dict[float, float]
+
+
+def test_a_new_metric_of_classes_has_its_columns(scene, tmp_path):
+    report = evaluate_predictions(scene.predictions, scene.dataset, protocol=Protocol.VOC10)
+    more = {
+        name: MoreMetrics(**vars(one), recall_at_fppi={0.1: 0.375})
+        for name, one in report.per_class.items()
+    }
+    page = write_evaluation_page(
+        scene.predictions,
+        scene.dataset,
+        report=replace(report, per_class=more),
+        model="m",
+        command="singleshot evaluate",
+        path=tmp_path / "report.html",
+    )
+    text = page.read_text()
+    assert text.count('<th scope="col">Recall at fppi 0.1</th>') == 1
+    assert text.count("<td>0.375</td>") >= 2

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
-from singleshot.evaluation.predictions.json_stream import JsonStream, open_json_stream
 
 from singleshot.errors import DataError
 from singleshot.evaluation.predictions import json_stream, load_predictions
+from singleshot.evaluation.predictions.json_stream import JsonStream, open_json_stream
 
 ENTRY = {"image_id": 7, "category_id": 2, "bbox": [1.5, 2.5, 3.5, 4.5], "score": 0.5}
 

@@ -98,14 +98,14 @@ def test_the_phases_of_our_detectors_are_timed(recipe, overrides):
 def test_copies_of_an_image_are_made_before_the_network_begins(monkeypatch):
     settings = load_recipe("sliding-window", {"model.input": [96, 128], "model.scales": [1.0, 1.5]})
     detector = build_detector(settings.model, ["a"], pretrained=False)
-    copied = detector.copied
+    make_copy = detector._make_copy
     slept = []
 
     def slowly(*arguments):
         slept.append(time.sleep(0.02))
-        return copied(*arguments)
+        return make_copy(*arguments)
 
-    monkeypatch.setattr(detector, "copied", slowly)
+    monkeypatch.setattr(detector, "_make_copy", slowly)
     (found,) = time_detections(detector, [[torch.zeros(3, 90, 70, dtype=torch.uint8)]])
     assert found.preprocess >= 0.02 * len(slept) > 0.02
 

@@ -149,7 +149,7 @@ def test_a_worker_that_dies_after_its_last_batch_is_not_missed(
 
 
 def test_a_loss_that_is_no_number_names_the_images(cells, whole, tmp_path, monkeypatch):
-    run, real, calls = tmp_path / "run", network.objective, []
+    run, real, calls = tmp_path / "run", network.multibox_loss, []
 
     def explode(*words, **settings):
         calls.append(1)
@@ -157,7 +157,7 @@ def test_a_loss_that_is_no_number_names_the_images(cells, whole, tmp_path, monke
         factor = math.nan if len(calls) == 6 else 1
         return losses._replace(sums={name: term * factor for name, term in losses.sums.items()})
 
-    monkeypatch.setattr(network, "objective", explode)
+    monkeypatch.setattr(network, "multibox_loss", explode)
     words = r"step 6: the loss is not finite .*train_\d\.jpg.*--resume continues"
     with pytest.raises(NonFiniteLoss, match=words) as told:
         train(cells, run)
@@ -168,7 +168,7 @@ def test_a_loss_that_is_no_number_names_the_images(cells, whole, tmp_path, monke
 
 
 def test_too_little_memory_names_what_to_lower(cells, whole, tmp_path, monkeypatch):
-    run, real, calls = tmp_path / "run", network.objective, []
+    run, real, calls = tmp_path / "run", network.multibox_loss, []
 
     def exhaust(*words, **settings):
         calls.append(1)
@@ -176,7 +176,7 @@ def test_too_little_memory_names_what_to_lower(cells, whole, tmp_path, monkeypat
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
         return real(*words, **settings)
 
-    monkeypatch.setattr(network, "objective", exhaust)
+    monkeypatch.setattr(network, "multibox_loss", exhaust)
     words = r"too little memory .*training\.batch_size \(now 3; .*model\.input"
     with pytest.raises(RunFailed, match=words) as told:
         train(cells, run)

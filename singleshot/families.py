@@ -35,7 +35,7 @@ DEFAULT_KIND = ssd.FAMILY.kind  # of a recipe without `model.kind`
 
 
 def families() -> tuple[Family[Any], ...]:
-    """All families, those of plugins included."""
+    """List all families, those of plugins included."""
     return with_registered(FAMILIES, Family)
 
 

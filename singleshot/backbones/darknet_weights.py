@@ -66,8 +66,8 @@ class WeightFile:
             return self.header == LONG_HEADER and file.read(NUMBER) == bytes(NUMBER)
 
     @property
-    def left(self) -> int:
-        """How many numbers have not been read yet."""
+    def num_left(self) -> int:
+        """The count of numbers that have not been read yet."""
         return (self.size - self.header) // NUMBER - self.taken
 
     def fill(self, layer: nn.Module, name: str) -> None:
@@ -76,10 +76,10 @@ class WeightFile:
         Raises ModelError, naming the layer, if too few are left, or if they are not finite.
         """
         for tensor in tensors_of(layer):
-            if tensor.numel() > self.left:
+            if tensor.numel() > self.num_left:
                 raise ModelError(
                     f"{self.path} ends within {name}, which needs {tensor.numel():,} numbers where "
-                    f"{max(self.left, 0):,} are left; it is truncated, or of another network"
+                    f"{max(self.num_left, 0):,} are left; it is truncated, or of another network"
                 )
             place = self.header + NUMBER * self.taken
             numbers = np.fromfile(self.path, "<f4", tensor.numel(), offset=place)

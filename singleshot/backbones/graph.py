@@ -84,7 +84,7 @@ def _create_module(layer: GraphLayer, channels: int) -> nn.Module:
         case ConvolutionLayer():
             module = _create_convolution(layer, channels)
         case ScaleLayer():
-            module = Scale(channels)
+            module = ChannelScale(channels)
         case ReluLayer():
             module = nn.ReLU()
         case PoolLayer():
@@ -119,7 +119,7 @@ def _create_convolution(layer: ConvolutionLayer, in_channels: int) -> nn.Conv2d:
     )
 
 
-class Scale(nn.Module):
+class ChannelScale(nn.Module):
     """A factor and a shift for each channel."""
 
     def __init__(self, channels: int) -> None:

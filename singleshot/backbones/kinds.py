@@ -134,7 +134,7 @@ BACKBONES: tuple[BackboneKind[Any], ...] = (
 
 
 def backbone_kinds() -> tuple[BackboneKind[Any], ...]:
-    """All kinds of backbones, those of plugins included."""
+    """List all kinds of backbones, those of plugins included."""
     return with_registered(BACKBONES, BackboneKind)
 
 

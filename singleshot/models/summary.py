@@ -1,4 +1,4 @@
-"""How large a detector is: parameters, multiply-adds, boxes, and the levels they come from."""
+"""The size of a detector: parameters, multiply-adds, boxes and levels."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -17,7 +17,7 @@ __all__ = ["ModelSummary", "numbered_classes", "show_model", "summarise"]
 
 @dataclass(frozen=True, slots=True)
 class ModelSummary:
-    """What `singleshot models show` prints."""
+    """The size of a detector, as `singleshot models show` prints it."""
 
     recipe: str
     parameters: int
@@ -27,7 +27,7 @@ class ModelSummary:
     levels: tuple[LevelSummary, ...]  # with priors
 
     def to_json(self) -> dict[str, Any]:
-        """The same as plain lists and dictionaries; a stride equal both ways is one number."""
+        """Convert to plain lists and dictionaries; a stride equal both ways is one number."""
         document = asdict(self)
         for level in document["levels"]:
             down, across = level["stride"]
@@ -50,7 +50,7 @@ def numbered_classes(number: int) -> list[str]:
 
 
 def summarise(detector: TrainableDetector, recipe: str) -> ModelSummary:
-    """Count what the built network really has."""
+    """Count parameters, multiply-adds, boxes and levels of a network."""
     return ModelSummary(
         recipe=recipe,
         parameters=sum(parameter.numel() for parameter in detector.parameters()),
@@ -63,7 +63,7 @@ def summarise(detector: TrainableDetector, recipe: str) -> ModelSummary:
 
 @torch.no_grad()
 def count_macs(detector: TrainableDetector) -> int:
-    """Multiply-adds of convolutions and fully connected layers on one image."""
+    """Count multiply-adds of convolutions and fully connected layers on one image."""
     image = torch.zeros(1, 3, *detector.settings.input, device=detector.pixel_mean.device)
     with FlopCounterMode(display=False) as counter:
         detector.eval()(image)

@@ -21,6 +21,10 @@ RENAMED_KEYS: dict[str, str] = {
     "model.results.mirror": "model.results.flip_tta",
     "model.results.suppression": "model.results.nms",
     "model.results.clip_before_suppression": "model.results.clip_before_nms",
+    "model.stages.machines_from": "model.stages.svms_from",
+    "model.stages.machine_negative_iou": "model.stages.svm_negative_iou",
+    "model.stages.machine_positive_weight": "model.stages.svm_positive_weight",
+    "model.stages.machine_decay": "model.stages.svm_decay",
 }
 
 RENAMED_VALUES: dict[str, dict[str, str]] = {

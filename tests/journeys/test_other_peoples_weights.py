@@ -138,8 +138,8 @@ def of_a_classifier(path):
         (with_code, "not a PyTorch file of plain tensors"),
         (with_code_in_an_archive, "not a PyTorch file of plain tensors"),
         (cut_short, "not a PyTorch file of plain tensors"),
-        (with_a_poem, "not the weights of a detector known here"),
-        (of_a_classifier, "not the weights of a detector known here"),
+        (with_a_poem, "not the weights of a known detector"),
+        (of_a_classifier, "not the weights of a known detector"),
         (lambda _path: None, "no such file"),
     ],
 )

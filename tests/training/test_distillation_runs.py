@@ -147,6 +147,6 @@ def test_a_teacher_must_be_a_detector(train, tmp_path):
     with pytest.raises(ModelError, match="there is no such run folder or checkpoint"):
         train(tmp_path / "run", teacher=tmp_path / "nothing")
     (tmp_path / "text.pth").write_text("no detector")
-    with pytest.raises(ModelError, match=r"text\.pth: not a detector known here; a teacher is"):
+    with pytest.raises(ModelError, match=r"text\.pth: not a known detector; a teacher is"):
         train(tmp_path / "run", teacher=tmp_path / "text.pth")
     assert not (tmp_path / "run").exists()

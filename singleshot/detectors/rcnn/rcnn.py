@@ -79,7 +79,7 @@ class Rcnn(RegionDetector):
     def enter(self, part: float) -> None:
         """Begin the stage of the SVMs, then that of box regression, with the network fixed."""
         stages = self.settings.stages
-        self.stage = (part >= stages.machines_from) + (part >= stages.boxes_from)
+        self.stage = (part >= stages.svms_from) + (part >= stages.boxes_from)
         if self.stage:
             self.backbone.eval()
             self.layers.eval()
@@ -174,13 +174,13 @@ class Rcnn(RegionDetector):
                     self.machines(fc7),
                     regions[drawn],
                     objects,
-                    negative_iou=stages.machine_negative_iou,
+                    negative_iou=stages.svm_negative_iou,
                     hard_negatives=stages.hard_negatives,
-                    positive_weight=stages.machine_positive_weight,
+                    positive_weight=stages.svm_positive_weight,
                 )
             )
             number += len(objects.labels)
-        decay = stages.machine_decay / 2 * self.machines.weight.square().sum()
+        decay = stages.svm_decay / 2 * self.machines.weight.square().sum()
         # Once a batch, however many parts it has: each part adds the share of its images.
         classification = torch.stack(costs).sum() + len(batch) * decay
         sums = {"localization": torch.zeros_like(decay), "classification": classification}

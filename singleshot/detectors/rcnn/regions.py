@@ -1,4 +1,4 @@
-"""What detectors of regions share: image sizes, pooling, the head, scores of regions."""
+"""Image sizes, pooling, the head and the scores of regions, for all detectors of regions."""
 
 import math
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""The tables `model` of the detectors that classify regions: R-CNN and its successors."""
+"""The tables `model` of R-CNN and its successors."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class SearchSettings(Settings):
 
 
 class AnchorSettings(Settings):
-    """The boxes that proposals are told relative to, at each place of a feature map."""
+    """Boxes at each position of a feature map, which proposals are relative to."""
 
     scales: tuple[Positive, ...] = Field(
         (8, 16, 32), min_length=1, description="sides of the square ones, in strides of their level"
@@ -56,57 +56,58 @@ class ProposalSettings(Settings):
 
     anchors: AnchorSettings = AnchorSettings()
     channels: int = Field(0, ge=0, description="of its 3 × 3 convolution; 0: as the feature map")
-    positive_iou: Fraction = Field(0.7, description="overlap from which an anchor shows an object")
-    negative_iou: Fraction = Field(0.3, description="overlap below which it shows none")
+    positive_iou: Fraction = Field(0.7, description="IoU from which an anchor shows an object")
+    negative_iou: Fraction = Field(0.3, description="IoU below which it shows none")
     inside: bool = Field(
-        True, description="only anchors within the image learn, as in the paper (§3.3)"
+        True, description="train only anchors within the image, as in the paper (§3.3)"
     )
-    sampled: Count = Field(256, description="anchors of an image that learn")
-    positives: Fraction = Field(0.5, description="share of these that show an object at most")
+    sampled: Count = Field(256, description="anchors of an image to train on")
+    positives: Fraction = Field(0.5, description="share of these that show an object, at most")
     offset_scales: tuple[Positive, Positive] = Field(
         (1.0, 1.0),
-        description="offsets of the centre and of the size are told in these; R-FCN's code: 0.1, "
+        description="units of the offsets of centre and size; R-FCN's code: 0.1, "
         "0.2 (RPN_NORMALIZE_STDS)",
     )
-    iou_threshold: Fraction = Field(0.7, description="of suppression among proposals")
+    iou_threshold: Fraction = Field(0.7, description="of NMS among proposals")
     min_side: float = Field(16, ge=0, description="pixels; smaller proposals are left out")
-    before_training: Count = Field(12000, description="best of a level into suppression …")
+    before_training: Count = Field(12000, description="best of a level that go into NMS …")
     after_training: Count = Field(2000, description="… and kept of an image, while training")
-    before: Count = Field(6000, description="the same while detecting: into suppression …")
+    before: Count = Field(6000, description="at detection: best of a level that go into NMS …")
     after: Count = Field(300, description="… and kept")
 
 
 class FewProposalsSettings(ProposalSettings):
-    """Of R-FCN: in training as while detecting (py-R-FCN, rfcn_end2end_ohem.yml)."""
+    """Proposals of R-FCN: as many in training as at detection (py-R-FCN, rfcn_end2end_ohem.yml)."""
 
-    before_training: Count = Field(6000, description="best of a level into suppression …")
+    before_training: Count = Field(6000, description="best of a level that go into NMS …")
     after_training: Count = Field(300, description="… and kept of an image, while training")
 
 
 class StageSettings(Settings):
-    """R-CNN's three stages: the network, its support vector machines, its box regression."""
+    """R-CNN's three stages: the network, its SVMs, its box regression."""
 
-    machines_from: Fraction = Field(0.6, description="part of the training when stage two begins")
+    svms_from: Fraction = Field(0.6, description="part of the training when stage two begins")
     boxes_from: Fraction = Field(0.8, description="part of the training when stage three begins")
     feature_norm: Positive = Field(
         20.0, description="length that feature vectors are scaled to (rcnn_scale_features.m)"
     )
-    machine_negative_iou: Fraction = Field(
-        0.3, description="overlap with a class' truths below which a region is none of it"
+    svm_negative_iou: Fraction = Field(
+        0.3,
+        description="IoU with the objects of a class below which a region is a negative",
     )
     candidates: Count = Field(
-        512, description="regions of an image, drawn at random, in which machines look for …"
+        512, description="regions of an image, drawn at random, among which …"
     )
     hard_negatives: Count = Field(
-        96, description="… so many with the highest scores, from which each of them learns"
+        96, description="… so many with the highest scores are the negatives of an SVM"
     )
-    machine_positive_weight: Positive = Field(2.0, description="of truths (rcnn_train.m)")
-    machine_decay: float = Field(
+    svm_positive_weight: Positive = Field(2.0, description="of objects (rcnn_train.m)")
+    svm_decay: float = Field(
         1e-4,
         ge=0,
         description="λ of λ / 2 · ‖w‖² beside the hinge loss; training.weight_decay comes on top",
     )
-    boxes_iou: Fraction = Field(0.6, description="overlap from which a region learns its offsets")
+    boxes_iou: Fraction = Field(0.6, description="IoU from which a region has a box loss")
     boxes_decay: float = Field(
         1e-4,
         ge=0,
@@ -115,14 +116,14 @@ class StageSettings(Settings):
 
     @model_validator(mode="after")
     def in_order(self) -> StageSettings:
-        """One after the other."""
-        if self.machines_from > self.boxes_from:
-            raise ValueError("stages.machines_from is at most stages.boxes_from")
+        """Check that stages come one after the other."""
+        if self.svms_from > self.boxes_from:
+            raise ValueError("stages.svms_from is at most stages.boxes_from")
         return self
 
 
 class RegionSettings(DetectorSettings):
-    """What they share."""
+    """Keys that all of them have."""
 
     aspect: Literal["stretch", "keep"] = Field(
         "stretch",
@@ -137,7 +138,7 @@ class RcnnSettings(RegionSettings):
 
     kind: Literal["rcnn"]
     search: SearchSettings = SearchSettings()
-    warped: Count = Field(227, ge=32, description="side of a region as the network takes it")
+    warped: Count = Field(227, ge=32, description="side of a region as the network's input")
     context: int = Field(16, ge=0, description="pixels around the region in it (appendix A)")
     fully_connected: tuple[Count, ...] = Field((4096, 4096), description="fc6 and fc7")
     dropout: Fraction = Field(0.5, lt=1, description="after each of them, in training")
@@ -180,9 +181,9 @@ class FasterRcnnSettings(RegionSettings):
 
     @model_validator(mode="after")
     def pooling_fits(self) -> FasterRcnnSettings:
-        """RoI pooling looks at one map."""
+        """Check that a pyramid has RoIAlign: RoI pooling is of one map."""
         if self.top_down and self.pooling == "max":
-            raise ValueError("top_down wants pooling = 'align', which chooses among its levels")
+            raise ValueError("top_down needs pooling = 'align', which selects among its levels")
         return self
 
 
@@ -196,8 +197,8 @@ class RfcnSettings(RegionSettings):
     )
     bins: Count = Field(7, description="k: a region has k × k parts, each with maps of its own")
     positive_iou: Fraction = Field(
-        0.5, description="overlap with a truth from which a region shows its object"
+        0.5, description="IoU with an object from which a region shows it"
     )
     hardest: Count = Field(
-        128, description="regions of an image with the greatest loss, which learn (§2.2)"
+        128, description="regions of an image with the greatest loss, which are trained on (§2.2)"
     )

@@ -40,8 +40,8 @@ __all__ = [
     "WindowSampling",
     "hardest_windows",
     "hinge_losses",
-    "labels_of",
     "size_of_copy",
+    "window_labels",
     "window_losses",
 ]
 
@@ -234,7 +234,7 @@ def window_losses(
     """
     losses, num_matches = [], 0
     for of_image, truth in zip(logits, truths, strict=True):
-        labels = labels_of(windows, objects_of(truth, windows.device), sampling)
+        labels = window_labels(windows, objects_of(truth, windows.device), sampling)
         match classifier:
             case "svm":
                 each = hinge_losses(of_image, labels)
@@ -251,7 +251,7 @@ def window_losses(
     return Losses.of(sums, weight=len(truths), num_matches=num_matches)
 
 
-def labels_of(
+def window_labels(
     windows: Float[Tensor, "windows 4"], objects: Objects, sampling: WindowSampling
 ) -> Int[Tensor, " windows"]:
     """Match windows to objects: a label, counted from 1, BACKGROUND or IGNORED.

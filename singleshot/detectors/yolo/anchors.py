@@ -13,7 +13,7 @@ from singleshot.errors import DataError
 __all__ = ["AnchorGrid", "GridLevel", "flatten_predictions", "k_means_anchors", "shape_iou"]
 
 OBJECTNESS = 4  # column of a box's numbers; its four coordinates come before, its classes after
-LARGEST = 10.0  # log(size / anchor): no image is so large, and no number overflows
+LARGEST = 10.0  # log(size / anchor): no image is so large, and exp does not overflow
 
 
 class GridLevel(NamedTuple):

@@ -1,4 +1,4 @@
-"""What all versions of YOLO share: letterboxing of images, and boxes above the threshold."""
+"""Letterboxing of images and selection of boxes, for all versions of YOLO."""
 
 from collections.abc import Sequence
 

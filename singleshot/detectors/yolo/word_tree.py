@@ -93,7 +93,7 @@ class WordTree(nn.Module):
     def walk(self, logits: Float[Tensor, "n nodes"], threshold: float) -> Int[Tensor, " n"]:
         """Walk from the root to the most probable child each time, and return the last node.
 
-        The walk has at least one step and goes on while the probability is above the threshold:
+        The walk has at least one step and continues while the probability is above the threshold:
         the product of P(node) of all nodes passed, each of which is a product itself, so that it
         ends higher than P(node) alone would (darknet's `hierarchy_top_prediction`).
         """

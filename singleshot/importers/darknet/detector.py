@@ -150,9 +150,9 @@ def _open_weights(detector: YoloDetector, network: Network, weights: Path) -> We
     num_weights = sum(tensor.numel() for _, layer in layers for tensor in tensors_of(layer))
     file = WeightFile(weights)
     file.expect(num_weights)
-    if file.left != num_weights:
+    if file.num_left != num_weights:
         raise ModelError(
-            f"{weights}: has {file.left:,} numbers, the layers of {network.net.path.name} need "
+            f"{weights}: has {file.num_left:,} numbers, the layers of {network.net.path.name} need "
             f"{num_weights:,}; it is truncated, damaged, or of another network"
         )
     return file

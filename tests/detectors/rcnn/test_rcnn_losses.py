@@ -13,9 +13,9 @@ OBJECTS = Objects(REGIONS[:1], torch.tensor([0]))
 
 def numbers_of(settings):
     return {
-        "negative_iou": settings.machine_negative_iou,
+        "negative_iou": settings.svm_negative_iou,
         "hard_negatives": settings.hard_negatives,
-        "positive_weight": settings.machine_positive_weight,
+        "positive_weight": settings.svm_positive_weight,
     }
 
 
@@ -27,7 +27,7 @@ def literal_costs(outputs, settings):
         negatives = [
             float(outputs[region, machine])
             for region in range(3)
-            if overlaps[machine][region] < settings.machine_negative_iou
+            if overlaps[machine][region] < settings.svm_negative_iou
         ]
         hard = sorted(negatives, reverse=True)[: settings.hard_negatives]
         total += sum(max(0.0, 1 + f) for f in hard)
@@ -47,7 +47,7 @@ def test_hinge_losses_are_those_of_the_formula(hard):
 
 def test_an_overlap_of_three_tenths_is_no_negative():
     outputs = torch.zeros(4, 2, requires_grad=True)
-    settings = StageSettings(machine_negative_iou=0.25)
+    settings = StageSettings(svm_negative_iou=0.25)
     svm_costs(outputs, REGIONS, OBJECTS, **numbers_of(settings)).backward()
     assert (outputs.grad != 0).tolist() == [
         [False, True],

@@ -10,7 +10,7 @@ from singleshot.detectors.sliding_window.network import (
     WindowSampling,
     hardest_windows,
     hinge_losses,
-    labels_of,
+    window_labels,
     window_losses,
 )
 from singleshot.recipes.load import load_recipe
@@ -31,19 +31,19 @@ def objects(*boxes, labels=None):
 
 
 def test_windows_learn_the_object_they_cover_and_ignore_what_they_touch(sampling):
-    labels = labels_of(WINDOWS, objects([20.0, 0, 30, 10], labels=[2]), sampling)
+    labels = window_labels(WINDOWS, objects([20.0, 0, 30, 10], labels=[2]), sampling)
     # Shifted by 2 of 10 pixels they overlap by 8/12, by 4 pixels 6/14, by 6 pixels 4/16.
     assert labels[7:14].tolist() == [BACKGROUND, IGNORED, 3, 3, 3, IGNORED, BACKGROUND]
     assert (labels[14:] == BACKGROUND).all()
 
 
 def test_an_object_that_no_window_covers_well_has_the_best_one(sampling):
-    labels = labels_of(WINDOWS, objects([20.0, 0, 30, 20]), sampling)
+    labels = window_labels(WINDOWS, objects([20.0, 0, 30, 20]), sampling)
     assert (labels > BACKGROUND).nonzero().flatten().tolist() == [10]
 
 
 def test_an_object_much_smaller_than_all_windows_is_not_learned(sampling):
-    assert (labels_of(WINDOWS, objects([20.0, 0, 23, 3]), sampling) == BACKGROUND).all()
+    assert (window_labels(WINDOWS, objects([20.0, 0, 23, 3]), sampling) == BACKGROUND).all()
 
 
 def test_the_hinge_is_paid_by_each_class_within_its_margin():

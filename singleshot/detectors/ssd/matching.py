@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple, assert_never
 
 import torch
@@ -129,8 +130,16 @@ def match_by_place(
     None for a rule that needs the network's outputs as well.
     """
     padded = pad_truths(_without_crowds(truths), priors.boxes_cxcywh_unit.device)
-    matches = _match_padded_by_place(padded, priors, options)
-    return None if matches is None else _matches_of(matches, padded, priors.size)
+    match options.rule:
+        case "bipartite":
+            matches = _match_bipartite(padded, priors, options)
+        case "atss":
+            matches = _match_atss(padded, priors, options)
+        case "simota" | "task-aligned":
+            return None
+        case _:
+            assert_never(options.rule)
+    return _matches_of(matches, padded, priors.size)
 
 
 @torch.no_grad()
@@ -184,36 +193,45 @@ def match_padded(
     unused_columns: int = 0,
 ) -> tuple[Int[Tensor, "b priors"], Float[Tensor, "b priors"] | None]:
     """Find the truth of each prior, or UNMATCHED, and the alignment where the rule has one."""
-    placed = _match_padded_by_place(padded, priors, options)
-    if placed is not None:
-        return placed, None
-    boxes_unit = decode(outputs.offsets, priors.boxes_cxcywh_unit, priors.offset_scales)
-    of_classes, _ = scores_and_ceiling(outputs.logits, scores, unused_columns)
-    predicted = Predicted(from_unit(boxes_unit, priors.size), of_classes)
+    predicted = partial(_decode_outputs, outputs, priors, scores, unused_columns)
     in_pixels = from_unit(priors.boxes_cxcywh_unit, priors.size)
     centres, candidates = in_pixels[:, :2], options.num_candidates
-    if options.rule == "simota":
-        strides = prior_strides(priors.levels, like=in_pixels)
-        return simota(*padded, predicted, centres, strides=strides, candidates=candidates), None
-    return task_aligned(*padded, predicted, centres, candidates=candidates)
-
-
-def _match_padded_by_place(
-    padded: PaddedTruths, priors: Priors, options: MatchingOptions
-) -> Int[Tensor, "b priors"] | None:
-    """Find the truth of each prior, or UNMATCHED, by the rules that need no outputs."""
     match options.rule:
         case "bipartite":
-            corners = to_corners(priors.boxes_cxcywh_unit)
-            return match_boxes(to_unit(padded.boxes, priors.size), corners, options.iou_threshold)
+            return _match_bipartite(padded, priors, options), None
         case "atss":
-            in_pixels = from_unit(priors.boxes_cxcywh_unit, priors.size)
-            candidates = options.num_candidates
-            return atss(padded.boxes, in_pixels, priors.levels, candidates=candidates)
-        case "task-aligned" | "simota":
-            return None
+            return _match_atss(padded, priors, options), None
+        case "simota":
+            strides = prior_strides(priors.levels, like=in_pixels)
+            matches = simota(*padded, predicted(), centres, strides=strides, candidates=candidates)
+            return matches, None
+        case "task-aligned":
+            return task_aligned(*padded, predicted(), centres, candidates=candidates)
         case _:
             assert_never(options.rule)
+
+
+def _match_bipartite(
+    padded: PaddedTruths, priors: Priors, options: MatchingOptions
+) -> Int[Tensor, "b priors"]:
+    corners = to_corners(priors.boxes_cxcywh_unit)
+    return match_boxes(to_unit(padded.boxes, priors.size), corners, options.iou_threshold)
+
+
+def _match_atss(
+    padded: PaddedTruths, priors: Priors, options: MatchingOptions
+) -> Int[Tensor, "b priors"]:
+    in_pixels = from_unit(priors.boxes_cxcywh_unit, priors.size)
+    return atss(padded.boxes, in_pixels, priors.levels, candidates=options.num_candidates)
+
+
+def _decode_outputs(
+    outputs: SsdOutputs, priors: Priors, scores: Scores, unused_columns: int
+) -> Predicted:
+    """Decode boxes in pixels of the input and scores of the classes."""
+    boxes_unit = decode(outputs.offsets, priors.boxes_cxcywh_unit, priors.offset_scales)
+    of_classes, _ = scores_and_ceiling(outputs.logits, scores, unused_columns)
+    return Predicted(from_unit(boxes_unit, priors.size), of_classes)
 
 
 def prior_strides(levels: Sequence[PriorLevel], *, like: Tensor) -> Float[Tensor, "priors 2"]:

@@ -116,7 +116,7 @@ class Ssd(TrainableDetector):
 
     @property
     def num_boxes(self) -> int:
-        """As many as there are priors."""
+        """The number of priors."""
         return len(self.priors_cxcywh_unit)
 
     @property

@@ -19,16 +19,16 @@ LONGEST = 3.0  # seconds from the first step to the kill
 
 def main() -> None:
     from cells import make_cells  # noqa: PLC0415 (beside the tests, found from here on)
-    from killing import METHODS, Victim, differences, kill_and_resume  # noqa: PLC0415
+    from killing import METHODS, KilledRun, differences, kill_and_resume  # noqa: PLC0415
 
     overrides = {"training.epochs": EPOCHS}
     with TemporaryDirectory() as folder:
         cells = make_cells(Path(folder) / "cells")
         killed, whole = Path(folder) / "killed", Path(folder) / "whole"
         phases = kill_and_resume(
-            Victim(cells, killed, overrides), kills=KILLS, longest=LONGEST, random=Random(0)
+            KilledRun(cells, killed, overrides), kills=KILLS, longest=LONGEST, random=Random(0)
         )
-        Victim(cells, whole, overrides).live(None, METHODS.Array("c", 16, lock=False))
+        KilledRun(cells, whole, overrides).train(None, METHODS.Array("c", 16, lock=False))
         different = differences(killed, whole)
     during = ", ".join(f"{count} {phase}" for phase, count in Counter(phases).most_common())
     print("| kills | during | files that differ at the end |")

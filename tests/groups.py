@@ -19,7 +19,7 @@ PATIENCE = timedelta(seconds=60)
 
 
 def free_port() -> int:
-    """A port of this machine that nobody listens on; skips the test where there are no sockets."""
+    """Find a free port of this machine; skips the test where there are no sockets."""
     try:
         with socket.create_server(("127.0.0.1", 0)) as server:
             port: int = server.getsockname()[1]

@@ -40,19 +40,19 @@ METHODS.set_forkserver_preload(["singleshot.training.train"])
 
 
 @dataclass
-class Victim:
+class KilledRun:
     """A run that is killed again and again."""
 
     cells: Path
     run: Path
     overrides: dict[str, object] = field(default_factory=dict)
 
-    def live(self, seconds: float | None, place) -> None:
-        """Begin or go on in a process of its own, killed so long after its first step."""
+    def train(self, seconds: float | None, place) -> None:
+        """Begin or resume in a process of its own, killed so long after its first step."""
         place.value = b"building"
         resume = RunFolder(self.run).state.exists()
         words = (self.cells, self.run, {**OVERRIDES, **self.overrides}, resume, place)
-        process = METHODS.Process(target=train_telling_where, args=words)
+        process = METHODS.Process(target=train_recording_method, args=words)
         process.start()
         while seconds is not None and process.is_alive() and place.value == b"building":
             time.sleep(0.001)
@@ -63,27 +63,27 @@ class Victim:
             assert process.exitcode == 0
 
 
-def train_telling_where(cells, run, overrides, resume, place) -> None:
-    """Train, and say in shared memory what is being done."""
+def train_recording_method(cells, run, overrides, resume, place) -> None:
+    """Train, and write into shared memory which method runs."""
 
-    def told(name, method):
-        def telling(*words):
+    def recording(name, method):
+        def recorded(*words):
             before, place.value = place.value, name.encode()
             try:
                 return method(*words)
             finally:
                 place.value = before
 
-        return telling
+        return recorded
 
     for name in PARTS:
-        setattr(Training, name, told(name, getattr(Training, name)))
+        setattr(Training, name, recording(name, getattr(Training, name)))
     begin = Training.take_steps
 
     def take_steps(training, *words):
         place.value = b"waiting"
         if training.evaluate is not None:
-            training.evaluate = told("evaluate", training.evaluate)
+            training.evaluate = recording("evaluate", training.evaluate)
         begin(training, *words)
         place.value = b"reporting"
 
@@ -91,32 +91,32 @@ def train_telling_where(cells, run, overrides, resume, place) -> None:
     train("ssdlite320-lite0", cells, run=run, overrides=overrides, resume=resume)
 
 
-def kill_and_resume(victim: Victim, *, kills: int, longest: float, random: Random) -> list[str]:
+def kill_and_resume(killed: KilledRun, *, kills: int, longest: float, random: Random) -> list[str]:
     """Kill so many times, up to so many seconds after its steps began; then let it finish.
 
-    Gives what each kill came into. A run that ends before it is killed counts as no kill.
+    Returns the method that each kill came into; a run that ends before it is not counted.
     """
     place = METHODS.Array("c", 16, lock=False)
     came_into: list[str] = []
     for _ in range(kills):
-        victim.live(random.uniform(0, longest), place)
-        require_whole(victim.run)
+        killed.train(random.uniform(0, longest), place)
+        require_whole(killed.run)
         came_into.append(place.value.decode())
-        if finished(victim.run):
+        if finished(killed.run):
             return came_into
-    victim.live(None, place)
-    require_whole(victim.run)
+    killed.train(None, place)
+    require_whole(killed.run)
     return came_into
 
 
 def finished(run: Path) -> bool:
-    """With its report: a run that was killed while it was drawn goes on, too."""
+    """Return whether a run is finished with its report."""
     folder = RunFolder(run)
     return folder.state.exists() and folder.is_done
 
 
 def require_whole(run: Path) -> None:
-    """Every file that can be seen is one that loads."""
+    """Load every file there is."""
     folder = RunFolder(run)
     if folder.recipe.exists():
         load_recipe(folder.recipe)
@@ -139,7 +139,7 @@ def log_without_timings(run: Path) -> list[dict[str, object]]:
 
 
 def differences(one: Path, other: Path) -> list[str]:
-    """What of two runs is not the same: weights, average, optimizer, random state, log."""
+    """List the files in which two runs differ."""
     ours, theirs = RunFolder(one), RunFolder(other)
     files = [(ours.state, theirs.state), (ours.last, theirs.last), (ours.best, theirs.best)]
     differ = [a.name for a, b in files if content_of(a) != content_of(b)]
@@ -149,5 +149,5 @@ def differences(one: Path, other: Path) -> list[str]:
 
 
 def content_of(path: Path) -> dict[str, bytes]:
-    """Every tensor bit for bit; a checkpoint's recipe may tell of other workers."""
+    """Read every tensor bit for bit, without the metadata."""
     return {name: tensor.numpy().tobytes() for name, tensor in load_file(path).items()}

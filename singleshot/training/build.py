@@ -85,7 +85,7 @@ def _build_objective(
 
 
 def build_training(
-    recipe: Recipe, images: Images, setup: TrainingSetup, *, rehearsal: bool = False
+    recipe: Recipe, images: Images, setup: TrainingSetup, *, dry_run: bool = False
 ) -> tuple[Training, TrainingBatches]:
     """Build a training and its batches, from its first step or from where it was interrupted.
 
@@ -93,7 +93,7 @@ def build_training(
         recipe: the detector, how images are varied and how it is trained.
         images: the training images, which may be cached.
         setup: data, run folder and processes.
-        rehearsal: build one to measure and throw away: from its first step, without callbacks.
+        dry_run: build one to measure and throw away: from its first step, without callbacks.
 
     Raises:
         RecipeError: the recipe does not fit the data or the processes.
@@ -102,7 +102,7 @@ def build_training(
     """
     class_names, processes, resume = setup.data.train.class_names, setup.processes, setup.resume
     callback: Callback = setup.callback
-    if rehearsal:
+    if dry_run:
         resume, callback = False, CallbackList([])
     if not class_names:
         raise DataError("the training images have no objects at all; there is nothing to learn")

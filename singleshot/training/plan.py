@@ -43,7 +43,7 @@ FOR_MEASURING = 0.03  # of the budget
 
 @dataclass(frozen=True)
 class TrainingPlan:
-    """Recipe, images and pace of a training, resolved before its first step."""
+    """Recipe, images and number of steps of a training, resolved before its first step."""
 
     recipe: Recipe  # with all that was measured written out
     images: Images
@@ -70,7 +70,7 @@ def resolve_plan(
     if recipe.training.largest_batch:
         recipe = _with_largest_batch(recipe, images, setup)
     if options.self_test:
-        training, _ = build_training(recipe, images, setup, rehearsal=True)
+        training, _ = build_training(recipe, images, setup, dry_run=True)
         self_test(training, setup.data, setup.callback.on_message)
         recipe = training.recipe
     if options.profile:
@@ -105,7 +105,7 @@ def _with_images(
     filling = seconds_per_decode(train) * len(train) / available_cores()
     if filling <= CHEAP * budget.seconds:
         return recipe, _cached(setup, share)
-    training, batches = build_training(recipe, train, setup, rehearsal=True)
+    training, batches = build_training(recipe, train, setup, dry_run=True)
     step = _measured_step(training, batches, budget)
     seen = (budget.aim - time.monotonic()) / step * recipe.training.batch_size
     if seen >= WORTH_CACHING * len(train):
@@ -133,7 +133,7 @@ def _measured_step(training: Training, batches: TrainingBatches, budget: TimeBud
 
 def _with_largest_batch(recipe: Recipe, images: Images, setup: TrainingSetup) -> Recipe:
     """Set the largest batch size that fits into memory, and the learning rate for it."""
-    training, batches = build_training(recipe, images, setup, rehearsal=True)
+    training, batches = build_training(recipe, images, setup, dry_run=True)
     number = largest_batch(
         training,
         next(iter(batches)),
@@ -152,7 +152,7 @@ def _with_largest_batch(recipe: Recipe, images: Images, setup: TrainingSetup) ->
 
 def _profiled(recipe: Recipe, images: Images, setup: TrainingSetup) -> Recipe:
     """Profile the first steps and write the table and the trace into the run folder."""
-    training, batches = build_training(recipe, images, setup, rehearsal=True)
+    training, batches = build_training(recipe, images, setup, dry_run=True)
     folder = setup.folder
     profile = profile_training(training, iter(batches.between(0, NUM_BATCHES)), folder.trace)
     with write_atomically(folder.profile) as beside:
@@ -166,7 +166,7 @@ def _fitted(
 ) -> TrainingPlan:
     """Fit the number of steps and validations into the time budget."""
     start = time.monotonic()
-    training, batches = build_training(recipe, images, setup, rehearsal=True)
+    training, batches = build_training(recipe, images, setup, dry_run=True)
     begin = time.monotonic() - start
     step = _measured_step(training, batches, budget)
     costs = measure_costs(training, setup.data.validation, begin=begin, step=step)

@@ -74,7 +74,7 @@ def explaining_failures(settings: TrainingSettings) -> Iterator[None]:
         raise RunFailed(f"{error}; then --resume continues: the steps so far are saved") from error
     except StorageError as error:
         raise RunFailed(
-            f"{error}; make room, then --resume continues from what was saved last"
+            f"{error}; free some space, then --resume continues from what was saved last"
         ) from error
     except (MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):

@@ -124,12 +124,12 @@ def of_rank(name: str, rank: int) -> str:
 
 
 def random_states() -> dict[str, Tensor]:
-    """Of the host and, where there is one, of the GPU."""
+    """Get the states of the host and, where there is one, of the GPU."""
     return {name: generator.get_rng_state() for name, generator in random_generators().items()}
 
 
 def random_generators() -> dict[str, ModuleType]:
-    """What draws random numbers here: a module of PyTorch for each kind of device."""
+    """List the sources of random numbers: a module of PyTorch for each kind of device."""
     generators: dict[str, ModuleType] = {RANDOM: torch}
     if torch.cuda.is_available():
         generators[CUDA_RANDOM] = torch.cuda

@@ -49,7 +49,7 @@ WARM_UP = 3  # steps: caches fill, kernels are chosen, the optimizer allocates i
 MEASURED, LEAST_MEASURED = 10, 2  # steps
 
 MARKS = (0.25, 0.5, 0.75)  # parts of the schedule after which the rest is planned anew
-LATE, EARLY = 0.01, 0.03  # of the budget: tolerated at a mark
+BEHIND, AHEAD = 0.01, 0.03  # of the budget: tolerated at a mark
 FEW = 3  # steps, below which their mean is not used
 
 
@@ -205,7 +205,7 @@ class Pace:
             self.num_passed, self.num_steps, self.seconds = passed, 0, 0.0
         elif early > (self.budget.aim - self.budget.end) / self.budget.seconds / 2:
             return None  # within half of what was kept back
-        if -LATE < early < EARLY:
+        if -BEHIND < early < AHEAD:
             return None
         fitting = max(int((self.budget.aim - now - after_steps) / self.step), 1)
         return progress.step + fitting if fitting != steps_left else None

@@ -61,7 +61,7 @@ def train(recipe: str | Path, options: TrainingOptions) -> Run:
         recipe: a shipped recipe's name, or a TOML file.
 
     Raises:
-        SingleshotError: one of its kinds; nothing is written when the input is at fault.
+        SingleshotError: one of its kinds; nothing is written when the input is wrong.
     """
     return run_training(recipe, options)
 

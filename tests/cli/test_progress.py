@@ -35,7 +35,7 @@ def at(step):
     return SimpleNamespace(**{**vars(STEP), "step": step})
 
 
-def test_a_plain_line_says_everything(capsys):
+def test_a_plain_line_has_everything(capsys):
     PlainProgress().on_step(STEP)
     assert capsys.readouterr() == (
         "",

@@ -51,7 +51,7 @@ def test_a_recipe_can_change_its_preset():
     assert recipe.training.steps == 120_000
 
 
-def test_what_the_recipe_says_comes_before_its_preset():
+def test_values_of_the_recipe_come_before_its_preset():
     assert load_recipe("ssd300-vgg16", {"model.results.keep": 7}).model.results.keep == 7
 
 
@@ -65,7 +65,7 @@ def test_an_unknown_preset_is_named():
         load_recipe("ssd300-vgg16", {"preset": "old"})
 
 
-def test_a_recipe_based_on_another_says_what_differs(tmp_path):
+def test_a_recipe_based_on_another_has_what_differs(tmp_path):
     own = tmp_path / "own.toml"
     own.write_text('based_on = "ssd300-vgg16-coco"\n[training]\nepochs = 3\n')
     recipe = load_recipe(own)

@@ -57,7 +57,7 @@ def test_what_was_chosen_comes_back(run):
     assert "WBC (0.80 at best)" in told[1]
 
 
-def test_the_file_can_be_read_by_a_person(run):
+def test_the_file_is_readable_json(run):
     document = json.loads(run.operating_point.read_text())
     assert document["rule"] == "precision=0.95"
     assert document["per_class"]["RBC"] == {
@@ -117,7 +117,7 @@ def test_a_checkpoint_that_stands_alone_has_none(run, tmp_path):
     assert singleshot.run_weights(tmp_path / "alone" / "checkpoints" / "best.safetensors") is None
 
 
-def test_what_a_person_has_written_is_enough(run):
+def test_a_file_written_by_hand_is_enough(run):
     edit(run, per_class={"WBC": {"score_threshold": 0.5}, "RBC": {"score_threshold": 0.25}})
     found = singleshot.operating_point(run.path)
     assert found is not None
@@ -140,7 +140,7 @@ def test_what_a_person_has_written_is_enough(run):
         ({"weights": None}, "weights: "),
     ],
 )
-def test_a_broken_file_says_what_is_broken(run, changes, message):
+def test_a_broken_file_is_an_error_with_the_key(run, changes, message):
     edit(run, **changes)
     with pytest.raises(ModelError, match=message) as error:
         singleshot.operating_point(run.path)

@@ -1,6 +1,7 @@
 """The largest batch: the search, the line through what was measured, and what follows from it."""
 
 import pytest
+from callbacks import Recorder
 from cells import make_cells
 
 import singleshot
@@ -42,7 +43,7 @@ def test_the_steepest_part_counts():
     assert largest_on_line([Peak(2, 100), Peak(4, 100), Peak(8, 140)], 240, 256) == 18
 
 
-def test_peaks_that_do_not_grow_promise_nothing():
+def test_peaks_that_do_not_grow_have_no_slope():
     assert largest_on_line([Peak(2, 100), Peak(4, 100)], 200, 256) == 8
 
 
@@ -70,7 +71,7 @@ def test_the_last_word_counts():
     assert (settings.batch_size, settings.largest_batch) == (16, False)
 
 
-def test_a_recipe_file_may_say_auto(tmp_path):
+def test_a_recipe_file_may_have_auto(tmp_path):
     recipe = tmp_path / "mine.toml"
     recipe.write_text('based_on = "ssdlite320-lite0"\n[training]\nbatch_size = "auto"\n')
     settings = load_recipe(recipe).training
@@ -78,33 +79,15 @@ def test_a_recipe_file_may_say_auto(tmp_path):
 
 
 def test_a_run_is_resumed_with_the_batch_that_was_found(tmp_path):
-    said = []
+    recorder = Recorder()
     cells = make_cells(tmp_path / "cells")
     overrides = {"batch": "auto", "training.epochs": 2, "model.input": [96, 128]}
     run = singleshot.train(
-        "ssdlite320-lite0", cells, run=tmp_path / "run", overrides=overrides, callback=Ears(said)
+        "ssdlite320-lite0", cells, run=tmp_path / "run", overrides=overrides, callback=recorder
     )
     # There are six images, which fit into any memory: the rate of 0.02 is for eight.
     settings = load_recipe(run.folder / "recipe.toml").training
     assert (settings.batch_size, settings.largest_batch) == (6, False)
     assert settings.learning_rate == pytest.approx(0.015)
-    assert any("batches of 6 images fit into memory" in line for line in said)
+    assert any("batches of 6 images fit into memory" in line for line in recorder.messages)
     assert run.steps == 2
-
-
-class Ears:
-    """A callback that keeps what is said."""
-
-    def __init__(self, said):
-        self.said_so_far = said
-
-    def on_start(self, start): ...
-
-    def on_step(self, step): ...
-
-    def on_evaluation(self, record): ...
-
-    def on_message(self, message):
-        self.said_so_far.append(message)
-
-    def on_finish(self): ...

@@ -9,6 +9,7 @@ import warnings
 from pathlib import Path
 
 import pytest
+from callbacks import Recorder
 from cells import make_cells
 
 import singleshot
@@ -30,22 +31,6 @@ OVERRIDES = {
 }
 
 
-class StopAfter:
-    """A callback that asks for the end after the first step, as Ctrl-C would."""
-
-    def on_start(self, start): ...
-
-    def on_step(self, step):
-        if step.step == 1:
-            os.kill(os.getpid(), 2)
-
-    def on_evaluation(self, record): ...
-
-    def on_message(self, message): ...
-
-    def on_finish(self): ...
-
-
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):
     """A folder in which a training was tracked, stopped after one step and resumed."""
@@ -54,7 +39,7 @@ def home(tmp_path_factory):
     before = Path.cwd()
     os.chdir(home)
     try:
-        train("run", callback=StopAfter())
+        train("run", callback=Recorder(after=1))
         assert runs(home)[0].info.status == "KILLED"
         train("run", resume=True)
     finally:
@@ -135,10 +120,10 @@ class Store:
     """Stands in for MLflow's client, and answers when it likes."""
 
     def __init__(self):
-        self.known, self.answers, self.error, self.num_asked = [], threading.Event(), None, 0
+        self.known, self.answers, self.error, self.num_calls = [], threading.Event(), None, 0
 
     def log_batch(self, _, metrics):
-        self.num_asked += 1
+        self.num_calls += 1
         self.answers.wait(10)
         if self.error is not None:
             raise self.error
@@ -150,10 +135,10 @@ def tracked(tmp_path, monkeypatch):
     """A log of no run, at a store whose clock the test turns."""
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://mlflow.example.org")
     monkeypatch.setattr(mlflow_log, "_client", lambda _: Store())
-    said = []
-    log = mlflow_log.MlflowLog(RunFolder(tmp_path / "run"), said.append)
+    messages = []
+    log = mlflow_log.MlflowLog(RunFolder(tmp_path / "run"), messages.append)
     log.run_id, log.known = "run", {"learning_rate": 0}
-    log.now, log.heard = 0.0, said
+    log.now, log.messages = 0.0, messages
     monkeypatch.setattr(mlflow_log.time, "monotonic", lambda: log.now)
     return log
 
@@ -173,11 +158,11 @@ def test_a_store_that_does_not_answer_holds_nobody_up_and_gets_everything_later(
     for number in range(1, 501):
         tracked.add([step(number)])
     assert time.perf_counter() - start < 1
-    assert tracked.client.num_asked == 1
+    assert tracked.client.num_calls == 1
     tracked.client.answers.set()
     tracked.on_finish()
     assert tracked.client.known == [*range(1, 501)]
-    assert tracked.heard == []
+    assert tracked.messages == []
 
 
 def test_a_store_that_is_away_is_tried_again_after_ever_longer_pauses(tracked):
@@ -188,15 +173,15 @@ def test_a_store_that_is_away_is_tried_again_after_ever_longer_pauses(tracked):
     tried = []
     for second in range(200):
         tracked.now = float(second)
-        before = tracked.client.num_asked
+        before = tracked.client.num_calls
         # However many there are: time alone decides.
         tracked.add(step(50 * second + number) for number in range(1, 51))
         if tracked.under_way:
             settle(tracked)
-        if tracked.client.num_asked > before:
+        if tracked.client.num_calls > before:
             tried.append(second)
     assert tried == [0, 10, 30, 70, 150]
-    assert all("cannot be written to: away; tried again in" in words for words in tracked.heard)
+    assert all("cannot be written to: away; tried again in" in words for words in tracked.messages)
     tracked.client.error, tracked.now = None, 1000.0
     tracked.on_finish()
     assert tracked.client.known == [*range(1, 10_001)]
@@ -207,14 +192,15 @@ def test_the_end_of_a_training_does_not_wait_for_a_store_that_is_away(tracked, m
     tracked.add([step(1), step(2)])
     tracked.add([step(3)])
     tracked.on_finish()
-    assert tracked.heard == [f"MLflow ({tracked.uri}) lacks the last 3 records"]
+    assert tracked.messages == [f"MLflow ({tracked.uri}) lacks the last 3 records"]
     tracked.client.answers.set()
 
 
-class Breaks(StopAfter):
-    """A callback that ends the training, as an error or as someone who is tired of it would."""
+class Breaks(Recorder):
+    """A callback that ends the training, with an error or an interrupt."""
 
     def __init__(self, error):
+        super().__init__()
         self.error = error
 
     def on_step(self, step):  # noqa: ARG002
@@ -234,7 +220,7 @@ def test_how_a_training_ended_is_marked(home, monkeypatch, error, status):
     assert run.info.status == status
 
 
-def test_a_store_that_cannot_be_reached_is_said_before_anything_is_trained(home, monkeypatch):
+def test_a_store_that_cannot_be_reached_is_refused_before_anything_is_trained(home, monkeypatch):
     monkeypatch.chdir(home)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "nonsense://somewhere")
     with pytest.raises(

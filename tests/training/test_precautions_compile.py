@@ -20,7 +20,7 @@ needs_compiler = pytest.mark.skipif(
 
 @needs_compiler
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")  # of inductor
-def test_a_compiled_network_says_the_same_and_keeps_its_names():
+def test_a_compiled_network_outputs_the_same_and_keeps_its_names():
     network = torch.nn.Sequential(torch.nn.Linear(3, 2), torch.nn.ReLU())
     inputs = torch.tensor([[1.0, -2.0, 3.0]])
     plain, names = network(inputs), list(network.state_dict())
@@ -29,7 +29,7 @@ def test_a_compiled_network_says_the_same_and_keeps_its_names():
     assert list(network.state_dict()) == names == ["0.weight", "0.bias"]
 
 
-def test_a_missing_compiler_is_said_before_anything_is_written(tmp_path, monkeypatch):
+def test_a_missing_compiler_is_an_error_before_anything_is_written(tmp_path, monkeypatch):
     def no_compiler(*_, **__):
         raise RuntimeError("No working C++ compiler found")
 

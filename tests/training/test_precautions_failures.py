@@ -1,4 +1,4 @@
-"""Whatever breaks a training off: what was learned stays, and the message says what to do."""
+"""Errors in the middle of a training: saved steps stay, and the message has the remedy."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from callbacks import Recorder
 from cells import make_cells
 from killing import OVERRIDES, differences, log_without_timings
 
@@ -23,25 +24,6 @@ from singleshot.runs.progress import load_progress
 from singleshot.training import validation as validating
 
 SHORT = {**OVERRIDES, "training.epochs": 4, "training.workers": 0, "training.cache": 0.0}
-
-
-class After:
-    """A callback that does something after some step."""
-
-    def __init__(self, step, work):
-        self.step, self.work = step, work
-
-    def on_start(self, start): ...
-
-    def on_step(self, step):
-        if step.step == self.step:
-            self.work()
-
-    def on_evaluation(self, record): ...
-
-    def on_message(self, message): ...
-
-    def on_finish(self): ...
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +42,7 @@ def whole(cells, tmp_path_factory):
     return train(cells, tmp_path_factory.mktemp("runs") / "whole").folder
 
 
-def require_goes_on(cells, run, whole, **more):
+def require_resumes(cells, run, whole, **more):
     """Nothing was lost, but what comes after `state`."""
     train(cells, run, resume=True, **more)
     assert [r["step"] for r in log_without_timings(run) if r["kind"] == "step"] == [*range(1, 9)]
@@ -77,15 +59,15 @@ def test_a_full_disk_leaves_the_last_good_state(cells, whole, tmp_path, monkeypa
     def full(_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    fill = After(6, lambda: monkeypatch.setattr(files, "flush_to_disk", full))
+    fill = Recorder(6, lambda: monkeypatch.setattr(files, "flush_to_disk", full))
     with pytest.raises(
-        RunFailed, match=r"No space left on device.* make room, then --resume"
+        RunFailed, match=r"No space left on device.* free some space, then --resume"
     ) as told:
         train(cells, run, callback=fill)
     assert told.value.exit_code == 1
     monkeypatch.undo()
     assert steps_saved(run) == 4
-    require_goes_on(cells, run, whole)
+    require_resumes(cells, run, whole)
 
 
 def test_an_image_that_breaks_after_the_check_loses_no_step(cells, whole, tmp_path):
@@ -93,12 +75,12 @@ def test_an_image_that_breaks_after_the_check_loses_no_step(cells, whole, tmp_pa
     good = image.read_bytes()
     try:
         with pytest.raises(RunFailed, match=r"train_1\.jpg.*--resume continues") as told:
-            train(cells, run, callback=After(5, lambda: image.write_bytes(good[:500])))
+            train(cells, run, callback=Recorder(5, lambda: image.write_bytes(good[:500])))
     finally:
         image.write_bytes(good)
     assert told.value.exit_code == 1
     assert steps_saved(run) >= 5
-    require_goes_on(cells, run, whole)
+    require_resumes(cells, run, whole)
 
 
 def test_a_folder_that_vanishes_loses_no_step(cells, whole, tmp_path):
@@ -106,12 +88,12 @@ def test_a_folder_that_vanishes_loses_no_step(cells, whole, tmp_path):
     away = cells / "away"
     try:
         with pytest.raises(RunFailed, match=r"JPEGImages.*--resume continues") as told:
-            train(cells, run, callback=After(5, lambda: folder.rename(away)))
+            train(cells, run, callback=Recorder(5, lambda: folder.rename(away)))
     finally:
         away.rename(folder)
     assert told.value.exit_code == 1
     assert steps_saved(run) == 5
-    require_goes_on(cells, run, whole)
+    require_resumes(cells, run, whole)
 
 
 @pytest.fixture
@@ -132,23 +114,23 @@ def test_a_killed_worker_loses_no_step(cells, whole, tmp_path, kill_the_worker):
     words = r"a process that prepares images died .*--set training\.workers=0, with --resume"
     # Two batches are prepared ahead, so that at least four of eight are missing.
     with pytest.raises(RunFailed, match=words) as told:
-        train(cells, run, overrides={"training.workers": 1}, callback=After(2, kill_the_worker))
+        train(cells, run, overrides={"training.workers": 1}, callback=Recorder(2, kill_the_worker))
     assert told.value.exit_code == 1
     assert steps_saved(run) >= 2
-    # How images get there may be changed, as the message says.
-    require_goes_on(cells, run, whole)
+    # How images get there may be changed, as the message has it.
+    require_resumes(cells, run, whole)
 
 
 def test_a_worker_that_dies_after_its_last_batch_is_not_missed(
     cells, whole, tmp_path, kill_the_worker
 ):
     overrides = {"training.workers": 1}
-    run = train(cells, tmp_path / "run", overrides=overrides, callback=After(8, kill_the_worker))
+    run = train(cells, tmp_path / "run", overrides=overrides, callback=Recorder(8, kill_the_worker))
     assert not run.interrupted
     assert differences(run.folder, whole) == []
 
 
-def test_a_loss_that_is_no_number_names_the_images(cells, whole, tmp_path, monkeypatch):
+def test_a_nan_loss_names_the_images(cells, whole, tmp_path, monkeypatch):
     run, real, calls = tmp_path / "run", network.multibox_loss, []
 
     def explode(*words, **settings):
@@ -164,7 +146,7 @@ def test_a_loss_that_is_no_number_names_the_images(cells, whole, tmp_path, monke
     monkeypatch.undo()
     assert told.value.exit_code == 1
     assert steps_saved(run) == 4
-    require_goes_on(cells, run, whole)
+    require_resumes(cells, run, whole)
 
 
 def test_too_little_memory_names_what_to_lower(cells, whole, tmp_path, monkeypatch):
@@ -182,11 +164,11 @@ def test_too_little_memory_names_what_to_lower(cells, whole, tmp_path, monkeypat
         train(cells, run)
     monkeypatch.undo()
     assert told.value.exit_code == 1
-    require_goes_on(cells, run, whole)
+    require_resumes(cells, run, whole)
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
-def test_a_log_that_cannot_be_written_is_said(cells, tmp_path, monkeypatch):
+def test_a_log_that_cannot_be_written_is_an_error(cells, tmp_path, monkeypatch):
     real = Path.open
 
     def open_full(path, *arguments, **settings):
@@ -216,17 +198,15 @@ def test_a_signal_in_the_middle_of_a_validation_records_nothing(
     result = train(cells, run, overrides={"training.workers": 2})
     assert (result.interrupted, result.stopped_by) == (True, number)
     assert [r["kind"] for r in log_without_timings(run)] == ["step"] * 4
-    require_goes_on(cells, run, whole)
+    require_resumes(cells, run, whole)
 
 
-def test_an_end_by_patience_is_final_and_said(cells, tmp_path):
-    said = []
-    callback = After(0, lambda: None)
-    callback.on_message = said.append
+def test_an_end_by_patience_is_final_and_reported(cells, tmp_path):
+    callback = Recorder()
     patient = {"training.patience": 1, "training.learning_rate": 1e-9, "training.epochs": 12}
     run = train(cells, tmp_path / "run", overrides=patient, callback=callback)
     assert (run.steps, run.interrupted) == (8, False)  # of 24: validations after steps 4 and 8
-    assert "Ends early: no better validation in the last 1 (training.patience)" in said
+    assert "Ends early: no better validation in the last 1 (training.patience)" in callback.messages
     validations = [r for r in log_without_timings(run.folder) if r["kind"] == "evaluation"]
     assert [(r["since_best"], r["ends_early"]) for r in validations] == [(0, False), (1, True)]
     assert load_progress(RunFolder(run.folder).state).finished

@@ -10,7 +10,7 @@ import torch
 from singleshot.training.precautions import keeping_memory
 
 pytestmark = pytest.mark.skipif(
-    platform.libc_ver()[0] != "glibc", reason="only glibc can be told to keep memory"
+    platform.libc_ver()[0] != "glibc", reason="only glibc has an option to keep memory"
 )
 
 MEGABYTE = 2**20
@@ -33,7 +33,7 @@ def resident_megabytes() -> float:
 
 def test_memory_that_was_freed_is_used_again_without_a_page_fault():
     with keeping_memory():
-        # glibc asks for a little more than is wanted, to align it.
+        # glibc allocates a little more, to align it.
         fill(65)
         assert page_faults_of_filling(64) < 100  # of 16,384 pages
 

@@ -26,9 +26,9 @@ def runs(tmp_path_factory):
         patch.setattr(profiling, "SIDE", 256)
         return [
             singleshot.train(
-                "ssdlite320-lite0", cells, run=folder / name, overrides=OVERRIDES, profile=wanted
+                "ssdlite320-lite0", cells, run=folder / name, overrides=OVERRIDES, profile=profiled
             )
-            for name, wanted in (("with", True), ("without", False))
+            for name, profiled in (("with", True), ("without", False))
         ]
 
 

@@ -4,7 +4,7 @@ from random import Random
 
 import pytest
 from cells import make_cells
-from killing import METHODS, Victim, differences, kill_and_resume, log_without_timings
+from killing import METHODS, KilledRun, differences, kill_and_resume, log_without_timings
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from singleshot.runs.folder import RunFolder
@@ -21,7 +21,7 @@ def cells(tmp_path_factory):
 def whole(cells, tmp_path_factory):
     """A training that nobody killed."""
     run = tmp_path_factory.mktemp("runs") / "whole"
-    Victim(cells, run, EPOCHS).live(None, METHODS.Array("c", 16, lock=False))
+    KilledRun(cells, run, EPOCHS).train(None, METHODS.Array("c", 16, lock=False))
     return run
 
 
@@ -29,7 +29,9 @@ def whole(cells, tmp_path_factory):
 def killed(cells, tmp_path_factory):
     """The same, killed up to four times."""
     run = tmp_path_factory.mktemp("runs") / "killed"
-    came_into = kill_and_resume(Victim(cells, run, EPOCHS), kills=4, longest=0.4, random=Random(0))
+    came_into = kill_and_resume(
+        KilledRun(cells, run, EPOCHS), kills=4, longest=0.4, random=Random(0)
+    )
     assert came_into
     return run
 

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from callbacks import Recorder
 from cells import make_cells
 
 import singleshot
@@ -15,24 +16,6 @@ from singleshot.training.self_test import require_equal_after_loading, require_t
 OVERRIDES = {"training.epochs": 1, "training.batch_size": 3, "model.input": [96, 128]}
 
 
-class Ears:
-    """A callback that keeps the messages."""
-
-    def __init__(self):
-        self.lines = []
-
-    def on_start(self, start): ...
-
-    def on_step(self, step): ...
-
-    def on_evaluation(self, record): ...
-
-    def on_message(self, message):
-        self.lines.append(message)
-
-    def on_finish(self): ...
-
-
 @pytest.fixture(scope="module")
 def cells(tmp_path_factory):
     return make_cells(tmp_path_factory.mktemp("data") / "cells")
@@ -44,18 +27,18 @@ def train(cells, run, *, overrides=(), **more):
 
 
 def test_a_good_recipe_passes_and_the_run_is_bit_for_bit_the_same(cells, tmp_path):
-    ears = Ears()
-    tested = train(cells, tmp_path / "tested", self_test=True, callback=ears)
+    recorder = Recorder()
+    tested = train(cells, tmp_path / "tested", self_test=True, callback=recorder)
     plain = train(cells, tmp_path / "plain")
-    assert any("3 images overfitted, loss " in line for line in ears.lines)
-    assert any(line.startswith("self-test passed") for line in ears.lines)
+    assert any("3 images overfitted, loss " in line for line in recorder.messages)
+    assert any(line.startswith("self-test passed") for line in recorder.messages)
     ours, theirs = (
         Checkpoint.load(run.folder / "checkpoints/last.safetensors") for run in (tested, plain)
     )
     assert all(torch.equal(ours.weights[key], theirs.weights[key]) for key in theirs.weights)
 
 
-def test_a_learning_rate_that_teaches_nothing_fails_and_no_run_begins(cells, tmp_path, monkeypatch):
+def test_a_learning_rate_of_almost_nothing_fails_and_no_run_begins(cells, tmp_path, monkeypatch):
     monkeypatch.setattr(self_test, "STEPS", 12)
     with pytest.raises(RunFailed, match="could not be overfitted") as error:
         train(cells, tmp_path / "run", overrides={"training.learning_rate": 1e-12}, self_test=True)

@@ -33,7 +33,7 @@ def resumed(path, expected):
     return load_state(path, *parts(), processes=ALONE, expected=expected)
 
 
-def test_a_run_fitted_anew_before_its_first_step_goes_on_whatever_its_recipe_says(tmp_path):
+def test_a_run_fitted_anew_before_its_first_step_resumes_whatever_its_recipe(tmp_path):
     path = saved(tmp_path, begun(100).with_num_steps(60))
     assert resumed(path, begun(100)).num_steps == 60
     # Nothing was done of the schedule: it is that of a run of 60 steps, to the last bit.
@@ -43,14 +43,14 @@ def test_a_run_fitted_anew_before_its_first_step_goes_on_whatever_its_recipe_say
     assert halfway.part == 7 / 60
 
 
-def test_another_length_is_said_as_such(tmp_path):
+def test_another_length_is_refused_as_such(tmp_path):
     path = saved(tmp_path, begun(100))
     words = r"was begun with 100 steps, and this recipe has 60; resume with the recipe it"
     with pytest.raises(ModelError, match=words):
         resumed(path, begun(60))
 
 
-def test_other_images_are_said_as_such_however_long_it_is(tmp_path):
+def test_other_images_are_refused_as_such_however_long_it_is(tmp_path):
     path = saved(tmp_path, begun(100).with_num_steps(60))
     with pytest.raises(ModelError, match="with other images, boxes, classes or another split"):
         resumed(path, begun(60, data="others"))

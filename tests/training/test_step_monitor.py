@@ -38,7 +38,7 @@ class Records(CallbackList):
 
     def __init__(self):
         super().__init__([])
-        self.__dict__["steps"] = []
+        self.steps = []
 
     def on_step(self, step):
         self.steps.append(step)

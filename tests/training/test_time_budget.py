@@ -1,11 +1,10 @@
-"""Runs with a time to keep."""
+"""Runs with a time budget."""
 
-import os
-import signal
 import time
 
 import pytest
 import torch
+from callbacks import Recorder
 from cells import make_cells
 
 import singleshot
@@ -20,26 +19,6 @@ SMALL = {"model.input": [96, 128], "training.batch_size": 3}
 BUDGET = 30.0
 
 
-class Ears:
-    """A callback that keeps what is said, and may stop a training."""
-
-    def __init__(self, stop_after=None):
-        self.lines, self.stop_after = [], stop_after
-
-    def on_start(self, start): ...
-
-    def on_step(self, step):
-        if step.step == self.stop_after:
-            os.kill(os.getpid(), signal.SIGINT)
-
-    def on_evaluation(self, record): ...
-
-    def on_message(self, message):
-        self.lines.append(message)
-
-    def on_finish(self): ...
-
-
 @pytest.fixture(scope="module")
 def cells(tmp_path_factory):
     return make_cells(tmp_path_factory.mktemp("data") / "cells")
@@ -49,13 +28,15 @@ def train(cells, run, **more):
     return singleshot.train("ssdlite320-lite0", cells, run=run, overrides=SMALL, **more)
 
 
-def test_a_run_keeps_to_its_time_and_says_so(cells, tmp_path):
-    ears, start = Ears(), time.monotonic()
-    run = train(cells, tmp_path / "run", time_budget=BUDGET, callback=ears)
+def test_a_run_keeps_to_its_time_and_reports_it(cells, tmp_path):
+    recorder, start = Recorder(), time.monotonic()
+    run = train(cells, tmp_path / "run", time_budget=BUDGET, callback=recorder)
     took = time.monotonic() - start
     assert 0.5 * BUDGET < took < BUDGET
-    assert any(line.startswith("a time budget of 30.0 s gives ") for line in ears.lines)
-    assert ears.lines[-1].startswith("planned to take 28.5 s of a time budget of 30.0 s, took ")
+    assert any(line.startswith("a time budget of 30.0 s gives ") for line in recorder.messages)
+    assert recorder.messages[-1].startswith(
+        "planned to take 28.5 s of a time budget of 30.0 s, took "
+    )
     settings = load_recipe(run.folder / "recipe.toml").training
     assert settings.epochs is None
     assert settings.steps is not None
@@ -74,7 +55,7 @@ def test_what_was_fitted_can_be_repeated_and_resumed_exactly(cells, tmp_path, mo
     monkeypatch.setattr("singleshot.training.time_budget.MARKS", (2.0,))
     monkeypatch.setattr(preparing, "allot", lambda *_args, **_more: fits)
     fits = preparing.Allotment(num_steps=6, validate_every=2, num_validations=2)
-    stopped = train(cells, tmp_path / "stopped", time_budget=BUDGET, callback=Ears(stop_after=3))
+    stopped = train(cells, tmp_path / "stopped", time_budget=BUDGET, callback=Recorder(after=3))
     assert stopped.interrupted
     resumed = train(cells, tmp_path / "stopped", resume=True)
     again = singleshot.train(resumed.folder / "recipe.toml", cells, run=tmp_path / "again")
@@ -92,9 +73,9 @@ def test_a_run_that_was_planned_anew_is_resumed_with_its_new_length(cells, tmp_p
         "singleshot.training.time_budget.Pace.better_end",
         lambda _self, progress, **_: 8 if (progress.step, progress.num_steps) == (4, 40) else None,
     )
-    ears = Ears(stop_after=6)
-    assert train(cells, tmp_path / "run", time_budget=BUDGET, callback=ears).interrupted
-    assert any("gets 8 steps instead of 40" in line for line in ears.lines)
+    recorder = Recorder(after=6)
+    assert train(cells, tmp_path / "run", time_budget=BUDGET, callback=recorder).interrupted
+    assert any("gets 8 steps instead of 40" in line for line in recorder.messages)
     whole = train(cells, tmp_path / "whole", time_budget=BUDGET)
     resumed = train(cells, tmp_path / "run", resume=True)
     assert (resumed.steps, whole.steps) == (8, 8)

@@ -37,13 +37,13 @@ def test_there_is_one_validation_however_long_it_takes():
     assert (fits.num_steps, fits.num_validations) == (350, 1)
 
 
-def test_a_time_too_short_for_a_step_is_refused_and_says_how_much_is_needed():
+def test_a_time_too_short_for_a_step_is_refused_with_what_is_needed():
     costs = Costs(step=5.0, validation=500.0, begin=10.0, finish=400.0)
     with pytest.raises(SingleshotError, match=r"0:16:40 is too short: .* at least 0:19:36"):
         allot(BUDGET, 100.0, costs, RECIPE, num_images=1000)
 
 
-def test_the_end_says_what_was_planned_and_whether_it_took_more():
+def test_the_summary_has_what_was_planned_and_whether_it_took_more():
     assert BUDGET.summarise(900.0) == (
         "planned to take 0:15:50 of a time budget of 0:16:40, took 0:15:00"
     )

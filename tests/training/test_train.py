@@ -11,6 +11,7 @@ import signal
 
 import pytest
 import torch
+from callbacks import Recorder
 from cells import make_cells
 
 import singleshot
@@ -33,25 +34,6 @@ OVERRIDES = {
 }
 
 
-class StopAfter:
-    """A callback that asks for the end after some step, as Ctrl-C would."""
-
-    def __init__(self, step):
-        self.step = step
-
-    def on_start(self, start): ...
-
-    def on_step(self, step):
-        if step.step == self.step:
-            os.kill(os.getpid(), 2)
-
-    def on_evaluation(self, record): ...
-
-    def on_message(self, message): ...
-
-    def on_finish(self): ...
-
-
 @pytest.fixture(scope="module")
 def cells(tmp_path_factory):
     return make_cells(tmp_path_factory.mktemp("data") / "cells")
@@ -64,7 +46,7 @@ def train(cells, run, **more):
 
 @pytest.fixture(scope="module")
 def whole(cells, tmp_path_factory):
-    """A training that was never stopped."""
+    """A training that was never interrupted."""
     return train(cells, tmp_path_factory.mktemp("runs") / "whole")
 
 
@@ -91,11 +73,11 @@ def test_the_log_has_a_line_for_each_step_and_validation(whole):
     assert [r["epoch"] for r in records if r["kind"] == "evaluation"] == [2, 3]
 
 
-class Heard(StopAfter):
-    """A callback that looks at the best weights when it is told of them."""
+class BestWeights(Recorder):
+    """Loads the best weights and the state when a validation is recorded."""
 
     def __init__(self, run):
-        super().__init__(step=None)
+        super().__init__()
         self.run, self.found = run, []
 
     def on_evaluation(self, record):
@@ -104,10 +86,10 @@ class Heard(StopAfter):
         self.found.append((record.step, best.metrics["validated"], state.validated))
 
 
-def test_the_best_weights_are_there_before_anyone_is_told_and_the_state_after(cells, tmp_path):
-    heard = Heard(tmp_path / "run")
-    train(cells, tmp_path / "run", overrides={"training.epochs": 2}, callback=heard)
-    assert heard.found == [(4, 4, 0)]
+def test_the_best_weights_are_saved_before_the_callback_and_the_state_after(cells, tmp_path):
+    best = BestWeights(tmp_path / "run")
+    train(cells, tmp_path / "run", overrides={"training.epochs": 2}, callback=best)
+    assert best.found == [(4, 4, 0)]
 
 
 def test_a_checkpoint_describes_itself(whole):
@@ -125,8 +107,8 @@ def test_a_loaded_detector_finds_the_same_again(whole):
     assert torch.equal(once.boxes, again.boxes)
 
 
-def test_stopped_and_resumed_is_as_if_never_stopped(cells, whole, tmp_path):
-    stopped = train(cells, tmp_path / "run", callback=StopAfter(4))
+def test_interrupted_and_resumed_is_as_if_never_interrupted(cells, whole, tmp_path):
+    stopped = train(cells, tmp_path / "run", callback=Recorder(after=4))
     assert stopped.interrupted
     assert stopped.steps == 4
     resumed = train(cells, tmp_path / "run", resume=True)
@@ -169,7 +151,9 @@ def test_a_run_that_lacks_but_its_report_gets_it_by_resuming(cells, whole, witho
         train(cells, without_report, resume=True)
 
 
-def test_stopped_while_reporting_it_says_what_is_left(cells, without_report, monkeypatch):
+def test_interrupted_while_reporting_the_message_has_what_is_left(
+    cells, without_report, monkeypatch
+):
     monkeypatch.setattr(
         training, "report_on_validation", lambda *_: os.kill(os.getpid(), signal.SIGTERM)
     )
@@ -195,26 +179,26 @@ def test_torchrun_that_starts_a_finished_run_again_is_no_error(cells, whole, mon
     assert (whole.folder / "report.html").stat().st_mtime_ns == before
 
 
-def test_resuming_nothing_is_said(cells, tmp_path):
+def test_resuming_nothing_is_refused(cells, tmp_path):
     with pytest.raises(ModelError, match="holds no run that was begun"):
         train(cells, tmp_path / "nothing", resume=True)
 
 
 def test_resuming_with_another_recipe_names_the_difference(cells, tmp_path):
-    train(cells, tmp_path / "run", callback=StopAfter(1))
+    train(cells, tmp_path / "run", callback=Recorder(after=1))
     with pytest.raises(RecipeError, match=r"training\.momentum: 0\.9, 0\.8"):
         train(cells, tmp_path / "run", resume=True, overrides={"training.momentum": 0.8})
 
 
-def test_resuming_with_other_images_is_said(cells, tmp_path):
-    train(cells, tmp_path / "run", callback=StopAfter(1))
+def test_resuming_with_other_images_is_refused(cells, tmp_path):
+    train(cells, tmp_path / "run", callback=Recorder(after=1))
     with pytest.raises(ModelError, match="other images, boxes, classes or another split"):
         train(cells, tmp_path / "run", split="test", resume=True)
 
 
 def test_resuming_without_a_name_takes_the_last_run(cells, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    train(cells, None, callback=StopAfter(1))
+    train(cells, None, callback=Recorder(after=1))
     again = train(cells, None, resume=True)
     assert str(again.folder) == "runs/ssdlite320-lite0"
     assert not again.interrupted

@@ -28,7 +28,7 @@ class Blind:
 
 
 def look(rank, folder, stops_after):
-    """Detect in five images, one at a time; the second process is told to stop on the way."""
+    """Detect in five images, one at a time; the second process has a request to stop on the way."""
     validating.BATCH_SIZE = 1
     processes, interrupt, looked = Processes(rank=rank, world_size=2), Interrupt(), []
 

@@ -1,10 +1,8 @@
 """Every way of learning that a recipe can choose does learn, from images without objects too."""
 
-import os
-import signal
-
 import pytest
 import torch
+from callbacks import Recorder
 from cells import make_cells
 
 import singleshot
@@ -14,7 +12,6 @@ from singleshot.data.opening import open_dataset
 from singleshot.detectors.ssd.loss import multibox_loss
 from singleshot.families import build_detector
 from singleshot.recipes.load import load_recipe
-from singleshot.runs.callbacks import CallbackList
 from singleshot.structures import Batch, Truth
 from singleshot.training.build import build_images
 
@@ -140,15 +137,7 @@ def test_losses_are_float32_under_mixed_precision(batch, case):
     assert mixed.total.dtype == torch.float32
 
 
-class StopAfterTwoSteps(CallbackList):
-    """Asks for the end, as Ctrl-C would."""
-
-    def on_step(self, step):
-        if step.step == 2:
-            os.kill(os.getpid(), signal.SIGINT)
-
-
-def test_a_run_with_all_that_is_modern_goes_on_exactly_where_it_was_stopped(folder, tmp_path):
+def test_a_run_with_all_modern_options_resumes_bit_for_bit(folder, tmp_path):
     overrides = {
         **TINY,
         **CASES["task-aligned with quality-focal"],
@@ -168,7 +157,7 @@ def test_a_run_with_all_that_is_modern_goes_on_exactly_where_it_was_stopped(fold
         )
 
     whole = train("whole")
-    assert train("stopped", callback=StopAfterTwoSteps([])).interrupted
+    assert train("stopped", callback=Recorder(after=2)).interrupted
     resumed = train("stopped", resume=True)
     assert (whole.steps, resumed.steps) == (4, 4)
     ours, theirs = (

@@ -24,7 +24,7 @@ from singleshot.structures import Batch, Detections, Truth
 
 __all__ = ["LevelSummary", "Losses", "Objective", "Prepared", "TrainableDetector", "Weight"]
 
-# What a sum of losses is divided by: a number of images, of matches, or a sum of their weights.
+# Losses are divided by it: a number of images, of matches, or a sum of their weights.
 Weight = float | Float[Tensor, ""]
 
 
@@ -70,7 +70,7 @@ def _divided(sum_: Tensor, weight: Weight) -> Tensor:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """What is computed from ground truth on the host, while the network has not run yet.
+    """Ground truth of some images, as far as it is matched on the host before the network runs.
 
     A family that matches beforehand extends it by its matches.
     """

@@ -39,7 +39,7 @@ def measured_precision(model: TrainableDetector, device: torch.device) -> Precis
     """Choose bfloat16 if it is a tenth faster than float32 here and its gradients are finite.
 
     Neither the model nor any random state changes. Nothing is measured where the device has no
-    bfloat16, nor of a detector whose steps differ: noise says nothing of regions in real images.
+    bfloat16, nor of a detector whose steps differ: real images have other regions than noise.
     """
     if not (model.fixed_graph and bfloat16_is_possible(device)):
         return "float32"

@@ -57,12 +57,12 @@ class Processes:
 
     @property
     def is_first(self) -> bool:
-        """Whether this process writes files and prints messages."""
+        """True for the process that writes files and prints messages."""
         return self.rank == 0
 
     @property
     def is_distributed(self) -> bool:
-        """Whether there are other processes."""
+        """True if there are other processes."""
         return self.world_size > 1
 
     def sum(self, *values: float) -> list[float]:

@@ -25,12 +25,12 @@ def test_everything_comes_back(tmp_path):
     assert all(torch.equal(loaded.weights[name], tensor) for name, tensor in saved.weights.items())
 
 
-def test_a_missing_file_is_said(tmp_path):
+def test_a_missing_file_is_an_error(tmp_path):
     with pytest.raises(ModelError, match=r"none\.safetensors: no such file"):
         Checkpoint.load(tmp_path / "none.safetensors")
 
 
-def test_a_truncated_file_is_said(tmp_path):
+def test_a_truncated_file_is_an_error(tmp_path):
     path = tmp_path / "model.safetensors"
     checkpoint().save(path)
     path.write_bytes(path.read_bytes()[:1000])
@@ -38,13 +38,13 @@ def test_a_truncated_file_is_said(tmp_path):
         Checkpoint.load(path)
 
 
-def test_weights_of_someone_else_are_said(tmp_path):
+def test_weights_without_a_recipe_are_an_error(tmp_path):
     save_file({"weight": torch.zeros(1)}, tmp_path / "other.safetensors")
     with pytest.raises(ModelError, match="not a checkpoint"):
         Checkpoint.load(tmp_path / "other.safetensors")
 
 
-def test_weights_that_do_not_fit_the_recipe_are_said():
+def test_weights_that_do_not_fit_the_recipe_are_an_error():
     saved = checkpoint()
     more = Checkpoint(saved.weights, saved.recipe, ("cell", "another"), {})
     with pytest.raises(ModelError, match="do not fit"):

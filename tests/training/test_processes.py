@@ -1,4 +1,4 @@
-"""Several processes learn what one would: the same loss, the same gradient."""
+"""Several processes compute the loss and the gradient of one."""
 
 from __future__ import annotations
 
@@ -119,8 +119,8 @@ def test_several_processes_leave_an_accelerator_alone_on_which_they_cannot_meet(
         assert [device.type for device in devices] == expected
 
 
-def test_a_process_is_told_by_torchrun_who_it_is():
-    told = {
+def test_torchrun_sets_rank_and_world_size():
+    environment = {
         "RANK": "3",
         "WORLD_SIZE": "4",
         "LOCAL_RANK": "1",
@@ -128,7 +128,7 @@ def test_a_process_is_told_by_torchrun_who_it_is():
         "TORCHELASTIC_RUN_ID": "any",
         "TORCHELASTIC_RESTART_COUNT": "1",
     }
-    assert processes_from_environment(told) == Processes(
+    assert processes_from_environment(environment) == Processes(
         rank=3, world_size=4, local_rank=1, local_world_size=2, supervised=True, restarted=True
     )
     assert processes_from_environment({}) == ALONE

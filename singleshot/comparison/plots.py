@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from singleshot.comparison.ranking import AccuracyEstimate
-from singleshot.report.charts import Scale, Tick, round_ratios, round_values, text_of
+from singleshot.report.charts import AxisScale, Tick, format_tick, round_ratios, round_values
 
 __all__ = [
     "LARGE",
@@ -113,7 +113,7 @@ def cost_plot(
     size = LARGE if large else SMALL
     x_range, y_range = _cost_range(known_costs), _accuracy_range(estimates)
     x_scale = _LogScale(x_range, (size.left, size.right))
-    y_scale = Scale(y_range, (size.bottom, size.top))
+    y_scale = AxisScale(y_range, (size.bottom, size.top))
     positions = [(x_scale(x), y_scale(y)) for x, y in zip(known_costs, known, strict=True)]
     labels = place_names(positions, names, size)
     ends = [
@@ -135,7 +135,7 @@ def cost_plot(
         y_label=y_label,
         size=size,
         x_ticks=tuple(Tick(x_scale(value), f"{value:,.6g}") for value in _cost_ticks(*x_range)),
-        y_ticks=tuple(Tick(y_scale(value), text_of(value)) for value in round_values(*y_range)),
+        y_ticks=tuple(Tick(y_scale(value), format_tick(value)) for value in round_values(*y_range)),
         marks=marks,
         front=_front_line(positions, on_front, size),
         with_names=large,
@@ -157,7 +157,7 @@ class _LogScale:
 
     def __call__(self, value: float) -> float:
         low, high = (math.log10(end) for end in self.own)
-        return Scale((low, high), self.plot)(math.log10(value))
+        return AxisScale((low, high), self.plot)(math.log10(value))
 
 
 def _cost_range(costs: Sequence[float]) -> tuple[float, float]:

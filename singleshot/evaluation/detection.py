@@ -1,4 +1,4 @@
-"""Running a detector over a data set; never more images in memory than one batch."""
+"""Run a detector over a data set with never more than one batch of images in memory."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def detect_all(
     shard: int = 0,
     num_shards: int = 1,
 ) -> Predictions:
-    """Find objects in all images, or in the share of one of several processes.
+    """Detect objects in all images, or in the share of one of several processes.
 
     The detector and the data set must have the same classes in the same order (`with_classes`).
     Of N shards, shard K takes the batches K, K + N, K + 2 N …: the very batches of one process that
@@ -37,14 +37,14 @@ def detect_all(
     assert 0 <= shard < num_shards, (shard, num_shards)
     starts = range(shard * batch_size, len(dataset), num_shards * batch_size)
     batches = [range(start, min(start + batch_size, len(dataset))) for start in starts]
-    found = each_detected(detector, dataset, batches, progress)
-    return Predictions.of(found, images=chain.from_iterable(batches))
+    detections = each_detected(detector, dataset, batches, progress)
+    return Predictions.of(detections, images=chain.from_iterable(batches))
 
 
 def each_detected(
     detector: Detector, dataset: DataSet, batches: Sequence[range], progress: Progress | None
 ) -> Iterator[Detections]:
-    """Findings in one image after the other."""
+    """Yield the detections of one image after the other."""
     done, total = 0, sum(map(len, batches))
     for batch in batches:
         images = [dataset[index].image for index in batch]

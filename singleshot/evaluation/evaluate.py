@@ -178,7 +178,7 @@ class Evaluation:
         return Protocol(self.options.protocol)
 
     def run(self, predictions: Predictions) -> Report:
-        """Evaluate detections, with the diagnosis, comparison and thresholds asked for."""
+        """Evaluate detections, with the diagnosis, comparison and thresholds of the options."""
         report = evaluate_predictions(
             predictions,
             self.dataset,

@@ -1,4 +1,4 @@
-"""The score thresholds that were chosen for a run, for whatever runs its detector."""
+"""Score thresholds that were chosen for a run."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -13,10 +13,10 @@ __all__ = ["operating_point", "run_weights"]
 def operating_point(
     model: str | Path, *, on_message: Callable[[str], None] | None = None
 ) -> OperatingPoint | None:
-    """What `evaluate --threshold-rule` has chosen for a run; None where nothing holds.
+    """Load the score thresholds that `evaluate --threshold-rule` chose; None without any.
 
     Args:
-        model: a run folder or one of its checkpoints; a checkpoint elsewhere has nothing chosen.
+        model: a run folder or one of its checkpoints; a checkpoint elsewhere has none.
         on_message: called with the score from which detections are kept, or with a warning that
             the thresholds were chosen for other weights and no longer hold.
 
@@ -42,9 +42,9 @@ def operating_point(
 
 
 def run_weights(model: str | Path) -> RunWeights | None:
-    """The weights of a run as they are now; None for a checkpoint that belongs to no run.
+    """Identify the weights of a run as they are now; None for a checkpoint outside a run.
 
-    Ask before they are loaded and measured: what is chosen then holds for these, even if a training
-    has replaced them in the meantime.
+    Call it before they are loaded: thresholds then hold for these weights, even if a training
+    replaces them in the meantime.
     """
     return RunWeights.of(checkpoint_file(Path(model)))

@@ -1,4 +1,4 @@
-"""The charts of a report: precision against recall, and how a training went."""
+"""Charts of a report: precision against recall, reliability, and the curves of a training."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ Record = Mapping[str, Any]  # a line of log.jsonl
 
 
 def precision_recall_chart(name: str, curve: Curve | None, counts: Counts) -> Chart:
-    """Precision against recall, with the point that some thresholds reach."""
+    """Plot precision against recall, with the point of the score thresholds."""
     return chart(
         name,
         [Series("precision", *line_of(curve))],
@@ -40,20 +40,20 @@ def precision_recall_chart(name: str, curve: Curve | None, counts: Counts) -> Ch
         y_label="precision",
         x_range=UNIT,
         y_range=UNIT,
-        dot=reached(counts),
+        dot=dot_of(counts),
     )
 
 
 def line_of(curve: Curve | None) -> tuple[Float64[np.ndarray, " n"], Float64[np.ndarray, " n"]]:
-    """Recall and precision to draw; nothing without a curve."""
+    """Get recall and precision to draw; nothing without a curve."""
     if curve is None or not len(curve):
         return np.zeros(0), np.zeros(0)
-    # From recall 0, or a class found with its first detection would have no line at all.
+    # From recall 0, or a class detected at once would have no line at all.
     return np.append(0.0, curve.recall), np.append(curve.precision[0], curve.precision)
 
 
-def reached(counts: Counts) -> Dot | None:
-    """Where a threshold leads to."""
+def dot_of(counts: Counts) -> Dot | None:
+    """Make the point of a threshold; None where undefined."""
     if counts.recall is None or counts.precision is None:
         return None
     words = f"precision {counts.precision:.3f} at recall {counts.recall:.3f}"
@@ -61,7 +61,7 @@ def reached(counts: Counts) -> Dot | None:
 
 
 def threshold_chart(name: str, counts: Sequence[Counts]) -> Chart:
-    """Precision, recall and F1 against the score threshold, where they are defined."""
+    """Plot precision, recall and F1 against the score threshold, where defined."""
     lines = {
         "precision": [one.precision for one in counts],
         "recall": [one.recall for one in counts],
@@ -69,7 +69,7 @@ def threshold_chart(name: str, counts: Sequence[Counts]) -> Chart:
     }
     return chart(
         name,
-        [defined(title, SCORE_THRESHOLDS, values) for title, values in lines.items()],
+        [is_defined(title, SCORE_THRESHOLDS, values) for title, values in lines.items()],
         x_label="score threshold",
         y_label="precision, recall and F1",
         x_range=UNIT,
@@ -77,8 +77,8 @@ def threshold_chart(name: str, counts: Sequence[Counts]) -> Chart:
     )
 
 
-def defined(name: str, xs: Float64[np.ndarray, " n"], values: Sequence[float | None]) -> Series:
-    """A line through what is defined."""
+def is_defined(name: str, xs: Float64[np.ndarray, " n"], values: Sequence[float | None]) -> Series:
+    """Draw a line through the defined values."""
     ys = np.array([np.nan if value is None else value for value in values])
     known = ~np.isnan(ys)
     return Series(name, xs[known], ys[known])
@@ -93,9 +93,9 @@ def reliability_chart(calibration: Calibration) -> Chart:
     ends = np.array([0.0, 1.0])
     return chart(
         "Reliability",
-        [Series("hits", scores, shares), Series("as it should be", ends, ends)],
+        [Series("share", scores, shares), Series("perfect calibration", ends, ends)],
         x_label="mean score",
-        y_label="share of hits",
+        y_label="share of true positives",
         x_range=UNIT,
         y_range=UNIT,
         bubbles=[
@@ -104,7 +104,7 @@ def reliability_chart(calibration: Calibration) -> Chart:
                 y,
                 radius,
                 f"{one.count:,} detections with score {one.low:g} to {one.high:g}: "
-                f"mean score {x:.2f}, {y:.0%} hits",
+                f"mean score {x:.2f}, {y:.0%} true positives",
             )
             for one, x, y, radius in zip(filled, scores, shares, radii(counts), strict=True)
         ],
@@ -112,14 +112,14 @@ def reliability_chart(calibration: Calibration) -> Chart:
 
 
 def radii(counts: Float64[np.ndarray, " n"]) -> Float64[np.ndarray, " n"]:
-    """Areas in proportion to the counts, as far as they can still be seen, in user units."""
+    """Choose radii with areas in proportion to the counts, within visible limits."""
     return np.asarray(
         np.maximum(LARGEST_RADIUS * np.sqrt(counts / counts.max(initial=1)), SMALLEST_RADIUS)
     )
 
 
 def training_charts(log: Sequence[Record]) -> list[Chart]:
-    """Losses, learning rate and validation over the steps; those that were recorded."""
+    """Plot the recorded losses, learning rate and validation over the steps."""
     steps = [record for record in log if record["kind"] == "step"]
     evaluations = [record for record in log if record["kind"] == "evaluation"]
     # In the order of the log; a detector trained in stages has not all terms in each step.
@@ -141,7 +141,7 @@ def training_charts(log: Sequence[Record]) -> list[Chart]:
 def over_steps(
     title: str, lines: Sequence[Series], y_label: str, highest: float | None = None
 ) -> Chart | None:
-    """A chart from step 0 and from 0, up to `highest` or what occurs; None with nothing to show."""
+    """Plot from step 0 and from 0, up to `highest` or the maximum; None without values."""
     lines = [line for line in lines if len(line.xs)]
     if not lines:
         return None
@@ -158,7 +158,7 @@ def over_steps(
 
 
 def series(records: Sequence[Record], name: str) -> Series:
-    """One quantity over the steps, as far as it is a finite number."""
+    """Collect the finite values of one quantity over the steps."""
     known = [record for record in records if is_number(record.get(name))]
     return Series(
         name.replace("_", " "),
@@ -168,12 +168,12 @@ def series(records: Sequence[Record], name: str) -> Series:
 
 
 def is_number(value: object) -> bool:
-    """Not missing, null, NaN or infinite."""
+    """Accept numbers that are not missing, null, NaN or infinite."""
     return isinstance(value, (int, float)) and math.isfinite(value)
 
 
 def smooth(line: Series) -> Series:
-    """Means of equally many neighbours; a step is a sample of the loss, not the loss."""
+    """Average over equally many neighbours; a step is a sample of the loss, not the loss."""
     if len(line.xs) <= MOST_MEANS:
         return line
     groups = [np.array_split(values, MOST_MEANS) for values in (line.xs, line.ys)]

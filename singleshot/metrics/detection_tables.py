@@ -41,12 +41,12 @@ class Predictions:
             found: detections in one image after the other.
             images: the index of each of these images in the data set; left out, 0, 1, 2 …
         """
-        counts, boxes, scores, labels = gather(found)
+        counts, boxes, scores, labels = collect(found)
         numbers = np.fromiter(count() if images is None else images, np.int64, len(counts))
         return cls(
-            boxes=joined(boxes, np.float64),
-            scores=joined(scores, np.float64),
-            labels=joined(labels, np.int64),
+            boxes=_join(boxes, np.float64),
+            scores=_join(scores, np.float64),
+            labels=_join(labels, np.int64),
             images=np.repeat(numbers, counts),
         )
 
@@ -61,7 +61,7 @@ class Predictions:
             DataError: two parts hold detections in the same image, which would count twice.
         """
         parts = [cls.of([]), *parts]
-        refuse_common_images(parts)
+        _refuse_common_images(parts)
         order = np.argsort(np.concatenate([part.images for part in parts]), kind="stable")
         columns = ([getattr(part, field.name) for part in parts] for field in fields(cls))
         return cls(*(np.concatenate(column)[order] for column in columns))
@@ -75,7 +75,7 @@ class Predictions:
 
 @dataclass(frozen=True, slots=True)
 class Truths:
-    """The annotations of all images."""
+    """Ground truth of all images."""
 
     images: Int64[np.ndarray, " m"]  # which image: its index in the data set
     boxes: Float64[np.ndarray, "m 4"]
@@ -103,7 +103,7 @@ class Truths:
         return len(self.labels)
 
 
-class Gathered(NamedTuple):
+class _Columns(NamedTuple):
     """Detections of many images as a few long arrays, in the precision of the detector."""
 
     counts: list[int]  # of the detections of each image
@@ -112,28 +112,28 @@ class Gathered(NamedTuple):
     labels: list[np.ndarray]
 
 
-def gather(found: Iterable[Detections]) -> Gathered:
+def collect(found: Iterable[Detections]) -> _Columns:
     """Copy detections a hundred images at a time: an object each would outweigh them."""
     nothing = np.zeros(0, np.float32)
-    gathered = Gathered([], [nothing.reshape(0, 4)], [nothing], [nothing.astype(np.int64)])
+    columns = _Columns([], [nothing.reshape(0, 4)], [nothing], [nothing.astype(np.int64)])
     waiting = iter(found)
     while some := list(islice(waiting, IMAGES_AT_ONCE)):
-        gathered.counts.extend(len(one) for one in some)
-        gathered.boxes.append(torch.cat([one.boxes for one in some]).cpu().numpy())
-        gathered.scores.append(torch.cat([one.scores for one in some]).cpu().numpy())
-        gathered.labels.append(torch.cat([one.labels for one in some]).cpu().numpy())
-    return gathered
+        columns.counts.extend(len(one) for one in some)
+        columns.boxes.append(torch.cat([one.boxes for one in some]).cpu().numpy())
+        columns.scores.append(torch.cat([one.scores for one in some]).cpu().numpy())
+        columns.labels.append(torch.cat([one.labels for one in some]).cpu().numpy())
+    return columns
 
 
-def joined(blocks: list[np.ndarray], dtype: type[np.float64 | np.int64]) -> np.ndarray:
-    """The blocks end to end; they are let go, to make room for the next column."""
+def _join(blocks: list[np.ndarray], dtype: type[np.float64 | np.int64]) -> np.ndarray:
+    """Concatenate blocks and release them, to free memory for the next column."""
     whole = np.concatenate(blocks, dtype=dtype)
     blocks.clear()
     return whole
 
 
-def refuse_common_images(parts: Sequence[Predictions]) -> None:
-    """Each image is found in by one part only."""
+def _refuse_common_images(parts: Sequence[Predictions]) -> None:
+    """Raise DataError if two parts hold detections in the same image."""
     images, times = np.unique(
         np.concatenate([np.unique(part.images) for part in parts]), return_counts=True
     )

@@ -179,6 +179,6 @@ def thin(curve: Curve, *, most_points: int = MOST_POINTS) -> Curve:
         return curve
     steps = np.abs(np.diff(curve.recall)) + np.abs(np.diff(curve.precision))
     length = np.append(0, steps.cumsum())
-    wanted = np.linspace(0, length[-1], most_points)
-    kept = np.unique(np.searchsorted(length, wanted).clip(max=len(curve) - 1))
+    distances = np.linspace(0, length[-1], most_points)
+    kept = np.unique(np.searchsorted(length, distances).clip(max=len(curve) - 1))
     return Curve(curve.scores[kept], curve.recall[kept], curve.precision[kept])

@@ -301,9 +301,9 @@ def choose_thresholds(
     outcomes = find_true_positives(predictions, truths, ignore=ignore, iou_threshold=iou_threshold)
     num_truths = count_truths(truths, len(class_names), ignore=ignore)
     curves = curves_per_class(predictions, outcomes, num_truths)
-    judged = predictions[~outcomes.ignored]
+    counted = predictions[~outcomes.ignored]
     chosen = [
-        choose_without_truths(judged.scores[judged.labels == label], truths.num_images, rule)
+        choose_without_truths(counted.scores[counted.labels == label], truths.num_images, rule)
         if curve is None
         else choose_threshold(curve, truths.num_images, rule)
         for label, curve in enumerate(curves)

@@ -108,7 +108,7 @@ def most_overlapped(
     among: Int64[np.ndarray, " k"],
     overlap_of: Callable[[Boxes, Boxes], Float64[np.ndarray, " n"]],
 ) -> tuple[Int64[np.ndarray, " n"], Float64[np.ndarray, " n"]]:
-    """Index of the truth (same image and class, `among` these) each detection overlaps most.
+    """Find the truth (same image and class, `among` these) each detection overlaps most.
 
     And that overlap; a detection that overlaps none has index -1 and overlap 0. The first truths of
     all images and classes are compared at once, then the second ones: there are as many rounds as
@@ -134,7 +134,7 @@ def most_overlapped(
 def group_truths(
     predictions: Predictions, truths: Truths, among: Int64[np.ndarray, " k"]
 ) -> tuple[Int64[np.ndarray, " k"], Int64[np.ndarray, " n"], Int64[np.ndarray, " n"]]:
-    """Truths ordered by image and class; for each detection, where its group starts, its size."""
+    """Order truths by image and class; find the start and size of each detection's group."""
     num_labels = 1 + max(predictions.labels.max(initial=0), truths.labels.max(initial=0))
     groups = truths.images[among] * num_labels + truths.labels[among]
     own_group = predictions.images * num_labels + predictions.labels
@@ -147,18 +147,18 @@ def group_truths(
 
 
 def paired_iou(boxes: Boxes, others: Boxes) -> Float64[np.ndarray, " n"]:
-    """Overlap of each box with its partner, intersection / union; 0 where either has no area."""
+    """Compute the IoU of each box with its partner; 0 where either has no area."""
     shared = intersection(boxes, others)
     return share(shared, box_areas(boxes) + box_areas(others) - shared)
 
 
 def intersection_over_own_area(boxes: Boxes, regions: Boxes) -> Float64[np.ndarray, " n"]:
-    """Share of each box's area inside its partner; 0 where either has no area."""
+    """Compute the share of each box's area inside its partner; 0 where either has no area."""
     return share(intersection(boxes, regions), box_areas(boxes))
 
 
 def intersection(boxes: Boxes, others: Boxes) -> Float64[np.ndarray, " n"]:
-    """Area that each box shares with its partner."""
+    """Compute the area that each box shares with its partner."""
     top_left = np.maximum(boxes[:, :2], others[:, :2])
     bottom_right = np.minimum(boxes[:, 2:], others[:, 2:])
     width, height = np.maximum(bottom_right - top_left, 0).T
@@ -166,7 +166,7 @@ def intersection(boxes: Boxes, others: Boxes) -> Float64[np.ndarray, " n"]:
 
 
 def box_areas(boxes: Boxes) -> Float64[np.ndarray, " n"]:
-    """Width times height."""
+    """Compute width times height."""
     x1, y1, x2, y2 = boxes.T
     return np.asarray((x2 - x1) * (y2 - y1))
 
@@ -174,7 +174,7 @@ def box_areas(boxes: Boxes) -> Float64[np.ndarray, " n"]:
 def share(
     part: Float64[np.ndarray, " n"], whole: Float64[np.ndarray, " n"]
 ) -> Float64[np.ndarray, " n"]:
-    """part / whole, 0 where there is no part."""
+    """Divide part by whole, 0 where there is no part."""
     result = np.zeros(len(part))
     np.divide(part, whole, out=result, where=part > 0)
     return result

@@ -1,4 +1,4 @@
-"""Average precision where each image counts as often as its weight says.
+"""Average precision with a weight for each image.
 
 True positives in an image do not depend on the other images. So detections are matched and sorted
 once, and an image of weight w counts its true positives, false positives and truths w times. At

@@ -1,5 +1,5 @@
 """Predict: labelled boxes for images, as results, JSON or drawings.
 
-Read `options` (what can be asked for), `sources` (files, folders and patterns of images), then
+Read `options`, `sources` (files, folders and patterns of images), then
 `predict` (the workflow and its results).
 """

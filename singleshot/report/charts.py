@@ -1,4 +1,4 @@
-"""Where the lines of a chart go; page.html draws them.
+"""Layout of charts; the templates draw them.
 
 A plotting library would write one image for one background. Plain SVG takes the colours and the
 letters of the page it stands in, light or dark, on paper or on a phone.
@@ -23,7 +23,7 @@ MOST_TICKS = 5  # on an axis of ratios
 
 
 class Series(NamedTuple):
-    """A line to draw."""
+    """Line of a chart."""
 
     name: str
     xs: Float64[np.ndarray, " n"]
@@ -31,14 +31,14 @@ class Series(NamedTuple):
 
 
 class Tick(NamedTuple):
-    """A mark on an axis."""
+    """Mark on an axis."""
 
     position: float  # user units
     text: str
 
 
 class Dot(NamedTuple):
-    """A point worth naming, in user units once it is in a chart."""
+    """Named point, in user units once it is in a chart."""
 
     x: float
     y: float
@@ -46,7 +46,7 @@ class Dot(NamedTuple):
 
 
 class Bubble(NamedTuple):
-    """A point with a weight, in user units once it is in a chart."""
+    """Point with a weight, in user units once it is in a chart."""
 
     x: float
     y: float
@@ -56,7 +56,7 @@ class Bubble(NamedTuple):
 
 @dataclass(frozen=True)
 class Chart:
-    """Everything of one chart, in user units; the y axis points down, as in SVG."""
+    """Laid-out chart in user units; the y axis points down, as in SVG."""
 
     title: str
     x_label: str
@@ -85,25 +85,25 @@ def chart(
     dot: Dot | None = None,
     bubbles: Sequence[Bubble] = (),
 ) -> Chart:
-    """Scale lines, ticks, a dot and bubbles from their own ranges to the plot."""
-    x_scale, y_scale = Scale(x_range, (LEFT, RIGHT)), Scale(y_range, (BOTTOM, TOP))
+    """AxisScale lines, ticks, a dot and bubbles from their own ranges to the plot."""
+    x_scale, y_scale = AxisScale(x_range, (LEFT, RIGHT)), AxisScale(y_range, (BOTTOM, TOP))
     if dot is not None:
         dot = dot._replace(x=x_scale(dot.x), y=y_scale(dot.y))
     return Chart(
         title=title,
         x_label=x_label,
         y_label=y_label,
-        x_ticks=tuple(Tick(x_scale(value), text_of(value)) for value in round_values(*x_range)),
-        y_ticks=tuple(Tick(y_scale(value), text_of(value)) for value in round_values(*y_range)),
-        lines=tuple((line.name, points(line, x_scale, y_scale)) for line in lines),
+        x_ticks=tuple(Tick(x_scale(value), format_tick(value)) for value in round_values(*x_range)),
+        y_ticks=tuple(Tick(y_scale(value), format_tick(value)) for value in round_values(*y_range)),
+        lines=tuple((line.name, svg_points(line, x_scale, y_scale)) for line in lines),
         dot=dot,
         bubbles=tuple(one._replace(x=x_scale(one.x), y=y_scale(one.y)) for one in bubbles),
     )
 
 
 @dataclass(frozen=True)
-class Scale:
-    """A straight map from one range to another."""
+class AxisScale:
+    """Linear map from one range to another."""
 
     own: tuple[float, float]
     plot: tuple[float, float]
@@ -113,15 +113,15 @@ class Scale:
         return round(self.plot[0] + share * (self.plot[1] - self.plot[0]), 1)
 
 
-def points(line: Series, x_scale: Scale, y_scale: Scale) -> str:
-    """A line as SVG wants it, thinned evenly to what can be seen."""
+def svg_points(line: Series, x_scale: AxisScale, y_scale: AxisScale) -> str:
+    """Write the points of a line for SVG, thinned evenly to what can be seen."""
     count = len(line.xs)
     shown = np.unique(np.linspace(0, count - 1, min(count, MOST_POINTS)).round().astype(int))
     return " ".join(f"{x_scale(line.xs[i])},{y_scale(line.ys[i])}" for i in shown)
 
 
 def round_values(lowest: float, highest: float) -> list[float]:
-    """Up to six round values (steps of 1, 2 or 5 times a power of ten) within a range."""
+    """Choose up to six round values (steps of 1, 2 or 5 times a power of ten) within a range."""
     span = highest - lowest
     power = 10.0 ** math.floor(math.log10(span))
     step = next(step for step in (power / 5, power / 2, power, 2 * power) if span / step <= 5)
@@ -129,13 +129,13 @@ def round_values(lowest: float, highest: float) -> list[float]:
     return [count * step for count in range(first, last + 1)]
 
 
-def text_of(value: float) -> str:
-    """Short: 0.2, 1500, 2e-05."""
+def format_tick(value: float) -> str:
+    """Format a number in short: 0.2, 1500, 2e-05."""
     return f"{value:.6g}"
 
 
 def round_ratios(low: float, high: float) -> list[float]:
-    """Round values of a range in about equal ratios: powers of ten, with 2 and 5 where few."""
+    """Choose round values in about equal ratios: powers of ten, with 2 and 5 where few."""
     powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     for factors in ((1, 2, 5), (1, 3), (1,)):
         values = [factor * 10.0**power for power in powers for factor in factors]

@@ -8,24 +8,24 @@ LONGEST_CELL = 100
 
 
 def number(value: float | None) -> str:
-    """Three decimals, and a dash where a number is undefined."""
+    """Format with three decimals; a dash where undefined."""
     return "-" if value is None else f"{value:.3f}"
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Columns as wide as their widest cell, the first to the left, the others to the right."""
-    header, *rows = [[shortened(cell) for cell in row] for row in (header, *rows)]
+    """Align columns to their widest cell, the first to the left, the others to the right."""
+    header, *rows = [[_shorten(cell) for cell in row] for row in (header, *rows)]
     widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
-    return "\n".join(aligned(row, widths) for row in (header, *rows))
+    return "\n".join(_align(row, widths) for row in (header, *rows))
 
 
-def shortened(cell: str) -> str:
-    """Without its middle, if it is longer than a line."""
+def _shorten(cell: str) -> str:
+    """Cut the middle out of a cell longer than a line."""
     return cell if len(cell) <= LONGEST_CELL else f"{cell[:40]} … {cell[-(LONGEST_CELL - 43) :]}"
 
 
-def aligned(row: Sequence[str], widths: Sequence[int]) -> str:
-    """One line of a table."""
+def _align(row: Sequence[str], widths: Sequence[int]) -> str:
+    """Write one line of a table."""
     first, *others = (
         cell.rjust(width) if index else cell.ljust(width)
         for index, (cell, width) in enumerate(zip(row, widths, strict=True))

@@ -11,14 +11,14 @@ import numpy as np
 
 from singleshot.recipes.load import toml_value
 from singleshot.report.charts import (
+    AxisScale,
     Chart,
-    Scale,
     Series,
     Tick,
     chart,
-    points,
+    format_tick,
     round_ratios,
-    text_of,
+    svg_points,
 )
 from singleshot.tuning.search_space import SearchSpace, ValueRange, Values
 from singleshot.tuning.trials import SEED, Trial, best_of
@@ -93,7 +93,7 @@ def curves_panel(trials: Sequence[Trial]) -> SearchPanel | None:
     curves = [
         (
             "best" if one is best else one.outcome,
-            points(Series("", *np.array(one.validations, np.float64).T), x_scale, y_scale),
+            svg_points(Series("", *np.array(one.validations, np.float64).T), x_scale, y_scale),
         )
         for one in sorted(drawn, key=lambda one: one is best)
         if len(one.validations) > 1
@@ -139,7 +139,7 @@ def _key_panel(key: str, values: Values, trials: Sequence[Trial]) -> SearchPanel
         x_range=(low, high),
         x_label="",
     )
-    ticks = [(math.log10(value), text_of(value)) for value in round_ratios(*own)]
+    ticks = [(math.log10(value), format_tick(value)) for value in round_ratios(*own)]
     return linear and _with_ticks(linear, (low, high), ticks)
 
 
@@ -204,9 +204,13 @@ def _padded(scores: Sequence[float]) -> tuple[float, float]:
     return max(middle - half, 0.0) if low >= 0 else low, middle + half
 
 
-def _scales(x_range: tuple[float, float], y_range: tuple[float, float]) -> tuple[Scale, Scale]:
+def _scales(
+    x_range: tuple[float, float], y_range: tuple[float, float]
+) -> tuple[AxisScale, AxisScale]:
     """Return the scales of the plot that `chart` makes."""
-    return Scale(x_range, (Chart.left, Chart.right)), Scale(y_range, (Chart.bottom, Chart.top))
+    return AxisScale(x_range, (Chart.left, Chart.right)), AxisScale(
+        y_range, (Chart.bottom, Chart.top)
+    )
 
 
 def _with_ticks(

@@ -60,7 +60,7 @@ class Rows(NamedTuple):
     images: Int64[np.ndarray, " n"]  # index in the data set, UNKNOWN or AMBIGUOUS
     labels: Int64[np.ndarray, " n"]  # index in the class names, or UNKNOWN
     boxes: Float64[np.ndarray, "n 4"]  # in our convention; NaN where there are no four numbers
-    scores: Float64[np.ndarray, " n"]  # NaN where there is no number
+    scores: Float64[np.ndarray, " n"]  # NaN if it is missing
     source: RowSource
     box_key: str  # name of the box in the file
     score_key: str

@@ -6,7 +6,7 @@ from typing import Any
 
 from singleshot.detectors.yolo.settings import nodes_of
 from singleshot.importers.darknet.cfg import Section
-from singleshot.importers.darknet.network import Network, Prediction
+from singleshot.importers.darknet.network import Network, OutputLayer
 
 __all__ = ["model_tables"]
 
@@ -29,7 +29,7 @@ def model_tables(network: Network) -> dict[str, Any]:
     return _detection_table(network)
 
 
-def _region_table(prediction: Prediction) -> dict[str, Any]:
+def _region_table(prediction: OutputLayer) -> dict[str, Any]:
     """Build the table of YOLOv2 or YOLO9000 (`parse_region`): anchors are in cells."""
     section = prediction.section
     section.require_known(
@@ -143,7 +143,7 @@ def _read_anchors(section: Section, number: int) -> list[list[float]]:
     return [[values[at], values[at + 1]] for at in range(0, len(values), 2)]
 
 
-def _require_channels(prediction: Prediction, number: int, classes: int) -> None:
+def _require_channels(prediction: OutputLayer, number: int, classes: int) -> None:
     """Require as many channels of the convolution before a prediction as it needs."""
     expected = number * (classes + 5)
     assert prediction.convolution is not None

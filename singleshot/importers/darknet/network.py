@@ -17,7 +17,7 @@ from singleshot.backbones.settings import (
 )
 from singleshot.importers.darknet.cfg import LARGEST_NUMBER, Section
 
-__all__ = ["Network", "Prediction", "network_of"]
+__all__ = ["Network", "OutputLayer", "network_of"]
 
 LAYERS = {"convolutional", "maxpool", "reorg", "upsample", "route", "shortcut", "dropout"}
 CONNECTED = {"local", "connected"}
@@ -43,7 +43,7 @@ class _Output:
 
 
 @dataclass(frozen=True, slots=True)
-class Prediction:
+class OutputLayer:
     """A prediction layer and the convolution before it."""
 
     section: Section
@@ -60,7 +60,7 @@ class Network:
     layers: list[DarknetLayer] = field(default_factory=list)
     outputs: list[_Output] = field(default_factory=list)  # of each section
     connected: list[Section] = field(default_factory=list)
-    predictions: list[Prediction] = field(default_factory=list)
+    predictions: list[OutputLayer] = field(default_factory=list)
     in_file: list[int | Section] = field(default_factory=list)  # our layer's number, or a head
 
     def add(self, section: Section, layer: DarknetLayer, channels: int, stride: float) -> None:
@@ -262,7 +262,7 @@ def _add_prediction(network: Network, section: Section, sections: Sequence[Secti
     if section.kind == "detection":
         if not network.connected:
             raise section.error("does not follow a [connected] layer")
-        network.predictions.append(Prediction(section, None, network.outputs[-1], 0))
+        network.predictions.append(OutputLayer(section, None, network.outputs[-1], 0))
         return
     if len(network.outputs) < 2 or network.outputs[-1].layer is not None or network.connected:
         raise section.error("does not follow a [convolutional] layer")
@@ -272,5 +272,5 @@ def _add_prediction(network: Network, section: Section, sections: Sequence[Secti
     source = network.outputs[-2]
     if source.layer is None:
         raise head.error("follows a prediction; expected a [route] to an earlier layer")
-    network.predictions.append(Prediction(section, head, source, network.outputs[-1].channels))
+    network.predictions.append(OutputLayer(section, head, source, network.outputs[-1].channels))
     network.outputs.append(_Output(None))

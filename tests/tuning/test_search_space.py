@@ -48,7 +48,7 @@ def test_forms_and_types(search, key, values):
         ("training.learning_rte=1..2", "did you mean 'training.learning_rate'?"),
         ("training.learning_rate=-1..2", "learning_rate = -1: input should be greater than 0"),
         ("training.batch_size=1.5..3", "batch_size = 1.5: input should be a valid integer"),
-        ("model.loss.localization=l1,giou", "should be 'smooth-l1', 'giou', 'diou' or 'ciou'"),
+        ("model.loss.localization=l1,giou", "'l1': there are smooth-l1, giou, diou, ciou"),
         ("training.nesterov=false..true", "a range needs numbers; list the values"),
         ("training.learning_rate=0.1..0.01", "0.1 is not below 0.01"),
         ("training.weight_decay=0..1:log", "a logarithmic range starts above 0"),

@@ -86,7 +86,7 @@ def run_training(recipe: str | Path, options: TrainingOptions) -> Run:
             _announce(data, settings, start, callbacks.on_message)
             setup = TrainingSetup(data, folder, processes, callbacks, start=start, resume=resume)
             with nullcontext() if tracker is None else tracker.marked():
-                progress, stopped_by = _learn(settings, setup, options, budget)
+                progress, stopped_by = _plan_and_train(settings, setup, options, budget)
                 run = _result(folder, progress, stopped_by, processes)
                 _write_report(progress, setup, f"singleshot train {recipe}")
             if tracker is not None:
@@ -96,7 +96,7 @@ def run_training(recipe: str | Path, options: TrainingOptions) -> Run:
             return run
 
 
-def _learn(
+def _plan_and_train(
     recipe: Recipe, setup: TrainingSetup, options: TrainingOptions, budget: TimeBudget | None
 ) -> tuple[TrainingProgress, int | None]:
     """Resolve the plan and take the steps; also returns the signal of an interruption."""

@@ -1,5 +1,7 @@
 """Ctrl-C and SIGTERM before a training began: the exit code, and what is true by then."""
 
+# Tests singleshot/cli/train.py
+
 from __future__ import annotations
 
 import os

@@ -1,3 +1,5 @@
+# Tests singleshot/recipes/schema.py, singleshot/recipes/training.py
+
 import tomllib
 
 import pytest

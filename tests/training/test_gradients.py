@@ -1,5 +1,7 @@
 """Every family: parts of a batch and shares of processes add up to the loss of the whole batch."""
 
+# Tests singleshot/training/gradients.py
+
 from __future__ import annotations
 
 from typing import NamedTuple

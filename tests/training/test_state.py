@@ -1,4 +1,6 @@
-"""What a training needs to go on, written and read again."""
+"""The state of a training, saved and loaded again."""
+
+# Tests singleshot/runs/progress.py
 
 from __future__ import annotations
 

@@ -97,7 +97,7 @@ def test_a_stopped_training_goes_on_with_the_same_command(monkeypatch):
     words = ("train", "runs/imported/recipe.toml", "--data", "cells", "--init", "runs/imported")
     words += ("--run", "runs/stopped", *SHORT, "--set", "training.epochs=2")
     with monkeypatch.context() as patch:
-        patch.setattr(RunLog, "stepped", lambda *_: os.kill(os.getpid(), signal.SIGINT))
+        patch.setattr(RunLog, "on_step", lambda *_: os.kill(os.getpid(), signal.SIGINT))
         done = singleshot(*words)
     assert done.exit_code == 130, done.stderr
     done = singleshot(*words, "--resume")

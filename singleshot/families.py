@@ -69,8 +69,8 @@ def distil(
     found = {family.kind: family.distil for family in families() if family.distil}
     if ours != theirs or ours not in found:
         raise ModelError(
-            f"{source}: a detector of the kind {theirs!r} cannot teach one of the kind {ours!r}; "
-            f"both must be of one kind: {', '.join(found)}; or train without --teacher"
+            f"{source}: a detector of the kind {theirs!r} cannot be the teacher of one of the kind "
+            f"{ours!r}; both must be of one kind: {', '.join(found)}; or train without --teacher"
         )
     return found[ours](
         student, teacher, weight=weight, score_threshold=score_threshold, source=source

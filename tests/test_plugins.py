@@ -1,5 +1,7 @@
 """A package that adds one extension of each type trains, evaluates and is listed."""
 
+# Tests singleshot/detectors/family.py, singleshot/settings.py, singleshot/__init__.py
+
 from __future__ import annotations
 
 import json

@@ -1,3 +1,7 @@
+# Tests singleshot/backbones/settings.py
+# Tests singleshot/backbones/backbone.py
+# Tests singleshot/backbones/initial.py
+
 import pytest
 import torch
 
@@ -24,7 +28,7 @@ def graph(layers=LAYERS, outputs=("norm", "both")):
     return build_backbone(GraphSettings.model_validate(settings), pretrained=True)
 
 
-def test_it_computes_what_the_layers_say(random):
+def test_it_computes_the_layers(random):
     backbone = graph()
     images = torch.rand(1, 3, 8, 12, generator=random)
     norm, both = backbone(images)

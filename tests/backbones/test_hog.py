@@ -19,7 +19,7 @@ def image_of(random, height, width):
     return torch.nn.functional.interpolate(coarse, (height, width), mode="bilinear").round()
 
 
-def test_a_linear_classifier_over_the_blocks_says_what_opencv_says_at_every_window(random):
+def test_a_linear_classifier_over_the_blocks_has_the_margins_of_opencv_at_every_window(random):
     image = image_of(random, 160, 120)
     weights = torch.randn(36, 15, 7, generator=random)
     ours = torch.conv2d(Hog()(image)[0], weights[None])[0, 0] + 0.25
@@ -51,7 +51,7 @@ def test_an_edge_down_the_image_counts_as_a_gradient_across():
     assert set(directions.topk(2).indices.tolist()) == {0, 8}
 
 
-def test_no_number_is_larger_after_clipping_and_normalising_again(random):
+def test_no_value_is_larger_after_clipping_and_normalising_again(random):
     [blocks] = Hog()(image_of(random, 96, 96))
     lengths = blocks.norm(dim=1)
     assert (lengths < 1.001).all()
@@ -64,7 +64,7 @@ def test_shapes_are_known_without_an_image(size, grid):
     assert Hog()(torch.zeros(2, 3, *size))[0].shape == (2, 36, *grid)
 
 
-def test_without_opencv_a_line_says_what_to_install(monkeypatch):
+def test_without_opencv_the_error_names_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "cv2", None)
     hog_descriptor.cache_clear()
     with pytest.raises(ModelError, match=r"singleshot\[baselines\]"):

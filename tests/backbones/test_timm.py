@@ -23,7 +23,7 @@ def with_lively_statistics(backbone):
     return backbone.eval()
 
 
-def test_feature_maps_have_the_strides_asked_for():
+def test_feature_maps_have_the_requested_strides():
     backbone = TimmBackbone("tf_efficientnet_lite0", (8, 16, 32))
     assert backbone.channels == (40, 112, 320)
     assert [tuple(f.shape[-2:]) for f in backbone(IMAGE)] == [(12, 16), (6, 8), (3, 4)]
@@ -34,7 +34,7 @@ def test_it_knows_the_pixel_statistics_of_its_pretraining():
     assert TimmBackbone("resnet18", (32,)).pixel_std == pytest.approx((58.395, 57.12, 57.375))
 
 
-def test_unknown_names_and_strides_are_said():
+def test_unknown_names_and_strides_are_refused():
     with pytest.raises(ModelError, match="efficientnot"):
         TimmBackbone("efficientnot", (16, 32))
     with pytest.raises(ModelError, match=r"strides \[2, 4, 8, 16, 32\], not \[64\]"):

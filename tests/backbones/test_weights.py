@@ -1,3 +1,7 @@
+# Tests singleshot/backbones/kinds.py
+# Tests singleshot/backbones/folding.py
+# Tests singleshot/backbones/classifier.py
+
 import pickle
 
 import pytest

@@ -1,5 +1,8 @@
 """Starting a detector from another one."""
 
+# Tests singleshot/detectors/common/class_names.py
+# Tests singleshot/models/opening.py
+
 import pytest
 import torch
 

@@ -1,5 +1,10 @@
 """One contract for every detector that a recipe can build."""
 
+# Tests singleshot/families.py
+# Tests singleshot/detectors/common/single_size.py
+# Tests singleshot/detectors/rcnn/fast_rcnn.py
+# Tests singleshot/detectors/rcnn/faster_rcnn.py
+
 import pytest
 import torch
 from small import SMALL, small

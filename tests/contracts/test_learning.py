@@ -1,5 +1,13 @@
 """Every detector overfits four images, through the training that all share."""
 
+# Tests singleshot/detectors/localizer/__init__.py
+# Tests singleshot/detectors/multibox/__init__.py
+# Tests singleshot/detectors/rcnn/__init__.py
+# Tests singleshot/detectors/sliding_window/__init__.py
+# Tests singleshot/detectors/ssd/__init__.py
+# Tests singleshot/detectors/yolo/__init__.py
+# Tests singleshot/detectors/localizer/settings.py
+
 import pytest
 from small import make_four, small
 

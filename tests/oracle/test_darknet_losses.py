@@ -1,5 +1,7 @@
 """Gradients of our losses against darknet's `delta`, number by number, on random outputs."""
 
+# Tests singleshot/detectors/yolo/losses.py
+
 import numpy as np
 import pytest
 import torch

@@ -1,5 +1,7 @@
 """Imported networks say what Darknet's loops say of an image, and what OpenCV's copy says."""
 
+# Tests singleshot/backbones/darknet.py, singleshot/backbones/darknet_layers.py
+
 import numpy as np
 import pytest
 import torch

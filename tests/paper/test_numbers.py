@@ -1,5 +1,7 @@
 """Facts of the paper and of its authors' code, from the networks as they are built."""
 
+# Tests singleshot/backbones/vgg.py, singleshot/models/summary.py
+
 import pytest
 import torch
 

@@ -63,7 +63,7 @@ def test_of_64_regions_16_are_positive():
     assert counts(100, 100) == (16, 48)
 
 
-def test_few_positives_leave_room_for_negatives():
+def test_few_positives_allow_more_negatives():
     assert counts(3, 100) == (3, 61)
 
 

@@ -59,7 +59,7 @@ def test_the_box_comes_from_where_its_head_is_attached(attach):
 
 
 @pytest.mark.parametrize("attach", ATTACHMENTS)
-def test_both_attachments_learn_classes_and_boxes_by_heart(attach):
+def test_both_attachments_learn_classes_and_boxes_of_one_batch(attach):
     detector = built(attach).train()
     truths = [
         truth_of([8, 8, 40, 40], labels=[0]),

@@ -55,11 +55,11 @@ def test_the_prior_whose_corners_are_closest_is_matched():
 
 def test_the_objective_is_the_formula_of_the_paper():
     priors = torch.tensor([[0.0, 0, 0.5, 0.5], [0.5, 0.5, 1, 1]])
-    said = torch.tensor([[[0.1, 0, 0.5, 0.5], [0.5, 0.5, 1, 1]]])
+    outputs = torch.tensor([[[0.1, 0, 0.5, 0.5], [0.5, 0.5, 1, 1]]])
     confidence = torch.tensor([[0.8, 0.3]])
     objects = Objects(torch.tensor([[0.0, 0, 50, 100]]), torch.tensor([0]))
     losses = multibox_losses(
-        said, confidence.logit(), priors, [objects], (200, 100), localization_weight=0.3
+        outputs, confidence.logit(), priors, [objects], (200, 100), localization_weight=0.3
     )
     # α ½ ‖l - g‖² with g = (0, 0, 0.5, 0.5), and -log 0.8 - log(1 - 0.3).
     assert float(losses.terms["localization"]) == pytest.approx(0.3 * 0.01 / 2)
@@ -83,7 +83,7 @@ def test_a_batch_costs_the_mean_of_its_images_and_an_empty_one_its_confidence():
     assert float(losses.terms["classification"]) == pytest.approx(2 * 0.6931, abs=1e-4)
 
 
-def test_without_scipy_a_line_says_what_to_install(monkeypatch):
+def test_without_scipy_the_error_names_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "scipy.optimize", None)
     with pytest.raises(ModelError, match=r"singleshot\[baselines\]"):
         lowest_cost_pairs(torch.zeros(2, 1))

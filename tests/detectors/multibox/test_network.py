@@ -1,5 +1,9 @@
 """MultiBox: 1,420 priors, proposals, and a second stage that classifies them."""
 
+# Tests singleshot/detectors/multibox/heads.py
+# Tests singleshot/detectors/multibox/post_classifier.py
+# Tests singleshot/detectors/multibox/settings.py
+
 import pytest
 import torch
 from small import TINY
@@ -82,8 +86,8 @@ def test_other_sizes_have_other_grids():
     detector = built(96, 160)
     grids = [level.grid for level in detector.levels]
     assert grids == [(6, 10), (4, 8), (3, 5), (2, 4), (1, 3), (1, 1)]
-    said, _, _ = detector.eval()(torch.zeros(1, 3, 96, 160))
-    assert said.boxes_unit.shape == (1, detector.num_boxes, 4)
+    outputs, _, _ = detector.eval()(torch.zeros(1, 3, 96, 160))
+    assert outputs.boxes_unit.shape == (1, detector.num_boxes, 4)
 
 
 def test_an_image_with_too_few_cells_is_refused():
@@ -93,10 +97,10 @@ def test_an_image_with_too_few_cells_is_refused():
 
 @torch.no_grad()
 def test_boxes_begin_at_their_priors(detector):
-    said, _, _ = detector.eval()(torch.zeros(1, 3, 96, 128))
-    apart = (said.boxes_unit[0] - detector.priors_unit).abs().mean()
+    outputs, _, _ = detector.eval()(torch.zeros(1, 3, 96, 128))
+    apart = (outputs.boxes_unit[0] - detector.priors_unit).abs().mean()
     assert apart < 0.2
-    assert float(said.logits.sigmoid().median()) == pytest.approx(0.01, abs=0.01)
+    assert float(outputs.logits.sigmoid().median()) == pytest.approx(0.01, abs=0.01)
 
 
 def test_proposals_are_the_most_confident_boxes_that_differ(detector):
@@ -144,7 +148,7 @@ def test_both_stages_cost_the_mean_of_the_images(detector, batch):
         torch.testing.assert_close(together, (each[0] + each[1]) / 2, rtol=1e-4, atol=1e-4)
 
 
-def test_every_proposal_is_judged_for_every_class_where_it_was_proposed(detector, batch):
+def test_every_proposal_is_scored_for_every_class_where_it_was_proposed(detector, batch):
     detector.eval()
     images = batch.images[:1].float()
     _, [proposed], logits = detector(images)

@@ -18,10 +18,10 @@ LABELLED = LabelledRegions(REGIONS, torch.tensor([2, 1, 0]), TRUTHS)
 
 
 def test_offsets_are_those_of_the_formula_over_their_spread():
-    wanted = offset_targets(LABELLED).tolist()
+    targets = offset_targets(LABELLED).tolist()
     for place in (0, 1):
         dx, dy, dw, dh = literal_offsets(REGIONS[place].tolist(), TRUTHS[place].tolist())
-        assert wanted[place] == pytest.approx([dx / 0.1, dy / 0.1, dw / 0.2, dh / 0.2], rel=1e-4)
+        assert targets[place] == pytest.approx([dx / 0.1, dy / 0.1, dw / 0.2, dh / 0.2], rel=1e-4)
 
 
 def test_background_has_no_offsets():
@@ -44,9 +44,9 @@ def test_costs_are_those_of_the_paper():
         row = logits[place].tolist()
         expected = math.log(sum(math.exp(value) for value in row)) - row[label]
         assert float(costs.classification[place]) == pytest.approx(expected, rel=1e-5)
-    wanted = offset_targets(LABELLED)
+    targets = offset_targets(LABELLED)
     for place in (0, 1):
-        apart = (offsets[place] - wanted[place]).abs().tolist()
+        apart = (offsets[place] - targets[place]).abs().tolist()
         expected = sum(0.5 * x * x if x < 1 else x - 0.5 for x in apart)
         assert float(costs.localization[place]) == pytest.approx(expected, rel=1e-5)
     assert costs.localization[2] == 0

@@ -97,7 +97,7 @@ def test_losses_of_all_anchors_are_those_of_the_formula(anchors):
     boxes, objectness = proposal_losses(proposed, [TWO], SIZE, settings)
     labels = literal_labels(anchors.tolist(), TWO.boxes.tolist(), SIZE, 0.7, 0.3)
     expected_boxes = expected_objectness = 0.0
-    for anchor, label, logit, said in zip(
+    for anchor, label, logit, outputs in zip(
         anchors.tolist(), labels, proposed.objectness[0].tolist(), proposed.offsets[0], strict=True
     ):
         if label < 0:
@@ -105,8 +105,10 @@ def test_losses_of_all_anchors_are_those_of_the_formula(anchors):
         expected_objectness += math.log(1 + math.exp(-logit if label else logit))
         if label:
             truth = max(TWO.boxes.tolist(), key=lambda box, a=anchor: iou(a, box))
-            for number, wanted in zip(said.tolist(), literal_offsets(anchor, truth), strict=True):
-                apart = abs(number - wanted)
+            for number, targets in zip(
+                outputs.tolist(), literal_offsets(anchor, truth), strict=True
+            ):
+                apart = abs(number - targets)
                 # py-faster-rcnn's smooth L1 with σ = 3.
                 expected_boxes += 4.5 * apart**2 if apart < 1 / 9 else apart - 1 / 18
     learned = len(labels) - labels.count(-1)
@@ -114,12 +116,12 @@ def test_losses_of_all_anchors_are_those_of_the_formula(anchors):
     assert float(objectness.detach()) == pytest.approx(expected_objectness / learned, rel=1e-4)
 
 
-def test_offsets_are_told_in_the_scales_of_the_settings():
+def test_offsets_are_in_the_scales_of_the_settings():
     anchors = torch.tensor([[10.0, 10, 30, 50]])
     shown = objects_at((14, 10, 34, 50))  # a fifth of the width to the right
-    for scales, said in (((1.0, 1.0), 0.2), ((0.1, 0.2), 2.0)):
+    for scales, outputs in (((1.0, 1.0), 0.2), ((0.1, 0.2), 2.0)):
         settings = AnchorSampling.from_settings(ProposalSettings(offset_scales=scales))
-        offsets = torch.tensor([[[said, 0, 0, 0]]])
+        offsets = torch.tensor([[[outputs, 0, 0, 0]]])
         boxes, _ = proposal_losses(
             Proposals(anchors, torch.zeros(1, 1), offsets, []), [shown], SIZE, settings
         )

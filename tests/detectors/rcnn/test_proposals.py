@@ -31,7 +31,7 @@ def proposed_on(network, rows, columns, size):
 
 @pytest.fixture
 def network():
-    """What it says of anchors differs."""
+    """A network whose outputs differ from anchor to anchor."""
     torch.manual_seed(0)
     network = ProposalNetwork(4, [16], SMALL)
     head = network.network.head
@@ -64,7 +64,7 @@ def test_torchvisions_anchors_are_around_corners():
     assert anchors[0].tolist() == [-23, -11, 23, 11]
 
 
-def test_what_is_said_goes_place_by_place_and_anchor_by_anchor():
+def test_outputs_go_position_by_position_and_anchor_by_anchor():
     head = ProposalHead(1, 1, num_anchors=2)
     with torch.no_grad():
         head.convolution.weight.zero_()[0, 0, 1, 1] = 1
@@ -76,7 +76,7 @@ def test_what_is_said_goes_place_by_place_and_anchor_by_anchor():
 
 
 def literal_regions(anchors, objectness, offsets, size, settings):
-    """proposal_layer.py, box by box, half-open; only the best are asked whether they are small."""
+    """proposal_layer.py, box by box, half-open; only the best are checked for their size."""
     height, width = size
     boxes = []
     for (x1, y1, x2, y2), score, (dx, dy, dw, dh) in zip(anchors, objectness, offsets, strict=True):
@@ -124,10 +124,10 @@ def test_proposals_are_those_of_the_literal_rules(network):
 def test_tenfold_offsets_in_tenths_propose_the_same(network):
     tenths = ProposalNetwork(4, [16], SMALL.model_copy(update={"offset_scales": (0.1, 0.2)}))
     tenths.load_state_dict(network.state_dict())
-    said = tenths.network.head.offsets
+    outputs = tenths.network.head.offsets
     with torch.no_grad():
         # Of each anchor x, y, and the logarithms of width and height.
-        said.weight.mul_(torch.tensor([10, 10, 5, 5]).repeat(9)[:, None, None, None])
+        outputs.weight.mul_(torch.tensor([10, 10, 5, 5]).repeat(9)[:, None, None, None])
     torch.manual_seed(1)
     one = proposed_on(network, 5, 8, (75, 120)).regions
     torch.manual_seed(1)

@@ -38,7 +38,7 @@ def batch():
 
 
 def ramp(height, width):
-    """Every pixel says where its middle is: (x, y, 1)."""
+    """An image whose pixels are their own middle: (x, y, 1)."""
     y, x = torch.meshgrid(torch.arange(height) + 0.5, torch.arange(width) + 0.5, indexing="ij")
     return torch.stack([x, y, torch.ones_like(x)])[None]
 
@@ -79,7 +79,7 @@ def test_then_the_machines_learn_alone(detector, batch):
     learned, losses = learning(detector, batch, 0.6)
     assert learned == {"machines"}
     assert losses.terms["localization"] == 0
-    # They say 0 of everything, so that every example costs 1, a truth 2: of two images with 2
+    # Their outputs are 0, so that every example costs 1, a truth 2: of two images with 2
     # classes each, the one with an object has one truth more.
     assert losses.terms["classification"] > 1
 
@@ -97,7 +97,7 @@ def test_what_has_learned_does_not_change_with_what_passes(detector, batch):
     assert all(torch.equal(before[name], t) for name, t in detector.state_dict().items())
 
 
-def test_a_training_that_goes_on_is_in_the_stage_it_was(detector):
+def test_a_resumed_training_is_in_the_stage_it_was(detector):
     stages = []
     for part in (0.0, 0.59, 0.6, 0.79, 0.8, 1.0):
         detector.enter(part)

@@ -71,9 +71,9 @@ def test_boxes_cost_half_their_squared_distance():
     regions = torch.tensor([[0.0, 0, 10, 10], [0, 0, 10, 10]])
     truths = torch.tensor([[1.0, 0, 11, 10], [0, 2, 10, 12]])
     labelled = LabelledRegions(regions, torch.tensor([1, 2]), truths)
-    # Wanted are 0.1 to the right, of the first class, and 0.2 down, of the second.
-    wanted = offset_targets(labelled, (1.0, 1.0))
-    torch.testing.assert_close(wanted, torch.tensor([[0.1, 0, 0, 0], [0, 0.2, 0, 0]]))
+    # Targets are 0.1 to the right, of the first class, and 0.2 down, of the second.
+    targets = offset_targets(labelled, (1.0, 1.0))
+    torch.testing.assert_close(targets, torch.tensor([[0.1, 0, 0, 0], [0, 0.2, 0, 0]]))
     found = box_costs(torch.zeros(2, 2, 4), labelled)
     assert float(found) == pytest.approx((0.1**2 + 0.2**2) / 2 / 2)
-    assert box_costs(torch.stack([wanted, wanted], dim=1), labelled) == 0
+    assert box_costs(torch.stack([targets, targets], dim=1), labelled) == 0

@@ -1,3 +1,5 @@
+# Tests singleshot/detectors/common/fully_connected.py
+
 import pytest
 import torch
 

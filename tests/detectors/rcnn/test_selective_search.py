@@ -56,21 +56,21 @@ def test_a_second_search_finds_the_same_in_the_same_order(scene):
     assert all(torch.equal(regions, found[0]) for regions in found)
 
 
-def test_an_image_is_searched_once_and_so_is_its_mirror_image(scene, searches):
+def test_an_image_is_searched_once_and_so_is_its_flip(scene, searches):
     search = SelectiveSearch(SearchSettings())
     for image in (scene, scene.flip(2), scene):
         search(image[None])
     assert searches == [(60, 90, 3)]
 
 
-def test_a_mirrored_image_has_the_mirrored_regions(scene):
+def test_a_flipped_image_has_the_flipped_regions(scene):
     (regions,) = SelectiveSearch(SearchSettings())(scene[None])
-    (mirrored,) = SelectiveSearch(SearchSettings())(scene.flip(2)[None])
-    x1, y1, x2, y2 = mirrored.unbind(dim=1)
+    (flipped,) = SelectiveSearch(SearchSettings())(scene.flip(2)[None])
+    x1, y1, x2, y2 = flipped.unbind(dim=1)
     assert as_set(torch.stack([90 - x2, y1, 90 - x1, y2], dim=1)) == as_set(regions)
 
 
-def test_two_of_one_batch_are_told_apart(scene, searches):
+def test_two_of_one_batch_have_different_regions(scene, searches):
     other = scene.flip(1)
     search = SelectiveSearch(SearchSettings())
     together = search(torch.stack([scene, other, scene]))
@@ -79,7 +79,7 @@ def test_two_of_one_batch_are_told_apart(scene, searches):
     assert torch.equal(together[1], search(other[None])[0])
 
 
-def test_what_was_not_asked_for_lately_is_forgotten(scene, searches, monkeypatch):
+def test_what_was_not_used_lately_is_dropped(scene, searches, monkeypatch):
     monkeypatch.setattr(selective_search, "CACHE_SIZE", 2)
     search = SelectiveSearch(SearchSettings())
     first, second, third = scene, scene.flip(1), 255 - scene
@@ -104,7 +104,7 @@ def test_a_plain_image_is_one_region():
     assert regions.tolist() == [[0, 0, 50, 40]]
 
 
-def test_without_opencv_it_says_what_to_install(scene, monkeypatch):
+def test_without_opencv_the_error_names_what_to_install(scene, monkeypatch):
     monkeypatch.setitem(sys.modules, "cv2", None)
     with pytest.raises(ModelError, match=r"pip install 'singleshot\[baselines\]'"):
         SelectiveSearch(SearchSettings())(scene[None])

@@ -1,4 +1,4 @@
-"""What papers on regions say of training, in the tables of recipes."""
+"""Numbers of the papers on regions, in the tables of recipes."""
 
 import pytest
 

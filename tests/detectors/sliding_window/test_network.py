@@ -1,5 +1,7 @@
 """A classifier over a feature map is that classifier at every window of every copy."""
 
+# Tests singleshot/detectors/sliding_window/settings.py
+
 import pytest
 import torch
 
@@ -41,7 +43,7 @@ def built(recipe, overrides, names=("cat", "dog")):
     ],
 )
 @torch.no_grad()
-def test_every_window_gets_what_the_classifier_says_of_it_alone(recipe, overrides, random):
+def test_every_window_gets_the_outputs_of_the_classifier_for_it_alone(recipe, overrides, random):
     overrides |= {
         "model.input": [72, 96],
         "model.window": [40, 32],
@@ -56,7 +58,7 @@ def test_every_window_gets_what_the_classifier_says_of_it_alone(recipe, override
     image = detector.normalise(image)
     [features] = detector.backbone(image)
     [copy] = detector.copies
-    for box, said in zip(detector.windows.int().tolist(), everywhere, strict=True):
+    for box, predicted in zip(detector.windows.int().tolist(), everywhere, strict=True):
         x1, y1, x2, y2 = box
         assert (x2 - x1, y2 - y1) == (32, 40)
         if recipe == "sliding-window-cnn":
@@ -66,10 +68,10 @@ def test_every_window_gets_what_the_classifier_says_of_it_alone(recipe, override
             row, column = round(y1 / copy.stride[0]), round(x1 / copy.stride[1])
             rows, columns = detector.kernel
             alone = features[..., row : row + rows, column : column + columns]
-        torch.testing.assert_close(detector.heads(alone).flatten(), said, atol=1e-4, rtol=1e-4)
+        torch.testing.assert_close(detector.heads(alone).flatten(), predicted, atol=1e-4, rtol=1e-4)
 
 
-def test_the_windows_of_a_copy_are_as_much_larger_and_wider_as_it_says():
+def test_the_windows_of_a_copy_are_larger_and_wider_by_its_scale():
     overrides = {
         "model.input": [240, 320],
         "model.scales": [1.0, 2.0],
@@ -102,7 +104,7 @@ def test_objects_at_the_edges_have_windows():
     ("recipe", "copies", "num_boxes"),
     [("sliding-window", 29, 28_959), ("sliding-window-cnn", 6, 88 + 70 + 40 + 18 + 8 + 3)],
 )
-def test_the_full_networks_judge_so_many_windows(recipe, copies, num_boxes):
+def test_windows_of_the_full_networks(recipe, copies, num_boxes):
     with torch.device("meta"):
         detector = built(recipe, {})
     assert len(detector.copies) == copies
@@ -117,7 +119,7 @@ def test_overfeat_sees_6_by_6_cells_of_231_pixels_and_moves_by_32():
     assert [copy.grid for copy in detector.copies][:2] == [(8, 11), (7, 10)]
 
 
-def test_people_of_the_paper_have_3780_weights_and_a_bias():
+def test_the_pedestrian_detector_of_the_paper_has_3780_weights_and_a_bias():
     overrides = {"model.window": [128, 64], "model.aspect_ratios": [1.0]}
     detector = built("sliding-window", overrides, names=("person",))
     assert sum(weight.numel() for weight in detector.heads.parameters()) == 3780 + 1

@@ -76,15 +76,15 @@ def test_an_image_without_objects_learns_from_its_hardest_windows(sampling):
 def test_a_batch_costs_the_mean_of_its_images(recipe, random):
     settings = load_recipe(recipe).model
     sampling = WindowSampling.from_settings(settings)
-    said = torch.randn(2, len(WINDOWS), 3, generator=random)
+    outputs = torch.randn(2, len(WINDOWS), 3, generator=random)
     truths = [
         Truth.of(torch.tensor([[20.0, 0, 30, 10]]), torch.tensor([1])),
         Truth.of(torch.tensor([[0.0, 50, 10, 60], [40, 50, 50, 60]]), torch.tensor([0, 1])),
     ]
-    both = window_losses(said, WINDOWS, truths, settings.classifier, sampling)
+    both = window_losses(outputs, WINDOWS, truths, settings.classifier, sampling)
     each = [
         window_losses(part[None], WINDOWS, [truth], settings.classifier, sampling)
-        for part, truth in zip(said, truths, strict=True)
+        for part, truth in zip(outputs, truths, strict=True)
     ]
     expected = (each[0].terms["classification"] + each[1].terms["classification"]) / 2
     torch.testing.assert_close(both.terms["classification"], expected)

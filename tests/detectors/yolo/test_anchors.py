@@ -1,4 +1,4 @@
-"""Where boxes are told from, which of them tells of an object, and anchors found by clustering."""
+"""Coding of boxes, boxes responsible for objects, and anchors found by clustering."""
 
 import pytest
 import torch
@@ -43,14 +43,14 @@ def test_flattened_maps_are_in_that_order():
     columns = 7
     fine = torch.arange(2 * 2 * columns * 4 * 6.0).reshape(2, 2 * columns, 4, 6)
     coarse = -torch.arange(2 * columns * 2 * 3.0).reshape(2, columns, 2, 3)
-    said = flatten_predictions([fine, coarse], columns)
-    assert said.shape == (2, 54, columns)
+    outputs = flatten_predictions([fine, coarse], columns)
+    assert outputs.shape == (2, 54, columns)
     # The second anchor's fourth number, of row 2 and column 5.
-    assert said[1, 24 + 2 * 6 + 5, 3] == fine[1, columns + 3, 2, 5]
-    assert said[1, 48 + 3 + 2, 6] == coarse[1, 6, 1, 2]
+    assert outputs[1, 24 + 2 * 6 + 5, 3] == fine[1, columns + 3, 2, 5]
+    assert outputs[1, 48 + 3 + 2, 6] == coarse[1, 6, 1, 2]
 
 
-def test_a_box_that_says_nothing_is_its_anchor_in_the_middle_of_its_cell(grid):
+def test_a_box_of_zeros_is_its_anchor_in_the_middle_of_its_cell(grid):
     boxes = to_centres(grid.decode(torch.zeros(1, 54, 6)))[0]
     assert boxes[0].tolist() == [8, 8, 10, 20]
     assert boxes[53].tolist() == [80, 48, 60, 40]
@@ -61,12 +61,12 @@ def test_decode_undoes_encode(grid, random):
     inside = torch.rand(40, 2, generator=random) * 0.98 + 0.01
     middles = (grid.cells[places] + inside) * grid.strides[places]
     sizes = 4 + 80 * torch.rand(40, 2, generator=random)
-    wanted = torch.cat([middles, sizes], dim=1)
-    said = torch.zeros(40, 54, 6)
-    aim = grid.encode(wanted, places)
-    said[torch.arange(40), places, :4] = torch.cat([aim[:, :2].logit(), aim[:, 2:]], dim=1)
-    found = to_centres(grid.decode(said))[torch.arange(40), places]
-    torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-3)
+    targets = torch.cat([middles, sizes], dim=1)
+    outputs = torch.zeros(40, 54, 6)
+    aim = grid.encode(targets, places)
+    outputs[torch.arange(40), places, :4] = torch.cat([aim[:, :2].logit(), aim[:, 2:]], dim=1)
+    found = to_centres(grid.decode(outputs))[torch.arange(40), places]
+    torch.testing.assert_close(found, targets, rtol=1e-4, atol=1e-3)
 
 
 def test_sizes_beyond_all_measure_stay_finite(grid):
@@ -85,13 +85,13 @@ def test_sizes_beyond_all_measure_stay_finite(grid):
         ((96.0, 64.0, 9.0, 20.0), 3 * 6 + 5),
     ],
 )
-def test_the_cell_of_its_middle_and_the_anchor_of_its_shape_tell_of_an_object(grid, truth, box):
+def test_cell_of_the_middle_and_anchor_of_the_shape_are_responsible(grid, truth, box):
     boxes, truths = grid.responsible_boxes(torch.tensor([truth]))
     assert boxes.tolist() == [box]
     assert truths.tolist() == [0]
 
 
-def test_an_anchor_that_no_level_has_tells_of_nothing():
+def test_an_anchor_that_no_level_has_is_responsible_for_nothing():
     grid = AnchorGrid([(4, 6)], ANCHORS, [(0, 1)], (64, 96))
     boxes, truths = grid.responsible_boxes(torch.tensor([[48.0, 32.0, 60.0, 40.0]]))
     assert len(boxes) == len(truths) == 0

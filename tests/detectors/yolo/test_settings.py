@@ -1,4 +1,4 @@
-"""What recipes of YOLO may say, and what they hear when it cannot be."""
+"""Recipes of YOLO, and errors for invalid ones."""
 
 import pytest
 

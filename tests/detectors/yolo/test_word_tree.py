@@ -43,7 +43,7 @@ def test_a_class_costs_the_surprise_of_its_path(tree):
     logits = logits_for(tree, animal=3, dog=4)
     labels = torch.tensor([0])
     assert float(tree.class_costs(logits, labels)) == pytest.approx(-math.log(3 / 4 * 4 / 5))
-    # An inner node says nothing of those below it.
+    # An inner node has no effect on those below it.
     labels = torch.tensor([2])
     assert float(tree.class_costs(logits, labels)) == pytest.approx(-math.log(3 / 4))
 
@@ -72,7 +72,7 @@ def test_large_logits_neither_overflow_nor_lose_their_gradient(tree):
         ({}, 1.0, "thing"),
     ],
 )
-def test_the_walk_goes_on_while_the_probability_is_high(tree, odds, threshold, reached):
+def test_the_walk_continues_while_the_probability_is_high(tree, odds, threshold, reached):
     (node,) = tree.walk(logits_for(tree, **odds), threshold).tolist()
     assert tree.names[node] == reached
 

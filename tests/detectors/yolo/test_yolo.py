@@ -1,4 +1,10 @@
-"""YOLO, version 1 to 3, on networks small enough to be told by hand."""
+"""YOLO, version 1 to 3, on networks small enough to compute by hand."""
+
+# Tests singleshot/detectors/yolo/letterbox.py
+# Tests singleshot/detectors/yolo/v1.py
+# Tests singleshot/detectors/yolo/v2.py
+# Tests singleshot/detectors/yolo/v3.py
+# Tests singleshot/detectors/yolo/yolo9000.py
 
 import pytest
 import torch
@@ -94,8 +100,8 @@ def test_boxes_of_version_2_begin_at_their_anchors():
     for parameter in detector.head.parameters():
         torch.nn.init.zeros_(parameter)
     with torch.inference_mode():
-        said = detector(torch.zeros(1, 3, 64, 96))
-    centres = detector.grid.decode(said)[0]
+        outputs = detector(torch.zeros(1, 3, 64, 96))
+    centres = detector.grid.decode(outputs)[0]
     middle = (centres[:, :2] + centres[:, 2:]) / 2
     assert middle[0].tolist() == [16, 16]
     torch.testing.assert_close(
@@ -121,7 +127,7 @@ def test_anchors_that_cannot_be_shared_out_are_refused():
         built("yolo-v3", masks=[[0, 1]])
 
 
-def test_masks_say_which_level_has_which_anchors():
+def test_masks_choose_the_anchors_of_each_level():
     detector = built("yolo-v3", masks=[[8], [0, 1], [2]])
     assert detector.num_boxes == 8 * 12 + 2 * 4 * 6 + 2 * 3
     assert [head.out_channels for head in detector.heads] == [8, 16, 8]
@@ -137,7 +143,7 @@ def test_a_cell_of_version_1_learns_its_first_object_alone(random):
     torch.testing.assert_close(detector.losses(both).total, detector.losses(alone).total)
 
 
-def test_version_1_says_an_image_cell_by_cell():
+def test_version_1_orders_outputs_by_kind_then_by_cell():
     detector = built("yolo-v1", cells=[2, 3], results__score_threshold=0.2).eval()
     torch.nn.init.zeros_(detector.last.weight)
     numbers = torch.zeros(detector.last.out_features)
@@ -181,11 +187,11 @@ PETS = ["thing -1", "pet 0", "bird 0", "cat 1", "dog 1"]
 def test_a_box_of_yolo9000_has_a_score_for_every_class(random):
     """As `get_region_detections` with a map: objectness times the products down the tree."""
     detector = built("yolo9000", tree=PETS, results__score_threshold=0.2).eval()
-    said = torch.randn(4, 10, generator=random)
-    found = detector.select_boxes(torch.arange(16.0).reshape(4, 4), said)
+    outputs = torch.randn(4, 10, generator=random)
+    found = detector.select_boxes(torch.arange(16.0).reshape(4, 4), outputs)
     expected = []
-    for box, numbers in enumerate(said[:, 5:]):
-        objectness = said[box, 4].sigmoid()
+    for box, numbers in enumerate(outputs[:, 5:]):
+        objectness = outputs[box, 4].sigmoid()
         pet, bird = numbers[1:3].softmax(dim=0)
         cat, dog = pet * numbers[3:].softmax(dim=0)
         of_classes = {"cat": cat, "dog": dog, "bird": bird}
@@ -201,12 +207,12 @@ def test_after_a_walk_a_box_of_yolo9000_has_one_class_and_the_score_of_its_objec
     detector = built("yolo9000", tree=PETS, decide="walk", results__score_threshold=0.0).eval()
     assert detector.num_columns == 5 + 5
     boxes = torch.tensor([[0.0, 0, 8, 8], [4, 4, 8, 8], [2, 2, 9, 9]])
-    said = torch.zeros(3, 10)
-    said[:, 4] = torch.tensor([2.0, 1.0, 3.0])
-    said[0, 6], said[0, 9] = 5.0, 5.0  # a pet, and a dog
-    said[1, 6] = 5.0  # a pet, which is no class
-    said[2, 7] = 5.0  # a bird
-    found = detector.select_boxes(boxes, said)
+    outputs = torch.zeros(3, 10)
+    outputs[:, 4] = torch.tensor([2.0, 1.0, 3.0])
+    outputs[0, 6], outputs[0, 9] = 5.0, 5.0  # a pet, and a dog
+    outputs[1, 6] = 5.0  # a pet, which is no class
+    outputs[2, 7] = 5.0  # a bird
+    found = detector.select_boxes(boxes, outputs)
     assert found.labels.tolist() == [1, 2]
     torch.testing.assert_close(found.scores, torch.tensor([2.0, 3.0]).sigmoid())
     torch.testing.assert_close(found.boxes, boxes[[0, 2]])

@@ -1,3 +1,5 @@
+# Tests singleshot/backbones/darknet_weights.py
+
 import re
 import struct
 

@@ -1,0 +1,43 @@
+"""Lines of log.jsonl: a key for each term of the loss."""
+
+from singleshot.runs.callbacks import StepRecord
+from singleshot.runs.log import curve_points, loss_terms, step_line
+
+
+def record(losses: dict[str, float]) -> StepRecord:
+    return StepRecord(
+        step=3,
+        num_steps=10,
+        epoch=1,
+        num_epochs=2,
+        losses=losses,
+        num_matches=7,
+        gradient_norm=1.5,
+        learning_rate=0.01,
+        images_per_second=40.0,
+        seconds_waiting=0.1,
+        seconds_left=9.0,
+    )
+
+
+def test_a_step_of_an_ssd_has_the_keys_of_earlier_versions():
+    line = step_line(record({"localization": 2.0, "classification": 4.0}))
+    assert line["localization"] == 2.0
+    assert line["classification"] == 4.0
+    assert line["distillation"] is None
+    assert line["matched_priors"] == 7
+    assert not {"losses", "num_matches"} & line.keys()
+
+
+def test_terms_come_back_by_name_and_have_curves():
+    losses = {"localization": 2.0, "objectness": 1.0, "distillation": 0.5}
+    line = {"kind": "step", "time": 1.0, **step_line(record(losses))}
+    assert loss_terms(line) == losses
+    assert curve_points(line)["loss/objectness"] == 1.0
+    assert curve_points(line)["matched_priors"] == 7
+
+
+def test_a_validation_has_no_losses():
+    line = {"kind": "evaluation", "step": 3, "epoch": 1, "mean_average_precision": 0.5}
+    assert loss_terms(line) == {}
+    assert curve_points(line) == {"validation/mean_average_precision": 0.5}

@@ -199,10 +199,10 @@ def of_yolo_v1(detector: YoloV1) -> list[Panel]:
     row, column = tasks.cells // columns, tasks.cells % columns
     corners = torch.stack([column, row, column + 1, row + 1], dim=1)
     cells = from_unit(corners / torch.tensor([columns, rows] * 2), size)
-    said = detector.predict_cells(torch.zeros(1, 3, *size, dtype=torch.uint8))
-    wanted = torch.cat([tasks.boxes[:, :2], tasks.boxes[:, 2:].sqrt()], dim=1)
-    said.boxes[0, tasks.cells, 0] = wanted
-    boxes = from_unit(to_corners(detector.boxes_unit(said)), size)[0, tasks.cells, 0]
+    outputs = detector.predict_cells(torch.zeros(1, 3, *size, dtype=torch.uint8))
+    targets = torch.cat([tasks.boxes[:, :2], tasks.boxes[:, 2:].sqrt()], dim=1)
+    outputs.boxes[0, tasks.cells, 0] = targets
+    boxes = from_unit(to_corners(detector.boxes_unit(outputs)), size)[0, tasks.cells, 0]
     number = f"{rows} x {columns}, {detector.settings.boxes_per_cell} a cell: {detector.num_boxes}"
     return [
         Panel(f"{number}; {len(cells)} cells learn", cells, grid),
@@ -225,12 +225,12 @@ def of_anchor_grid(detector: YoloV2 | YoloV3) -> list[Panel]:
         found.append(Panel(title, of_cells[:, rows // 2, columns // 2], cells))
     learning, truths = grid.responsible_boxes(to_centres(objects_at(detector.settings.input).boxes))
     one = int(learning[truths == CAR])
-    said = torch.zeros(4, len(grid), 4)
-    said[:, one, :2] = FAR * torch.tensor(list(product((-1, 1), repeat=2)))
+    outputs = torch.zeros(4, len(grid), 4)
+    outputs[:, one, :2] = FAR * torch.tensor(list(product((-1, 1), repeat=2)))
     level_of_one = max(place for place in grid.levels if place.first <= one)
     return [
         *found,
-        Panel("a middle never leaves its cell", grid.decode(said)[:, one], level_of_one.grid),
+        Panel("a middle never leaves its cell", grid.decode(outputs)[:, one], level_of_one.grid),
         Panel(f"{len(learning)} learn an object of this image", anchors[learning]),
     ]
 

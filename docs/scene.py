@@ -70,7 +70,7 @@ def pixels(*sides: float) -> list[float]:
 
 
 def draw_tree(canvas: Canvas, place: Callable[..., Box]) -> None:
-    """Three rounds of leaves on a trunk."""
+    """Draw three circles of leaves on a stem."""
     canvas.rectangle(place(0.42, 0.5, 0.58, 1), fill=(110, 78, 48))
     leaves = ((0, 0.25, 0.62, 0.66), (0.38, 0.22, 1, 0.64), (0.16, 0, 0.84, 0.5))
     for shade, box in zip(((52, 104, 58), (58, 116, 62), (68, 130, 70)), leaves, strict=True):
@@ -91,7 +91,7 @@ def draw_car(canvas: Canvas, place: Callable[..., Box]) -> None:
         canvas.ellipse(place(left + 0.06, 0.72, left + 0.14, 0.88), fill=(190, 190, 195))
 
 
-def draw_person(canvas: Canvas, place: Callable[..., Box]) -> None:
+def draw_pedestrian(canvas: Canvas, place: Callable[..., Box]) -> None:
     """Legs, coat and head."""
     for left in (0.22, 0.54):
         canvas.rectangle(place(left, 0.58, left + 0.24, 1), fill=(44, 52, 92))
@@ -109,6 +109,6 @@ def draw_ball(canvas: Canvas, place: Callable[..., Box]) -> None:
 DRAWN: dict[str, Callable[[Canvas, Callable[..., Box]], None]] = {
     "tree": draw_tree,
     "car": draw_car,
-    "person": draw_person,
+    "person": draw_pedestrian,
     "ball": draw_ball,
 }

@@ -2,5 +2,5 @@
 
 from beartype import BeartypeConf, beartype
 
-# As for mypy, a whole number will do where a float is asked for.
+# As for mypy, a whole number will do where a float is expected.
 check = beartype(conf=BeartypeConf(is_pep484_tower=True))

@@ -47,7 +47,7 @@ def read_words(path: Path) -> list[Word]:
 def compile_word(pattern: str) -> re.Pattern[str]:
     """Compile a pattern to match between letters, over the ends of lines and of comments."""
     spaced = pattern.replace(" ", r"(?:\s+(?:#\s*)?|_|-)")
-    return re.compile(rf"(?<![A-Za-z])(?i:{spaced})(?![a-z])")
+    return re.compile(rf"(?<![A-Za-z])(?i:{spaced})(?![a-z]|(?<=[A-Z])[A-Z])")
 
 
 def read_allowed(path: Path) -> list[tuple[re.Pattern[str], re.Pattern[str]]]:

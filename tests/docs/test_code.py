@@ -81,9 +81,9 @@ def run_python(code: str, names: dict[str, object]) -> None:
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):
         exec(compile(code, "<documentation>", "exec"), names)
-    promised = PRINTS.findall(code)
-    if promised:
-        assert printed.getvalue().splitlines() == promised
+    expected = PRINTS.findall(code)
+    if expected:
+        assert printed.getvalue().splitlines() == expected
 
 
 def test_there_are_blocks_to_run():

@@ -1,4 +1,4 @@
-"""The page on all detectors says of each network what it is when it is built."""
+"""The page on all detectors has the numbers of each built network."""
 
 from __future__ import annotations
 

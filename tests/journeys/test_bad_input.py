@@ -1,4 +1,4 @@
-"""Every mistake of a user is said in a line or two, and leaves nothing half-written."""
+"""Every mistake of a user ends in a message of a line or two, and no file is half-written."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ def middle_score(found: list[dict], name: str) -> float:
 
 
 def found_in(image: str, *words: str) -> tuple[list[dict], str]:
-    """What is found in an image, and what is said."""
+    """Detect in an image; return the detections and the messages."""
     model, *options = words
     done = singleshot("predict", model, image, *options, "--json")
     assert done.exit_code == 0, done.stderr
@@ -52,12 +52,12 @@ def found_in(image: str, *words: str) -> tuple[list[dict], str]:
 def test_predicting_keeps_what_was_chosen(run):
     point = json.loads((run / "operating_point.json").read_text())["per_class"]
     everything, _ = found_in(IMAGE, str(run), "--score-threshold", "0.01")
-    kept, said = found_in(IMAGE, str(run))
+    kept, messages = found_in(IMAGE, str(run))
     expected = [one for one in everything if one["score"] >= point[one["label"]]["score_threshold"]]
     assert kept == expected
     assert 0 < len(kept) < len(everything)
-    assert said.startswith("keeping RBC from 0.3")
-    assert said.endswith("chosen for the best F1 on one image\n")
+    assert messages.startswith("keeping RBC from 0.3")
+    assert messages.endswith("chosen for the best F1 on one image\n")
 
 
 def test_the_drawing_shows_what_was_chosen(run, tmp_path):
@@ -80,8 +80,8 @@ def test_weights_that_have_changed_are_noticed(run):
     best = run / "checkpoints/best.safetensors"
     checkpoint = Checkpoint.load(best)
     replace(checkpoint, metrics={**checkpoint.metrics, "step": 1000}).save(best)
-    kept, said = found_in(IMAGE, str(run))
-    assert "chosen for other weights; keeping all from 0.3. Choose again" in said
+    kept, messages = found_in(IMAGE, str(run))
+    assert "chosen for other weights; keeping all from 0.3. Choose again" in messages
     assert kept == found_in(IMAGE, str(run), "--score-threshold", "0.3")[0]
 
 
@@ -92,14 +92,14 @@ def test_a_broken_choice_is_not_passed_over(run):
     assert "operating_point.json" in done.stderr
 
 
-def test_what_is_out_of_reach_is_said_and_kept_from_0_3(run):
+def test_what_is_out_of_reach_is_printed_and_kept_from_0_3(run):
     """Two epochs are too few to find a cell."""
     done = singleshot(
         "evaluate", str(run), "cells", "--split", "val", "--threshold-rule", "recall=0.9"
     )
     assert done.exit_code == 0, done.stderr
-    kept, said = found_in(IMAGE, str(run))
-    assert "recall ≥ 0.9 is out of reach on VOC layout, split val of cells for RBC" in said
+    kept, messages = found_in(IMAGE, str(run))
+    assert "recall ≥ 0.9 is out of reach on VOC layout, split val of cells for RBC" in messages
     assert kept == found_in(IMAGE, str(run), "--score-threshold", "0.3")[0]
 
 
@@ -149,7 +149,9 @@ def test_faces_are_found_as_chosen(faces, shared, rule):
     assert point.rule.sentence in done.stderr
 
 
-def test_thresholds_for_a_checkpoint_that_stands_alone_are_told_but_not_kept(cells_run, tmp_path):
+def test_thresholds_for_a_checkpoint_that_stands_alone_are_printed_but_not_saved(
+    cells_run, tmp_path
+):
     alone = tmp_path / "alone.safetensors"
     shutil.copy(Path(cells_run) / "checkpoints" / "last.safetensors", alone)
     done = singleshot("evaluate", str(alone), "cells", "--threshold-rule", "f1", "--json")

@@ -14,7 +14,7 @@ def log_of(run):
     return [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
 
 
-def test_a_run_holds_what_the_reference_promises(cells_run):
+def test_a_run_holds_what_the_reference_lists(cells_run):
     for name in (
         "recipe.toml",
         "log.jsonl",
@@ -59,7 +59,7 @@ def test_a_finished_run_is_not_written_over(cells_run, train):
     assert Path(cells_run, "checkpoints/last.safetensors").read_bytes() == before
 
 
-def test_ctrl_c_stops_cleanly_and_resume_goes_on(recipe):
+def test_ctrl_c_stops_cleanly_and_resume_continues(recipe):
     words = ["train", *recipe, "--set", "training.epochs=12", "--data", "cells", "--run", "stopped"]
     command = [sys.executable, "-m", "singleshot", *words]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:

@@ -1,4 +1,4 @@
-"""Anyone's detections, measured from the command line."""
+"""Predictions of any tool, evaluated from the command line."""
 
 from __future__ import annotations
 
@@ -48,11 +48,19 @@ def test_shares_of_the_images_saved_in_one_folder_score_as_the_whole(cells_run, 
     assert json.loads(scored.stdout) == json.loads(whole.stdout)
 
 
-def test_what_is_asked_besides_comes_beside_the_fixed_keys(cells_run, tmp_path):
+def test_options_add_keys_beside_the_fixed_ones(cells_run, tmp_path):
     saved = str(tmp_path / "predictions.json")
     plain = singleshot("evaluate", cells_run, "cells", "--json", "--save-predictions", saved)
-    asked = ["--diagnose", "--against", saved, "--threshold-rule", "f1", "--iou-threshold", "0.5"]
-    scored = singleshot("score", saved, "cells", "--json", *asked)
+    options_given = [
+        "--diagnose",
+        "--against",
+        saved,
+        "--threshold-rule",
+        "f1",
+        "--iou-threshold",
+        "0.5",
+    ]
+    scored = singleshot("score", saved, "cells", "--json", *options_given)
     assert scored.exit_code == 0, scored.stderr
     fixed, document = json.loads(plain.stdout), json.loads(scored.stdout)
     assert {key: document[key] for key in fixed} == fixed
@@ -64,14 +72,14 @@ def test_what_is_asked_besides_comes_beside_the_fixed_keys(cells_run, tmp_path):
     for name, numbers in fixed["per_class"].items():
         choice = document["operating_point"]["per_class"][name]
         assert choice["score_threshold"] == numbers["best_f1"]["score_threshold"]
-    for_people = singleshot("score", saved, "cells", *asked)
+    as_text = singleshot("score", saved, "cells", *options_given)
     for title in (
         "AP at IoU 0.5 if fixed",
         "hardest images",
         "against the others",
         "FPPI",
     ):
-        assert title in for_people.stdout
+        assert title in as_text.stdout
 
 
 def test_slices_by_an_attribute_cover_all_images(cells_run, tmp_path):
@@ -90,14 +98,14 @@ def test_slices_by_an_attribute_cover_all_images(cells_run, tmp_path):
 
 
 @pytest.mark.usefixtures("cells_run")
-def test_predictions_that_are_not_there_are_said_to_be_missing(tmp_path):
+def test_predictions_that_are_not_there_are_reported_missing(tmp_path):
     done = singleshot("score", str(tmp_path / "none.json"), "cells")
     assert done.exit_code == 2
     assert "none.json" in done.stderr
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         (["--against", "nowhere.json"], "nowhere.json"),
         (["--attributes", "nowhere.csv"], "nowhere.csv: cannot be read"),
@@ -105,16 +113,16 @@ def test_predictions_that_are_not_there_are_said_to_be_missing(tmp_path):
         (["--save-predictions", "cells"], "cells: is a folder; choose the path of a file"),
     ],
 )
-def test_what_cannot_be_read_or_written_is_said_before_hours_of_detecting(
-    cells_run, monkeypatch, options, said
+def test_what_cannot_be_read_or_written_is_reported_before_hours_of_detecting(
+    cells_run, monkeypatch, options, message
 ):
     monkeypatch.setattr("singleshot.evaluation.evaluate.detect_all", None)
     done = singleshot("evaluate", cells_run, "cells", *options)
     assert done.exit_code == 2, done.stderr
-    assert said in done.stderr
+    assert message in done.stderr
 
 
-def test_the_page_tells_the_command_that_makes_it_again(cells_run, tmp_path):
+def test_the_page_has_the_command_that_makes_it_again(cells_run, tmp_path):
     saved = str(tmp_path / "found here.json")
     singleshot("evaluate", cells_run, "cells", "--json", "--save-predictions", saved)
     options = ["--split", "test", "--protocol", "voc10", "--iou-threshold", "0.6"]

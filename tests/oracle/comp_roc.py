@@ -13,12 +13,14 @@ from collections.abc import Sequence
 REFERENCES = [10 ** (-2 + 0.25 * k) for k in range(9)]
 
 
-def by_detection(scores: Sequence[float], hit: Sequence[bool], num_truths: int, num_images: int):
+def by_detection(
+    scores: Sequence[float], is_true: Sequence[bool], num_truths: int, num_images: int
+):
     """(false positives per image, detection rate) after each detection, best first."""
     order = sorted(range(len(scores)), key=lambda k: -scores[k])
     points, tp, fp = [], 0, 0
     for k in order:
-        if hit[k]:
+        if is_true[k]:
             tp += 1
         else:
             fp += 1
@@ -26,11 +28,13 @@ def by_detection(scores: Sequence[float], hit: Sequence[bool], num_truths: int, 
     return points
 
 
-def by_threshold(scores: Sequence[float], hit: Sequence[bool], num_truths: int, num_images: int):
+def by_threshold(
+    scores: Sequence[float], is_true: Sequence[bool], num_truths: int, num_images: int
+):
     """(false positives per image, detection rate) at each score threshold, the highest first."""
     points = []
     for threshold in sorted(set(scores), reverse=True):
-        kept = [hit[k] for k in range(len(scores)) if scores[k] >= threshold]
+        kept = [is_true[k] for k in range(len(scores)) if scores[k] >= threshold]
         points.append((kept.count(False) / num_images, kept.count(True) / num_truths))
     return points
 
@@ -51,9 +55,13 @@ def log_average_miss_rate(points: Sequence[tuple[float, float]]) -> float:
 
 
 def worth(
-    scores: Sequence[float], hit: Sequence[bool], num_truths: int, num_images: int, threshold: float
+    scores: Sequence[float],
+    is_true: Sequence[bool],
+    num_truths: int,
+    num_images: int,
+    threshold: float,
 ) -> tuple[float, float, float]:
     """Precision, recall and false positives per image of what a threshold keeps."""
-    kept = [hit[k] for k in range(len(scores)) if scores[k] >= threshold]
+    kept = [is_true[k] for k in range(len(scores)) if scores[k] >= threshold]
     precision = kept.count(True) / len(kept) if kept else math.nan
     return precision, kept.count(True) / num_truths, kept.count(False) / num_images

@@ -64,14 +64,14 @@ def region_delta(x, truths, biases, options):
 
     def delta_box(truth, n, j, i, scale):
         w, h = biases[n]
-        wanted = (
+        target = (
             truth.x * width - i,
             truth.y * height - j,
             math.log(truth.w * width / w),
             math.log(truth.h * height / h),
         )
         for entry in range(4):
-            delta[n, entry, j, i] = scale * (wanted[entry] - output[n, entry, j, i])
+            delta[n, entry, j, i] = scale * (target[entry] - output[n, entry, j, i])
         return box_iou(get_box(n, j, i), truth)
 
     for j in range(height):
@@ -97,8 +97,8 @@ def region_delta(x, truths, biases, options):
                 best_iou, best_n = iou, n
         scale = options["coord_scale"] * (2 - truth.w * truth.h)
         iou = delta_box(truth, best_n, j, i, scale)
-        wanted = iou if options["rescore"] else 1
-        delta[best_n, 4, j, i] = options["object_scale"] * (wanted - output[best_n, 4, j, i])
+        target = iou if options["rescore"] else 1
+        delta[best_n, 4, j, i] = options["object_scale"] * (target - output[best_n, 4, j, i])
         delta_class(output[best_n, 5:, j, i], delta[best_n, 5:, j, i], int(label), options)
     # gradient_array(…, LOGISTIC, …) for x, y and the objectness.
     for entry in (0, 1, 4):
@@ -168,14 +168,14 @@ def yolo_delta(x, truths, biases, mask, size, ignore_thresh):
         n = mask.index(best_n)
         w, h = biases[best_n]
         scale = 2 - truth.w * truth.h
-        wanted = (
+        target = (
             truth.x * width - i,
             truth.y * height - j,
             math.log(truth.w * net_w / w),
             math.log(truth.h * net_h / h),
         )
         for entry in range(4):
-            delta[n, entry, j, i] = scale * (wanted[entry] - output[n, entry, j, i])
+            delta[n, entry, j, i] = scale * (target[entry] - output[n, entry, j, i])
         delta[n, 4, j, i] = 1 - output[n, 4, j, i]
         classes = delta[n, 5:, j, i]
         if classes[0]:  # set before, for another object
@@ -204,8 +204,8 @@ def detection_delta(output, truths, side, number, classes, options):
             continue
         *place, label = cells[i]
         for c in range(classes):
-            wanted = 1 if c == label else 0
-            delta[i * classes + c] = options["class_scale"] * (wanted - output[i * classes + c])
+            target = 1 if c == label else 0
+            delta[i * classes + c] = options["class_scale"] * (target - output[i * classes + c])
         truth = Box(place[0] / side, place[1] / side, place[2], place[3])
 
         def box_of(j, i=i):
@@ -225,7 +225,7 @@ def detection_delta(output, truths, side, number, classes, options):
         first, out = box_of(best_index)
         p_index = locations * classes + i * number + best_index
         delta[p_index] = options["object_scale"] * (box_iou(out, truth) - output[p_index])
-        wanted = (place[0], place[1], math.sqrt(place[2]), math.sqrt(place[3]))
+        target = (place[0], place[1], math.sqrt(place[2]), math.sqrt(place[3]))
         for entry in range(4):
-            delta[first + entry] = options["coord_scale"] * (wanted[entry] - output[first + entry])
+            delta[first + entry] = options["coord_scale"] * (target[entry] - output[first + entry])
     return delta

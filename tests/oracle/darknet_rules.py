@@ -1,6 +1,6 @@
 """Darknet's forward pass in NumPy, loop by loop, from a cfg and the numbers of a weights file.
 
-What pjreddie/darknet's C says, read again and written with its own indices: convolutional_layer.c,
+pjreddie/darknet's C code, read again and written with its own indices: convolutional_layer.c,
 maxpool_layer.c, blas.c (`reorg_cpu`, `shortcut_cpu`, `upsample_cpu`), route_layer.c, local_layer.c,
 connected_layer.c, region_layer.c, yolo_layer.c, detection_layer.c. One image at a time; slow.
 """
@@ -48,7 +48,7 @@ def write_weights(path, numbers, version=(0, 2, 0), seen="<q") -> None:
 
 
 def boxes_of(text: str, numbers: list[np.ndarray], image: np.ndarray) -> list[Box]:
-    """What a network says of an image (3, height, width) of values from 0 to 1."""
+    """Compute the outputs of a network for an image (3, height, width) of values from 0 to 1."""
     waiting = list(numbers)
     found = run(text, image, lambda *shape: waiting.pop(0).reshape(shape), [])
     assert not waiting

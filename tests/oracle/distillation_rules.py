@@ -32,23 +32,25 @@ def divergence(scores, logits, kind):
     )
 
 
-def distillation(offsets, logits, wanted, scores, boxes, priors, columns, ratio, kind, scales):
+def distillation(
+    offsets, logits, label_columns, scores, boxes, priors, columns, ratio, kind, scales
+):
     """The loss, and its gradients by offsets and logits.
 
-    `wanted` is the column that the labels ask for at each prior, or -1; `columns` are those that
-    the teacher speaks of; `boxes` and `priors` are in corners.
+    `label_columns` is the column of the label at each prior, or -1; `columns` are those that
+    the teacher has; `boxes` and `priors` are in corners.
     """
     variances = [scales[0], scales[0], scales[1], scales[1]]
     by_offsets, by_logits = np.zeros_like(offsets), np.zeros_like(logits)
-    number = max(int((wanted >= 0).sum()), 1)
+    number = max(int((label_columns >= 0).sum()), 1)
     total = 0.0
     for image in range(len(logits)):
         known = [[row[column] for column in columns] for row in logits[image]]
         differing = [divergence(p, row, kind) for p, row in zip(scores[image], known, strict=True)]
-        matches = np.where(wanted[image] >= 0, 0, -1)
-        taught = set(hard_negatives(np.array(differing), matches, ratio))
-        taught |= {i for i, column in enumerate(wanted[image]) if column in columns}
-        for i in taught:
+        matches = np.where(label_columns[image] >= 0, 0, -1)
+        distilled = set(hard_negatives(np.array(differing), matches, ratio))
+        distilled |= {i for i, column in enumerate(label_columns[image]) if column in columns}
+        for i in distilled:
             p = scores[image][i]
             certain = 1 - p[0] if kind == "softmax" else max(p)
             total += differing[i] / number

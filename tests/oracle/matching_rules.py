@@ -51,19 +51,19 @@ def atss(boxes, priors, level_sizes, numbers):
     return owner
 
 
-def task_aligned(boxes, labels, said, scores, centres, number):
+def task_aligned(boxes, labels, predicted, scores, centres, number):
     """The truth of each prior, and its normalised alignment."""
     num_priors = len(centres)
     metrics, overlaps = np.zeros((2, len(boxes), num_priors))
-    claims = [[] for _ in range(num_priors)]
+    matched = [[] for _ in range(num_priors)]
     for g, (box, label) in enumerate(zip(boxes, labels, strict=True)):
         for p in range(num_priors):
-            overlaps[g, p] = iou(box, said[p])
+            overlaps[g, p] = iou(box, predicted[p])
             metrics[g, p] = scores[p][label] * overlaps[g, p] ** 6
         for p in np.argsort(-metrics[g])[:number]:
             if metrics[g, p] > 0 and inside(box, centres[p]):
-                claims[p].append(g)
-    owner = [max(c, key=lambda g: overlaps[g, p]) if c else -1 for p, c in enumerate(claims)]
+                matched[p].append(g)
+    owner = [max(c, key=lambda g: overlaps[g, p]) if c else -1 for p, c in enumerate(matched)]
     alignment = np.zeros(num_priors)
     for g in range(len(boxes)):
         mine = [p for p in range(num_priors) if owner[p] == g]
@@ -73,7 +73,7 @@ def task_aligned(boxes, labels, said, scores, centres, number):
     return owner, alignment
 
 
-def simota(boxes, labels, said, scores, centres, strides, number):
+def simota(boxes, labels, predicted, scores, centres, strides, number):
     """The truth of each prior."""
     num_priors = len(centres)
     central = np.zeros((len(boxes), num_priors), dtype=bool)
@@ -89,7 +89,7 @@ def simota(boxes, labels, said, scores, centres, strides, number):
     grid = [p for p in range(num_priors) if allowed[p]]
     if not grid or not len(boxes):
         return [UNMATCHED] * num_priors
-    overlaps = np.array([[iou(box, said[p]) for p in grid] for box in boxes])
+    overlaps = np.array([[iou(box, predicted[p]) for p in grid] for box in boxes])
     cost = np.zeros_like(overlaps)
     for g, label in enumerate(labels):
         for column, p in enumerate(grid):

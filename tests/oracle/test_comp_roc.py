@@ -30,17 +30,17 @@ num_images = st.sampled_from([1, 2, 3, 7, 40, 250])
 
 @st.composite
 def cases(draw):
-    """Scores with ties, hits, truths (at least the hits) and images of one class."""
+    """Scores with ties, true positives, truths (at least as many) and images of one class."""
     detections = draw(found)
     scores = [score / 6 for score, _ in detections]
-    hit = [right for _, right in detections]
-    num_truths = max(1, sum(hit) + draw(st.integers(0, 5)))
-    return scores, hit, num_truths, draw(num_images)
+    is_true = [right for _, right in detections]
+    num_truths = max(1, sum(is_true) + draw(st.integers(0, 5)))
+    return scores, is_true, num_truths, draw(num_images)
 
 
-def curve_of(scores, hit, num_truths):
+def curve_of(scores, is_true, num_truths):
     return precision_recall_curve(
-        np.array(scores, np.float64), np.array(hit, np.bool_), num_truths=num_truths
+        np.array(scores, np.float64), np.array(is_true, np.bool_), num_truths=num_truths
     )
 
 
@@ -54,11 +54,11 @@ def test_miss_rates_are_those_of_the_published_rule():
     @example(([], [], 3, 7))
     @settings(max_examples=200, deadline=None)
     def agrees(case):
-        scores, hit, num_truths, num_images = case
+        scores, is_true, num_truths, num_images = case
         points = comp_roc.by_threshold(*case)
-        curve = curve_of(scores, hit, num_truths)
-        alarms = false_positives_per_image(curve, num_images)
-        assert alarms.tolist() == [one for one, _ in points]
+        curve = curve_of(scores, is_true, num_truths)
+        fppi = false_positives_per_image(curve, num_images)
+        assert fppi.tolist() == [one for one, _ in points]
         for limit in LIMITS:
             assert miss_rate_at(curve, num_images, limit) == comp_roc.miss_rate_at(points, limit)
         expected = comp_roc.log_average_miss_rate(points)
@@ -80,11 +80,11 @@ def test_miss_rates_are_those_of_the_published_rule():
 
 @given(st.lists(st.booleans(), max_size=30), st.integers(0, 4), num_images)
 @settings(max_examples=100, deadline=None)
-def test_without_equal_scores_each_detection_is_a_point_as_in_matlab(hit, missed, num_images):
-    scores = [1 / (k + 1) for k in range(len(hit))]
-    num_truths = max(1, sum(hit) + missed)
-    points = comp_roc.by_detection(scores, hit, num_truths, num_images)
-    ours = log_average_miss_rate(curve_of(scores, hit, num_truths), num_images)
+def test_without_equal_scores_each_detection_is_a_point_as_in_matlab(is_true, missed, num_images):
+    scores = [1 / (k + 1) for k in range(len(is_true))]
+    num_truths = max(1, sum(is_true) + missed)
+    points = comp_roc.by_detection(scores, is_true, num_truths, num_images)
+    ours = log_average_miss_rate(curve_of(scores, is_true, num_truths), num_images)
     assert ours == pytest.approx(comp_roc.log_average_miss_rate(points))
 
 
@@ -94,8 +94,8 @@ def test_no_threshold_is_better_than_the_chosen_one():
     @given(cases())
     @settings(max_examples=200, deadline=None)
     def agrees(case):
-        scores, hit, num_truths, num_images = case
-        curve = curve_of(scores, hit, num_truths)
+        scores, is_true, num_truths, num_images = case
+        curve = curve_of(scores, is_true, num_truths)
         for text in RULES:
             chosen = choose_threshold(curve, num_images, Rule.parse(text))
             best = by_trying_all(case, text)
@@ -117,14 +117,14 @@ def by_trying_all(case, text):
     best, best_preferred = None, -1.0
     for threshold in sorted(set(case[0]), reverse=True):
         worth = comp_roc.worth(*case, threshold)
-        precision, recall, alarms = worth
+        precision, recall, fppi = worth
         f1 = 2 * precision * recall / (precision + recall) if precision else 0
         if name == "precision":
             reached, preferred = precision >= float(limit), recall
         elif name == "recall":
             reached, preferred = recall >= float(limit), precision
         elif name == "fppi":
-            reached, preferred = alarms <= float(limit), recall
+            reached, preferred = fppi <= float(limit), recall
         else:
             reached, preferred = True, f1
         if recall > 0 and reached and preferred > best_preferred + 1e-12:

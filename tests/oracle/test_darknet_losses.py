@@ -84,9 +84,9 @@ def test_region_losses_move_every_number_as_darknet_does(seed, seen, objectness)
 
     grid = AnchorGrid([(rows, columns)], ANCHORS, [(0, 1, 2, 3)], SIZE)
     outputs = torch.tensor(x, dtype=torch.float32, requires_grad=True)
-    said = flatten_predictions([outputs.flatten(1, 2)], 5 + len(NAMES))
+    outputs_of_cells = flatten_predictions([outputs.flatten(1, 2)], 5 + len(NAMES))
     losses = region_losses(
-        said,
+        outputs_of_cells,
         grid,
         [objects_from(of_image, SIZE) for of_image in truths],
         lambda logits, labels: torch.nn.functional.cross_entropy(logits, labels, reduction="none"),
@@ -182,13 +182,13 @@ def test_cells_move_every_number_as_darknet_does(seed, spread):
     outputs = torch.tensor(output, dtype=torch.float32, requires_grad=True)
     sizes = [side * side * count for count in (classes, number, number * 4)]
     probabilities, confidence, where = outputs.split(sizes, dim=1)
-    said = CellOutputs(
+    outputs_of_cells = CellOutputs(
         probabilities.reshape(IMAGES, -1, classes),
         confidence.reshape(IMAGES, -1, number),
         where.reshape(IMAGES, -1, number, 4),
     )
     losses = cell_losses(
-        said,
+        outputs_of_cells,
         [objects_from(of, SIZE) for of in truths],
         cells=settings.cells,
         size=settings.input,

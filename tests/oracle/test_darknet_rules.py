@@ -1,4 +1,4 @@
-"""Imported networks say what Darknet's loops say of an image, and what OpenCV's copy says."""
+"""Imported networks output what Darknet's loops and OpenCV's copy compute of an image."""
 
 # Tests singleshot/backbones/darknet.py, singleshot/backbones/darknet_layers.py
 

@@ -33,25 +33,28 @@ def test_loss_and_gradients_are_those_of_the_formula(
     first = 1 if kind == "softmax" else 0  # the column of the first class
     known = 1 + random.permutation(num_classes)[: random.integers(1, num_classes + 1)]
     columns = [0, *known] if kind == "softmax" else [*(known - 1)]
-    offsets, said = random.normal(size=(batch, num_priors, 4)), boxes(random, batch, num_priors)
+    offsets, teacher_boxes = (
+        random.normal(size=(batch, num_priors, 4)),
+        boxes(random, batch, num_priors),
+    )
     logits = 3 * random.normal(size=(batch, num_priors, num_classes + first))
     scores = random.random((batch, num_priors, len(columns))) ** 3
     scores /= scores.sum(axis=-1, keepdims=True) if kind == "softmax" else 1
-    wanted = random.integers(first, num_classes + first, (batch, num_priors))
-    wanted[random.random((batch, num_priors)) < 0.7] = -1
+    target = random.integers(first, num_classes + first, (batch, num_priors))
+    target[random.random((batch, num_priors)) < 0.7] = -1
     priors = boxes(random, num_priors)
     expected, by_offsets, by_logits = distillation_rules.distillation(
-        offsets, logits, wanted, scores, said, priors, columns, 3, kind, (0.1, 0.2)
+        offsets, logits, target, scores, teacher_boxes, priors, columns, 3, kind, (0.1, 0.2)
     )
 
-    image, prior = torch.from_numpy(wanted >= 0).nonzero(as_tuple=True)
-    labels = torch.from_numpy(wanted)[image, prior] - first
+    image, prior = torch.from_numpy(target >= 0).nonzero(as_tuple=True)
+    labels = torch.from_numpy(target)[image, prior] - first
     one = torch.ones(len(prior), dtype=torch.float64)
     outputs = SsdOutputs(*(torch.from_numpy(part).requires_grad_() for part in (offsets, logits)))
     sum_ = distillation_loss(
         outputs,
         Matched(image, prior, labels, torch.zeros(len(prior), 4), quality=one, weight=one),
-        TeacherOutputs(torch.from_numpy(scores), torch.from_numpy(said)),
+        TeacherOutputs(torch.from_numpy(scores), torch.from_numpy(teacher_boxes)),
         Priors(to_centres(torch.from_numpy(priors)), (), (300, 300)),
         columns=torch.tensor(columns),
         scores=kind,

@@ -80,7 +80,7 @@ def spread_outputs(spread):
 
 @pytest.fixture(scope="module")
 def images(shared):
-    """Wide, high, and so long that the shortest side is less than asked for."""
+    """Wide, high, and so long that the shortest side is less than the minimum."""
     folder = shared / "data/voc2012_100/VOC2012/JPEGImages"
     wide, other = (pixels(folder / f"{name}.jpg") for name in ("2007_000032", "2007_000027"))
     assert wide.shape[1] < wide.shape[2]

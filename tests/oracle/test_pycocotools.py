@@ -213,7 +213,7 @@ def as_documents(truths: Truths, predictions: Predictions):
 
 
 def by_pycocotools(document, results):
-    """Twelve numbers and AP per class; None where pycocotools says -1."""
+    """Twelve numbers and AP per class; None where pycocotools has -1."""
     with contextlib.redirect_stdout(io.StringIO()):
         truth = COCO()
         truth.dataset = copy.deepcopy(document)

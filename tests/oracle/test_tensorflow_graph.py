@@ -1,4 +1,4 @@
-"""TensorFlow's SSDLite as its graph says, and ours that was imported from it."""
+"""TensorFlow's SSDLite run by its graph, and ours that was imported from it."""
 
 from dataclasses import replace
 
@@ -29,7 +29,7 @@ def images(shared):
 
 
 def literal_detections(folder, image):
-    """Boxes in pixels, scores and labels of the graph, suppressed as its training did."""
+    """Boxes in pixels, scores and labels of the graph, after NMS as in its training."""
     columns = torch.tensor(class_columns(91, folder).used)
     outputs = ("Postprocessor/Slice", "Postprocessor/ExpandDims_1")
     scores, boxes = run(folder, image.permute(1, 2, 0), *outputs)
@@ -43,7 +43,7 @@ def literal_detections(folder, image):
 
 
 def with_the_graphs_habits(checkpoint):
-    """It resizes by itself, and limits only what comes out of suppression."""
+    """Import the graph; it resizes by itself, and limits only the results of NMS."""
     model = checkpoint.recipe.model
     results = model.results.model_copy(update={"top_k": 1917})
     changed = model.model_copy(update={"resize": "tensorflow1", "results": results})

@@ -1,4 +1,4 @@
-"""What papers on regions say of their networks, counted in ours."""
+"""Numbers of the papers on regions, counted in the built networks."""
 
 import pytest
 import torch
@@ -11,7 +11,7 @@ NAMES = [str(number) for number in range(20)]
 
 @pytest.fixture(scope="module")
 def faster():
-    """At 600 × 1000; what judges regions is small, since here they are not judged."""
+    """Build Faster R-CNN at 600 × 1000, with a small head, since no regions are classified here."""
     torch.manual_seed(0)
     settings = load_recipe("faster-rcnn-vgg16", {"model.fully_connected": [8]}).model
     return build_detector(settings, NAMES, pretrained=False)
@@ -21,7 +21,7 @@ def test_faster_rcnn_has_9_anchors_a_place(faster):
     assert faster.proposals.num_anchors_per_cell == 9
 
 
-def test_at_600_by_1000_there_are_21546_anchors_and_6000_go_into_suppression(faster):
+def test_at_600_by_1000_there_are_21546_anchors_and_6000_go_into_nms(faster):
     # Caffe's pooling rounds up: conv5_3 has 38 × 63 places.
     assert faster.grids((600, 1000)) == [(38, 63)]
     assert 38 * 63 * 9 == 21_546
@@ -50,13 +50,13 @@ def test_a_small_input_has_fewer_anchors_than_that():
     ("recipe", "num_boxes"),
     [("rcnn", 2000), ("fast-rcnn", 2000), ("faster-rcnn-vgg16", 6000), ("rfcn-resnet101", 6000)],
 )
-def test_boxes_are_as_many_as_the_tutorial_says(recipe, num_boxes):
+def test_boxes_are_as_many_as_in_the_tutorial(recipe, num_boxes):
     with torch.device("meta"):
         detector = build_detector(load_recipe(recipe).model, NAMES, pretrained=False)
     assert detector.num_boxes == num_boxes
 
 
-def test_resnet50_with_a_pyramid_has_as_many_parameters_as_torchvision_says():
+def test_resnet50_with_a_pyramid_has_as_many_parameters_as_torchvisions():
     recipe = load_recipe("faster-rcnn-resnet50-fpn")
     with torch.device("meta"):
         detector = build_detector(recipe.model, [str(n) for n in range(90)], pretrained=False)

@@ -1,4 +1,4 @@
-"""Weights of other people: imported, used, learned from, and refused where they cannot be."""
+"""Pretrained weights are imported, used and fine-tuned; what cannot be imported is refused."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def imported(home, file):
     return done
 
 
-def test_the_import_says_what_it_found(imported):
+def test_the_import_prints_its_format(imported):
     assert "kind: torchvision\ninput: 320 x 320" in imported.stdout
     assert "classes: person, bicycle, car, motorcycle, airplane and 75 more" in imported.stdout
 
@@ -93,7 +93,7 @@ def test_a_classifier_is_no_start_for_a_network_of_its_own(shared):
 
 
 @pytest.mark.usefixtures("imported")
-def test_a_stopped_training_goes_on_with_the_same_command(monkeypatch):
+def test_an_interrupted_training_is_resumed_by_the_same_command(monkeypatch):
     words = ("train", "runs/imported/recipe.toml", "--data", "cells", "--init", "runs/imported")
     words += ("--run", "runs/stopped", *SHORT, "--set", "training.epochs=2")
     with monkeypatch.context() as patch:
@@ -154,7 +154,7 @@ def test_what_cannot_be_imported_is_refused_in_a_line(spoil, message, tmp_path):
     assert not Path("attacked").exists()
 
 
-def test_a_file_of_another_kind_than_said_is_refused(file):
+def test_a_file_of_another_kind_than_given_is_refused(file):
     done = singleshot("models", "import", file, "--from", "ultraface", "--output", "runs/never")
     assert done.exit_code == 2
     assert file in done.stderr

@@ -1,3 +1,5 @@
+# Tests singleshot/cli/__init__.py, singleshot/cli/models.py
+
 from __future__ import annotations
 
 import subprocess

@@ -1,3 +1,5 @@
+# Tests singleshot/report/text.py
+
 from __future__ import annotations
 
 import pytest

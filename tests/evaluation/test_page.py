@@ -1,3 +1,5 @@
+# Tests singleshot/report/page.py
+
 from __future__ import annotations
 
 import base64

@@ -1,5 +1,7 @@
 """Predictions of any tool, evaluated from the command line."""
 
+# Tests singleshot/cli/score.py
+
 from __future__ import annotations
 
 import html

@@ -1,3 +1,5 @@
+# Tests singleshot/metrics/coco_matching.py, singleshot/metrics/weighted_average_precision.py
+
 from __future__ import annotations
 
 import contextlib

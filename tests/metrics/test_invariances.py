@@ -1,5 +1,7 @@
 """What must not matter to a number, whatever the detections and the rule."""
 
+# Tests singleshot/metrics/protocol.py
+
 from __future__ import annotations
 
 from dataclasses import replace

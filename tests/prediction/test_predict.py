@@ -1,5 +1,7 @@
 """Predictions from Python: results with boxes, scores, labels and names."""
 
+# Tests singleshot/prediction/options.py
+
 from __future__ import annotations
 
 from pathlib import Path

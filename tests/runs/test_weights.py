@@ -1,3 +1,5 @@
+# Tests singleshot/evaluation/operating_point.py
+
 from __future__ import annotations
 
 import json

@@ -1,5 +1,12 @@
 """The same three detections in every form that people write; all must be read as the same."""
 
+# Tests singleshot/evaluation/predictions/image_names.py
+# Tests singleshot/evaluation/predictions/predict_json.py
+# Tests singleshot/evaluation/predictions/scored_annotations.py
+# Tests singleshot/evaluation/predictions/text_lines.py
+# Tests singleshot/evaluation/predictions/voc_text.py
+# Tests singleshot/evaluation/predictions/yolo_text.py
+
 from __future__ import annotations
 
 import json

@@ -1,3 +1,5 @@
+# Tests singleshot/metrics/diagnosis/neighbours.py
+
 from __future__ import annotations
 
 import numpy as np

@@ -1,3 +1,5 @@
+# Tests singleshot/cli/report_tables.py
+
 from __future__ import annotations
 
 import json

@@ -18,8 +18,6 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 OPENINGS = {"What", "How", "Whether", "That", "Where", "Which", "Who", "Whose", "When", "Why"}
 # Names that several modules of one folder define on purpose: the interface that all of them have.
 INTERFACES = {
-    "singleshot/importers": {"looks_like", "recipe_for", "rename", "variant_of", "read"},
-    "singleshot/data/formats": {"files", "splits", "read", "write", "recognise", "read_object"},
     "singleshot/evaluation/predictions": {"read", "rows_of", "looks_like"},
 }
 PARTICIPLES = re.findall(

@@ -14,6 +14,8 @@ import pytest
 from cells import make_cells
 from command_line import singleshot
 
+from singleshot.recipes.load import load_run_recipe, to_toml
+
 EARLIER = Path(__file__).parent / "earlier"
 
 
@@ -54,9 +56,8 @@ def test_an_earlier_run_evaluates_to_the_same_numbers(folder, model):
 @pytest.mark.usefixtures("folder")
 def test_an_earlier_interrupted_run_resumes_where_it_was():
     # The recipe as a user would write it now; the run keeps the one it was begun with.
-    text = Path("interrupted/recipe.toml").read_text()
-    now = text.replace('input = "picture"', 'input = "image"').replace("mirror = ", "flip_tta = ")
-    Path("recipe.toml").write_text(now)
+    now = load_run_recipe(Path("interrupted/recipe.toml"))
+    Path("recipe.toml").write_text(to_toml(now))
     outcome = singleshot(
         *("train", "recipe.toml", "--data", "cells", "--run", "interrupted", "--resume")
     )

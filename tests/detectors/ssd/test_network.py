@@ -1,3 +1,4 @@
+# Tests singleshot/detectors/ssd/__init__.py
 import pytest
 import torch
 

@@ -19,7 +19,7 @@ def detector(recipe):
 
 @pytest.mark.parametrize("student", ["localizer", "yolo-v1"])
 def test_a_family_without_a_distillation_loss_takes_no_teacher(student):
-    words = "runs/large: a detector of the kind 'localizer' cannot teach one of the kind"
+    words = "runs/large: a detector of the kind 'localizer' cannot be the teacher of one"
     with pytest.raises(ModelError, match=words):
         distil(
             detector(student),

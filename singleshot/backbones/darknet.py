@@ -5,6 +5,7 @@ The 20 convolutions before YOLOv1's own (Redmon et al. 2016, fig. 3), Darknet-19
 """
 
 from collections.abc import Iterator, Sequence
+from typing import assert_never
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -135,7 +136,10 @@ def _channels_after(layer: DarknetLayer, taken: Sequence[int]) -> int:
             return sum(taken)
         case Reorg(stride=stride):
             return taken[0] * stride**2
-    return taken[0]
+        case Maxpool() | Upsample() | Shortcut():
+            return taken[0]
+        case _:
+            assert_never(layer)
 
 
 def _create_module(layer: DarknetLayer, taken: Sequence[int], place: str) -> nn.Module:
@@ -159,6 +163,8 @@ def _create_module(layer: DarknetLayer, taken: Sequence[int], place: str) -> nn.
             if taken[0] % stride**2:
                 raise ModelError(f"{place}: {taken[0]} channels do not divide by {stride**2}")
             return SpaceToDepth(stride)
+        case _:
+            assert_never(layer)
 
 
 def _last_uses(sources: Sequence[Sequence[int]], outputs: Sequence[int]) -> Iterator[list[int]]:

@@ -1,6 +1,7 @@
 """A network that a recipe describes layer by layer."""
 
 from collections.abc import Iterator, Sequence
+from typing import assert_never
 
 import torch
 from jaxtyping import Float
@@ -67,11 +68,10 @@ def _last_uses(settings: GraphSettings) -> Iterator[list[str]]:
 
 def _channels_after(layer: GraphLayer, widths: Sequence[int]) -> int:
     """Count the channels of its output."""
-    match layer:
-        case ConvolutionLayer():
-            return layer.channels
-        case MergeLayer(operation="concat"):
-            return sum(widths)
+    if isinstance(layer, ConvolutionLayer):
+        return layer.channels
+    if isinstance(layer, MergeLayer) and layer.operation == "concat":
+        return sum(widths)
     if len(set(widths)) > 1:
         raise ModelError(f"layer {layer.name!r} adds feature maps of {list(widths)} channels")
     return widths[0]
@@ -93,6 +93,8 @@ def _create_module(layer: GraphLayer, channels: int) -> nn.Module:
             module = L2Norm(channels, scale=20.0)
         case MergeLayer():
             module = Add() if layer.operation == "add" else Concat()
+        case _:
+            assert_never(layer)
     return module
 
 

@@ -1,4 +1,4 @@
-"""The tables under `training`: optimizer, schedule and bookkeeping."""
+"""The table `training` of a recipe: optimizer, schedule, validation and data loading."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class DistillationSettings(Settings):
 
 
 class TrainingSettings(Settings):
-    """Optimizer, schedule and bookkeeping."""
+    """Optimizer, schedule, validation and data loading."""
 
     epochs: Count | None = Field(None, description="passes over the data; exclusive with steps")
     steps: Count | None = Field(None, description="optimizer steps; exclusive with epochs")
@@ -83,7 +83,7 @@ class TrainingSettings(Settings):
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         "auto",
         description="'auto': bfloat16 on a GPU where it is measured to be faster, else float32; a "
-        "processor's gradients are not always sound in bfloat16",
+        "CPU's gradients are not always correct in bfloat16",
     )
     validate_every: Count = Field(5, description="epochs between validations")
     patience: Count | None = Field(

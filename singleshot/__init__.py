@@ -43,9 +43,9 @@ if TYPE_CHECKING:
     from singleshot.models.opening import Imported, import_model, load
     from singleshot.models.summary import show_model
     from singleshot.plugins import register
-    from singleshot.prediction.predict import Prediction, predict
+    from singleshot.prediction.predict import predict
     from singleshot.recipes.load import RecipeFile
-    from singleshot.structures import Batch, Detections, Detector, Truth
+    from singleshot.structures import Batch, Detections, Detector, Prediction, Truth
     from singleshot.training.train import Run, train
     from singleshot.tuning.report import SearchResult
     from singleshot.tuning.tune import tune
@@ -137,9 +137,9 @@ _MODULES = {
     "models.opening": ["Imported", "import_model", "load"],
     "models.summary": ["show_model"],
     "plugins": ["register"],
-    "prediction.predict": ["Prediction", "predict"],
+    "prediction.predict": ["predict"],
     "recipes.load": ["RecipeFile"],
-    "structures": ["Batch", "Detections", "Detector", "Truth"],
+    "structures": ["Batch", "Detections", "Detector", "Prediction", "Truth"],
     "training.train": ["Run", "train"],
     "tuning.report": ["SearchResult"],
     "tuning.tune": ["tune"],

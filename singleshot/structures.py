@@ -1,6 +1,6 @@
 """Types of the whole package: annotations, training samples and batches, detections.
 
-All are frozen and contain tensors alone. A bare `boxes` is (x1, y1, x2, y2) in pixels of the image
+All are frozen. A bare `boxes` is (x1, y1, x2, y2) in pixels of the image
 it belongs to, half-open; labels run from 0 to C-1 and never mean background.
 """
 
@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from itertools import pairwise
-from typing import Protocol, runtime_checkable
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float, Int, UInt8
@@ -17,7 +18,7 @@ from torch import Tensor
 
 from singleshot.boxes.geometry import area
 
-__all__ = ["Batch", "Detections", "Detector", "Sample", "Truth"]
+__all__ = ["Batch", "Detections", "Detector", "Prediction", "Sample", "Truth"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +108,49 @@ class Detections:
     def to(self, device: torch.device) -> Detections:
         """Copy the detections to a device."""
         return Detections(self.boxes.to(device), self.scores.to(device), self.labels.to(device))
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Detections in one image, best first, with the names of their classes."""
+
+    image: Path
+    width: int
+    height: int
+    detections: Detections
+    class_names: tuple[str, ...]  # by label
+
+    @property
+    def boxes(self) -> Float[Tensor, "n 4"]:
+        """(x1, y1, x2, y2) of each detection in pixels of the image."""
+        return self.detections.boxes
+
+    @property
+    def scores(self) -> Float[Tensor, " n"]:
+        """Score of each detection."""
+        return self.detections.scores
+
+    @property
+    def labels(self) -> Int[Tensor, " n"]:
+        """Label of each detection, an index into `class_names`."""
+        return self.detections.labels
+
+    @property
+    def names(self) -> list[str]:
+        """Class name of each detection."""
+        return [self.class_names[label] for label in self.labels.tolist()]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Convert to plain numbers and names, as in the JSON of `singleshot predict`."""
+        rows = zip(self.boxes.tolist(), self.names, self.scores.tolist(), strict=True)
+        return {
+            "image": str(self.image),
+            "width": self.width,
+            "height": self.height,
+            "detections": [
+                {"box": box, "label": name, "score": score} for box, name, score in rows
+            ],
+        }
 
 
 @runtime_checkable

@@ -11,7 +11,7 @@ from singleshot.prediction.options import PredictionOptions
 from singleshot.report.text import table
 
 if TYPE_CHECKING:
-    from singleshot.prediction.predict import Prediction
+    from singleshot.structures import Prediction
 
 EXAMPLES = examples(
     "singleshot predict runs/cells cells/JPEGImages --draw drawn",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import KW_ONLY, dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ from singleshot.options import Options, argument, callback, option
 from singleshot.prediction.sources import drawing_paths, find_images
 
 if TYPE_CHECKING:
-    from singleshot.prediction.predict import Prediction
+    from singleshot.structures import Prediction
 else:
     Prediction = Any  # importing it would import PyTorch, for which `--help` does not wait
 
@@ -54,7 +55,7 @@ class PredictionOptions(Options):
         super().__post_init__()
         self.drawings()
 
-    @property
+    @cached_property
     def images(self) -> list[Path]:
         """Images of all sources, each once."""
         source = self.source

@@ -3,12 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-from jaxtyping import Float, Int
-from torch import Tensor
 
 from singleshot.data.images import read_image
 from singleshot.drawing import draw_boxes, save_image
@@ -17,52 +12,9 @@ from singleshot.metrics import DEFAULT_SCORE_THRESHOLD
 from singleshot.models.opening import load
 from singleshot.options import takes
 from singleshot.prediction.options import PredictionOptions
-from singleshot.structures import Detections, Detector
+from singleshot.structures import Detections, Detector, Prediction
 
-__all__ = ["Prediction", "predict"]
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """Detections in one image, best first, with the names of their classes."""
-
-    image: Path
-    width: int
-    height: int
-    detections: Detections
-    class_names: tuple[str, ...]  # by label
-
-    @property
-    def boxes(self) -> Float[Tensor, "n 4"]:
-        """(x1, y1, x2, y2) of each detection in pixels of the image."""
-        return self.detections.boxes
-
-    @property
-    def scores(self) -> Float[Tensor, " n"]:
-        """Score of each detection."""
-        return self.detections.scores
-
-    @property
-    def labels(self) -> Int[Tensor, " n"]:
-        """Label of each detection, an index into `class_names`."""
-        return self.detections.labels
-
-    @property
-    def names(self) -> list[str]:
-        """Class name of each detection."""
-        return [self.class_names[label] for label in self.labels.tolist()]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Convert to plain numbers and names, as in the JSON of `singleshot predict`."""
-        rows = zip(self.boxes.tolist(), self.names, self.scores.tolist(), strict=True)
-        return {
-            "image": str(self.image),
-            "width": self.width,
-            "height": self.height,
-            "detections": [
-                {"box": box, "label": name, "score": score} for box, name, score in rows
-            ],
-        }
+__all__ = ["predict"]
 
 
 @takes(PredictionOptions)

@@ -1,1 +1,0 @@
-"""The tables under `model` of the detectors that came before SSD, and beside it."""

@@ -23,5 +23,5 @@ def test_recalls_never_reached_have_precision_zero():
 
 
 @pytest.mark.parametrize("area", [eleven_points, every_point])
-def test_nothing_found_is_worth_nothing(area):
+def test_no_detections_have_average_precision_zero(area):
     assert area(np.zeros(0), np.zeros(0)) == 0

@@ -138,7 +138,7 @@ def test_a_weight_of_w_is_w_copies_of_the_image_to_pycocotools(seed):
 
 
 @pytest.mark.parametrize("seed", range(30))
-def test_hits_are_those_of_coco_with_ties_and_crowds_and_more_than_a_hundred(seed):
+def test_true_positives_are_those_of_coco_with_ties_and_crowds_and_more_than_a_hundred(seed):
     random = np.random.default_rng(seed)
     truths = make_truths(random, num_images=3)
     # Whole pixels and few different scores make many ties of both.
@@ -149,17 +149,17 @@ def test_hits_are_those_of_coco_with_ties_and_crowds_and_more_than_a_hundred(see
     evaluator.params.max_dets = [100]
     evaluator.evaluate()
     outcomes = find_coco_true_positives(tied, truths)
-    judged = np.zeros(len(tied), bool)
+    evaluated = np.zeros(len(tied), bool)
     for entry in filter(None, evaluator.eval_imgs):
         if ids := entry["dtIds"]:
             own = np.array(ids) - 1
             matched, ignored = np.array(entry["dtMatched"]).T, np.array(entry["dtIgnore"]).T
             np.testing.assert_array_equal(outcomes.true_positive[own], matched & ~ignored)
             np.testing.assert_array_equal(outcomes.ignored[own], ignored)
-            judged[own] = True
+            evaluated[own] = True
     assert outcomes.true_positive.sum() > 50
-    assert outcomes.ignored[~judged].all()
-    assert (~judged).any() == (seed < 5)
+    assert outcomes.ignored[~evaluated].all()
+    assert (~evaluated).any() == (seed < 5)
 
 
 @each_protocol
@@ -297,7 +297,7 @@ def test_each_draw_takes_as_many_images_as_there_are_some_draws_at_a_time(monkey
     assert {total for weights in drawn for total in weights.sum(axis=0)} == {30}
 
 
-def test_without_truths_everything_is_undefined_and_json_says_null():
+def test_without_truths_everything_is_undefined_and_null_in_json():
     random = np.random.default_rng(0)
     truths = make_truths(random)
     found = find_them(truths, random)

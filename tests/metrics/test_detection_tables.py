@@ -34,7 +34,7 @@ def same(first: Predictions, second: Predictions) -> bool:
     )
 
 
-def test_what_was_found_is_gathered_in_order_and_exactly():
+def test_detections_are_collected_in_order_and_exactly():
     found = images(250)  # two and a half blocks
     predictions = Predictions.of(found)
     assert len(predictions) == 500
@@ -44,7 +44,7 @@ def test_what_was_found_is_gathered_in_order_and_exactly():
     assert predictions.labels.tolist() == torch.cat([one.labels for one in found]).tolist()
 
 
-def test_nothing_found_has_columns_too():
+def test_no_detections_have_columns_too():
     for found in ([], images(1)):
         predictions = Predictions.of(found)
         assert len(predictions) == 0
@@ -52,7 +52,7 @@ def test_nothing_found_has_columns_too():
         assert predictions.labels.dtype == predictions.images.dtype == np.int64
 
 
-def test_images_are_let_go_while_more_are_found():
+def test_memory_of_images_is_released_while_more_are_detected():
     alive = 0
     most = 0
 

@@ -48,7 +48,7 @@ def test_everything_is_missed_when_the_surest_detection_is_wrong_already():
     assert miss_rate_at(found, NUM_IMAGES, 0.1) == 0
 
 
-def test_hits_before_the_first_false_positive_cost_nothing():
+def test_true_positives_before_the_first_false_positive_cost_nothing():
     assert recall_at_false_positives(curve("++-", num_truths=4), NUM_IMAGES, 0) == 0.5
 
 

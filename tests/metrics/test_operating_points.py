@@ -29,7 +29,7 @@ def test_recall_at_precision_is_the_best_still_reachable():
     assert recall_at_precision(CURVE.recall, CURVE.precision, 0.9) == 0.25
 
 
-def test_best_f1_says_where_it_is():
+def test_best_f1_has_the_score_precision_and_recall_of_its_point():
     best = best_f1(CURVE)
     assert best.f1 == pytest.approx(0.75)
     assert (best.score_threshold, best.precision, best.recall) == (0.6, 0.75, 0.75)
@@ -46,7 +46,7 @@ def test_of_two_best_f1_the_higher_threshold_is_taken():
 
 
 @pytest.mark.parametrize("num_detections", [0, 2])
-def test_without_hits_no_threshold_is_best(num_detections):
+def test_without_true_positives_no_threshold_is_best(num_detections):
     curve = precision_recall_curve(
         np.linspace(1, 0.5, num_detections), np.zeros(num_detections, np.bool_), num_truths=3
     )

@@ -38,7 +38,7 @@ def test_truth_given_as_predictions_scores_one(protocol):
 
 
 @each_protocol
-def test_nothing_found_is_worth_zero(protocol):
+def test_no_detections_score_zero(protocol):
     report = compute_metrics(found(slice(0)), truths(), NAMES, protocol=protocol)
     assert report.mean_average_precision == 0
     assert report.per_class["cat"].average_precision == 0
@@ -124,12 +124,12 @@ def test_coco_sorts_objects_by_the_area_annotated_not_by_that_of_the_box():
     assert report.coco.APs == pytest.approx(1)
 
 
-def test_judging_prints_nothing(capfd):
+def test_computing_metrics_prints_nothing(capfd):
     compute_metrics(found(), truths(), NAMES, protocol=Protocol.COCO)
     assert capfd.readouterr() == ("", "")
 
 
-def test_columns_hold_images_in_order_and_give_them_back():
+def test_columns_hold_images_in_order():
     predictions = found()
     assert predictions.images.tolist() == [0, 0, 0]
     assert predictions.labels.tolist() == [0, 1, 0]

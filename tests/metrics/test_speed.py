@@ -25,7 +25,7 @@ def test_a_batch_of_eight_in_two_seconds_is_four_images_a_second():
     assert speed.to_json()["images_per_second"] == 4
 
 
-def test_phases_that_nobody_can_tell_are_unknown():
+def test_phases_without_a_measurement_are_unknown():
     timings = [Seconds(None, None, None, 0.1), Seconds(0.01, 0.08, 0.01, 0.1)]
     assert Speed.of(1, [timings]).network_ms is None
 
@@ -34,18 +34,18 @@ def rounds(*milliseconds):
     return Speed.of(1, [[Seconds(None, None, None, one / 1000)] for one in milliseconds])
 
 
-def test_who_was_faster_in_every_round_is_faster():
+def test_a_detector_faster_in_every_round_is_faster():
     others = rounds(11, 21, 31, 11, 21, 31)
     assert rounds(10, 20, 30, 10, 20, 30).is_faster(others)
     assert not rounds(10, 20, 32, 10, 20, 30).is_faster(others)
     assert not others.is_faster(others)
 
 
-def test_of_few_rounds_each_has_to_be_clearly_faster():
+def test_of_few_rounds_each_must_be_clearly_faster():
     assert not rounds(30_000).is_faster(rounds(30_010))
     assert not rounds(10, 24).is_faster(rounds(20, 30))
     assert rounds(10, 22).is_faster(rounds(20, 30))
 
 
-def test_only_rounds_that_both_took_part_in_count():
+def test_only_rounds_of_both_detectors_count():
     assert rounds(10, 20, 90).is_faster(rounds(80))

@@ -56,24 +56,24 @@ def random_case(seed: int, num_detections: int = 60) -> tuple[Predictions, Truth
 
 @settings(max_examples=30, deadline=None)
 @given(seed=st.integers(0, 2**32 - 1), protocol=st.sampled_from(list(Protocol)))
-def test_counts_are_those_of_judging_what_a_threshold_keeps(seed, protocol):
+def test_counts_are_those_of_the_detections_above_a_threshold_alone(seed, protocol):
     predictions, truths = random_case(seed)
     ignore = protocol.ignores(truths)
-    for swept in sweep(predictions, truths, NUM_CLASSES, protocol=protocol)[::3]:
+    for counts_by_score in sweep(predictions, truths, NUM_CLASSES, protocol=protocol)[::3]:
         for step in (0, 1, 37, 50, 99, 100):
             kept = predictions[predictions.scores >= step / 100]
             outcomes = find_true_positives(
-                kept, truths, ignore=ignore, iou_threshold=swept.iou_threshold
+                kept, truths, ignore=ignore, iou_threshold=counts_by_score.iou_threshold
             )
             wrong = ~outcomes.true_positive & ~outcomes.ignored
             for label in range(NUM_CLASSES):
                 own = kept.labels == label
-                assert swept.at_step(step, label) == (
+                assert counts_by_score.at_step(step, label) == (
                     int(outcomes.true_positive[own].sum()),
                     int(wrong[own].sum()),
                     int((truths.labels[~ignore] == label).sum()),
                 )
-            assert swept.at_step(step)[:2] == (outcomes.true_positive.sum(), wrong.sum())
+            assert counts_by_score.at_step(step)[:2] == (outcomes.true_positive.sum(), wrong.sum())
 
 
 @pytest.mark.parametrize("protocol", list(Protocol))
@@ -105,37 +105,37 @@ def test_thresholds_are_the_decimals_they_look_like():
         (Counts(0, 0, 0), None, None, None),
     ],
 )
-def test_what_is_undefined_is_none(counts, precision, recall, f1):
+def test_undefined_numbers_are_none(counts, precision, recall, f1):
     assert (counts.precision, counts.recall, counts.f1) == (precision, recall, f1)
 
 
-def test_nothing_found_and_nothing_annotated():
+def test_no_detections_have_counts_of_zero():
     predictions, truths = random_case(0)
-    swept, *_ = sweep(predictions[:0], truths, NUM_CLASSES, protocol=Protocol.VOC07)
-    assert swept.true_positives.sum() == swept.false_positives.sum() == 0
-    assert swept.best_thresholds.tolist() == [0.3] * NUM_CLASSES
-    assert len(swept.pooled) == 0
+    counts_by_score, *_ = sweep(predictions[:0], truths, NUM_CLASSES, protocol=Protocol.VOC07)
+    assert counts_by_score.true_positives.sum() == counts_by_score.false_positives.sum() == 0
+    assert counts_by_score.best_thresholds.tolist() == [0.3] * NUM_CLASSES
+    assert len(counts_by_score.pooled) == 0
 
 
-def test_a_class_without_a_hit_is_counted_from_the_default_score():
+def test_a_class_without_a_true_positive_is_counted_from_the_default_score():
     """Ten cats, all of them found as dogs, with scores 0.15, 0.25 … 1.05 cut to 1."""
     boxes = np.tile([0.0, 0, 10, 10], (10, 1))
     images, cats, none = np.arange(10), np.zeros(10, np.int64), np.zeros(10, np.bool_)
     truths = Truths(images, boxes, cats, none, none, np.full(10, 100.0), num_images=10)
     scores = np.minimum(0.15 + images / 10, 1)
     found = Predictions(images, boxes, scores, labels=cats + 1)
-    swept, *_ = sweep(found, truths, 2, protocol=Protocol.VOC10)
-    assert swept.at_best() == (0, 8, 10)  # 0.15 and 0.25 are below 0.3
-    assert swept.at_best(1) == (0, 8, 0)
+    counts_by_score, *_ = sweep(found, truths, 2, protocol=Protocol.VOC10)
+    assert counts_by_score.at_best() == (0, 8, 10)  # 0.15 and 0.25 are below 0.3
+    assert counts_by_score.at_best(1) == (0, 8, 0)
 
 
 def test_curves_have_at_most_a_hundred_points_and_keep_their_ends():
     predictions, truths = random_case(1, num_detections=3000)
     spread = np.random.default_rng(0).random(3000)
     predictions = Predictions(predictions.images, predictions.boxes, spread, predictions.labels)
-    swept, *_ = sweep(predictions, truths, NUM_CLASSES, protocol=Protocol.COCO)
+    counts_by_score, *_ = sweep(predictions, truths, NUM_CLASSES, protocol=Protocol.COCO)
     full = find_class_curves(predictions, truths, NUM_CLASSES, protocol=Protocol.COCO)
-    for thinned, whole in zip(swept.curves, full, strict=True):
+    for thinned, whole in zip(counts_by_score.curves, full, strict=True):
         if whole is None:
             assert thinned is None
             continue

@@ -15,9 +15,9 @@ from singleshot.metrics import (
 )
 
 # Five objects in ten images: precision 1, 1, 2/3, 3/4, 3/5, 4/6 at recall 0.2 … 0.8.
-HIT = np.array([True, True, False, True, False, True])
+OUTCOMES = np.array([True, True, False, True, False, True])
 SCORES = np.array([0.9, 0.8, 0.7, 0.6, 0.5, 0.4])
-CURVE = precision_recall_curve(SCORES, HIT, num_truths=5)
+CURVE = precision_recall_curve(SCORES, OUTCOMES, num_truths=5)
 
 
 @pytest.mark.parametrize(
@@ -38,11 +38,11 @@ CURVE = precision_recall_curve(SCORES, HIT, num_truths=5)
         ("f1", 0.4),  # 2 x 4 true positives / (6 detections + 5 truths)
     ],
 )
-def test_the_best_of_the_thresholds_that_do_what_is_asked(rule, threshold):
+def test_the_best_of_the_thresholds_that_meet_the_rule_is_chosen(rule, threshold):
     assert choose_threshold(CURVE, 10, Rule.parse(rule)).score_threshold == threshold
 
 
-def test_a_choice_says_what_it_reached():
+def test_a_choice_has_the_numbers_at_its_threshold():
     assert choose_threshold(CURVE, 10, Rule.parse("precision=0.7")) == Choice(
         score_threshold=0.6,
         precision=0.75,
@@ -54,11 +54,11 @@ def test_a_choice_says_what_it_reached():
 
 
 def test_a_threshold_cannot_part_detections_of_equal_score():
-    tied = precision_recall_curve(np.array([0.9, 0.5, 0.5]), HIT[:3], num_truths=5)
+    tied = precision_recall_curve(np.array([0.9, 0.5, 0.5]), OUTCOMES[:3], num_truths=5)
     assert choose_threshold(tied, 10, Rule.parse("precision=1")).score_threshold == 0.9
 
 
-def test_of_equally_good_thresholds_the_highest_is_taken():
+def test_of_equally_good_thresholds_the_highest_is_chosen():
     """Both false positives after the last true positive are within the limit, and add nothing."""
     curve = precision_recall_curve(SCORES[:3], np.array([True, False, False]), num_truths=5)
     assert choose_threshold(curve, 10, Rule.parse("fppi=0.2")).score_threshold == 0.9
@@ -72,27 +72,27 @@ def test_of_equally_good_thresholds_the_highest_is_taken():
         ("fppi=0.05", Choice(None, 0.75, 0.6, 0.1, 3, 1)),
     ],
 )
-def test_out_of_reach_there_is_no_threshold_but_the_nearest_numbers(rule, nearest):
+def test_a_rule_out_of_reach_has_no_threshold_but_the_nearest_numbers(rule, nearest):
     true_positive = (
-        HIT if rule.startswith("recall") else np.array([False, True, True, True, False, False])
+        OUTCOMES if rule.startswith("recall") else np.array([False, True, True, True, False, False])
     )
     curve = precision_recall_curve(SCORES, true_positive, num_truths=5)
     assert choose_threshold(curve, 10, Rule.parse(rule)) == nearest
 
 
 @pytest.mark.parametrize("rule", ["f1", "fppi=2", "precision=0.5", "recall=0.5"])
-def test_without_any_hit_there_is_nothing_to_choose(rule):
+def test_without_any_true_positive_no_threshold_is_chosen(rule):
     curve = precision_recall_curve(SCORES, np.zeros(6, np.bool_), num_truths=5)
     assert choose_threshold(curve, 10, Rule.parse(rule)).score_threshold is None
 
 
-def test_few_false_positives_and_no_hit_are_not_what_was_asked_for():
+def test_few_false_positives_without_a_true_positive_do_not_meet_the_rule():
     curve = precision_recall_curve(SCORES[:3], np.array([False, False, True]), num_truths=5)
     nearest = Choice(None, 1 / 3, 0.2, 0.2, true_positives=1, false_positives=2)
     assert choose_threshold(curve, 10, Rule.parse("fppi=0.1")) == nearest
 
 
-def test_nothing_found_and_nothing_to_find_are_told_apart():
+def test_no_detections_differ_from_no_truths():
     empty = precision_recall_curve(np.zeros(0), np.zeros(0, np.bool_), num_truths=5)
     rule = Rule.parse("precision=0.5")
     assert choose_threshold(empty, 10, rule) == Choice(None, None, 0, 0, 0, 0)
@@ -103,7 +103,7 @@ def test_nothing_found_and_nothing_to_find_are_told_apart():
     ("limit", "threshold", "num_false_positives"),
     [(0.3, 0.5, 3), (0.29, 0.8, 1), (0.1, 0.8, 1), (9, 0.2, 4), (0.05, None, 1), (0, None, 1)],
 )
-def test_where_there_is_nothing_to_find_the_lowest_score_with_few_false_positives_is_taken(
+def test_without_truths_the_lowest_score_with_few_false_positives_is_chosen(
     limit, threshold, num_false_positives
 ):
     scores = np.array([0.5, 0.8, 0.2, 0.5])  # 1, 3 and 4 false positives in ten images

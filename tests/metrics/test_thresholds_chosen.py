@@ -18,13 +18,13 @@ def point(rule: str = "precision=0.95", **per_class: Choice) -> OperatingPoint:
 
 
 def choose(
-    rule: str, *, difficult: bool = False, iou_threshold: float = 0.5, wanted: int = 0
+    rule: str, *, difficult: bool = False, iou_threshold: float = 0.5, truth_label: int = 0
 ) -> OperatingPoint:
-    """Two images, a cat (or what is wanted) in each, and a dog; two cats are found, one right."""
+    """Two images, a cat (or TRUTH_LABEL) in each, and a dog; two cats are detected, one right."""
     truths = Truths.of(
         Truth(
             boxes=BOX.repeat(3, 1),
-            labels=torch.tensor([wanted, wanted, 1]),
+            labels=torch.tensor([truth_label, truth_label, 1]),
             difficult=torch.tensor([False, difficult, False]),
             crowd=torch.zeros(3, dtype=torch.bool),
             areas=torch.full((3,), 100.0),
@@ -53,7 +53,7 @@ def test_each_class_is_chosen_for_on_its_own():
     assert chosen["unicorn"] == Choice(None, None, None, None)
 
 
-def test_truths_that_are_ignored_are_not_to_be_found():
+def test_ignored_truths_are_no_false_negatives():
     assert choose("recall=1").per_class["cat"].score_threshold is None
     assert choose("recall=1", difficult=True).per_class["cat"].score_threshold == 0.75
 
@@ -63,7 +63,7 @@ def test_the_numbers_are_those_of_the_iou_threshold():
     assert (chosen.iou_threshold, chosen.data) == (0.75, "two images")
 
 
-def test_a_class_without_a_choice_is_kept_as_if_nothing_had_been_chosen():
+def test_a_class_without_a_choice_is_kept_from_the_default_score():
     assert choose("precision=0.9").score_thresholds.tolist() == [0.75, 0.3, 0.3]
 
 
@@ -85,7 +85,7 @@ def test_a_score_that_was_chosen_is_itself_kept():
         assert len(chosen.keep(found)) == 1
 
 
-def test_a_person_is_told_what_is_kept_and_why():
+def test_the_sentences_name_thresholds_and_rule():
     assert list(point(cat=CHOSEN, dog=Choice(0.7, 1, 1, 0)).sentences()) == [
         "keeping cat from 0.41, dog from 0.70: chosen for precision ≥ 0.95 on the val images"
     ]
@@ -104,11 +104,11 @@ def test_a_person_is_told_what_is_kept_and_why():
     ],
 )
 def test_the_sentences_name_what_is_out_of_reach(rule, choice, reason):
-    (told,) = point(rule, dog=choice).sentences()
-    assert f"out of reach on the val images for dog ({reason}): kept from 0.3" in told
+    (text,) = point(rule, dog=choice).sentences()
+    assert f"out of reach on the val images for dog ({reason}): kept from 0.3" in text
 
 
-def test_a_person_is_warned_of_a_threshold_that_rests_on_few_detections():
+def test_the_sentences_warn_of_a_threshold_that_rests_on_few_detections():
     few = Choice(0.41, 0.8, 0.8, 0.2, true_positives=4, false_positives=1)
     enough = Choice(0.5, 0.95, 0.8, 0.2, true_positives=19, false_positives=1)
     alone = Choice(0.9, 1, 0.1, 0, true_positives=1, false_positives=0)
@@ -118,9 +118,9 @@ def test_a_person_is_warned_of_a_threshold_that_rests_on_few_detections():
     )
 
 
-def test_few_false_positives_can_be_asked_for_without_any_object():
+def test_few_false_positives_can_be_required_without_any_object():
     """Two images; the cat is annotated away, so that both detections are false positives."""
-    chosen = choose("fppi=0.5", wanted=1)
+    chosen = choose("fppi=0.5", truth_label=1)
     assert chosen.per_class["cat"] == Choice(0.75, None, None, 0.5, 0, 1)
     kept, few, unfound = chosen.sentences()
     assert kept.startswith("keeping cat from 0.75: chosen for at most 0.5 false positives")
@@ -129,10 +129,10 @@ def test_few_false_positives_can_be_asked_for_without_any_object():
         "nothing was found of dog, unicorn on two images, so no false positive was made: "
         "kept from 0.3"
     )
-    (*_, failed) = choose("fppi=0.1", wanted=1).sentences()
+    (*_, failed) = choose("fppi=0.1", truth_label=1).sentences()
     assert "out of reach on two images for cat (0.50 at best, with no objects there)" in failed
 
 
 def test_eighty_classes_do_not_fill_the_screen():
-    told = " ".join(point(**{f"class{k}": CHOSEN for k in range(80)}).sentences())
-    assert "and 74 more" in told
+    text = " ".join(point(**{f"class{k}": CHOSEN for k in range(80)}).sentences())
+    assert "and 74 more" in text

@@ -47,12 +47,12 @@ def matched_truths(predictions, truths, *, ignore=None, iou_threshold=0.5):
     return find_true_positives(predictions, truths, ignore=ignore, iou_threshold=iou_threshold)
 
 
-def test_an_overlap_of_exactly_the_threshold_is_a_hit():
+def test_an_iou_of_exactly_the_threshold_is_a_true_positive():
     assert matched_truths(predictions(HALF), truths(SQUARE)).truths.tolist() == [0]
     assert matched_truths(predictions(THIRD), truths(SQUARE)).truths.tolist() == [-1]
 
 
-def test_only_the_best_of_several_detections_of_one_object_is_a_hit():
+def test_only_the_best_scored_of_several_detections_of_one_object_is_a_true_positive():
     found = matched_truths(predictions(HALF, SQUARE, scores=[0.4, 0.8]), truths(SQUARE))
     assert found.truths.tolist() == [-1, 0]
 
@@ -74,7 +74,7 @@ def test_a_detection_whose_best_truth_is_taken_does_not_get_the_second_best():
     assert found.truths.tolist() == [0, -1]
 
 
-def test_any_number_of_detections_on_an_ignored_truth_are_neither_right_nor_wrong():
+def test_any_number_of_detections_on_an_ignored_truth_are_ignored():
     found = matched_truths(predictions(SQUARE, SQUARE, FAR), truths(SQUARE), ignore=[True])
     assert found.truths.tolist() == [-1, -1, -1]
     assert found.ignored.tolist() == [True, True, False]
@@ -88,32 +88,32 @@ def test_other_images_and_other_classes_do_not_count():
 
 @pytest.mark.parametrize("objects", [truths(), truths(SQUARE)])
 @pytest.mark.parametrize("found", [predictions(), predictions(SQUARE)])
-def test_nothing_found_or_nothing_there_is_no_special_case(found, objects):
+def test_no_detections_and_no_truths_are_no_special_case(found, objects):
     expected = [0] if len(found) and len(objects) else [-1] * len(found)
     assert matched_truths(found, objects).truths.tolist() == expected
 
 
-def test_a_detection_looks_at_the_truth_it_overlaps_most():
+def test_a_detection_is_compared_with_the_truth_it_overlaps_most():
     overlaps = find_overlaps(predictions(SQUARE, FAR), truths(THIRD, HALF))
     assert overlaps.truths.tolist() == [1, -1]
     assert overlaps.ious.tolist() == [0.5, 0]
 
 
-def test_false_positives_inside_a_region_are_forgiven_however_many_and_however_small():
+def test_false_positives_inside_a_crowd_region_are_ignored_however_many_and_small():
     region = with_crowd(truths((0, 0, 100, 100)))
     found = matched_truths(predictions(SQUARE, FAR, (95, 0, 105, 10), (96, 0, 106, 10)), region)
     assert found.truths.tolist() == [-1] * 4
     assert found.ignored.tolist() == [True, True, True, False]
 
 
-def test_a_region_takes_no_hit_and_forgives_a_second_detection_of_an_object_in_it():
+def test_a_crowd_region_takes_no_true_positive_and_makes_a_duplicate_in_it_ignored():
     objects = with_crowd(truths((0, 0, 100, 100), SQUARE), [True, False])
     found = matched_truths(predictions(SQUARE, SQUARE), objects)
     assert found.truths.tolist() == [1, -1]
     assert found.ignored.tolist() == [False, True]
 
 
-def test_a_region_forgives_only_its_own_class_and_image():
+def test_a_crowd_region_counts_for_its_own_class_and_image_only():
     region = with_crowd(truths((0, 0, 100, 100)))
     found = matched_truths(predictions(SQUARE, SQUARE, images=[1, 0], labels=[0, 1]), region)
     assert not found.ignored.any()

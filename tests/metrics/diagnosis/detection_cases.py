@@ -18,7 +18,7 @@ FAR = (50, 50, 60, 60)
 
 
 def found(*boxes, scores=None, images=None, labels=None) -> Predictions:
-    """Detections of class 0 in image 0 with falling scores, unless said otherwise."""
+    """Detections of class 0 in image 0 with falling scores, by default."""
     count = len(boxes)
     return Predictions(
         images=np.array([0] * count if images is None else images, np.int64),
@@ -29,7 +29,7 @@ def found(*boxes, scores=None, images=None, labels=None) -> Predictions:
 
 
 def annotated(*boxes, images=None, labels=None, crowd=None, num_images=2) -> Truths:
-    """Truths of class 0 in image 0, unless said otherwise; their area is that of the box."""
+    """Truths of class 0 in image 0, by default; their area is that of the box."""
     count = len(boxes)
     corners = np.array(boxes, np.float64).reshape(-1, 4)
     return Truths(
@@ -88,7 +88,7 @@ def on_truths(random, predictions: Predictions, truths: Truths) -> Predictions:
     )
 
 
-def greedy_hits(predictions: Predictions, truths: Truths, iou_threshold=0.5) -> Outcomes:
+def match_greedily(predictions: Predictions, truths: Truths, iou_threshold=0.5) -> Outcomes:
     """COCO's rule, one detection after the other: the free truth of its class overlapped most.
 
     Of equal overlaps the last is taken (cocoeval.py, evaluateImg).

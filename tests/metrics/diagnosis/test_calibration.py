@@ -41,7 +41,7 @@ def test_expected_error_is_guos_formula_over_the_bins():
 
 
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 2.5])
-def test_the_temperature_that_spoilt_scores_is_found_and_mends_them(temperature):
+def test_the_temperature_that_distorted_scores_is_fitted_and_corrects_them(temperature):
     result = calibrate(*sampled(temperature), score_floor=0)
     assert result.temperature == pytest.approx(temperature, rel=0.03)
     assert result.expected_error_after < 0.02 < result.expected_error or temperature == 1

@@ -31,7 +31,7 @@ def confusion(predictions, truths, *, score_thresholds=ALL, ignore=None):
     ).tolist()
 
 
-def test_rows_are_what_was_annotated_and_columns_what_was_found():
+def test_rows_are_annotated_classes_and_columns_detected_ones():
     objects = annotated(SQUARE, FAR, (80, 80, 90, 90), labels=[0, 0, 1])
     detections = found(SQUARE, FAR, (20, 20, 30, 30), labels=[0, 1, 1])
     assert confusion(detections, objects) == [
@@ -41,21 +41,21 @@ def test_rows_are_what_was_annotated_and_columns_what_was_found():
     ]
 
 
-def test_a_surer_detection_of_another_class_takes_no_hit_away():
+def test_a_better_scored_detection_of_another_class_leaves_the_true_positive():
     detections = found(SQUARE, SQUARE, scores=[0.9, 0.5], labels=[1, 0])
     assert confusion(detections, annotated(SQUARE)) == [[1, 0, 0], [0, 0, 0], [0, 1, 0]]
 
 
-def test_only_the_surest_false_positive_on_a_truth_is_paired_with_it():
+def test_only_the_best_scored_false_positive_on_a_truth_is_paired_with_it():
     detections = found(MOST, SQUARE, scores=[0.6, 0.5], labels=[1, 1])
     assert confusion(detections, annotated(SQUARE)) == [[0, 1, 0], [0, 0, 0], [0, 1, 0]]
 
 
-def test_a_duplicate_was_found_where_nothing_is():
+def test_a_duplicate_counts_as_background():
     assert confusion(found(SQUARE, MOST), annotated(SQUARE))[2] == [1, 0, 0]
 
 
-def test_detections_below_the_score_threshold_of_their_class_are_not_there():
+def test_detections_below_the_score_threshold_of_their_class_are_not_counted():
     detections = found(SQUARE, SQUARE, scores=[0.5, 0.5], labels=[0, 1])
     objects = annotated(SQUARE, SQUARE, labels=[0, 1])
     thresholds = np.array([0.5, 0.6])
@@ -68,19 +68,19 @@ def test_detections_below_the_score_threshold_of_their_class_are_not_there():
     assert none == [[0, 0, 1], [0, 0, 1], [0, 0, 0]]
 
 
-def test_ignored_truths_and_what_is_forgiven_are_in_no_cell():
+def test_ignored_truths_and_ignored_detections_are_in_no_cell():
     objects = annotated(SQUARE, (40, 40, 80, 80), crowd=[False, True])
     matrix = confusion(found(HALF, FAR), objects, ignore=[True, True])
     assert matrix == [[0] * 3] * 3
 
 
-def test_without_classes_there_is_nothing_but_nothing():
+def test_without_classes_only_the_background_cell_is_left():
     assert confusion(found(), annotated(), score_thresholds=np.zeros(0)) == [[0]]
 
 
 @settings(max_examples=100, deadline=None)
 @given(st.integers(0, 2**32))
-def test_rows_sum_to_truths_columns_to_detections_and_the_diagonal_to_hits(seed):
+def test_rows_sum_to_truths_columns_to_detections_and_the_diagonal_to_true_positives(seed):
     predictions, truths = random_case(seed)
     ignore = np.arange(len(truths)) % 4 == 0
     outcomes = find_true_positives(predictions, truths, ignore=ignore, iou_threshold=0.5)

@@ -53,7 +53,7 @@ def test_gains_and_calibration_are_about_all_detections_and_the_rest_about_those
 
 @settings(max_examples=100, deadline=None)
 @given(st.integers(0, 2**32), st.sampled_from(Protocol))
-def test_what_is_kept_is_judged_as_if_there_were_nothing_else(seed, protocol):
+def test_detections_above_the_thresholds_are_matched_as_if_there_were_no_others(seed, protocol):
     predictions, truths = random_case(seed)
     truths = replace(truths, difficult=np.arange(len(truths)) % 5 == 0)
     thresholds = np.array([0.2, 0.5, np.inf])
@@ -87,7 +87,7 @@ def test_average_precision_is_that_of_the_class_curves(seed, protocol):
 
 @pytest.mark.parametrize("truths", [annotated(), annotated(SQUARE), annotated(num_images=0)])
 @pytest.mark.parametrize("predictions", [found(), found(SQUARE, FAR)])
-def test_nothing_found_or_nothing_there_is_no_special_case(predictions, truths):
+def test_no_detections_and_no_truths_are_no_special_case(predictions, truths):
     if not truths.num_images:
         predictions = found()
     diagnosis = diagnosed(predictions, truths)
@@ -110,7 +110,7 @@ def test_fewer_than_a_hundred_images_have_no_log_average_miss_rate():
     assert diagnosed(predictions, replace(truths, num_images=99)).miss_rates == (None, None)
 
 
-def test_a_class_of_which_nothing_is_right_is_seen_in_all_that_is_said():
+def test_a_class_without_a_true_positive_is_in_every_part_of_the_diagnosis():
     """Ten cats, all of them found as dogs: the worst failure must not be the one that is hidden."""
     cats = annotated(*[SQUARE] * 10, images=range(10), num_images=10)
     dogs = found(*[SQUARE] * 10, images=range(10), labels=[1] * 10, scores=[0.9] * 10)

@@ -12,7 +12,7 @@ from detection_cases import (
     THIRD,
     annotated,
     found,
-    greedy_hits,
+    match_greedily,
     nothing_ignored,
     random_case,
 )
@@ -82,13 +82,13 @@ def to_xywh(boxes):
 
 @settings(max_examples=300, deadline=None)
 @given(st.integers(0, 2**32))
-def test_counts_and_gains_equal_those_of_tide_given_its_hits(seed):
+def test_counts_and_gains_equal_those_of_tide_on_the_same_matches(seed):
     """TIDE matches like COCO, not like VOC: so it is given here COCO's true positives."""
     predictions, truths = random_case(seed)
     if not len(truths) or not len(predictions):
         return
     theirs = tide_errors(predictions, truths, num_classes=3)
-    ours = gains(predictions, truths, num_classes=3, outcomes=greedy_hits(predictions, truths))
+    ours = gains(predictions, truths, num_classes=3, outcomes=match_greedily(predictions, truths))
     for name, error in OTHER_NAMES.items():
         if name in theirs["counts"]:
             assert ours[error].count == theirs["counts"][name], name
@@ -133,12 +133,12 @@ def column(rows, name):
     return [row[name] for row in rows]
 
 
-def test_a_class_error_becomes_a_hit_of_the_right_class():
+def test_a_fixed_class_error_becomes_a_true_positive_of_the_right_class():
     fixed = gains(found(SQUARE, labels=[1]), annotated(SQUARE))[ErrorType.CLASS]
     assert (fixed.count, fixed.gain) == (1, pytest.approx(1))
 
 
-def test_only_the_surest_of_several_errors_about_a_truth_becomes_a_hit():
+def test_only_the_best_scored_of_several_errors_on_a_truth_becomes_a_true_positive():
     twice = found(SQUARE, SQUARE, SQUARE, labels=[1, 1, 0], images=[0, 0, 1])
     objects = annotated(SQUARE, SQUARE, images=[0, 1])
     fixed = gains(twice, objects, protocol=Protocol.VOC10)[ErrorType.CLASS]
@@ -148,7 +148,7 @@ def test_only_the_surest_of_several_errors_about_a_truth_becomes_a_hit():
     )  # from one truth of two found to both, no false positive
 
 
-def test_a_class_error_is_no_hit_where_a_surer_localization_error_is_about_the_same_truth():
+def test_a_class_error_gains_nothing_after_a_better_scored_localization_error_on_the_truth():
     both = found(THIRD, SQUARE, scores=[0.9, 0.8], labels=[0, 1])
     fixed = gains(both, annotated(SQUARE))
     assert fixed[ErrorType.CLASS].count == 1
@@ -156,13 +156,13 @@ def test_a_class_error_is_no_hit_where_a_surer_localization_error_is_about_the_s
     assert fixed[ErrorType.LOCALIZATION].gain == pytest.approx(1)
 
 
-def test_fixing_background_removes_a_false_positive_before_the_only_hit():
+def test_fixing_background_removes_a_false_positive_above_the_only_true_positive():
     fixed = gains(found(FAR, SQUARE), annotated(SQUARE), protocol=Protocol.VOC10)
     assert fixed[ErrorType.BACKGROUND].gain == 0.5
     assert fixed[ErrorTotal.FALSE_POSITIVES].gain == 0.5
 
 
-def test_fixing_misses_takes_the_truths_away():
+def test_fixing_missed_truths_removes_the_truths():
     fixed = gains(found(SQUARE), annotated(SQUARE, FAR), protocol=Protocol.VOC10)
     for error in (ErrorType.MISSED, ErrorTotal.FALSE_NEGATIVES):
         assert (fixed[error].count, fixed[error].gain) == (1, 0.5)

@@ -66,7 +66,7 @@ def test_the_truth_an_error_is_about_is_the_one_overlapped_most():
     assert found_errors.truths.tolist() == [1, 1, -1, -1]
 
 
-def test_truths_that_an_error_could_have_hit_are_not_missed():
+def test_truths_that_an_error_is_about_are_not_missed():
     objects = annotated(SQUARE, (20, 0, 30, 10), FAR, (80, 80, 90, 90))
     wrong_class, badly_placed, far = (20, 0, 30, 10), (55, 50, 65, 60), (90, 0, 99, 9)
     detections = found(SQUARE, wrong_class, badly_placed, far, labels=[0, 1, 0, 0])
@@ -90,12 +90,12 @@ def test_other_images_do_not_count():
     assert types(found(SQUARE, images=[1]), objects) == [ErrorType.BACKGROUND]
 
 
-def test_nothing_found_or_nothing_there_is_no_special_case():
+def test_no_detections_and_no_truths_are_no_special_case():
     assert types(found(SQUARE), annotated()) == [ErrorType.BACKGROUND]
     assert errors(found(), annotated(SQUARE)).missed.tolist() == [True]
     assert errors(found(), annotated()).types.tolist() == []
 
 
-def test_a_stricter_threshold_makes_a_hit_a_localization_error():
+def test_a_stricter_threshold_makes_a_true_positive_a_localization_error():
     assert types(found(HALF), annotated(SQUARE), iou_threshold=0.5) == [None]
     assert types(found(HALF), annotated(SQUARE), iou_threshold=0.6) == [ErrorType.LOCALIZATION]

@@ -25,7 +25,7 @@ def test_lowest_f1_first_then_most_mistakes_then_the_first_image():
     assert [one[0] for one in hardest(found(), twice_missed)] == [1, 0]
 
 
-def test_no_more_than_asked_for():
+def test_at_most_the_given_number_of_images_is_returned():
     objects = annotated(*[SQUARE] * 30, images=range(30), num_images=30)
     assert [one[0] for one in hardest(found(), objects, most=2)] == [0, 1]
     assert len(hardest(found(), objects)) == 20
@@ -36,5 +36,5 @@ def test_images_without_mistakes_are_not_hard():
     assert hardest(found(), annotated(num_images=0)) == []
 
 
-def test_what_is_ignored_is_no_mistake():
+def test_ignored_detections_and_truths_are_no_mistakes():
     assert hardest(found(SQUARE), annotated(SQUARE, FAR), ignore=[True, True]) == []

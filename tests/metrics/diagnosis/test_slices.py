@@ -48,7 +48,7 @@ def test_bounds_of_sizes_belong_to_medium_and_a_truth_has_its_own_area():
     assert numbers(by_size["box size", "large"]) == (0, None, None)
 
 
-def test_false_positives_of_another_size_and_hits_of_other_truths_are_ignored():
+def test_false_positives_of_another_size_and_true_positives_of_other_truths_are_ignored():
     false_positive_before = found((600, 600, 900, 900), MEDIUM, SMALL)
     by_size = slices(false_positive_before, annotated(SMALL, MEDIUM))
     assert numbers(by_size["box size", "small"]) == (1, 1, 1)
@@ -98,7 +98,7 @@ def test_attributes_are_in_the_order_of_the_alphabet_with_the_unknown_last():
 
 @settings(max_examples=100, deadline=None)
 @given(st.integers(0, 2**32), st.sampled_from(Protocol))
-def test_a_slice_of_images_equals_these_images_judged_alone(seed, protocol):
+def test_a_slice_of_images_equals_these_images_evaluated_alone(seed, protocol):
     predictions, truths = random_case(seed, num_images=4)
     inside = np.array([True, False, True, True])
     sliced = slices(
@@ -128,7 +128,7 @@ def of_images(truths, inside):
 
 @settings(max_examples=60, deadline=None)
 @given(st.integers(0, 2**32))
-def test_sizes_agree_with_coco_where_every_threshold_says_the_same(seed):
+def test_sizes_agree_with_coco_where_all_iou_thresholds_give_the_same_matches(seed):
     """Exact boxes are true positives at all ten thresholds; odd sides give no area on a bound."""
     random = np.random.default_rng(seed)
     count = 20

@@ -12,12 +12,8 @@ from singleshot.metrics import Predictions, Protocol, Truths, find_true_positive
 from singleshot.metrics.diagnosis import SuspectKind, diagnose, find_errors, find_suspects
 from singleshot.metrics.diagnosis.neighbours import find_neighbours
 
-ELSEWHERE = (
-    80,
-    80,
-    90,
-    90,
-)  # where class 0 is true positive with score 0.5, so that a surer one is confident
+# There class 0 has a true positive with score 0.5, so that a higher score is confident.
+ELSEWHERE = (80, 80, 90, 90)
 
 
 def suspects(kept, truths, *, ignore=None, most=100):
@@ -29,8 +25,8 @@ def suspects(kept, truths, *, ignore=None, most=100):
     return find_suspects(kept, truths, outcomes, errors, neighbours, ignore=ignore, most=most)
 
 
-def with_a_hit(*boxes, scores, labels=None) -> Predictions:
-    """And a detection of ELSEWHERE with score 0.5."""
+def with_a_true_positive(*boxes, scores, labels=None) -> Predictions:
+    """Detections of these boxes, and one of ELSEWHERE with score 0.5."""
     labels = [0] * len(boxes) if labels is None else labels
     return found(*boxes, ELSEWHERE, scores=[*scores, 0.5], labels=[*labels, 0])
 
@@ -43,7 +39,7 @@ def with_a_hit(*boxes, scores, labels=None) -> Predictions:
         (THIRD, 1, SuspectKind.WRONG_BOX, 1),
     ],
 )
-def test_a_confident_false_positive_doubts_the_annotation(box, label, kind, truth):
+def test_a_confident_false_positive_makes_an_annotation_suspect(box, label, kind, truth):
     objects = annotated(ELSEWHERE, SQUARE, ELSEWHERE, labels=[0, 1, 1])
     kept = found(box, ELSEWHERE, ELSEWHERE, scores=[0.7, 0.5, 0.5], labels=[label, 0, 1])
     (suspect,) = suspects(kept, objects)
@@ -51,7 +47,7 @@ def test_a_confident_false_positive_doubts_the_annotation(box, label, kind, trut
     assert (suspect.box, suspect.label, suspect.score) == (box, label, 0.7)
 
 
-def test_two_truths_that_almost_coincide_are_one_too_many():
+def test_two_truths_that_almost_coincide_are_a_double_annotation():
     close, closer = (0, 0, 100, 91), (0, 0, 100, 99)
     objects = annotated((0, 0, 100, 100), FAR, closer, FAR, labels=[0, 0, 0, 1])
     (suspect,) = suspects(found(), objects)
@@ -62,24 +58,24 @@ def test_two_truths_that_almost_coincide_are_one_too_many():
     assert suspects(found(), annotated(SQUARE, SQUARE, crowd=[True, True])) == ()
 
 
-def test_only_detections_as_sure_as_half_of_the_hits_of_their_class_are_asked():
+def test_only_scores_of_at_least_the_median_true_positive_of_their_class_make_suspects():
     another = (200, 200, 210, 210)
     kept = found(SQUARE, ELSEWHERE, another, FAR, FAR, scores=[0.8, 0.6, 0.4, 0.6, 0.59])
     objects = annotated(SQUARE, ELSEWHERE, another)
     assert [one.score for one in suspects(kept, objects)] == [0.6]
 
 
-def test_a_class_without_hits_is_compared_with_all_hits_and_where_there_are_none_it_is_asked():
+def test_a_class_without_true_positives_is_compared_with_those_of_all_classes_if_any():
     kept = found(SQUARE, ELSEWHERE, FAR, FAR, scores=[0.8, 0.6, 0.6, 0.59], labels=[0, 0, 1, 1])
     assert [one.score for one in suspects(kept, annotated(SQUARE, ELSEWHERE))] == [0.6]
     (swapped,) = suspects(found(SQUARE, labels=[1]), annotated(SQUARE))
     assert (swapped.kind, swapped.label) == (SuspectKind.WRONG_CLASS, 1)
 
 
-def test_no_kind_pushes_out_another():
+def test_no_kind_of_suspect_displaces_another():
     """Three objects are annotated twice, exactly; two are not annotated, with lower scores."""
     twice = [(x, 0, x + 9, 9) for x in (100, 200, 300)]
-    kept = with_a_hit(FAR, SQUARE, scores=[0.7, 0.6])
+    kept = with_a_true_positive(FAR, SQUARE, scores=[0.7, 0.6])
     objects = annotated(*twice, *twice, ELSEWHERE)
     missing, double = SuspectKind.MISSING_ANNOTATION, SuspectKind.DOUBLE_ANNOTATION
     kinds = [missing, double, missing, double, double]
@@ -87,28 +83,30 @@ def test_no_kind_pushes_out_another():
     assert [one.score for one in suspects(kept, objects, most=3)] == [0.7, 1, 0.6]
 
 
-def test_a_truth_that_was_hit_is_not_in_doubt():
+def test_a_truth_with_a_true_positive_is_not_suspect():
     objects = annotated(SQUARE, ELSEWHERE, labels=[1, 0])
-    kept = with_a_hit(SQUARE, SQUARE, scores=[0.9, 0.6], labels=[0, 1])
+    kept = with_a_true_positive(SQUARE, SQUARE, scores=[0.9, 0.6], labels=[0, 1])
     assert suspects(kept, objects) == ()
 
 
-def test_annotations_that_do_not_count_are_annotations_all_the_same():
+def test_a_detection_on_an_ignored_annotation_makes_no_suspect():
     region, difficult = (40, 40, 100, 100), SQUARE
     objects = annotated(ELSEWHERE, region, difficult, labels=[0, 1, 1], crowd=[False, True, False])
-    kept = with_a_hit(FAR, MOST, (200, 200, 210, 210), scores=[0.9, 0.8, 0.7])
+    kept = with_a_true_positive(FAR, MOST, (200, 200, 210, 210), scores=[0.9, 0.8, 0.7])
     (suspect,) = suspects(kept, objects, ignore=[False, True, True])
     assert suspect.score == 0.7
 
 
-def test_surest_first_of_a_kind_and_no_more_than_asked_for():
-    kept = with_a_hit(*[(x, 0, x + 9, 9) for x in (100, 200, 300)], scores=[0.6, 0.9, 0.7])
+def test_the_best_scored_of_a_kind_come_first_up_to_the_given_number():
+    kept = with_a_true_positive(
+        *[(x, 0, x + 9, 9) for x in (100, 200, 300)], scores=[0.6, 0.9, 0.7]
+    )
     assert [one.score for one in suspects(kept, annotated(ELSEWHERE))] == [0.9, 0.7, 0.6]
     assert [one.score for one in suspects(kept, annotated(ELSEWHERE), most=1)] == [0.9]
 
 
 def test_mistakes_planted_into_real_annotations_are_found(shared):
-    """Detections are as annotated, most sure of what is planted: nothing else is in doubt."""
+    """Detections are the annotations; those of planted mistakes have the highest scores."""
     truths = cells(shared)
     random = np.random.default_rng(0)
     planted = random.permutation(isolated(truths))[:40]
@@ -124,19 +122,19 @@ def test_mistakes_planted_into_real_annotations_are_found(shared):
     order = np.concatenate([remaining, doubled])
     wrong = select(replace(truths, boxes=boxes, labels=labels), order)
 
-    told = told_by(perfect, wrong, order)
-    assert told[SuspectKind.MISSING_ANNOTATION] == {-1: 10}
-    assert set(told[SuspectKind.WRONG_CLASS]) == set(renamed)
-    assert set(told[SuspectKind.WRONG_BOX]) == set(moved)
+    suspected = count_suspects(perfect, wrong, order)
+    assert suspected[SuspectKind.MISSING_ANNOTATION] == {-1: 10}
+    assert set(suspected[SuspectKind.WRONG_CLASS]) == set(renamed)
+    assert set(suspected[SuspectKind.WRONG_BOX]) == set(moved)
     # The data set has double annotations of its own.
-    before = told_by(perfect, truths, np.arange(len(truths)))
+    before = count_suspects(perfect, truths, np.arange(len(truths)))
     assert [kind for kind, among in before.items() if among] == [SuspectKind.DOUBLE_ANNOTATION]
     own = before[SuspectKind.DOUBLE_ANNOTATION]
-    assert set(told[SuspectKind.DOUBLE_ANNOTATION]) == set(doubled) | set(own)
+    assert set(suspected[SuspectKind.DOUBLE_ANNOTATION]) == set(doubled) | set(own)
 
 
-def told_by(predictions, truths, order):
-    """For each kind, how often each annotation (by its number before) is in doubt."""
+def count_suspects(predictions, truths, order):
+    """Count for each kind how often each annotation (by its number before) is suspect."""
     diagnosis = diagnose(
         predictions,
         truths,

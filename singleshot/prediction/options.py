@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import KW_ONLY, dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -55,7 +54,7 @@ class PredictionOptions(Options):
         super().__post_init__()
         self.drawings()
 
-    @cached_property
+    @property
     def images(self) -> list[Path]:
         """Images of all sources, each once."""
         source = self.source

@@ -251,7 +251,7 @@ def of_anchors(detector: FasterRcnn | Rfcn, grids: Sequence[tuple[int, int]]) ->
         title = f"{rows} x {columns}, {number} a place: {len(boxes):,}"
         grid = (rows, columns) if rows <= MOST_ROWS else None
         found.append(Panel(title, cells[rows // 2, columns // 2], grid))
-    labelled = label_anchors(anchors, objects_at(size), size, proposals.settings)
+    labelled = label_anchors(anchors, objects_at(size), size, proposals.sampling)
     shown = labelled.regions[labelled.positive]
     return [*found, Panel(f"{len(shown)} learn an object of this image", shown)]
 

@@ -34,7 +34,7 @@ class SingleSizeDetector(TrainableDetector):
     def __init__(
         self, backbone: Backbone, class_names: Sequence[str], settings: DetectorSettings
     ) -> None:
-        super().__init__(class_names, pixel_statistics(settings, backbone))
+        super().__init__(class_names, pixel_statistics(backbone, settings.pixels))
         self.settings = settings
         self.backbone = backbone
 
@@ -67,6 +67,6 @@ class SingleSizeDetector(TrainableDetector):
         ]
 
 
-def pixel_statistics(settings: DetectorSettings, backbone: Backbone) -> PixelSettings:
-    """Return the recipe's statistics of pixels, or else the backbone's."""
-    return settings.pixels or PixelSettings(mean=backbone.pixel_mean, std=backbone.pixel_std)
+def pixel_statistics(backbone: Backbone, pixels: PixelSettings | None) -> PixelSettings:
+    """Return the given mean and deviation of pixels, or else the backbone's."""
+    return pixels or PixelSettings(mean=backbone.pixel_mean, std=backbone.pixel_std)

@@ -22,7 +22,7 @@ from singleshot.backbones.backbone import Backbone, grids
 from singleshot.boxes.geometry import from_unit, to_corners, to_unit
 from singleshot.detectors.common.priors import prior_boxes
 from singleshot.detectors.common.regions import Objects, objects_of, select_scored
-from singleshot.detectors.common.single_size import SingleSizeDetector, pixel_statistics
+from singleshot.detectors.common.single_size import SingleSizeDetector
 from singleshot.detectors.detector import Losses, Prepared
 from singleshot.detectors.multibox.heads import GridHeads, Grids, grid_levels
 from singleshot.detectors.multibox.post_classifier import PostClassifier
@@ -78,8 +78,9 @@ class MultiBox(SingleSizeDetector):
         self.levels = grid_levels(self.level_grids(), settings.sizes_unit, settings.input)
         priors_per_cell = [level.num_priors_per_cell for level in self.levels]
         self.heads = GridHeads(self.grids.channels, priors_per_cell)
-        pixels = pixel_statistics(settings, second)
-        self.classifier = PostClassifier(second, len(class_names), pixels, settings.classifier)
+        self.classifier = PostClassifier.from_settings(
+            settings.classifier, second, len(class_names), settings.pixels
+        )
         self.classifying = False
         priors = to_corners(prior_boxes(self.levels, settings.input, clip="corners"))
         # They follow from the recipe: a checkpoint need not hold them.

@@ -22,10 +22,13 @@ from singleshot.detectors.common.regions import (
     with_truths,
 )
 from singleshot.detectors.common.settings import PixelSettings
+from singleshot.detectors.common.single_size import pixel_statistics
 from singleshot.detectors.detector import Losses
 from singleshot.detectors.multibox.settings import PostClassifierSettings
 
 __all__ = ["PostClassifier"]
+
+FEW_PROPOSALS = Sampling(32, 0.25, 0.5, (0.0, 0.5))
 
 
 class PostClassifier(nn.Module):
@@ -35,14 +38,40 @@ class PostClassifier(nn.Module):
         self,
         backbone: Backbone,
         num_classes: int,
-        pixels: PixelSettings,
-        settings: PostClassifierSettings,
+        *,
+        pixels: PixelSettings | None = None,
+        warped: int = 299,
+        context: int = 0,
+        sampling: Sampling = FEW_PROPOSALS,
     ) -> None:
+        """Regions are `warped` pixels high and wide with `context` around them.
+
+        `pixels` are the mean and deviation that images are normalised by; left out, the backbone's.
+        """
         super().__init__()
-        self.settings = settings
-        self.pixels = Pixels(pixels.mean, pixels.std)
+        self.warped, self.context, self.sampling = warped, context, sampling
+        statistics = pixel_statistics(backbone, pixels)
+        self.pixels = Pixels(statistics.mean, statistics.std)
         self.backbone = backbone
         self.logits = small_linear(backbone.channels[-1], 1 + num_classes, 0.01)
+
+    @classmethod
+    def from_settings(
+        cls,
+        settings: PostClassifierSettings,
+        backbone: Backbone,
+        num_classes: int,
+        pixels: PixelSettings | None,
+    ) -> "PostClassifier":
+        """Build the network that a table `model.classifier` describes."""
+        return cls(
+            backbone,
+            num_classes,
+            pixels=pixels,
+            warped=settings.warped,
+            context=settings.context,
+            sampling=Sampling.from_settings(settings.sampling),
+        )
 
     def forward(
         self,
@@ -50,8 +79,7 @@ class PostClassifier(nn.Module):
         regions: Sequence[Float[Tensor, "_ 4"]],
     ) -> Float[Tensor, "n columns"]:
         """Compute logits of each region of each image, in float32 under any precision."""
-        settings = self.settings
-        crops = warp_regions(self.pixels(images), regions, settings.warped, settings.context)
+        crops = warp_regions(self.pixels(images), regions, self.warped, self.context)
         features = self.backbone(crops)[-1].mean(dim=(2, 3))
         logits: Tensor = self.logits(features)
         return logits.float()
@@ -63,9 +91,8 @@ class PostClassifier(nn.Module):
         objects: Sequence[Objects],
     ) -> Losses:
         """Compute the cross-entropy of sampled proposals and annotated boxes, image by image."""
-        sampling = Sampling.from_settings(self.settings.sampling)
         sampled = [
-            sample_regions(with_truths(regions, shown), shown, sampling)
+            sample_regions(with_truths(regions, shown), shown, self.sampling)
             for regions, shown in zip(proposed, objects, strict=True)
         ]
         labels = torch.cat([of_image.labels for of_image in sampled])

@@ -32,7 +32,7 @@ class FastRcnn(RegionDetector):
         self, backbone: Backbone, class_names: Sequence[str], settings: FastRcnnSettings
     ) -> None:
         super().__init__(backbone, class_names, settings)
-        self.search = SelectiveSearch(settings.search)
+        self.search = SelectiveSearch.from_settings(settings.search)
         self.heads = RegionHead(
             backbone.channels[-1] * settings.pooled**2,
             settings.fully_connected,
@@ -43,7 +43,7 @@ class FastRcnn(RegionDetector):
     @property
     def num_boxes(self) -> int:
         """The limit on regions of an image; a plain image has fewer."""
-        return self.settings.search.regions
+        return self.search.regions
 
     @property
     def parts(self) -> Mapping[str, nn.Module]:

@@ -15,7 +15,6 @@ from singleshot.detectors.common.regions import Sampling, objects_of
 from singleshot.detectors.detector import Losses, Prepared
 from singleshot.detectors.rcnn.losses import fast_rcnn_losses
 from singleshot.detectors.rcnn.proposals import (
-    AnchorSampling,
     ProposalNetwork,
     Proposals,
     with_proposal_losses,
@@ -65,7 +64,7 @@ class FasterRcnn(RegionDetector):
         strides = self.strides[-1:]
         if settings.top_down:
             strides = [*self.strides, 2 * self.strides[-1]]
-        self.proposals = ProposalNetwork(channels, strides, settings.proposals)
+        self.proposals = ProposalNetwork.from_settings(settings.proposals, channels, strides)
         self.pooling = (
             PyramidAlign(settings.pooled, len(self.strides) if settings.top_down else 1)
             if settings.pooling == "align"
@@ -127,9 +126,7 @@ class FasterRcnn(RegionDetector):
         losses = fast_rcnn_losses(*self._classify(maps, regions, batch.images), sampled)
         objects = [objects_of(truth, batch.images.device) for truth in batch.truths]
         size = batch.images.shape[-2], batch.images.shape[-1]
-        return with_proposal_losses(
-            losses, proposed, objects, size, AnchorSampling.from_settings(self.settings.proposals)
-        )
+        return with_proposal_losses(losses, proposed, objects, size, self.proposals.sampling)
 
     def score_boxes(self, images: Float[Tensor, "b 3 h w"]) -> list[Detections]:
         """Score every proposal for every class, at its decoded box."""

@@ -1,7 +1,8 @@
 """The region proposal network (Ren et al. 2015, §3.1), on one level or several, and its losses."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -23,9 +24,11 @@ from singleshot.detectors.rcnn.losses import decode_regions, offset_targets
 from singleshot.detectors.rcnn.settings import AnchorSettings, ProposalSettings
 
 __all__ = [
+    "AnchorOptions",
     "AnchorSampling",
     "ProposalHead",
     "ProposalNetwork",
+    "ProposalSelection",
     "Proposals",
     "caffe_anchors",
     "label_anchors",
@@ -48,15 +51,33 @@ class Proposals(NamedTuple):
     regions: list[Float[Tensor, "_ 4"]]  # of each image, best first; without gradient
 
 
-class AnchorSampling(NamedTuple):
-    """Numbers that anchors to train on are sampled by."""
+@dataclass(frozen=True, slots=True)
+class AnchorOptions:
+    """Shapes of the boxes at each position of a feature map; the defaults are the paper's."""
 
-    number: int  # anchors of an image
-    positives: float  # share of these that show an object, at most
-    positive_iou: float  # IoU from which an anchor shows an object
-    negative_iou: float  # IoU below which it shows none
-    inside: bool  # only anchors within the image, as in the paper (§3.3)
-    offset_scales: tuple[float, float]
+    scales: Sequence[float] = (8, 16, 32)  # sides of the square ones, in strides of their level
+    ratios: Sequence[float] = (0.5, 1, 2)  # height / width
+    rule: Literal["caffe", "torchvision"] = "caffe"
+
+    @classmethod
+    def from_settings(cls, settings: AnchorSettings) -> "AnchorOptions":
+        """Translate the table `model.proposals.anchors`."""
+        return cls(settings.scales, settings.ratios, settings.rule)
+
+    def __len__(self) -> int:
+        return len(self.scales) * len(self.ratios)
+
+
+@dataclass(frozen=True, slots=True)
+class AnchorSampling:
+    """Numbers that anchors to train on are sampled by; the defaults are the paper's (§3.1.2)."""
+
+    number: int = 256  # anchors of an image
+    positives: float = 0.5  # share of these that show an object, at most
+    positive_iou: float = 0.7  # IoU from which an anchor shows an object
+    negative_iou: float = 0.3  # IoU below which it shows none
+    inside: bool = True  # only anchors within the image, as in the paper (§3.3)
+    offset_scales: tuple[float, float] = (1.0, 1.0)  # units of centre and size
 
     @classmethod
     def from_settings(cls, settings: ProposalSettings) -> "AnchorSampling":
@@ -69,6 +90,34 @@ class AnchorSampling(NamedTuple):
             settings.inside,
             settings.offset_scales,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class ProposalSelection:
+    """Numbers that proposals are selected by: the best go into NMS, the best of these are kept."""
+
+    iou_threshold: float = 0.7  # of NMS
+    min_side: float = 16  # pixels; smaller proposals are left out
+    before_training: int = 12000  # of a level, into NMS …
+    after_training: int = 2000  # … and kept of an image, while training
+    before: int = 6000  # at detection
+    after: int = 300
+
+    @classmethod
+    def from_settings(cls, settings: ProposalSettings) -> "ProposalSelection":
+        """Translate the table `model.proposals`."""
+        return cls(
+            settings.iou_threshold,
+            settings.min_side,
+            settings.before_training,
+            settings.after_training,
+            settings.before,
+            settings.after,
+        )
+
+
+PAPER_ANCHORS, PAPER_SAMPLING = AnchorOptions(), AnchorSampling()
+PAPER_SELECTION = ProposalSelection()
 
 
 class ProposalHead(nn.Module):
@@ -100,25 +149,49 @@ class ProposalNetwork(nn.Module):
     Anchors and the selection are torchvision's.
     """
 
-    def __init__(self, channels: int, strides: Sequence[int], settings: ProposalSettings) -> None:
-        """`channels` and `strides` are those of the feature maps."""
+    def __init__(
+        self,
+        channels: int,
+        strides: Sequence[int],
+        *,
+        hidden: int = 0,
+        anchors: AnchorOptions = PAPER_ANCHORS,
+        sampling: AnchorSampling = PAPER_SAMPLING,
+        selection: ProposalSelection = PAPER_SELECTION,
+    ) -> None:
+        """`channels` and `strides` are those of the feature maps.
+
+        The 3 × 3 convolution has `hidden` channels; 0: as the feature maps.
+        """
         super().__init__()
-        self.settings = settings
-        anchors = settings.anchors
-        self.num_anchors_per_cell = len(anchors.scales) * len(anchors.ratios)
-        width = settings.channels or channels
+        self.sampling, self.selection = sampling, selection
+        self.num_anchors_per_cell = len(anchors)
         self.network = RegionProposalNetwork(
             _anchor_generator(strides, anchors),
-            ProposalHead(channels, width, self.num_anchors_per_cell),
-            fg_iou_thresh=settings.positive_iou,
-            bg_iou_thresh=settings.negative_iou,
-            batch_size_per_image=settings.sampled,
-            positive_fraction=settings.positives,
-            pre_nms_top_n={"training": settings.before_training, "testing": settings.before},
-            post_nms_top_n={"training": settings.after_training, "testing": settings.after},
-            nms_thresh=settings.iou_threshold,
+            ProposalHead(channels, hidden or channels, len(anchors)),
+            fg_iou_thresh=sampling.positive_iou,
+            bg_iou_thresh=sampling.negative_iou,
+            batch_size_per_image=sampling.number,
+            positive_fraction=sampling.positives,
+            pre_nms_top_n={"training": selection.before_training, "testing": selection.before},
+            post_nms_top_n={"training": selection.after_training, "testing": selection.after},
+            nms_thresh=selection.iou_threshold,
         )
-        self.network.min_size = settings.min_side
+        self.network.min_size = selection.min_side
+
+    @classmethod
+    def from_settings(
+        cls, settings: ProposalSettings, channels: int, strides: Sequence[int]
+    ) -> "ProposalNetwork":
+        """Build the network that a table `model.proposals` describes."""
+        return cls(
+            channels,
+            strides,
+            hidden=settings.channels,
+            anchors=AnchorOptions.from_settings(settings.anchors),
+            sampling=AnchorSampling.from_settings(settings),
+            selection=ProposalSelection.from_settings(settings),
+        )
 
     def forward(
         self,
@@ -131,7 +204,7 @@ class ProposalNetwork(nn.Module):
         objectness = torch.cat([logits for logits, _ in outputs], dim=1).float()
         offsets = torch.cat([numbers for _, numbers in outputs], dim=1).float()
         anchors = self.network.anchor_generator(ImageList(images, [size]), list(features))[0]
-        scales = self.settings.offset_scales
+        scales = self.sampling.offset_scales
         with torch.no_grad():
             boxes = torch.stack(
                 [decode_regions(numbers[:, None], anchors, scales)[:, 0] for numbers in offsets]
@@ -147,28 +220,31 @@ class ProposalNetwork(nn.Module):
     def num_candidates(self, grids: Sequence[tuple[int, int]]) -> int:
         """Count the boxes that go into NMS at detection, for maps of these (rows, columns)."""
         numbers = [rows * columns * self.num_anchors_per_cell for rows, columns in grids]
-        return sum(min(number, self.settings.before) for number in numbers)
+        return sum(min(number, self.selection.before) for number in numbers)
 
 
-def _anchor_generator(strides: Sequence[int], settings: AnchorSettings) -> AnchorGenerator:
+def _anchor_generator(strides: Sequence[int], anchors: AnchorOptions) -> AnchorGenerator:
     """Create torchvision's generator for feature maps at these strides."""
-    sizes = tuple(tuple(stride * scale for scale in settings.scales) for stride in strides)
-    generator = AnchorGenerator(sizes, (settings.ratios,) * len(strides))
-    if settings.rule == "caffe":
-        generator.cell_anchors = [caffe_anchors(stride, settings) for stride in strides]
+    sizes = tuple(tuple(stride * scale for scale in anchors.scales) for stride in strides)
+    generator = AnchorGenerator(sizes, (tuple(anchors.ratios),) * len(strides))
+    if anchors.rule == "caffe":
+        scales, ratios = anchors.scales, anchors.ratios
+        generator.cell_anchors = [caffe_anchors(stride, scales, ratios) for stride in strides]
     return generator
 
 
-def caffe_anchors(stride: int, settings: AnchorSettings) -> Float[Tensor, "anchors 4"]:
+def caffe_anchors(
+    stride: int, scales: Sequence[float], ratios: Sequence[float]
+) -> Float[Tensor, "anchors 4"]:
     """Create anchors around the middle of the first cell (py-faster-rcnn, generate_anchors.py).
 
     Ratio by ratio. Its boxes include their last pixels, ours are half-open: x2 and y2 are one more.
     """
     boxes = []
-    for ratio in settings.ratios:
+    for ratio in ratios:
         width = round((stride**2 / ratio) ** 0.5)
         height = round(width * ratio)
-        for scale in settings.scales:
+        for scale in scales:
             half = scale * width / 2, scale * height / 2
             middle = stride / 2
             boxes.append((middle - half[0], middle - half[1], middle + half[0], middle + half[1]))

@@ -49,7 +49,7 @@ class Rcnn(RegionDetector):
         self, backbone: Backbone, class_names: Sequence[str], settings: RcnnSettings
     ) -> None:
         super().__init__(backbone, class_names, settings)
-        self.search = SelectiveSearch(settings.search)
+        self.search = SelectiveSearch.from_settings(settings.search)
         region = torch.zeros(1, 3, settings.warped, settings.warped, device="meta")
         rows, columns = grids(on_meta_device(backbone), region)[-1]
         width = backbone.channels[-1] * rows * columns
@@ -64,7 +64,7 @@ class Rcnn(RegionDetector):
     @property
     def num_boxes(self) -> int:
         """The limit on regions of an image; a plain image has fewer."""
-        return self.settings.search.regions
+        return self.search.regions
 
     @property
     def parts(self) -> Mapping[str, nn.Module]:

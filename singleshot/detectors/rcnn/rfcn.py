@@ -21,7 +21,6 @@ from singleshot.detectors.common.regions import (
 from singleshot.detectors.detector import Losses, Prepared
 from singleshot.detectors.rcnn.losses import offsets_of_label, region_costs
 from singleshot.detectors.rcnn.proposals import (
-    AnchorSampling,
     ProposalNetwork,
     Proposals,
     with_proposal_losses,
@@ -60,7 +59,9 @@ class Rfcn(RegionDetector):
                 f"model.backbone: R-FCN classifies regions on a map as fine as it proposes them "
                 f"on, and these have strides {self.strides}; name one level, or dilate the last"
             )
-        self.proposals = ProposalNetwork(backbone.channels[0], self.strides[:1], settings.proposals)
+        self.proposals = ProposalNetwork.from_settings(
+            settings.proposals, backbone.channels[0], self.strides[:1]
+        )
         width = settings.reduced or backbone.channels[-1]
         self.reduced = nn.Sequential()
         if settings.reduced:
@@ -124,9 +125,7 @@ class Rfcn(RegionDetector):
         logits, offsets = self._classify(features, [regions.regions for regions in labelled])
         losses = losses_of_hardest(logits, offsets, labelled, self.settings.hardest)
         size = batch.images.shape[-2], batch.images.shape[-1]
-        return with_proposal_losses(
-            losses, proposed, objects, size, AnchorSampling.from_settings(self.settings.proposals)
-        )
+        return with_proposal_losses(losses, proposed, objects, size, self.proposals.sampling)
 
     def score_boxes(self, images: Float[Tensor, "b 3 h w"]) -> list[Detections]:
         """Score every proposal for every class, at its decoded box."""

@@ -37,9 +37,15 @@ class SelectiveSearch:
     least recently used entries are dropped.
     """
 
-    def __init__(self, settings: SearchSettings) -> None:
-        self.settings = settings
+    def __init__(self, regions: int = 2000, width: int = 500) -> None:
+        """Keep the largest `regions` of an image; shrink images wider than `width` before."""
+        self.regions, self.width = regions, width
         self.cache: OrderedDict[bytes, Int16[Tensor, "n 4"]] = OrderedDict()
+
+    @classmethod
+    def from_settings(cls, settings: SearchSettings) -> "SelectiveSearch":
+        """Build the search that a table `model.search` describes."""
+        return cls(settings.regions, settings.width)
 
     def __call__(
         self, images: UInt8[Tensor, "b 3 h w"] | Float[Tensor, "b 3 h w"]
@@ -51,7 +57,7 @@ class SelectiveSearch:
         Raises ModelError where OpenCV is not installed, or is one without its extra modules.
         """
         height, width = images.shape[-2:]
-        columns = min(width, self.settings.width)
+        columns = min(width, self.width)
         rows = max(round(height * columns / width), 1)
         whole = images.round().byte() if images.is_floating_point() else images
         views = [_view_of(image, (rows, columns)) for image in whole.cpu()]
@@ -64,13 +70,13 @@ class SelectiveSearch:
     def _regions_of(self, views: Sequence[_View]) -> list[Int16[Tensor, "_ 4"]]:
         """Search the views that are not in the cache; return the regions of all."""
         unknown = {view.key: view for view in views if view.key not in self.cache}
-        number = self.settings.regions
         if unknown:
             segmentation = _opencv_segmentation()
             # OpenCV releases the GIL while it searches.
             with ThreadPoolExecutor() as pool:
                 searched = pool.map(
-                    lambda view: _search(segmentation, view.pixels)[:number], unknown.values()
+                    lambda view: _search(segmentation, view.pixels)[: self.regions],
+                    unknown.values(),
                 )
                 self.cache.update(zip(unknown, searched, strict=True))
         for view in views:

@@ -133,11 +133,21 @@ class Heads(nn.Module):
         num_classes: int,
     ) -> "Heads":
         """Build the heads that `model.heads` describes."""
+        block: Block
+        match settings.block:
+            case "plain":
+                block = "plain"
+            case "separable":
+                block = Separable(settings.batch_norm, settings.activation)
+            case "residual":
+                block = PredictionModules(settings.squeeze, settings.between)
+            case _:
+                assert_never(settings.block)
         return cls(
             channels,
             priors_per_cell,
             num_classes,
-            block=_block_of(settings),
+            block=block,
             kernels=settings.kernels,
             scores=settings.scores,
             unused_columns=settings.unused_columns,
@@ -178,19 +188,6 @@ class Heads(nn.Module):
             for head, feature in zip(self.logits, features, strict=True)
         ]
         return torch.cat(offsets, dim=1), torch.cat(logits, dim=1)
-
-
-def _block_of(settings: HeadSettings) -> Block:
-    """Translate `model.heads.block` and the keys that belong to it."""
-    match settings.block:
-        case "plain":
-            return "plain"
-        case "separable":
-            return Separable(settings.batch_norm, settings.activation)
-        case "residual":
-            return PredictionModules(settings.squeeze, settings.between)
-        case _:
-            assert_never(settings.block)
 
 
 def _build_predictor(in_channels: int, channels: int, kernel: int, block: Block) -> nn.Module:

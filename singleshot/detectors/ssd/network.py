@@ -12,6 +12,7 @@ from singleshot.detectors.common.postprocess import PAPER_POSTPROCESSING, Postpr
 from singleshot.detectors.common.priors import PriorLevel
 from singleshot.detectors.common.resize import resize
 from singleshot.detectors.common.settings import PixelSettings, Resize
+from singleshot.detectors.common.single_size import pixel_statistics
 from singleshot.detectors.detector import LevelSummary, Losses, Prepared, TrainableDetector
 from singleshot.detectors.ssd.heads import Heads
 from singleshot.detectors.ssd.loss import PAPER_LOSS, LossOptions, multibox_loss
@@ -65,10 +66,7 @@ class Ssd(TrainableDetector):
 
         `pixels` are the mean and deviation that images are normalised by; left out, the backbone's.
         """
-        super().__init__(
-            class_names,
-            pixels or PixelSettings(mean=backbone.pixel_mean, std=backbone.pixel_std),
-        )
+        super().__init__(class_names, pixel_statistics(backbone, pixels))
         self.backbone = backbone
         self.pyramid = pyramid
         self.heads = heads

@@ -17,7 +17,7 @@ from singleshot.detectors.common.priors import PriorLevel, Shape, prior_boxes
 from singleshot.detectors.ssd.settings import PriorSettings
 from singleshot.errors import ModelError
 
-__all__ = ["Priors", "prior_levels", "shapes_by_rule"]
+__all__ = ["Priors", "prior_levels", "shapes_by_rule", "shapes_of_levels"]
 
 
 class Priors(NamedTuple):
@@ -45,9 +45,19 @@ class Priors(NamedTuple):
                 f"the network has {len(grids)} levels, but model.priors.{key} has "
                 f"{settings.num_levels}; give one entry for each level"
             )
+        height, width = size
+        if settings.shapes_unit:
+            shapes = [
+                tuple((w * width, h * height) for w, h in level) for level in settings.shapes_unit
+            ]
+        else:
+            sizes, whole_pixels = settings.sizes_unit, settings.whole_pixels
+            shapes = shapes_of_levels(
+                sizes, settings.aspect_ratios, size, whole_pixels=whole_pixels
+            )
         levels = prior_levels(
             grids,
-            _shapes_of(settings, size),
+            shapes,
             size,
             strides=settings.strides,
             first_centres=settings.first_centres,
@@ -103,16 +113,23 @@ def _spans(side: int, cells: int, stride: float, first_centre: float) -> bool:
     return abs(middle - side / 2) < stride / 2
 
 
-def _shapes_of(settings: PriorSettings, size: tuple[int, int]) -> list[tuple[Shape, ...]]:
-    """Return the shapes of each level in pixels."""
-    height, width = size
-    if settings.shapes_unit:
-        return [tuple((w * width, h * height) for w, h in level) for level in settings.shapes_unit]
+def shapes_of_levels(
+    sizes_unit: Sequence[float],
+    aspect_ratios: Sequence[Sequence[float]],
+    size: tuple[int, int],
+    *,
+    whole_pixels: bool = False,
+) -> list[tuple[Shape, ...]]:
+    """Compute the shapes of each level in pixels by the paper's rule.
+
+    `sizes_unit` are fractions of the shorter side of `size`, one more than there are levels;
+    `whole_pixels` cuts them to whole numbers.
+    """
     # Rounded first, or 0.37 · 300 might be cut to 110.
-    sizes = [round(unit * min(size), 6) for unit in settings.sizes_unit]
-    if settings.whole_pixels:
+    sizes = [round(unit * min(size), 6) for unit in sizes_unit]
+    if whole_pixels:
         sizes = [float(int(side)) for side in sizes]
-    levels = zip(sizes, sizes[1:], settings.aspect_ratios, strict=False)
+    levels = zip(sizes, sizes[1:], aspect_ratios, strict=False)
     return [shapes_by_rule(side, following, ratios) for side, following, ratios in levels]
 
 

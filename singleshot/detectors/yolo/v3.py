@@ -28,7 +28,7 @@ from singleshot.detectors.yolo.settings import YoloV3Settings
 from singleshot.errors import ModelError
 from singleshot.structures import Batch, Detections
 
-__all__ = ["YoloV3"]
+__all__ = ["YoloV3", "divide_anchors"]
 
 
 class DetectionStage(nn.Module):
@@ -95,7 +95,7 @@ class YoloV3(YoloDetector):
         """Raises ModelError for anchors that cannot be divided among the levels."""
         super().__init__(backbone, class_names, settings)
         cells = feature_grids(backbone, settings.input)
-        masks = masks_of(settings, len(cells))
+        masks = divide_anchors(len(settings.anchors), len(cells), settings.masks)
         self.grid = AnchorGrid(cells, settings.anchors, masks, settings.input)
         self.num_columns = OBJECTNESS + 1 + len(class_names)
         paper = settings.neck == "pyramid"
@@ -146,15 +146,19 @@ class YoloV3(YoloDetector):
         ]
 
 
-def masks_of(settings: YoloV3Settings, num_levels: int) -> list[tuple[int, ...]]:
-    """Choose the anchors of each level: the recipe's, or divided evenly, smallest to the finest."""
-    number = len(settings.anchors)
-    if settings.masks:
-        if len(settings.masks) != num_levels:
+def divide_anchors(
+    number: int, num_levels: int, masks: Sequence[tuple[int, ...]] = ()
+) -> list[tuple[int, ...]]:
+    """Divide anchors among levels: as the masks give them, or evenly, smallest to the finest.
+
+    Raises ModelError for masks of another number of levels, or anchors that do not divide evenly.
+    """
+    if masks:
+        if len(masks) != num_levels:
             raise ModelError(
-                f"model.masks are for {len(settings.masks)} levels, the backbone has {num_levels}"
+                f"model.masks are for {len(masks)} levels, the backbone has {num_levels}"
             )
-        return list(settings.masks)
+        return list(masks)
     if number % num_levels:
         raise ModelError(
             f"model.anchors: {number} cannot be divided evenly among {num_levels} levels; give "

@@ -33,7 +33,7 @@ def proposed_on(network, rows, columns, size):
 def network():
     """A network whose outputs differ from anchor to anchor."""
     torch.manual_seed(0)
-    network = ProposalNetwork(4, [16], SMALL)
+    network = ProposalNetwork.from_settings(SMALL, 4, [16])
     head = network.network.head
     for layer, spread in ((head.convolution, 0.3), (head.objectness, 1.0), (head.offsets, 0.1)):
         torch.nn.init.normal_(layer.weight, std=spread)
@@ -41,12 +41,12 @@ def network():
 
 
 def test_anchors_are_those_of_the_authors_code():
-    anchors = caffe_anchors(16, AnchorSettings())
+    anchors = caffe_anchors(16, (8, 16, 32), (0.5, 1, 2))
     assert torch.equal(anchors - torch.tensor([0, 0, 1, 1]), torch.tensor(CAFFE).float())
 
 
 def test_anchors_go_row_by_row_and_at_each_place_by_the_table():
-    network = ProposalNetwork(4, [16], ProposalSettings())
+    network = ProposalNetwork.from_settings(ProposalSettings(), 4, [16])
     assert network.num_anchors_per_cell == 9
     proposed = proposed_on(network, 3, 4, (48, 64))
     at_row_1_column_2 = proposed.anchors.view(3, 4, 9, 4)[1, 2]
@@ -54,9 +54,19 @@ def test_anchors_go_row_by_row_and_at_each_place_by_the_table():
     assert torch.equal(at_row_1_column_2, moved.float())
 
 
+def test_numbers_alone_make_the_network_of_the_papers_recipe():
+    torch.manual_seed(0)
+    network = ProposalNetwork(4, [16])
+    torch.manual_seed(0)
+    of_recipe = ProposalNetwork.from_settings(ProposalSettings(), 4, [16])
+    assert (network.sampling, network.selection) == (of_recipe.sampling, of_recipe.selection)
+    for own, others in zip(network.parameters(), of_recipe.parameters(), strict=True):
+        assert torch.equal(own, others)
+
+
 def test_torchvisions_anchors_are_around_corners():
     settings = ProposalSettings(anchors=AnchorSettings(scales=(8,), rule="torchvision"))
-    network = ProposalNetwork(4, [4], settings)
+    network = ProposalNetwork.from_settings(settings, 4, [4])
     with torch.no_grad():
         images, features = torch.zeros(1, 3, 8, 8), [torch.zeros(1, 4, 2, 2)]
         anchors = network.eval()(images, features, (8, 8)).anchors
@@ -122,7 +132,8 @@ def test_proposals_are_those_of_the_literal_rules(network):
 
 
 def test_tenfold_offsets_in_tenths_propose_the_same(network):
-    tenths = ProposalNetwork(4, [16], SMALL.model_copy(update={"offset_scales": (0.1, 0.2)}))
+    in_tenths = SMALL.model_copy(update={"offset_scales": (0.1, 0.2)})
+    tenths = ProposalNetwork.from_settings(in_tenths, 4, [16])
     tenths.load_state_dict(network.state_dict())
     outputs = tenths.network.head.offsets
     with torch.no_grad():
@@ -150,5 +161,5 @@ def test_more_proposals_are_kept_in_training(network):
 
 def test_candidates_are_counted_level_by_level():
     settings = ProposalSettings(before=1000, anchors=AnchorSettings(scales=(8,)))
-    network = ProposalNetwork(4, [8, 16, 32], settings)
+    network = ProposalNetwork.from_settings(settings, 4, [8, 16, 32])
     assert network.num_candidates([(40, 60), (20, 30), (10, 15)]) == 1000 + 1000 + 3 * 150

@@ -9,16 +9,16 @@ from singleshot.metrics import Protocol
 from singleshot.structures import Detections
 
 
-class KnowsTheTruth:
-    """Finds exactly what was annotated, and remembers how it was asked."""
+class PerfectDetector:
+    """Detects exactly the annotated objects, and records the shapes of each batch."""
 
     def __init__(self, dataset):
         self.class_names = dataset.class_names
         self.truths = iter([dataset.truth(index) for index in range(len(dataset))])
-        self.asked = []
+        self.batches = []
 
     def detect(self, images):
-        self.asked.append([tuple(image.shape) for image in images])
+        self.batches.append([tuple(image.shape) for image in images])
         truths = [next(self.truths) for _ in images]
         return [
             Detections(truth.boxes, torch.linspace(1, 0.5, len(truth)), truth.labels)
@@ -27,22 +27,24 @@ class KnowsTheTruth:
 
 
 @pytest.mark.parametrize("protocol", list(Protocol))
-def test_a_detector_that_knows_the_truth_scores_one(dataset, protocol):
-    predictions = detect_all(KnowsTheTruth(dataset), dataset)
+def test_a_perfect_detector_scores_one(dataset, protocol):
+    predictions = detect_all(PerfectDetector(dataset), dataset)
     report = evaluate_predictions(predictions, dataset, protocol=protocol)
     assert report.mean_average_precision == pytest.approx(1)
     assert (report.images, report.truths, report.detections) == (3, 3, 3)
 
 
-def test_images_are_read_a_batch_at_a_time_and_progress_is_told(dataset):
-    detector, told = KnowsTheTruth(dataset), []
-    detect_all(detector, dataset, batch_size=2, progress=lambda done, of: told.append((done, of)))
-    assert detector.asked == [[(3, 40, 60), (3, 50, 50)], [(3, 60, 40)]]
-    assert told == [(2, 3), (3, 3)]
+def test_images_are_read_a_batch_at_a_time_and_progress_is_reported(dataset):
+    detector, reports = PerfectDetector(dataset), []
+    detect_all(
+        detector, dataset, batch_size=2, progress=lambda done, of: reports.append((done, of))
+    )
+    assert detector.batches == [[(3, 40, 60), (3, 50, 50)], [(3, 60, 40)]]
+    assert reports == [(2, 3), (3, 3)]
 
 
-def test_other_classes_are_our_own_mistake(dataset):
-    detector = KnowsTheTruth(dataset)
+def test_other_classes_fail_an_assertion(dataset):
+    detector = PerfectDetector(dataset)
     detector.class_names = ("dog", "cat")
     with pytest.raises(AssertionError):
         detect_all(detector, dataset)

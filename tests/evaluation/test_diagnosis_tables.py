@@ -21,7 +21,7 @@ def diagnosis(scene):
     )
 
 
-def test_what_gains_most_comes_first_and_has_the_longest_bar():
+def test_the_error_with_the_largest_gain_comes_first_with_the_longest_bar():
     gains = [
         ErrorGain(ErrorType.CLASS, 3, 0.1),
         ErrorGain(ErrorType.MISSED, 1, 0.4),

@@ -76,7 +76,7 @@ def test_each_detection_hangs_where_it_belongs(galleries):
     assert misses == {"dog": "40 × 40 pixels", "cat": "30 × 30 pixels"}
 
 
-def test_only_what_is_sure_enough_is_shown(random):
+def test_only_detections_above_the_threshold_are_shown(random):
     galleries = choose_galleries(diagnosed(0.92), TRUTHS, random=random)
     assert [(one.title, one.total) for one in galleries] == [
         ("False negatives", 3),
@@ -84,7 +84,7 @@ def test_only_what_is_sure_enough_is_shown(random):
     ]
 
 
-def test_doubtful_annotations_say_what_is_in_doubt():
+def test_crops_of_suspect_annotations_name_the_suspicion():
     box = (100.0, 0.0, 120.0, 20.0)
     suspects = (
         Suspect(0, SuspectKind.MISSING_ANNOTATION, box, 1, -1, 0.95),

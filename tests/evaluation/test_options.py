@@ -15,7 +15,7 @@ from singleshot.metrics import Rule
     ("options", "message"),
     [
         ({"iou_threshold": 0}, "iou_threshold: 0 is out of bounds; expected 0.01 to 1"),
-        ({"threshold_rule": "alarms=0.1"}, "no rule 'alarms=0.1' to choose a score threshold by"),
+        ({"threshold_rule": "speed=0.1"}, "no rule 'speed=0.1' to choose a score threshold by"),
     ],
 )
 def test_impossible_options_are_refused(options, message):

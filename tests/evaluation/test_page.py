@@ -32,12 +32,12 @@ def reader(scene) -> Reader:
 
 
 @pytest.mark.parametrize(
-    ("protocol", "said"),
+    ("protocol", "name"),
     [("voc07", "PASCAL VOC 2007."), ("voc10", "PASCAL VOC 2010."), ("coco", "COCO.")],
 )
-def test_the_page_is_well_formed_and_says_how_was_measured(tmp_path, protocol, said):
+def test_the_page_is_well_formed_and_names_the_protocol(tmp_path, protocol, name):
     page = make_scene(tmp_path, Protocol(protocol)).page
-    assert f"Protocol. {said}" in Reader.of(page).text
+    assert f"Protocol. {name}" in Reader.of(page).text
 
 
 def test_the_page_needs_nothing_from_anywhere(scene, reader):
@@ -77,7 +77,7 @@ def test_the_page_opens_with_the_best_f1_of_each_class(scene, reader):
     )
 
 
-def test_the_marks_of_an_image_are_what_became_of_its_detections(scene, reader):
+def test_the_marks_of_an_image_are_the_outcomes_of_its_detections(scene, reader):
     marks = Counter(tag["class"].split()[-1] for tag in reader.of_class("detection"))
     assert set(marks) == {"tp", "fp", "ignored", "off"}
     for tag in reader.of_class("detection"):
@@ -96,34 +96,34 @@ def test_images_open_and_a_broken_one_is_left_out(reader):
             assert opened.size == (int(image["width"]), int(image["height"]))
 
 
-def test_without_any_image_the_page_says_so(tmp_path):
+def test_a_page_without_any_image_states_it(tmp_path):
     reader = Reader.of(make_scene(tmp_path, Protocol.COCO, images=False).page)
     assert reader.all("img") == reader.all("image") == []
     assert "No images are shown" in reader.text
-    assert "#galleries" in [link["href"] for link in reader.all("a")]  # counts are still told
+    assert "#galleries" in [link["href"] for link in reader.all("a")]  # counts are still shown
 
 
-def test_what_was_asked_besides_is_shown(scene, reader):
+def test_comparison_and_chosen_thresholds_are_shown(scene, reader):
     assert "Compared with" in reader.text
     assert "chosen for recall ≥ 0.5 on" in reader.text
     first = next(iter(scene.report.operating_point.per_class.values()))
     assert f"{first.score_threshold:.3f}" in reader.text
 
 
-def test_classes_tell_their_miss_rate_and_false_positives(scene, reader):
+def test_classes_have_their_miss_rate_and_false_positives(scene, reader):
     now, *_ = sweep(scene.predictions, scene.truths, len(NAMES), protocol=Protocol.VOC10)
     assert f"{now.at_best(1).false_positives / NUM_IMAGES:.2f}" in reader.text
     assert "not shown for fewer than 100 images" in reader.text
 
 
-def test_on_a_hundred_images_the_miss_rate_is_told(tmp_path):
+def test_the_miss_rate_is_shown_from_a_hundred_images_on(tmp_path):
     reader = Reader.of(page_of_cats_and_dogs(tmp_path, num_images=100))
     assert "not shown for fewer than 100 images" not in reader.text
     assert "1.000" in row_of(reader, "cat")  # all are missed
 
 
-def test_a_class_without_a_hit_is_seen_on_the_page(tmp_path):
-    """Ten cats, all of them found as dogs, which are not annotated at all."""
+def test_a_class_without_a_true_positive_is_shown_on_the_page(tmp_path):
+    """Ten cats, all of them detected as dogs, which are not annotated at all."""
     reader = Reader.of(page_of_cats_and_dogs(tmp_path, num_images=10))
     dash = "\N{EN DASH}"
     cat = ["cat", "10", "0.000", "never", "0.000", "0.300", "0.00", dash]
@@ -167,7 +167,7 @@ def test_every_link_leads_somewhere(reader):
     assert all(link["href"].removeprefix("#") in targets for link in reader.all("a"))
 
 
-def test_nothing_found_and_nothing_annotated(scene, tmp_path):
+def test_a_page_can_be_written_without_detections_and_annotations(scene, tmp_path):
     for predictions, dataset in [
         (scene.predictions[:0], scene.dataset),
         (scene.predictions[:0], scene.dataset.subset([], description="nothing")),

@@ -36,25 +36,25 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def opened(browser, scene) -> Iterator[Page]:
-    """The page from disk, for all tests; it complains of nothing and asks nobody."""
+    """The page from disk, for all tests; it logs nothing and requests nothing."""
     yield from opening(browser, scene, viewport=DESK)
 
 
 def opening(browser: Browser, scene: Scene, **options) -> Iterator[Page]:
     context = browser.new_context(**options)
-    page, complaints = context.new_page(), []
-    page.on("console", lambda message: complaints.append(message.text))
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("request", lambda request: complaints.append(request.url[:80]))
+    page, log = context.new_page(), []
+    page.on("console", lambda message: log.append(message.text))
+    page.on("pageerror", lambda error: log.append(str(error)))
+    page.on("request", lambda request: log.append(request.url[:80]))
     page.goto(scene.page.as_uri())
     yield page
     context.close()
     own = re.compile(r"file:.*/report\.html$|data:")
-    assert [one for one in complaints if not own.match(one)] == []
+    assert [one for one in log if not own.match(one)] == []
 
 
 def kept(scene: Scene, step: int | None, iou_threshold: float) -> np.ndarray:
-    """Which detections a score threshold keeps; without a step, that of each class's best F1."""
+    """Mask the detections above a score threshold; without a step, above that of the best F1."""
     if step is not None:
         return scene.predictions.scores >= step / 100
     curves = find_class_curves(
@@ -198,7 +198,7 @@ def test_ties_are_rounded_as_in_python(opened):
     ]
 
 
-def test_the_dot_stands_at_what_the_numbers_say(opened):
+def test_the_dot_is_at_the_precision_and_recall_shown(opened):
     choose(opened, 1, 30, 0)
     precision, recall, _ = map(float, shown_numbers(opened))
     dot = opened.locator("svg.whole .dot")
@@ -256,20 +256,20 @@ def test_the_keyboard_alone_reaches_and_moves_everything(opened):
     assert controls | regions <= reached
 
 
-def test_changes_are_spoken_once_they_have_settled(opened):
+def test_changes_are_announced_to_screen_readers_after_the_last_one(opened):
     choose(opened, None, 40, 0)
     precision, recall, f1 = shown_numbers(opened)
-    spoken = opened.locator("output[aria-live=polite]")
-    expect(spoken).to_have_text(f"precision {precision}, recall {recall}, F1 {f1}")
+    announced = opened.locator("output[aria-live=polite]")
+    expect(announced).to_have_text(f"precision {precision}, recall {recall}, F1 {f1}")
 
 
 @pytest.mark.parametrize(("colours", "viewport"), [("light", DESK), ("dark", PHONE)])
-def test_axe_finds_no_fault(browser, scene, viewport, colours):
+def test_axe_finds_no_violation(browser, scene, viewport, colours):
     for page in opening(browser, scene, viewport=viewport, color_scheme=colours):
         width = page.evaluate("document.documentElement.scrollWidth")
         assert width == viewport["width"]
-        faults = Axe().run(page).response["violations"]
-        assert [(one["id"], one["nodes"][0]["html"]) for one in faults] == []
+        violations = Axe().run(page).response["violations"]
+        assert [(one["id"], one["nodes"][0]["html"]) for one in violations] == []
 
 
 def test_paper_has_the_numbers_and_no_controls(opened):

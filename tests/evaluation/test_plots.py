@@ -25,13 +25,13 @@ def test_charts_of_losses_learning_rate_and_validation():
     assert validation.y_ticks[-1].text == "1"
 
 
-def test_what_was_not_recorded_has_no_chart():
+def test_numbers_that_were_not_logged_have_no_chart():
     assert training_charts([]) == []
     assert [one.title for one in training_charts([step(1)])] == ["Losses"]
 
 
 @pytest.mark.parametrize("value", [None, math.nan, math.inf])
-def test_what_is_no_number_is_left_out(value):
+def test_values_that_are_not_finite_are_left_out(value):
     assert series([step(1), step(2, localization=value)], "localization").xs.tolist() == [1]
 
 

@@ -18,7 +18,7 @@ PREDICTIONS = Predictions(
 ENTRY = {"image_id": 7, "category_id": 2, "bbox": [1, 2, 3, 4], "score": 0.5}
 
 
-def test_what_was_saved_comes_back_in_full(dataset, tmp_path):
+def test_saved_detections_are_loaded_in_full(dataset, tmp_path):
     save_predictions(PREDICTIONS, dataset, tmp_path / "found.json")
     loaded = load_predictions(tmp_path / "found.json", dataset).predictions
     assert loaded.images.tolist() == [0, 0, 2]
@@ -27,7 +27,7 @@ def test_what_was_saved_comes_back_in_full(dataset, tmp_path):
     np.testing.assert_allclose(loaded.boxes, PREDICTIONS.boxes, rtol=1e-15)
 
 
-def test_the_file_speaks_of_the_ids_of_the_data_set(dataset, tmp_path):
+def test_the_file_has_the_ids_of_the_data_set(dataset, tmp_path):
     save_predictions(PREDICTIONS, dataset, tmp_path / "found.json")
     first, *_ = json.loads((tmp_path / "found.json").read_text())
     assert first == {

@@ -61,7 +61,7 @@ NAN, INFINITY = float("nan"), float("inf")
 
 
 @pytest.mark.parametrize(
-    ("form", "change", "said"),
+    ("form", "change", "message"),
     [
         (coco, {"image_id": 8}, r"entry 1 is about an image not in three images.*: 8; take the"),
         (scored, {"image_id": 8}, r"entry 1 is about an image not in three images: 8\.png; ta"),
@@ -95,15 +95,15 @@ NAN, INFINITY = float("nan"), float("inf")
         (yolo, "0 0.5 0.5 0.5 0.5 50", r"line 2 has a score outside 0 to 1"),
     ],
 )
-def test_what_cannot_be_meant_is_refused(
-    dataset, tmp_path, form: Callable[[Path, Any], Path], change, said
+def test_wrong_entries_are_refused_with_their_place_and_remedy(
+    dataset, tmp_path, form: Callable[[Path, Any], Path], change, message
 ):
-    with pytest.raises(DataError, match=said):
+    with pytest.raises(DataError, match=message):
         load_predictions(form(tmp_path, change), dataset)
 
 
 @pytest.mark.parametrize(
-    ("form", "lines", "said"),
+    ("form", "lines", "message"),
     [
         (voc, "0 0.5 1 1 9", r"line 3: has 5 columns: 0 0\.5 1 1 9; expected image_id score x1"),
         (yolo, "0 0.5 0.5 0.5 0.5", r"line 2: has 5 columns.*score is missing.*save_conf=True"),
@@ -112,8 +112,8 @@ def test_what_cannot_be_meant_is_refused(
         (yolo, "0 0.95 0.5 0.5 0.5 0.5\n0 0.9 0.5 0.5 0.5 0.5", r"line 2: its box reaches out of"),
     ],
 )
-def test_text_of_another_layout_is_refused(dataset, tmp_path, form, lines, said):
-    with pytest.raises(DataError, match=said):
+def test_text_of_another_layout_is_refused(dataset, tmp_path, form, lines, message):
+    with pytest.raises(DataError, match=message):
         load_predictions(form(tmp_path, lines), dataset)
 
 
@@ -126,12 +126,12 @@ def test_a_yolo_box_beyond_the_image_is_fine_where_the_order_is_certain(dataset,
 def test_of_many_names_six_are_listed_and_the_rest_counted(dataset, tmp_path):
     entries = [ENTRY | {"image_id": number} for number in (*range(20, 30), 20)]
     (tmp_path / "found.json").write_text(json.dumps(entries))
-    said = r"entry 0 .*\(and 10 more\): 20, 21, 22, 23, 24, 25 and 4 more; "
-    with pytest.raises(DataError, match=said):
+    message = r"entry 0 .*\(and 10 more\): 20, 21, 22, 23, 24, 25 and 4 more; "
+    with pytest.raises(DataError, match=message):
         load_predictions(tmp_path / "found.json", dataset)
 
 
-def test_exact_copies_count_and_are_told(dataset, tmp_path):
+def test_exact_copies_count_and_are_noted(dataset, tmp_path):
     entries = [ENTRY, ENTRY | {"score": 0.4}, ENTRY, ENTRY | {"bbox": [1, 2, 3, 5]}, ENTRY]
     (tmp_path / "found.json").write_text(json.dumps(entries))
     loaded = load_predictions(tmp_path / "found.json", dataset)
@@ -142,7 +142,7 @@ def test_exact_copies_count_and_are_told(dataset, tmp_path):
     assert "the first in 0.png" in note
 
 
-def test_repeated_ids_count_and_are_told(dataset, tmp_path):
+def test_repeated_ids_count_and_are_noted(dataset, tmp_path):
     entries = [ENTRY | {"id": number, "score": score} for number, score in ((1, 0.5), (1, 0.4))]
     (tmp_path / "found.json").write_text(json.dumps(entries))
     loaded = load_predictions(tmp_path / "found.json", dataset)
@@ -168,7 +168,7 @@ def test_two_files_about_one_image_are_refused(dataset, tmp_path):
         load_predictions(folder, dataset)
 
 
-def test_ids_that_a_data_set_has_only_counted_are_no_ids(dataset, tmp_path):
+def test_image_numbers_are_no_ids_in_a_data_set_without_ids(dataset, tmp_path):
     counted = replace(dataset, has_ids=False)
     file = tmp_path / "found.json"
     for wrong in (ENTRY, ENTRY | {"image_id": "0"}):
@@ -179,7 +179,7 @@ def test_ids_that_a_data_set_has_only_counted_are_no_ids(dataset, tmp_path):
     assert load_predictions(file, counted).predictions.labels.tolist() == [1]
 
 
-def test_what_was_found_on_one_split_is_not_scored_on_another(tmp_path):
+def test_detections_of_one_split_are_not_scored_on_another(tmp_path):
     cells = make_cells(tmp_path / "cells")
     val, test = open_dataset(cells, "val"), open_dataset(cells, "test")
     save_predictions(ONE_IN_THE_SECOND_IMAGE, val, tmp_path / "found.json")
@@ -188,7 +188,7 @@ def test_what_was_found_on_one_split_is_not_scored_on_another(tmp_path):
         load_predictions(tmp_path / "found.json", test)
 
 
-def test_a_split_that_numbers_its_images_alike_is_told_by_their_names(dataset, tmp_path):
+def test_a_split_with_the_same_image_numbers_is_detected_by_the_file_names(dataset, tmp_path):
     save_predictions(ONE_IN_THE_SECOND_IMAGE, dataset, tmp_path / "found.json")
     other = replace(dataset, paths=np.array(["other/4.png", "other/5.png", "other/6.png"]))
     with pytest.raises(DataError, match=r"entry 0 is about an image not in .*: 1; take the split"):
@@ -206,7 +206,7 @@ def test_boxes_without_area_are_fine(dataset, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("files", "said"),
+    ("files", "message"),
     [
         ({"a.json": "[]", "a.txt": ""}, "has both JSON and text files, such as a.json and a.txt"),
         ({"a.png": ""}, "has neither JSON nor text files; expected COCO results .* YOLO text"),
@@ -217,24 +217,26 @@ def test_boxes_without_area_are_fine(dataset, tmp_path):
         ({"a.json": "hello"}, "is no JSON, or only a part of it: .*expected '{'"),
     ],
 )
-def test_a_folder_of_unknown_things_says_what_was_looked_for(dataset, tmp_path, files, said):
+def test_unknown_files_are_refused_with_the_expected_formats(dataset, tmp_path, files, message):
     (tmp_path / "found").mkdir()
     for name, text in files.items():
         (tmp_path / "found" / name).write_text(text)
-    with pytest.raises(DataError, match=said):
+    with pytest.raises(DataError, match=message):
         load_predictions(tmp_path / "found", dataset)
 
 
 @pytest.mark.parametrize("text", ["", "hello", "0 0.5 0.5 0.5 0.5 0.9"])
-def test_a_file_of_an_unknown_kind_says_what_was_looked_for(dataset, tmp_path, text):
+def test_an_unknown_format_is_refused_with_the_expected_ones(dataset, tmp_path, text):
     (tmp_path / "found.txt").write_text(text)
-    said = r"expected COCO results .*with a \"score\".*predict --json.*comp4_det_test_CLASS.*YOLO"
-    with pytest.raises(DataError, match=said):
+    formats = (
+        r"expected COCO results .*with a \"score\".*predict --json.*comp4_det_test_CLASS.*YOLO"
+    )
+    with pytest.raises(DataError, match=formats):
         load_predictions(tmp_path / "found.txt", dataset)
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         ({"images": [{"id": 1}]}, r"images: \{'id': 1\} needs 'id' and 'file_name'; add them"),
         (
@@ -248,14 +250,14 @@ def test_a_file_of_an_unknown_kind_says_what_was_looked_for(dataset, tmp_path, t
         ({"annotations": [3]}, "entry 0 is no detection: 3; remove it"),
     ],
 )
-def test_coco_annotations_that_contradict_themselves(dataset, tmp_path, content, said):
+def test_contradictory_coco_annotations_are_refused(dataset, tmp_path, content, message):
     whole = {"images": [], "annotations": [], "categories": []} | content
     (tmp_path / "found.json").write_text(json.dumps(whole))
-    with pytest.raises(DataError, match=said):
+    with pytest.raises(DataError, match=message):
         load_predictions(tmp_path / "found.json", dataset)
 
 
-def test_two_names_of_one_image_would_mix_two_images_up(dataset, tmp_path):
+def test_two_names_of_one_image_are_refused(dataset, tmp_path):
     images = [{"image": name, "detections": [FOUND]} for name in ("a/0.png", "b/0.png")]
     (tmp_path / "found.json").write_text(json.dumps(images))
     with pytest.raises(DataError, match=r"'a/0\.png' and 'b/0\.png' would both be the same"):
@@ -267,7 +269,7 @@ def test_two_names_of_one_image_would_mix_two_images_up(dataset, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "head", "filling", "said"),
+    ("name", "head", "filling", "message"),
     [
         ("found.json", "[", "x", "entry 0, character 1: Expecting value"),
         ("found.json", '[{"image_id": "', "x", "entry 0, character 14: Unterminated string"),
@@ -277,14 +279,14 @@ def test_two_names_of_one_image_would_mix_two_images_up(dataset, tmp_path):
         ("found", "", "x", "expected COCO results"),
     ],
 )
-def test_garbage_is_refused_without_reading_it_all(dataset, tmp_path, name, head, filling, said):  # noqa: PLR0917
+def test_garbage_is_refused_without_reading_it_all(dataset, tmp_path, name, head, filling, message):  # noqa: PLR0917
     """A billion characters; most file systems store the zeros at the end thinly."""
     file = tmp_path / name
     file.write_text(head + filling * 3_000_000)
     with file.open("r+b") as sparse:
         sparse.truncate(1_000_000_000)
     start = time.process_time()
-    with pytest.raises(DataError, match=said):
+    with pytest.raises(DataError, match=message):
         load_predictions(file, dataset)
     assert time.process_time() - start < 1
 

@@ -75,7 +75,7 @@ def test_an_object_is_read_member_by_member(items):
 
 
 @pytest.mark.parametrize("length", [5, 1000])
-def test_what_is_cut_short_is_told_with_its_place(windows_of, length):
+def test_truncated_text_is_an_error_with_its_place(windows_of, length):
     windows_of(length)
     text = json.dumps([ENTRY] * 3)
     for end in range(1, len(text)):
@@ -86,7 +86,7 @@ def test_what_is_cut_short_is_told_with_its_place(windows_of, length):
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("[1 2]", "entry 0, character 2: expected ',' or ']'"),
         ("[1,]", "entry 1, character 3: Expecting value"),
@@ -95,8 +95,8 @@ def test_what_is_cut_short_is_told_with_its_place(windows_of, length):
         ("[" + "9" * 5000 + "]", "entry 0, character 1: Exceeds the limit"),
     ],
 )
-def test_what_is_wrong_is_told_with_its_place(text, said):
-    with pytest.raises(DataError, match=said.replace("[", r"\[").replace("]", r"\]")):
+def test_wrong_text_is_an_error_with_its_place(text, message):
+    with pytest.raises(DataError, match=message.replace("[", r"\[").replace("]", r"\]")):
         read_list(text)
 
 

@@ -1,4 +1,4 @@
-"""The same three detections in every form that people write; all must be read as the same."""
+"""The same three detections in every format; all must be read as the same."""
 
 # Tests singleshot/evaluation/predictions/image_names.py
 # Tests singleshot/evaluation/predictions/predict_json.py
@@ -179,12 +179,12 @@ def test_classes_txt_beside_yolo_text_names_its_classes(dataset, tmp_path):
         load_predictions(labels, dataset)
 
 
-def test_an_empty_yolo_file_found_nothing(dataset, tmp_path):
+def test_an_empty_yolo_file_has_no_detections(dataset, tmp_path):
     (write_yolo(tmp_path / "labels") / "1.txt").touch()
     assert_as_expected(load_predictions(tmp_path / "labels", dataset).predictions)
 
 
-def test_what_predict_prints(dataset, tmp_path):
+def test_the_output_of_predict(dataset, tmp_path):
     loaded = load_predictions(write_json(tmp_path / "found.json", OWN), dataset)
     assert_as_expected(loaded.predictions)
     assert loaded.kind == "1 file of `singleshot predict --json`"
@@ -209,7 +209,7 @@ def test_shards_may_be_of_several_kinds(dataset, tmp_path):
     assert loaded.kind == "2 files of COCO results and `singleshot predict --json`"
 
 
-def test_images_of_one_name_are_told_apart_by_their_folders(dataset, tmp_path):
+def test_images_of_one_name_are_distinguished_by_their_folders(dataset, tmp_path):
     paths = np.array(["data/train/a.jpg", "data/val/a.jpg", "data/val/a.png"])
     twins = replace(dataset, paths=paths)
     names = ["train/a.jpg", "/elsewhere/val/a.png", "val\\a.jpg"]
@@ -266,20 +266,20 @@ def write_real_voc(folder: Path, predictions: Predictions, dataset: DataSet) -> 
 
 
 @pytest.mark.parametrize(
-    ("layout", "said"),
+    ("layout", "message"),
     [
         ("abs_xywh", "values beyond 0..1 are not YOLO's fractions"),
         ("abs_xyx2y2", "values beyond 0..1 are not YOLO's fractions"),
         ("rel_xywh", "order the columns as class cx cy w h score"),
     ],
 )
-def test_other_layouts_of_text_are_not_mistaken_for_yolo(shared, layout, said):
+def test_other_layouts_of_text_are_not_mistaken_for_yolo(shared, layout, message):
     dataset = open_dataset(shared / "data/voc2012_100")
-    with pytest.raises(DataError, match=said):
+    with pytest.raises(DataError, match=message):
         load_predictions(shared / "data/voc2012_100/detections" / layout, dataset)
 
 
-def test_a_size_that_nobody_knows_is_an_error(tmp_path):
+def test_an_unknown_image_size_is_an_error(tmp_path):
     nothing = Truth.of(torch.zeros(0, 4), torch.zeros(0, dtype=torch.int64))
     bare = DataSet.of(["cat", "dog"], [(tmp_path / "0.png", nothing)], description="bare")
     write(tmp_path / "labels/0.txt", "1 0.25 0.25 0.5 0.5 0.9")

@@ -60,7 +60,7 @@ def by_number(values):
 
 
 @pytest.fixture
-def asked(monkeypatch):
+def options_given(monkeypatch):
     """What the Python call was given; it answers with the report above."""
     given = {}
 
@@ -73,14 +73,14 @@ def asked(monkeypatch):
     return given
 
 
-@pytest.mark.usefixtures("asked")
+@pytest.mark.usefixtures("options_given")
 def test_json_is_all_there_is_on_stdout():
     outcome = singleshot("evaluate", "runs/cells", "cells", "--json")
     assert json.loads(outcome.stdout) == DOCUMENT
     assert outcome.stderr == "VOC layout, split test\n"
 
 
-@pytest.mark.usefixtures("asked")
+@pytest.mark.usefixtures("options_given")
 def test_the_table_has_a_line_for_every_class():
     outcome = singleshot("evaluate", "runs/cells", "cells")
     assert outcome.stdout.splitlines() == [
@@ -96,18 +96,25 @@ def test_the_table_has_a_line_for_every_class():
     ]
 
 
-def test_every_option_arrives(asked, tmp_path):
+def test_every_option_arrives(options_given, tmp_path):
     options = ["--split", "val", "--protocol", "voc07", "--report", str(tmp_path)]
     options += ["--iou-threshold", "0.7", "--diagnose", "--attributes", "weather.csv"]
     options += ["--against", "others.json", "--threshold-rule", "recall=0.9"]
     outcome = singleshot("evaluate", "m", "d", *options, "--save-predictions", "found.json")
-    assert (asked["detector"], asked["data"], asked["split"]) == ("m", "d", "val")
-    assert asked["protocol"] == "voc07"
-    assert asked["report"] == tmp_path
-    assert str(asked["save_predictions"]) == "found.json"
-    assert (asked["iou_threshold"], asked["diagnose"]) == (0.7, True)
-    assert (asked["threshold_rule"], str(asked["against"])) == ("recall=0.9", "others.json")
-    assert str(asked["attributes"]) == "weather.csv"
+    assert (options_given["detector"], options_given["data"], options_given["split"]) == (
+        "m",
+        "d",
+        "val",
+    )
+    assert options_given["protocol"] == "voc07"
+    assert options_given["report"] == tmp_path
+    assert str(options_given["save_predictions"]) == "found.json"
+    assert (options_given["iou_threshold"], options_given["diagnose"]) == (0.7, True)
+    assert (options_given["threshold_rule"], str(options_given["against"])) == (
+        "recall=0.9",
+        "others.json",
+    )
+    assert str(options_given["attributes"]) == "weather.csv"
     assert f"Report: {tmp_path / 'report.html'}" in outcome.stderr
 
 
@@ -116,7 +123,7 @@ def test_the_protocols_are_those_of_the_metrics():
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         (["--shard", "1/4"], "needs a file for its detections: --save-predictions"),
         (["--shard", "1/4", "--save-predictions", "f", "--json"], "run `score` on all of them"),
@@ -124,10 +131,10 @@ def test_the_protocols_are_those_of_the_metrics():
         (["--threshold-rule", "speed"], "no rule 'speed' to choose a score threshold by"),
     ],
 )
-def test_what_cannot_be_meant_is_said_before_anything_is_loaded(options, said):
+def test_what_cannot_be_meant_is_refused_before_anything_is_loaded(options, message):
     outcome = singleshot("evaluate", "no-such-run", "no-such-data", *options)
     assert outcome.exit_code == 2
-    assert said in outcome.stderr
+    assert message in outcome.stderr
 
 
 def test_a_new_metric_has_its_columns():

@@ -66,7 +66,7 @@ def parse(arguments):
     command.make_context(command.name, arguments)
 
 
-def test_an_impossible_wish_is_one_line_and_exit_code_2(failing):
+def test_an_impossible_request_is_one_line_and_exit_code_2(failing):
     failing(RecipeError("my.toml: unknown key 'a'"))
     outcome = singleshot("models", "list")
     assert outcome == (2, "", "Error: my.toml: unknown key 'a'\n")

@@ -72,7 +72,7 @@ def chosen(monkeypatch):
 
 
 @pytest.mark.usefixtures("images", "chosen")
-def test_what_was_chosen_for_the_run_is_kept_and_said_once():
+def test_what_was_chosen_for_the_run_is_kept_and_printed_once():
     outcome = singleshot("predict", "m", "in", "--json")
     labels = [[one["label"] for one in found["detections"]] for found in json.loads(outcome.stdout)]
     assert labels == [["cat"], ["cat"]]
@@ -96,7 +96,7 @@ def test_the_listing_can_be_read():
 
 
 @pytest.mark.usefixtures("images")
-def test_nothing_found_is_said_too():
+def test_nothing_found_is_printed_too():
     outcome = singleshot("predict", "m", "in/a.jpg", "--score-threshold", "0.9")
     assert outcome.stdout == "in/a.jpg (40 x 30): 0 found\n"
 

@@ -47,7 +47,7 @@ def test_an_image_named_twice_is_taken_once_where_it_was_named_first(shots):
         ("empty", "no image directly in this folder"),
     ],
 )
-def test_what_cannot_be_taken_is_said(source, message):
+def test_what_cannot_be_taken_is_refused(source, message):
     Path("empty").mkdir()
     with pytest.raises(DataError, match=message.replace("*", r"\*")):
         find_images([source])

@@ -42,7 +42,7 @@ def test_a_large_image_is_shrunk_with_its_boxes(shown):
     assert [mark.remark for mark in shown.truths] == ["", "", "difficult"]
 
 
-def test_fates_are_told_for_each_iou_threshold_the_surest_last(shown):
+def test_outcomes_are_listed_for_each_iou_threshold_the_surest_last(shown):
     assert [mark.score for mark in shown.detections] == [0.6, 0.7, 0.8, 0.9]
     assert [mark.outcomes for mark in shown.detections] == ["ii", "ff", "tf", "tt"]
 

@@ -27,15 +27,15 @@ OVERRIDES = {
 }
 
 
-class Listener(CallbackList):
-    """Hears what is said, and asks for the end after two steps if it is to."""
+class Recorder(CallbackList):
+    """Collects messages, and stops the training after two steps if it is to."""
 
     def __init__(self, *, stops=False):
         super().__init__([])
-        self.stops, self.heard = stops, []
+        self.stops, self.messages = stops, []
 
     def on_message(self, message):
-        self.heard.append(message)
+        self.messages.append(message)
 
     def on_step(self, step):
         if self.stops and step.step == 2:
@@ -71,9 +71,9 @@ def alone(train, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def taught(train, teachers, tmp_path_factory):
+def distilled(train, teachers, tmp_path_factory):
     """A training that was never stopped."""
-    return train(tmp_path_factory.mktemp("runs") / "taught", teacher=teachers[0])
+    return train(tmp_path_factory.mktemp("runs") / "distilled", teacher=teachers[0])
 
 
 def weights(run):
@@ -90,57 +90,59 @@ def losses(run):
     return [line for line in read_log(run.folder / "log.jsonl") if line["kind"] == "step"]
 
 
-def test_the_log_tells_what_the_teacher_adds(taught, alone):
-    assert all(line["distillation"] > 0 for line in losses(taught))
+def test_the_log_has_what_the_teacher_adds(distilled, alone):
+    assert all(line["distillation"] > 0 for line in losses(distilled))
     assert all(line["distillation"] is None for line in losses(alone))
 
 
-def test_it_learns_something_else_from_the_same_beginning_and_images(taught, alone):
-    ours, theirs = losses(taught)[0], losses(alone)[0]
+def test_it_learns_something_else_from_the_same_beginning_and_images(distilled, alone):
+    ours, theirs = losses(distilled)[0], losses(alone)[0]
     assert ours["classification"] == theirs["classification"]
     assert ours["localization"] == theirs["localization"]
-    assert not equal(taught, alone)
+    assert not equal(distilled, alone)
 
 
-def test_a_checkpoint_holds_nothing_of_the_teacher(taught, alone):
-    assert weights(taught).keys() == weights(alone).keys()
+def test_a_checkpoint_holds_nothing_of_the_teacher(distilled, alone):
+    assert weights(distilled).keys() == weights(alone).keys()
 
 
 def test_without_weight_it_is_bit_for_bit_the_training_without_a_teacher(
     train, teachers, alone, tmp_path
 ):
-    listener = Listener()
+    recorder = Recorder()
     overrides = {"training.distillation.weight": 0}
-    mute = train(tmp_path / "run", overrides=overrides, teacher=teachers[0], callback=listener)
+    mute = train(tmp_path / "run", overrides=overrides, teacher=teachers[0], callback=recorder)
     assert equal(mute, alone)
     silent = f"{teachers[0]}: not distilled (training.distillation.weight = 0)"
-    assert silent in listener.heard
+    assert silent in recorder.messages
 
 
-def test_stopped_and_resumed_is_as_if_never_stopped(train, teachers, taught, tmp_path):
-    stopped = train(tmp_path / "run", teacher=teachers[0], callback=Listener(stops=True))
+def test_stopped_and_resumed_is_as_if_never_stopped(train, teachers, distilled, tmp_path):
+    stopped = train(tmp_path / "run", teacher=teachers[0], callback=Recorder(stops=True))
     assert stopped.interrupted
     resumed = train(tmp_path / "run", teacher=teachers[0], resume=True)
     assert not resumed.interrupted
-    assert equal(resumed, taught)
+    assert equal(resumed, distilled)
 
 
-def test_a_run_goes_on_with_the_teacher_it_was_begun_with(train, teachers, tmp_path):
-    train(tmp_path / "taught", teacher=teachers[0], callback=Listener(stops=True))
+def test_a_run_is_resumed_with_the_teacher_it_was_begun_with(train, teachers, tmp_path):
+    train(tmp_path / "distilled", teacher=teachers[0], callback=Recorder(stops=True))
     with pytest.raises(ModelError, match="begun with another teacher than this one"):
-        train(tmp_path / "taught", teacher=teachers[1], resume=True)
+        train(tmp_path / "distilled", teacher=teachers[1], resume=True)
     with pytest.raises(ModelError, match="begun with a teacher, and none is given"):
-        train(tmp_path / "taught", resume=True)
-    train(tmp_path / "alone", callback=Listener(stops=True))
+        train(tmp_path / "distilled", resume=True)
+    train(tmp_path / "alone", callback=Recorder(stops=True))
     with pytest.raises(ModelError, match="begun without a teacher"):
         train(tmp_path / "alone", teacher=teachers[0], resume=True)
 
 
-def test_what_and_how_it_teaches_is_said(train, teachers, tmp_path):
-    listener = Listener()
+def test_what_and_how_it_distils_is_printed(train, teachers, tmp_path):
+    recorder = Recorder()
     larger = {"model.input": [128, 160], "training.steps": 1}
-    train(tmp_path / "run", overrides=larger, teacher=teachers[0], callback=listener)
-    assert f"{teachers[0]}: distils RBC, WBC by detections, as its priors differ" in listener.heard
+    train(tmp_path / "run", overrides=larger, teacher=teachers[0], callback=recorder)
+    assert (
+        f"{teachers[0]}: distils RBC, WBC by detections, as its priors differ" in recorder.messages
+    )
 
 
 def test_a_teacher_must_be_a_detector(train, tmp_path):

@@ -67,7 +67,7 @@ def test_the_faster_is_taken_and_nothing_changes(monkeypatch, seconds, chosen):
 
 
 def test_training_in_bfloat16_has_finite_losses_and_float32_weights(tmp_path, monkeypatch):
-    # A processor's gradients are not always finite; that is told elsewhere, and not of interest.
+    # A processor's gradients are not always finite; that is tested elsewhere.
     monkeypatch.setattr(StepMonitor, "require_finite", lambda *_: None)
     run = singleshot.train(
         "ssdlite320-lite0",

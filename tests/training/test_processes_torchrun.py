@@ -103,9 +103,9 @@ def test_one_process_speaks_and_writes(together):
     assert not [path for path in run.rglob("*") if path.suffix == ".part"]
 
 
-def test_an_error_is_said_once(cells, together):
+def test_an_error_is_printed_once(cells, together):
     run, _ = together
     done = torchrun(cells, run)
     assert done.returncode != 0
-    (said,) = [line for line in done.stderr.splitlines() if line.startswith("Error: ")]
-    assert "already holds a finished run" in said
+    (message,) = [line for line in done.stderr.splitlines() if line.startswith("Error: ")]
+    assert "already holds a finished run" in message

@@ -65,7 +65,7 @@ def test_weights_have_the_layers_names_and_learn():
     assert backbone.layers["conv"].weight.grad.abs().max() > 0
 
 
-def test_what_no_layer_takes_any_more_is_let_go():
+def test_feature_maps_that_no_later_layer_takes_are_released():
     # The image after the convolution; the convolution and the ReLU after the sum.
     assert graph().spent[0] == ["image"]
     assert graph().spent[3] == ["relu", "conv"]
@@ -91,7 +91,7 @@ def test_groups_must_divide_channels():
         ([{**LAYERS[0], "name": "a.b"}], ["a.b"], "name"),
     ],
 )
-def test_a_recipe_that_makes_no_graph_is_refused(layers, outputs, message):
+def test_a_recipe_without_a_valid_graph_is_refused(layers, outputs, message):
     table = {"kind": "graph", "name": "small", "layers": layers, "outputs": outputs}
     with pytest.raises(RecipeError, match=message):
         load_recipe("ssd300-vgg16", {"model.backbone": table})

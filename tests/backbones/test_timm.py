@@ -29,7 +29,7 @@ def test_feature_maps_have_the_requested_strides():
     assert [tuple(f.shape[-2:]) for f in backbone(IMAGE)] == [(12, 16), (6, 8), (3, 4)]
 
 
-def test_it_knows_the_pixel_statistics_of_its_pretraining():
+def test_it_has_the_pixel_statistics_of_its_pretraining():
     assert TimmBackbone("tf_efficientnet_lite0", (32,)).pixel_mean == (127.5, 127.5, 127.5)
     assert TimmBackbone("resnet18", (32,)).pixel_std == pytest.approx((58.395, 57.12, 57.375))
 
@@ -63,7 +63,7 @@ def test_frozen_stages_keep_their_weights_and_the_rest_learns():
     assert not any("bn" in name for name in frozen)
 
 
-def test_a_batch_norm_with_another_use_of_its_input_is_left_alone():
+def test_a_batch_norm_whose_input_is_used_elsewhere_is_not_folded():
     class Odd(nn.Module):
         def __init__(self):
             super().__init__()

@@ -60,27 +60,27 @@ def by_number(values):
 
 
 @pytest.fixture
-def options_given(monkeypatch):
-    """What the Python call was given; it answers with the report above."""
-    given = {}
+def arguments(monkeypatch):
+    """The arguments that singleshot.evaluate is called with; it returns the report above."""
+    arguments = {}
 
-    def answer(detector, data, *, on_message, **rest):
-        given.update(rest, detector=detector, data=data)
+    def evaluate(detector, data, *, on_message, **rest):
+        arguments.update(rest, detector=detector, data=data)
         on_message("VOC layout, split test")
         return report_of(DOCUMENT)
 
-    monkeypatch.setattr("singleshot.evaluate", answer)
-    return given
+    monkeypatch.setattr("singleshot.evaluate", evaluate)
+    return arguments
 
 
-@pytest.mark.usefixtures("options_given")
+@pytest.mark.usefixtures("arguments")
 def test_json_is_all_there_is_on_stdout():
     outcome = singleshot("evaluate", "runs/cells", "cells", "--json")
     assert json.loads(outcome.stdout) == DOCUMENT
     assert outcome.stderr == "VOC layout, split test\n"
 
 
-@pytest.mark.usefixtures("options_given")
+@pytest.mark.usefixtures("arguments")
 def test_the_table_has_a_line_for_every_class():
     outcome = singleshot("evaluate", "runs/cells", "cells")
     assert outcome.stdout.splitlines() == [
@@ -96,25 +96,18 @@ def test_the_table_has_a_line_for_every_class():
     ]
 
 
-def test_every_option_arrives(options_given, tmp_path):
+def test_every_option_is_passed_on(arguments, tmp_path):
     options = ["--split", "val", "--protocol", "voc07", "--report", str(tmp_path)]
     options += ["--iou-threshold", "0.7", "--diagnose", "--attributes", "weather.csv"]
     options += ["--against", "others.json", "--threshold-rule", "recall=0.9"]
     outcome = singleshot("evaluate", "m", "d", *options, "--save-predictions", "found.json")
-    assert (options_given["detector"], options_given["data"], options_given["split"]) == (
-        "m",
-        "d",
-        "val",
-    )
-    assert options_given["protocol"] == "voc07"
-    assert options_given["report"] == tmp_path
-    assert str(options_given["save_predictions"]) == "found.json"
-    assert (options_given["iou_threshold"], options_given["diagnose"]) == (0.7, True)
-    assert (options_given["threshold_rule"], str(options_given["against"])) == (
-        "recall=0.9",
-        "others.json",
-    )
-    assert str(options_given["attributes"]) == "weather.csv"
+    assert (arguments["detector"], arguments["data"], arguments["split"]) == ("m", "d", "val")
+    assert arguments["protocol"] == "voc07"
+    assert arguments["report"] == tmp_path
+    assert str(arguments["save_predictions"]) == "found.json"
+    assert (arguments["iou_threshold"], arguments["diagnose"]) == (0.7, True)
+    assert (arguments["threshold_rule"], str(arguments["against"])) == ("recall=0.9", "others.json")
+    assert str(arguments["attributes"]) == "weather.csv"
     assert f"Report: {tmp_path / 'report.html'}" in outcome.stderr
 
 
@@ -131,7 +124,7 @@ def test_the_protocols_are_those_of_the_metrics():
         (["--threshold-rule", "speed"], "no rule 'speed' to choose a score threshold by"),
     ],
 )
-def test_what_cannot_be_meant_is_refused_before_anything_is_loaded(options, message):
+def test_impossible_options_are_refused_before_anything_is_loaded(options, message):
     outcome = singleshot("evaluate", "no-such-run", "no-such-data", *options)
     assert outcome.exit_code == 2
     assert message in outcome.stderr

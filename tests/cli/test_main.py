@@ -36,7 +36,7 @@ def test_help_names_every_command():
     assert all(command in outcome.stdout for command in ("train", "evaluate", "predict", "models"))
 
 
-def test_help_needs_nothing_heavy():
+def test_help_imports_no_heavy_packages():
     code = f"import sys, singleshot.cli; print([name for name in {HEAVY} if name in sys.modules])"
     loaded = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
@@ -58,7 +58,7 @@ def test_every_help_ends_with_two_commands_that_can_be_parsed(command):
 
 
 def parse(arguments):
-    """Read the words as the program would, without doing anything."""
+    """Parse the arguments as the program would, without running the command."""
     command = get_command(app)
     while hasattr(command, "commands"):
         name, *arguments = arguments
@@ -66,7 +66,7 @@ def parse(arguments):
     command.make_context(command.name, arguments)
 
 
-def test_an_impossible_request_is_one_line_and_exit_code_2(failing):
+def test_an_error_of_the_user_is_one_line_and_exit_code_2(failing):
     failing(RecipeError("my.toml: unknown key 'a'"))
     outcome = singleshot("models", "list")
     assert outcome == (2, "", "Error: my.toml: unknown key 'a'\n")
@@ -77,7 +77,7 @@ def test_a_failed_run_is_exit_code_1(failing):
     assert singleshot("models", "list").exit_code == 1
 
 
-def test_the_unexpected_is_one_line_with_a_hint(failing):
+def test_an_unexpected_error_is_one_line_with_a_hint(failing):
     failing(ZeroDivisionError("division by zero"))
     outcome = singleshot("models", "list")
     assert outcome.exit_code == 1
@@ -107,7 +107,7 @@ def test_wrong_usage_is_exit_code_2(words):
     assert outcome.stdout == ""
 
 
-def test_nobody_reading_is_no_error():
+def test_a_closed_stdout_prints_no_error():
     command = [sys.executable, "-m", "singleshot", "train", "--help"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         process.stdout.close()

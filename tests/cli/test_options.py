@@ -55,7 +55,7 @@ def call():
     return run
 
 
-def test_every_option_arrives_in_the_dataclass(call):
+def test_every_option_is_a_field_of_the_dataclass(call):
     words = ["--set", "a=1", "--set", "b=2", "--report", "r", "--track", "mlflow", "--time", "2s"]
     _, calls = call("m", "cells", *words, "--trials", "3", "--resume", "--json")
     expected = Given(
@@ -70,7 +70,7 @@ def test_every_option_arrives_in_the_dataclass(call):
     assert calls == [("m", True, expected)]
 
 
-def test_what_is_left_out_keeps_the_defaults_of_the_dataclass(call):
+def test_omitted_options_keep_the_defaults_of_the_dataclass(call):
     _, calls = call("m", "cells")
     assert calls[0][2].to_command("x") == "singleshot x cells"
 
@@ -85,7 +85,7 @@ def test_what_is_left_out_keeps_the_defaults_of_the_dataclass(call):
         (["--no-resume"], "No such option"),
     ],
 )
-def test_what_is_not_declared_is_refused(call, words, message):
+def test_undeclared_options_are_refused(call, words, message):
     outcome, calls = call("m", "cells", *words)
     assert outcome.exit_code == 2
     assert message in outcome.output

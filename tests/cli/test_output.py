@@ -18,6 +18,6 @@ def test_an_undefined_number_is_a_dash():
     assert (number(None), number(0.12345)) == ("-", "0.123")
 
 
-def test_json_never_contains_what_json_has_not():
+def test_values_that_json_does_not_have_are_refused():
     with pytest.raises(ValueError, match="not JSON compliant"):
         print_json({"average_precision": float("nan")})

@@ -51,7 +51,7 @@ def test_json_lists_every_image():
 
 
 @pytest.mark.usefixtures("images")
-def test_a_lower_score_threshold_lets_more_through():
+def test_a_lower_score_threshold_keeps_more():
     found = json.loads(
         singleshot("predict", "m", "in/a.jpg", "--score-threshold", "0.25", "--json").stdout
     )[0]["detections"]
@@ -60,7 +60,7 @@ def test_a_lower_score_threshold_lets_more_through():
 
 @pytest.fixture
 def chosen(monkeypatch):
-    """Chosen for the model: cats from 0.25, dogs from 0.8, which leaves out the one it finds."""
+    """Score thresholds of the model: cats from 0.25, dogs from 0.8, which drops the only dog."""
     choices = {"cat": Choice(0.25, 1, 1, 0), "dog": Choice(0.8, 1, 1, 0)}
     point = OperatingPoint(Rule.parse("f1"), 0.5, "the val images", choices)
 
@@ -72,7 +72,7 @@ def chosen(monkeypatch):
 
 
 @pytest.mark.usefixtures("images", "chosen")
-def test_what_was_chosen_for_the_run_is_kept_and_printed_once():
+def test_the_thresholds_chosen_for_the_run_apply_and_are_printed_once():
     outcome = singleshot("predict", "m", "in", "--json")
     labels = [[one["label"] for one in found["detections"]] for found in json.loads(outcome.stdout)]
     assert labels == [["cat"], ["cat"]]
@@ -80,14 +80,14 @@ def test_what_was_chosen_for_the_run_is_kept_and_printed_once():
 
 
 @pytest.mark.usefixtures("images", "chosen")
-def test_a_score_threshold_that_is_given_counts_instead():
+def test_a_given_score_threshold_replaces_the_chosen_ones():
     outcome = singleshot("predict", "m", "in/a.jpg", "--score-threshold", "0.3", "--json")
     assert [one["label"] for one in json.loads(outcome.stdout)[0]["detections"]] == ["dog"]
     assert outcome.stderr == ""
 
 
 @pytest.mark.usefixtures("images")
-def test_the_listing_can_be_read():
+def test_detections_are_printed_as_a_table():
     assert singleshot("predict", "m", "in/a.jpg").stdout.splitlines() == [
         "in/a.jpg (40 x 30): 1 found",
         "  label  score   x1   y1    x2    y2",
@@ -96,7 +96,7 @@ def test_the_listing_can_be_read():
 
 
 @pytest.mark.usefixtures("images")
-def test_nothing_found_is_printed_too():
+def test_an_image_without_detections_is_printed_too():
     outcome = singleshot("predict", "m", "in/a.jpg", "--score-threshold", "0.9")
     assert outcome.stdout == "in/a.jpg (40 x 30): 0 found\n"
 
@@ -119,7 +119,7 @@ def test_the_image_is_not_drawn_over(images):
     assert (images / "a.jpg").read_bytes() == before
 
 
-def test_a_broken_image_names_itself(images):
+def test_a_broken_image_is_an_error_with_its_path(images):
     (images / "c.jpg").write_bytes(b"no image")
     outcome = singleshot("predict", "m", "in", "--json")
     assert (outcome.exit_code, outcome.stdout) == (2, "")

@@ -64,7 +64,7 @@ def test_a_plain_validation(capsys):
     assert capsys.readouterr().err == "epoch 3: validation mAP 0.812\n"
 
 
-def test_the_live_display_keeps_the_last_validation_in_sight():
+def test_the_live_display_keeps_the_last_validation_visible():
     screen = io.StringIO()
     callback = LiveProgress(Console(file=screen, force_terminal=True, width=120))
     callback.on_start(None)
@@ -79,7 +79,7 @@ def test_the_live_display_keeps_the_last_validation_in_sight():
         assert part in shown
 
 
-def test_a_short_evaluation_makes_no_noise(capsys, clock):
+def test_a_short_evaluation_prints_no_progress(capsys, clock):
     with image_progress() as tell:
         tell(1, 2)
         clock.now = 11

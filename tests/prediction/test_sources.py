@@ -23,11 +23,11 @@ def test_a_folder_means_the_images_directly_in_it(shots):
     assert find_images(["shots"]) == [shots / "a.PNG", shots / "b.jpg"]
 
 
-def test_a_pattern_looks_at_any_depth(shots):
+def test_a_pattern_matches_at_any_depth(shots):
     assert find_images(["shots/**/*.PNG"]) == [shots / "a.PNG", shots / "deeper/a.PNG"]
 
 
-def test_a_pattern_leaves_out_what_is_no_image(shots):
+def test_a_pattern_skips_files_that_are_no_images(shots):
     assert find_images(["shots/*"]) == [shots / "a.PNG", shots / "b.jpg"]
 
 
@@ -47,7 +47,7 @@ def test_an_image_named_twice_is_taken_once_where_it_was_named_first(shots):
         ("empty", "no image directly in this folder"),
     ],
 )
-def test_what_cannot_be_taken_is_refused(source, message):
+def test_unreadable_sources_are_refused(source, message):
     Path("empty").mkdir()
     with pytest.raises(DataError, match=message.replace("*", r"\*")):
         find_images([source])

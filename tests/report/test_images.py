@@ -42,7 +42,7 @@ def test_a_large_image_is_shrunk_with_its_boxes(shown):
     assert [mark.remark for mark in shown.truths] == ["", "", "difficult"]
 
 
-def test_outcomes_are_listed_for_each_iou_threshold_the_surest_last(shown):
+def test_detections_have_an_outcome_for_each_iou_threshold_the_best_scored_last(shown):
     assert [mark.score for mark in shown.detections] == [0.6, 0.7, 0.8, 0.9]
     assert [mark.outcomes for mark in shown.detections] == ["ii", "ff", "tf", "tt"]
 
@@ -56,7 +56,7 @@ def test_outcomes_are_listed_for_each_iou_threshold_the_surest_last(shown):
         ((np.inf, 0.8), 0, "off off tp off", "fn annotated uncounted"),
     ],
 )
-def test_what_is_shown_follows_both_thresholds(shown, thresholds, iou_index, found, truths):
+def test_marks_follow_both_thresholds(shown, thresholds, iou_index, found, truths):
     score_thresholds = np.array(thresholds, np.float64)
     assert shown.outcomes_of_detections(score_thresholds, iou_index) == found.split()
     assert shown.outcomes_of_truths(score_thresholds, iou_index) == truths.split()

@@ -52,7 +52,7 @@ def edit(folder: RunFolder, **changes: object) -> None:
     folder.operating_point.write_text(json.dumps({**document, **changes}))
 
 
-def test_what_was_chosen_comes_back(run):
+def test_saved_thresholds_are_loaded(run):
     told: list[str] = []
     assert singleshot.operating_point(run.path, on_message=told.append) == POINT
     assert told[0].startswith("keeping RBC from 0.41: chosen for precision ≥ 0.95")
@@ -72,18 +72,18 @@ def test_the_file_is_readable_json(run):
     }
 
 
-def test_a_checkpoint_of_the_run_will_do(run, monkeypatch):
+def test_a_checkpoint_of_the_run_has_the_thresholds_too(run, monkeypatch):
     assert singleshot.operating_point(run.best) == POINT
     monkeypatch.chdir(run.best.parent)
     assert singleshot.operating_point("best.safetensors") == POINT
 
 
-def test_it_holds_in_a_copy_of_the_run(run, tmp_path):
+def test_thresholds_are_valid_in_a_copy_of_the_run(run, tmp_path):
     shutil.copytree(run.path, tmp_path / "elsewhere")
     assert singleshot.operating_point(tmp_path / "elsewhere") == POINT
 
 
-def test_it_holds_for_no_other_checkpoint_of_the_run(run):
+def test_thresholds_are_invalid_for_another_checkpoint_of_the_run(run):
     told: list[str] = []
     assert singleshot.operating_point(run.last, on_message=told.append) is None
     assert len(told) == 1
@@ -91,12 +91,12 @@ def test_it_holds_for_no_other_checkpoint_of_the_run(run):
     assert "--threshold-rule precision=0.95" in told[0]
 
 
-def test_it_holds_no_more_when_the_training_has_gone_on(run):
+def test_thresholds_are_invalid_after_more_training(run):
     write_weights(run.best, 3)
     assert singleshot.operating_point(run.path) is None
 
 
-def test_it_holds_for_the_weights_that_were_measured(run):
+def test_thresholds_are_valid_for_the_evaluated_weights(run):
     """A training that still runs replaces the file between measuring and choosing."""
     measured = singleshot.run_weights(run.path)
     assert measured is not None
@@ -105,14 +105,14 @@ def test_it_holds_for_the_weights_that_were_measured(run):
     assert singleshot.operating_point(run.path) is None
 
 
-def test_a_run_without_a_choice_has_none(run):
+def test_a_run_without_thresholds_has_no_operating_point(run):
     run.operating_point.unlink()
     told: list[str] = []
     assert singleshot.operating_point(run.path, on_message=told.append) is None
     assert told == []
 
 
-def test_a_checkpoint_that_stands_alone_has_none(run, tmp_path):
+def test_a_checkpoint_outside_a_run_has_no_operating_point(run, tmp_path):
     shutil.copy(run.best, tmp_path / "run" / "best.safetensors")
     assert singleshot.operating_point(tmp_path / "run" / "best.safetensors") is None
     write_weights(tmp_path / "alone" / "checkpoints" / "best.safetensors")

@@ -28,7 +28,7 @@ OVERRIDES = {
 
 
 class Recorder(CallbackList):
-    """Collects messages, and stops the training after two steps if it is to."""
+    """Records messages, and interrupts the training after two steps if `stops`."""
 
     def __init__(self, *, stops=False):
         super().__init__([])
@@ -66,13 +66,13 @@ def teachers(train, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def alone(train, tmp_path_factory):
-    return train(tmp_path_factory.mktemp("runs") / "alone")
+def undistilled(train, tmp_path_factory):
+    return train(tmp_path_factory.mktemp("runs") / "undistilled")
 
 
 @pytest.fixture(scope="module")
 def distilled(train, teachers, tmp_path_factory):
-    """A training that was never stopped."""
+    """A training with a teacher, never interrupted."""
     return train(tmp_path_factory.mktemp("runs") / "distilled", teacher=teachers[0])
 
 
@@ -90,34 +90,36 @@ def losses(run):
     return [line for line in read_log(run.folder / "log.jsonl") if line["kind"] == "step"]
 
 
-def test_the_log_has_what_the_teacher_adds(distilled, alone):
+def test_the_log_has_the_distillation_loss(distilled, undistilled):
     assert all(line["distillation"] > 0 for line in losses(distilled))
-    assert all(line["distillation"] is None for line in losses(alone))
+    assert all(line["distillation"] is None for line in losses(undistilled))
 
 
-def test_it_learns_something_else_from_the_same_beginning_and_images(distilled, alone):
-    ours, theirs = losses(distilled)[0], losses(alone)[0]
+def test_a_distilled_training_has_the_same_first_losses_and_other_weights(distilled, undistilled):
+    ours, theirs = losses(distilled)[0], losses(undistilled)[0]
     assert ours["classification"] == theirs["classification"]
     assert ours["localization"] == theirs["localization"]
-    assert not equal(distilled, alone)
+    assert not equal(distilled, undistilled)
 
 
-def test_a_checkpoint_holds_nothing_of_the_teacher(distilled, alone):
-    assert weights(distilled).keys() == weights(alone).keys()
+def test_a_checkpoint_holds_nothing_of_the_teacher(distilled, undistilled):
+    assert weights(distilled).keys() == weights(undistilled).keys()
 
 
-def test_without_weight_it_is_bit_for_bit_the_training_without_a_teacher(
-    train, teachers, alone, tmp_path
+def test_a_weight_of_zero_is_bit_for_bit_the_training_without_a_teacher(
+    train, teachers, undistilled, tmp_path
 ):
     recorder = Recorder()
     overrides = {"training.distillation.weight": 0}
-    mute = train(tmp_path / "run", overrides=overrides, teacher=teachers[0], callback=recorder)
-    assert equal(mute, alone)
-    silent = f"{teachers[0]}: not distilled (training.distillation.weight = 0)"
-    assert silent in recorder.messages
+    unweighted = train(
+        tmp_path / "run", overrides=overrides, teacher=teachers[0], callback=recorder
+    )
+    assert equal(unweighted, undistilled)
+    message = f"{teachers[0]}: not distilled (training.distillation.weight = 0)"
+    assert message in recorder.messages
 
 
-def test_stopped_and_resumed_is_as_if_never_stopped(train, teachers, distilled, tmp_path):
+def test_interrupted_and_resumed_is_as_if_never_interrupted(train, teachers, distilled, tmp_path):
     stopped = train(tmp_path / "run", teacher=teachers[0], callback=Recorder(stops=True))
     assert stopped.interrupted
     resumed = train(tmp_path / "run", teacher=teachers[0], resume=True)
@@ -125,18 +127,18 @@ def test_stopped_and_resumed_is_as_if_never_stopped(train, teachers, distilled, 
     assert equal(resumed, distilled)
 
 
-def test_a_run_is_resumed_with_the_teacher_it_was_begun_with(train, teachers, tmp_path):
+def test_a_run_resumes_only_with_the_teacher_it_began_with(train, teachers, tmp_path):
     train(tmp_path / "distilled", teacher=teachers[0], callback=Recorder(stops=True))
     with pytest.raises(ModelError, match="begun with another teacher than this one"):
         train(tmp_path / "distilled", teacher=teachers[1], resume=True)
     with pytest.raises(ModelError, match="begun with a teacher, and none is given"):
         train(tmp_path / "distilled", resume=True)
-    train(tmp_path / "alone", callback=Recorder(stops=True))
+    train(tmp_path / "undistilled", callback=Recorder(stops=True))
     with pytest.raises(ModelError, match="begun without a teacher"):
-        train(tmp_path / "alone", teacher=teachers[0], resume=True)
+        train(tmp_path / "undistilled", teacher=teachers[0], resume=True)
 
 
-def test_what_and_how_it_distils_is_printed(train, teachers, tmp_path):
+def test_distilled_classes_and_method_are_reported(train, teachers, tmp_path):
     recorder = Recorder()
     larger = {"model.input": [128, 160], "training.steps": 1}
     train(tmp_path / "run", overrides=larger, teacher=teachers[0], callback=recorder)

@@ -96,7 +96,7 @@ def test_recipe_page_and_best_weights_are_its_files(home):
     assert files == {"recipe.toml", "report.html", "best.safetensors"}
 
 
-def test_what_did_not_reach_the_store_before_a_crash_is_taken_from_the_log(
+def test_steps_missing_in_the_store_after_a_crash_are_read_from_the_log(
     home, tmp_path, monkeypatch
 ):
     # As if it had been killed before anything was sent: the note is there, the metrics are not.
@@ -153,7 +153,7 @@ def step(number):
     return {"step": number, "learning_rate": 0.1}
 
 
-def test_a_store_that_does_not_answer_holds_nobody_up_and_gets_everything_later(tracked):
+def test_an_unresponsive_store_does_not_delay_training_and_gets_everything_later(tracked):
     start = time.perf_counter()
     for number in range(1, 501):
         tracked.add([step(number)])

@@ -21,7 +21,7 @@ def test_a_time_is_written_with_its_units(text, seconds):
 
 
 @pytest.mark.parametrize("text", ["", "20", "m", "0s", "30m1h", "1d", "-5m"])
-def test_what_is_no_time_is_refused_with_examples(text):
+def test_an_invalid_duration_is_refused_with_examples(text):
     with pytest.raises(ValueError, match="write 90s, 20m"):
         parse_duration(text)
 

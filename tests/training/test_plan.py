@@ -11,7 +11,7 @@ import singleshot
 from singleshot.training import train as training
 
 
-def test_what_is_measured_keeps_memory_as_the_run_does(tmp_path, monkeypatch):
+def test_measurements_keep_memory_as_the_run_does(tmp_path, monkeypatch):
     kept = []
 
     @contextmanager

@@ -149,7 +149,7 @@ def test_a_nan_loss_names_the_images(cells, whole, tmp_path, monkeypatch):
     require_resumes(cells, run, whole)
 
 
-def test_too_little_memory_names_what_to_lower(cells, whole, tmp_path, monkeypatch):
+def test_out_of_memory_names_the_setting_to_lower(cells, whole, tmp_path, monkeypatch):
     run, real, calls = tmp_path / "run", network.multibox_loss, []
 
     def exhaust(*words, **settings):

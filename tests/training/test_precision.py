@@ -67,7 +67,7 @@ def test_the_faster_is_taken_and_nothing_changes(monkeypatch, seconds, chosen):
 
 
 def test_training_in_bfloat16_has_finite_losses_and_float32_weights(tmp_path, monkeypatch):
-    # A processor's gradients are not always finite; that is tested elsewhere.
+    # A CPU's gradients are not always finite; that is tested elsewhere.
     monkeypatch.setattr(StepMonitor, "require_finite", lambda *_: None)
     run = singleshot.train(
         "ssdlite320-lite0",
@@ -91,7 +91,7 @@ def test_training_in_bfloat16_has_finite_losses_and_float32_weights(tmp_path, mo
     assert {tensor.dtype for tensor in detector.parameters()} == {torch.float32}
 
 
-def test_what_was_chosen_is_written_into_the_recipe_of_the_run(tmp_path):
+def test_the_chosen_precision_is_written_into_the_recipe_of_the_run(tmp_path):
     run = singleshot.train(
         "ssdlite320-lite0",
         make_cells(tmp_path / "cells"),

@@ -112,7 +112,7 @@ def test_parts_of_a_batch_differ_by_one_image_at_most():
     assert [len(part) for part in batch().parts(3)] == [1, 2, 2]
 
 
-def test_several_processes_leave_an_accelerator_alone_on_which_they_cannot_meet(monkeypatch):
+def test_several_processes_avoid_an_accelerator_without_collective_operations(monkeypatch):
     for device, expected in (("mps", ["mps", "cpu"]), ("cuda", ["cuda", "cuda"])):
         monkeypatch.setattr(trainings, "best_device", lambda device=device: torch.device(device))
         devices = [trainings.training_device(one) for one in (ALONE, Processes(world_size=2))]

@@ -93,7 +93,7 @@ def test_validation_in_two_processes_gives_the_very_numbers_of_one(cells, togeth
     assert best == (alone.mean_average_precision or 0.0)
 
 
-def test_one_process_speaks_and_writes(together):
+def test_one_process_prints_and_writes(together):
     run, done = together
     assert done.stdout.count("run: ") == 1
     assert done.stderr.count("validating on 2 images") == 1
@@ -107,5 +107,5 @@ def test_an_error_is_printed_once(cells, together):
     run, _ = together
     done = torchrun(cells, run)
     assert done.returncode != 0
-    (message,) = [line for line in done.stderr.splitlines() if line.startswith("Error: ")]
-    assert "already holds a finished run" in message
+    (error,) = [line for line in done.stderr.splitlines() if line.startswith("Error: ")]
+    assert "already holds a finished run" in error

@@ -73,7 +73,7 @@ def test_a_box_without_area_is_found(cells):
         require_truth_scores_one(dataset)
 
 
-def test_a_checkpoint_that_comes_back_changed_is_found(cells, tmp_path, monkeypatch):
+def test_a_checkpoint_that_loads_changed_is_found(cells, tmp_path, monkeypatch):
     found = {}
 
     def remember(training, batch):

@@ -50,7 +50,7 @@ def test_a_run_keeps_to_its_time_and_reports_it(cells, tmp_path):
     )
 
 
-def test_what_was_fitted_can_be_repeated_and_resumed_exactly(cells, tmp_path, monkeypatch):
+def test_a_fitted_run_can_be_repeated_and_resumed_exactly(cells, tmp_path, monkeypatch):
     # As if the machine kept its speed: nothing is planned anew.
     monkeypatch.setattr("singleshot.training.time_budget.MARKS", (2.0,))
     monkeypatch.setattr(preparing, "allot", lambda *_args, **_more: fits)

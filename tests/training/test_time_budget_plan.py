@@ -14,7 +14,7 @@ BUDGET = TimeBudget(1000.0, start=0.0)  # to be done by 950
 RECIPE = load_recipe("ssdlite320-lite0", {"training.batch_size": 10, "training.validate_every": 1})
 
 
-def test_what_validations_and_the_report_leave_is_filled_with_steps():
+def test_the_time_left_by_validations_and_report_is_filled_with_steps():
     costs = Costs(step=1.0, validation=20.0, begin=10.0, finish=40.0)
     fits = allot(BUDGET, 100.0, costs, RECIPE, num_images=1000)
     # 950 − 100 − 10 − 40 = 800 s; at most 5 validations of 20 s are a tenth of the budget,
@@ -37,13 +37,13 @@ def test_there_is_one_validation_however_long_it_takes():
     assert (fits.num_steps, fits.num_validations) == (350, 1)
 
 
-def test_a_time_too_short_for_a_step_is_refused_with_what_is_needed():
+def test_a_time_too_short_for_a_step_is_refused_with_the_shortest_possible():
     costs = Costs(step=5.0, validation=500.0, begin=10.0, finish=400.0)
     with pytest.raises(SingleshotError, match=r"0:16:40 is too short: .* at least 0:19:36"):
         allot(BUDGET, 100.0, costs, RECIPE, num_images=1000)
 
 
-def test_the_summary_has_what_was_planned_and_whether_it_took_more():
+def test_the_summary_has_the_planned_and_the_actual_time():
     assert BUDGET.summarise(900.0) == (
         "planned to take 0:15:50 of a time budget of 0:16:40, took 0:15:00"
     )
@@ -61,7 +61,7 @@ def pace_after(seconds_of_step):
     return pace
 
 
-def test_a_training_on_time_is_left_alone():
+def test_a_training_on_time_keeps_its_length():
     assert pace_after(1.0).better_end(begun(225), validations_left=1, now=275.0) is None
 
 

@@ -50,7 +50,7 @@ def whole(cells, tmp_path_factory):
     return train(cells, tmp_path_factory.mktemp("runs") / "whole")
 
 
-def test_a_run_holds_what_it_should(whole):
+def test_a_run_has_all_its_files(whole):
     names = {
         str(path.relative_to(whole.folder)) for path in whole.folder.rglob("*") if path.is_file()
     }
@@ -151,7 +151,7 @@ def test_a_run_that_lacks_but_its_report_gets_it_by_resuming(cells, whole, witho
         train(cells, without_report, resume=True)
 
 
-def test_interrupted_while_reporting_the_message_has_what_is_left(
+def test_the_message_of_an_interrupted_report_has_the_command_to_finish_it(
     cells, without_report, monkeypatch
 ):
     monkeypatch.setattr(
@@ -159,9 +159,9 @@ def test_interrupted_while_reporting_the_message_has_what_is_left(
     )
     with pytest.raises(
         Interrupted, match=r"after the last step; --run .*run --resume writes"
-    ) as told:
+    ) as interruption:
         train(cells, without_report, resume=True)
-    assert told.value.signal == signal.SIGTERM
+    assert interruption.value.signal == signal.SIGTERM
 
 
 @pytest.mark.parametrize("restarts", [0, 1])

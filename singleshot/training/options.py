@@ -85,7 +85,9 @@ class TrainingOptions(Options):
     _: KW_ONLY
     split: str | None = field(
         default=None,
-        metadata=option("Images to train on; a+b joins two. Left out: train, else all."),
+        metadata=option(
+            "Images to train on; a+b joins two. Left out: train, else trainval, else all."
+        ),
     )
     val_split: str | None = field(
         default=None,

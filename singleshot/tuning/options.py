@@ -35,7 +35,7 @@ class TuningOptions(Options):
     split: str | None = field(
         default=None,
         metadata=option(
-            "Split to train on, a+b joins two; default: train, else trainval or all.",
+            "Split to train on; a+b joins two. Default: train, else trainval, else all.",
             metavar="SPLIT",
         ),
     )

@@ -154,9 +154,9 @@ def _find(recipe: str | Path) -> Path:
     if Path(recipe).is_file():
         return Path(recipe)
     nearest = difflib.get_close_matches(str(recipe), shipped, n=1)
-    hint = f"did you mean {nearest[0]!r}? " if nearest else ""
+    hint = f"did you mean {nearest[0]!r}? There" if nearest else "there"
     raise RecipeError(
-        f"no recipe {str(recipe)!r}: {hint}There are {', '.join(shipped)}, or give a TOML file"
+        f"no recipe {str(recipe)!r}: {hint} are {', '.join(shipped)}, or give a TOML file"
     )
 
 
@@ -218,6 +218,9 @@ def _explain(error: ValidationError) -> Iterable[str]:
 
 def _nearest_key(key: str) -> str:
     known = list(_keys_of(Recipe))
+    if key in known:
+        table = key.rpartition(".")[0]
+        return f"; it belongs to a table [{table}] of another kind"
     nearest = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
     return f"; did you mean {nearest[0]!r}?" if nearest else ""
 

@@ -49,6 +49,7 @@ def test_steps_take_the_place_of_epochs():
         ("training.epochs.more=1", "'epochs' is a value"),
         ("model.priors.sizes_unit=[0.1]", "need one more size than that"),
         ("model.backbone.kind=vgg", "model.backbone"),
+        ("model.neck=pyramid", "'model.neck'; it belongs to a table [model] of another kind"),
     ],
 )
 def test_a_mistake_names_the_key_and_the_remedy(override, message):
@@ -61,6 +62,11 @@ def test_a_mistake_names_the_key_and_the_remedy(override, message):
 def test_an_unknown_recipe_names_the_nearest():
     with pytest.raises(RecipeError, match="did you mean 'ssd300-vgg16'"):
         load_recipe("ssd300-vgg19")
+
+
+def test_an_unknown_recipe_like_no_other_lists_those_there_are():
+    with pytest.raises(RecipeError, match="no recipe 'x': there are dssd321-resnet101, "):
+        load_recipe("x")
 
 
 def test_a_file_that_is_no_toml(tmp_path):

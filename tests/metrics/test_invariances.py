@@ -166,7 +166,7 @@ def test_a_stricter_iou_threshold_never_finds_more_objects(case):
 
 @given(cases())
 @few
-def test_a_region_over_everything_forgives_every_false_positive(case):
+def test_a_crowd_region_over_the_image_ignores_every_false_positive(case):
     predictions, truths, _ = case
     everywhere = np.array([[-1e4, -1e4, 1e4, 1e4]] * (NUM_IMAGES * NUM_CLASSES))
     images, labels = np.divmod(np.arange(len(everywhere)), NUM_CLASSES)

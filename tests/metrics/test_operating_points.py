@@ -35,7 +35,7 @@ def test_best_f1_has_the_score_precision_and_recall_of_its_point():
     assert (best.score_threshold, best.precision, best.recall) == (0.6, 0.75, 0.75)
 
 
-def test_of_two_best_f1_the_higher_threshold_is_taken():
+def test_of_two_best_f1_the_higher_threshold_is_chosen():
     """3 true positives of 5 and 4 of 8 have an F1 of 2/3 with 4 truths, in exact numbers."""
     outcomes = [True, True, False, False, True, False, False, True]
     curve = precision_recall_curve(

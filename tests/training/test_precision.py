@@ -42,7 +42,7 @@ PLAIN = {
 }
 
 
-def test_a_processor_measures_nothing_and_stays_with_float32(monkeypatch):
+def test_a_cpu_measures_nothing_and_keeps_float32(monkeypatch):
     monkeypatch.setattr(precision, "time_pass", None)
     assert measured_precision(built(**PLAIN), torch.device("cpu")) == "float32"
 

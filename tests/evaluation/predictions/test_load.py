@@ -146,7 +146,7 @@ def test_class_names_of_voc_files_may_hold_underscores_and_blanks(dataset, tmp_p
     assert load_predictions(tmp_path / "voc", named).predictions.labels.tolist() == [1, 0]
 
 
-def test_of_several_classes_that_fit_a_file_name_the_longest_is_meant(dataset, tmp_path):
+def test_of_several_classes_that_match_a_file_name_the_longest_is_taken(dataset, tmp_path):
     named = replace(dataset, class_names=("table", "dining_table"))
     file = write(tmp_path / "comp4_det_test_dining_table.txt", "0 0.5 1 1 9 9")
     assert load_predictions(file, named).predictions.labels.tolist() == [1]

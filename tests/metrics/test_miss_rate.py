@@ -42,7 +42,7 @@ def test_a_limit_that_is_met_exactly_counts():
     assert recall_at_false_positives(found, NUM_IMAGES, 0.2) == 0.75
 
 
-def test_the_miss_rate_is_one_when_the_best_scored_detection_is_false():
+def test_the_miss_rate_is_one_below_the_rate_of_a_best_scored_false_positive():
     found = curve("-++", num_truths=2)
     assert miss_rate_at(found, NUM_IMAGES, 0.09) == 1
     assert miss_rate_at(found, NUM_IMAGES, 0.1) == 0

@@ -49,7 +49,7 @@ from singleshot.detectors.rcnn.rfcn import Rfcn
 from singleshot.detectors.sliding_window.network import ScaledCopy, SlidingWindow, size_of_copy
 from singleshot.detectors.ssd.network import Ssd
 from singleshot.detectors.yolo.v1 import YoloV1, match_cells
-from singleshot.detectors.yolo.v2 import YoloV2
+from singleshot.detectors.yolo.v2 import RegionLayerDetector
 from singleshot.detectors.yolo.v3 import YoloV3
 from singleshot.drawing import class_colour
 from singleshot.families import build_detector
@@ -210,9 +210,9 @@ def of_yolo_v1(detector: YoloV1) -> list[Panel]:
     ]
 
 
-@panels.register(YoloV2)
+@panels.register(RegionLayerDetector)
 @panels.register(YoloV3)
-def of_anchor_grid(detector: YoloV2 | YoloV3) -> list[Panel]:
+def of_anchor_grid(detector: RegionLayerDetector | YoloV3) -> list[Panel]:
     """The anchors of the middle cell of each level, where one may go, and which of them learn."""
     grid = detector.grid
     anchors = grid.decode(torch.zeros(len(grid), 4))

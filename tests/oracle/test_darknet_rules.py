@@ -2,6 +2,8 @@
 
 # Tests singleshot/backbones/darknet.py, singleshot/backbones/darknet_layers.py
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -23,8 +25,7 @@ def imported(folder, cfg, numbers):
     (folder / "tiny.cfg").write_text(cfg)
     write_weights(folder / "tiny.weights", numbers)
     detector = detector_from(import_weights(folder / "tiny.weights", "darknet"), "tiny")
-    results = detector.settings.results.model_copy(update={"score_threshold": 0.0})
-    detector.settings = detector.settings.model_copy(update={"results": results})
+    detector.postprocess_options = replace(detector.postprocess_options, score_threshold=0.0)
     return detector
 
 

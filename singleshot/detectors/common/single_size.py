@@ -4,46 +4,58 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import TypeVar
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from singleshot.backbones.backbone import Backbone
-from singleshot.detectors.common.postprocess import PostprocessOptions, select_detections
+from singleshot.detectors.common.postprocess import (
+    PAPER_POSTPROCESSING,
+    PostprocessOptions,
+    select_detections,
+)
 from singleshot.detectors.common.resize import resize
-from singleshot.detectors.common.settings import DetectorSettings, PixelSettings
+from singleshot.detectors.common.settings import DetectorSettings, PixelSettings, Resize
 from singleshot.detectors.detector import TrainableDetector
 from singleshot.structures import Detections
 
-__all__ = ["SingleSizeDetector", "pixel_statistics"]
+__all__ = ["InputOptions", "SingleSizeDetector", "pixel_statistics"]
 
 
-D = TypeVar("D", bound="SingleSizeDetector")
+@dataclass(frozen=True, slots=True)
+class InputOptions:
+    """Size and values of images as the network's input."""
+
+    size: tuple[int, int]  # (height, width) in pixels that images are resized to
+    resize: Resize = "antialias"
+    pixels: PixelSettings | None = None  # mean and deviation; left out, the backbone's
+
+    @classmethod
+    def from_settings(cls, settings: DetectorSettings) -> InputOptions:
+        """Translate the keys of a table `model` that all detectors have."""
+        return cls(settings.input, settings.resize, settings.pixels)
 
 
 class SingleSizeDetector(TrainableDetector):
-    """Base class of detectors that resize images to `model.input` and score boxes.
+    """Base class of detectors that resize images to one size and score boxes.
 
     A subclass defines `forward`, `losses`, `score_boxes`, `num_boxes` and `parts`.
     """
 
-    settings: DetectorSettings
-
     def __init__(
-        self, backbone: Backbone, class_names: Sequence[str], settings: DetectorSettings
+        self,
+        backbone: Backbone,
+        class_names: Sequence[str],
+        inputs: InputOptions,
+        *,
+        postprocessing: PostprocessOptions = PAPER_POSTPROCESSING,
     ) -> None:
-        super().__init__(class_names, pixel_statistics(backbone, settings.pixels))
-        self.settings = settings
+        super().__init__(class_names, pixel_statistics(backbone, inputs.pixels))
+        self.input_size, self.resize = inputs.size, inputs.resize
+        self.postprocess_options = postprocessing
         self.backbone = backbone
-
-    @classmethod
-    def from_settings(
-        cls: type[D], settings: DetectorSettings, backbone: Backbone, class_names: Sequence[str]
-    ) -> D:
-        """Create the detector of a recipe's table `model`."""
-        return cls(backbone, class_names, settings)
 
     @abstractmethod
     def score_boxes(self, images: Float[Tensor, "b 3 h w"]) -> list[Detections]:
@@ -58,11 +70,10 @@ class SingleSizeDetector(TrainableDetector):
         assert not self.training, "batch norm would use the statistics of these very images"
         if not images:
             return []
-        settings, device = self.settings, self.pixel_mean.device
-        options = PostprocessOptions.from_settings(settings.results)
-        resized = [resize(image.to(device), settings.input, settings.resize) for image in images]
+        size, options, device = self.input_size, self.postprocess_options, self.pixel_mean.device
+        resized = [resize(image.to(device), size, self.resize) for image in images]
         return [
-            select_detections(scored, settings.input, (image.shape[1], image.shape[2]), options)
+            select_detections(scored, size, (image.shape[1], image.shape[2]), options)
             for scored, image in zip(self.score_boxes(torch.stack(resized)), images, strict=True)
         ]
 

@@ -30,7 +30,7 @@ def build_multibox(
 
     backbone = build_backbone(settings.backbone, pretrained=pretrained)
     second = build_backbone(settings.classifier.backbone, pretrained=pretrained)
-    return MultiBox(backbone, second, class_names, settings)
+    return MultiBox.from_settings(settings, backbone, class_names, second)
 
 
 FAMILY = Family("multibox", MultiBoxSettings, build_multibox)

@@ -10,6 +10,7 @@ prior i is matched to object j, else 0; l_i is the predicted box and c_i its con
 
 import importlib
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
@@ -20,9 +21,10 @@ from torchvision.ops import nms
 
 from singleshot.backbones.backbone import Backbone, grids
 from singleshot.boxes.geometry import from_unit, to_corners, to_unit
-from singleshot.detectors.common.priors import prior_boxes
+from singleshot.detectors.common.postprocess import PAPER_POSTPROCESSING, PostprocessOptions
+from singleshot.detectors.common.priors import PriorLevel, prior_boxes
 from singleshot.detectors.common.regions import Objects, objects_of, select_scored
-from singleshot.detectors.common.single_size import SingleSizeDetector
+from singleshot.detectors.common.single_size import InputOptions, SingleSizeDetector
 from singleshot.detectors.detector import Losses, Prepared
 from singleshot.detectors.multibox.heads import GridHeads, Grids, grid_levels
 from singleshot.detectors.multibox.post_classifier import PostClassifier
@@ -34,6 +36,7 @@ __all__ = [
     "BoxOutputs",
     "MultiBox",
     "MultiBoxOutputs",
+    "ProposalOptions",
     "lowest_cost_pairs",
     "match_by_distance",
     "multibox_losses",
@@ -55,6 +58,17 @@ class MultiBoxOutputs(NamedTuple):
     logits: Float[Tensor, "n columns"]  # of all proposals one after the other; background first
 
 
+@dataclass(frozen=True, slots=True)
+class ProposalOptions:
+    """Numbers that boxes of the first network are proposed by to the second."""
+
+    number: int = 20  # best of an image
+    iou_threshold: float = 0.5  # of NMS among them
+
+
+PAPER_PROPOSALS = ProposalOptions()
+
+
 class MultiBox(SingleSizeDetector):
     """Six grids of priors over an Inception network, and a classifier of proposals.
 
@@ -62,40 +76,73 @@ class MultiBox(SingleSizeDetector):
     of the first network.
     """
 
-    settings: MultiBoxSettings
+    settings: MultiBoxSettings  # of a detector that a recipe describes
     priors_unit: Float[Tensor, "priors 4"]
 
     def __init__(
         self,
         backbone: Backbone,
-        second: Backbone,
         class_names: Sequence[str],
-        settings: MultiBoxSettings,
+        inputs: InputOptions,
+        *,
+        grids: Grids,
+        levels: Sequence[PriorLevel],
+        heads: GridHeads,
+        classifier: PostClassifier,
+        localization_weight: float = 0.3,
+        proposals: ProposalOptions = PAPER_PROPOSALS,
+        classifier_begins: float = 0.5,
+        postprocessing: PostprocessOptions = PAPER_POSTPROCESSING,
     ) -> None:
-        """`second` is the classifier's own backbone."""
-        super().__init__(backbone, class_names, settings)
-        self.grids = Grids(backbone.channels[-1])
-        self.levels = grid_levels(self.level_grids(), settings.sizes_unit, settings.input)
-        priors_per_cell = [level.num_priors_per_cell for level in self.levels]
-        self.heads = GridHeads(self.grids.channels, priors_per_cell)
-        self.classifier = PostClassifier.from_settings(
-            settings.classifier, second, len(class_names), settings.pixels
-        )
+        """Each of the grids has its level of priors and its heads.
+
+        `localization_weight` is α of the loss; the classifier is trained from the part
+        `classifier_begins` of the training on.
+        """
+        super().__init__(backbone, class_names, inputs, postprocessing=postprocessing)
+        self.grids, self.levels, self.heads = grids, levels, heads
+        self.classifier = classifier
+        self.localization_weight, self.proposal_options = localization_weight, proposals
+        self.classifier_begins = classifier_begins
         self.classifying = False
-        priors = to_corners(prior_boxes(self.levels, settings.input, clip="corners"))
+        priors = to_corners(prior_boxes(levels, inputs.size, clip="corners"))
         # They follow from the recipe: a checkpoint need not hold them.
         self.register_buffer("priors_unit", priors, persistent=False)
 
-    def level_grids(self) -> list[tuple[int, int]]:
-        """Find (rows, columns) of each grid by a trial run."""
-        maps = nn.Sequential(self.backbone, self.grids)
-        try:
-            return grids(maps, torch.zeros(1, 3, *self.settings.input))
-        except RuntimeError as error:
-            raise ModelError(
-                f"the network cannot take model.input = {list(self.settings.input)}: {error}; the "
-                f"backbone's last feature map must have 5 × 5 cells at least"
-            ) from error
+    @classmethod
+    def from_settings(
+        cls,
+        settings: MultiBoxSettings,
+        backbone: Backbone,
+        class_names: Sequence[str],
+        second: Backbone,
+    ) -> "MultiBox":
+        """Build the detector that a recipe describes; `second` is the classifier's own backbone.
+
+        Raises ModelError if the network cannot take the input size.
+        """
+        maps = Grids(backbone.channels[-1])
+        level_grids = _find_grids(backbone, maps, settings.input)
+        levels = grid_levels(level_grids, settings.sizes_unit, settings.input)
+        detector = cls(
+            backbone,
+            class_names,
+            InputOptions.from_settings(settings),
+            grids=maps,
+            levels=levels,
+            heads=GridHeads(maps.channels, [level.num_priors_per_cell for level in levels]),
+            classifier=PostClassifier.from_settings(
+                settings.classifier, second, len(class_names), settings.pixels
+            ),
+            localization_weight=settings.localization_weight,
+            proposals=ProposalOptions(
+                settings.classifier.proposals, settings.classifier.iou_threshold
+            ),
+            classifier_begins=settings.classifier.begins,
+            postprocessing=PostprocessOptions.from_settings(settings.results),
+        )
+        detector.settings = settings
+        return detector
 
     @property
     def num_boxes(self) -> int:
@@ -109,7 +156,7 @@ class MultiBox(SingleSizeDetector):
 
     def enter(self, part: float) -> None:
         """Begin to train the classifier, with the boxes fixed."""
-        self.classifying = part >= self.settings.classifier.begins
+        self.classifying = part >= self.classifier_begins
         if self.classifying:
             for module in (self.backbone, self.grids, self.heads):
                 module.eval()
@@ -132,14 +179,13 @@ class MultiBox(SingleSizeDetector):
     @torch.no_grad()
     def propose(self, outputs: BoxOutputs) -> list[Float[Tensor, "_ 4"]]:
         """Select the most confident boxes of each image after NMS; in pixels."""
-        settings = self.settings.classifier
-        proposed = []
+        options, proposed = self.proposal_options, []
         for boxes_unit, logits in zip(outputs.boxes_unit, outputs.logits, strict=True):
             # The network may predict two corners in the wrong order.
             corners = boxes_unit.clamp(0, 1).reshape(-1, 2, 2)
             ordered = torch.cat([corners.amin(dim=1), corners.amax(dim=1)], dim=1)
-            boxes = from_unit(ordered, self.settings.input)
-            kept = nms(boxes, logits, settings.iou_threshold)[: settings.proposals]
+            boxes = from_unit(ordered, self.input_size)
+            kept = nms(boxes, logits, options.iou_threshold)[: options.number]
             proposed.append(boxes[kept])
         return proposed
 
@@ -152,8 +198,8 @@ class MultiBox(SingleSizeDetector):
                 *self.predict_boxes(batch.images),
                 self.priors_unit,
                 objects,
-                self.settings.input,
-                localization_weight=self.settings.localization_weight,
+                self.input_size,
+                localization_weight=self.localization_weight,
             )
         with torch.no_grad():
             proposed = self.propose(self.predict_boxes(batch.images))
@@ -163,13 +209,25 @@ class MultiBox(SingleSizeDetector):
         """Score every proposal for every class, at the box of the first network."""
         _, proposed, logits = self(images)
         scores = logits.softmax(dim=1)[:, 1:].split([len(boxes) for boxes in proposed])
-        threshold = self.settings.results.score_threshold
+        size, threshold = self.input_size, self.postprocess_options.score_threshold
         return [
-            select_scored(
-                of_image, boxes[:, None].expand(*of_image.shape, 4), self.settings.input, threshold
-            )
+            select_scored(of_image, boxes[:, None].expand(*of_image.shape, 4), size, threshold)
             for of_image, boxes in zip(scores, proposed, strict=True)
         ]
+
+
+def _find_grids(backbone: Backbone, maps: Grids, size: tuple[int, int]) -> list[tuple[int, int]]:
+    """Find (rows, columns) of each grid by a trial run.
+
+    Raises ModelError if the network cannot take images of this (height, width).
+    """
+    try:
+        return grids(nn.Sequential(backbone, maps), torch.zeros(1, 3, *size))
+    except RuntimeError as error:
+        raise ModelError(
+            f"the network cannot take model.input = {list(size)}: {error}; the backbone's last "
+            f"feature map must have 5 × 5 cells at least"
+        ) from error
 
 
 def multibox_losses(

@@ -6,7 +6,9 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
 from singleshot.backbones.backbone import Backbone
+from singleshot.detectors.common.postprocess import PAPER_POSTPROCESSING, PostprocessOptions
 from singleshot.detectors.common.regions import Sampling
+from singleshot.detectors.common.single_size import InputOptions
 from singleshot.detectors.detector import Losses, Prepared
 from singleshot.detectors.rcnn.losses import fast_rcnn_losses
 from singleshot.detectors.rcnn.regions import (
@@ -17,28 +19,61 @@ from singleshot.detectors.rcnn.regions import (
     score_regions,
 )
 from singleshot.detectors.rcnn.selective_search import SelectiveSearch, whole_image_regions
-from singleshot.detectors.rcnn.settings import FastRcnnSettings
+from singleshot.detectors.rcnn.settings import FastRcnnSettings, RegionAspect
 from singleshot.structures import Batch, Detections
 
 __all__ = ["FastRcnn"]
+
+PAPER_SAMPLING = Sampling(64, 0.25, 0.5, (0.1, 0.5))
 
 
 class FastRcnn(RegionDetector):
     """A detector of regions of selective search, pooled from the last feature map."""
 
-    settings: FastRcnnSettings
+    settings: FastRcnnSettings  # of a detector that a recipe describes
 
     def __init__(
-        self, backbone: Backbone, class_names: Sequence[str], settings: FastRcnnSettings
+        self,
+        backbone: Backbone,
+        class_names: Sequence[str],
+        inputs: InputOptions,
+        search: SelectiveSearch,
+        *,
+        pooled: int = 7,
+        fully_connected: Sequence[int] = (4096, 4096),
+        dropout: float = 0.5,
+        sampling: Sampling = PAPER_SAMPLING,
+        aspect: RegionAspect = "stretch",
+        postprocessing: PostprocessOptions = PAPER_POSTPROCESSING,
     ) -> None:
-        super().__init__(backbone, class_names, settings)
-        self.search = SelectiveSearch.from_settings(settings.search)
-        self.heads = RegionHead(
-            backbone.channels[-1] * settings.pooled**2,
-            settings.fully_connected,
-            settings.dropout,
-            len(class_names),
+        """Regions are pooled to `pooled` × `pooled` cells."""
+        super().__init__(
+            backbone, class_names, inputs, aspect=aspect, postprocessing=postprocessing
         )
+        self.search = search
+        self.pooled, self.sampling = pooled, sampling
+        width = backbone.channels[-1] * pooled**2
+        self.heads = RegionHead(width, fully_connected, dropout, len(class_names))
+
+    @classmethod
+    def from_settings(
+        cls, settings: FastRcnnSettings, backbone: Backbone, class_names: Sequence[str]
+    ) -> "FastRcnn":
+        """Build the detector of a recipe; weights other than the backbone's are random."""
+        detector = cls(
+            backbone,
+            class_names,
+            InputOptions.from_settings(settings),
+            SelectiveSearch.from_settings(settings.search),
+            pooled=settings.pooled,
+            fully_connected=settings.fully_connected,
+            dropout=settings.dropout,
+            sampling=Sampling.from_settings(settings.sampling),
+            aspect=settings.aspect,
+            postprocessing=PostprocessOptions.from_settings(settings.results),
+        )
+        detector.settings = settings
+        return detector
 
     @property
     def num_boxes(self) -> int:
@@ -66,15 +101,14 @@ class FastRcnn(RegionDetector):
         if regions is None:
             regions = whole_image_regions(images, self.num_boxes)
         features = self.backbone(self.pad(images))[-1]
-        cells = pool_regions(features, regions, self.settings.pooled, self.strides[-1])
+        cells = pool_regions(features, regions, self.pooled, self.strides[-1])
         outputs: tuple[Tensor, Tensor] = self.heads(cells)
         return outputs
 
     def losses(self, batch: Batch, prepared: Prepared | None = None) -> Losses:
         """Average the losses of sampled regions over those of an image, then over images."""
         del prepared
-        sampling = Sampling.from_settings(self.settings.sampling)
-        sampled = sample_batch(self.search(batch.images), batch, sampling)
+        sampled = sample_batch(self.search(batch.images), batch, self.sampling)
         logits, offsets = self(batch.images, [labelled.regions for labelled in sampled])
         return fast_rcnn_losses(logits, offsets, sampled)
 
@@ -87,5 +121,5 @@ class FastRcnn(RegionDetector):
             logits,
             offsets,
             (images.shape[-2], images.shape[-1]),
-            self.settings.results.score_threshold,
+            self.postprocess_options.score_threshold,
         )

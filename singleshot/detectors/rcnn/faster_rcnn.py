@@ -11,7 +11,9 @@ from torchvision.ops import FeaturePyramidNetwork, MultiScaleRoIAlign
 from torchvision.ops.feature_pyramid_network import LastLevelMaxPool
 
 from singleshot.backbones.backbone import Backbone, grids
+from singleshot.detectors.common.postprocess import PAPER_POSTPROCESSING, PostprocessOptions
 from singleshot.detectors.common.regions import Sampling, objects_of
+from singleshot.detectors.common.single_size import InputOptions
 from singleshot.detectors.detector import Losses, Prepared
 from singleshot.detectors.rcnn.losses import fast_rcnn_losses
 from singleshot.detectors.rcnn.proposals import (
@@ -27,12 +29,14 @@ from singleshot.detectors.rcnn.regions import (
     pool_regions,
     sample_batch,
     score_regions,
+    strides_of,
 )
-from singleshot.detectors.rcnn.settings import FasterRcnnSettings
+from singleshot.detectors.rcnn.settings import FasterRcnnSettings, RegionAspect
 from singleshot.structures import Batch, Detections
 
-__all__ = ["FasterRcnn", "FeaturePyramid"]
+__all__ = ["FasterRcnn", "FeaturePyramid", "LastLevel", "PyramidAlign", "SingleMaxPool"]
 
+PAPER_SAMPLING = Sampling(128, 0.25, 0.5, (0.0, 0.5))
 SAMPLES = 2  # of RoIAlign, along each side of a cell (torchvision's faster_rcnn.py)
 
 
@@ -51,36 +55,73 @@ class FasterRcnn(RegionDetector):
     no gradient passes through the proposals.
     """
 
-    settings: FasterRcnnSettings
+    settings: FasterRcnnSettings  # of a detector that a recipe describes
 
     def __init__(
-        self, backbone: Backbone, class_names: Sequence[str], settings: FasterRcnnSettings
+        self,
+        backbone: Backbone,
+        class_names: Sequence[str],
+        inputs: InputOptions,
+        top_down: "FeaturePyramid | LastLevel",
+        proposals: ProposalNetwork,
+        *,
+        pooling: "PyramidAlign | SingleMaxPool",
+        heads: RegionHead,
+        sampling: Sampling = PAPER_SAMPLING,
+        aspect: RegionAspect = "stretch",
+        postprocessing: PostprocessOptions = PAPER_POSTPROCESSING,
     ) -> None:
-        super().__init__(backbone, class_names, settings)
-        channels = settings.top_down or backbone.channels[-1]
-        self.top_down = (
-            FeaturePyramid(backbone.channels, channels) if settings.top_down else LastLevel()
+        """Regions are proposed on the maps of `top_down`, pooled from them, and classified.
+
+        Heads may have more columns than classes: the last ones are then unused.
+        """
+        super().__init__(
+            backbone, class_names, inputs, aspect=aspect, postprocessing=postprocessing
         )
-        strides = self.strides[-1:]
+        self.top_down, self.proposals = top_down, proposals
+        self.pooling, self.heads = pooling, heads
+        self.sampling = sampling
+
+    @classmethod
+    def from_settings(
+        cls, settings: FasterRcnnSettings, backbone: Backbone, class_names: Sequence[str]
+    ) -> "FasterRcnn":
+        """Build the detector of a recipe; weights other than the backbone's are random."""
+        channels, strides = settings.top_down or backbone.channels[-1], strides_of(backbone)
+        top_down: FeaturePyramid | LastLevel = LastLevel()
+        levels, num_pooled = strides[-1:], 1
         if settings.top_down:
-            strides = [*self.strides, 2 * self.strides[-1]]
-        self.proposals = ProposalNetwork.from_settings(settings.proposals, channels, strides)
-        self.pooling = (
-            PyramidAlign(settings.pooled, len(self.strides) if settings.top_down else 1)
-            if settings.pooling == "align"
-            else SingleMaxPool(settings.pooled, self.strides[-1])
-        )
-        self.heads = RegionHead(
+            top_down = FeaturePyramid(backbone.channels, channels)
+            levels, num_pooled = [*strides, 2 * strides[-1]], len(strides)
+        # In the order of the random draws of weights.
+        proposals = ProposalNetwork.from_settings(settings.proposals, channels, levels)
+        heads = RegionHead(
             channels * settings.pooled**2,
             settings.fully_connected,
             settings.dropout,
             len(class_names) + settings.unused_columns,
         )
+        detector = cls(
+            backbone,
+            class_names,
+            InputOptions.from_settings(settings),
+            top_down,
+            proposals,
+            pooling=PyramidAlign(settings.pooled, num_pooled)
+            if settings.pooling == "align"
+            else SingleMaxPool(settings.pooled, strides[-1]),
+            heads=heads,
+            sampling=Sampling.from_settings(settings.sampling),
+            aspect=settings.aspect,
+            postprocessing=PostprocessOptions.from_settings(settings.results),
+        )
+        detector.settings = settings
+        return detector
 
     @property
     def num_boxes(self) -> int:
         """Anchors that go into NMS, at detection."""
-        return self.proposals.num_candidates(self.grids(self.settings.input))
+        return self.proposals.num_candidates(self.grids(self.input_size))
 
     @property
     def parts(self) -> Mapping[str, nn.Module]:
@@ -120,8 +161,7 @@ class FasterRcnn(RegionDetector):
         """Compute losses of anchors, and of regions sampled among the proposals."""
         del prepared
         maps, proposed = self._propose(batch.images)
-        sampling = Sampling.from_settings(self.settings.sampling)
-        sampled = sample_batch(proposed.regions, batch, sampling)
+        sampled = sample_batch(proposed.regions, batch, self.sampling)
         regions = [labelled.regions for labelled in sampled]
         losses = fast_rcnn_losses(*self._classify(maps, regions, batch.images), sampled)
         objects = [objects_of(truth, batch.images.device) for truth in batch.truths]
@@ -136,7 +176,7 @@ class FasterRcnn(RegionDetector):
             logits,
             offsets,
             (images.shape[-2], images.shape[-1]),
-            self.settings.results.score_threshold,
+            self.postprocess_options.score_threshold,
         )
         return [scored[scored.labels < len(self.class_names)] for scored in of_images]
 

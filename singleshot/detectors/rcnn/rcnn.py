@@ -1,6 +1,7 @@
 """R-CNN (Girshick et al. 2014): regions, CNN features, linear SVMs, box regression."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 from singleshot.backbones.backbone import Backbone, grids
 from singleshot.boxes.geometry import pairwise_iou
 from singleshot.detectors.common.fully_connected import FullyConnected, small_linear
+from singleshot.detectors.common.postprocess import PAPER_POSTPROCESSING, PostprocessOptions
 from singleshot.detectors.common.regions import (
     LabelledRegions,
     Objects,
@@ -22,17 +24,54 @@ from singleshot.detectors.common.regions import (
     warp_regions,
     with_truths,
 )
+from singleshot.detectors.common.single_size import InputOptions
 from singleshot.detectors.detector import Losses, Prepared
 from singleshot.detectors.rcnn.losses import decode_regions, offset_targets, offsets_of_label
 from singleshot.detectors.rcnn.regions import RegionDetector, on_meta_device, sample_batch
 from singleshot.detectors.rcnn.selective_search import SelectiveSearch, whole_image_regions
-from singleshot.detectors.rcnn.settings import RcnnSettings
+from singleshot.detectors.rcnn.settings import RcnnSettings, RegionAspect, StageSettings
 from singleshot.structures import Batch, Detections
 
-__all__ = ["Rcnn", "box_costs", "scale_to_norm", "svm_costs"]
+__all__ = ["Rcnn", "StageOptions", "box_costs", "scale_to_norm", "svm_costs"]
 
 AT_ONCE = 128  # regions in the network while detecting
 RAW = (1.0, 1.0)  # offsets are regressed unscaled (appendix C)
+
+
+@dataclass(frozen=True, slots=True)
+class StageOptions:
+    """Numbers of the three stages: the network, its SVMs, its box regression."""
+
+    svms_from: float = 0.6  # part of the training when stage two begins
+    boxes_from: float = 0.8  # part of the training when stage three begins
+    feature_norm: float = 20.0  # length that feature vectors are scaled to
+    svm_negative_iou: float = 0.3  # IoU with all objects of a class below which a region is none
+    candidates: int = 512  # regions of an image, drawn at random, among which …
+    hard_negatives: int = 96  # … so many with the highest scores are the negatives of an SVM
+    svm_positive_weight: float = 2.0
+    svm_decay: float = 1e-4  # λ of λ / 2 · ‖w‖² beside the hinge loss
+    boxes_iou: float = 0.6  # IoU from which a region has a box loss
+    boxes_decay: float = 1e-4  # λ of λ / 2 · ‖w‖² of the regression
+
+    @classmethod
+    def from_settings(cls, settings: StageSettings) -> "StageOptions":
+        """Translate the table `model.stages`."""
+        return cls(
+            settings.svms_from,
+            settings.boxes_from,
+            settings.feature_norm,
+            settings.svm_negative_iou,
+            settings.candidates,
+            settings.hard_negatives,
+            settings.svm_positive_weight,
+            settings.svm_decay,
+            settings.boxes_iou,
+            settings.boxes_decay,
+        )
+
+
+PAPER_SAMPLING = Sampling(128, 0.25, 0.5, (0.0, 0.5))
+PAPER_STAGES = StageOptions()
 
 
 class Rcnn(RegionDetector):
@@ -43,23 +82,63 @@ class Rcnn(RegionDetector):
     has trained is then fixed.
     """
 
-    settings: RcnnSettings
+    settings: RcnnSettings  # of a detector that a recipe describes
 
     def __init__(
-        self, backbone: Backbone, class_names: Sequence[str], settings: RcnnSettings
+        self,
+        backbone: Backbone,
+        class_names: Sequence[str],
+        inputs: InputOptions,
+        search: SelectiveSearch,
+        *,
+        warped: int = 227,
+        context: int = 16,
+        fully_connected: Sequence[int] = (4096, 4096),
+        dropout: float = 0.5,
+        sampling: Sampling = PAPER_SAMPLING,
+        stages: StageOptions = PAPER_STAGES,
+        aspect: RegionAspect = "stretch",
+        postprocessing: PostprocessOptions = PAPER_POSTPROCESSING,
     ) -> None:
-        super().__init__(backbone, class_names, settings)
-        self.search = SelectiveSearch.from_settings(settings.search)
-        region = torch.zeros(1, 3, settings.warped, settings.warped, device="meta")
+        """Regions are warped to `warped` pixels a side, with `context` pixels around them."""
+        super().__init__(
+            backbone, class_names, inputs, aspect=aspect, postprocessing=postprocessing
+        )
+        self.search = search
+        self.warped, self.context = warped, context
+        self.sampling, self.stage_options = sampling, stages
+        region = torch.zeros(1, 3, warped, warped, device="meta")
         rows, columns = grids(on_meta_device(backbone), region)[-1]
         width = backbone.channels[-1] * rows * columns
-        widths = [width, *settings.fully_connected]
-        self.layers = FullyConnected(widths, settings.dropout)
+        widths = [width, *fully_connected]
+        self.layers = FullyConnected(widths, dropout)
         self.classes = small_linear(widths[-1], len(class_names) + 1, 0.01)
         # Convex problems need no random initialisation.
         self.machines = small_linear(widths[-1], len(class_names), 0.0)
         self.offsets = small_linear(width, 4 * len(class_names), 0.0)
         self.stage = 0
+
+    @classmethod
+    def from_settings(
+        cls, settings: RcnnSettings, backbone: Backbone, class_names: Sequence[str]
+    ) -> "Rcnn":
+        """Build the detector of a recipe; weights other than the backbone's are random."""
+        detector = cls(
+            backbone,
+            class_names,
+            InputOptions.from_settings(settings),
+            SelectiveSearch.from_settings(settings.search),
+            warped=settings.warped,
+            context=settings.context,
+            fully_connected=settings.fully_connected,
+            dropout=settings.dropout,
+            sampling=Sampling.from_settings(settings.sampling),
+            stages=StageOptions.from_settings(settings.stages),
+            aspect=settings.aspect,
+            postprocessing=PostprocessOptions.from_settings(settings.results),
+        )
+        detector.settings = settings
+        return detector
 
     @property
     def num_boxes(self) -> int:
@@ -78,7 +157,7 @@ class Rcnn(RegionDetector):
 
     def enter(self, part: float) -> None:
         """Begin the stage of the SVMs, then that of box regression, with the network fixed."""
-        stages = self.settings.stages
+        stages = self.stage_options
         self.stage = (part >= stages.svms_from) + (part >= stages.boxes_from)
         if self.stage:
             self.backbone.eval()
@@ -88,8 +167,7 @@ class Rcnn(RegionDetector):
         self, normalised: Float[Tensor, "b 3 h w"], regions: Sequence[Float[Tensor, "_ 4"]]
     ) -> tuple[Float[Tensor, "n pool5"], Float[Tensor, "n fc7"]]:
         """Compute of each region the last feature map, flat, and the last fully connected layer."""
-        settings = self.settings
-        crops = warp_regions(normalised, regions, settings.warped, settings.context)
+        crops = warp_regions(normalised, regions, self.warped, self.context)
         pool5 = self.backbone(crops)[-1].flatten(start_dim=1)
         return pool5, self.layers(pool5)
 
@@ -120,7 +198,7 @@ class Rcnn(RegionDetector):
     ) -> tuple[Float[Tensor, "n classes"], Float[Tensor, "n classes 4"]]:
         """Compute scores and offsets of some regions of an image."""
         pool5, fc7 = self.features(normalised, [regions])
-        norm = self.settings.stages.feature_norm
+        norm = self.stage_options.feature_norm
         if self.machines.weight.any():
             scores = self.machines(scale_to_norm(fc7, norm)).sigmoid()
         else:
@@ -135,7 +213,7 @@ class Rcnn(RegionDetector):
         size = images.shape[-2], images.shape[-1]
         numbers = [len(of_image) for of_image in regions]
         return [
-            select_scored(*of_image, size, self.settings.results.score_threshold)
+            select_scored(*of_image, size, self.postprocess_options.score_threshold)
             for of_image in zip(
                 scores.split_with_sizes(numbers), boxes.split_with_sizes(numbers), strict=True
             )
@@ -150,9 +228,7 @@ class Rcnn(RegionDetector):
 
     def _network_losses(self, batch: Batch) -> Losses:
         """Compute the cross-entropy of sampled regions, with background as a class (§2.3)."""
-        sampled = sample_batch(
-            self.search(batch.images), batch, Sampling.from_settings(self.settings.sampling)
-        )
+        sampled = sample_batch(self.search(batch.images), batch, self.sampling)
         regions = [labelled.regions for labelled in sampled]
         _, fc7 = self.features(self.normalise(batch.images), regions)
         logits = self.classes(fc7).float()
@@ -165,7 +241,7 @@ class Rcnn(RegionDetector):
 
     def _svm_losses(self, batch: Batch) -> Losses:
         """Compute hinge losses of ground truth and of regions without the class (§2.3)."""
-        stages, costs, number = self.settings.stages, [], 0
+        stages, costs, number = self.stage_options, [], 0
         for image, regions, objects in self._images_with_regions(batch):
             drawn = torch.randperm(len(regions), device=image.device)[: stages.candidates]
             fc7 = self._fixed_features(image, with_truths(regions[drawn], objects))[1]
@@ -188,12 +264,12 @@ class Rcnn(RegionDetector):
 
     def _box_losses(self, batch: Batch) -> Losses:
         """Compute squared errors of the offsets of regions close to an object (appendix C)."""
-        stages, costs, number = self.settings.stages, [], 0
+        stages, costs, number = self.stage_options, [], 0
         for image, regions, objects in self._images_with_regions(batch):
             labelled = label_regions(
                 with_truths(regions, objects), objects, stages.boxes_iou, (0.0, 0.0)
             )
-            close = labelled.select(pick(labelled.positive, self.settings.sampling.regions))
+            close = labelled.select(pick(labelled.positive, self.sampling.number))
             offsets = self.offsets(self._fixed_features(image, close.regions)[0]).unflatten(
                 1, (-1, 4)
             )
@@ -215,7 +291,7 @@ class Rcnn(RegionDetector):
         self, normalised: Float[Tensor, "1 3 h w"], regions: Float[Tensor, "n 4"]
     ) -> tuple[Float[Tensor, "n pool5"], Float[Tensor, "n fc7"]]:
         """Compute features of one norm, without gradient."""
-        norm = self.settings.stages.feature_norm
+        norm = self.stage_options.feature_norm
         parts = [self.features(normalised, [some]) for some in torch.split(regions, AT_ONCE)]
         pool5, fc7 = (torch.cat(features) for features in zip(*parts, strict=True))
         return scale_to_norm(pool5, norm), scale_to_norm(fc7, norm)

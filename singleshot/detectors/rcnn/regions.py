@@ -12,7 +12,11 @@ from torchvision.ops import roi_pool
 
 from singleshot.backbones.backbone import Backbone, grids
 from singleshot.detectors.common.fully_connected import FullyConnected, small_linear
-from singleshot.detectors.common.postprocess import PostprocessOptions, select_detections
+from singleshot.detectors.common.postprocess import (
+    PAPER_POSTPROCESSING,
+    PostprocessOptions,
+    select_detections,
+)
 from singleshot.detectors.common.regions import (
     BACKGROUND,
     LabelledRegions,
@@ -23,9 +27,9 @@ from singleshot.detectors.common.regions import (
     with_truths,
 )
 from singleshot.detectors.common.resize import resize
-from singleshot.detectors.common.single_size import SingleSizeDetector
+from singleshot.detectors.common.single_size import InputOptions, SingleSizeDetector
 from singleshot.detectors.rcnn.losses import decode_regions
-from singleshot.detectors.rcnn.settings import RegionSettings
+from singleshot.detectors.rcnn.settings import RegionAspect
 from singleshot.structures import Batch, Detections
 
 __all__ = [
@@ -37,6 +41,7 @@ __all__ = [
     "sample_batch",
     "score_regions",
     "size_keeping_aspect",
+    "strides_of",
 ]
 
 STRIDED = 512  # pixels: a side that all strides divide
@@ -45,12 +50,18 @@ STRIDED = 512  # pixels: a side that all strides divide
 class RegionDetector(SingleSizeDetector):
     """A detector of images stretched to one size, or of any with a shortest side."""
 
-    settings: RegionSettings
-
     def __init__(
-        self, backbone: Backbone, class_names: Sequence[str], settings: RegionSettings
+        self,
+        backbone: Backbone,
+        class_names: Sequence[str],
+        inputs: InputOptions,
+        *,
+        aspect: RegionAspect = "stretch",
+        postprocessing: PostprocessOptions = PAPER_POSTPROCESSING,
     ) -> None:
-        super().__init__(backbone, class_names, settings)
+        """At detection images are stretched to the input, or `keep` their aspect ratio."""
+        super().__init__(backbone, class_names, inputs, postprocessing=postprocessing)
+        self.aspect: RegionAspect = aspect
         self.strides = strides_of(backbone)
 
     def pad(self, images: UInt8[Tensor, "b 3 h w"] | Float[Tensor, "b 3 h w"]) -> Tensor:
@@ -64,7 +75,7 @@ class RegionDetector(SingleSizeDetector):
     @torch.inference_mode()
     def detect(self, images: Sequence[UInt8[Tensor, "3 _h _w"]]) -> list[Detections]:
         """Detect objects in images of any sizes; boxes are in pixels of their own image."""
-        if self.settings.aspect == "stretch":
+        if self.aspect == "stretch":
             return super().detect(images)
         assert not self.training
         # One by one: together they would be padded to the largest, which changes detections.
@@ -73,11 +84,10 @@ class RegionDetector(SingleSizeDetector):
     def _detect_keeping_aspect(self, image: UInt8[Tensor, "3 h w"]) -> Detections:
         """Detect objects in one image, resized without distortion."""
         size = image.shape[1], image.shape[2]
-        resized_to = size_keeping_aspect(size, self.settings.input)
-        resized = resize(image.to(self.pixel_mean.device), resized_to, self.settings.resize)
+        resized_to = size_keeping_aspect(size, self.input_size)
+        resized = resize(image.to(self.pixel_mean.device), resized_to, self.resize)
         (scored,) = self.score_boxes(resized[None])
-        options = PostprocessOptions.from_settings(self.settings.results)
-        return select_detections(scored, resized_to, size, options)
+        return select_detections(scored, resized_to, size, self.postprocess_options)
 
 
 class RegionHead(nn.Module):

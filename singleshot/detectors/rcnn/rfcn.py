@@ -10,6 +10,7 @@ from torchvision.ops import ps_roi_pool
 
 from singleshot.backbones.backbone import Backbone, grids
 from singleshot.backbones.initial import small_convolution
+from singleshot.detectors.common.postprocess import PAPER_POSTPROCESSING, PostprocessOptions
 from singleshot.detectors.common.regions import (
     BACKGROUND,
     LabelledRegions,
@@ -18,6 +19,7 @@ from singleshot.detectors.common.regions import (
     sum_over_images,
     with_truths,
 )
+from singleshot.detectors.common.single_size import InputOptions
 from singleshot.detectors.detector import Losses, Prepared
 from singleshot.detectors.rcnn.losses import offsets_of_label, region_costs
 from singleshot.detectors.rcnn.proposals import (
@@ -30,8 +32,9 @@ from singleshot.detectors.rcnn.regions import (
     on_meta_device,
     pad_to_multiple,
     score_regions,
+    strides_of,
 )
-from singleshot.detectors.rcnn.settings import RfcnSettings
+from singleshot.detectors.rcnn.settings import RegionAspect, RfcnSettings
 from singleshot.errors import ModelError
 from singleshot.structures import Batch, Detections
 
@@ -44,38 +47,74 @@ OBJECT = 1
 class Rfcn(RegionDetector):
     """A detector with position-sensitive score maps, for each part of an object of each class."""
 
-    settings: RfcnSettings
+    settings: RfcnSettings  # of a detector that a recipe describes
 
     def __init__(
-        self, backbone: Backbone, class_names: Sequence[str], settings: RfcnSettings
+        self,
+        backbone: Backbone,
+        class_names: Sequence[str],
+        inputs: InputOptions,
+        proposals: ProposalNetwork,
+        *,
+        reduced: int = 1024,
+        bins: int = 7,
+        positive_iou: float = 0.5,
+        hardest: int = 128,
+        aspect: RegionAspect = "stretch",
+        postprocessing: PostprocessOptions = PAPER_POSTPROCESSING,
     ) -> None:
         """Regions are proposed on the backbone's first map and classified on its last.
 
-        Raises ModelError if the strides of the two differ.
+        That one is reduced to `reduced` channels, or not if 0; regions have `bins` × `bins` parts.
+        From `positive_iou` on they show an object; the `hardest` of an image are trained on. Raises
+        ModelError if the strides of the two maps differ.
         """
-        super().__init__(backbone, class_names, settings)
+        super().__init__(
+            backbone, class_names, inputs, aspect=aspect, postprocessing=postprocessing
+        )
+        self.bins, self.positive_iou, self.hardest = bins, positive_iou, hardest
         if len(set(self.strides)) > 1:
             raise ModelError(
                 f"model.backbone: R-FCN classifies regions on a map as fine as it proposes them "
                 f"on, and these have strides {self.strides}; name one level, or dilate the last"
             )
-        self.proposals = ProposalNetwork.from_settings(
-            settings.proposals, backbone.channels[0], self.strides[:1]
-        )
-        width = settings.reduced or backbone.channels[-1]
+        self.proposals = proposals
+        width = reduced or backbone.channels[-1]
         self.reduced = nn.Sequential()
-        if settings.reduced:
-            reduced = small_convolution(backbone.channels[-1], width)
-            self.reduced = nn.Sequential(reduced, nn.ReLU(inplace=True))
-        parts = settings.bins**2
+        if reduced:
+            convolution = small_convolution(backbone.channels[-1], width)
+            self.reduced = nn.Sequential(convolution, nn.ReLU(inplace=True))
+        parts = bins**2
         self.score_maps = small_convolution(width, parts * (len(class_names) + 1))
         self.offset_maps = small_convolution(width, parts * 4 * BOXES)
+
+    @classmethod
+    def from_settings(
+        cls, settings: RfcnSettings, backbone: Backbone, class_names: Sequence[str]
+    ) -> "Rfcn":
+        """Build the detector of a recipe; weights other than the backbone's are random."""
+        detector = cls(
+            backbone,
+            class_names,
+            InputOptions.from_settings(settings),
+            ProposalNetwork.from_settings(
+                settings.proposals, backbone.channels[0], strides_of(backbone)[:1]
+            ),
+            reduced=settings.reduced,
+            bins=settings.bins,
+            positive_iou=settings.positive_iou,
+            hardest=settings.hardest,
+            aspect=settings.aspect,
+            postprocessing=PostprocessOptions.from_settings(settings.results),
+        )
+        detector.settings = settings
+        return detector
 
     @property
     def num_boxes(self) -> int:
         """Anchors that go into NMS, at detection."""
         image = pad_to_multiple(
-            torch.zeros(1, 3, *self.settings.input, device="meta"), max(self.strides)
+            torch.zeros(1, 3, *self.input_size, device="meta"), max(self.strides)
         )
         return self.proposals.num_candidates(grids(on_meta_device(self.backbone), image)[:1])
 
@@ -103,7 +142,7 @@ class Rfcn(RegionDetector):
         self, features: Float[Tensor, "b width rows columns"], regions: Sequence[Tensor]
     ) -> tuple[Float[Tensor, "n outputs"], Float[Tensor, "n outputs 4"]]:
         """Compute logits and offsets of all regions; the offsets of all classes are equal."""
-        bins, stride = self.settings.bins, self.strides[-1]
+        bins, stride = self.bins, self.strides[-1]
         logits = vote(self.score_maps(features), regions, bins, stride)
         offsets = vote(self.offset_maps(features), regions, bins, stride).reshape(-1, BOXES, 4)
         return logits, offsets[:, [BACKGROUND, *[OBJECT] * len(self.class_names)]]
@@ -117,13 +156,13 @@ class Rfcn(RegionDetector):
             label_regions(
                 with_truths(regions, shown),
                 shown,
-                self.settings.positive_iou,
-                (0.0, self.settings.positive_iou),
+                self.positive_iou,
+                (0.0, self.positive_iou),
             )
             for regions, shown in zip(proposed.regions, objects, strict=True)
         ]
         logits, offsets = self._classify(features, [regions.regions for regions in labelled])
-        losses = losses_of_hardest(logits, offsets, labelled, self.settings.hardest)
+        losses = losses_of_hardest(logits, offsets, labelled, self.hardest)
         size = batch.images.shape[-2], batch.images.shape[-1]
         return with_proposal_losses(losses, proposed, objects, size, self.proposals.sampling)
 
@@ -135,7 +174,7 @@ class Rfcn(RegionDetector):
             logits,
             offsets,
             (images.shape[-2], images.shape[-1]),
-            self.settings.results.score_threshold,
+            self.postprocess_options.score_threshold,
         )
 
 

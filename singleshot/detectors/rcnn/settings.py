@@ -19,11 +19,15 @@ __all__ = [
     "FasterRcnnSettings",
     "ProposalSettings",
     "RcnnSettings",
+    "RegionAspect",
     "RegionSettings",
     "RfcnSettings",
     "SearchSettings",
     "StageSettings",
 ]
+
+
+RegionAspect = Literal["stretch", "keep"]
 
 
 class SearchSettings(Settings):
@@ -125,7 +129,7 @@ class StageSettings(Settings):
 class RegionSettings(DetectorSettings):
     """Keys that all of them have."""
 
-    aspect: Literal["stretch", "keep"] = Field(
+    aspect: RegionAspect = Field(
         "stretch",
         description="at detection, 'stretch': images are stretched to the input, as in training; "
         "'keep': shrunk or enlarged until the shortest side is the input's and the longest is not "

@@ -26,9 +26,10 @@ from torch import Tensor, nn
 from singleshot.backbones.backbone import Backbone, grids
 from singleshot.backbones.initial import caffe_xavier
 from singleshot.boxes.geometry import pairwise_iou
+from singleshot.detectors.common.postprocess import PAPER_POSTPROCESSING, PostprocessOptions
 from singleshot.detectors.common.regions import BACKGROUND, IGNORED, Objects, objects_of
 from singleshot.detectors.common.resize import resize
-from singleshot.detectors.common.single_size import SingleSizeDetector
+from singleshot.detectors.common.single_size import InputOptions, SingleSizeDetector
 from singleshot.detectors.detector import Losses, Prepared
 from singleshot.detectors.sliding_window.settings import SlidingWindowSettings
 from singleshot.errors import ModelError
@@ -37,6 +38,7 @@ from singleshot.structures import Batch, Detections, Truth
 __all__ = [
     "ScaledCopy",
     "SlidingWindow",
+    "WindowOptions",
     "WindowSampling",
     "hardest_windows",
     "hinge_losses",
@@ -75,10 +77,10 @@ class ScaledCopy:
 class WindowSampling:
     """Numbers that windows to train on are matched and sampled by."""
 
-    object_iou: float  # IoU from which a window is matched to an object
-    background_iou: float  # IoU below which it is background; others are ignored
-    negatives_per_positive: float
-    min_negatives: int
+    object_iou: float = 0.6  # IoU from which a window is matched to an object
+    background_iou: float = 0.3  # IoU below which it is background; others are ignored
+    negatives_per_positive: float = 3.0
+    min_negatives: int = 20
 
     @classmethod
     def from_settings(cls, settings: SlidingWindowSettings) -> WindowSampling:
@@ -91,36 +93,87 @@ class WindowSampling:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class WindowOptions:
+    """Size of the classifier's window, and of the copies of the image that it is applied to."""
+
+    size: tuple[int, int]  # (height, width) in pixels
+    scales: Sequence[float]  # sizes of objects relative to the window, a copy for each
+    aspect_ratios: Sequence[float] = (1.0,)  # widths relative to the window, at the same area
+    margin: float = 0.125  # on each side of the object, as a fraction of the window
+
+    @classmethod
+    def from_settings(cls, settings: SlidingWindowSettings) -> WindowOptions:
+        """Translate the table `model`."""
+        return cls(settings.window, settings.scales, settings.aspect_ratios, settings.margin)
+
+
+Classifier = Literal["svm", "softmax"]
+PAPER_SAMPLING = WindowSampling()
+
+
 class SlidingWindow(SingleSizeDetector):
     """A detector by scaled copies of the image, a feature map of each, and a classifier over it."""
 
-    settings: SlidingWindowSettings
+    settings: SlidingWindowSettings  # of a detector that a recipe describes
     windows: Float[Tensor, "windows 4"]
 
     def __init__(
-        self, backbone: Backbone, class_names: Sequence[str], settings: SlidingWindowSettings
+        self,
+        backbone: Backbone,
+        class_names: Sequence[str],
+        inputs: InputOptions,
+        window: WindowOptions,
+        *,
+        classifier: Classifier,
+        fully_connected: Sequence[int] = (),
+        dropout: float = 0.0,
+        sampling: WindowSampling = PAPER_SAMPLING,
+        postprocessing: PostprocessOptions = PAPER_POSTPROCESSING,
     ) -> None:
-        super().__init__(backbone, class_names, settings)
-        height, width = settings.window
-        self.border = round(settings.margin * height), round(settings.margin * width)
-        self.kernel = self.grid_of(settings.window)
-        self.copies = list(self._scaled_copies())
+        """Raises ModelError if the window fits into no copy of an image."""
+        super().__init__(backbone, class_names, inputs, postprocessing=postprocessing)
+        self.classifier: Classifier = classifier
+        self.sampling = sampling
+        height, width = window.size
+        self.border = round(window.margin * height), round(window.margin * width)
+        self.kernel = self.grid_of(window.size)
+        self.copies = list(self._scaled_copies(window))
         if not self.copies:
             raise ModelError(
-                f"model.window = {list(settings.window)} fits into no copy of an image of "
-                f"{list(settings.input)}: smaller model.scales or a larger model.input may help"
+                f"model.window = {list(window.size)} fits into no copy of an image of "
+                f"{list(inputs.size)}: smaller model.scales or a larger model.input may help"
             )
-        background = settings.classifier == "softmax"
+        background = classifier == "softmax"
         self.heads = _create_classifier(
-            [backbone.channels[-1], *settings.fully_connected, background + len(class_names)],
+            [backbone.channels[-1], *fully_connected, background + len(class_names)],
             self.kernel,
-            settings.dropout,
+            dropout,
         )
-        rows, columns = settings.input
+        rows, columns = inputs.size
         boxes_unit = torch.cat([copy.boxes_unit() for copy in self.copies])
         boxes = boxes_unit * torch.tensor([columns, rows] * 2)
         # They follow from the recipe: a checkpoint need not hold them.
         self.register_buffer("windows", boxes, persistent=False)
+
+    @classmethod
+    def from_settings(
+        cls, settings: SlidingWindowSettings, backbone: Backbone, class_names: Sequence[str]
+    ) -> SlidingWindow:
+        """Build the detector of a recipe; weights other than the backbone's are random."""
+        detector = cls(
+            backbone,
+            class_names,
+            InputOptions.from_settings(settings),
+            WindowOptions.from_settings(settings),
+            classifier=settings.classifier,
+            fully_connected=settings.fully_connected,
+            dropout=settings.dropout,
+            sampling=WindowSampling.from_settings(settings),
+            postprocessing=PostprocessOptions.from_settings(settings.results),
+        )
+        detector.settings = settings
+        return detector
 
     @property
     def num_boxes(self) -> int:
@@ -136,15 +189,15 @@ class SlidingWindow(SingleSizeDetector):
         """Find (rows, columns) of the feature map of an image of (height, width)."""
         return grids(self.backbone, torch.zeros(1, 3, *size))[-1]
 
-    def _scaled_copies(self) -> Iterator[ScaledCopy]:
+    def _scaled_copies(self, window: WindowOptions) -> Iterator[ScaledCopy]:
         """List the copies that hold at least one window, largest first."""
-        settings, (rows, columns) = self.settings, self.kernel
-        (height, width), (top, left) = settings.window, self.border
+        rows, columns = self.kernel
+        (height, width), (top, left) = window.size, self.border
         further = self.grid_of((height + FURTHER, width + FURTHER))
         stride = FURTHER / (further[0] - rows), FURTHER / (further[1] - columns)
         inside = height - 2 * top, width - 2 * left
-        for scale, ratio in product(sorted(settings.scales), settings.aspect_ratios):
-            size = size_of_copy(settings.input, scale, ratio)
+        for scale, ratio in product(sorted(window.scales), window.aspect_ratios):
+            size = size_of_copy(self.input_size, scale, ratio)
             if size[0] >= inside[0] and size[1] >= inside[1]:
                 cells = self.grid_of((size[0] + 2 * top, size[1] + 2 * left))
                 grid = cells[0] - rows + 1, cells[1] - columns + 1
@@ -175,8 +228,7 @@ class SlidingWindow(SingleSizeDetector):
         """The classifier's loss at windows of objects and the hardest windows of background."""
         del prepared
         logits = self(batch.images).float()
-        sampling = WindowSampling.from_settings(self.settings)
-        return window_losses(logits, self.windows, batch.truths, self.settings.classifier, sampling)
+        return window_losses(logits, self.windows, batch.truths, self.classifier, self.sampling)
 
     def score_boxes(self, images: Float[Tensor, "b 3 h w"]) -> list[Detections]:
         """Score the best windows of every class.
@@ -185,11 +237,9 @@ class SlidingWindow(SingleSizeDetector):
         nothing fitted).
         """
         logits = self(images).float()
-        if self.settings.classifier == "svm":
-            scores = logits.sigmoid()
-        else:
-            scores = logits.softmax(dim=2)[:, :, 1:]
-        number = self.settings.results.top_k
+        is_svm = self.classifier == "svm"
+        scores = logits.sigmoid() if is_svm else logits.softmax(dim=2)[:, :, 1:]
+        number = self.postprocess_options.top_k
         return [_best_windows(of_image, self.windows, number) for of_image in scores]
 
 
@@ -225,7 +275,7 @@ def window_losses(
     logits: Float[Tensor, "b windows columns"],
     windows: Float[Tensor, "windows 4"],
     truths: Sequence[Truth],
-    classifier: Literal["svm", "softmax"],
+    classifier: Classifier,
     sampling: WindowSampling,
 ) -> Losses:
     """Average the loss of sampled windows over those of an image, then over images.

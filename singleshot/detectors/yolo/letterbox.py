@@ -7,10 +7,14 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from singleshot.backbones.backbone import Backbone, grids
-from singleshot.detectors.common.postprocess import PostprocessOptions, select_detections
+from singleshot.detectors.common.postprocess import (
+    PAPER_POSTPROCESSING,
+    PostprocessOptions,
+    select_detections,
+)
 from singleshot.detectors.common.resize import resize
-from singleshot.detectors.common.single_size import SingleSizeDetector
-from singleshot.detectors.yolo.settings import YoloSettings
+from singleshot.detectors.common.single_size import InputOptions, SingleSizeDetector
+from singleshot.detectors.yolo.settings import YoloAspect
 from singleshot.structures import Detections
 
 __all__ = ["YoloDetector", "feature_grids", "letterbox_size", "select_likely"]
@@ -21,25 +25,34 @@ GREY = 127.5
 class YoloDetector(SingleSizeDetector):
     """A detector of images that are stretched to the input, or letterboxed with grey bars."""
 
-    settings: YoloSettings
+    def __init__(
+        self,
+        backbone: Backbone,
+        class_names: Sequence[str],
+        inputs: InputOptions,
+        *,
+        aspect: YoloAspect = "stretch",
+        postprocessing: PostprocessOptions = PAPER_POSTPROCESSING,
+    ) -> None:
+        super().__init__(backbone, class_names, inputs, postprocessing=postprocessing)
+        self.aspect: YoloAspect = aspect
 
     @torch.inference_mode()
     def detect(self, images: Sequence[UInt8[Tensor, "3 _h _w"]]) -> list[Detections]:
         """Detect objects in images of any sizes; boxes are in pixels of their own image."""
-        if self.settings.aspect == "stretch" or not images:
+        if self.aspect == "stretch" or not images:
             return super().detect(images)
         assert not self.training
-        settings, device = self.settings, self.pixel_mean.device
-        height, width = settings.input
+        device, (height, width) = self.pixel_mean.device, self.input_size
         sizes = [(image.shape[1], image.shape[2]) for image in images]
-        insides = [letterbox_size(size, settings.input) for size in sizes]
+        insides = [letterbox_size(size, self.input_size) for size in sizes]
         canvas = torch.full((len(images), 3, height, width), GREY, device=device)
         for page, image, (rows, columns) in zip(canvas, images, insides, strict=True):
             top, left = (height - rows) // 2, (width - columns) // 2
             page[:, top : top + rows, left : left + columns] = resize(
-                image.to(device), (rows, columns), settings.resize
+                image.to(device), (rows, columns), self.resize
             )
-        detections, options = [], PostprocessOptions.from_settings(settings.results)
+        detections, options = [], self.postprocess_options
         for scored, size, inside in zip(self.score_boxes(canvas), sizes, insides, strict=True):
             # Half a pixel, too, where the border is odd: `correct_yolo_boxes` (yolo_layer.c).
             across, down = (width - inside[1]) / 2, (height - inside[0]) / 2

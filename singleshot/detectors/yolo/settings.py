@@ -24,6 +24,7 @@ __all__ = [
     "RegionWeightSettings",
     "WeightSettings",
     "Yolo9000Settings",
+    "YoloAspect",
     "YoloSettings",
     "YoloV1Settings",
     "YoloV2Settings",
@@ -33,6 +34,7 @@ __all__ = [
 
 Anchor = tuple[Positive, Positive]
 Weight = Annotated[float, Field(ge=0)]
+YoloAspect = Literal["stretch", "letterbox"]
 
 
 ROOT = -1  # the parent of those that have none
@@ -118,7 +120,7 @@ class RegionWeightSettings(WeightSettings):
 class YoloSettings(DetectorSettings):
     """Keys that all versions share."""
 
-    aspect: Literal["stretch", "letterbox"] = Field(
+    aspect: YoloAspect = Field(
         "stretch",
         description="at detection, 'stretch': images are stretched to the input, as in training; "
         "'letterbox': as darknet does from version 2 on, whose weights expect it: undistorted, "

@@ -28,16 +28,19 @@ from singleshot.boxes.geometry import (
     to_corners,
     to_unit,
 )
+from singleshot.detectors.common.postprocess import PAPER_POSTPROCESSING, PostprocessOptions
 from singleshot.detectors.common.regions import Objects, objects_of
+from singleshot.detectors.common.single_size import InputOptions
 from singleshot.detectors.detector import Losses, Prepared
 from singleshot.detectors.yolo.letterbox import YoloDetector, feature_grids, select_likely
 from singleshot.detectors.yolo.losses import LossWeights
-from singleshot.detectors.yolo.settings import YoloV1Settings
+from singleshot.detectors.yolo.settings import YoloAspect, YoloV1Settings
 from singleshot.structures import Batch, Detections
 
 __all__ = ["CellOutputs", "YoloV1", "cell_losses", "match_cells", "unit_boxes"]
 
 NUMBERS = 4  # of a box
+PAPER_WEIGHTS = LossWeights(coordinates=5.0, objectness=1.0, no_object=0.5, classes=1.0)  # §2.2
 THINNEST = 0.005  # of an image's side; objects thinner than this are left out (src/data.c)
 
 
@@ -79,38 +82,80 @@ class LocallyConnected(nn.Module):
 class YoloV1(YoloDetector):
     """A detector with a grid of cells, each with some boxes and one set of classes."""
 
-    settings: YoloV1Settings
+    settings: YoloV1Settings  # of a detector that a recipe describes
 
     def __init__(
-        self, backbone: Backbone, class_names: Sequence[str], settings: YoloV1Settings
+        self,
+        backbone: Backbone,
+        class_names: Sequence[str],
+        inputs: InputOptions,
+        *,
+        cells: tuple[int, int] = (7, 7),
+        boxes_per_cell: int = 2,
+        convolutions: bool = True,
+        local: int = 0,
+        fully_connected: Sequence[int] = (4096,),
+        dropout: float = 0.5,
+        weights: LossWeights = PAPER_WEIGHTS,
+        aspect: YoloAspect = "stretch",
+        postprocessing: PostprocessOptions = PAPER_POSTPROCESSING,
     ) -> None:
-        super().__init__(backbone, class_names, settings)
+        """`cells` are (rows, columns); `convolutions` adds the paper's last four.
+
+        A locally connected layer after them has `local` channels; 0: there is none.
+        """
+        super().__init__(
+            backbone, class_names, inputs, aspect=aspect, postprocessing=postprocessing
+        )
+        self.cells, self.boxes_per_cell, self.weights = cells, boxes_per_cell, weights
         channels = backbone.channels[-1]
-        rows, columns = feature_grids(backbone, settings.input)[-1]
+        rows, columns = feature_grids(backbone, inputs.size)[-1]
         self.convolutions = nn.Sequential()
-        if settings.convolutions:
+        if convolutions:
             self.convolutions = _last_four(channels)
             rows, columns = -(-rows // 2), -(-columns // 2)
         self.local = nn.Sequential()
-        if settings.local:
-            self.local.append(LocallyConnected(channels, settings.local, (rows, columns)))
-            channels = settings.local
-        widths = [channels * rows * columns, *settings.fully_connected]
+        if local:
+            self.local.append(LocallyConnected(channels, local, (rows, columns)))
+            channels = local
+        widths = [channels * rows * columns, *fully_connected]
         self.layers = nn.Sequential(*map(_leaky_linear, widths, widths[1:]))
-        self.dropout = nn.Dropout(settings.dropout)
-        self.last = nn.Linear(widths[-1], math.prod(settings.cells) * self.per_cell)
+        self.dropout = nn.Dropout(dropout)
+        self.last = nn.Linear(widths[-1], math.prod(cells) * self.per_cell)
         nn.init.normal_(self.last.weight, std=0.01)
         nn.init.zeros_(self.last.bias)
+
+    @classmethod
+    def from_settings(
+        cls, settings: YoloV1Settings, backbone: Backbone, class_names: Sequence[str]
+    ) -> "YoloV1":
+        """Build the detector of a recipe; weights other than the backbone's are random."""
+        detector = cls(
+            backbone,
+            class_names,
+            InputOptions.from_settings(settings),
+            cells=settings.cells,
+            boxes_per_cell=settings.boxes_per_cell,
+            convolutions=settings.convolutions,
+            local=settings.local,
+            fully_connected=settings.fully_connected,
+            dropout=settings.dropout,
+            weights=LossWeights.from_settings(settings.weights),
+            aspect=settings.aspect,
+            postprocessing=PostprocessOptions.from_settings(settings.results),
+        )
+        detector.settings = settings
+        return detector
 
     @property
     def per_cell(self) -> int:
         """Outputs for a cell."""
-        return len(self.class_names) + self.settings.boxes_per_cell * (1 + NUMBERS)
+        return len(self.class_names) + self.boxes_per_cell * (1 + NUMBERS)
 
     @property
     def num_boxes(self) -> int:
         """Cells times boxes per cell."""
-        return self.last.out_features // self.per_cell * self.settings.boxes_per_cell
+        return self.last.out_features // self.per_cell * self.boxes_per_cell
 
     @property
     def parts(self) -> Mapping[str, nn.Module]:
@@ -132,7 +177,7 @@ class YoloV1(YoloDetector):
     ) -> CellOutputs:
         """Compute the outputs, arranged by cell."""
         numbers = self(images).float()
-        cells, boxes = math.prod(self.settings.cells), self.settings.boxes_per_cell
+        cells, boxes = math.prod(self.cells), self.boxes_per_cell
         sizes = [cells * len(self.class_names), cells * boxes, cells * boxes * NUMBERS]
         classes, confidence, coordinates = numbers.split_with_sizes(sizes, dim=1)
         return CellOutputs(
@@ -149,9 +194,9 @@ class YoloV1(YoloDetector):
         return cell_losses(
             outputs,
             objects,
-            cells=self.settings.cells,
-            size=self.settings.input,
-            weights=LossWeights.from_settings(self.settings.weights),
+            cells=self.cells,
+            size=self.input_size,
+            weights=self.weights,
         )
 
     def score_boxes(self, images: Float[Tensor, "b 3 h w"]) -> list[Detections]:
@@ -162,8 +207,8 @@ class YoloV1(YoloDetector):
         """
         outputs = self.predict_cells(images)
         scores = (outputs.confidence[..., None] * outputs.classes[:, :, None]).clamp(max=1)
-        boxes = from_unit(to_corners(self.boxes_unit(outputs)), self.settings.input)
-        threshold = self.settings.results.score_threshold
+        boxes = from_unit(to_corners(self.boxes_unit(outputs)), self.input_size)
+        threshold = self.postprocess_options.score_threshold
         return [
             select_likely(of_image, each, threshold)
             for of_image, each in zip(boxes.flatten(1, 2), scores.flatten(1, 2), strict=True)
@@ -171,10 +216,10 @@ class YoloV1(YoloDetector):
 
     def boxes_unit(self, outputs: CellOutputs) -> Float[Tensor, "b cells boxes 4"]:
         """Compute centres and sizes of all boxes as fractions of the image."""
-        rows, columns = self.settings.cells
+        rows, columns = self.cells
         row, column = torch.meshgrid(torch.arange(rows), torch.arange(columns), indexing="ij")
         corner = torch.stack([column / columns, row / rows], dim=-1).reshape(-1, 1, 2)
-        boxes = unit_boxes(outputs.boxes, self.settings.cells)
+        boxes = unit_boxes(outputs.boxes, self.cells)
         return boxes + F.pad(corner, (0, 2)).to(boxes)
 
 

@@ -7,7 +7,10 @@ Simpler than there: images keep one size throughout the training, where darknet 
 320 to 608 every ten steps; all objects of an image are trained on, where it takes 30 at most.
 """
 
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -18,16 +21,18 @@ from singleshot.backbones.backbone import Backbone
 from singleshot.backbones.darknet import conv
 from singleshot.backbones.darknet_layers import DarknetConvolution, space_to_depth
 from singleshot.backbones.initial import small_convolution
+from singleshot.detectors.common.postprocess import PAPER_POSTPROCESSING, PostprocessOptions
 from singleshot.detectors.common.regions import objects_of
+from singleshot.detectors.common.single_size import InputOptions
 from singleshot.detectors.detector import Losses, Prepared
 from singleshot.detectors.yolo.anchors import OBJECTNESS, AnchorGrid, flatten_predictions
 from singleshot.detectors.yolo.letterbox import YoloDetector, feature_grids, select_likely
 from singleshot.detectors.yolo.losses import LossWeights, region_losses
-from singleshot.detectors.yolo.settings import RegionLayerSettings
+from singleshot.detectors.yolo.settings import RegionLayerSettings, YoloAspect, YoloV2Settings
 from singleshot.errors import ModelError
 from singleshot.structures import Batch, Detections
 
-__all__ = ["YoloV2"]
+__all__ = ["RegionLayerDetector", "RegionLayerOptions", "YoloV2"]
 
 
 class Passthrough(nn.Module):
@@ -56,31 +61,65 @@ class Passthrough(nn.Module):
         return joined
 
 
-class YoloV2(YoloDetector):
-    """A detector on one feature map, with a box for every anchor at each cell."""
+PAPER_WEIGHTS = LossWeights(coordinates=1.0, objectness=5.0, no_object=1.0, classes=1.0)
 
-    settings: RegionLayerSettings
+
+@dataclass(frozen=True, slots=True)
+class RegionLayerOptions:
+    """Numbers of the loss of darknet's `[region]` layer; the defaults are yolov2.cfg's."""
+
+    ignore_iou: float = 0.6  # with any object; above it a box has no loss as background
+    objectness: Literal["iou", "one"] = "iou"  # target of a responsible box
+    weights: LossWeights = PAPER_WEIGHTS
+    settle_until: float = 0.0025  # part of the training that pulls every box to its anchor
+
+    @classmethod
+    def from_settings(cls, settings: RegionLayerSettings) -> "RegionLayerOptions":
+        """Translate the table `model`."""
+        weights = LossWeights.from_settings(settings.weights)
+        return cls(settings.ignore_iou, settings.objectness, weights, settings.settle_until)
+
+
+PAPER_LAYER = RegionLayerOptions()
+
+
+class RegionLayerDetector(YoloDetector):
+    """A detector on one feature map, with a box for every anchor at each cell.
+
+    A subclass defines the outputs for classes, `class_costs` and `select_boxes`.
+    """
 
     def __init__(
-        self, backbone: Backbone, class_names: Sequence[str], settings: RegionLayerSettings
+        self,
+        backbone: Backbone,
+        class_names: Sequence[str],
+        inputs: InputOptions,
+        anchors: Sequence[tuple[float, float]],
+        *,
+        num_class_columns: int,
+        neck: Literal["passthrough", "none"] = "passthrough",
+        layer: RegionLayerOptions = PAPER_LAYER,
+        aspect: YoloAspect = "stretch",
+        postprocessing: PostprocessOptions = PAPER_POSTPROCESSING,
     ) -> None:
-        """Raises ModelError for an input whose feature maps do not fit each other."""
-        super().__init__(backbone, class_names, settings)
-        cells = feature_grids(backbone, settings.input)
+        """`anchors` are (width, height) in pixels; a box has `num_class_columns` for its class.
+
+        Raises ModelError for an input whose feature maps do not fit each other.
+        """
+        super().__init__(
+            backbone, class_names, inputs, aspect=aspect, postprocessing=postprocessing
+        )
+        self.layer_options = layer
+        cells = feature_grids(backbone, inputs.size)
         self.neck: Passthrough | None = None
         channels = backbone.channels[-1]
-        if settings.neck == "passthrough":
-            stride = _stride_between(cells, settings.input)
+        if neck == "passthrough":
+            stride = _stride_between(cells, inputs.size)
             self.neck = Passthrough(backbone.channels[-2], channels, stride)
-        anchors = range(len(settings.anchors))
-        self.grid = AnchorGrid(cells[-1:], settings.anchors, [tuple(anchors)], settings.input)
-        self.num_columns = OBJECTNESS + 1 + self.num_class_columns()
+        self.grid = AnchorGrid(cells[-1:], anchors, [tuple(range(len(anchors)))], inputs.size)
+        self.num_columns = OBJECTNESS + 1 + num_class_columns
         self.head = small_convolution(channels, len(anchors) * self.num_columns)
         self.settling = False
-
-    def num_class_columns(self) -> int:
-        """Count the outputs of a box for its class."""
-        return len(self.class_names)
 
     @property
     def num_boxes(self) -> int:
@@ -95,7 +134,7 @@ class YoloV2(YoloDetector):
 
     def enter(self, part: float) -> None:
         """Pull all boxes to their anchors at the beginning of training."""
-        self.settling = part < self.settings.settle_until
+        self.settling = part < self.layer_options.settle_until
 
     def forward(
         self, images: UInt8[Tensor, "b 3 h w"] | Float[Tensor, "b 3 h w"]
@@ -105,11 +144,11 @@ class YoloV2(YoloDetector):
         features = maps[-1] if self.neck is None else self.neck(*maps[-2:])
         return flatten_predictions([self.head(features)], self.num_columns)
 
+    @abstractmethod
     def class_costs(
         self, logits: Float[Tensor, "n columns"], labels: Int[Tensor, " n"]
     ) -> Float[Tensor, " n"]:
-        """Compute the cross-entropy of the softmax: darknet's delta is its gradient."""
-        return F.cross_entropy(logits, labels, reduction="none")
+        """Compute the loss of the class of each responsible box."""
 
     def losses(self, batch: Batch, prepared: Prepared | None = None) -> Losses:
         """Squared errors of boxes and objectness, and cross-entropies of classes."""
@@ -121,26 +160,90 @@ class YoloV2(YoloDetector):
             self.grid,
             objects,
             self.class_costs,
-            size=self.settings.input,
-            weights=LossWeights.from_settings(self.settings.weights),
-            ignore_iou=self.settings.ignore_iou,
-            objectness_target=self.settings.objectness,
+            size=self.input_size,
+            weights=self.layer_options.weights,
+            ignore_iou=self.layer_options.ignore_iou,
+            objectness_target=self.layer_options.objectness,
             settling=self.settling,
         )
 
     def score_boxes(self, images: Float[Tensor, "b 3 h w"]) -> list[Detections]:
-        """Score every box for every class: objectness times the probability of the class."""
+        """Score the boxes of each image."""
         outputs = self(images).float()
         boxes = self.grid.decode(outputs)
         return [self.select_boxes(*of_image) for of_image in zip(boxes, outputs, strict=True)]
 
+    @abstractmethod
     def select_boxes(
         self, boxes: Float[Tensor, "boxes 4"], outputs: Float[Tensor, "boxes columns"]
     ) -> Detections:
         """Select the boxes and classes of an image with scores above the threshold."""
+
+
+class YoloV2(RegionLayerDetector):
+    """A detector whose boxes have a softmax over the classes."""
+
+    settings: YoloV2Settings  # of a detector that a recipe describes
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        class_names: Sequence[str],
+        inputs: InputOptions,
+        anchors: Sequence[tuple[float, float]],
+        *,
+        neck: Literal["passthrough", "none"] = "passthrough",
+        layer: RegionLayerOptions = PAPER_LAYER,
+        aspect: YoloAspect = "stretch",
+        postprocessing: PostprocessOptions = PAPER_POSTPROCESSING,
+    ) -> None:
+        """`anchors` are (width, height) in pixels.
+
+        Raises ModelError for an input whose feature maps do not fit each other.
+        """
+        super().__init__(
+            backbone,
+            class_names,
+            inputs,
+            anchors,
+            num_class_columns=len(class_names),
+            neck=neck,
+            layer=layer,
+            aspect=aspect,
+            postprocessing=postprocessing,
+        )
+
+    @classmethod
+    def from_settings(
+        cls, settings: YoloV2Settings, backbone: Backbone, class_names: Sequence[str]
+    ) -> "YoloV2":
+        """Build the detector of a recipe; weights other than the backbone's are random."""
+        detector = cls(
+            backbone,
+            class_names,
+            InputOptions.from_settings(settings),
+            settings.anchors,
+            neck=settings.neck,
+            layer=RegionLayerOptions.from_settings(settings),
+            aspect=settings.aspect,
+            postprocessing=PostprocessOptions.from_settings(settings.results),
+        )
+        detector.settings = settings
+        return detector
+
+    def class_costs(
+        self, logits: Float[Tensor, "n columns"], labels: Int[Tensor, " n"]
+    ) -> Float[Tensor, " n"]:
+        """Compute the cross-entropy of the softmax: darknet's delta is its gradient."""
+        return F.cross_entropy(logits, labels, reduction="none")
+
+    def select_boxes(
+        self, boxes: Float[Tensor, "boxes 4"], outputs: Float[Tensor, "boxes columns"]
+    ) -> Detections:
+        """Select boxes and classes by objectness times the probability of the class."""
         objectness = outputs[:, OBJECTNESS : OBJECTNESS + 1].sigmoid()
         scores = objectness * outputs[:, OBJECTNESS + 1 :].softmax(dim=1)
-        return select_likely(boxes, scores, self.settings.results.score_threshold)
+        return select_likely(boxes, scores, self.postprocess_options.score_threshold)
 
 
 def _stride_between(cells: Sequence[tuple[int, int]], size: tuple[int, int]) -> int:

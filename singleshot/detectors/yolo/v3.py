@@ -9,6 +9,7 @@ trained on, where darknet takes 90 at most; a box has at most the classes of obj
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -19,12 +20,14 @@ from singleshot.backbones.backbone import Backbone
 from singleshot.backbones.darknet import conv
 from singleshot.backbones.darknet_layers import DarknetConvolution
 from singleshot.backbones.initial import small_convolution
+from singleshot.detectors.common.postprocess import PAPER_POSTPROCESSING, PostprocessOptions
 from singleshot.detectors.common.regions import objects_of
+from singleshot.detectors.common.single_size import InputOptions
 from singleshot.detectors.detector import Losses, Prepared
 from singleshot.detectors.yolo.anchors import OBJECTNESS, AnchorGrid, flatten_predictions
 from singleshot.detectors.yolo.letterbox import YoloDetector, feature_grids, select_likely
 from singleshot.detectors.yolo.losses import logistic_losses
-from singleshot.detectors.yolo.settings import YoloV3Settings
+from singleshot.detectors.yolo.settings import YoloAspect, YoloV3Settings
 from singleshot.errors import ModelError
 from singleshot.structures import Batch, Detections
 
@@ -87,23 +90,58 @@ class DetectionPyramid(nn.Module):
 class YoloV3(YoloDetector):
     """A detector on several levels, with a box for every anchor of the level at each cell."""
 
-    settings: YoloV3Settings
+    settings: YoloV3Settings  # of a detector that a recipe describes
 
     def __init__(
-        self, backbone: Backbone, class_names: Sequence[str], settings: YoloV3Settings
+        self,
+        backbone: Backbone,
+        class_names: Sequence[str],
+        inputs: InputOptions,
+        anchors: Sequence[tuple[float, float]],
+        *,
+        masks: Sequence[tuple[int, ...]] = (),
+        neck: Literal["pyramid", "none"] = "pyramid",
+        ignore_iou: float = 0.5,
+        aspect: YoloAspect = "stretch",
+        postprocessing: PostprocessOptions = PAPER_POSTPROCESSING,
     ) -> None:
-        """Raises ModelError for anchors that cannot be divided among the levels."""
-        super().__init__(backbone, class_names, settings)
-        cells = feature_grids(backbone, settings.input)
-        masks = divide_anchors(len(settings.anchors), len(cells), settings.masks)
-        self.grid = AnchorGrid(cells, settings.anchors, masks, settings.input)
+        """`anchors` are (width, height) in pixels, smallest first; `masks` number those of a level.
+
+        A box whose IoU with any object is above `ignore_iou` has no loss as background. Raises
+        ModelError for anchors that cannot be divided among the levels.
+        """
+        super().__init__(
+            backbone, class_names, inputs, aspect=aspect, postprocessing=postprocessing
+        )
+        self.ignore_iou = ignore_iou
+        cells = feature_grids(backbone, inputs.size)
+        of_levels = divide_anchors(len(anchors), len(cells), masks)
+        self.grid = AnchorGrid(cells, anchors, of_levels, inputs.size)
         self.num_columns = OBJECTNESS + 1 + len(class_names)
-        paper = settings.neck == "pyramid"
-        self.neck = DetectionPyramid(backbone.channels) if paper else None
+        self.neck = DetectionPyramid(backbone.channels) if neck == "pyramid" else None
         self.heads = nn.ModuleList(
             small_convolution(channels, len(mask) * self.num_columns)
-            for channels, mask in zip(backbone.channels, masks, strict=True)
+            for channels, mask in zip(backbone.channels, of_levels, strict=True)
         )
+
+    @classmethod
+    def from_settings(
+        cls, settings: YoloV3Settings, backbone: Backbone, class_names: Sequence[str]
+    ) -> "YoloV3":
+        """Build the detector of a recipe; weights other than the backbone's are random."""
+        detector = cls(
+            backbone,
+            class_names,
+            InputOptions.from_settings(settings),
+            settings.anchors,
+            masks=settings.masks,
+            neck=settings.neck,
+            ignore_iou=settings.ignore_iou,
+            aspect=settings.aspect,
+            postprocessing=PostprocessOptions.from_settings(settings.results),
+        )
+        detector.settings = settings
+        return detector
 
     @property
     def num_boxes(self) -> int:
@@ -131,15 +169,14 @@ class YoloV3(YoloDetector):
         del prepared
         outputs = self(batch.images).float()
         objects = [objects_of(truth, outputs.device) for truth in batch.truths]
-        settings = self.settings
-        return logistic_losses(outputs, self.grid, objects, settings.input, settings.ignore_iou)
+        return logistic_losses(outputs, self.grid, objects, self.input_size, self.ignore_iou)
 
     def score_boxes(self, images: Float[Tensor, "b 3 h w"]) -> list[Detections]:
         """Score every box for every class: objectness times the probability of the class."""
         outputs = self(images).float()
         objectness = outputs[..., OBJECTNESS : OBJECTNESS + 1].sigmoid()
         scores = objectness * outputs[..., OBJECTNESS + 1 :].sigmoid()
-        threshold = self.settings.results.score_threshold
+        threshold = self.postprocess_options.score_threshold
         return [
             select_likely(boxes, of_image, threshold)
             for boxes, of_image in zip(self.grid.decode(outputs), scores, strict=True)

@@ -24,7 +24,7 @@ from singleshot.detectors.yolo.settings import (
     YoloV3Settings,
 )
 from singleshot.detectors.yolo.v1 import YoloV1
-from singleshot.detectors.yolo.v2 import YoloV2
+from singleshot.detectors.yolo.v2 import RegionLayerDetector, YoloV2
 from singleshot.detectors.yolo.v3 import YoloV3
 from singleshot.detectors.yolo.yolo9000 import Yolo9000
 from singleshot.errors import ModelError, RecipeError
@@ -125,13 +125,13 @@ def _build_network(recipe: Recipe, names: Sequence[str], cfg: Path) -> YoloDetec
         backbone = DarknetBackbone(model.backbone)
         match model:
             case YoloV1Settings():
-                return YoloV1(backbone, names, model).eval()
+                return YoloV1.from_settings(model, backbone, names).eval()
             case YoloV2Settings():
-                return YoloV2(backbone, names, model).eval()
+                return YoloV2.from_settings(model, backbone, names).eval()
             case Yolo9000Settings():
-                return Yolo9000(backbone, names, model).eval()
+                return Yolo9000.from_settings(model, backbone, names).eval()
             case YoloV3Settings():
-                return YoloV3(backbone, names, model).eval()
+                return YoloV3.from_settings(model, backbone, names).eval()
     except ModelError as error:
         raise ModelError(f"{cfg}: {error}") from error
     except RuntimeError as error:
@@ -180,8 +180,10 @@ def _heads_by_line(detector: YoloDetector, network: Network) -> dict[int, nn.Mod
         layers: list[nn.Module] = [*detector.local, *wide, detector.last]
         sections = network.connected
     else:
-        assert isinstance(detector, YoloV2 | YoloV3)
-        layers = [detector.head] if isinstance(detector, YoloV2) else list(detector.heads)
+        assert isinstance(detector, RegionLayerDetector | YoloV3)
+        layers = (
+            [detector.head] if isinstance(detector, RegionLayerDetector) else list(detector.heads)
+        )
         finest_first = sorted(network.predictions, key=lambda one: one.source.stride)
         sections = [one.convolution for one in finest_first if one.convolution is not None]
     return {section.line: layer for section, layer in zip(sections, layers, strict=True)}

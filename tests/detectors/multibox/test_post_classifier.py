@@ -1,26 +1,13 @@
 import torch
+from one_convolution import OneConvolution
 
-from singleshot.backbones.backbone import Backbone
 from singleshot.detectors.common.regions import Objects
 from singleshot.detectors.multibox.post_classifier import PostClassifier
 
 
-class Flat(Backbone):
-    """A backbone of one convolution."""
-
-    channels, pixel_mean, pixel_std = (4,), (0.0, 0.0, 0.0), (255.0, 255.0, 255.0)
-
-    def __init__(self):
-        super().__init__()
-        self.layer = torch.nn.Conv2d(3, 4, 8, stride=8)
-
-    def forward(self, images):
-        return [self.layer(images)]
-
-
 def test_every_region_is_classified_by_its_own_crop():
     torch.manual_seed(0)
-    network = PostClassifier(Flat(), 2, warped=32, context=2)
+    network = PostClassifier(OneConvolution([8]), 2, warped=32, context=2)
     images = torch.randint(256, (2, 3, 40, 50), dtype=torch.uint8)
     regions = [torch.tensor([[0.0, 0, 20, 20], [5, 5, 45, 35]]), torch.tensor([[9.0, 9, 30, 30]])]
     together = network(images, regions)
@@ -30,7 +17,7 @@ def test_every_region_is_classified_by_its_own_crop():
 
 def test_annotated_boxes_are_among_the_regions_it_is_trained_on():
     torch.manual_seed(0)
-    network = PostClassifier(Flat(), 2, warped=32)
+    network = PostClassifier(OneConvolution([8]), 2, warped=32)
     objects = Objects(torch.tensor([[3.0, 3, 30, 30]]), torch.tensor([1]))
     losses = network.losses(torch.zeros(1, 3, 40, 50), [torch.zeros(0, 4)], [objects])
     assert losses.num_matches == 1

@@ -172,23 +172,26 @@ def takes(
 ) -> Callable[[Callable[[Subject, Chosen], Result]], Callable[Concatenate[Subject, P], Result]]:
     """Give a function of (subject, options) the fields of an options dataclass as arguments.
 
-    The decorated function is called with its first argument and those of the dataclass; its
-    signature and the Args of its docstring list them.
+    The decorated function is called with its first argument and those of the dataclass, by position
+    or by name; its signature and the Args of its docstring list them.
     """
 
     def decorate(
         function: Callable[[Subject, Chosen], Result],
     ) -> Callable[Concatenate[Subject, P], Result]:
-        @wraps(function)
-        def call(subject: Subject, /, *args: P.args, **kwargs: P.kwargs) -> Result:
-            return function(subject, options(*args, **kwargs))
-
         own = inspect.signature(function)
         subject = next(iter(own.parameters.values()))
         parameters = inspect.signature(options).parameters.values()
-        signature = own.replace(
-            parameters=[subject.replace(kind=subject.POSITIONAL_ONLY), *parameters]
-        )
+        signature = own.replace(parameters=[subject, *parameters])
+
+        @wraps(function)
+        def call(*args: Any, **kwargs: Any) -> Result:
+            try:
+                given = signature.bind(*args, **kwargs).arguments
+            except TypeError as error:
+                raise TypeError(f"{function.__name__}() {error}") from None
+            return function(given.pop(subject.name), options(**given))  # type: ignore[call-arg]
+
         call.__signature__ = signature  # type: ignore[attr-defined]
         call.__doc__ = with_args(function.__doc__ or "", options)
         return call

@@ -58,11 +58,22 @@ def test_the_function_takes_the_fields_as_arguments():
 
 def test_the_signature_is_that_of_the_dataclass_after_the_model():
     model, *others = inspect.signature(run).parameters.values()
-    assert model.kind is inspect.Parameter.POSITIONAL_ONLY
+    assert (model.name, model.kind) == ("model", inspect.Parameter.POSITIONAL_OR_KEYWORD)
     assert others == list(inspect.signature(Extended).parameters.values())
     assert inspect.signature(run).return_annotation == tuple[str, Extended]
     with pytest.raises(TypeError, match="splits"):
         run("m", "cells", splits="val")
+
+
+def test_the_model_may_be_given_by_name():
+    assert run(model="m", data="cells") == run("m", "cells")
+
+
+def test_a_wrong_call_names_the_function_and_its_argument():
+    with pytest.raises(TypeError, match=r"^run\(\) missing a required argument: 'model'"):
+        run(data="cells")
+    with pytest.raises(TypeError, match=r"^run\(\) missing a required argument: 'data'"):
+        run("m")
 
 
 def test_the_docstring_lists_the_fields_before_what_is_raised():

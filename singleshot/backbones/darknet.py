@@ -89,18 +89,20 @@ class DarknetBackbone(Backbone):
     pixel_mean = (0.0, 0.0, 0.0)
     pixel_std = (255.0, 255.0, 255.0)
 
-    def __init__(self, settings: DarknetSettings) -> None:
-        """Raises ModelError for a layer that does not fit its inputs."""
+    def __init__(
+        self, layers: Sequence[DarknetLayer], outputs: Sequence[int], width: float = 1.0
+    ) -> None:
+        """`outputs` number the layers that are feature maps; channels are times `width`.
+
+        Raises ModelError for a layer that does not fit its inputs.
+        """
         super().__init__()
-        layers, outputs = (settings.layers, settings.outputs)
-        if not layers:
-            layers, outputs = NETWORKS[settings.name]
-        self.plan = [_widen(layer, settings.width) for layer in layers]
+        self.plan = [_widen(layer, width) for layer in layers]
         self.sources = [
             tuple(absolute(source, number) for source in layer.sources)
             for number, layer in enumerate(self.plan)
         ]
-        self.outputs = outputs
+        self.outputs = tuple(outputs)
         channels: list[int] = []
         self.layers = nn.ModuleList()
         for number, layer in enumerate(self.plan):
@@ -109,6 +111,14 @@ class DarknetBackbone(Backbone):
             channels.append(_channels_after(layer, taken))
         self.channels = tuple(channels[number] for number in outputs)
         self.spent = list(_last_uses(self.sources, outputs))
+
+    @classmethod
+    def from_settings(cls, settings: DarknetSettings) -> "DarknetBackbone":
+        """Build the network that a table `model.backbone` names or gives layer by layer."""
+        layers, outputs = settings.layers, settings.outputs
+        if not layers:
+            layers, outputs = NETWORKS[settings.name]
+        return cls(layers, outputs, settings.width)
 
     def forward(self, images: Float[Tensor, "b 3 h w"]) -> list[Tensor]:
         """Compute a feature map for each output."""

@@ -27,42 +27,50 @@ __all__ = ["Add", "Concat", "GraphBackbone"]
 
 
 class GraphBackbone(Backbone):
-    """A backbone of the recipe's layers, under their names."""
+    """A backbone of given layers, under their names."""
 
     # Pixels are normalised only if the recipe has `model.pixels`.
     pixel_mean = (0.0, 0.0, 0.0)
     pixel_std = (1.0, 1.0, 1.0)
 
-    def __init__(self, settings: GraphSettings) -> None:
-        """Raises ModelError for a layer that does not fit its inputs."""
+    def __init__(self, layers: Sequence[GraphLayer], outputs: Sequence[str]) -> None:
+        """Each layer comes after its inputs; `outputs` name the feature maps, finest first.
+
+        Raises ModelError for a layer that does not fit its inputs.
+        """
         super().__init__()
-        self.settings = settings
+        self.graph, self.outputs = tuple(layers), tuple(outputs)
         self.layers = nn.ModuleDict()
         channels = {IMAGE: 3}
-        for layer in settings.layers:
+        for layer in self.graph:
             widths = [channels[source] for source in layer.sources]
             channels[layer.name] = _channels_after(layer, widths)
             self.layers[layer.name] = _create_module(layer, widths[0])
-        self.channels = tuple(channels[name] for name in settings.outputs)
-        self.spent = list(_last_uses(settings))
+        self.channels = tuple(channels[name] for name in self.outputs)
+        self.spent = list(_last_uses(self.graph, self.outputs))
         self.apply(caffe_xavier)
 
+    @classmethod
+    def from_settings(cls, settings: GraphSettings) -> "GraphBackbone":
+        """Build the network that a table `model.backbone` describes."""
+        return cls(settings.layers, settings.outputs)
+
     def forward(self, images: Float[Tensor, "b 3 h w"]) -> list[Tensor]:
-        """Compute a feature map for each of the recipe's outputs."""
+        """Compute a feature map for each output."""
         values = {IMAGE: images}
-        for layer, spent in zip(self.settings.layers, self.spent, strict=True):
+        for layer, spent in zip(self.graph, self.spent, strict=True):
             inputs = [values[source] for source in layer.sources]
             values[layer.name] = self.layers[layer.name](*inputs)
             for name in spent:
                 del values[name]
-        return [values[name] for name in self.settings.outputs]
+        return [values[name] for name in self.outputs]
 
 
-def _last_uses(settings: GraphSettings) -> Iterator[list[str]]:
+def _last_uses(layers: Sequence[GraphLayer], outputs: Sequence[str]) -> Iterator[list[str]]:
     """List, for each layer, the values that no later layer needs, to free their memory."""
-    for number, layer in enumerate(settings.layers):
-        later = {source for other in settings.layers[number + 1 :] for source in other.sources}
-        later |= set(settings.outputs)
+    for number, layer in enumerate(layers):
+        later = {source for other in layers[number + 1 :] for source in other.sources}
+        later |= set(outputs)
         yield [source for source in dict.fromkeys(layer.sources) if source not in later]
 
 

@@ -102,7 +102,7 @@ def build_graph(settings: GraphSettings, _pretrained: bool) -> Backbone:
     """Build a network layer by layer."""
     from singleshot.backbones.graph import GraphBackbone
 
-    return GraphBackbone(settings)
+    return GraphBackbone.from_settings(settings)
 
 
 def build_hog(_settings: HogSettings, _pretrained: bool) -> Backbone:
@@ -117,7 +117,7 @@ def build_darknet(settings: DarknetSettings, pretrained: bool) -> Backbone:
     from singleshot.backbones.darknet import DarknetBackbone
     from singleshot.backbones.darknet_weights import fill_backbone
 
-    darknet = DarknetBackbone(settings)
+    darknet = DarknetBackbone.from_settings(settings)
     if pretrained:
         fill_backbone(darknet, Path(settings.weights))
     return darknet

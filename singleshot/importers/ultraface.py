@@ -63,7 +63,7 @@ def read_ultraface(path: Path) -> Checkpoint:
     recipe = _recipe_for(network.graph, f"ultraface-{network.variant}", str(path))
     assert isinstance(recipe.model, SsdSettings)
     checkpoint = Checkpoint(network.graph.state(), recipe, ("face",), metrics={})
-    backbone = GraphBackbone(network.graph.settings(f"ultraface-{network.variant}"))
+    backbone = GraphBackbone.from_settings(network.graph.settings(f"ultraface-{network.variant}"))
     checkpoint.restore(Ssd.from_settings(recipe.model, backbone, ("face",)), str(path))
     return checkpoint
 

@@ -5,8 +5,9 @@
 import pytest
 import torch
 
+from singleshot.backbones.graph import GraphBackbone
 from singleshot.backbones.kinds import build_backbone
-from singleshot.backbones.settings import GraphSettings
+from singleshot.backbones.settings import ConvolutionLayer, GraphSettings, ReluLayer
 from singleshot.errors import ModelError, RecipeError
 from singleshot.recipes.load import load_recipe
 
@@ -95,3 +96,12 @@ def test_a_recipe_without_a_valid_graph_is_refused(layers, outputs, message):
     table = {"kind": "graph", "name": "small", "layers": layers, "outputs": outputs}
     with pytest.raises(RecipeError, match=message):
         load_recipe("ssd300-vgg16", {"model.backbone": table})
+
+
+def test_a_graph_needs_no_recipe():
+    convolution = ConvolutionLayer(name="conv", input="image", channels=4, **CONV)
+    relu = ReluLayer(operation="relu", name="relu", input="conv")
+    backbone = GraphBackbone([convolution, relu], ["conv", "relu"])
+    plain, positive = backbone(torch.randn(1, 3, 8, 8))
+    assert backbone.channels == (4, 4)
+    assert torch.equal(positive, plain.relu())

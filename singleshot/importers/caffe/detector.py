@@ -83,7 +83,7 @@ def read_caffe(path: Path) -> Checkpoint:
     recipe = recipe_from({"model": model, "training": FINE_TUNING}, source=str(prototxt))
     assert isinstance(recipe.model, SsdSettings)
     checkpoint = Checkpoint(graph.state(), recipe, names, metrics={})
-    detector = Ssd.from_settings(recipe.model, GraphBackbone(settings), names)
+    detector = Ssd.from_settings(recipe.model, GraphBackbone.from_settings(settings), names)
     checkpoint.restore(detector, str(caffemodel))
     return checkpoint
 
@@ -199,7 +199,7 @@ def _tables_of_grids(
 ) -> dict[str, Any]:
     """Build the recipe's tables that depend on the sizes of the feature maps."""
     try:
-        cells = grids(GraphBackbone(settings), torch.zeros(1, 3, *size))
+        cells = grids(GraphBackbone.from_settings(settings), torch.zeros(1, 3, *size))
     except RuntimeError as error:
         reason = str(error).splitlines()[0]
         raise ModelError(f"{source}: its layers do not fit each other: {reason}") from error

@@ -122,7 +122,7 @@ def _build_network(recipe: Recipe, names: Sequence[str], cfg: Path) -> YoloDetec
     model = recipe.model
     try:
         assert isinstance(model.backbone, DarknetSettings)
-        backbone = DarknetBackbone(model.backbone)
+        backbone = DarknetBackbone.from_settings(model.backbone)
         match model:
             case YoloV1Settings():
                 return YoloV1.from_settings(model, backbone, names).eval()

@@ -16,7 +16,20 @@ from typing import NamedTuple
 
 TOOLS = Path(__file__).resolve().parent
 REPOSITORY = TOOLS.parent
-TEXTS = {".py", ".md", ".toml", ".html", ".css", ".js", ".yml", ".yaml", ".cfg", ".sbatch", ""}
+TEXTS = {
+    ".py",
+    ".md",
+    ".toml",
+    ".csv",
+    ".html",
+    ".css",
+    ".js",
+    ".yml",
+    ".yaml",
+    ".cfg",
+    ".sbatch",
+    "",
+}
 # Old names stand in the changelog, and in the list itself.
 SKIPPED = ("CHANGELOG.md", "LICENSE", "tools/words", "tools/check_words.py", "benchmarks/results/")
 

@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from singleshot.data.formats.format import Format
     from singleshot.data.images import read_image
     from singleshot.data.opening import open_dataset
+    from singleshot.detectors.common.postprocess import PostprocessOptions
     from singleshot.detectors.common.settings import DetectorSettings
-    from singleshot.detectors.common.single_size import SingleSizeDetector
+    from singleshot.detectors.common.single_size import InputOptions, SingleSizeDetector
     from singleshot.detectors.detector import Losses, Prepared, TrainableDetector
     from singleshot.detectors.family import Family
     from singleshot.detectors.ssd.settings import ClassificationLossKind, LocalizationLossKind
@@ -64,11 +65,13 @@ __all__ = [
     "Family",
     "Format",
     "Imported",
+    "InputOptions",
     "LocalizationLossKind",
     "Losses",
     "ModelError",
     "NonFiniteLoss",
     "PluginError",
+    "PostprocessOptions",
     "Prediction",
     "Prepared",
     "RecipeError",
@@ -115,8 +118,9 @@ _MODULES = {
     "data.formats.format": ["Format"],
     "data.images": ["read_image"],
     "data.opening": ["open_dataset"],
+    "detectors.common.postprocess": ["PostprocessOptions"],
     "detectors.common.settings": ["DetectorSettings"],
-    "detectors.common.single_size": ["SingleSizeDetector"],
+    "detectors.common.single_size": ["InputOptions", "SingleSizeDetector"],
     "detectors.detector": ["Prepared", "Losses", "TrainableDetector"],
     "detectors.family": ["Family"],
     "detectors.ssd.settings": ["ClassificationLossKind", "LocalizationLossKind"],

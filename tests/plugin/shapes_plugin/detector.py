@@ -23,14 +23,21 @@ class Centres(singleshot.SingleSizeDetector):
     settings: CentresSettings
 
     def __init__(
-        self, backbone: singleshot.Backbone, class_names: Sequence[str], settings: CentresSettings
+        self,
+        backbone: singleshot.Backbone,
+        class_names: Sequence[str],
+        inputs: singleshot.InputOptions,
+        *,
+        box_weight: float,
+        postprocessing: singleshot.PostprocessOptions,
     ) -> None:
-        super().__init__(backbone, class_names, settings)
+        super().__init__(backbone, class_names, inputs, postprocessing=postprocessing)
+        self.box_weight = box_weight
         self.head = nn.Conv2d(backbone.channels[-1], len(class_names) + 4, 1)
 
     @property
     def num_boxes(self) -> int:
-        rows, columns = self.grid(self.settings.input)
+        rows, columns = self.grid(self.input_size)
         return rows * columns
 
     def grid(self, size: tuple[int, int]) -> tuple[int, int]:
@@ -59,7 +66,7 @@ class Centres(singleshot.SingleSizeDetector):
         targets = torch.zeros_like(logits)
         distance = boxes.sum() * 0
         number = 0
-        _, columns = self.grid(self.settings.input)
+        _, columns = self.grid(self.input_size)
         for index, truth in enumerate(batch.truths):
             x, y = ((truth.boxes[:, :2] + truth.boxes[:, 2:]) / 32).long().unbind(dim=1)
             cells = y * columns + x
@@ -68,7 +75,7 @@ class Centres(singleshot.SingleSizeDetector):
             distance = distance + F.smooth_l1_loss(boxes[index, cells], corners, reduction="sum")
             number += len(truth)
         entropy = F.binary_cross_entropy_with_logits(logits, targets, reduction="sum")
-        sums = {"localization": self.settings.box_weight * distance, "classification": entropy}
+        sums = {"localization": self.box_weight * distance, "classification": entropy}
         return singleshot.Losses.of(sums, weight=len(batch), num_matches=number)
 
     def score_boxes(self, images: Tensor) -> list[singleshot.Detections]:
@@ -83,7 +90,15 @@ class Centres(singleshot.SingleSizeDetector):
 
 def build(settings: CentresSettings, class_names: Sequence[str], pretrained: bool) -> Centres:
     backbone = singleshot.build_backbone(settings.backbone, pretrained=pretrained)
-    return Centres(backbone, class_names, settings)
+    detector = Centres(
+        backbone,
+        class_names,
+        singleshot.InputOptions.from_settings(settings),
+        box_weight=settings.box_weight,
+        postprocessing=singleshot.PostprocessOptions.from_settings(settings.results),
+    )
+    detector.settings = settings
+    return detector
 
 
 CENTRES = singleshot.Family("centres", CentresSettings, build)

@@ -8,7 +8,8 @@ from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from singleshot.backbones.settings import GraphSettings
+from pydantic import ValidationError
+
 from singleshot.checkpoints.transfer import TrainedDetector
 from singleshot.data.cache import require_readable
 from singleshot.data.splits import TrainingData, training_split
@@ -228,12 +229,15 @@ def _write_report(progress: TrainingProgress, setup: TrainingSetup, command: str
 
 
 def _with_backbone_weights(recipe: Recipe, file: str) -> Recipe:
-    if isinstance(recipe.model.backbone, GraphSettings):
+    """Let the backbone start from a file; ModelError for one that has no weights to start from."""
+    backbone = recipe.model.backbone
+    try:
+        backbone = type(backbone).model_validate({**backbone.model_dump(), "weights": file})
+    except ValidationError:
         raise ModelError(
-            f"{file}: not a detector known here, and a backbone that is written down in the recipe "
-            f"takes no classifier's weights; give a detector to --init"
-        )
-    backbone = recipe.model.backbone.model_copy(update={"weights": file})
+            f"{file}: not a detector known here, and a backbone of kind {backbone.kind!r} takes no "
+            f"classifier's weights; give a detector to --init"
+        ) from None
     return recipe.model_copy(
         update={"model": recipe.model.model_copy(update={"backbone": backbone})}
     )

@@ -92,6 +92,15 @@ def test_a_classifier_is_no_start_for_a_network_of_its_own(shared):
     assert not Path("runs/never").exists()
 
 
+def test_a_classifier_is_no_start_for_a_backbone_without_weights():
+    torch.save(mobilenet_v2(weights=None).state_dict(), "classifier.pth")
+    words = ("--data", "cells", "--init", "classifier.pth", "--run", "runs/never")
+    done = singleshot("train", "sliding-window", *words)
+    assert done.exit_code == 2
+    assert "a backbone of kind 'hog' takes no classifier's weights" in done.stderr
+    assert not Path("runs/never").exists()
+
+
 @pytest.mark.usefixtures("imported")
 def test_an_interrupted_training_is_resumed_by_the_same_command(monkeypatch):
     words = ("train", "runs/imported/recipe.toml", "--data", "cells", "--init", "runs/imported")

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float, Int, UInt8
@@ -18,7 +18,16 @@ from torch import Tensor
 
 from singleshot.boxes.geometry import area
 
-__all__ = ["Batch", "Detections", "Detector", "Prediction", "Sample", "Truth"]
+__all__ = [
+    "Batch",
+    "Detections",
+    "Detector",
+    "Objects",
+    "Prediction",
+    "Sample",
+    "Truth",
+    "objects_of",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +51,19 @@ class Truth:
 
     def __getitem__(self, keep: Tensor | slice) -> Truth:
         return Truth(*(getattr(self, field.name)[keep] for field in fields(self)))
+
+
+class Objects(NamedTuple):
+    """Ground truth of an image on the network's device, without crowds."""
+
+    boxes: Float[Tensor, "truths 4"]
+    labels: Int[Tensor, " truths"]  # without a background
+
+
+def objects_of(truth: Truth, device: torch.device) -> Objects:
+    """Copy the objects of an annotation to a device; crowds are left out."""
+    ordinary = truth[~truth.crowd]
+    return Objects(ordinary.boxes.to(device), ordinary.labels.to(device))
 
 
 @dataclass(frozen=True, slots=True)

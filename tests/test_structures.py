@@ -1,6 +1,6 @@
 import torch
 
-from singleshot.structures import Batch, Detections, Sample, Truth
+from singleshot.structures import Batch, Detections, Sample, Truth, objects_of
 
 
 def sample(name, num_objects):
@@ -36,3 +36,10 @@ def test_detections_are_sliced_by_a_mask():
     found = Detections(torch.rand(3, 4), torch.tensor([0.9, 0.5, 0.1]), torch.tensor([2, 0, 1]))
     kept = found[found.scores > 0.4]
     assert (len(kept), kept.labels.tolist()) == (2, [2, 0])
+
+
+def test_a_crowd_is_no_object():
+    boxes, labels = torch.tensor([[0.0, 0, 1, 1], [0, 0, 9, 9]]), torch.tensor([0, 1])
+    truth = Truth.of(boxes, labels)
+    truth.crowd[1] = True
+    assert objects_of(truth, torch.device("cpu")).labels.tolist() == [0]

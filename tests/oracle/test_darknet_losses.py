@@ -7,12 +7,12 @@ import pytest
 import torch
 from oracle.darknet_losses import detection_delta, region_delta, yolo_delta
 
-from singleshot.detectors.common.regions import Objects
 from singleshot.detectors.yolo.anchors import AnchorGrid, flatten_predictions
 from singleshot.detectors.yolo.losses import LossWeights, logistic_losses, region_losses
 from singleshot.detectors.yolo.v1 import CellOutputs, cell_losses
 from singleshot.detectors.yolo.word_tree import WordTree
 from singleshot.recipes.load import load_recipe
+from singleshot.structures import Objects
 
 NAMES = ("cat", "dog", "bird")
 SIZE = (96, 160)  # height, width

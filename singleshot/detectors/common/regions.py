@@ -15,16 +15,14 @@ from torchvision.ops import clip_boxes_to_image, roi_align
 
 from singleshot.boxes.geometry import pairwise_iou, to_centres, to_corners
 from singleshot.detectors.common.settings import SamplingSettings
-from singleshot.structures import Detections, Truth
+from singleshot.structures import Detections, Objects
 
 __all__ = [
     "BACKGROUND",
     "IGNORED",
     "LabelledRegions",
-    "Objects",
     "Sampling",
     "label_regions",
-    "objects_of",
     "pick",
     "sample",
     "sample_regions",
@@ -37,13 +35,6 @@ __all__ = [
 BACKGROUND = 0  # the column of logits; the column of a label is one further
 IGNORED = -1
 SMALLEST_SIDE = 1e-2  # pixels; torchvision's RoIHeads drops what is smaller
-
-
-class Objects(NamedTuple):
-    """Ground truth of an image on the network's device, without crowds."""
-
-    boxes: Float[Tensor, "truths 4"]
-    labels: Int[Tensor, " truths"]  # without a background
 
 
 class LabelledRegions(NamedTuple):
@@ -77,12 +68,6 @@ class Sampling(NamedTuple):
         return cls(
             settings.regions, settings.positives, settings.positive_iou, settings.background_iou
         )
-
-
-def objects_of(truth: Truth, device: torch.device) -> Objects:
-    """Copy the objects of an annotation to a device; crowds are left out."""
-    ordinary = truth[~truth.crowd]
-    return Objects(ordinary.boxes.to(device), ordinary.labels.to(device))
 
 
 def with_truths(regions: Float[Tensor, "n 4"], objects: Objects) -> Float[Tensor, "m 4"]:

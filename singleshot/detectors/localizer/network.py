@@ -17,11 +17,10 @@ from singleshot.backbones.backbone import Backbone, grids
 from singleshot.boxes.geometry import area, from_unit, to_unit
 from singleshot.detectors.common.fully_connected import FullyConnected, small_linear
 from singleshot.detectors.common.postprocess import PAPER_POSTPROCESSING, PostprocessOptions
-from singleshot.detectors.common.regions import Objects, objects_of
 from singleshot.detectors.common.single_size import InputOptions, SingleSizeDetector
 from singleshot.detectors.detector import Losses, Prepared
 from singleshot.detectors.localizer.settings import LocalizerSettings
-from singleshot.structures import Batch, Detections
+from singleshot.structures import Batch, Detections, Objects, objects_of
 
 __all__ = ["Localizer", "largest_object"]
 

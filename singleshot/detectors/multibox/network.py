@@ -23,14 +23,14 @@ from singleshot.backbones.backbone import Backbone, grids
 from singleshot.boxes.geometry import from_unit, to_corners, to_unit
 from singleshot.detectors.common.postprocess import PAPER_POSTPROCESSING, PostprocessOptions
 from singleshot.detectors.common.priors import PriorLevel, prior_boxes
-from singleshot.detectors.common.regions import Objects, objects_of, select_scored
+from singleshot.detectors.common.regions import select_scored
 from singleshot.detectors.common.single_size import InputOptions, SingleSizeDetector
 from singleshot.detectors.detector import Losses, Prepared
 from singleshot.detectors.multibox.heads import GridHeads, Grids, grid_levels
 from singleshot.detectors.multibox.post_classifier import PostClassifier
 from singleshot.detectors.multibox.settings import MultiBoxSettings
 from singleshot.errors import ModelError
-from singleshot.structures import Batch, Detections
+from singleshot.structures import Batch, Detections, Objects, objects_of
 
 __all__ = [
     "BoxOutputs",

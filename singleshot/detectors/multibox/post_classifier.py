@@ -14,7 +14,6 @@ from singleshot.backbones.backbone import Backbone
 from singleshot.detectors.common.fully_connected import small_linear
 from singleshot.detectors.common.pixels import Pixels
 from singleshot.detectors.common.regions import (
-    Objects,
     Sampling,
     sample_regions,
     sum_over_images,
@@ -25,6 +24,7 @@ from singleshot.detectors.common.settings import PixelSettings
 from singleshot.detectors.common.single_size import pixel_statistics
 from singleshot.detectors.detector import Losses
 from singleshot.detectors.multibox.settings import PostClassifierSettings
+from singleshot.structures import Objects
 
 __all__ = ["PostClassifier"]
 

@@ -12,7 +12,7 @@ from torchvision.ops.feature_pyramid_network import LastLevelMaxPool
 
 from singleshot.backbones.backbone import Backbone, grids
 from singleshot.detectors.common.postprocess import PAPER_POSTPROCESSING, PostprocessOptions
-from singleshot.detectors.common.regions import Sampling, objects_of
+from singleshot.detectors.common.regions import Sampling
 from singleshot.detectors.common.single_size import InputOptions
 from singleshot.detectors.detector import Losses, Prepared
 from singleshot.detectors.rcnn.losses import fast_rcnn_losses
@@ -32,7 +32,7 @@ from singleshot.detectors.rcnn.regions import (
     strides_of,
 )
 from singleshot.detectors.rcnn.settings import FasterRcnnSettings, RegionAspect
-from singleshot.structures import Batch, Detections
+from singleshot.structures import Batch, Detections, objects_of
 
 __all__ = ["FasterRcnn", "FeaturePyramid", "LastLevel", "PyramidAlign", "SingleMaxPool"]
 

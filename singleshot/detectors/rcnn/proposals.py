@@ -12,16 +12,11 @@ from torchvision.models.detection.image_list import ImageList
 from torchvision.models.detection.rpn import AnchorGenerator, RegionProposalNetwork
 
 from singleshot.boxes.geometry import pairwise_iou
-from singleshot.detectors.common.regions import (
-    IGNORED,
-    LabelledRegions,
-    Objects,
-    sample,
-    sum_over_images,
-)
+from singleshot.detectors.common.regions import IGNORED, LabelledRegions, sample, sum_over_images
 from singleshot.detectors.detector import Losses
 from singleshot.detectors.rcnn.losses import decode_regions, offset_targets
 from singleshot.detectors.rcnn.settings import AnchorSettings, ProposalSettings
+from singleshot.structures import Objects
 
 __all__ = [
     "AnchorOptions",

@@ -14,10 +14,8 @@ from singleshot.detectors.common.fully_connected import FullyConnected, small_li
 from singleshot.detectors.common.postprocess import PAPER_POSTPROCESSING, PostprocessOptions
 from singleshot.detectors.common.regions import (
     LabelledRegions,
-    Objects,
     Sampling,
     label_regions,
-    objects_of,
     pick,
     select_scored,
     sum_over_images,
@@ -30,7 +28,7 @@ from singleshot.detectors.rcnn.losses import decode_regions, offset_targets, off
 from singleshot.detectors.rcnn.regions import RegionDetector, on_meta_device, sample_batch
 from singleshot.detectors.rcnn.selective_search import SelectiveSearch, whole_image_regions
 from singleshot.detectors.rcnn.settings import RcnnSettings, RegionAspect, StageSettings
-from singleshot.structures import Batch, Detections
+from singleshot.structures import Batch, Detections, Objects, objects_of
 
 __all__ = ["Rcnn", "StageOptions", "box_costs", "scale_to_norm", "svm_costs"]
 

@@ -21,7 +21,6 @@ from singleshot.detectors.common.regions import (
     BACKGROUND,
     LabelledRegions,
     Sampling,
-    objects_of,
     sample_regions,
     select_scored,
     with_truths,
@@ -30,7 +29,7 @@ from singleshot.detectors.common.resize import resize
 from singleshot.detectors.common.single_size import InputOptions, SingleSizeDetector
 from singleshot.detectors.rcnn.losses import decode_regions
 from singleshot.detectors.rcnn.settings import RegionAspect
-from singleshot.structures import Batch, Detections
+from singleshot.structures import Batch, Detections, objects_of
 
 __all__ = [
     "RegionDetector",

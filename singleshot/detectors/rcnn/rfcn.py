@@ -15,7 +15,6 @@ from singleshot.detectors.common.regions import (
     BACKGROUND,
     LabelledRegions,
     label_regions,
-    objects_of,
     sum_over_images,
     with_truths,
 )
@@ -36,7 +35,7 @@ from singleshot.detectors.rcnn.regions import (
 )
 from singleshot.detectors.rcnn.settings import RegionAspect, RfcnSettings
 from singleshot.errors import ModelError
-from singleshot.structures import Batch, Detections
+from singleshot.structures import Batch, Detections, objects_of
 
 __all__ = ["Rfcn", "hardest_regions", "vote"]
 

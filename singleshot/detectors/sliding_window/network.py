@@ -27,13 +27,13 @@ from singleshot.backbones.backbone import Backbone, grids
 from singleshot.backbones.initial import caffe_xavier
 from singleshot.boxes.geometry import pairwise_iou
 from singleshot.detectors.common.postprocess import PAPER_POSTPROCESSING, PostprocessOptions
-from singleshot.detectors.common.regions import BACKGROUND, IGNORED, Objects, objects_of
+from singleshot.detectors.common.regions import BACKGROUND, IGNORED
 from singleshot.detectors.common.resize import resize
 from singleshot.detectors.common.single_size import InputOptions, SingleSizeDetector
 from singleshot.detectors.detector import Losses, Prepared
 from singleshot.detectors.sliding_window.settings import SlidingWindowSettings
 from singleshot.errors import ModelError
-from singleshot.structures import Batch, Detections, Truth
+from singleshot.structures import Batch, Detections, Objects, Truth, objects_of
 
 __all__ = [
     "ScaledCopy",

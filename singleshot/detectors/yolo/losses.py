@@ -14,10 +14,10 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from singleshot.boxes.geometry import pairwise_iou, to_centres
-from singleshot.detectors.common.regions import Objects
 from singleshot.detectors.detector import Losses
 from singleshot.detectors.yolo.anchors import OBJECTNESS, AnchorGrid
 from singleshot.detectors.yolo.settings import WeightSettings
+from singleshot.structures import Objects
 
 __all__ = ["LossWeights", "logistic_losses", "region_losses"]
 

@@ -29,13 +29,12 @@ from singleshot.boxes.geometry import (
     to_unit,
 )
 from singleshot.detectors.common.postprocess import PAPER_POSTPROCESSING, PostprocessOptions
-from singleshot.detectors.common.regions import Objects, objects_of
 from singleshot.detectors.common.single_size import InputOptions
 from singleshot.detectors.detector import Losses, Prepared
 from singleshot.detectors.yolo.letterbox import YoloDetector, feature_grids, select_likely
 from singleshot.detectors.yolo.losses import LossWeights
 from singleshot.detectors.yolo.settings import YoloAspect, YoloV1Settings
-from singleshot.structures import Batch, Detections
+from singleshot.structures import Batch, Detections, Objects, objects_of
 
 __all__ = ["CellOutputs", "YoloV1", "cell_losses", "match_cells", "unit_boxes"]
 

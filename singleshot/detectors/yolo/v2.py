@@ -22,7 +22,6 @@ from singleshot.backbones.darknet import conv
 from singleshot.backbones.darknet_layers import DarknetConvolution, space_to_depth
 from singleshot.backbones.initial import small_convolution
 from singleshot.detectors.common.postprocess import PAPER_POSTPROCESSING, PostprocessOptions
-from singleshot.detectors.common.regions import objects_of
 from singleshot.detectors.common.single_size import InputOptions
 from singleshot.detectors.detector import Losses, Prepared
 from singleshot.detectors.yolo.anchors import OBJECTNESS, AnchorGrid, flatten_predictions
@@ -30,7 +29,7 @@ from singleshot.detectors.yolo.letterbox import YoloDetector, feature_grids, sel
 from singleshot.detectors.yolo.losses import LossWeights, region_losses
 from singleshot.detectors.yolo.settings import RegionLayerSettings, YoloAspect, YoloV2Settings
 from singleshot.errors import ModelError
-from singleshot.structures import Batch, Detections
+from singleshot.structures import Batch, Detections, objects_of
 
 __all__ = ["RegionLayerDetector", "RegionLayerOptions", "YoloV2"]
 

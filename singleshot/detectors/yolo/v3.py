@@ -21,7 +21,6 @@ from singleshot.backbones.darknet import conv
 from singleshot.backbones.darknet_layers import DarknetConvolution
 from singleshot.backbones.initial import small_convolution
 from singleshot.detectors.common.postprocess import PAPER_POSTPROCESSING, PostprocessOptions
-from singleshot.detectors.common.regions import objects_of
 from singleshot.detectors.common.single_size import InputOptions
 from singleshot.detectors.detector import Losses, Prepared
 from singleshot.detectors.yolo.anchors import OBJECTNESS, AnchorGrid, flatten_predictions
@@ -29,7 +28,7 @@ from singleshot.detectors.yolo.letterbox import YoloDetector, feature_grids, sel
 from singleshot.detectors.yolo.losses import logistic_losses
 from singleshot.detectors.yolo.settings import YoloAspect, YoloV3Settings
 from singleshot.errors import ModelError
-from singleshot.structures import Batch, Detections
+from singleshot.structures import Batch, Detections, objects_of
 
 __all__ = ["YoloV3", "divide_anchors"]
 

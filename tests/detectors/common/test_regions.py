@@ -1,10 +1,8 @@
 import torch
 
 from singleshot.detectors.common.regions import (
-    Objects,
     Sampling,
     label_regions,
-    objects_of,
     pick,
     sample,
     sample_regions,
@@ -12,7 +10,7 @@ from singleshot.detectors.common.regions import (
 )
 from singleshot.detectors.common.settings import SamplingSettings
 from singleshot.detectors.rcnn.settings import FastRcnnSettings
-from singleshot.structures import Truth
+from singleshot.structures import Objects
 
 ONE = Objects(torch.tensor([[0.0, 0, 10, 10]]), torch.tensor([4]))
 
@@ -96,10 +94,3 @@ def test_fast_rcnn_samples_as_its_paper():
 
 def test_annotated_boxes_are_regions():
     assert with_truths(torch.zeros(2, 4), ONE)[-1].tolist() == [0, 0, 10, 10]
-
-
-def test_a_crowd_is_no_object():
-    boxes, labels = torch.tensor([[0.0, 0, 1, 1], [0, 0, 9, 9]]), torch.tensor([0, 1])
-    truth = Truth.of(boxes, labels)
-    truth.crowd[1] = True
-    assert objects_of(truth, torch.device("cpu")).labels.tolist() == [0]

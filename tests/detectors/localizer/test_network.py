@@ -6,11 +6,10 @@ import pytest
 import torch
 from small import TINY
 
-from singleshot.detectors.common.regions import Objects
 from singleshot.detectors.localizer.network import largest_object
 from singleshot.families import build_detector
 from singleshot.recipes.load import load_recipe
-from singleshot.structures import Batch, Truth
+from singleshot.structures import Batch, Objects, Truth
 
 ATTACHMENTS = ["convolutions", "fully_connected"]
 NAMES = ("cat", "dog", "bird")

@@ -6,7 +6,6 @@ from itertools import permutations
 import pytest
 import torch
 
-from singleshot.detectors.common.regions import Objects
 from singleshot.detectors.multibox.network import (
     lowest_cost_pairs,
     match_by_distance,
@@ -14,6 +13,7 @@ from singleshot.detectors.multibox.network import (
 )
 from singleshot.detectors.ssd.bipartite import match_overlaps
 from singleshot.errors import ModelError
+from singleshot.structures import Objects
 
 pytest.importorskip("scipy", reason="needs SciPy: pip install 'singleshot[baselines]'")
 

@@ -1,8 +1,8 @@
 import torch
 from one_convolution import OneConvolution
 
-from singleshot.detectors.common.regions import Objects
 from singleshot.detectors.multibox.post_classifier import PostClassifier
+from singleshot.structures import Objects
 
 
 def test_every_region_is_classified_by_its_own_crop():

@@ -3,7 +3,6 @@ import math
 import pytest
 import torch
 
-from singleshot.detectors.common.regions import Objects
 from singleshot.detectors.rcnn.proposals import (
     AnchorSampling,
     Proposals,
@@ -11,6 +10,7 @@ from singleshot.detectors.rcnn.proposals import (
     proposal_losses,
 )
 from singleshot.detectors.rcnn.settings import ProposalSettings
+from singleshot.structures import Objects
 
 SIZE = (96, 128)
 SETTINGS = AnchorSampling.from_settings(ProposalSettings())

@@ -1,10 +1,11 @@
 import pytest
 import torch
 
-from singleshot.detectors.common.regions import LabelledRegions, Objects
+from singleshot.detectors.common.regions import LabelledRegions
 from singleshot.detectors.rcnn.losses import offset_targets
 from singleshot.detectors.rcnn.rcnn import box_costs, svm_costs
 from singleshot.detectors.rcnn.settings import StageSettings
+from singleshot.structures import Objects
 
 # The first is the truth, the second overlaps it by a quarter, the third not at all.
 REGIONS = torch.tensor([[0.0, 0, 10, 10], [0, 0, 5, 5], [20, 20, 30, 30]])

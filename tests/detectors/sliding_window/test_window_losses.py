@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from singleshot.detectors.common.regions import BACKGROUND, IGNORED, Objects
+from singleshot.detectors.common.regions import BACKGROUND, IGNORED
 from singleshot.detectors.sliding_window.network import (
     WindowSampling,
     hardest_windows,
@@ -14,7 +14,7 @@ from singleshot.detectors.sliding_window.network import (
     window_losses,
 )
 from singleshot.recipes.load import load_recipe
-from singleshot.structures import Truth
+from singleshot.structures import Objects, Truth
 
 # Side by side, 10 pixels wide; the second half of them lies lower.
 WINDOWS = torch.tensor([[x, y, x + 10.0, y + 10.0] for y in (0.0, 50.0) for x in range(0, 80, 2)])

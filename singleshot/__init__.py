@@ -1,4 +1,4 @@
-"""From a folder of annotated images to a measured SSD detector running on a small device.
+"""From a folder of annotated images to a measured detector running on a small device.
 
 detector = singleshot.load("runs/cells")
 results = singleshot.predict(detector, "photos/", score_threshold=0.5)

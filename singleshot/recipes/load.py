@@ -98,13 +98,7 @@ def load_run_recipe(path: Path) -> Recipe:
 def _with_preset(content: dict[str, Any]) -> dict[str, Any]:
     """Merge a recipe over its preset, if it has one; a preset sets the model of an SSD only."""
     path = preset_files().get(str(content.get("preset")))
-    if path is None:
-        return content
-    preset = _read_toml(path)
-    model = content.get("model")
-    if isinstance(model, dict) and model.get("kind", DEFAULT_KIND) != DEFAULT_KIND:
-        del preset["model"]
-    return _merged(preset, content)
+    return content if path is None else _merged(_read_toml(path), content)
 
 
 def _with_bases(content: dict[str, Any], chain: tuple[str, ...]) -> dict[str, Any]:
@@ -134,9 +128,20 @@ def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any
     exclusive = {_EXCLUSIVE[key] for key in above if key in _EXCLUSIVE}
     whole = {key: value for key, value in below.items() if key not in exclusive}
     for key, value in (_spelled_out(*pair) for pair in above.items()):
-        tables = isinstance(value, Mapping) and isinstance(whole.get(key), Mapping)
-        whole[key] = _merged(whole[key], value) if tables else value
+        merges = isinstance(value, Mapping) and isinstance(whole.get(key), Mapping)
+        if merges and not _is_of_another_kind(key, whole[key], value):
+            whole[key] = _merged(whole[key], value)
+        else:
+            whole[key] = value
     return whole
+
+
+def _is_of_another_kind(key: str, below: Mapping[str, Any], above: Mapping[str, Any]) -> bool:
+    """Check whether a table of a kind is to be replaced: another kind's keys are unknown to it."""
+    default = {"model": DEFAULT_KIND, "backbone": None}
+    if key not in default or "kind" not in above:
+        return False
+    return bool(above["kind"] != below.get("kind", default[key] or above["kind"]))
 
 
 def recipe_from(content: Mapping[str, Any], source: str) -> Recipe:
@@ -153,10 +158,10 @@ def _find(recipe: str | Path) -> Path:
         return shipped[str(recipe)]
     if Path(recipe).is_file():
         return Path(recipe)
-    nearest = difflib.get_close_matches(str(recipe), shipped, n=1)
-    hint = f"did you mean {nearest[0]!r}? There" if nearest else "there"
+    nearest = " or ".join(map(repr, difflib.get_close_matches(str(recipe), shipped, n=3)))
+    hint = f"did you mean {nearest}? " if nearest else ""
     raise RecipeError(
-        f"no recipe {str(recipe)!r}: {hint} are {', '.join(shipped)}, or give a TOML file"
+        f"no recipe {str(recipe)!r}: {hint}`singleshot models list` shows all; or give a TOML file"
     )
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from singleshot.errors import RecipeError
-from singleshot.recipes.load import load_recipe, preset_files, recipe_files
+from singleshot.recipes.load import load_recipe, preset_files, recipe_files, to_toml
 
 
 def test_the_paper_is_followed_to_the_letter():
@@ -71,6 +71,43 @@ def test_a_recipe_based_on_another_has_what_differs(tmp_path):
     recipe = load_recipe(own)
     assert (recipe.training.epochs, recipe.training.steps) == (3, None)
     assert recipe.model == load_recipe("ssd300-vgg16-coco").model
+
+
+def test_a_backbone_of_another_kind_replaces_that_of_the_base(tmp_path):
+    own = tmp_path / "own.toml"
+    own.write_text(
+        'based_on = "ssd300-vgg16"\n'
+        '[model.backbone]\nkind = "timm"\nname = "mobilenetv3_small_050"\nweights = "none"\n'
+    )
+    base = load_recipe("ssd300-vgg16").model
+    model = load_recipe(own).model
+    assert model.backbone.model_dump(exclude_defaults=True) == {
+        "name": "mobilenetv3_small_050",
+        "weights": "none",
+    }
+    assert model.priors == base.priors
+
+
+def test_a_backbone_of_the_same_kind_changes_that_of_the_base(tmp_path):
+    own = tmp_path / "own.toml"
+    own.write_text(
+        'based_on = "ssd300-vgg16"\n[model.backbone]\nkind = "vgg16"\nconv4_3 = "batch-norm"\n'
+    )
+    base = load_recipe("ssd300-vgg16").model.backbone
+    assert load_recipe(own).model.backbone == base.model_copy(update={"conv4_3": "batch-norm"})
+
+
+def test_a_model_of_another_kind_replaces_that_of_the_base(tmp_path):
+    own = tmp_path / "own.toml"
+    localizer = to_toml(load_recipe("localizer"))
+    own.write_text(f'based_on = "ssd300-vgg16"\n{localizer}')
+    assert load_recipe(own).model == load_recipe("localizer").model
+
+
+def test_a_schedule_of_another_kind_keeps_the_keys_of_the_preset(tmp_path):
+    own = tmp_path / "own.toml"
+    own.write_text('based_on = "ssdlite320-lite0"\n[training.schedule]\nkind = "step"\n')
+    assert load_recipe(own).training.schedule.warm_up == 100
 
 
 def test_a_circle_is_an_error_not_a_hang(tmp_path):

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from singleshot.detectors.detector import Losses, Objective, Prepared, Weight
+from singleshot.errors import ModelError
 from singleshot.structures import Batch
 from singleshot.training.precision import Precision, autocast
 from singleshot.training.processes import Processes
@@ -86,6 +87,8 @@ class Gradients:
             part = part.to(self.device)
             prepared = None if prepared is None else prepared.to(self.device)
             losses: Losses = self.module(part, prepared)
+        if prepared is not None:
+            self.require_weight(losses, prepared.weight)
         if weight is None:
             # Weights of other parts are not known yet: their means are averaged.
             losses, share = self.with_weights_of_processes(losses), 1 / self.num_parts
@@ -96,6 +99,20 @@ class Gradients:
         (losses.total * scale if scale != 1 else losses.total).backward()  # type: ignore[no-untyped-call]
         terms = {name: share * term.detach() for name, term in losses.terms.items()}
         return Losses.of(terms, weight=1, num_matches=losses.num_matches)
+
+    def require_weight(self, losses: Losses, weight: float) -> None:
+        """Raise ModelError if losses are divided by another weight than `prepare` gave.
+
+        Tensors are left out: comparing them would wait for the GPU.
+        """
+        for name, of_term in losses.weights.items():
+            if not isinstance(of_term, Tensor) and of_term != weight:
+                raise ModelError(
+                    f"{type(self.objective).__name__}: divides the loss {name!r} by {of_term}, but "
+                    f"its prepare() gives the weight {weight} (without a prepare() of its own, the "
+                    f"number of images); let prepare() return the weight that losses() divides "
+                    f"by, or None where it depends on outputs"
+                )
 
     def with_weights_of_processes(self, losses: Losses) -> Losses:
         """Divide by the sums of weights over the processes, as far as they are on one part."""

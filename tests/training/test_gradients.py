@@ -11,6 +11,8 @@ import torch
 from groups import run_group
 from small import SMALL, TINY
 
+from singleshot.detectors.detector import Losses, Objective, Prepared, TrainableDetector
+from singleshot.errors import ModelError
 from singleshot.families import FAMILIES, build_detector
 from singleshot.recipes.load import load_recipe
 from singleshot.structures import Batch, Truth
@@ -90,10 +92,8 @@ def batch() -> Batch:
     return Batch(images.permute(0, 3, 1, 2), tuple(map(truth, OBJECTS)), names)
 
 
-def gradients_of(
-    case: Case, share: Batch, processes: Processes = ALONE, num_parts: int = 1
-) -> dict[str, torch.Tensor]:
-    """The terms of the loss, and the gradient of each parameter."""
+def small_model(case: Case) -> TrainableDetector:
+    """The detector of a case, at its stage of training, without chance."""
     small = {
         key: value
         for key, value in SMALL.get(case.recipe, {}).items()
@@ -108,6 +108,14 @@ def gradients_of(
     for module in model.modules():
         if isinstance(module, torch.nn.modules.dropout._DropoutNd):
             module.p = 0.0
+    return model
+
+
+def gradients_of(
+    case: Case, share: Batch, processes: Processes = ALONE, num_parts: int = 1
+) -> dict[str, torch.Tensor]:
+    """The terms of the loss, and the gradient of each parameter."""
+    model = small_model(case)
     cpu = torch.device("cpu")
     losses = Gradients(model, processes, cpu, "float32", num_parts=num_parts).add(share)
     found = {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
@@ -154,6 +162,36 @@ def test_all_families_are_here():
 
 def test_parts_add_up_to_the_gradient_of_the_whole_batch(name, whole):
     require_equal(gradients_of(CASES[name], batch(), num_parts=NUM_PARTS), whole)
+
+
+def test_the_prepared_weight_is_that_of_the_losses(name):
+    """Training divides by the prepared one, as the weights of all parts are needed beforehand."""
+    model, images = small_model(CASES[name]), batch()
+    prepared = model.prepare(images.truths)
+    assert prepared is not None
+    for term, weight in model.losses(images, prepared).weights.items():
+        assert float(weight) == prepared.weight, term
+
+
+class DividedByMatches(Objective):
+    """A family that forgets to prepare what its losses are divided by."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scale = torch.nn.Parameter(torch.ones(()))
+
+    def losses(self, batch: Batch, prepared: Prepared | None = None) -> Losses:
+        del batch, prepared
+        return Losses.of({"classification": self.scale * 6}, weight=14, num_matches=14)
+
+
+def test_a_weight_that_is_not_prepared_is_refused():
+    gradients = Gradients(DividedByMatches(), ALONE, torch.device("cpu"), "float32", num_parts=1)
+    expected = (
+        r"DividedByMatches: divides the loss 'classification' by 14, but its prepare\(\) gives"
+    )
+    with pytest.raises(ModelError, match=expected):
+        gradients.add(batch())
 
 
 def test_two_processes_of_four_images_have_the_gradient_of_one_of_eight(name, whole, shares):

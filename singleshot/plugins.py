@@ -10,8 +10,8 @@ from __future__ import annotations
 import sys
 from abc import abstractmethod
 from functools import cache
-from importlib.metadata import EntryPoint, entry_points
-from typing import TypeVar
+from importlib.metadata import entry_points
+from typing import Any, TypeVar
 
 from singleshot.errors import PluginError
 
@@ -95,13 +95,14 @@ def _load_plugins() -> None:
             ) from error
 
 
+# The backport importlib_metadata, where a package has installed it, gives entry points of its own.
 @cache
-def _entry_points(_path: tuple[str, ...]) -> tuple[EntryPoint, ...]:
+def _entry_points(_path: tuple[str, ...]) -> tuple[Any, ...]:
     """Entry points of all installed packages; looking through them takes some milliseconds."""
     return tuple(entry_points(group=GROUP))
 
 
-def _package(entry_point: EntryPoint) -> str:
+def _package(entry_point: Any) -> str:
     """Name and version of the package that declares an entry point."""
     package = entry_point.dist
     return "(unknown)" if package is None else f"{package.name} {package.version}"

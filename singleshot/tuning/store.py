@@ -145,11 +145,13 @@ class TrialStore:
         score: float | None,
     ) -> None:
         """Store a trial's attributes and state, and release its lock."""
-        for key, value in {SECONDS: seconds, **attributes}.items():
-            running.trial.set_user_attr(key, value)
         state = TrialState.PRUNED if score is None else TrialState.COMPLETE
-        self.study.tell(running.trial, score, state)
-        running.alive.release()
+        # Another process that looks for killed trials must not find it running without its lock.
+        with self.lock:
+            for key, value in {SECONDS: seconds, **attributes}.items():
+                running.trial.set_user_attr(key, value)
+            self.study.tell(running.trial, score, state)
+            running.alive.release()
 
     def requeue_killed_trials(self) -> None:
         """Mark trials as killed whose process has ended, and queue their values again."""

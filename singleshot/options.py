@@ -22,6 +22,7 @@ import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields, replace
 from functools import wraps
+from numbers import Integral, Real
 from pathlib import Path
 from typing import (
     Any,
@@ -70,6 +71,7 @@ class Option:
     default: Any = ...  # must be given
     minimum: float | None = None
     maximum: float | None = None
+    unit: str = ""  # of a number, as in "seconds"
     parse: Callable[[str], Any] | None = None  # from the command line; raises ValueError
     to_text: Callable[[Any], str] = str  # the inverse of `parse`
 
@@ -84,12 +86,26 @@ class Option:
         )
 
     def check(self, value: Any) -> None:
-        """Raise SingleshotError for a value that is no choice or out of bounds."""
-        if value is None:
+        """Raise SingleshotError for a value that is no choice, no number or out of bounds."""
+        if value is None or self.kind == "callback":
             return
         if self.choices and value not in self.choices:
             choices = ", ".join(map(repr, self.choices))
             raise SingleshotError(f"{self.name}: no choice {value!r}; there are {choices}")
+        self._check_number(value)
+
+    def _check_number(self, value: Any) -> None:
+        """Raise SingleshotError for no number where one is expected, or one out of bounds."""
+        types = [one for one in get_args(self.hint) or [self.hint] if isinstance(one, type)]
+        numeric: Any = Real if float in types else Integral if int in types else None
+        if numeric is None:
+            return
+        if not isinstance(value, numeric):
+            if isinstance(value, tuple(types)):
+                return  # of another type that the field permits
+            expected = "a number" if numeric is Real else "a whole number"
+            of_unit = f" of {self.unit}" if self.unit else ""
+            raise SingleshotError(f"{self.name}: {value!r}: expected {expected}{of_unit}")
         low, high = self.minimum, self.maximum
         if (low is not None and not value >= low) or (high is not None and not value <= high):
             bounds = f"{low:g} or more" if high is None else f"{low:g} to {high:g}"
@@ -139,7 +155,7 @@ class Options:
     """Base of the options of a command: values are checked when they are given."""
 
     def __post_init__(self) -> None:
-        """Raise SingleshotError for a value that is no choice or out of bounds."""
+        """Raise SingleshotError for a value that is no choice, no number or out of bounds."""
         for one in options_of(type(self)):
             one.check(getattr(self, one.name))
 

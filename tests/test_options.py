@@ -102,6 +102,8 @@ def test_options_stay_as_they_are():
         ({"rule": "voc12"}, "rule: no choice 'voc12'; there are 'voc', 'coco'"),
         ({"iou": 0}, "iou: 0 is out of bounds; expected 0.1 to 1"),
         ({"iou": float("nan")}, "iou: nan is out of bounds"),
+        ({"iou": "x"}, "iou: 'x': expected a number"),
+        ({"trials": 1.5}, "trials: 1.5: expected a whole number"),
         ({"trials": 0}, "trials: 0 is out of bounds; expected 1 or more"),
     ],
 )

@@ -68,6 +68,8 @@ def is_image(path: Path) -> bool:
 
 def drawing_paths(images: Sequence[Path], folder: Path) -> list[Path]:
     """Make the path of each drawing: that of the image below the folder that all share."""
+    if not images:
+        raise SingleshotError(f"--draw {folder}: no images are given; give at least one to draw")
     images = [image.resolve() for image in images]
     shared = os.path.commonpath([image.parent for image in images])
     drawings = [folder / drawing_name(image.relative_to(shared)) for image in images]

@@ -7,13 +7,20 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Literal
 
-from singleshot.options import DataPaths, Options, callback, option
+from singleshot.options import DataPaths, Option, Options, callback, option
 from singleshot.runs.callbacks import Callback
 
-__all__ = ["TimeBudget", "TrainingOptions", "format_duration", "parse_duration"]
+__all__ = [
+    "TimeBudget",
+    "TrainingOptions",
+    "duration_option",
+    "format_duration",
+    "parse_duration",
+]
 
 AIM = 0.95  # of a time budget: machines slow down, and a program takes time to leave
 
@@ -30,6 +37,30 @@ def parse_duration(text: str) -> float:
     if not seconds:
         raise ValueError(f"{text!r} is no time; write 90s, 20m, 1.5h or 1h30m")
     return seconds
+
+
+def duration_option(help: str, minimum: float) -> dict[str, Option]:
+    """Make the metadata of a field in seconds, written on the command line as 90s or 20m.
+
+    Args:
+        help: what the field is for.
+        minimum: seconds; less is refused.
+    """
+    return option(
+        help,
+        metavar="TIME",
+        minimum=minimum,
+        unit="seconds",
+        parse=parse_duration,
+        to_text=_duration_words,
+    )
+
+
+def _duration_words(duration: float | TimeBudget) -> str:
+    """Write seconds so that `parse_duration` reads them: without an exponent."""
+    seconds = duration.seconds if isinstance(duration, TimeBudget) else duration
+    digits = f"{Decimal(str(seconds)):f}"
+    return f"{digits.removesuffix('.0')}s"
 
 
 def format_duration(seconds: float) -> str:
@@ -134,11 +165,10 @@ class TrainingOptions(Options):
     )
     time_budget: float | TimeBudget | None = field(
         default=None,
-        metadata=option(
+        metadata=duration_option(
             "Fit everything into this wall time, as in 90s, 20m or 1h30m: steps, validations and "
             "the report.",
-            metavar="TIME",
-            parse=parse_duration,
+            minimum=0.001,
         ),
     )
     profile: bool = field(

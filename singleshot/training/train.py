@@ -89,7 +89,9 @@ def run_training(recipe: str | Path, options: TrainingOptions) -> Run:
             with nullcontext() if tracker is None else tracker.marked():
                 progress, stopped_by = _plan_and_train(settings, setup, options, budget)
                 run = _result(folder, progress, stopped_by, processes)
-                _write_report(progress, setup, f"singleshot train {recipe}")
+                # Without --resume: the page of a resumed run is that of an uninterrupted one.
+                command = replace(options, resume=False).to_command("train", recipe)
+                _write_report(progress, setup, command)
             if tracker is not None:
                 tracker.keep_files(finished=progress.finished)
             if budget is not None:

@@ -7,7 +7,7 @@ from typing import Literal
 
 from singleshot.options import DataPaths, Options, callback, option
 from singleshot.runs.callbacks import Callback
-from singleshot.training.options import parse_duration
+from singleshot.training.options import duration_option
 
 __all__ = ["Keep", "TuningOptions"]
 
@@ -73,11 +73,9 @@ class TuningOptions(Options):
     )
     timeout: float | None = field(
         default=None,
-        metadata=option(
+        metadata=duration_option(
             "Start no trial after this time, as in 90s, 20m or 1h30m; in Python, seconds.",
-            metavar="TIME",
-            parse=parse_duration,
-            to_text="{:g}s".format,
+            minimum=0,
         ),
     )
     seed: int = field(default=0, metadata=option("Seed of the search.", metavar="N", minimum=0))

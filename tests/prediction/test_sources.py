@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from singleshot.errors import DataError, SingleshotError
+from singleshot.prediction.options import PredictionOptions
 from singleshot.prediction.sources import drawing_paths, find_images
 
 
@@ -17,6 +18,11 @@ def shots(tmp_path, monkeypatch):
         path.touch()
     monkeypatch.chdir(tmp_path)
     return Path("shots")
+
+
+def test_drawings_of_no_images_are_refused():
+    with pytest.raises(SingleshotError, match="--draw drawn: no images are given"):
+        PredictionOptions([], draw="drawn")
 
 
 def test_a_folder_means_the_images_directly_in_it(shots):

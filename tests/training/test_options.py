@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from singleshot.errors import SingleshotError
+from singleshot.options import options_of
 from singleshot.training.options import (
     TimeBudget,
     TrainingOptions,
@@ -33,6 +35,28 @@ def test_durations_are_formatted_for_reading():
         "0:01:01",
         "1:02:03",
     ]
+
+
+@pytest.mark.parametrize(
+    ("budget", "message"),
+    [
+        ("20m", "time_budget: '20m': expected a number of seconds"),
+        (-5, "time_budget: -5 is out of bounds"),
+        (0, "time_budget: 0 is out of bounds"),
+    ],
+)
+def test_an_impossible_budget_is_refused_at_once(budget, message):
+    option = next(one for one in options_of(TrainingOptions) if one.name == "time_budget")
+    with pytest.raises(SingleshotError, match=message):
+        option.check(budget)
+
+
+@pytest.mark.parametrize("seconds", [2e6, 0.015625, 5400, 5400.0, 0.1, 1234567.125])
+def test_the_command_has_the_time_budget_as_it_is_parsed(seconds):
+    for budget in (seconds, TimeBudget(seconds, start=5.0)):
+        options = TrainingOptions("cells", time_budget=budget)
+        *_, flag, text = options.to_command("train", "r").split()
+        assert (flag, parse_duration(text)) == ("--time-budget", seconds)
 
 
 def test_a_budget_that_has_started_keeps_its_start():

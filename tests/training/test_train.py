@@ -145,6 +145,9 @@ def test_a_run_that_lacks_but_its_report_gets_it_by_resuming(cells, whole, witho
     assert (resumed.steps, resumed.interrupted) == (6, False)
     assert resumed.mean_average_precision == whole.mean_average_precision
     assert (without_report / "report.html").stat().st_size > 100_000
+    page = (without_report / "report.html").read_text()
+    assert f"singleshot train ssdlite320-lite0 --data {cells} --run {without_report} --set" in page
+    assert "--resume" not in page
     for name in ("log.jsonl", "checkpoints/last.safetensors", "training_state/state.safetensors"):
         assert (without_report / name).read_bytes() == (whole.folder / name).read_bytes()
     with pytest.raises(ModelError, match="is finished; there is nothing to resume"):

@@ -1,8 +1,10 @@
 """The contract of every detector that can be trained, and the losses that training minimises.
 
-Normalisation is exact: the loss of a batch is the same however the batch is cut into parts and
-shared among processes. A family gives the sums of its terms with the weight that they are divided
-by; `training.gradients` divides by the weight of the whole batch.
+A family gives the sums of its terms with the weight that they are divided by; `training.gradients`
+divides by the weight of the whole batch. So normalisation is exact: the loss of a batch is the same
+however the batch is shared among processes, and, where weights are known before the network runs,
+cut into parts. They are not for an SSD with the rules "simota" and "task-aligned", whose matches
+depend on outputs: there the losses of parts are averaged.
 """
 
 from __future__ import annotations

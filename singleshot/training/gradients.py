@@ -1,9 +1,9 @@
 """Compute the gradient of a batch: in one go, in parts, and together with other processes.
 
-All of them give the gradient of one loss, that of the whole batch: the sums of each part are
-divided by the weight of all parts in all processes (for an SSD paper §2.2, "Training objective": N,
-"the number of matched default boxes"). If the losses of parts were averaged instead, the objects of
-a crowded part would count less.
+All of them give the gradient of one loss, that of the whole batch, if its weight is known before
+the network runs: the sums of each part are divided by the weight of all parts in all processes (for
+an SSD paper §2.2, "Training objective": N, "the number of matched default boxes"). If the losses of
+parts were averaged instead, the objects of a crowded part would count less.
 """
 
 from __future__ import annotations

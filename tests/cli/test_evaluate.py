@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import get_args
 
 import pytest
@@ -41,9 +42,9 @@ DOCUMENT = {
 
 def report_of(document) -> Report:
     per_class = {
-        name: ClassReport(
-            average_precision=one["average_precision"],
-            truths=one["truths"],
+        name: replace(
+            # Metrics that are no part of the document are undefined.
+            ClassReport.of(None, one["average_precision"], one["truths"]),
             precision_at_recall=by_number(one["precision_at_recall"]),
             recall_at_precision=by_number(one["recall_at_precision"]),
             best_f1=BestF1(**one["best_f1"]),
@@ -76,14 +77,19 @@ def arguments(monkeypatch):
 @pytest.mark.usefixtures("arguments")
 def test_json_is_all_there_is_on_stdout():
     outcome = singleshot("evaluate", "runs/cells", "cells", "--json")
-    assert json.loads(outcome.stdout) == DOCUMENT
+    document = json.loads(outcome.stdout)
+    of_classes = document.pop("per_class")
+    assert document == {key: value for key, value in DOCUMENT.items() if key != "per_class"}
+    assert list(of_classes) == list(DOCUMENT["per_class"])
+    for name, numbers in DOCUMENT["per_class"].items():
+        assert numbers.items() <= of_classes[name].items()
     assert outcome.stderr == "VOC layout, split test\n"
 
 
 @pytest.mark.usefixtures("arguments")
 def test_the_table_has_a_line_for_every_class():
     outcome = singleshot("evaluate", "runs/cells", "cells")
-    assert outcome.stdout.splitlines() == [
+    expected = [
         "protocol coco: 72 images, 967 truths, 2310 detections; true positives from IoU 0.5",
         "mean average precision at IoU 0.5 to 0.95: 0.610",
         "",
@@ -94,6 +100,10 @@ def test_the_table_has_a_line_for_every_class():
         "RBC       819  0.610   0.990   0.910   never   0.860   0.810    0.700    0.850     0.410",
         "WBC         0      -       -       -       -       -       -        -        -         -",
     ]
+    lines = outcome.stdout.splitlines()
+    assert lines[:-3] == expected[:-3]
+    for line, columns in zip(lines[-3:], expected[-3:], strict=True):
+        assert line.startswith(columns)  # those of other metrics follow
 
 
 def test_every_option_is_passed_on(arguments, tmp_path):

@@ -17,7 +17,7 @@ LEAK = 0.1
 # were trained and evaluated; on a CPU it adds 1e-6 to the deviation instead (blas.c).
 EPSILON = 1e-5
 
-ACTIVATIONS: Mapping[str, Callable[[], nn.Module]] = {
+_ACTIVATIONS: Mapping[str, Callable[[], nn.Module]] = {
     "leaky": partial(nn.LeakyReLU, LEAK, inplace=True),
     "relu": partial(nn.ReLU, inplace=True),
     "linear": nn.Identity,
@@ -40,7 +40,7 @@ class DarknetConvolution(nn.Module):
             bias=not layer.batch_norm,
         )
         self.norm = nn.BatchNorm2d(layer.channels, eps=EPSILON) if layer.batch_norm else None
-        self.activation = ACTIVATIONS[layer.activation]()
+        self.activation = _ACTIVATIONS[layer.activation]()
         nn.init.kaiming_normal_(self.convolution.weight)
         nn.init.zeros_(self.bias)
 

@@ -28,7 +28,7 @@ __all__ = [
     "select_images",
 ]
 
-SEED = 0  # the same images each time, so that two reports can be compared
+_SEED = 0  # the same images each time, so that two reports can be compared
 NUM_OF_EACH = 3  # images at random, and images that the detectors differ about
 
 
@@ -70,7 +70,7 @@ def select_images(
         [count(one, truths, own) for one, own in zip(predictions, thresholds, strict=True)]
     )
     disputed = most_disputed(errors, NUM_OF_EACH)
-    random = torch.Generator().manual_seed(SEED)
+    random = torch.Generator().manual_seed(_SEED)
     drawn = torch.randperm(len(dataset), generator=random).tolist()
     at_random = [image for image in drawn if image not in disputed][:NUM_OF_EACH]
 

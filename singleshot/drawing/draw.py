@@ -18,13 +18,13 @@ from singleshot.structures import Detections, Truth
 
 __all__ = ["draw_boxes", "save_image"]
 
-FORMATS = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG"}
+_FORMATS = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG"}
 JPEG_QUALITY = 92  # small text keeps its edges
 
 # Shares of the image's mean side, the root of its area; chosen by eye on 640 x 480.
 LINE_SHARE, FONT_SHARE = 1 / 250, 1 / 40
 SMALLEST_FONT = 9  # pixels; smaller text is illegible
-SMALLEST_SIDE = 400  # mean side with space for labels in this font beside the objects
+_SMALLEST_SIDE = 400  # mean side with space for labels in this font beside the objects
 
 Box = tuple[int, int, int, int]  # x1, y1, x2, y2, half-open
 
@@ -64,7 +64,7 @@ def draw_boxes(
     text is enlarged by a whole factor: 80 x 60 pixels become 480 x 360.
     """
     drawing = Image.fromarray(image.permute(1, 2, 0).contiguous().cpu().numpy())
-    factor = max(1, math.ceil(SMALLEST_SIDE / _mean_side(drawing.size)))
+    factor = max(1, math.ceil(_SMALLEST_SIDE / _mean_side(drawing.size)))
     drawing = drawing.resize((drawing.width * factor, drawing.height * factor))
     canvas = ImageDraw.Draw(drawing)
     style = style_for(drawing.size)
@@ -83,10 +83,10 @@ def save_image(image: Image.Image, path: Path) -> None:
     Raises:
         DataError: another suffix.
     """
-    if path.suffix.lower() not in FORMATS:
+    if path.suffix.lower() not in _FORMATS:
         raise DataError(f"{path}: cannot be written as {path.suffix!r}; use .jpg or .png")
     with write_atomically(path) as beside:
-        image.save(beside, FORMATS[path.suffix.lower()], quality=JPEG_QUALITY)
+        image.save(beside, _FORMATS[path.suffix.lower()], quality=JPEG_QUALITY)
 
 
 def _mean_side(size: tuple[int, int]) -> float:

@@ -42,7 +42,7 @@ from singleshot.version import __version__
 __all__ = ["IN_WORDS", "EvaluationPage", "ExampleImages", "render_page", "write_evaluation_page"]
 
 # The same images each time, so that two reports on one data set can be laid side by side.
-SEED = 0
+_SEED = 0
 
 TRUE_POSITIVE = (
     "A detection is a true positive when its IoU with the object of its class it overlaps most is "
@@ -149,7 +149,7 @@ def read_examples(
     iou_thresholds: Sequence[float],
 ) -> ExampleImages:
     """Read the images to show, each once and one at a time; a broken one is left out."""
-    random = torch.Generator().manual_seed(SEED)
+    random = torch.Generator().manual_seed(_SEED)
     at_random, hardest = images_to_show(len(dataset), diagnosis, random=random)
     truths = truths_of(dataset)
     galleries = choose_galleries(diagnosis, truths, random=random)

@@ -28,7 +28,7 @@ DEFAULT_SCORE_THRESHOLD = 0.3  # where nothing was chosen, or nothing is worth c
 
 # 3 true positives of 5 detections and 4 of 8 have the same F1 with 4 truths, but not in floating
 # point. Two that differ, with a million detections and truths, do so by 1e-12 at least.
-ROUNDING = 1e-14
+_ROUNDING = 1e-14
 
 
 class BestF1(NamedTuple):
@@ -95,4 +95,4 @@ def f1_scores(curve: Curve) -> Float64[np.ndarray, " n"]:
 
 def first_best(values: Float64[np.ndarray, " n"]) -> int:
     """Return the index of the first of the greatest, equal up to rounding."""
-    return int((values >= values.max() - ROUNDING).argmax())
+    return int((values >= values.max() - _ROUNDING).argmax())

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
+from typing import Literal
 
 import numpy as np
 
@@ -21,7 +22,7 @@ from singleshot.report.charts import (
     svg_points,
 )
 from singleshot.tuning.search_space import SearchSpace, ValueRange, Values
-from singleshot.tuning.trials import SEED, Trial, best_of
+from singleshot.tuning.trials import SEED_KEY, Outcome, Trial, best_of
 
 __all__ = [
     "SearchPanel",
@@ -45,7 +46,7 @@ class TrialMark:
 
     x: float
     y: float
-    kind: str  # finished, pruned, failed or best
+    kind: Outcome | Literal["best"]
     text: str
 
 
@@ -114,7 +115,7 @@ def key_panels(
 ) -> list[SearchPanel]:
     """Plot each key's values against the score, the most important key first."""
     order = sorted(space, key=lambda key: -(importances or {}).get(key, 0.0))
-    panels = [_key_panel(key, space[key], trials) for key in order if key != SEED]
+    panels = [_key_panel(key, space[key], trials) for key in order if key != SEED_KEY]
     return [
         replace(one, note=f"{importances[one.chart.title]:.0%}") if importances else one
         for one in panels

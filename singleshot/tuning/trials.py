@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from statistics import stdev
 from typing import Literal
 
-__all__ = ["SEED", "Outcome", "SeedSpread", "Trial", "best_of", "spread_of"]
+__all__ = ["SEED_KEY", "Outcome", "SeedSpread", "Trial", "best_of", "spread_of"]
 
-SEED = "training.seed"
+SEED_KEY = "training.seed"
 
 Outcome = Literal["finished", "pruned", "failed", "killed", "running"]
 
@@ -51,7 +51,7 @@ def spread_of(trials: Sequence[Trial]) -> SeedSpread | None:
     groups: dict[str, list[float]] = defaultdict(list)
     for one in trials:
         if one.outcome == "finished" and one.score is not None:
-            values = {key: value for key, value in one.values.items() if key != SEED}
+            values = {key: value for key, value in one.values.items() if key != SEED_KEY}
             groups[repr(sorted(values.items()))].append(one.score)
     repeated = [scores for scores in groups.values() if len(scores) > 1]
     if not repeated:

@@ -29,7 +29,7 @@ from singleshot.training.train import train
 from singleshot.tuning.options import Keep, TuningOptions
 from singleshot.tuning.report import SearchReport, SearchResult, SearchTask
 from singleshot.tuning.search_space import SearchSpace, parse_search_space, value_at
-from singleshot.tuning.trials import SEED
+from singleshot.tuning.trials import SEED_KEY
 
 if TYPE_CHECKING:
     from singleshot.tuning.store import RunningTrial, TrialStore
@@ -121,11 +121,11 @@ def _split_data(options: TuningOptions, seed: int, space: SearchSpace) -> Traini
     data, splits = as_paths(options.data), (options.split, options.val_split)
     images = training_split(data, *splits, seed)
     fingerprint = _validation(images).fingerprint()
-    if SEED in space:
+    if SEED_KEY in space:
         other = training_split(data, *splits, seed + 1).validation
         if other is None or other.fingerprint() != fingerprint:
             raise SingleshotError(
-                f"--search {SEED}: it also selects the tenth that is set aside, so that trials "
+                f"--search {SEED_KEY}: it also selects the tenth that is set aside, so that trials "
                 f"would be evaluated on different images; name them with --val-split"
             )
     return images

@@ -34,7 +34,7 @@ __all__ = [
 ]
 
 NAMED = 3  # images that a note names before "and 7 more"
-ROUNDING = 0.05  # pixels; annotations rounded to a decimal or two stick out by less
+_ROUNDING = 0.05  # pixels; annotations rounded to a decimal or two stick out by less
 
 
 class AnnotatedObject(NamedTuple):
@@ -84,7 +84,7 @@ def assemble(
     sizes = np.array([_size_of(image) for image in images], dtype=np.int64).reshape(-1, 2)
     inside = _clip_each(boxes, sizes[owners])
     flat, outside = ~_has_area(boxes), _has_area(boxes) & ~_has_area(inside)
-    clipped = _has_area(inside) & (np.abs(inside - boxes).max(axis=1, initial=0) > ROUNDING)
+    clipped = _has_area(inside) & (np.abs(inside - boxes).max(axis=1, initial=0) > _ROUNDING)
     remarks = (
         _note("dropped", owners[flat], images, "without area"),
         _note("dropped", owners[outside], images, "wholly outside the image"),

@@ -34,7 +34,7 @@ __all__ = [
 
 BACKGROUND = 0  # the column of logits; the column of a label is one further
 IGNORED = -1
-SMALLEST_SIDE = 1e-2  # pixels; torchvision's RoIHeads drops what is smaller
+_SMALLEST_SIDE = 1e-2  # pixels; torchvision's RoIHeads drops what is smaller
 
 
 class LabelledRegions(NamedTuple):
@@ -159,4 +159,4 @@ def select_scored(
     clipped = clip_boxes_to_image(boxes[regions, labels], size)
     detections = Detections(clipped, scores[regions, labels], labels)
     sides = clipped[:, 2:] - clipped[:, :2]
-    return detections[(sides >= SMALLEST_SIDE).all(dim=1)]
+    return detections[(sides >= _SMALLEST_SIDE).all(dim=1)]

@@ -68,7 +68,7 @@ __all__ = [
 
 SAME_PRIOR = 1e-5  # fractions of the input
 UNKNOWN = -1
-SMALLEST_SIDE = 1.0  # pixels: less of a box is left when it is clipped to an image's edge
+_SMALLEST_SIDE = 1.0  # pixels: less of a box is left when it is clipped to an image's edge
 
 
 class TeacherOutputs(NamedTuple):
@@ -217,7 +217,7 @@ class SsdTeacher:
         """Keep detections that are sure and large enough, of a shared class; labels by a table."""
         found = found.to(torch.device("cpu"))
         found = Detections(found.boxes, found.scores, table[found.labels])
-        large = (found.boxes[:, 2:] - found.boxes[:, :2] >= SMALLEST_SIDE).all(dim=1)
+        large = (found.boxes[:, 2:] - found.boxes[:, :2] >= _SMALLEST_SIDE).all(dim=1)
         sure = found.scores >= self.score_threshold
         return found[large & sure & (found.labels != UNKNOWN)]
 

@@ -38,7 +38,7 @@ __all__ = [
 FRONT = 4
 
 # Scores of a softmax add up to 1 but for the last digits.
-ROUNDING = 1e-6
+_ROUNDING = 1e-6
 
 
 class _ScoredPriors(NamedTuple):
@@ -103,7 +103,7 @@ def scores_and_ceiling(
             columns = F.softmax(logits, dim=-1)
             of_classes = columns[..., BACKGROUND + 1 : logits.shape[-1] - unused_columns]
             # What the background leaves to all classes together needs no look at each.
-            return of_classes, 1 + ROUNDING - columns[..., BACKGROUND]
+            return of_classes, 1 + _ROUNDING - columns[..., BACKGROUND]
         case _:
             assert_never(scores)
 

@@ -31,7 +31,7 @@ __all__ = ["CLASSES", "class_order", "read"]
 
 COLUMNS = "class cx cy w h score"
 CLASSES = "classes.txt"
-ROUNDING = 0.01  # fractions; files with two decimals stick out by less
+_ROUNDING = 0.01  # fractions; files with two decimals stick out by less
 
 
 def class_order(folder: Path, dataset: DataSet) -> tuple[list[str], str]:
@@ -115,7 +115,7 @@ def remedy_for(num_columns: int) -> str:
 def lie_inside(boxes: Float64[np.ndarray, "n 4"]) -> np.ndarray:
     """Mark the boxes, as centre and size, that lie inside the image."""
     low, high = boxes[:, :2] - boxes[:, 2:] / 2, boxes[:, :2] + boxes[:, 2:] / 2
-    inside = np.logical_and(low >= -ROUNDING, high <= 1 + ROUNDING)
+    inside = np.logical_and(low >= -_ROUNDING, high <= 1 + _ROUNDING)
     return np.logical_and(inside[:, 0], inside[:, 1])
 
 

@@ -155,13 +155,13 @@ def _read_convolutional(section: Section) -> Convolutional:
         padding=kernel // 2 if section.integer("pad", 0) else padding,
         groups=section.integer("groups", 1, least=1),
         batch_norm=section.require("batch_normalize", "0", "1", default="0") == "1",
-        activation=ACTIVATIONS[
-            section.require("activation", *sorted(ACTIVATIONS), default="logistic")
+        activation=_ACTIVATIONS[
+            section.require("activation", *sorted(_ACTIVATIONS), default="logistic")
         ],
     )
 
 
-ACTIVATIONS: dict[str, str] = {"leaky": "leaky", "linear": "linear", "relu": "relu"}
+_ACTIVATIONS: dict[str, str] = {"leaky": "leaky", "linear": "linear", "relu": "relu"}
 CONVOLUTION_OPTIONS = {
     *("filters", "size", "stride", "pad", "padding", "groups", "batch_normalize", "activation"),
     *("binary", "xnor", "flipped"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -64,3 +65,14 @@ def test_the_contract_imports_no_family():
     detectors = ROOT / "singleshot/detectors"
     inside = {p.relative_to(detectors).parts[0] for p in closure if p.is_relative_to(detectors)}
     assert inside == {"common", "detector.py"}
+
+
+def test_the_contracts_of_imports_name_every_family():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    contracts = project["tool"]["importlinter"]["contracts"]
+    (independent,) = (one["modules"] for one in contracts if one["type"] == "independence")
+    (forbidden,) = (one["forbidden_modules"] for one in contracts if one["type"] == "forbidden")
+    folders = {path.parent.name for path in (ROOT / "singleshot/detectors").glob("*/*.py")}
+    families = sorted(f"singleshot.detectors.{name}" for name in folders - {"common"})
+    assert sorted(independent) == families
+    assert sorted(forbidden) == families

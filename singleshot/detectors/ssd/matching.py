@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import NamedTuple, assert_never
 
 import torch
@@ -130,15 +129,9 @@ def match_by_place(
     None for a rule that needs the network's outputs as well.
     """
     padded = pad_truths(_without_crowds(truths), priors.boxes_cxcywh_unit.device)
-    match options.rule:
-        case "bipartite":
-            matches = _match_bipartite(padded, priors, options)
-        case "atss":
-            matches = _match_atss(padded, priors, options)
-        case "simota" | "task-aligned":
-            return None
-        case _:
-            assert_never(options.rule)
+    matches = _match_padded_by_place(padded, priors, options)
+    if matches is None:
+        return None
     return _matches_of(matches, padded, priors.size)
 
 
@@ -193,36 +186,35 @@ def match_padded(
     unused_columns: int = 0,
 ) -> tuple[Int[Tensor, "b priors"], Float[Tensor, "b priors"] | None]:
     """Find the truth of each prior, or UNMATCHED, and the alignment where the rule has one."""
-    predicted = partial(_decode_outputs, outputs, priors, scores, unused_columns)
+    by_place = _match_padded_by_place(padded, priors, options)
+    if by_place is not None:
+        return by_place, None
+    predicted = _decode_outputs(outputs, priors, scores, unused_columns)
     in_pixels = from_unit(priors.boxes_cxcywh_unit, priors.size)
     centres, candidates = in_pixels[:, :2], options.num_candidates
+    if options.rule == "task-aligned":
+        return task_aligned(*padded, predicted, centres, candidates=candidates)
+    assert options.rule == "simota"
+    strides = prior_strides(priors.levels, like=in_pixels)
+    return simota(*padded, predicted, centres, strides=strides, candidates=candidates), None
+
+
+def _match_padded_by_place(
+    padded: PaddedTruths, priors: Priors, options: MatchingOptions
+) -> Int[Tensor, "b priors"] | None:
+    """Find the truth of each prior, or UNMATCHED; None for a rule that needs outputs as well."""
     match options.rule:
         case "bipartite":
-            return _match_bipartite(padded, priors, options), None
+            corners = to_corners(priors.boxes_cxcywh_unit)
+            return match_boxes(to_unit(padded.boxes, priors.size), corners, options.iou_threshold)
         case "atss":
-            return _match_atss(padded, priors, options), None
-        case "simota":
-            strides = prior_strides(priors.levels, like=in_pixels)
-            matches = simota(*padded, predicted(), centres, strides=strides, candidates=candidates)
-            return matches, None
-        case "task-aligned":
-            return task_aligned(*padded, predicted(), centres, candidates=candidates)
+            in_pixels = from_unit(priors.boxes_cxcywh_unit, priors.size)
+            number = options.num_candidates
+            return atss(padded.boxes, in_pixels, priors.levels, candidates=number)
+        case "simota" | "task-aligned":
+            return None
         case _:
             assert_never(options.rule)
-
-
-def _match_bipartite(
-    padded: PaddedTruths, priors: Priors, options: MatchingOptions
-) -> Int[Tensor, "b priors"]:
-    corners = to_corners(priors.boxes_cxcywh_unit)
-    return match_boxes(to_unit(padded.boxes, priors.size), corners, options.iou_threshold)
-
-
-def _match_atss(
-    padded: PaddedTruths, priors: Priors, options: MatchingOptions
-) -> Int[Tensor, "b priors"]:
-    in_pixels = from_unit(priors.boxes_cxcywh_unit, priors.size)
-    return atss(padded.boxes, in_pixels, priors.levels, candidates=options.num_candidates)
 
 
 def _decode_outputs(

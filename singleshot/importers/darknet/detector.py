@@ -6,7 +6,7 @@ Images are resized as Darknet does for detection (`model.resize` = "darknet", an
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, assert_never
 
 import torch
 from torch import nn
@@ -120,8 +120,9 @@ def _find_class_names(end: Section, recipe: Recipe, cfg: Path) -> tuple[str, ...
 def _build_network(recipe: Recipe, names: Sequence[str], cfg: Path) -> YoloDetector:
     """Build the detector on the default device; raises ModelError if layers do not fit."""
     model = recipe.model
+    assert isinstance(model, YoloV1Settings | YoloV2Settings | Yolo9000Settings | YoloV3Settings)
+    assert isinstance(model.backbone, DarknetSettings)
     try:
-        assert isinstance(model.backbone, DarknetSettings)
         backbone = DarknetBackbone.from_settings(model.backbone)
         match model:
             case YoloV1Settings():
@@ -132,12 +133,13 @@ def _build_network(recipe: Recipe, names: Sequence[str], cfg: Path) -> YoloDetec
                 return Yolo9000.from_settings(model, backbone, names).eval()
             case YoloV3Settings():
                 return YoloV3.from_settings(model, backbone, names).eval()
+            case _:
+                assert_never(model)
     except ModelError as error:
         raise ModelError(f"{cfg}: {error}") from error
     except RuntimeError as error:
         reason = str(error).splitlines()[0]
         raise ModelError(f"{cfg}: its layers do not fit each other: {reason}") from error
-    raise AssertionError(model)
 
 
 def _open_weights(detector: YoloDetector, network: Network, weights: Path) -> WeightFile:

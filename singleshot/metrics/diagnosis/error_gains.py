@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import assert_never
 
 import numpy as np
 from jaxtyping import Bool, Int64
@@ -113,8 +114,10 @@ def each_fixed(
                 fixed = repair(evaluated, errors, right, error, truths)
             case ErrorType.MISSED:
                 fixed = evaluated.without_truths(truths.labels[errors.missed])
-            case _:
+            case ErrorType.BOTH | ErrorType.DUPLICATE | ErrorType.BACKGROUND:
                 fixed = evaluated.without(errors.are(error))
+            case _:
+                assert_never(error)
         yield error, errors.count(error), fixed
     false_positive = ~evaluated.outcomes.true_positive & ~evaluated.outcomes.ignored
     yield ErrorTotal.FALSE_POSITIVES, int(false_positive.sum()), evaluated.without(false_positive)

@@ -20,6 +20,7 @@ dataclass is made, before anything heavy is imported.
 import inspect
 import shlex
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from dataclasses import MISSING, dataclass, fields, replace
 from functools import wraps
 from numbers import Integral, Real
@@ -158,6 +159,12 @@ class Options:
         """Raise SingleshotError for a value that is no choice, no number or out of bounds."""
         for one in options_of(type(self)):
             one.check(getattr(self, one.name))
+
+    def with_callbacks(self: Chosen, **callbacks: Any) -> Chosen:
+        """Set fields that only Python callers can set; the others are not checked again."""
+        changed = copy(self)
+        vars(changed).update(callbacks)  # the dataclass is frozen
+        return changed
 
     def to_command(self, verb: str, *subjects: object) -> str:
         """Write the command that runs `verb` on these models or files with these options."""

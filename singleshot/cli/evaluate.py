@@ -74,7 +74,7 @@ def save_shard(
             model,
             options.data,
             shard=shard,
-            save_predictions_to=options.save_predictions,
+            save_predictions=options.save_predictions,
             split=options.split,
             progress=progress,
             on_message=note,

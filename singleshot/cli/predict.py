@@ -1,6 +1,5 @@
 """`singleshot predict`: labelled boxes for images, as text, JSON or drawings."""
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import typer
@@ -31,10 +30,10 @@ def predict(
 
     Boxes (x1, y1, x2, y2) in pixels, labels and scores, best first.
     """
-    import singleshot
+    from singleshot.prediction.predict import run_prediction
 
-    options = replace(options, on_message=note, on_result=None if json else print_result)
-    results = singleshot.predict(model, **vars(options))
+    on_result = None if json else print_result
+    results = run_prediction(model, options.with_callbacks(on_message=note, on_result=on_result))
     if json:
         print_json([result.to_dict() for result in results])
     if options.draw:

@@ -17,7 +17,7 @@ from singleshot.evaluation.evaluate_predictions import (
 from singleshot.evaluation.operating_point import run_weights
 from singleshot.evaluation.options import EvaluationOptions, ScoreOptions
 from singleshot.evaluation.page import write_evaluation_page
-from singleshot.evaluation.predictions import load_predictions, save_predictions
+from singleshot.evaluation.predictions import load_predictions, write_predictions
 from singleshot.files import require_writable
 from singleshot.metrics import (
     OperatingPoint,
@@ -53,7 +53,7 @@ def evaluate(detector: Detector | str | Path, options: EvaluationOptions) -> Rep
     evaluation = Evaluation.prepare(dataset, options)
     predictions = detect_all(loaded, dataset, progress=options.progress)
     if options.save_predictions is not None:
-        save_predictions(predictions, dataset, Path(options.save_predictions))
+        write_predictions(predictions, dataset, Path(options.save_predictions))
     report = evaluation.run(predictions)
     if report.operating_point is not None:
         if weights is None:
@@ -88,7 +88,7 @@ def detect_shard(
     data: DataPaths,
     *,
     shard: tuple[int, int],
-    save_predictions_to: str | Path,
+    save_predictions: str | Path,
     split: str | None = None,
     progress: Callable[[int, int], None] | None = None,
     on_message: OnMessage | None = None,
@@ -100,7 +100,7 @@ def detect_shard(
         data: a folder or JSON file of annotated images.
         shard: the number of this share, from 1, and the number of shares. Shares 1 to N saved in
             one folder are to `score` the detections of `evaluate`.
-        save_predictions_to: file for COCO results JSON.
+        save_predictions: file for COCO results JSON.
         split: split to detect in; default as in `evaluate`.
         progress: called with (images done, images in all).
         on_message: called with each message.
@@ -108,14 +108,14 @@ def detect_shard(
     number, num_shards = shard
     if not 1 <= number <= num_shards:
         raise SingleshotError(f"there is no shard {number} of {num_shards}; they begin with 1")
-    path = Path(save_predictions_to)
+    path = Path(save_predictions)
     require_writable(path)
     loaded = as_detector(detector)
     dataset = open_evaluation_data(data, split, on_message, class_names=tuple(loaded.class_names))
     predictions = detect_all(
         loaded, dataset, progress=progress, shard=number - 1, num_shards=num_shards
     )
-    save_predictions(predictions, dataset, path)
+    write_predictions(predictions, dataset, path)
     return path
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import KW_ONLY, dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -52,15 +53,16 @@ class PredictionOptions(Options):
     def __post_init__(self) -> None:
         """Raise DataError for missing images, SingleshotError for drawings over images."""
         super().__post_init__()
-        self.drawings()
+        _ = self.drawings
 
-    @property
+    @cached_property
     def images(self) -> list[Path]:
         """Images of all sources, each once."""
         source = self.source
         return find_images([source] if isinstance(source, str | Path) else source)
 
+    @cached_property
     def drawings(self) -> list[Path] | None:
-        """List the path of each image's drawing; None without drawings."""
+        """The path of each image's drawing; None without drawings."""
         images = self.images
         return None if self.draw is None else drawing_paths(images, Path(self.draw))

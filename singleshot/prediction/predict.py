@@ -14,7 +14,7 @@ from singleshot.options import takes
 from singleshot.prediction.options import PredictionOptions
 from singleshot.structures import Detections, Detector, Prediction
 
-__all__ = ["predict"]
+__all__ = ["predict", "run_prediction"]
 
 
 @takes(PredictionOptions)
@@ -27,9 +27,14 @@ def predict(model: Detector | str | Path, options: PredictionOptions) -> list[Pr
     Raises:
         DataError: an image is missing or broken.
     """
+    return run_prediction(model, options)
+
+
+def run_prediction(model: Detector | str | Path, options: PredictionOptions) -> list[Prediction]:
+    """Detect as `predict` does, with options that are made already."""
     keep = detection_filter(model, options)
     detector = load(model) if isinstance(model, str | Path) else model
-    images, drawings = options.images, options.drawings()
+    images, drawings = options.images, options.drawings
     results = []
     for index, path in enumerate(images):
         image = read_image(path)

@@ -7,7 +7,7 @@ import pytest
 
 from singleshot.data.opening import open_dataset
 from singleshot.evaluation.evaluate_predictions import evaluate_predictions
-from singleshot.evaluation.predictions import load_predictions, save_predictions
+from singleshot.evaluation.predictions import load_predictions, write_predictions
 from singleshot.metrics import Predictions, Protocol
 
 # Folder or file, split, and how many objects it has beside its crowds.
@@ -35,7 +35,7 @@ def test_the_truth_itself_scores_one(shared, tmp_path, name):
     truth = truth_as_predictions(dataset)
     assert len(truth) == num_objects
     saved = tmp_path / "predictions.json"
-    save_predictions(truth, dataset, saved)
+    write_predictions(truth, dataset, saved)
     predictions = load_predictions(saved, dataset).predictions
     for protocol in Protocol:
         assert_perfect(evaluate_predictions(predictions, dataset, protocol=protocol))

@@ -20,6 +20,18 @@ def shots(tmp_path, monkeypatch):
     return Path("shots")
 
 
+def test_sources_are_searched_once(shots, monkeypatch):
+    searches = []
+    monkeypatch.setattr(
+        "singleshot.prediction.options.find_images",
+        lambda sources: searches.append(sources) or find_images(sources),
+    )
+    options = PredictionOptions("shots", draw="drawn").with_callbacks(on_message=print)
+    assert options.images == [shots / "a.PNG", shots / "b.jpg"]
+    assert options.on_message is print
+    assert len(searches) == 1
+
+
 def test_drawings_of_no_images_are_refused():
     with pytest.raises(SingleshotError, match="--draw drawn: no images are given"):
         PredictionOptions([], draw="drawn")

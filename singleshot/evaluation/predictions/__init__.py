@@ -5,8 +5,8 @@
 `json_stream` and `text_lines` read large files in pieces.
 """
 
-from singleshot.evaluation.predictions.coco_results import save_predictions
+from singleshot.evaluation.predictions.coco_results import write_predictions
 from singleshot.evaluation.predictions.collector import LoadedPredictions
 from singleshot.evaluation.predictions.load import load_predictions
 
-__all__ = ["LoadedPredictions", "load_predictions", "save_predictions"]
+__all__ = ["LoadedPredictions", "load_predictions", "write_predictions"]

@@ -39,7 +39,7 @@ __all__ = [
     "number_column",
     "read",
     "require_objects",
-    "save_predictions",
+    "write_predictions",
 ]
 
 KEYS = {"image_id", "category_id", "bbox", "score"}
@@ -190,7 +190,7 @@ def as_floats(values: Sequence[float]) -> Float64[np.ndarray, " n"]:
         return np.array([float(str(value)) for value in values], np.float64)
 
 
-def save_predictions(predictions: Predictions, dataset: DataSet, path: Path) -> None:
+def write_predictions(predictions: Predictions, dataset: DataSet, path: Path) -> None:
     """Write a COCO results file, one detection a line."""
     names = ImageNames(dataset)
     file_names = np.array([names.shortest(index) for index in range(len(dataset))], np.str_)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from singleshot.errors import DataError
-from singleshot.evaluation.predictions import load_predictions, save_predictions
+from singleshot.evaluation.predictions import load_predictions, write_predictions
 from singleshot.metrics import Predictions
 
 PREDICTIONS = Predictions(
@@ -19,7 +19,7 @@ ENTRY = {"image_id": 7, "category_id": 2, "bbox": [1, 2, 3, 4], "score": 0.5}
 
 
 def test_saved_detections_are_loaded_in_full(dataset, tmp_path):
-    save_predictions(PREDICTIONS, dataset, tmp_path / "found.json")
+    write_predictions(PREDICTIONS, dataset, tmp_path / "found.json")
     loaded = load_predictions(tmp_path / "found.json", dataset).predictions
     assert loaded.images.tolist() == [0, 0, 2]
     assert loaded.labels.tolist() == [1, 0, 1]
@@ -28,7 +28,7 @@ def test_saved_detections_are_loaded_in_full(dataset, tmp_path):
 
 
 def test_the_file_has_the_ids_of_the_data_set(dataset, tmp_path):
-    save_predictions(PREDICTIONS, dataset, tmp_path / "found.json")
+    write_predictions(PREDICTIONS, dataset, tmp_path / "found.json")
     first, *_ = json.loads((tmp_path / "found.json").read_text())
     assert first == {
         "image_id": 7,
@@ -41,7 +41,7 @@ def test_the_file_has_the_ids_of_the_data_set(dataset, tmp_path):
 
 
 def test_no_detections_are_an_empty_list(dataset, tmp_path):
-    save_predictions(PREDICTIONS[:0], dataset, tmp_path / "found.json")
+    write_predictions(PREDICTIONS[:0], dataset, tmp_path / "found.json")
     assert json.loads((tmp_path / "found.json").read_text()) == []
     assert len(load_predictions(tmp_path / "found.json", dataset).predictions) == 0
 

@@ -15,7 +15,7 @@ from cells import make_cells
 
 from singleshot.data.opening import open_dataset
 from singleshot.errors import DataError
-from singleshot.evaluation.predictions import load_predictions, save_predictions
+from singleshot.evaluation.predictions import load_predictions, write_predictions
 from singleshot.metrics import Predictions
 
 ONE_IN_THE_SECOND_IMAGE = Predictions(
@@ -182,14 +182,14 @@ def test_image_numbers_are_no_ids_in_a_data_set_without_ids(dataset, tmp_path):
 def test_detections_of_one_split_are_not_scored_on_another(tmp_path):
     cells = make_cells(tmp_path / "cells")
     val, test = open_dataset(cells, "val"), open_dataset(cells, "test")
-    save_predictions(ONE_IN_THE_SECOND_IMAGE, val, tmp_path / "found.json")
+    write_predictions(ONE_IN_THE_SECOND_IMAGE, val, tmp_path / "found.json")
     assert len(load_predictions(tmp_path / "found.json", val).predictions) == 1
     with pytest.raises(DataError, match=r"entry 0 is about an image not in .*: val_1; take"):
         load_predictions(tmp_path / "found.json", test)
 
 
 def test_a_split_with_the_same_image_numbers_is_detected_by_the_file_names(dataset, tmp_path):
-    save_predictions(ONE_IN_THE_SECOND_IMAGE, dataset, tmp_path / "found.json")
+    write_predictions(ONE_IN_THE_SECOND_IMAGE, dataset, tmp_path / "found.json")
     other = replace(dataset, paths=np.array(["other/4.png", "other/5.png", "other/6.png"]))
     with pytest.raises(DataError, match=r"entry 0 is about an image not in .*: 1; take the split"):
         load_predictions(tmp_path / "found.json", other)

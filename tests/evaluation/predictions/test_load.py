@@ -21,7 +21,7 @@ from singleshot.data.dataset import DataSet
 from singleshot.data.opening import open_dataset
 from singleshot.errors import DataError
 from singleshot.evaluation.evaluate_predictions import evaluate_predictions
-from singleshot.evaluation.predictions import load_predictions, save_predictions
+from singleshot.evaluation.predictions import load_predictions, write_predictions
 from singleshot.metrics import Predictions, Protocol
 from singleshot.structures import Truth
 
@@ -94,7 +94,7 @@ def write_yolo(folder: Path) -> Path:
 
 
 def test_coco_results_with_the_ids_of_the_data_set(dataset, tmp_path):
-    save_predictions(EXPECTED, dataset, tmp_path / "found.json")
+    write_predictions(EXPECTED, dataset, tmp_path / "found.json")
     loaded = load_predictions(tmp_path / "found.json", dataset)
     assert_as_expected(loaded.predictions)
     assert loaded.kind == "1 file of COCO results"
@@ -237,7 +237,7 @@ def test_all_forms_of_real_detections_give_the_same(shared, tmp_path):
     document = shared / "data/voc2012_100/detections/coco_format/coco_dets.json"
     loaded = load_predictions(document, dataset).predictions
     assert len(loaded) == 452
-    save_predictions(loaded, dataset, tmp_path / "found.json")
+    write_predictions(loaded, dataset, tmp_path / "found.json")
     again = load_predictions(tmp_path / "found.json", dataset).predictions
     assert again.boxes.tolist() == loaded.boxes.tolist()
     assert again.scores.tolist() == loaded.scores.tolist()
@@ -303,7 +303,7 @@ def test_saved_names_are_as_long_as_they_must_be(tmp_path):
         description="five",
     )
     found = replace(EXPECTED[np.zeros(5, int)], images=np.arange(5))
-    save_predictions(found, five, tmp_path / "found.json")
+    write_predictions(found, five, tmp_path / "found.json")
     names = [one["image_id"] for one in json.loads((tmp_path / "found.json").read_text())]
     assert names == ["x/a.jpg", "y/a.jpg", "a.png", "b.jpg.png", "c.d"]
     again = load_predictions(tmp_path / "found.json", five).predictions

@@ -54,7 +54,8 @@ def test_a_data_set_written_is_read_again(data_format: Format, dataset: DataSet,
     assert again.truths.labels.tolist() == dataset.truths.labels.tolist()
     assert again.ends.tolist() == [2, 3, 3]
     assert not_counted(again) == [False, False, True]
-    assert again.sizes.tolist() == [[30, 40]] * 3
+    # Not every format states sizes.
+    assert again.sizes.tolist() in ([[30, 40]] * 3, [[0, 0]] * 3)
     assert [int(again[index].image[0, 0, 0]) for index in range(3)] == [0, 1, 2]
 
 

@@ -50,6 +50,7 @@ def build_detector(
 
     build = {family.kind: family.build for family in families()}[settings.kind]
     detector: TrainableDetector = build(settings, class_names, pretrained)
+    detector.settings = settings
     return detector.to(memory_format=torch.channels_last).eval()
 
 

@@ -127,6 +127,11 @@ class TrainableDetector(Objective):
     """A detector that a recipe describes; called, it gives the network's raw outputs."""
 
     settings: DetectorSettings
+    """The recipe's table `model`: set by `families.build_detector`, for every family.
+
+    A detector that is built by hand trains and detects without it; summaries, distillation and
+    transfer need it.
+    """
 
     def __init__(self, class_names: Sequence[str], pixels: PixelSettings) -> None:
         super().__init__()

@@ -30,7 +30,7 @@ NUMBERS = 4  # of a box
 class Localizer(SingleSizeDetector):
     """A detector of one object per image: its class, and its box."""
 
-    settings: LocalizerSettings  # of a detector that a recipe describes
+    settings: LocalizerSettings
 
     def __init__(
         self,
@@ -63,7 +63,7 @@ class Localizer(SingleSizeDetector):
         cls, settings: LocalizerSettings, backbone: Backbone, class_names: Sequence[str]
     ) -> "Localizer":
         """Build the detector of a recipe; weights other than the backbone's are random."""
-        detector = cls(
+        return cls(
             backbone,
             class_names,
             InputOptions.from_settings(settings),
@@ -72,8 +72,6 @@ class Localizer(SingleSizeDetector):
             localization_weight=settings.localization_weight,
             postprocessing=PostprocessOptions.from_settings(settings.results),
         )
-        detector.settings = settings
-        return detector
 
     @property
     def num_boxes(self) -> int:

@@ -76,7 +76,7 @@ class MultiBox(SingleSizeDetector):
     of the first network.
     """
 
-    settings: MultiBoxSettings  # of a detector that a recipe describes
+    settings: MultiBoxSettings
     priors_unit: Float[Tensor, "priors 4"]
 
     def __init__(
@@ -124,7 +124,7 @@ class MultiBox(SingleSizeDetector):
         maps = Grids(backbone.channels[-1])
         level_grids = _find_grids(backbone, maps, settings.input)
         levels = grid_levels(level_grids, settings.sizes_unit, settings.input)
-        detector = cls(
+        return cls(
             backbone,
             class_names,
             InputOptions.from_settings(settings),
@@ -141,8 +141,6 @@ class MultiBox(SingleSizeDetector):
             classifier_begins=settings.classifier.begins,
             postprocessing=PostprocessOptions.from_settings(settings.results),
         )
-        detector.settings = settings
-        return detector
 
     @property
     def num_boxes(self) -> int:

@@ -30,7 +30,7 @@ PAPER_SAMPLING = Sampling(64, 0.25, 0.5, (0.1, 0.5))
 class FastRcnn(RegionDetector):
     """A detector of regions of selective search, pooled from the last feature map."""
 
-    settings: FastRcnnSettings  # of a detector that a recipe describes
+    settings: FastRcnnSettings
 
     def __init__(
         self,
@@ -60,7 +60,7 @@ class FastRcnn(RegionDetector):
         cls, settings: FastRcnnSettings, backbone: Backbone, class_names: Sequence[str]
     ) -> "FastRcnn":
         """Build the detector of a recipe; weights other than the backbone's are random."""
-        detector = cls(
+        return cls(
             backbone,
             class_names,
             InputOptions.from_settings(settings),
@@ -72,8 +72,6 @@ class FastRcnn(RegionDetector):
             aspect=settings.aspect,
             postprocessing=PostprocessOptions.from_settings(settings.results),
         )
-        detector.settings = settings
-        return detector
 
     @property
     def num_boxes(self) -> int:

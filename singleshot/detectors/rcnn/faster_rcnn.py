@@ -55,7 +55,7 @@ class FasterRcnn(RegionDetector):
     no gradient passes through the proposals.
     """
 
-    settings: FasterRcnnSettings  # of a detector that a recipe describes
+    settings: FasterRcnnSettings
 
     def __init__(
         self,
@@ -101,7 +101,7 @@ class FasterRcnn(RegionDetector):
             settings.dropout,
             len(class_names) + settings.unused_columns,
         )
-        detector = cls(
+        return cls(
             backbone,
             class_names,
             InputOptions.from_settings(settings),
@@ -115,8 +115,6 @@ class FasterRcnn(RegionDetector):
             aspect=settings.aspect,
             postprocessing=PostprocessOptions.from_settings(settings.results),
         )
-        detector.settings = settings
-        return detector
 
     @property
     def num_boxes(self) -> int:

@@ -80,7 +80,7 @@ class Rcnn(RegionDetector):
     has trained is then fixed.
     """
 
-    settings: RcnnSettings  # of a detector that a recipe describes
+    settings: RcnnSettings
 
     def __init__(
         self,
@@ -121,7 +121,7 @@ class Rcnn(RegionDetector):
         cls, settings: RcnnSettings, backbone: Backbone, class_names: Sequence[str]
     ) -> "Rcnn":
         """Build the detector of a recipe; weights other than the backbone's are random."""
-        detector = cls(
+        return cls(
             backbone,
             class_names,
             InputOptions.from_settings(settings),
@@ -135,8 +135,6 @@ class Rcnn(RegionDetector):
             aspect=settings.aspect,
             postprocessing=PostprocessOptions.from_settings(settings.results),
         )
-        detector.settings = settings
-        return detector
 
     @property
     def num_boxes(self) -> int:

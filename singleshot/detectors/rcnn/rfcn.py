@@ -46,7 +46,7 @@ OBJECT = 1
 class Rfcn(RegionDetector):
     """A detector with position-sensitive score maps, for each part of an object of each class."""
 
-    settings: RfcnSettings  # of a detector that a recipe describes
+    settings: RfcnSettings
 
     def __init__(
         self,
@@ -92,7 +92,7 @@ class Rfcn(RegionDetector):
         cls, settings: RfcnSettings, backbone: Backbone, class_names: Sequence[str]
     ) -> "Rfcn":
         """Build the detector of a recipe; weights other than the backbone's are random."""
-        detector = cls(
+        return cls(
             backbone,
             class_names,
             InputOptions.from_settings(settings),
@@ -106,8 +106,6 @@ class Rfcn(RegionDetector):
             aspect=settings.aspect,
             postprocessing=PostprocessOptions.from_settings(settings.results),
         )
-        detector.settings = settings
-        return detector
 
     @property
     def num_boxes(self) -> int:

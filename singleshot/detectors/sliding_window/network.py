@@ -115,7 +115,7 @@ PAPER_SAMPLING = WindowSampling()
 class SlidingWindow(SingleSizeDetector):
     """A detector by scaled copies of the image, a feature map of each, and a classifier over it."""
 
-    settings: SlidingWindowSettings  # of a detector that a recipe describes
+    settings: SlidingWindowSettings
     windows: Float[Tensor, "windows 4"]
 
     def __init__(
@@ -161,7 +161,7 @@ class SlidingWindow(SingleSizeDetector):
         cls, settings: SlidingWindowSettings, backbone: Backbone, class_names: Sequence[str]
     ) -> SlidingWindow:
         """Build the detector of a recipe; weights other than the backbone's are random."""
-        detector = cls(
+        return cls(
             backbone,
             class_names,
             InputOptions.from_settings(settings),
@@ -172,8 +172,6 @@ class SlidingWindow(SingleSizeDetector):
             sampling=WindowSampling.from_settings(settings),
             postprocessing=PostprocessOptions.from_settings(settings.results),
         )
-        detector.settings = settings
-        return detector
 
     @property
     def num_boxes(self) -> int:

@@ -44,7 +44,7 @@ class Ssd(TrainableDetector):
     """Single Shot MultiBox Detector."""
 
     fixed_graph: ClassVar[bool] = True
-    settings: SsdSettings  # of a detector that a recipe describes
+    settings: SsdSettings
     priors_cxcywh_unit: Float[Tensor, "priors 4"]
 
     def __init__(
@@ -96,7 +96,7 @@ class Ssd(TrainableDetector):
         heads = Heads.from_settings(settings.heads, pyramid.channels, per_cell, len(class_names))
         if settings.loss.is_focal:
             heads.start_improbable()
-        detector = cls(
+        return cls(
             backbone,
             class_names,
             pyramid,
@@ -109,8 +109,6 @@ class Ssd(TrainableDetector):
             postprocessing=PostprocessOptions.from_settings(settings.results),
             flip_tta=settings.results.flip_tta,
         )
-        detector.settings = settings
-        return detector
 
     @property
     def num_boxes(self) -> int:

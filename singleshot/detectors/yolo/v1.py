@@ -81,7 +81,7 @@ class LocallyConnected(nn.Module):
 class YoloV1(YoloDetector):
     """A detector with a grid of cells, each with some boxes and one set of classes."""
 
-    settings: YoloV1Settings  # of a detector that a recipe describes
+    settings: YoloV1Settings
 
     def __init__(
         self,
@@ -129,7 +129,7 @@ class YoloV1(YoloDetector):
         cls, settings: YoloV1Settings, backbone: Backbone, class_names: Sequence[str]
     ) -> "YoloV1":
         """Build the detector of a recipe; weights other than the backbone's are random."""
-        detector = cls(
+        return cls(
             backbone,
             class_names,
             InputOptions.from_settings(settings),
@@ -143,8 +143,6 @@ class YoloV1(YoloDetector):
             aspect=settings.aspect,
             postprocessing=PostprocessOptions.from_settings(settings.results),
         )
-        detector.settings = settings
-        return detector
 
     @property
     def per_cell(self) -> int:

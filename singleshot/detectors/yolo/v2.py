@@ -182,7 +182,7 @@ class RegionLayerDetector(YoloDetector):
 class YoloV2(RegionLayerDetector):
     """A detector whose boxes have a softmax over the classes."""
 
-    settings: YoloV2Settings  # of a detector that a recipe describes
+    settings: YoloV2Settings
 
     def __init__(
         self,
@@ -217,7 +217,7 @@ class YoloV2(RegionLayerDetector):
         cls, settings: YoloV2Settings, backbone: Backbone, class_names: Sequence[str]
     ) -> "YoloV2":
         """Build the detector of a recipe; weights other than the backbone's are random."""
-        detector = cls(
+        return cls(
             backbone,
             class_names,
             InputOptions.from_settings(settings),
@@ -227,8 +227,6 @@ class YoloV2(RegionLayerDetector):
             aspect=settings.aspect,
             postprocessing=PostprocessOptions.from_settings(settings.results),
         )
-        detector.settings = settings
-        return detector
 
     def class_costs(
         self, logits: Float[Tensor, "n columns"], labels: Int[Tensor, " n"]

@@ -89,7 +89,7 @@ class DetectionPyramid(nn.Module):
 class YoloV3(YoloDetector):
     """A detector on several levels, with a box for every anchor of the level at each cell."""
 
-    settings: YoloV3Settings  # of a detector that a recipe describes
+    settings: YoloV3Settings
 
     def __init__(
         self,
@@ -128,7 +128,7 @@ class YoloV3(YoloDetector):
         cls, settings: YoloV3Settings, backbone: Backbone, class_names: Sequence[str]
     ) -> "YoloV3":
         """Build the detector of a recipe; weights other than the backbone's are random."""
-        detector = cls(
+        return cls(
             backbone,
             class_names,
             InputOptions.from_settings(settings),
@@ -139,8 +139,6 @@ class YoloV3(YoloDetector):
             aspect=settings.aspect,
             postprocessing=PostprocessOptions.from_settings(settings.results),
         )
-        detector.settings = settings
-        return detector
 
     @property
     def num_boxes(self) -> int:

@@ -28,7 +28,7 @@ __all__ = ["Yolo9000"]
 class Yolo9000(RegionLayerDetector):
     """A YOLOv2 with an output for every node of a tree; classes are some of the nodes."""
 
-    settings: Yolo9000Settings  # of a detector that a recipe describes
+    settings: Yolo9000Settings
 
     def __init__(
         self,
@@ -72,7 +72,7 @@ class Yolo9000(RegionLayerDetector):
 
         Raises ModelError for a class that is no node of `model.tree`.
         """
-        detector = cls(
+        return cls(
             backbone,
             class_names,
             InputOptions.from_settings(settings),
@@ -85,8 +85,6 @@ class Yolo9000(RegionLayerDetector):
             aspect=settings.aspect,
             postprocessing=PostprocessOptions.from_settings(settings.results),
         )
-        detector.settings = settings
-        return detector
 
     def class_costs(
         self, logits: Float[Tensor, "n columns"], labels: Int[Tensor, " n"]

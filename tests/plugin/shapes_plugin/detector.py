@@ -90,15 +90,13 @@ class Centres(singleshot.SingleSizeDetector):
 
 def build(settings: CentresSettings, class_names: Sequence[str], pretrained: bool) -> Centres:
     backbone = singleshot.build_backbone(settings.backbone, pretrained=pretrained)
-    detector = Centres(
+    return Centres(
         backbone,
         class_names,
         singleshot.InputOptions.from_settings(settings),
         box_weight=settings.box_weight,
         postprocessing=singleshot.PostprocessOptions.from_settings(settings.results),
     )
-    detector.settings = settings
-    return detector
 
 
 CENTRES = singleshot.Family("centres", CentresSettings, build)

@@ -39,6 +39,8 @@ from typing import (
 from singleshot.errors import SingleshotError
 
 __all__ = [
+    "DATA",
+    "OVERRIDES",
     "DataPaths",
     "Option",
     "Options",
@@ -149,6 +151,18 @@ def option(help: str, **more: Any) -> dict[str, Option]:
 def callback(help: str) -> dict[str, Option]:
     """Make the metadata of a field that only Python callers can set, such as a callback."""
     return {"option": Option("callback", help)}
+
+
+# Metadata of fields that several commands have.
+DATA = option(
+    "A folder or JSON file of annotated images; repeated, the data sets are joined by class name.",
+    metavar="DATA",
+)
+OVERRIDES = option(
+    "Change one value of the recipe, as in training.epochs=20; may be repeated.",
+    flag="--set",
+    metavar="KEY=VALUE",
+)
 
 
 @dataclass(frozen=True)

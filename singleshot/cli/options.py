@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
 
 import typer
 
-from singleshot.options import Option, Options, options_of
+from singleshot.options import OVERRIDES, Option, Options, options_of
 from singleshot.version import __version__
 
 __all__ = [
@@ -151,11 +151,5 @@ Recipe = Annotated[
         metavar="RECIPE", help="The name of a shipped recipe (see: models list) or a TOML file."
     ),
 ]
-Overrides = Annotated[
-    list[str],
-    typer.Option(
-        "--set",
-        metavar="KEY=VALUE",
-        help="Change one value of the recipe, as in training.epochs=20; may be repeated.",
-    ),
-]
+_SET = OVERRIDES["option"]
+Overrides = Annotated[list[str], typer.Option(_SET.flag, metavar=_SET.metavar, help=_SET.help)]

@@ -2,44 +2,24 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from singleshot.evaluation.options import MeasurementOptions
-from singleshot.options import DataPaths, callback, option
+from singleshot.options import DATA, DataPaths, callback, option
 
 __all__ = ["ComparisonOptions", "TutorialOptions"]
 
 
 @dataclass(frozen=True)
 class _SharedOptions(MeasurementOptions):
-    """Images, rules and report of both."""
+    """Images, rules and progress of both."""
 
     # An option instead of an argument, because the models are arguments.
-    data: DataPaths = field(
-        default=(),
-        metadata=option(
-            "Folder or JSON file of annotated images; repeat it to join several by class name.",
-            metavar="DATA",
-        ),
-    )
-    report: str | Path | None = field(
-        default=None,
-        kw_only=True,
-        metadata=option(
-            "Folder for report.html, a page that needs no other file, and its numbers as JSON.",
-            metavar="DIR",
-        ),
-    )
+    data: DataPaths = field(default=(), metadata=DATA)
     progress: Callable[[int, int], None] | None = field(
         default=None,
         kw_only=True,
         metadata=callback("Called with (detections done, detections in all), in images."),
     )
-
-    @property
-    def page(self) -> Path | None:
-        """Path of the page; None without a report."""
-        return None if self.report is None else Path(self.report) / "report.html"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,7 +19,7 @@ ProtocolName = Literal["voc07", "voc10", "coco"]
 
 @dataclass(frozen=True)
 class MeasurementOptions(Options):
-    """Images and rules to evaluate by, shared by `evaluate`, `score` and `compare`."""
+    """Images, rules and report, shared by `evaluate`, `score` and `compare`."""
 
     data: DataPaths = field(
         metadata=argument("Folder or JSON file of annotated images.", metavar="DATA", cli_type=str)
@@ -44,9 +44,21 @@ class MeasurementOptions(Options):
             maximum=1,
         ),
     )
+    report: str | Path | None = field(
+        default=None,
+        metadata=option(
+            "Folder for report.html, a page that needs no other file; compare adds JSON.",
+            metavar="DIR",
+        ),
+    )
     on_message: OnMessage | None = field(
         default=None, metadata=callback("Called with each message, such as which split was taken.")
     )
+
+    @property
+    def page(self) -> Path | None:
+        """Path of the report page; None without a report."""
+        return None if self.report is None else Path(self.report) / "report.html"
 
     def notify(self, message: str) -> None:
         """Call `on_message`, if there is one."""
@@ -86,10 +98,6 @@ class ScoreOptions(MeasurementOptions):
             metavar="RULE",
         ),
     )
-    report: str | Path | None = field(
-        default=None,
-        metadata=option("Write report.html, which needs no other file.", metavar="DIR"),
-    )
 
     def __post_init__(self) -> None:
         """Raise SingleshotError for a value, rule or path that cannot be used."""
@@ -97,11 +105,6 @@ class ScoreOptions(MeasurementOptions):
         self.parse_threshold_rule()
         if self.page is not None:
             require_writable(self.page)
-
-    @property
-    def page(self) -> Path | None:
-        """Path of the report page; None without a report."""
-        return None if self.report is None else Path(self.report) / "report.html"
 
     def parse_threshold_rule(self) -> "Rule | None":
         """Parse `threshold_rule`; raises SingleshotError, naming the rules there are."""

@@ -11,10 +11,11 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Literal
 
-from singleshot.options import DataPaths, Option, Options, callback, option
+from singleshot.options import DATA, OVERRIDES, DataPaths, Option, Options, callback, option
 from singleshot.runs.callbacks import Callback
 
 __all__ = [
+    "TRAINING_SPLIT",
     "TimeBudget",
     "TrainingOptions",
     "duration_option",
@@ -102,24 +103,20 @@ class TimeBudget:
         )
 
 
+# Metadata of the field `split` of all that train.
+TRAINING_SPLIT = option(
+    "Images to train on; a+b joins two. Left out: train, else trainval, else all.",
+    metavar="SPLIT",
+)
+
+
 @dataclass(frozen=True)
 class TrainingOptions(Options):
     """Data, run folder, initial weights and checks of one training."""
 
-    data: DataPaths = field(
-        metadata=option(
-            "A folder or JSON file of annotated images; repeated, the data sets are joined by "
-            "class name.",
-            metavar="DATA",
-        )
-    )
+    data: DataPaths = field(metadata=DATA)
     _: KW_ONLY
-    split: str | None = field(
-        default=None,
-        metadata=option(
-            "Images to train on; a+b joins two. Left out: train, else trainval, else all."
-        ),
-    )
+    split: str | None = field(default=None, metadata=TRAINING_SPLIT)
     val_split: str | None = field(
         default=None,
         metadata=option(
@@ -152,14 +149,7 @@ class TrainingOptions(Options):
             cli_type=str | None,
         ),
     )
-    overrides: Mapping[str, object] | Sequence[str] = field(
-        default=(),
-        metadata=option(
-            "Change one value of the recipe, as in training.epochs=20; may be repeated.",
-            flag="--set",
-            metavar="KEY=VALUE",
-        ),
-    )
+    overrides: Mapping[str, object] | Sequence[str] = field(default=(), metadata=OVERRIDES)
     resume: bool = field(
         default=False, metadata=option("Resume this run where it was interrupted.")
     )

@@ -5,9 +5,9 @@ from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from singleshot.options import DataPaths, Options, callback, option
+from singleshot.options import DATA, OVERRIDES, DataPaths, Options, callback, option
 from singleshot.runs.callbacks import Callback
-from singleshot.training.options import duration_option
+from singleshot.training.options import TRAINING_SPLIT, duration_option
 
 __all__ = ["Keep", "TuningOptions"]
 
@@ -18,12 +18,7 @@ Keep = Literal["log", "checkpoint", "all"]
 class TuningOptions(Options):
     """Options of a hyperparameter search."""
 
-    data: DataPaths = field(
-        metadata=option(
-            "Folder or JSON file of annotated images; repeat it to join several by class name.",
-            metavar="DATA",
-        )
-    )
+    data: DataPaths = field(metadata=DATA)
     _: KW_ONLY
     trials: int = field(
         metadata=option(
@@ -32,13 +27,7 @@ class TuningOptions(Options):
             minimum=1,
         )
     )
-    split: str | None = field(
-        default=None,
-        metadata=option(
-            "Split to train on; a+b joins two. Default: train, else trainval, else all.",
-            metavar="SPLIT",
-        ),
-    )
+    split: str | None = field(default=None, metadata=TRAINING_SPLIT)
     val_split: str | None = field(
         default=None,
         metadata=option(
@@ -54,15 +43,7 @@ class TuningOptions(Options):
             metavar="DIR",
         ),
     )
-    overrides: Mapping[str, object] | Sequence[str] = field(
-        default=(),
-        metadata=option(
-            "Change one value of the recipe for all trials, as in training.epochs=20; may be "
-            "repeated.",
-            flag="--set",
-            metavar="KEY=VALUE",
-        ),
-    )
+    overrides: Mapping[str, object] | Sequence[str] = field(default=(), metadata=OVERRIDES)
     search: Sequence[str] = field(
         default=(),
         metadata=option(

@@ -43,8 +43,8 @@ def test_the_command_makes_the_page_again():
         ["cells", "more cells"], split="val", diagnose=True, threshold_rule="f1", report="out"
     )
     assert options.to_command("evaluate", "runs/cells") == (
-        "singleshot evaluate runs/cells cells 'more cells' --split val --diagnose "
-        "--threshold-rule f1 --report out"
+        "singleshot evaluate runs/cells cells 'more cells' --split val --report out "
+        "--diagnose --threshold-rule f1"
     )
 
 

@@ -36,7 +36,6 @@ from torch import Tensor
 
 from singleshot.boxes.geometry import from_unit, pairwise_iou, to_centres, to_corners, to_unit
 from singleshot.detectors.common.priors import PriorLevel
-from singleshot.detectors.common.regions import Objects
 from singleshot.detectors.common.resize import resize
 from singleshot.detectors.detector import TrainableDetector
 from singleshot.detectors.localizer.network import Localizer, largest_object
@@ -54,6 +53,7 @@ from singleshot.detectors.yolo.v3 import YoloV3
 from singleshot.drawing import class_colour
 from singleshot.families import build_detector
 from singleshot.recipes.load import load_recipe
+from singleshot.structures import Objects
 
 __all__ = ["Panel", "draw_page", "main", "panels", "scene"]
 

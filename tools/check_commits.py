@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-FIRST = "30f7d10"  # the last commit before this was a rule
+FIRST = "2a423cf"  # the last commit before this was a rule
 LONGEST = 72
 
 

@@ -30,8 +30,6 @@ NUMBERS = 4  # of a box
 class Localizer(SingleSizeDetector):
     """A detector of one object per image: its class, and its box."""
 
-    settings: LocalizerSettings
-
     def __init__(
         self,
         backbone: Backbone,

@@ -76,7 +76,6 @@ class MultiBox(SingleSizeDetector):
     of the first network.
     """
 
-    settings: MultiBoxSettings
     priors_unit: Float[Tensor, "priors 4"]
 
     def __init__(

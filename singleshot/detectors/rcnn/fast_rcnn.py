@@ -30,8 +30,6 @@ PAPER_SAMPLING = Sampling(64, 0.25, 0.5, (0.1, 0.5))
 class FastRcnn(RegionDetector):
     """A detector of regions of selective search, pooled from the last feature map."""
 
-    settings: FastRcnnSettings
-
     def __init__(
         self,
         backbone: Backbone,

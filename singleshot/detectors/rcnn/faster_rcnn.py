@@ -55,8 +55,6 @@ class FasterRcnn(RegionDetector):
     no gradient passes through the proposals.
     """
 
-    settings: FasterRcnnSettings
-
     def __init__(
         self,
         backbone: Backbone,

@@ -80,8 +80,6 @@ class Rcnn(RegionDetector):
     has trained is then fixed.
     """
 
-    settings: RcnnSettings
-
     def __init__(
         self,
         backbone: Backbone,

@@ -46,8 +46,6 @@ OBJECT = 1
 class Rfcn(RegionDetector):
     """A detector with position-sensitive score maps, for each part of an object of each class."""
 
-    settings: RfcnSettings
-
     def __init__(
         self,
         backbone: Backbone,

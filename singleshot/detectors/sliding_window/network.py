@@ -115,7 +115,6 @@ PAPER_SAMPLING = WindowSampling()
 class SlidingWindow(SingleSizeDetector):
     """A detector by scaled copies of the image, a feature map of each, and a classifier over it."""
 
-    settings: SlidingWindowSettings
     windows: Float[Tensor, "windows 4"]
 
     def __init__(

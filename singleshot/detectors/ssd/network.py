@@ -44,7 +44,6 @@ class Ssd(TrainableDetector):
     """Single Shot MultiBox Detector."""
 
     fixed_graph: ClassVar[bool] = True
-    settings: SsdSettings
     priors_cxcywh_unit: Float[Tensor, "priors 4"]
 
     def __init__(

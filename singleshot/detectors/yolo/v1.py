@@ -81,8 +81,6 @@ class LocallyConnected(nn.Module):
 class YoloV1(YoloDetector):
     """A detector with a grid of cells, each with some boxes and one set of classes."""
 
-    settings: YoloV1Settings
-
     def __init__(
         self,
         backbone: Backbone,

@@ -182,8 +182,6 @@ class RegionLayerDetector(YoloDetector):
 class YoloV2(RegionLayerDetector):
     """A detector whose boxes have a softmax over the classes."""
 
-    settings: YoloV2Settings
-
     def __init__(
         self,
         backbone: Backbone,

@@ -89,8 +89,6 @@ class DetectionPyramid(nn.Module):
 class YoloV3(YoloDetector):
     """A detector on several levels, with a box for every anchor of the level at each cell."""
 
-    settings: YoloV3Settings
-
     def __init__(
         self,
         backbone: Backbone,

@@ -28,8 +28,6 @@ __all__ = ["Yolo9000"]
 class Yolo9000(RegionLayerDetector):
     """A YOLOv2 with an output for every node of a tree; classes are some of the nodes."""
 
-    settings: Yolo9000Settings
-
     def __init__(
         self,
         backbone: Backbone,

@@ -166,7 +166,7 @@ def _time_left(step: "StepRecord") -> str:
 
 def _validation(record: "EvaluationRecord") -> str:
     """Format the result of a validation."""
-    return f"validation mAP {record.mean_average_precision:.3f}"
+    return f"validation mAP {record.mean_average_precision:.3f}, AP50 {record.AP50:.3f}"
 
 
 def _print(message: str) -> None:

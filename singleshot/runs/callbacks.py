@@ -51,6 +51,8 @@ class EvaluationRecord:
     step: int
     epoch: int
     mean_average_precision: float  # COCO's, over IoU 0.5 to 0.95
+    AP50: float  # at IoU 0.5
+    per_class: Mapping[str, float | None]  # COCO's AP of each class; None without objects
     since_best: int  # consecutive validations without a new best; 0: this is the best
     ends_early: bool  # training.patience is exhausted: no further step is taken
 

@@ -25,6 +25,7 @@ CURVES = {
     "images_per_second": "images_per_second",
     "seconds_waiting": "seconds_waiting",
     "mean_average_precision": "validation/mean_average_precision",
+    "AP50": "validation/AP50",
 }
 # All other numbers of a step are terms of its loss.
 _OTHER_KEYS = {"kind", "time", "matched_priors", *(field.name for field in fields(StepRecord))}

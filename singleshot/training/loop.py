@@ -1,9 +1,10 @@
 """The training loop: step, validate, save, until all is done or it is interrupted."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -28,13 +29,21 @@ from singleshot.training.processes import Processes, share_errors
 from singleshot.training.state import save_state
 from singleshot.training.step_monitor import Epochs, FinishedStep, StepMonitor, timed_batches
 
-__all__ = ["Evaluate", "Training"]
+__all__ = ["Evaluate", "Scores", "Training"]
 
 SECONDS_BETWEEN_SAVES = 300.0
 
-# Returns the mean average precision of a detector, and calls a function between two batches, which
-# may raise ValidationAborted.
-Evaluate = Callable[[nn.Module, Callable[[], None]], float]
+
+class Scores(NamedTuple):
+    """Accuracy of a detector on the validation images, by COCO's rules."""
+
+    AP: float
+    AP50: float
+    per_class: Mapping[str, float | None]  # None for a class without objects
+
+
+# Evaluates a detector, and calls a function between two batches, which may raise ValidationAborted.
+Evaluate = Callable[[nn.Module, Callable[[], None]], Scores]
 
 
 @dataclass
@@ -176,18 +185,27 @@ class Training:
         if stop:
             raise ValidationAborted
 
-    def add_validation(self, found: float) -> None:
-        """Record the mean average precision of a validation; save the weights if best so far."""
-        step, is_best = self.progress.step, self.progress.best is None or found > self.progress.best
+    def add_validation(self, found: Scores) -> None:
+        """Record a validation; save the weights if they have the best average precision so far."""
+        step, best = self.progress.step, self.progress.best
+        is_best = best is None or best < found.AP
         since_best = 0 if is_best else self.progress.since_best + 1
-        best = found if is_best else self.progress.best
+        best = found.AP if is_best else best
         self.progress = replace(self.progress, best=best, since_best=since_best, validated=step)
         ends = self.patience_is_over and not self.progress.all_steps_done
         # Before the callbacks, which may end the training; the state comes last, after the log.
         if is_best:
             self.save_weights(self.folder.best)
         self.callback.on_evaluation(
-            EvaluationRecord(step, self.epochs.of(step), found, since_best, ends_early=ends)
+            EvaluationRecord(
+                step=step,
+                epoch=self.epochs.of(step),
+                mean_average_precision=found.AP,
+                AP50=found.AP50,
+                per_class=found.per_class,
+                since_best=since_best,
+                ends_early=ends,
+            )
         )
         if ends:
             self.callback.on_message(

@@ -13,7 +13,7 @@ from singleshot.metrics import Predictions, Protocol
 from singleshot.models.opening import load
 from singleshot.runs.folder import RunFolder
 from singleshot.structures import Detector
-from singleshot.training.loop import Evaluate
+from singleshot.training.loop import Evaluate, Scores
 from singleshot.training.processes import Processes
 
 __all__ = ["BATCH_SIZE", "report_on_validation", "validation_on"]
@@ -38,19 +38,28 @@ def report_on_validation(
 
 
 def validation_on(dataset: DataSet, processes: Processes) -> Evaluate:
-    """Make the function that computes a detector's COCO average precision on a data set."""
+    """Make the function that evaluates a detector on a data set, by COCO's rules."""
 
-    def validate(detector: nn.Module, between: Callable[[], None]) -> float:
+    def validate(detector: nn.Module, between: Callable[[], None]) -> Scores:
         assert isinstance(detector, TrainableDetector)
         # Batch norm without synchronisation has other statistics in each process.
         processes.broadcast_tensors(detector.buffers())
         found = detect_together(detector, dataset, processes, between)
-        if found is None:
-            return processes.broadcast(0.0)
-        report = evaluate_predictions(found, dataset, protocol=Protocol.COCO)
-        return processes.broadcast(report.mean_average_precision or 0.0)
+        scores = processes.broadcast(None if found is None else _scores(found, dataset))
+        assert scores is not None  # the first process has all detections
+        return scores
 
     return validate
+
+
+def _scores(predictions: Predictions, dataset: DataSet) -> Scores:
+    report = evaluate_predictions(predictions, dataset, protocol=Protocol.COCO)
+    assert report.coco is not None
+    return Scores(
+        AP=report.coco.AP or 0.0,
+        AP50=report.coco.AP50 or 0.0,
+        per_class={name: one.average_precision for name, one in report.per_class.items()},
+    )
 
 
 def detect_together(

@@ -20,7 +20,7 @@ STEP = SimpleNamespace(
     images_per_second=41.04,
     seconds_left=95.2,
 )
-VALIDATION = SimpleNamespace(epoch=3, mean_average_precision=0.8125)
+VALIDATION = SimpleNamespace(epoch=3, mean_average_precision=0.8125, AP50=0.95)
 
 
 @pytest.fixture
@@ -61,12 +61,12 @@ def test_plain_lines_come_every_ten_seconds_and_at_the_end(capsys, clock):
 
 def test_a_plain_validation(capsys):
     PlainProgress().on_evaluation(VALIDATION)
-    assert capsys.readouterr().err == "epoch 3: validation mAP 0.812\n"
+    assert capsys.readouterr().err == "epoch 3: validation mAP 0.812, AP50 0.950\n"
 
 
 def test_the_live_display_keeps_the_last_validation_visible():
     screen = io.StringIO()
-    callback = LiveProgress(Console(file=screen, force_terminal=True, width=120))
+    callback = LiveProgress(Console(file=screen, force_terminal=True, width=140))
     callback.on_start(None)
     callback.on_message("VOC layout [train]")
     callback.on_evaluation(VALIDATION)
@@ -75,7 +75,13 @@ def test_the_live_display_keeps_the_last_validation_visible():
     callback.close()
     shown = screen.getvalue()
     assert "VOC layout [train]" in shown
-    for part in ("epoch 3/10", "localization 1.250", "30%", "0:01:35 left", "validation mAP 0.812"):
+    for part in (
+        "epoch 3/10",
+        "localization 1.250",
+        "30%",
+        "0:01:35 left",
+        "validation mAP 0.812, AP50 0.950",
+    ):
         assert part in shown
 
 

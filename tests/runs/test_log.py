@@ -38,6 +38,6 @@ def test_terms_come_back_by_name_and_have_curves():
 
 
 def test_a_validation_has_no_losses():
-    line = {"kind": "evaluation", "step": 3, "epoch": 1, "mean_average_precision": 0.5}
+    line = {"kind": "evaluation", "step": 3, "epoch": 1, "mean_average_precision": 0.5, "AP50": 0.7}
     assert loss_terms(line) == {}
-    assert curve_points(line) == {"validation/mean_average_precision": 0.5}
+    assert curve_points(line) == {"validation/mean_average_precision": 0.5, "validation/AP50": 0.7}

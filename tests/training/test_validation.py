@@ -8,13 +8,15 @@ import pytest
 import torch
 from cells import make_cells
 from groups import run_group
+from torch import nn
 
 from singleshot.data.opening import open_dataset
 from singleshot.structures import Detections
 from singleshot.training import validation as validating
 from singleshot.training.interrupt import Interrupt, ValidationAborted
 from singleshot.training.loop import Training
-from singleshot.training.processes import Processes
+from singleshot.training.processes import ALONE, Processes
+from singleshot.training.validation import validation_on
 
 
 class Blind:
@@ -60,3 +62,30 @@ def test_an_interrupt_of_one_process_ends_the_validation_of_all_after_the_same_b
     cells, stops_after, expected
 ):
     assert run_group(look, 2, cells, stops_after) == expected
+
+
+class Seer(Blind, nn.Module):
+    """A detector that finds the annotated objects of one class, one image after the other."""
+
+    def __init__(self, images, label):
+        super().__init__()
+        self.answers = [images.truth(index) for index in range(len(images))]
+        self.label = label
+
+    def detect(self, images):
+        found, self.answers = self.answers[: len(images)], self.answers[len(images) :]
+        return [self.only(truth) for truth in found]
+
+    def only(self, truth):
+        kept = truth.labels == self.label
+        return Detections(truth.boxes[kept], torch.ones(int(kept.sum())), truth.labels[kept])
+
+
+def test_a_validation_gives_the_average_precision_of_all_classes_and_of_each(cells, monkeypatch):
+    monkeypatch.setattr(validating, "TrainableDetector", Seer)
+    images = open_dataset(cells, "train")
+    label = images.class_names.index("RBC")
+    scores = validation_on(images, ALONE)(Seer(images, label), lambda: None)
+    others = dict.fromkeys((name for name in images.class_names if name != "RBC"), 0.0)
+    assert scores.per_class == {"RBC": 1.0, **others}
+    assert scores.AP == scores.AP50 == 1 / len(images.class_names)

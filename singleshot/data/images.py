@@ -18,7 +18,7 @@ from torch import Tensor
 
 from singleshot.errors import DataError
 
-__all__ = ["IMAGE_SUFFIXES", "image_size", "read_image"]
+__all__ = ["IMAGE_SUFFIXES", "from_pillow", "image_size", "read_image"]
 
 IMAGE_SUFFIXES = frozenset(
     (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
@@ -42,9 +42,32 @@ def read_image(path: Path) -> UInt8[Tensor, "3 h w"]:
         image.load()
         if must_turn:
             ImageOps.exif_transpose(image, in_place=True)
-        # A copy in the order of planes is faster than torch's `permute().contiguous()`.
-        planes = np.array(np.asarray(_to_rgb(image)).transpose(2, 0, 1), order="C")
-    return torch.from_numpy(planes)
+        return _to_planes(image)
+
+
+def from_pillow(image: Image.Image, place: str) -> UInt8[Tensor, "3 h w"]:
+    """Convert an image of Pillow as `read_image` does, without turning it.
+
+    `place` names the image in errors.
+
+    Raises:
+        DataError: it is still to be turned by its EXIF orientation, or its file is truncated.
+    """
+    if _has_orientation(image):
+        raise DataError(
+            f"{place}: lies on its side by its EXIF orientation; turn it with "
+            f"PIL.ImageOps.exif_transpose(image), or give its path"
+        )
+    try:
+        return _to_planes(image)
+    except OSError as error:  # Pillow decodes a file only now
+        raise DataError(f"{place}: the image is broken ({error})") from error
+
+
+def _to_planes(image: Image.Image) -> UInt8[Tensor, "3 h w"]:
+    """Convert any of Pillow's modes to RGB, one plane after the other."""
+    # A copy in the order of planes is faster than torch's `permute().contiguous()`.
+    return torch.from_numpy(np.array(np.asarray(_to_rgb(image)).transpose(2, 0, 1), order="C"))
 
 
 def image_size(path: Path) -> tuple[int, int]:

@@ -20,8 +20,10 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
+from singleshot.data.image_inputs import Images, as_tensors
 from singleshot.detectors.common.pixels import Pixels
 from singleshot.detectors.common.settings import DetectorSettings, PixelSettings
+from singleshot.errors import ModelError
 from singleshot.structures import Batch, Detections, Truth
 
 __all__ = ["LevelSummary", "Losses", "Objective", "Prepared", "TrainableDetector", "Weight"]
@@ -185,6 +187,24 @@ class TrainableDetector(Objective):
         Called before each step; here training has one stage.
         """
 
+    @torch.inference_mode()
+    def detect(self, images: Images) -> list[Detections]:
+        """Detect objects in images of any sizes; boxes are in pixels of their own image.
+
+        Args:
+            images: tensors (3, h, w) of type uint8, RGB; also one alone, a batch (b, 3, h, w), or
+                NumPy arrays (h, w, 3), Pillow images and paths.
+
+        Raises:
+            DataError: an image is of another type or shape, or cannot be read.
+            ModelError: the detector is in training mode.
+        """
+        if self.training:
+            # Batch norm would use the statistics of these very images.
+            raise ModelError("the detector is in training mode; call .eval() before it detects")
+        tensors = as_tensors(images)
+        return self.detect_tensors(tensors) if tensors else []
+
     @abstractmethod
-    def detect(self, images: Sequence[UInt8[Tensor, "3 _h _w"]]) -> list[Detections]:
-        """Detect objects in images of any sizes; boxes are in pixels of their own image."""
+    def detect_tensors(self, images: Sequence[UInt8[Tensor, "3 _h _w"]]) -> list[Detections]:
+        """Detect objects in one image or more, on any device; called by `detect`."""

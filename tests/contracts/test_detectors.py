@@ -7,6 +7,7 @@
 
 import pytest
 import torch
+from PIL import Image
 from small import SMALL, small
 from tiny import tiny
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -14,6 +15,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from singleshot.checkpoints.checkpoint import Checkpoint, detector_from
 from singleshot.comparison.timing_worker import time_detections
 from singleshot.detectors.detector import TrainableDetector
+from singleshot.errors import DataError, ModelError
 from singleshot.families import build_detector
 from singleshot.recipes.load import load_recipe, recipe_files
 from singleshot.structures import Batch, Detector, Truth
@@ -84,6 +86,23 @@ def test_an_image_alone_has_the_detections_that_it_has_among_others(detector, im
     for image, expected in zip(images, detections, strict=True):
         (alone,) = detector.detect([image])
         torch.testing.assert_close(alone.scores, expected.scores, atol=1e-4, rtol=0)
+
+
+def test_images_of_other_forms_are_taken_or_refused(detector, images, detections):
+    image, expected = images[0], detections[0]
+    array = image.permute(1, 2, 0).numpy()
+    for form in (image, image[None], [array], (one for one in [Image.fromarray(array)])):
+        (found,) = detector.detect(form)
+        torch.testing.assert_close(found.scores, expected.scores, atol=1e-4, rtol=0)
+    assert detector.detect([]) == []
+    with pytest.raises(DataError, match=r"image 0: .*float32.* from 0 to 1; expected uint8"):
+        detector.detect([image / 255])
+
+
+def test_training_mode_is_refused(detector, images):
+    with pytest.raises(ModelError, match=r"training mode; call \.eval\(\)"):
+        detector.train().detect(images)
+    detector.eval()
 
 
 class Operations(TorchDispatchMode):

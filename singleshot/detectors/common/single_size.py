@@ -64,12 +64,8 @@ class SingleSizeDetector(TrainableDetector):
         Images are of the input size, RGB from 0 to 255; boxes are in their pixels.
         """
 
-    @torch.inference_mode()
-    def detect(self, images: Sequence[UInt8[Tensor, "3 _h _w"]]) -> list[Detections]:
+    def detect_tensors(self, images: Sequence[UInt8[Tensor, "3 _h _w"]]) -> list[Detections]:
         """Detect objects in images of any sizes; boxes are in pixels of their own image."""
-        assert not self.training, "batch norm would use the statistics of these very images"
-        if not images:
-            return []
         size, options, device = self.input_size, self.postprocess_options, self.pixel_mean.device
         resized = [resize(image.to(device), size, self.resize) for image in images]
         return [

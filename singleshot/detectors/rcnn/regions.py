@@ -71,12 +71,10 @@ class RegionDetector(SingleSizeDetector):
         """Copy fc6 and fc7 from the file of the backbone's classifier; here there are none."""
         del weights
 
-    @torch.inference_mode()
-    def detect(self, images: Sequence[UInt8[Tensor, "3 _h _w"]]) -> list[Detections]:
+    def detect_tensors(self, images: Sequence[UInt8[Tensor, "3 _h _w"]]) -> list[Detections]:
         """Detect objects in images of any sizes; boxes are in pixels of their own image."""
         if self.aspect == "stretch":
-            return super().detect(images)
-        assert not self.training
+            return super().detect_tensors(images)
         # One by one: together they would be padded to the largest, which changes detections.
         return [self._detect_keeping_aspect(image) for image in images]
 

@@ -194,12 +194,8 @@ class Ssd(TrainableDetector):
         )
         return outputs, matched
 
-    @torch.inference_mode()
-    def detect(self, images: Sequence[UInt8[Tensor, "3 _h _w"]]) -> list[Detections]:
+    def detect_tensors(self, images: Sequence[UInt8[Tensor, "3 _h _w"]]) -> list[Detections]:
         """Detect objects in images of any sizes; boxes are in pixels of their own image."""
-        assert not self.training, "batch norm would use the statistics of these very images"
-        if not images:
-            return []
         resized = self.resize_images(images)
         outputs = self.raw_outputs(resized)
         if self.flip_tta:

@@ -37,12 +37,10 @@ class YoloDetector(SingleSizeDetector):
         super().__init__(backbone, class_names, inputs, postprocessing=postprocessing)
         self.aspect: YoloAspect = aspect
 
-    @torch.inference_mode()
-    def detect(self, images: Sequence[UInt8[Tensor, "3 _h _w"]]) -> list[Detections]:
+    def detect_tensors(self, images: Sequence[UInt8[Tensor, "3 _h _w"]]) -> list[Detections]:
         """Detect objects in images of any sizes; boxes are in pixels of their own image."""
-        if self.aspect == "stretch" or not images:
-            return super().detect(images)
-        assert not self.training
+        if self.aspect == "stretch":
+            return super().detect_tensors(images)
         device, (height, width) = self.pixel_mean.device, self.input_size
         sizes = [(image.shape[1], image.shape[2]) for image in images]
         insides = [letterbox_size(size, self.input_size) for size in sizes]

@@ -146,6 +146,7 @@ def _summary(document: Mapping[str, Any]) -> str:
     if not document["levels"]:
         return "\n".join(whole)
     header = ["level", "grid", "stride", "channels", "priors per cell"]
+    header += ["box channels", "class channels"]
     rows = [_level_row(index, level) for index, level in enumerate(document["levels"])]
     return "\n".join([*whole, "", table(header, rows)])
 
@@ -157,6 +158,8 @@ def _level_row(index: int, level: Mapping[str, Any]) -> list[str]:
         str(index),
         " x ".join(map(str, level["grid"])),
         " x ".join(f"{side:g}" for side in stride) if isinstance(stride, list) else f"{stride:g}",
-        str(level["channels"]),
-        str(level["priors_per_cell"]),
+        *(
+            str(level[key])
+            for key in ("channels", "priors_per_cell", "box_channels", "class_channels")
+        ),
     ]

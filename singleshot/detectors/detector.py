@@ -117,12 +117,14 @@ class Objective(nn.Module):
 
 @dataclass(frozen=True, slots=True)
 class LevelSummary:
-    """One feature map and its priors."""
+    """One feature map, its priors and the channels of its heads."""
 
     grid: tuple[int, int]  # rows, columns
     stride: tuple[float, float]  # pixels between prior centres: down, across
     channels: int
     priors_per_cell: int
+    box_channels: int  # outputs of the convolution of offsets: 4 for each prior
+    class_channels: int  # of that of classes: the columns, background among them, of each prior
 
 
 class TrainableDetector(Objective):

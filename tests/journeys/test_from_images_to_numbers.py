@@ -89,3 +89,13 @@ def test_recipes_can_be_looked_at(words):
 def test_the_papers_counts():
     shown = json.loads(singleshot("models", "show", "ssd300-vgg16", "--json").stdout)
     assert (shown["num_boxes"], shown["parameters"]) == (8732, 26_285_486)
+    heads = [(level["box_channels"], level["class_channels"]) for level in shown["levels"]]
+    assert heads == [(16, 84), (24, 126), (24, 126), (24, 126), (16, 84), (16, 84)]
+
+
+def test_the_text_shows_the_heads_of_each_level():
+    small = ("--set", "model.input=[96,96]", "--set", "model.backbone.weights=none")
+    text = singleshot("models", "show", "ssdlite320-lite0", *small, "--num-classes", "5").stdout
+    header = "level grid stride channels priors per cell box channels class channels"
+    table = [" ".join(line.split()) for line in text.splitlines()]
+    assert "0 12 x 12 8 96 4 16 24" in table[table.index(header) :]

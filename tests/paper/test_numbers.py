@@ -38,6 +38,8 @@ def test_levels_of_ssd300():
     assert [level.priors_per_cell for level in levels] == [4, 6, 6, 6, 4, 4]
     assert [level.channels for level in levels] == [512, 1024, 512, 256, 256, 256]
     assert [level.stride[0] for level in levels] == [8, 16, 32, 64, 100, 300]
+    assert [level.box_channels for level in levels] == [16, 24, 24, 24, 16, 16]
+    assert [level.class_channels for level in levels] == [84, 126, 126, 126, 84, 84]
 
 
 @pytest.fixture(scope="module")

@@ -146,7 +146,14 @@ class Ssd(TrainableDetector):
     def level_summaries(self) -> Sequence[LevelSummary]:
         """Describe each feature map and its priors, finest first."""
         return [
-            LevelSummary(level.grid, level.stride, channels, level.num_priors_per_cell)
+            LevelSummary(
+                level.grid,
+                level.stride,
+                channels,
+                priors := level.num_priors_per_cell,
+                box_channels=4 * priors,
+                class_channels=self.heads.num_columns * priors,
+            )
             for level, channels in zip(self.levels, self.pyramid.channels, strict=True)
         ]
 

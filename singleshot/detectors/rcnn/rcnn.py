@@ -1,4 +1,9 @@
-"""R-CNN (Girshick et al. 2014): regions, CNN features, linear SVMs, box regression."""
+"""R-CNN (Girshick et al. 2014): regions, CNN features, linear SVMs, box regression.
+
+The recipe's network is torchvision's AlexNet, where the authors have CaffeNet: fewer channels in
+the first two convolutions, no groups, no response normalisation, and pixels that are divided by
+their deviation.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass

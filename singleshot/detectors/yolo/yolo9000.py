@@ -4,6 +4,8 @@ Redmon and Farhadi 2017, "YOLO9000: Better, Faster, Stronger", §4; cfg/yolo9000
 
 Simpler than there: only images with boxes are trained on. The paper mixes them with images of
 ImageNet that have a class and no box, and trains the box of highest probability on that class.
+Where one box is responsible for two objects, the path of the later alone is trained (see
+`class_costs`).
 """
 
 from collections.abc import Sequence
@@ -87,7 +89,12 @@ class Yolo9000(RegionLayerDetector):
     def class_costs(
         self, logits: Float[Tensor, "n columns"], labels: Int[Tensor, " n"]
     ) -> Float[Tensor, " n"]:
-        """Add up the cross-entropies along the path from the root to the class."""
+        """Add up the cross-entropies along the path from the root to the class.
+
+        Simpler than darknet where one box is responsible for two objects: there the gradients of
+        both paths are kept (`delta_region_class`), those of the later in families that both have;
+        here the earlier object has no cost (`region_losses`).
+        """
         return self.tree.class_costs(logits, labels)
 
     def select_boxes(

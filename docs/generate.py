@@ -1,13 +1,17 @@
-"""Fill in the generated parts of pages: commands, options, recipes and their keys, metrics."""
+"""Fill in the generated parts of pages and add generated pages: what mkdocs calls."""
 
 from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Iterator, Mapping
-from itertools import groupby, takewhile
+from collections.abc import Iterator
+from functools import cache
+from itertools import groupby
 from typing import Any
 
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.structure.files import File, Files
+from recipe_pages import common_keys, key_pages, recipe_pages, recipe_table
 from typer.main import get_command
 from typer.testing import CliRunner
 
@@ -17,12 +21,30 @@ from singleshot.comparison.options import ComparisonOptions, TutorialOptions
 from singleshot.evaluation.options import EvaluationOptions, ScoreOptions
 from singleshot.metrics import diagnosis
 from singleshot.options import options_of
-from singleshot.recipes.load import recipe_files, toml_value
-from singleshot.recipes.schema import Recipe
 from singleshot.training.options import TrainingOptions
 from singleshot.tuning.options import TuningOptions
 
-Schema = Mapping[str, Any]
+
+def on_config(config: MkDocsConfig) -> None:
+    """List the generated pages in the sections of the navigation that carry their title."""
+    (reference,) = (part["Reference"] for part in config.nav if "Reference" in part)
+    for section in reference:
+        if isinstance(section, dict):
+            for title, below in section.items():
+                below.extend(generated_pages()[title])
+
+
+def on_files(files: Files, config: MkDocsConfig) -> None:
+    """Add the generated pages."""
+    for pages in generated_pages().values():
+        for path, content in pages.items():
+            files.append(File.generated(config, path, content=content))
+
+
+@cache
+def generated_pages() -> dict[str, dict[str, str]]:
+    """Write the pages of each section: the path of a page and its Markdown."""
+    return {"Recipes": recipe_pages(), "Keys of recipes": key_pages()}
 
 
 def on_page_markdown(markdown: str, **_: object) -> str:
@@ -43,86 +65,9 @@ def help_of(command: Any, names: tuple[str, ...]) -> Iterator[str]:
     """Print the help text of a command, and of its subcommands."""
     title = " ".join(["singleshot", *names])
     text = CliRunner().invoke(app, [*names, "--help"], prog_name="singleshot").stdout
-    yield f"## {title}\n\n```text\n{text.strip()}\n```\n"
+    yield f"## {title}\n\n```{{ .text .help }}\n{text.strip()}\n```\n"
     for name, below in getattr(command, "commands", {}).items():
         yield from help_of(below, (*names, name))
-
-
-def recipes() -> Iterator[str]:
-    """Print the opening comment of every shipped recipe: what it is, its command, its result."""
-    for name, path in recipe_files().items():
-        lines = path.read_text(encoding="utf-8").splitlines()
-        opening = takewhile(lambda line: line.startswith("#"), lines)
-        text = "\n".join(line.removeprefix("# ") for line in opening)
-        yield f"### {name}\n\n```text\n{text}\n```\n"
-
-
-def keys() -> Iterator[str]:
-    """Print a table of keys for every table of a recipe."""
-    schema = Recipe.model_json_schema()
-    yield from tables(schema, schema["$defs"], "")
-
-
-def tables(schema: Schema, definitions: Mapping[str, Schema], name: str) -> Iterator[str]:
-    """Print the keys of one table, then the tables inside it."""
-    inside = {key: tables_inside(value, definitions) for key, value in schema["properties"].items()}
-    rows = [
-        row(key, value, required=key in schema.get("required", ()))
-        for key, value in schema["properties"].items()
-        if not inside[key]
-    ]
-    if name:
-        yield f"### `[{name}]`\n\n{schema.get('description', '')}\n"
-    if rows:
-        yield "\n".join(["| key | value | default | meaning |", "|---|---|---|---|", *rows, ""])
-    for key, found in inside.items():
-        for table in found:
-            yield from tables(table, definitions, f"{name}.{key}" if name else key)
-
-
-def tables_inside(value: Schema, definitions: Mapping[str, Schema]) -> list[Schema]:
-    """List the tables that a key holds: one, one of several kinds, or a list of them."""
-    places = [value, value.get("items", {})]
-    places += [
-        one for place in places for one in (*place.get("oneOf", ()), *place.get("anyOf", ()))
-    ]
-    found = [
-        definitions[place["$ref"].rsplit("/", 1)[1]] if "$ref" in place else place
-        for place in places
-    ]
-    return [table for table in found if "properties" in table]
-
-
-def row(key: str, value: Schema, *, required: bool) -> str:
-    """Print one key: its values, its default, its meaning."""
-    default = "" if required else f"`{as_toml(value.get('default'))}`"
-    return f"| `{key}` | {kind(value)} | {default} | {value.get('description', '')} |"
-
-
-def as_toml(value: object) -> str:
-    """Write a default as TOML."""
-    return "not given" if value is None else toml_value(value)
-
-
-def kind(value: Schema) -> str:
-    """Describe the values of a key."""
-    if "const" in value:
-        return f"`{as_toml(value['const'])}`"
-    if "enum" in value:
-        return " or ".join(f"`{as_toml(choice)}`" for choice in value["enum"])
-    if "anyOf" in value:
-        return " or ".join(kind(part) for part in value["anyOf"] if part.get("type") != "null")
-    if "prefixItems" in value:
-        return f"[{', '.join(kind(part) for part in value['prefixItems'])}]"
-    if value["type"] == "array":
-        return f"list of {kind(value['items'])}"
-    return f"{value['type']} {bounds(value)}".rstrip()
-
-
-def bounds(value: Schema) -> str:
-    """Describe the limits of a number."""
-    signs = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
-    return " and ".join(f"{sign} {value[key]:g}" for key, sign in signs.items() if key in value)
 
 
 def options() -> Iterator[str]:
@@ -188,7 +133,7 @@ OPTIONS = {
 GENERATED = {
     "commands": commands,
     "options": options,
-    "recipes": recipes,
-    "keys": keys,
+    "recipes": recipe_table,
+    "keys": common_keys,
     "metrics": functions,
 }

@@ -8,6 +8,8 @@ from singleshot.errors import RecipeError
 from singleshot.recipes.load import differences, load_recipe, recipe_files, to_toml
 from singleshot.recipes.schema import Recipe
 
+PIXELS = [30, 60, 111, 162, 213, 264, 315]
+
 
 @pytest.mark.parametrize("name", recipe_files())
 def test_a_recipe_with_all_defaults_written_out_is_the_same_recipe(name):
@@ -57,6 +59,41 @@ def test_a_mistake_names_the_key_and_the_remedy(override, message):
         load_recipe("ssdlite320-lite0", [override])
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "overrides", "message"),
+    [
+        (
+            "ssdlite320-lite0",
+            {"model.priors.sizes_unit": PIXELS},
+            "model.priors.sizes_unit.0 = 30: is no fraction of the input (2 at most); "
+            "30 of 300 pixels is 0.1",
+        ),
+        (
+            "ssdlite320-lite0",
+            {"model.priors": {"shapes_unit": [[[0.1, 0.1], [0.2, 40]], [[60, 60]]]}},
+            "model.priors.shapes_unit.0.1.1 = 40: is no fraction of the input",
+        ),
+        ("multibox", {"model.sizes_unit": PIXELS[:6]}, "model.sizes_unit.0 = 30: is no fraction"),
+        (
+            "faster-rcnn-vgg16",
+            {"model.proposals.anchors.scales": [128, 256, 512]},
+            "model.proposals.anchors.scales = [128, 256, 512]: 512 is no number of strides",
+        ),
+    ],
+)
+def test_priors_in_pixels_are_refused_by_the_first_of_them(recipe, overrides, message):
+    with pytest.raises(RecipeError) as caught:
+        load_recipe(recipe, overrides)
+    assert str(caught.value).startswith(f"{recipe}: {message}")
+    assert str(caught.value).count(" = ") == 1
+
+
+def test_priors_may_be_twice_the_input():
+    sizes = [0.1, 0.2, 0.37, 0.54, 0.71, 0.88, 2.0]
+    priors = load_recipe("ssdlite320-lite0", {"model.priors.sizes_unit": sizes}).model.priors
+    assert priors.sizes_unit[-1] == 2
 
 
 def test_an_unknown_recipe_names_the_nearest():

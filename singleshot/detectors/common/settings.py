@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, FailFast, Field
 
 from singleshot.backbones.kinds import AnyBackbone
 from singleshot.settings import Count, Fraction, Positive, Settings
@@ -13,8 +13,11 @@ from singleshot.settings import Count, Fraction, Positive, Settings
 __all__ = [
     "Clip",
     "DetectorSettings",
+    "InputFraction",
+    "InputFractions",
     "Nms",
     "PixelSettings",
+    "PriorShapes",
     "Resize",
     "ResultSettings",
     "SamplingSettings",
@@ -22,6 +25,23 @@ __all__ = [
     "WideSamplingSettings",
 ]
 
+LARGEST_PRIOR = 2  # times the input; the largest of any published detector is 1.12
+
+
+def _fraction_of_input(number: float) -> float:
+    """Check that a size is no number of pixels, as Caffe's `min_sizes` are."""
+    if number > LARGEST_PRIOR:
+        raise ValueError(
+            f"is no fraction of the input ({LARGEST_PRIOR} at most); 30 of 300 pixels is 0.1"
+        )
+    return number
+
+
+InputFraction = Annotated[float, Field(gt=0), AfterValidator(_fraction_of_input)]
+# One error is enough: the others are the same.
+InputFractions = Annotated[tuple[InputFraction, ...], FailFast()]
+PriorShape = Annotated[tuple[InputFraction, InputFraction], FailFast()]
+PriorShapes = Annotated[tuple[PriorShape, ...], FailFast()]
 Side = Annotated[int, Field(ge=32)]
 GreyLevel = Annotated[float, Field(ge=0, le=255)]
 Resize = Literal["antialias", "torchvision", "opencv", "tensorflow1", "darknet"]

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import FailFast, Field
 
 from singleshot.backbones.kinds import AnyBackbone
-from singleshot.detectors.common.settings import DetectorSettings, WideSamplingSettings
+from singleshot.detectors.common.settings import (
+    DetectorSettings,
+    InputFraction,
+    WideSamplingSettings,
+)
 from singleshot.settings import Count, Fraction, Positive, Settings
 
 __all__ = ["MultiBoxSettings", "PostClassifierSettings", "SomeSamplingSettings"]
 
 # Sides of the priors of each grid, as fractions of the image's: finest grid first.
-Sizes = tuple[Positive, Positive, Positive, Positive, Positive, Positive]
+Size = InputFraction
+Sizes = Annotated[tuple[Size, Size, Size, Size, Size, Size], FailFast()]
 
 
 class SomeSamplingSettings(WideSamplingSettings):

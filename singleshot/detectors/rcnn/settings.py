@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from singleshot.detectors.common.settings import (
     DetectorSettings,
@@ -28,6 +28,20 @@ __all__ = [
 
 
 RegionAspect = Literal["stretch", "keep"]
+MOST_STRIDES = 64  # in the side of an anchor; the papers' have up to 32
+
+
+def _numbers_of_strides(scales: tuple[float, ...]) -> tuple[float, ...]:
+    """Check that no scale is a number of pixels, as the papers have it."""
+    if max(scales, default=0) > MOST_STRIDES:
+        raise ValueError(
+            f"{max(scales):g} is no number of strides ({MOST_STRIDES} at most); 128 pixels at a "
+            f"stride of 16 is 8"
+        )
+    return scales
+
+
+AnchorScales = Annotated[tuple[Positive, ...], AfterValidator(_numbers_of_strides)]
 
 
 class SearchSettings(Settings):
@@ -44,7 +58,7 @@ class SearchSettings(Settings):
 class AnchorSettings(Settings):
     """Boxes at each position of a feature map, which proposals are relative to."""
 
-    scales: tuple[Positive, ...] = Field(
+    scales: AnchorScales = Field(
         (8, 16, 32), min_length=1, description="sides of the square ones, in strides of their level"
     )
     ratios: tuple[Positive, ...] = Field((0.5, 1, 2), min_length=1, description="height / width")

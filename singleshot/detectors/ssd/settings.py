@@ -9,9 +9,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, assert_never, get_args
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, FailFast, Field, model_validator
 
-from singleshot.detectors.common.settings import Clip, DetectorSettings
+from singleshot.detectors.common.settings import (
+    Clip,
+    DetectorSettings,
+    InputFractions,
+    PriorShapes,
+)
 from singleshot.plugins import Extension, registered
 from singleshot.settings import Count, Fraction, Positive, Settings
 
@@ -126,14 +131,14 @@ class HeadSettings(Settings):
 class PriorSettings(Settings):
     """Sizes and aspect ratios of the priors by the paper's rule, or the shape of every prior."""
 
-    sizes_unit: tuple[Positive, ...] = Field(
+    sizes_unit: InputFractions = Field(
         (),
         description="fractions of the input's shorter side; one more than there are levels",
     )
     aspect_ratios: tuple[tuple[Positive, ...], ...] = Field(
         (), description="width / height, for each level; each is used with its inverse"
     )
-    shapes_unit: tuple[tuple[tuple[Positive, Positive], ...], ...] = Field(
+    shapes_unit: Annotated[tuple[PriorShapes, ...], FailFast()] = Field(
         (),
         description="instead of both: (width, height) of each prior of a cell, for each level, as "
         "fractions of the input's sides",

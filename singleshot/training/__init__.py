@@ -5,6 +5,7 @@ In reading order, along the path of a recipe:
 options         the options of `singleshot.train` and `singleshot train`
 train           the workflow: recipe, data, plan, training, report
 resume          whether a run starts, resumes or is refused
+requirements    objects to learn from, images for batch norm
 plan            batch size, self-test, profile and time budget, resolved before the first step
 build           model, optimizer and batches from a recipe: where its keys act
 loop            the training loop

@@ -17,7 +17,6 @@ from singleshot.data.batching import (
 )
 from singleshot.data.splits import TrainingData
 from singleshot.detectors.detector import Objective, TrainableDetector
-from singleshot.errors import DataError, RecipeError
 from singleshot.families import build_detector, distil
 from singleshot.models.opening import best_device
 from singleshot.recipes.schema import Recipe
@@ -32,6 +31,10 @@ from singleshot.training.optimizers import WeightAverage, build_optimizer
 from singleshot.training.precautions import compile_network
 from singleshot.training.precision import Precision, measured_precision
 from singleshot.training.processes import ALONE, Processes
+from singleshot.training.requirements import (
+    require_image_in_each_part,
+    require_images_for_batch_norm,
+)
 from singleshot.training.state import load_state
 from singleshot.training.validation import validation_on
 
@@ -97,20 +100,18 @@ def build_training(
 
     Raises:
         RecipeError: the recipe does not fit the data or the processes.
-        DataError: the training images have no objects.
         ModelError: the run was begun with other data, and cannot be resumed.
     """
-    class_names, processes, resume = setup.data.train.class_names, setup.processes, setup.resume
+    processes, resume = setup.processes, setup.resume
     callback: Callback = setup.callback
     if dry_run:
         resume, callback = False, CallbackList([])
-    if not class_names:
-        raise DataError("the training images have no objects at all; there is nothing to learn")
     settings = recipe.training
-    _require_an_image_each(settings, processes)
+    require_image_in_each_part(settings, processes)
     torch.manual_seed(settings.seed)
     device = training_device(processes)
     model = _build_model(recipe, setup, callback, resume=resume).to(device)
+    require_images_for_batch_norm(model, settings, processes)
     teacher = setup.teacher
     if teacher is not None and not settings.distillation.weight:
         callback.on_message(f"{teacher.source}: not distilled (training.distillation.weight = 0)")
@@ -229,12 +230,4 @@ def _warn_of_other_processes(folder: RunFolder, processes: Processes, callback: 
         callback.on_message(
             f"{folder.path}: begun with {before} processes, resumed with {processes.world_size}: "
             f"the result is the same to rounding, not to the last bit"
-        )
-
-
-def _require_an_image_each(settings: TrainingSettings, processes: Processes) -> None:
-    if settings.batch_size // processes.world_size < settings.accumulate:
-        raise RecipeError(
-            f"training.batch_size = {settings.batch_size} is too few for {processes.world_size} "
-            f"processes and training.accumulate = {settings.accumulate}: each part needs an image"
         )

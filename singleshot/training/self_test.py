@@ -79,7 +79,10 @@ def _images_with_objects(training: Training, train: DataSet) -> Batch:
     """Batch images with objects, without augmentation, from all over the data set."""
     lengths = train.ends.diff(prepend=train.ends.new_zeros(1))
     with_objects = lengths.nonzero().flatten().tolist()
-    number = min(IMAGES, training.recipe.training.batch_size, len(with_objects))
+    settings = training.recipe.training
+    number = min(IMAGES, settings.batch_size, len(with_objects))
+    # Batch norm needs two images in each part; few are repeated.
+    number = max(number, 2 * settings.accumulate)
     chosen = [with_objects[place * len(with_objects) // number] for place in range(number)]
     recipe = training.recipe.model_copy(update={"augmentation": UNCHANGED})
     images = build_images(recipe, train, training.model)

@@ -29,6 +29,7 @@ from singleshot.training.options import TimeBudget, TrainingOptions
 from singleshot.training.plan import resolve_plan
 from singleshot.training.precautions import keeping_memory
 from singleshot.training.processes import Processes, process_group
+from singleshot.training.requirements import require_trainable_objects
 from singleshot.training.resume import (
     begin_run,
     describe_interrupted,
@@ -166,11 +167,12 @@ def _callbacks(
 def _announce(
     data: TrainingData, recipe: Recipe, start: TrainedDetector | None, on_message: OnMessage
 ) -> None:
-    """Report the splits and notes of the data; DataError where an image cannot be read."""
+    """Report the splits and notes of the data; DataError where it cannot be trained on."""
     validation = data.validation
     notes = data.train.notes + (() if validation is None else validation.notes)
     for message in (*data.messages, *dict.fromkeys(notes)):
         on_message(message)
+    require_trainable_objects(data.train, on_message)
     if start is None and recipe.model.backbone.weights == "none":
         on_message("the backbone starts from random weights (model.backbone.weights = none)")
     if validation is not None:

@@ -1,5 +1,7 @@
 """The test before a run passes what can learn, fails what cannot, and leaves the run as it was."""
 
+import shutil
+
 import pytest
 import torch
 from callbacks import Recorder
@@ -103,3 +105,18 @@ def stop(_self, _step):
     import signal
 
     os.kill(os.getpid(), signal.SIGINT)
+
+
+@pytest.mark.parametrize(("batch_size", "accumulate"), [(2, 1), (6, 3)])
+def test_one_image_with_objects_is_repeated_for_batch_norm(
+    cells, tmp_path, monkeypatch, batch_size, accumulate
+):
+    def refuse(_, batch, __):
+        raise RunFailed(f"{len(batch)} images of {len(set(batch.names))}")
+
+    monkeypatch.setattr(self_test, "overfit_batch", refuse)
+    data = shutil.copytree(cells, tmp_path / "data")
+    (data / "ImageSets/Main/train.txt").write_text("train_0\ntrain_5\n")  # one has no cell
+    parts = {"training.batch_size": batch_size, "training.accumulate": accumulate}
+    with pytest.raises(RunFailed, match=f"^{2 * accumulate} images of 1"):
+        train(data, tmp_path / "run", overrides=parts, self_test=True)

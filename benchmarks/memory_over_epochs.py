@@ -8,7 +8,7 @@ import json
 import os
 import subprocess
 import sys
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -38,7 +38,7 @@ def main() -> None:
     commit = subprocess.run(
         ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True
     ).stdout.strip()
-    when = f"{datetime.now(UTC):%Y-%m-%d}, commit {commit}, torch {version('torch')}"
+    when = f"{datetime.now(timezone.utc):%Y-%m-%d}, commit {commit}, torch {version('torch')}"
     (RESULTS / "memory.svg").write_text(plot(sizes))
     (RESULTS / "memory.md").write_text(
         f"# Memory over {len(sizes)} epochs\n\n`python -m benchmarks memory-over-epochs`: 6 "

@@ -1,5 +1,6 @@
-"""Atomic writes: a file appears whole or not at all."""
+"""Atomic writes: a file appears whole or not at all; and hashes of files."""
 
+import hashlib
 import os
 import re
 from collections.abc import Iterator
@@ -8,9 +9,16 @@ from pathlib import Path
 
 from singleshot.errors import StorageError
 
-__all__ = ["flush_to_disk", "remove_partial_files", "require_writable", "write_atomically"]
+__all__ = [
+    "flush_to_disk",
+    "hash_file",
+    "remove_partial_files",
+    "require_writable",
+    "write_atomically",
+]
 
 _PARTIAL = re.compile(r"\..+\.(\d+)\.part")  # the number is that of the process that writes it
+_HASHED_AT_ONCE = 1 << 20  # bytes
 
 
 @contextmanager
@@ -38,6 +46,15 @@ def write_atomically(path: Path) -> Iterator[Path]:
     finally:
         with suppress(NotADirectoryError):
             beside.unlink(missing_ok=True)
+
+
+def hash_file(path: Path) -> str:
+    """Compute the SHA-256 of a file, in hexadecimal."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(_HASHED_AT_ONCE):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def require_writable(path: Path) -> None:

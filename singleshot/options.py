@@ -33,7 +33,6 @@ from typing import (
     TypeVar,
     get_args,
     get_origin,
-    get_type_hints,
 )
 
 from singleshot.errors import SingleshotError
@@ -190,7 +189,12 @@ class Options:
 
 def options_of(options: type[Options]) -> tuple[Option, ...]:
     """List the fields of an options dataclass, with names, flags, types and defaults filled in."""
-    hints = get_type_hints(options)
+    # Not typing.get_type_hints, which refuses KW_ONLY on Python 3.10.
+    hints = {
+        name: hint
+        for kind in reversed(options.__mro__)
+        for name, hint in inspect.get_annotations(kind, eval_str=True).items()
+    }
     return tuple(
         replace(
             declared,

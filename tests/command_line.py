@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 import shlex
+from collections.abc import Iterator
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
 from singleshot.cli import main
 
-__all__ = ["Outcome", "help_examples", "singleshot"]
+__all__ = ["Outcome", "change_folder", "help_examples", "singleshot"]
 
 
 class Outcome(NamedTuple):
@@ -32,6 +35,17 @@ def singleshot(*words: str) -> Outcome:
     ):
         main(words)
     return Outcome(int(exit_.value.code or 0), stdout.getvalue(), stderr.getvalue())
+
+
+@contextlib.contextmanager
+def change_folder(folder: Path) -> Iterator[None]:
+    """Work in another folder for a while; `contextlib.chdir` of Python 3.11."""
+    before = Path.cwd()
+    os.chdir(folder)
+    try:
+        yield
+    finally:
+        os.chdir(before)
 
 
 def help_examples(command: str) -> list[list[str]]:

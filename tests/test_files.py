@@ -5,7 +5,7 @@ import pytest
 
 from singleshot import files
 from singleshot.errors import StorageError
-from singleshot.files import require_writable, write_atomically
+from singleshot.files import hash_file, require_writable, write_atomically
 
 
 def test_a_file_appears_when_it_is_complete(tmp_path):
@@ -82,3 +82,9 @@ def test_a_folder_without_permission_is_refused_beforehand(tmp_path, monkeypatch
     monkeypatch.setattr("os.access", lambda *_: False)
     with pytest.raises(StorageError, match="no permission to write into"):
         require_writable(tmp_path / "file")
+
+
+def test_the_hash_of_a_file_is_its_sha256(tmp_path):
+    path = tmp_path / "file"
+    path.write_bytes(b"abc")  # the example of FIPS 180-2
+    assert hash_file(path) == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"

@@ -8,7 +8,6 @@ import json
 import shutil
 import subprocess
 import sys
-import tomllib
 from pathlib import Path
 
 import pytest
@@ -16,6 +15,7 @@ from cells import make_cells
 from command_line import singleshot as command
 
 import singleshot
+from singleshot.backports import tomllib
 from singleshot.data.opening import FORMATS, formats, open_dataset
 from singleshot.errors import PluginError, RecipeError
 from singleshot.recipes.load import load_recipe

@@ -5,10 +5,10 @@ The 20 convolutions before YOLOv1's own (Redmon et al. 2016, fig. 3), Darknet-19
 """
 
 from collections.abc import Iterator, Sequence
-from typing import assert_never
 
 from jaxtyping import Float
 from torch import Tensor, nn
+from typing_extensions import assert_never
 
 from singleshot.backbones.backbone import Backbone
 from singleshot.backbones.darknet_layers import DarknetConvolution, DarknetPool, SpaceToDepth

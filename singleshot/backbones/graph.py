@@ -1,11 +1,11 @@
 """A network that a recipe describes layer by layer."""
 
 from collections.abc import Iterator, Sequence
-from typing import assert_never
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from typing_extensions import assert_never
 
 from singleshot.backbones.backbone import Backbone
 from singleshot.backbones.initial import caffe_xavier

@@ -7,11 +7,12 @@ tutorial that the project follows, as printed, with their errata.
 from __future__ import annotations
 
 import csv
-import tomllib
 from importlib import resources
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict
+
+from singleshot.backports import tomllib
 
 __all__ = [
     "PublishedFigure",

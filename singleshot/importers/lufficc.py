@@ -8,9 +8,10 @@ NMS are from `box_head/inference.py`.
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import Literal, assert_never
+from typing import Literal
 
 from torch import Tensor
+from typing_extensions import assert_never
 
 from singleshot.backbones.weights import read_state_dict
 from singleshot.checkpoints.checkpoint import Checkpoint

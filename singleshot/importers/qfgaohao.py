@@ -7,9 +7,10 @@ SSD300 on VGG16 ("vgg16-ssd") and on MobileNetV1 ("mb1-ssd"), SSDLite on MobileN
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import Literal, assert_never
+from typing import Literal
 
 from torch import Tensor
+from typing_extensions import assert_never
 
 from singleshot.backbones.weights import read_state_dict
 from singleshot.checkpoints.checkpoint import Checkpoint

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from enum import StrEnum
-from typing import assert_never
 
 import numpy as np
 from jaxtyping import Bool, Float64
+from typing_extensions import assert_never
 
+from singleshot.backports import StrEnum
 from singleshot.metrics.average_precision import (
     eleven_points,
     every_point,

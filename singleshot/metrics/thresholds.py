@@ -17,13 +17,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from enum import StrEnum
-from typing import Any, assert_never
+from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float64
+from typing_extensions import assert_never
 
+from singleshot.backports import StrEnum
 from singleshot.errors import SingleshotError, some_of
 from singleshot.metrics.curves import Curve, count_truths, curves_per_class
 from singleshot.metrics.detection_tables import Predictions, Truths

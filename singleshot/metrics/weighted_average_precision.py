@@ -20,12 +20,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import assert_never
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float64, Int64
+from typing_extensions import assert_never
 
 from singleshot.metrics.average_precision import ELEVEN, HUNDRED_ONE
 from singleshot.metrics.coco_matching import find_coco_true_positives

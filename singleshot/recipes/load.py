@@ -2,7 +2,6 @@
 
 import difflib
 import json
-import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
@@ -12,6 +11,7 @@ from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
+from singleshot.backports import tomllib
 from singleshot.errors import PluginError, RecipeError
 from singleshot.families import DEFAULT_KIND
 from singleshot.plugins import Extension, registered

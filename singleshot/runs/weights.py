@@ -7,7 +7,6 @@ resumed, and valid in a copy of the run.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
 
 from singleshot.checkpoints.checkpoint import Checkpoint
 from singleshot.errors import ModelError, SingleshotError, some_of
-from singleshot.files import write_atomically
+from singleshot.files import hash_file, write_atomically
 from singleshot.metrics import Choice, OperatingPoint, Rule
 from singleshot.runs.folder import RunFolder
 
@@ -86,8 +85,7 @@ class RunWeights:
         if path not in (folder.best, folder.last) or not folder.recipe.exists():
             return None
         try:
-            with path.open("rb") as file:
-                return cls(folder, checkpoint, hashlib.file_digest(file, "sha256").hexdigest())
+            return cls(folder, checkpoint, hash_file(path))
         except OSError as error:
             raise ModelError(f"{checkpoint}: not readable: {error.strerror}") from error
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
@@ -14,6 +13,7 @@ from singleshot.checkpoints.transfer import TrainedDetector
 from singleshot.data.cache import require_readable
 from singleshot.data.splits import TrainingData, training_split
 from singleshot.errors import ModelError, SingleshotError
+from singleshot.files import hash_file
 from singleshot.models.opening import start_from, teacher_from
 from singleshot.options import as_paths, takes
 from singleshot.recipes.load import load_recipe, to_toml
@@ -202,8 +202,7 @@ def hash_backbone_file(recipe: Recipe) -> str:
     path = Path(recipe.model.backbone.weights)
     if not path.is_file():
         return ""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return hash_file(path)
 
 
 def _result(

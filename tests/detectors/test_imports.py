@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import ast
-import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
 import singleshot
+from singleshot.backports import tomllib
 
 ROOT = Path(singleshot.__file__).parent.parent
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from cells import make_cells
-from command_line import Outcome, singleshot
+from command_line import Outcome, change_folder, singleshot
 
 
 @pytest.fixture(scope="package")
@@ -41,7 +40,7 @@ def train(recipe: tuple[str, ...]) -> Callable[..., Outcome]:
 @pytest.fixture(scope="package")
 def cells_run(home: Path, train: Callable[..., Outcome]) -> str:
     """A finished run on the cells."""
-    with contextlib.chdir(home):
+    with change_folder(home):
         done = train("--data", "cells", "--run", "runs/cells")
     assert done.exit_code == 0, done.stderr
     return "runs/cells"

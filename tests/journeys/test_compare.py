@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import re
 import shutil
@@ -12,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from command_line import help_examples, singleshot
+from command_line import change_folder, help_examples, singleshot
 
 import singleshot as package
 from singleshot.checkpoints.checkpoint import Checkpoint
@@ -42,7 +41,7 @@ def compared(home, other_run):
     """The first example of the help text, with published numbers."""
     assert other_run.endswith("cells-2")
     first, _ = help_examples("compare")
-    with contextlib.chdir(home):
+    with change_folder(home):
         return singleshot(*first[1:], "--json", "--published", "--speed-images", "2")
 
 

@@ -1,9 +1,8 @@
 # Tests singleshot/recipes/schema.py, singleshot/recipes/training.py
 
-import tomllib
-
 import pytest
 
+from singleshot.backports import tomllib
 from singleshot.errors import RecipeError
 from singleshot.recipes.load import differences, load_recipe, recipe_files, to_toml
 from singleshot.recipes.schema import Recipe

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 import warnings
-from pathlib import Path
 
 import pytest
 from callbacks import Recorder
 from cells import make_cells
+from command_line import change_folder
 
 import singleshot
 from singleshot.errors import RunFailed, SingleshotError
@@ -36,14 +35,10 @@ def home(tmp_path_factory):
     """A folder in which a training was tracked, stopped after one step and resumed."""
     home = tmp_path_factory.mktemp("home")
     make_cells(home / "cells")
-    before = Path.cwd()
-    os.chdir(home)
-    try:
+    with change_folder(home):
         train("run", callback=Recorder(after=1))
         assert runs(home)[0].info.status == "KILLED"
         train("run", resume=True)
-    finally:
-        os.chdir(before)
     return home
 
 

@@ -4,13 +4,13 @@
 from __future__ import annotations
 
 import json
-import tomllib
 
 import pytest
 from cells import make_cells
 from searches import RATE, Messages, fake_train, score_of
 
 import singleshot
+from singleshot.backports import tomllib
 from singleshot.errors import DataError, ModelError, RunFailed
 from singleshot.recipes.load import load_recipe
 from singleshot.tuning import tune as tuning

@@ -69,7 +69,8 @@ class ColourChange:
             planes = _with_saturation(planes, self.saturation)
         if not self.contrast_first:
             planes = _clip(planes * self.contrast)
-        return np.rint(planes).astype(np.uint8).transpose(1, 2, 0)
+        changed: np.ndarray = np.rint(planes).astype(np.uint8).transpose(1, 2, 0)
+        return changed
 
 
 def _clip(planes: Planes) -> Planes:

@@ -1,11 +1,11 @@
 """Post-processing of scored boxes: the best of each label, NMS, the best of an image."""
 
 from dataclasses import dataclass
-from typing import assert_never
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from typing_extensions import assert_never
 
 from singleshot.boxes.nms import diou_nms, nms, soft_nms, weighted_nms
 from singleshot.detectors.common.settings import Nms, ResultSettings

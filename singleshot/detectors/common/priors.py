@@ -6,11 +6,11 @@ SSD and MultiBox place them alike; the rules for their sizes and shapes are each
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
-from typing import assert_never
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from typing_extensions import assert_never
 
 from singleshot.boxes.geometry import to_centres, to_corners
 from singleshot.detectors.common.settings import Clip

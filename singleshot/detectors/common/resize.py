@@ -1,11 +1,10 @@
 """Resize images to the network's input as the library does that its weights were trained with."""
 
-from typing import assert_never
-
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor
+from typing_extensions import assert_never
 
 from singleshot.detectors.common.settings import Resize
 

@@ -16,12 +16,13 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise, product
-from typing import Literal, assert_never
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor, nn
+from typing_extensions import assert_never
 
 from singleshot.backbones.backbone import Backbone, grids
 from singleshot.backbones.initial import caffe_xavier

@@ -6,12 +6,13 @@ Plain ones are the paper's, separable ones SSDLite's, those on prediction module
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, assert_never
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float
 from timm.layers import create_conv2d
 from torch import Tensor, nn
+from typing_extensions import assert_never
 
 from singleshot.backbones.initial import caffe_xavier, small_normal
 from singleshot.detectors.ssd.dssd import ResidualBlock, conv_bn

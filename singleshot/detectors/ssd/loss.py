@@ -10,7 +10,6 @@ task-aligned rule weights by alignment is divided by the sum of the weights inst
 
 import math
 from dataclasses import dataclass
-from typing import assert_never
 
 import torch
 import torch.nn.functional as F
@@ -22,6 +21,7 @@ from torchvision.ops import (
     generalized_box_iou_loss,
     sigmoid_focal_loss,
 )
+from typing_extensions import assert_never
 
 from singleshot.boxes.geometry import from_unit
 from singleshot.detectors.common.box_coding import OFFSET_SCALES, decode, encode

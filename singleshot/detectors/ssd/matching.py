@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, assert_never
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
+from typing_extensions import assert_never
 
 from singleshot.boxes.geometry import from_unit, pairwise_iou, to_corners, to_unit
 from singleshot.detectors.common.box_coding import decode

@@ -8,12 +8,13 @@ each time.
 Horizontal-flip test-time augmentation (TTA) is at the end.
 """
 
-from typing import NamedTuple, assert_never
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
+from typing_extensions import assert_never
 
 from singleshot.detectors.common.box_coding import OFFSET_SCALES, decode
 from singleshot.detectors.common.postprocess import (

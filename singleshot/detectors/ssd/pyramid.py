@@ -5,10 +5,11 @@ Later networks add a path from coarse levels to fine ones: `TopDown`, or DSSD's 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, assert_never
+from typing import Literal
 
 import torch.nn.functional as F
 from torch import Tensor, nn
+from typing_extensions import assert_never
 
 from singleshot.backbones.initial import caffe_xavier, small_normal
 from singleshot.detectors.ssd.dssd import Deconvolutions, Downsampling, ResidualBlock

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, assert_never, get_args
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, FailFast, Field, model_validator
+from typing_extensions import assert_never
 
 from singleshot.detectors.common.settings import (
     Clip,

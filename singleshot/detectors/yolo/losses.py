@@ -6,12 +6,13 @@ boxes of an image, and means over images.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Literal, NamedTuple, assert_never
+from typing import Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
+from typing_extensions import assert_never
 
 from singleshot.boxes.geometry import pairwise_iou, to_centres
 from singleshot.detectors.detector import Losses

@@ -4,7 +4,6 @@ Batch norms are folded into convolutions, and the first convolution's channels a
 the network's input is RGB. The format is that of weiliu89/caffe, branch ssd.
 """
 
-import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,6 +17,7 @@ from singleshot.checkpoints.checkpoint import Checkpoint
 from singleshot.detectors.ssd.network import Ssd
 from singleshot.detectors.ssd.settings import SsdSettings
 from singleshot.errors import ModelError
+from singleshot.files import hash_file
 from singleshot.importers.caffe.heads import (
     CaffeHeads,
     heads_of,
@@ -114,9 +114,7 @@ def _is_network(path: Path) -> bool:
 
 
 def _find_published(net: Message, caffemodel: Path) -> _Published | None:
-    with caffemodel.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return PUBLISHED.get(digest) or PUBLISHED.get(net.text("name"))
+    return PUBLISHED.get(hash_file(caffemodel)) or PUBLISHED.get(net.text("name"))
 
 
 def _input_size(net: Message, source: str) -> tuple[int, int]:

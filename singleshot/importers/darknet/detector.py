@@ -6,10 +6,11 @@ Images are resized as Darknet does for detection (`model.resize` = "darknet", an
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, assert_never
+from typing import Any
 
 import torch
 from torch import nn
+from typing_extensions import assert_never
 
 from singleshot.backbones.darknet import DarknetBackbone
 from singleshot.backbones.darknet_layers import DarknetConvolution

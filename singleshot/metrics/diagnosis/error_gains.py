@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from enum import StrEnum
-from typing import assert_never
 
 import numpy as np
 from jaxtyping import Bool, Int64
+from typing_extensions import assert_never
 
+from singleshot.backports import StrEnum
 from singleshot.metrics.average_precision import mean_of_defined
 from singleshot.metrics.curves import count_truths, curves_per_class
 from singleshot.metrics.detection_tables import Predictions, Truths

@@ -12,11 +12,11 @@ Unlike its code, ignored detections have no error.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 
 import numpy as np
 from jaxtyping import Bool, Int64
 
+from singleshot.backports import StrEnum
 from singleshot.metrics.detection_tables import Predictions, Truths
 from singleshot.metrics.diagnosis.neighbours import Neighbours, find_neighbours
 from singleshot.metrics.voc_matching import Outcomes

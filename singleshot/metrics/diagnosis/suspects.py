@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from enum import StrEnum
 from itertools import zip_longest
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float64, Int64
 
+from singleshot.backports import StrEnum
 from singleshot.metrics.detection_tables import Predictions, Truths
 from singleshot.metrics.diagnosis.error_types import (
     BACKGROUND_IOU,

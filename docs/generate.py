@@ -21,6 +21,7 @@ from singleshot.comparison.options import ComparisonOptions, TutorialOptions
 from singleshot.evaluation.options import EvaluationOptions, ScoreOptions
 from singleshot.metrics import diagnosis
 from singleshot.options import options_of
+from singleshot.prediction.options import PredictionOptions
 from singleshot.training.options import TrainingOptions
 from singleshot.tuning.options import TuningOptions
 
@@ -126,6 +127,7 @@ OPTIONS = {
     "train": TrainingOptions,
     "evaluate": EvaluationOptions,
     "score": ScoreOptions,
+    "predict": PredictionOptions,
     "compare": ComparisonOptions,
     "compare_with_tutorial": TutorialOptions,
     "tune": TuningOptions,

@@ -18,6 +18,7 @@ dataclass is made, before anything heavy is imported.
 """
 
 import inspect
+import re
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
@@ -25,12 +26,15 @@ from dataclasses import MISSING, dataclass, fields, replace
 from functools import wraps
 from numbers import Integral, Real
 from pathlib import Path
+from types import UnionType
 from typing import (
+    TYPE_CHECKING,
     Any,
     Concatenate,
     Literal,
     ParamSpec,
     TypeVar,
+    Union,
     get_args,
     get_origin,
 )
@@ -39,19 +43,28 @@ from singleshot.errors import SingleshotError
 
 __all__ = [
     "DATA",
+    "DEVICE",
     "OVERRIDES",
     "DataPaths",
+    "Device",
     "Option",
     "Options",
     "argument",
     "as_paths",
     "callback",
+    "check_device",
     "option",
     "options_of",
     "takes",
 ]
 
 DataPaths = str | Path | Sequence[str | Path]  # one data set, or several to be joined
+if TYPE_CHECKING:
+    import torch
+
+    Device = str | torch.device
+else:
+    Device = Any  # checked by `check_device`, without PyTorch
 
 P = ParamSpec("P")
 Subject = TypeVar("Subject")
@@ -75,6 +88,7 @@ class Option:
     maximum: float | None = None
     unit: str = ""  # of a number, as in "seconds"
     parse: Callable[[str], Any] | None = None  # from the command line; raises ValueError
+    validate: Callable[[Any], None] | None = None  # raises SingleshotError
     to_text: Callable[[Any], str] = str  # the inverse of `parse`
 
     @property
@@ -88,9 +102,11 @@ class Option:
         )
 
     def check(self, value: Any) -> None:
-        """Raise SingleshotError for a value that is no choice, no number or out of bounds."""
-        if value is None or self.kind == "callback":
+        """Raise SingleshotError for a value of another type, that is no choice or out of bounds."""
+        if self.kind == "callback" or (value is None and _permits(self.hint, None)):
             return
+        if self.validate is not None:
+            self.validate(value)
         if self.choices and value not in self.choices:
             choices = ", ".join(map(repr, self.choices))
             raise SingleshotError(f"{self.name}: no choice {value!r}; there are {choices}")
@@ -101,6 +117,7 @@ class Option:
         types = [one for one in get_args(self.hint) or [self.hint] if isinstance(one, type)]
         numeric: Any = Real if float in types else Integral if int in types else None
         if numeric is None:
+            self._check_type(value)
             return
         if not isinstance(value, numeric):
             if isinstance(value, tuple(types)):
@@ -112,6 +129,21 @@ class Option:
         if (low is not None and not value >= low) or (high is not None and not value <= high):
             bounds = f"{low:g} or more" if high is None else f"{low:g} to {high:g}"
             raise SingleshotError(f"{self.name}: {value!r} is out of bounds; expected {bounds}")
+
+    def _check_type(self, value: Any) -> None:
+        """Raise SingleshotError for text where a list is expected, a list where text is, …"""
+        if _permits(self.hint, value):
+            return
+        hints = get_args(self.hint) if get_origin(self.hint) in _UNIONS else [self.hint]
+        expected = " or ".join(
+            _TYPE_NAMES[kind]
+            for hint in hints
+            for kind in [get_origin(hint) or hint]
+            if kind in _TYPE_NAMES
+        )
+        raise SingleshotError(
+            f"{self.name}: {value!r} is of type {type(value).__name__}; expected {expected}"
+        )
 
     def to_words(self, value: Any) -> list[str]:
         """Write a value as words of a command; none for a default or a callback."""
@@ -130,6 +162,33 @@ class Option:
             for text in texts
             for word in ([f"{self.flag}={text}"] if text.startswith("-") else [self.flag, text])
         ]
+
+
+_UNIONS = (Union, UnionType)
+_TYPE_NAMES: dict[Any, str] = {
+    str: "text",
+    Path: "a path",
+    bool: "True or False",
+    Sequence: "a list",
+    Mapping: "a mapping",
+}
+
+
+def _permits(hint: Any, value: Any) -> bool:
+    """Return whether a value is of the type of a field; numbers and choices are checked apart."""
+    origin = get_origin(hint)
+    if hint is Any:
+        return True
+    if origin in _UNIONS:
+        return any(_permits(part, value) for part in get_args(hint))
+    if origin is Sequence:
+        (part,) = get_args(hint)
+        is_list = isinstance(value, Sequence) and not isinstance(value, str | bytes)
+        return is_list and all(_permits(part, one) for one in value)
+    if origin is Literal:
+        return value is not None
+    kind = origin or hint
+    return not isinstance(kind, type) or isinstance(value, kind)
 
 
 def argument(help: str, **more: Any) -> dict[str, Option]:
@@ -152,10 +211,30 @@ def callback(help: str) -> dict[str, Option]:
     return {"option": Option("callback", help)}
 
 
+def check_device(device: object) -> None:
+    """Raise SingleshotError for what is no name of a device, such as `gpu`."""
+    name = str(device)  # also of a `torch.device`
+    if re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", name):
+        return
+    meant = f"cuda:{name}" if name.isdecimal() else "cuda" if name.lower() in _GPU_NAMES else ""
+    hint = f"did you mean {meant}? There are" if meant else "expected"
+    raise SingleshotError(
+        f"device: {device!r} is no device; {hint} auto, cpu, cuda, cuda:1 … or mps"
+    )
+
+
+_GPU_NAMES = ("gpu", "nvidia", "cuda0")
+
 # Metadata of fields that several commands have.
 DATA = option(
     "A folder or JSON file of annotated images; repeated, the data sets are joined by class name.",
     metavar="DATA",
+)
+DEVICE = option(
+    "Compute on cpu, cuda, cuda:1 (the second GPU) or mps. Default: the GPU if there is one.",
+    metavar="D",
+    cli_type=str,
+    validate=check_device,
 )
 OVERRIDES = option(
     "Change one value of the recipe, as in training.epochs=20; may be repeated.",
@@ -169,7 +248,7 @@ class Options:
     """Base of the options of a command: values are checked when they are given."""
 
     def __post_init__(self) -> None:
-        """Raise SingleshotError for a value that is no choice, no number or out of bounds."""
+        """Raise SingleshotError for a value of another type, that is no choice or out of bounds."""
         for one in options_of(type(self)):
             one.check(getattr(self, one.name))
 

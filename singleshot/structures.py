@@ -93,13 +93,13 @@ class Batch:
     def __len__(self) -> int:
         return len(self.names)
 
+    def __getitem__(self, images: slice) -> Batch:
+        return Batch(self.images[images], self.truths[images], self.names[images])
+
     def parts(self, number: int) -> list[Batch]:
         """Split the batch into parts of nearly equal length, which share its memory."""
         ends = [len(self) * part // number for part in range(number + 1)]
-        return [
-            Batch(self.images[start:end], self.truths[start:end], self.names[start:end])
-            for start, end in pairwise(ends)
-        ]
+        return [self[start:end] for start, end in pairwise(ends)]
 
     def pin_memory(self) -> Batch:
         """Copy images to page-locked memory, so that copies to a GPU overlap with its work."""

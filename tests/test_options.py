@@ -104,12 +104,20 @@ def test_options_stay_as_they_are():
         ({"iou": float("nan")}, "iou: nan is out of bounds"),
         ({"iou": "x"}, "iou: 'x': expected a number"),
         ({"trials": 1.5}, "trials: 1.5: expected a whole number"),
+        ({"split": ["val"]}, r"split: \['val'\] is of type list; expected text"),
+        ({"resume": "yes"}, "resume: 'yes' is of type str; expected True or False"),
+        ({"overrides": "x=1"}, "overrides: 'x=1' is of type str; expected a mapping or a list"),
+        ({"overrides": [1]}, r"overrides: \[1\] is of type list; expected a mapping or a list"),
+        ({"trials": None}, "trials: None: expected a whole number"),
+        ({"rule": None}, "rule: no choice None"),
+        ({"data": None}, "data: None is of type NoneType; expected text or a path or a list"),
+        ({"data": [None]}, r"data: \[None\] is of type list"),
         ({"trials": 0}, "trials: 0 is out of bounds; expected 1 or more"),
     ],
 )
 def test_impossible_values_are_refused_with_name_value_and_what_is_possible(options, message):
     with pytest.raises(SingleshotError, match=message):
-        run("m", "cells", **options)
+        run("m", **{"data": "cells", **options})
 
 
 def test_the_command_gives_what_differs_from_the_defaults():

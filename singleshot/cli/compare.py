@@ -83,6 +83,7 @@ def _tutorial_options(options: ComparisonOptions) -> TutorialOptions:
         protocol=options.protocol,
         iou_threshold=options.iou_threshold,
         report=options.report,
+        device=options.device,
     )
 
 

@@ -76,6 +76,7 @@ def save_shard(
             shard=shard,
             save_predictions=options.save_predictions,
             split=options.split,
+            device=options.device,
             progress=progress,
             on_message=note,
         )

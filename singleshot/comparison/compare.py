@@ -31,7 +31,7 @@ from singleshot.metrics import Predictions, Protocol, Report
 from singleshot.metrics.coco import CocoNumbers, coco_numbers
 from singleshot.models.opening import checkpoint_file, load
 from singleshot.models.summary import ModelSummary, summarise
-from singleshot.options import takes
+from singleshot.options import Device, takes
 from singleshot.version import __version__
 
 __all__ = [
@@ -91,7 +91,14 @@ def compare(models: Sequence[str | Path], options: ComparisonOptions) -> Compari
         options.data, options.split, options.on_message, class_names=None
     )
     protocol, iou_threshold = Protocol(options.protocol), options.iou_threshold
-    evaluated = evaluate_models(named, dataset, protocol, iou_threshold, options.progress)
+    evaluated = evaluate_models(
+        named,
+        dataset,
+        protocol,
+        iou_threshold,
+        progress=options.progress,
+        device=options.device,
+    )
     options.notify("estimating confidence intervals by bootstrap")
     ranking = rank_detectors(
         [one.predictions for one in evaluated],
@@ -167,14 +174,21 @@ def evaluate_models(
     dataset: DataSet,
     protocol: Protocol,
     iou_threshold: float,
+    *,
     progress: _Progress,
+    device: Device,
 ) -> list[EvaluatedModel]:
     """Detect with each model and evaluate it, after checking that all have the classes needed."""
     for model in models:
         _require_classes(model, dataset)
     return [
         _evaluate_model(
-            model, dataset, protocol, iou_threshold, _share(progress, index, len(models))
+            model,
+            dataset,
+            protocol,
+            iou_threshold,
+            progress=_share(progress, index, len(models)),
+            device=device,
         )
         for index, model in enumerate(models)
     ]
@@ -202,10 +216,12 @@ def _evaluate_model(
     dataset: DataSet,
     protocol: Protocol,
     iou_threshold: float,
+    *,
     progress: _Progress,
+    device: Device,
 ) -> EvaluatedModel:
     """Detect with one model, and evaluate its detections."""
-    detector = load(model.checkpoint)
+    detector = load(model.checkpoint, device)
     own = dataset.with_classes(detector.class_names)
     predictions = relabel(
         detect_all(detector, own, progress=progress), detector.class_names, dataset.class_names
@@ -237,7 +253,11 @@ def _time_models(
 ) -> list[DetectorTimings]:
     """Time the models in turns, each on the same images from all over the data set."""
     images = spread_images(dataset, options.speed_images)
-    jobs = [TimingJob(one.model.name, images, model=one.model.checkpoint) for one in evaluated]
+    device = str(options.device)
+    jobs = [
+        TimingJob(one.model.name, images, model=one.model.checkpoint, device=device)
+        for one in evaluated
+    ]
     each_turn = -(-options.speed_images // ROUNDS)
     plan = TimingPlan({1: each_turn, BATCH: 1}, rounds=ROUNDS)
     return time_in_turns(jobs, plan, options.notify)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from singleshot.evaluation.options import MeasurementOptions
-from singleshot.options import DATA, DataPaths, callback, option
+from singleshot.options import DATA, DEVICE, DataPaths, Device, callback, option
 
 __all__ = ["ComparisonOptions", "TutorialOptions"]
 
@@ -15,6 +15,7 @@ class _SharedOptions(MeasurementOptions):
 
     # An option instead of an argument, because the models are arguments.
     data: DataPaths = field(default=(), metadata=DATA)
+    device: Device = field(default="auto", kw_only=True, metadata=DEVICE)
     progress: Callable[[int, int], None] | None = field(
         default=None,
         kw_only=True,

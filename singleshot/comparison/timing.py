@@ -37,13 +37,15 @@ class TimingJob:
     model: Path | None = None
     recipe: str = ""
     num_classes: int = 0
+    device: str = "auto"
 
     def to_json(self) -> dict[str, Any]:
         """Convert to the first line that the worker reads."""
         detector: dict[str, Any] = {"recipe": self.recipe, "num_classes": self.num_classes}
         if self.model is not None:
             detector = {"model": str(self.model)}
-        return {**detector, "images": [str(path) for path in self.images]}
+        images = [str(path) for path in self.images]
+        return {**detector, "device": self.device, "images": images}
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,8 @@ from singleshot.data.images import read_image
 from singleshot.detectors.detector import TrainableDetector
 from singleshot.families import build_detector
 from singleshot.metrics.speed import Seconds
-from singleshot.models.opening import best_device, load
+from singleshot.models.devices import choose_device
+from singleshot.models.opening import load
 from singleshot.models.summary import numbered_classes, summarise
 from singleshot.recipes.load import load_recipe
 from singleshot.structures import Detector
@@ -138,7 +139,7 @@ class TimedDetector:
         if turn["rebuild"]:
             self.detector = None
             self.warm_sizes.clear()
-        peak = peak_memory_mb(best_device())
+        peak = peak_memory_mb(choose_device(self.job["device"]))
         return {"timings": timings, "peak_memory_mb": peak, "summary": summary}
 
     def time(
@@ -171,11 +172,11 @@ class TimedDetector:
 def _detector_of(job: dict[str, Any]) -> TrainableDetector:
     """Load a trained detector, or build the network of a recipe with random weights."""
     if "model" in job:
-        return load(job["model"])
+        return load(job["model"], job["device"])
     torch.manual_seed(0)
     settings = load_recipe(job["recipe"]).model
     classes = numbered_classes(job["num_classes"])
-    return build_detector(settings, classes, pretrained=False).to(best_device())
+    return build_detector(settings, classes, pretrained=False).to(choose_device(job["device"]))
 
 
 def _machine(device: torch.device) -> dict[str, Any]:
@@ -243,7 +244,7 @@ def main() -> None:
     job = json.loads(sys.stdin.readline())
     timed = TimedDetector(job, [read_image(Path(path)) for path in job["images"]])
     _reset_peak_memory()
-    device = best_device()
+    device = choose_device(job["device"])
     reply({"machine": _machine(device), "memory_before_mb": peak_memory_mb(device)})
     for line in sys.stdin:
         reply(timed.run(json.loads(line)))

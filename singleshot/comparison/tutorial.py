@@ -129,7 +129,14 @@ def _evaluate_runs(
     paths = {name: Path(path) for name, path in runs.items()}
     models = [ComparedModel(name, path, checkpoint_file(path)) for name, path in paths.items()]
     protocol = Protocol(options.protocol)
-    evaluated = evaluate_models(models, dataset, protocol, options.iou_threshold, options.progress)
+    evaluated = evaluate_models(
+        models,
+        dataset,
+        protocol,
+        options.iou_threshold,
+        progress=options.progress,
+        device=options.device,
+    )
     ranking = rank_detectors(
         [one.predictions for one in evaluated],
         truths_of(dataset),
@@ -158,7 +165,11 @@ def _time_systems(
             images = draw_sample_images(Path(folder))
         else:
             images = spread_images(dataset, NUM_IMAGES)
-        jobs = [TimingJob(name, images, recipe=name, num_classes=NUM_CLASSES) for name in names]
+        device = str(options.device)
+        jobs = [
+            TimingJob(name, images, recipe=name, num_classes=NUM_CLASSES, device=device)
+            for name in names
+        ]
         timings = time_in_turns(jobs, PLAN, options.notify)
     return dict(zip(names, timings, strict=True))
 

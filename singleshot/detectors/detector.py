@@ -21,9 +21,10 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
 from singleshot.data.image_inputs import Images, as_tensors
+from singleshot.detectors.common.memory import halve_until_it_fits
 from singleshot.detectors.common.pixels import Pixels
 from singleshot.detectors.common.settings import DetectorSettings, PixelSettings
-from singleshot.errors import ModelError
+from singleshot.errors import ModelError, RunFailed
 from singleshot.structures import Batch, Detections, Truth
 
 __all__ = ["LevelSummary", "Losses", "Objective", "Prepared", "TrainableDetector", "Weight"]
@@ -200,12 +201,26 @@ class TrainableDetector(Objective):
         Raises:
             DataError: an image is of another type or shape, or cannot be read.
             ModelError: the detector is in training mode.
+            RunFailed: the images do not fit into the memory of the GPU; it has the number that do.
         """
         if self.training:
             # Batch norm would use the statistics of these very images.
             raise ModelError("the detector is in training mode; call .eval() before it detects")
         tensors = as_tensors(images)
-        return self.detect_tensors(tensors) if tensors else []
+        if not tensors:
+            return []
+        try:
+            return self.detect_tensors(tensors)
+        except torch.OutOfMemoryError:
+            pass  # and releases the memory of this attempt
+        fit = halve_until_it_fits(
+            lambda number: self.detect_tensors(tensors[:number]), len(tensors)
+        )
+        remedy = f"{fit} fit: give fewer" if fit else "not even one fits: use a smaller model.input"
+        raise RunFailed(
+            f"out of memory on {self.pixel_mean.device} with {len(tensors)} images at once; "
+            f"{remedy}, end other programs on it, or compute on the device cpu"
+        )
 
     @abstractmethod
     def detect_tensors(self, images: Sequence[UInt8[Tensor, "3 _h _w"]]) -> list[Detections]:

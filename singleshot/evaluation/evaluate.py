@@ -27,8 +27,8 @@ from singleshot.metrics import (
     choose_thresholds,
     compare_by_bootstrap,
 )
-from singleshot.models.opening import load
-from singleshot.options import DataPaths, as_paths, takes
+from singleshot.models.opening import as_detector
+from singleshot.options import DataPaths, Device, as_paths, takes
 from singleshot.runs.callbacks import OnMessage
 from singleshot.runs.weights import RunWeights
 from singleshot.structures import Detector
@@ -46,7 +46,7 @@ def evaluate(detector: Detector | str | Path, options: EvaluationOptions) -> Rep
     name = str(detector) if isinstance(detector, str | Path) else type(detector).__name__
     # Hashed before they are loaded: the thresholds hold for these weights, not for later ones.
     weights = weights_to_choose_for(detector) if options.threshold_rule else None
-    loaded = as_detector(detector)
+    loaded = as_detector(detector, options.device)
     dataset = open_evaluation_data(
         options.data, options.split, options.on_message, class_names=tuple(loaded.class_names)
     )
@@ -90,6 +90,7 @@ def detect_shard(
     shard: tuple[int, int],
     save_predictions: str | Path,
     split: str | None = None,
+    device: Device = "auto",
     progress: Callable[[int, int], None] | None = None,
     on_message: OnMessage | None = None,
 ) -> Path:
@@ -102,6 +103,7 @@ def detect_shard(
             one folder are to `score` the detections of `evaluate`.
         save_predictions: file for COCO results JSON.
         split: split to detect in; default as in `evaluate`.
+        device: cpu, cuda, cuda:1, mps or auto.
         progress: called with (images done, images in all).
         on_message: called with each message.
     """
@@ -110,18 +112,13 @@ def detect_shard(
         raise SingleshotError(f"there is no shard {number} of {num_shards}; they begin with 1")
     path = Path(save_predictions)
     require_writable(path)
-    loaded = as_detector(detector)
+    loaded = as_detector(detector, device)
     dataset = open_evaluation_data(data, split, on_message, class_names=tuple(loaded.class_names))
     predictions = detect_all(
         loaded, dataset, progress=progress, shard=number - 1, num_shards=num_shards
     )
     write_predictions(predictions, dataset, path)
     return path
-
-
-def as_detector(detector: Detector | str | Path) -> Detector:
-    """Load a run or checkpoint; a detector stays as it is."""
-    return load(detector) if isinstance(detector, str | Path) else detector
 
 
 def weights_to_choose_for(detector: Detector | str | Path) -> RunWeights | None:

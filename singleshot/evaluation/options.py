@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from singleshot.files import require_writable
-from singleshot.options import DataPaths, Options, argument, callback, option
+from singleshot.options import DEVICE, DataPaths, Device, Options, argument, callback, option
 from singleshot.runs.callbacks import OnMessage
 
 if TYPE_CHECKING:
@@ -124,6 +124,7 @@ class EvaluationOptions(ScoreOptions):
         default=None,
         metadata=option("Save the detections as COCO results JSON.", metavar="FILE"),
     )
+    device: Device = field(default="auto", metadata=DEVICE)
     progress: Callable[[int, int], None] | None = field(
         default=None, metadata=callback("Called with (images done, images in all).")
     )

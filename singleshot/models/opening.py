@@ -3,18 +3,19 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-
 from singleshot.checkpoints.checkpoint import Checkpoint, detector_from
 from singleshot.checkpoints.transfer import TrainedDetector
 from singleshot.detectors.detector import TrainableDetector
-from singleshot.errors import ModelError
+from singleshot.errors import ModelError, SingleshotError
 from singleshot.importers.recognise import WEIGHT_KINDS, detect_weight_kind, import_weights
+from singleshot.models.devices import choose_device
+from singleshot.options import Device
 from singleshot.runs.folder import RunFolder, default_folder
+from singleshot.structures import Detector
 
 __all__ = [
     "Imported",
-    "best_device",
+    "as_detector",
     "import_model",
     "load",
     "start_from",
@@ -32,20 +33,42 @@ class Imported:
     input: tuple[int, int]  # height, width
 
 
-def best_device() -> torch.device:
-    """Choose the accelerator if there is one, else the CPU."""
-    if torch.cuda.is_available():
-        return torch.device("cuda")
-    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+def load(model: str | Path, device: Device = "auto") -> TrainableDetector:
+    """Load a detector from a run folder or a checkpoint.
 
+    Args:
+        model: the folder or file.
+        device: cpu, cuda, cuda:1, mps or, by default, auto: the accelerator if there is one.
 
-def load(model: str | Path, device: str | None = None) -> TrainableDetector:
-    """Load a detector from a run folder or a checkpoint, on the accelerator if there is one.
-
-    Raises ModelError if there is none at this path, or if it cannot be read.
+    Raises:
+        ModelError: there is none at this path, or it cannot be read.
+        SingleshotError: there is no such device.
     """
+    chosen = choose_device(device)
     path = checkpoint_file(Path(model))
-    return detector_from(Checkpoint.load(path), source=str(path)).to(device or best_device())
+    return detector_from(Checkpoint.load(path), source=str(path)).to(chosen)
+
+
+def as_detector(model: Detector | str | Path, device: Device = "auto") -> Detector:
+    """Load a run or checkpoint; a detector stays as it is, on the device that it is on.
+
+    Raises as `load` does, and SingleshotError when a detector is to be used on another device.
+    """
+    if isinstance(model, str | Path):
+        return load(model, device)
+    if str(device) != "auto":
+        chosen = choose_device(device)
+        current = model.pixel_mean.device if isinstance(model, TrainableDetector) else None
+        if (
+            current is None
+            or current.type != chosen.type
+            or chosen.index not in (None, current.index)
+        ):
+            raise SingleshotError(
+                f"device: {chosen}: the detector was loaded already (it is on {current}); move it "
+                f"with detector.to({str(chosen)!r}), or give its path"
+            )
+    return model
 
 
 def checkpoint_file(model: Path) -> Path:

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from singleshot.options import Options, argument, callback, option
+from singleshot.options import DEVICE, Device, Options, argument, callback, option
 from singleshot.prediction.sources import drawing_paths, find_images
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ class PredictionOptions(Options):
         default=None,
         metadata=option("Write every image with its boxes into this folder.", metavar="DIR"),
     )
+    device: Device = field(default="auto", metadata=DEVICE)
     on_result: Callable[[Prediction], None] | None = field(
         default=None, metadata=callback("Called with each result once it is there.")
     )

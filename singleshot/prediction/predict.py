@@ -9,7 +9,7 @@ from singleshot.data.images import read_image
 from singleshot.drawing import draw_boxes, save_image
 from singleshot.evaluation.operating_point import operating_point
 from singleshot.metrics import DEFAULT_SCORE_THRESHOLD
-from singleshot.models.opening import load
+from singleshot.models.opening import as_detector
 from singleshot.options import takes
 from singleshot.prediction.options import PredictionOptions
 from singleshot.structures import Detections, Detector, Prediction
@@ -33,7 +33,7 @@ def predict(model: Detector | str | Path, options: PredictionOptions) -> list[Pr
 def run_prediction(model: Detector | str | Path, options: PredictionOptions) -> list[Prediction]:
     """Detect as `predict` does, with options that are made already."""
     keep = detection_filter(model, options)
-    detector = load(model) if isinstance(model, str | Path) else model
+    detector = as_detector(model, options.device)
     images, drawings = options.images, options.drawings
     results = []
     for index, path in enumerate(images):

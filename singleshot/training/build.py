@@ -1,6 +1,6 @@
 """Build a training from its recipe: model, optimizer, batches, and the state of a resumed run."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import torch
@@ -17,8 +17,10 @@ from singleshot.data.batching import (
 )
 from singleshot.data.splits import TrainingData
 from singleshot.detectors.detector import Objective, TrainableDetector
+from singleshot.errors import SingleshotError
 from singleshot.families import build_detector, distil
-from singleshot.models.opening import best_device
+from singleshot.models.devices import choose_device
+from singleshot.options import Device
 from singleshot.recipes.schema import Recipe
 from singleshot.recipes.training import TrainingSettings
 from singleshot.runs.callbacks import Callback, CallbackList
@@ -52,6 +54,7 @@ class TrainingSetup:
     start: TrainedDetector | None = None  # detector whose weights it starts from
     teacher: TrainedDetector | None = None  # detector that is distilled
     resume: bool = False
+    device: torch.device = field(default_factory=choose_device)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -109,7 +112,7 @@ def build_training(
     settings = recipe.training
     require_image_in_each_part(settings, processes)
     torch.manual_seed(settings.seed)
-    device = training_device(processes)
+    device = setup.device
     model = _build_model(recipe, setup, callback, resume=resume).to(device)
     require_images_for_batch_norm(model, settings, processes)
     teacher = setup.teacher
@@ -158,10 +161,23 @@ def build_training(
     return training, _build_batches(training, images)
 
 
-def training_device(processes: Processes) -> torch.device:
-    """Return the accelerator if there is one; several processes can only use CUDA or the CPU."""
-    device = best_device()
-    return torch.device("cpu") if processes.is_distributed and device.type != "cuda" else device
+def training_device(processes: Processes, requested: Device = "auto") -> torch.device:
+    """Choose the device to train on; several processes can only use CUDA or the CPU.
+
+    Raises SingleshotError for a device that this machine does not have, or that several processes
+    cannot share.
+    """
+    device = choose_device(requested)
+    if processes.is_distributed and str(device) not in ("cpu", "cuda"):
+        if str(requested) == "auto":
+            return torch.device("cpu")
+        raise SingleshotError(
+            f"device: {device}: processes of torchrun compute on cuda, each on its own GPU, or on "
+            f"cpu"
+        )
+    if device.index is not None and device.type == "cuda":
+        torch.cuda.set_device(device)  # the one whose memory and random numbers are read
+    return device
 
 
 def _build_model(

@@ -11,8 +11,9 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from singleshot.checkpoints.checkpoint import Checkpoint
+from singleshot.detectors.common.memory import halve_until_it_fits
 from singleshot.detectors.detector import Losses, Objective, TrainableDetector
-from singleshot.errors import SingleshotError
+from singleshot.errors import RunFailed, SingleshotError
 from singleshot.files import flush_to_disk, remove_partial_files
 from singleshot.recipes.schema import Recipe
 from singleshot.runs.callbacks import Callback, EvaluationRecord, StartRecord
@@ -108,7 +109,7 @@ class Training:
         (stop,) = self.processes.any(interrupt.stop)
         if not (stop or self.over):
             for batch, seconds_waiting in self.drawn_batches(share_errors(batches, self.processes)):
-                self.step(batch, seconds_waiting)
+                self.step_within_memory(batch, seconds_waiting)
                 self.validate_when_due(interrupt)
                 stop, save = self.processes.any(interrupt.stop, self.save_is_due)
                 if save:
@@ -128,6 +129,34 @@ class Training:
         except SingleshotError:
             self.save()
             raise
+
+    def step_within_memory(self, batch: Batch, seconds_waiting: float) -> None:
+        """Take a step; raises RunFailed with the batch that fits where a GPU's memory is too small.
+
+        With several processes the error stays as it is: they cannot try batches together.
+        """
+        try:
+            self.step(batch, seconds_waiting)
+        except torch.OutOfMemoryError:
+            if self.processes.is_distributed:
+                raise
+        else:
+            return
+        settings = self.recipe.training
+        at_once = -(-len(batch) // settings.accumulate)
+        self.gradients.num_parts = 1
+        fit = halve_until_it_fits(lambda number: self.find_gradients(batch[:number]), at_once)
+        parts = -(-settings.batch_size // fit) if fit else 0
+        remedy = (
+            f"{fit} fit: begin a new run with --set training.batch_size={fit}, or with --set "
+            f"training.accumulate={parts} for the same batches in parts"
+            if fit
+            else "not even one can be trained on: begin a new run with a smaller model.input"
+        )
+        raise RunFailed(
+            f"out of memory on {self.device} with {at_once} images at once; {remedy}; or --resume "
+            f"where there is more memory: what was saved last is good"
+        )
 
     def step(self, batch: Batch, seconds_waiting: float) -> None:
         """Take an optimizer step on one batch."""

@@ -11,7 +11,17 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Literal
 
-from singleshot.options import DATA, OVERRIDES, DataPaths, Option, Options, callback, option
+from singleshot.options import (
+    DATA,
+    DEVICE,
+    OVERRIDES,
+    DataPaths,
+    Device,
+    Option,
+    Options,
+    callback,
+    option,
+)
 from singleshot.runs.callbacks import Callback
 
 __all__ = [
@@ -161,6 +171,7 @@ class TrainingOptions(Options):
             minimum=0.001,
         ),
     )
+    device: Device = field(default="auto", metadata=DEVICE)
     profile: bool = field(
         default=False,
         metadata=option("Profile the first steps; the table is in the run's profile.txt."),

@@ -22,7 +22,7 @@ from singleshot.runs.callbacks import Callback, CallbackList, OnMessage
 from singleshot.runs.folder import RunFolder, default_folder
 from singleshot.runs.log import RunLog
 from singleshot.runs.progress import TrainingProgress, load_progress
-from singleshot.training.build import TrainingSetup, build_training
+from singleshot.training.build import TrainingSetup, build_training, training_device
 from singleshot.training.interrupt import graceful_interrupts, immediate_interrupts
 from singleshot.training.mlflow_log import MlflowLog
 from singleshot.training.options import TimeBudget, TrainingOptions
@@ -72,6 +72,7 @@ def run_training(recipe: str | Path, options: TrainingOptions) -> Run:
     """Train as `train` does, with options that are made already."""
     budget = TimeBudget.of(options.time_budget)
     with process_group() as processes:
+        device = training_device(processes, options.device)
         settings, start = _recipe_and_start(recipe, options)
         folder = _run_folder(options, Path(recipe).stem, processes)
         with immediate_interrupts(lambda: describe_interrupted(folder, processes)):
@@ -86,7 +87,9 @@ def run_training(recipe: str | Path, options: TrainingOptions) -> Run:
                 as_paths(options.data), options.split, options.val_split, settings.training.seed
             )
             _announce(data, settings, start, callbacks.on_message)
-            setup = TrainingSetup(data, folder, processes, callbacks, start=start, resume=resume)
+            setup = TrainingSetup(
+                data, folder, processes, callbacks, start=start, resume=resume, device=device
+            )
             with nullcontext() if tracker is None else tracker.marked():
                 progress, stopped_by = _plan_and_train(settings, setup, options, budget)
                 run = _result(folder, progress, stopped_by, processes)
@@ -228,7 +231,7 @@ def _write_report(progress: TrainingProgress, setup: TrainingSetup, command: str
     if not progress.finished or validation is None:
         return
     if not processes.broadcast(setup.folder.is_done):
-        report_on_validation(setup.folder, validation, command, processes)
+        report_on_validation(setup.folder, validation, command, processes, setup.device)
 
 
 def _with_backbone_weights(recipe: Recipe, file: str) -> Recipe:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import torch
 from torch import nn
 
 from singleshot.data.dataset import DataSet
@@ -22,10 +23,14 @@ BATCH_SIZE = 8  # images
 
 
 def report_on_validation(
-    folder: RunFolder, validation: DataSet, command: str, processes: Processes
+    folder: RunFolder,
+    validation: DataSet,
+    command: str,
+    processes: Processes,
+    device: torch.device,
 ) -> None:
     """Write the report page of a run."""
-    predictions = detect_together(load(folder.path), validation, processes)
+    predictions = detect_together(load(folder.path, device), validation, processes)
     if predictions is not None:
         write_evaluation_page(
             predictions,

@@ -5,7 +5,16 @@ from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from singleshot.options import DATA, OVERRIDES, DataPaths, Options, callback, option
+from singleshot.options import (
+    DATA,
+    DEVICE,
+    OVERRIDES,
+    DataPaths,
+    Device,
+    Options,
+    callback,
+    option,
+)
 from singleshot.runs.callbacks import Callback
 from singleshot.training.options import TRAINING_SPLIT, duration_option
 
@@ -59,6 +68,7 @@ class TuningOptions(Options):
             minimum=0,
         ),
     )
+    device: Device = field(default="auto", metadata=DEVICE)
     seed: int = field(default=0, metadata=option("Seed of the search.", metavar="N", minimum=0))
     prune_after: int = field(
         default=5,

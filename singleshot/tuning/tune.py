@@ -230,6 +230,7 @@ class _SearchWorker:
                 run=folder.path,
                 split=options.split,
                 val_split=options.val_split,
+                device=options.device,
                 overrides={**self.task.overrides, **trial.values},
                 callback=CallbackList([self.callback, PruningCallback(trial)]),
             )

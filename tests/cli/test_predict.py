@@ -24,7 +24,7 @@ class CornerFinder:
 @pytest.fixture
 def images(tmp_path, monkeypatch):
     """Two images, and a detector to look at them."""
-    monkeypatch.setattr("singleshot.prediction.predict.load", lambda _model: CornerFinder())
+    monkeypatch.setattr("singleshot.prediction.predict.as_detector", lambda *_: CornerFinder())
     monkeypatch.setattr(
         "singleshot.prediction.predict.operating_point",
         lambda _model, on_message: None,  # noqa: ARG005

@@ -15,7 +15,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from singleshot.checkpoints.checkpoint import Checkpoint, detector_from
 from singleshot.comparison.timing_worker import time_detections
 from singleshot.detectors.detector import TrainableDetector
-from singleshot.errors import DataError, ModelError
+from singleshot.errors import DataError, ModelError, RunFailed
 from singleshot.families import build_detector
 from singleshot.recipes.load import load_recipe, recipe_files
 from singleshot.structures import Batch, Detector, Truth
@@ -97,6 +97,19 @@ def test_images_of_other_forms_are_taken_or_refused(detector, images, detections
     assert detector.detect([]) == []
     with pytest.raises(DataError, match=r"image 0: .*float32.* from 0 to 1; expected uint8"):
         detector.detect([image / 255])
+
+
+def test_a_gpu_without_memory_names_the_images_that_fit(detector, images, monkeypatch):
+    detect = detector.detect_tensors
+
+    def limited(some):
+        if len(some) > 1:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return detect(some)
+
+    monkeypatch.setattr(detector, "detect_tensors", limited)
+    with pytest.raises(RunFailed, match="out of memory on cpu with 2 images at once; 1 fit: give"):
+        detector.detect(images)
 
 
 def test_training_mode_is_refused(detector, images):

@@ -96,6 +96,22 @@ def test_a_folder_that_vanishes_loses_no_step(cells, whole, tmp_path):
     require_resumes(cells, run, whole)
 
 
+def test_a_gpu_without_memory_names_the_batch_that_fits(cells, tmp_path, monkeypatch):
+    run, losses = tmp_path / "run", network.Ssd.losses
+
+    def limited(self, batch, prepared=None):
+        if len(batch) > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+        return losses(self, batch, prepared)
+
+    monkeypatch.setattr(network.Ssd, "losses", limited)
+    with pytest.raises(RunFailed) as failure:
+        train(cells, run, overrides={"training.batch_size": 5})
+    assert "out of memory on cpu with 5 images at once; 2 fit: begin" in str(failure.value)
+    assert "training.batch_size=2, or with --set training.accumulate=3" in str(failure.value)
+    assert (failure.value.exit_code, steps_saved(run)) == (1, 0)
+
+
 @pytest.fixture
 def kill_the_worker():
     """Kills the process that prepares images, and no other that this test run has started."""

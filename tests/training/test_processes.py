@@ -6,6 +6,7 @@ import pytest
 import torch
 from groups import run_group
 
+from singleshot.errors import SingleshotError
 from singleshot.families import build_detector
 from singleshot.recipes.load import load_recipe
 from singleshot.structures import Batch, Truth
@@ -114,9 +115,12 @@ def test_parts_of_a_batch_differ_by_one_image_at_most():
 
 def test_several_processes_avoid_an_accelerator_without_collective_operations(monkeypatch):
     for device, expected in (("mps", ["mps", "cpu"]), ("cuda", ["cuda", "cuda"])):
-        monkeypatch.setattr(trainings, "best_device", lambda device=device: torch.device(device))
+        monkeypatch.setattr(trainings, "choose_device", lambda _, found=device: torch.device(found))
         devices = [trainings.training_device(one) for one in (ALONE, Processes(world_size=2))]
         assert [device.type for device in devices] == expected
+    monkeypatch.setattr(trainings, "choose_device", torch.device)
+    with pytest.raises(SingleshotError, match="device: cuda:1: processes of torchrun compute on"):
+        trainings.training_device(Processes(world_size=2), "cuda:1")
 
 
 def test_torchrun_sets_rank_and_world_size():

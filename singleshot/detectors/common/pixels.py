@@ -23,6 +23,6 @@ class Pixels(nn.Module):
     def forward(
         self, images: UInt8[Tensor, "b 3 h w"] | Float[Tensor, "b 3 h w"]
     ) -> Float[Tensor, "b 3 h w"]:
-        """Normalise RGB images with values from 0 to 255."""
-        normalised = (images - self.mean) / self.std
+        """Normalise RGB images with values from 0 to 255, on the device of the network."""
+        normalised = (images.to(self.mean.device) - self.mean) / self.std
         return normalised.contiguous(memory_format=torch.channels_last)

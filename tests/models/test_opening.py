@@ -1,0 +1,44 @@
+"""Detectors come from a path, or are used on the device where they are."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from small import small
+
+import singleshot
+from singleshot.errors import SingleshotError
+from singleshot.families import build_detector
+from singleshot.models.opening import as_detector, load
+from singleshot.recipes.load import load_recipe
+
+
+@pytest.fixture
+def detector():
+    recipe = load_recipe("yolo-v2", small("yolo-v2"))
+    return build_detector(recipe.model, ["a", "b"], pretrained=False)
+
+
+def test_a_detector_is_used_where_it_is(detector):
+    assert as_detector(detector) is detector
+    assert as_detector(detector, "cpu") is detector
+    assert as_detector(detector, torch.device("cpu")) is detector
+
+
+def test_a_detector_is_not_moved(detector, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    with pytest.raises(
+        SingleshotError, match=r"it is on cpu\); move it with detector\.to\('cuda'\)"
+    ):
+        as_detector(detector, "cuda")
+
+
+def test_a_device_is_refused_before_the_model_is_read(tmp_path):
+    for call in (load, lambda path, device: singleshot.evaluate(path, tmp_path, device=device)):
+        with pytest.raises(SingleshotError, match="did you mean cuda"):
+            call(tmp_path / "missing", device="gpu")
+
+
+def test_images_of_the_host_go_to_the_device_of_the_network(detector):
+    images = torch.zeros(1, 3, 96, 128, dtype=torch.uint8)
+    assert detector.to("meta").normalise(images).device.type == "meta"

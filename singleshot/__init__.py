@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from singleshot.plugins import register
     from singleshot.prediction.predict import predict
     from singleshot.recipes.load import RecipeFile
+    from singleshot.runs.callbacks import Callback, EvaluationRecord, StartRecord, StepRecord
     from singleshot.structures import Batch, Detections, Detector, Prediction, Truth
     from singleshot.training.train import Run, train
     from singleshot.tuning.report import SearchResult
@@ -56,12 +57,14 @@ __all__ = [
     "BackboneKind",
     "BackboneSettings",
     "Batch",
+    "Callback",
     "ClassificationLossKind",
     "DataError",
     "DataSet",
     "Detections",
     "Detector",
     "DetectorSettings",
+    "EvaluationRecord",
     "Family",
     "Format",
     "Imported",
@@ -83,6 +86,8 @@ __all__ = [
     "SearchResult",
     "SingleSizeDetector",
     "SingleshotError",
+    "StartRecord",
+    "StepRecord",
     "StorageError",
     "TrainableDetector",
     "Truth",
@@ -143,6 +148,7 @@ _MODULES = {
     "plugins": ["register"],
     "prediction.predict": ["predict"],
     "recipes.load": ["RecipeFile"],
+    "runs.callbacks": ["Callback", "EvaluationRecord", "StartRecord", "StepRecord"],
     "structures": ["Batch", "Detections", "Detector", "Prediction", "Truth"],
     "training.train": ["Run", "train"],
     "tuning.report": ["SearchResult"],

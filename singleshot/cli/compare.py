@@ -50,16 +50,14 @@ def compare(
     significant. Keep the machine free meanwhile.
     """
     import singleshot
-    from singleshot.cli.progress import image_progress
 
-    with image_progress() as progress:
-        result: ComparisonResult | TutorialResult
-        if tutorial:
-            shared = vars(_tutorial_options(options)) | {"progress": progress, "on_message": note}
-            result = singleshot.compare_with_tutorial(_by_recipe(models or []), **shared)
-        else:
-            chosen = vars(replace(options, progress=progress, on_message=note))
-            result = singleshot.compare(models or [], **chosen)
+    result: ComparisonResult | TutorialResult
+    if tutorial:
+        shared = vars(_tutorial_options(options)) | {"progress": True, "on_message": note}
+        result = singleshot.compare_with_tutorial(_by_recipe(models or []), **shared)
+    else:
+        chosen = vars(replace(options, progress=True, on_message=note))
+        result = singleshot.compare(models or [], **chosen)
     if options.page is not None:
         note(f"Report: {options.page}")
     if json:

@@ -47,11 +47,9 @@ def evaluate(
         save_shard(model, options, parse_shard(shard), json=json)
         return
     import singleshot
-    from singleshot.cli.progress import image_progress
 
-    with image_progress() as progress:
-        options = replace(options, progress=progress, on_message=note)
-        report = singleshot.evaluate(model, **vars(options))
+    options = replace(options, progress=True, on_message=note)
+    report = singleshot.evaluate(model, **vars(options))
     print_report(report, options.page, json=json)
 
 
@@ -67,19 +65,17 @@ def save_shard(
             "--shard only saves its share of the detections; run `score` on all of them"
         )
     import singleshot
-    from singleshot.cli.progress import image_progress
 
-    with image_progress() as progress:
-        singleshot.detect_shard(
-            model,
-            options.data,
-            shard=shard,
-            save_predictions=options.save_predictions,
-            split=options.split,
-            device=options.device,
-            progress=progress,
-            on_message=note,
-        )
+    singleshot.detect_shard(
+        model,
+        options.data,
+        shard=shard,
+        save_predictions=options.save_predictions,
+        split=options.split,
+        device=options.device,
+        progress=True,
+        on_message=note,
+    )
     note(f"Share {shard[0]} of {shard[1]}: {options.save_predictions}")
 
 

@@ -27,15 +27,13 @@ def train(recipe: Recipe, *, options: TrainingOptions, _debug: Debug = False) ->
     Ctrl-C interrupts cleanly, and --resume resumes from there.
     """
     start = time.monotonic()  # before PyTorch is imported, which takes seconds
-    from singleshot.cli.progress import training_progress
     from singleshot.training.processes import is_first_process
     from singleshot.training.train import run_training
 
     seconds = options.time_budget
     budget = TimeBudget(seconds, start) if isinstance(seconds, float) else seconds
-    with handle_interrupts(), training_progress() as callback:
-        options = replace(options, time_budget=budget, callback=callback)
-        result = run_training(recipe, options)
+    with handle_interrupts():
+        result = run_training(recipe, replace(options, time_budget=budget, progress=True))
     if is_first_process():
         report(result)
     if result.stopped_by is not None:

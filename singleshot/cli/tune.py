@@ -29,10 +29,9 @@ def tune(recipe: Recipe, *, options: TuningOptions, _debug: Debug = False) -> No
     resumes an interrupted search; started several times, the processes share the work.
     """
     import singleshot
-    from singleshot.cli.progress import training_progress
 
-    with handle_interrupts(), training_progress() as callback:
-        result = singleshot.tune(recipe, **vars(replace(options, callback=callback)))
+    with handle_interrupts():
+        result = singleshot.tune(recipe, **vars(replace(options, progress=True)))
     _print_result(result)
     if result.stopped_by is not None:
         raise exit_after_signal(result.stopped_by)

@@ -47,7 +47,7 @@ __all__ = [
 BATCH = 8  # images detected together, for throughput
 ROUNDS = 6
 
-_Progress = Callable[[int, int], None] | None
+_Progress = Callable[[int, int], None]
 
 
 class ComparedModel(NamedTuple):
@@ -81,6 +81,12 @@ def compare(models: Sequence[str | Path], options: ComparisonOptions) -> Compari
         SingleshotError: one of its kinds; a ModelError or DataError names the model it is about.
         RunFailed: a detector could not be timed, as for want of memory.
     """
+    with options.displayed() as shown:
+        return _compare(models, shown)
+
+
+def _compare(models: Sequence[str | Path], options: ComparisonOptions) -> ComparisonResult:
+    """Compare as `compare` does, with the functions of a display."""
     if not options.data:
         raise SingleshotError("name the images to compare on: --data DATA")
     if options.page is not None:
@@ -96,7 +102,7 @@ def compare(models: Sequence[str | Path], options: ComparisonOptions) -> Compari
         dataset,
         protocol,
         iou_threshold,
-        progress=options.progress,
+        progress=options.notify_progress,
         device=options.device,
     )
     options.notify("estimating confidence intervals by bootstrap")
@@ -206,8 +212,6 @@ def _require_classes(model: ComparedModel, dataset: DataSet) -> None:
 
 def _share(progress: _Progress, index: int, number: int) -> _Progress:
     """Report the images of one of several detectors as a share of all."""
-    if progress is None:
-        return None
     return lambda done, total: progress(index * total + done, number * total)
 
 

@@ -1,6 +1,6 @@
 """Options of `compare`, and of `compare --tutorial`."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from singleshot.evaluation.options import MeasurementOptions
@@ -16,11 +16,6 @@ class _SharedOptions(MeasurementOptions):
     # An option instead of an argument, because the models are arguments.
     data: DataPaths = field(default=(), metadata=DATA)
     device: Device = field(default="auto", kw_only=True, metadata=DEVICE)
-    progress: Callable[[int, int], None] | None = field(
-        default=None,
-        kw_only=True,
-        metadata=callback("Called with (detections done, detections in all), in images."),
-    )
 
 
 @dataclass(frozen=True, kw_only=True)

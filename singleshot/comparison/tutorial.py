@@ -68,11 +68,18 @@ def compare_with_tutorial(
     Raises:
         SingleshotError: one of its kinds, when an argument cannot be used.
     """
+    with options.displayed() as shown:
+        return _compare_with_tutorial({} if models is None else dict(models), shown)
+
+
+def _compare_with_tutorial(
+    runs: Mapping[str, str | Path], options: TutorialOptions
+) -> TutorialResult:
+    """Compare as `compare_with_tutorial` does, with the functions of a display."""
     if options.page is not None:
         require_writable(options.page)
         require_writable(options.page.with_name("tutorial.json"))
     tutorial = read_tutorial()
-    runs = {} if models is None else dict(models)
     _require_known(tutorial, runs)
     if options.systems is not None:
         _require_known(tutorial, options.systems)
@@ -134,7 +141,7 @@ def _evaluate_runs(
         dataset,
         protocol,
         options.iou_threshold,
-        progress=options.progress,
+        progress=options.notify_progress,
         device=options.device,
     )
     ranking = rank_detectors(

@@ -30,6 +30,7 @@ from singleshot.metrics import (
 from singleshot.models.opening import as_detector
 from singleshot.options import DataPaths, Device, as_paths, takes
 from singleshot.runs.callbacks import OnMessage
+from singleshot.runs.display import image_display
 from singleshot.runs.weights import RunWeights
 from singleshot.structures import Detector
 
@@ -43,6 +44,12 @@ def evaluate(detector: Detector | str | Path, options: EvaluationOptions) -> Rep
     Args:
         detector: anything with `detect` and `class_names`, or a run folder or checkpoint.
     """
+    with options.displayed() as shown:
+        return _evaluate(detector, shown)
+
+
+def _evaluate(detector: Detector | str | Path, options: EvaluationOptions) -> Report:
+    """Evaluate as `evaluate` does, with the functions of a display."""
     name = str(detector) if isinstance(detector, str | Path) else type(detector).__name__
     # Hashed before they are loaded: the thresholds hold for these weights, not for later ones.
     weights = weights_to_choose_for(detector) if options.threshold_rule else None
@@ -51,7 +58,7 @@ def evaluate(detector: Detector | str | Path, options: EvaluationOptions) -> Rep
         options.data, options.split, options.on_message, class_names=tuple(loaded.class_names)
     )
     evaluation = Evaluation.prepare(dataset, options)
-    predictions = detect_all(loaded, dataset, progress=options.progress)
+    predictions = detect_all(loaded, dataset, progress=options.notify_progress)
     if options.save_predictions is not None:
         write_predictions(predictions, dataset, Path(options.save_predictions))
     report = evaluation.run(predictions)
@@ -74,6 +81,12 @@ def score(predictions: str | Path, options: ScoreOptions) -> Report:
         predictions: a file or folder: COCO results, VOC comp4 text, YOLO text with scores, or what
             `predict` and `evaluate` write.
     """
+    with options.displayed() as shown:
+        return _score(predictions, shown)
+
+
+def _score(predictions: str | Path, options: ScoreOptions) -> Report:
+    """Score as `score` does, with the functions of a display."""
     dataset = open_evaluation_data(options.data, options.split, options.on_message)
     evaluation = Evaluation.prepare(dataset, options)
     loaded = read_predictions(Path(predictions), dataset, options)
@@ -91,7 +104,7 @@ def detect_shard(
     save_predictions: str | Path,
     split: str | None = None,
     device: Device = "auto",
-    progress: Callable[[int, int], None] | None = None,
+    progress: bool | Callable[[int, int], None] | None = None,
     on_message: OnMessage | None = None,
 ) -> Path:
     """Save the detections in one of several shares of the images, to `score` them together.
@@ -104,7 +117,7 @@ def detect_shard(
         save_predictions: file for COCO results JSON.
         split: split to detect in; default as in `evaluate`.
         device: cpu, cuda, cuda:1, mps or auto.
-        progress: called with (images done, images in all).
+        progress: whether to show it, or a function called with (images done, images in all).
         on_message: called with each message.
     """
     number, num_shards = shard
@@ -113,10 +126,13 @@ def detect_shard(
     path = Path(save_predictions)
     require_writable(path)
     loaded = as_detector(detector, device)
-    dataset = open_evaluation_data(data, split, on_message, class_names=tuple(loaded.class_names))
-    predictions = detect_all(
-        loaded, dataset, progress=progress, shard=number - 1, num_shards=num_shards
-    )
+    with image_display(progress, on_message) as display:
+        dataset = open_evaluation_data(
+            data, split, display.on_message, class_names=tuple(loaded.class_names)
+        )
+        predictions = detect_all(
+            loaded, dataset, progress=display.progress, shard=number - 1, num_shards=num_shards
+        )
     write_predictions(predictions, dataset, path)
     return path
 

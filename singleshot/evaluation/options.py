@@ -1,9 +1,10 @@
 """Options of an evaluation: which images, by which rules, and what to report besides."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Self
 
 from singleshot.files import require_writable
 from singleshot.options import DEVICE, DataPaths, Device, Options, argument, callback, option
@@ -55,6 +56,14 @@ class MeasurementOptions(Options):
         default=None, metadata=callback("Called with each message, such as which split was taken.")
     )
 
+    progress: bool | Callable[[int, int], None] | None = field(
+        default=None,
+        metadata=callback(
+            "Show progress and messages, such as the split taken; or a function, called with "
+            "(images done, images in all). Default: shown on terminals and in notebooks."
+        ),
+    )
+
     @property
     def page(self) -> Path | None:
         """Path of the report page; None without a report."""
@@ -64,6 +73,20 @@ class MeasurementOptions(Options):
         """Call `on_message`, if there is one."""
         if self.on_message is not None:
             self.on_message(message)
+
+    def notify_progress(self, done: int, total: int) -> None:
+        """Call `progress` with a number of images, if it is a function."""
+        if callable(self.progress):
+            self.progress(done, total)
+
+    @contextmanager
+    def displayed(self) -> Iterator[Self]:
+        """Yield these options with the functions of a display, where progress is to be shown."""
+        # Imports rich, for which `--help` does not wait.
+        from singleshot.runs.display import image_display  # noqa: PLC0415
+
+        with image_display(self.progress, self.on_message) as display:
+            yield self.with_callbacks(**display._asdict())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,9 +148,6 @@ class EvaluationOptions(ScoreOptions):
         metadata=option("Save the detections as COCO results JSON.", metavar="FILE"),
     )
     device: Device = field(default="auto", metadata=DEVICE)
-    progress: Callable[[int, int], None] | None = field(
-        default=None, metadata=callback("Called with (images done, images in all).")
-    )
 
     def __post_init__(self) -> None:
         """Raise SingleshotError for a value, rule or path that cannot be used."""

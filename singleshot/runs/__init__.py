@@ -2,6 +2,7 @@
 
 folder      paths of the files; whether a run can start or resume
 callbacks   what a training calls as it proceeds
+display     progress on terminals, in notebooks and in logs
 log         log.jsonl and TensorBoard
 progress    steps and validations done, as the saved state has them
 weights     a checkpoint of a run and the score thresholds chosen for it

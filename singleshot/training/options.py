@@ -25,6 +25,7 @@ from singleshot.options import (
 from singleshot.runs.callbacks import Callback
 
 __all__ = [
+    "PROGRESS",
     "TRAINING_SPLIT",
     "TimeBudget",
     "TrainingOptions",
@@ -120,6 +121,12 @@ TRAINING_SPLIT = option(
 )
 
 
+# Metadata of the field `progress` of all that train.
+PROGRESS = callback(
+    "Show progress and messages, such as the splits taken. Default: on terminals and in notebooks."
+)
+
+
 @dataclass(frozen=True)
 class TrainingOptions(Options):
     """Data, run folder, initial weights and checks of one training."""
@@ -193,3 +200,4 @@ class TrainingOptions(Options):
         default=None,
         metadata=callback("Its methods are called as the training proceeds; see `Callback`."),
     )
+    progress: bool | None = field(default=None, metadata=PROGRESS)

@@ -19,6 +19,7 @@ from singleshot.options import as_paths, takes
 from singleshot.recipes.load import load_recipe, to_toml
 from singleshot.recipes.schema import Recipe
 from singleshot.runs.callbacks import Callback, CallbackList, OnMessage
+from singleshot.runs.display import training_display
 from singleshot.runs.folder import RunFolder, default_folder
 from singleshot.runs.log import RunLog
 from singleshot.runs.progress import TrainingProgress, load_progress
@@ -71,7 +72,11 @@ def train(recipe: str | Path, options: TrainingOptions) -> Run:
 def run_training(recipe: str | Path, options: TrainingOptions) -> Run:
     """Train as `train` does, with options that are made already."""
     budget = TimeBudget.of(options.time_budget)
-    with process_group() as processes:
+    with (
+        training_display(options.progress, options.callback) as callback,
+        process_group() as processes,
+    ):
+        options = options.with_callbacks(callback=callback)
         device = training_device(processes, options.device)
         settings, start = _recipe_and_start(recipe, options)
         folder = _run_folder(options, Path(recipe).stem, processes)

@@ -16,7 +16,7 @@ from singleshot.options import (
     option,
 )
 from singleshot.runs.callbacks import Callback
-from singleshot.training.options import TRAINING_SPLIT, duration_option
+from singleshot.training.options import PROGRESS, TRAINING_SPLIT, duration_option
 
 __all__ = ["Keep", "TuningOptions"]
 
@@ -88,3 +88,4 @@ class TuningOptions(Options):
     callback: Callback | None = field(
         default=None, metadata=callback("Methods called as the search proceeds; see `Callback`.")
     )
+    progress: bool | None = field(default=None, metadata=PROGRESS)

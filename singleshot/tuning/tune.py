@@ -23,6 +23,7 @@ from singleshot.runs.callbacks import (
     StartRecord,
     StepRecord,
 )
+from singleshot.runs.display import training_display
 from singleshot.runs.folder import RunFolder, default_folder
 from singleshot.training.interrupt import immediate_interrupts
 from singleshot.training.train import train
@@ -56,7 +57,10 @@ def tune(recipe: str | Path, options: TuningOptions) -> SearchResult:
 
     task = _prepare(str(recipe), options)
     hint = f"Stopped; repeat the same command with --run {task.folder} to resume."
-    with immediate_interrupts(lambda: hint):
+    with (
+        training_display(options.progress, options.callback) as callback,
+        immediate_interrupts(lambda: hint),
+    ):
         store = TrialStore(
             task.folder, task.space, seed=options.seed, prune_after=options.prune_after
         )
@@ -65,7 +69,7 @@ def tune(recipe: str | Path, options: TuningOptions) -> SearchResult:
         worker = _SearchWorker(
             task=task,
             store=store,
-            callback=CallbackList([] if options.callback is None else [options.callback]),
+            callback=CallbackList([] if callback is None else [callback]),
             deadline=None if seconds is None else time.monotonic() + seconds,
         )
         return worker.run()
@@ -233,6 +237,7 @@ class _SearchWorker:
                 device=options.device,
                 overrides={**self.task.overrides, **trial.values},
                 callback=CallbackList([self.callback, PruningCallback(trial)]),
+                progress=False,  # the search shows it
             )
             seconds = time.monotonic() - start
             if run.interrupted:

@@ -1,48 +1,95 @@
-"""Progress of long commands: a live display on a terminal, a line every few seconds elsewhere."""
+"""Progress of long tasks: a live display on a terminal, a line every few seconds elsewhere.
+
+Python programs see it on a terminal and in a notebook only, unless `progress=True` is given;
+`progress=False` silences it.
+"""
 
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import NamedTuple
 
 from rich.console import Console, Group
 from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TextColumn
 from rich.text import Text
 
-if TYPE_CHECKING:
-    from singleshot.runs.callbacks import Callback, EvaluationRecord, StartRecord, StepRecord
+from singleshot.runs.callbacks import (
+    Callback,
+    CallbackList,
+    EvaluationRecord,
+    OnMessage,
+    StartRecord,
+    StepRecord,
+)
 
-__all__ = ["LiveProgress", "PlainProgress", "image_progress", "training_progress"]
+__all__ = ["Display", "LiveProgress", "PlainProgress", "image_display", "training_display"]
 
 SECONDS_BETWEEN_LINES = 10.0
 
 
+class Display(NamedTuple):
+    """Functions that show the progress of a detection in many images."""
+
+    progress: Callable[[int, int], None] | None  # called with (images done, images in all)
+    on_message: OnMessage | None
+
+
 @contextmanager
-def training_progress() -> Iterator["Callback"]:
-    """Yield a callback that suits stderr; a terminal is restored at the end."""
-    if not sys.stderr.isatty():
-        yield PlainProgress()
+def training_display(progress: bool | None, callback: Callback | None) -> Iterator[Callback | None]:
+    """Yield the callback of a training, and before it a display; a terminal is restored at the end.
+
+    Args:
+        progress: None shows it on terminals and in notebooks, True everywhere, False nowhere.
+        callback: that of the user.
+    """
+    if not _is_shown(progress):
+        yield callback
         return
-    live = LiveProgress(Console(stderr=True))
+    display = LiveProgress(Console(stderr=True)) if sys.stderr.isatty() else PlainProgress()
     try:
-        yield live
+        yield display if callback is None else CallbackList([display, callback])
     finally:
-        live.close()
+        display.close()
 
 
 @contextmanager
-def image_progress() -> Iterator[Callable[[int, int], None]]:
-    """Yield a function to call with (images done, images in all)."""
-    if not sys.stderr.isatty():
-        yield _plain_image_progress()
-        return
-    columns = (TextColumn("images"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("images")
-        yield lambda done, total: progress.update(task, completed=done, total=total)
+def image_display(
+    progress: bool | Callable[[int, int], None] | None, on_message: OnMessage | None
+) -> Iterator[Display]:
+    """Yield functions to call with progress and messages: those given, else a display's.
+
+    Args:
+        progress: a function, or whether to display as in `training_display`.
+        on_message: a function; without it, messages are displayed as progress is.
+    """
+    if callable(progress):
+        yield Display(progress, on_message)
+    elif not _is_shown(progress):
+        yield Display(None, on_message)
+    elif not sys.stderr.isatty():
+        yield Display(_plain_image_progress(), on_message or _print)
+    else:
+        columns = (TextColumn("images"), BarColumn(), MofNCompleteColumn())
+        with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+            task = bar.add_task("images")
+            yield Display(
+                lambda done, total: bar.update(task, completed=done, total=total),
+                on_message or _print,
+            )
+
+
+def _is_shown(progress: bool | None) -> bool:
+    """Return whether to display progress; left open, on terminals and in notebooks."""
+    return sys.stderr.isatty() or _in_notebook() if progress is None else progress
+
+
+def _in_notebook() -> bool:
+    """Return whether this program is the kernel of a notebook, where stderr is no terminal."""
+    get_shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)
+    return hasattr(get_shell(), "kernel")
 
 
 def _plain_image_progress() -> Callable[[int, int], None]:
@@ -72,11 +119,11 @@ class LiveProgress:
         self._validation = ""
         self._live = Live(Group(self._progress, self._line), console=console)
 
-    def on_start(self, start: "StartRecord") -> None:  # noqa: ARG002 (each step has the length, too)
+    def on_start(self, start: StartRecord) -> None:  # noqa: ARG002 (each step has the length, too)
         """Show the display."""
         self._live.start()
 
-    def on_step(self, step: "StepRecord") -> None:
+    def on_step(self, step: StepRecord) -> None:
         """Update the bar and the numbers."""
         self._progress.update(
             self._task,
@@ -87,7 +134,7 @@ class LiveProgress:
         )
         self._line.plain = "  ".join([*_numbers(step), self._validation])
 
-    def on_evaluation(self, record: "EvaluationRecord") -> None:
+    def on_evaluation(self, record: EvaluationRecord) -> None:
         """Show the last validation beside the numbers."""
         self._validation = _validation(record)
 
@@ -110,15 +157,15 @@ class PlainProgress:
     def __init__(self) -> None:
         self._is_due = _Timer(at_once=True)
 
-    def on_start(self, start: "StartRecord") -> None:
+    def on_start(self, start: StartRecord) -> None:
         """Print nothing before the first step."""
 
-    def on_step(self, step: "StepRecord") -> None:
+    def on_step(self, step: StepRecord) -> None:
         """Print position and numbers, every few seconds and at the last step."""
         if self._is_due() or step.step == step.num_steps:
             _print(f"{_position(step)}: {', '.join([*_numbers(step), _time_left(step)])}")
 
-    def on_evaluation(self, record: "EvaluationRecord") -> None:
+    def on_evaluation(self, record: EvaluationRecord) -> None:
         """Print the validation."""
         _print(f"epoch {record.epoch}: {_validation(record)}")
 
@@ -128,6 +175,9 @@ class PlainProgress:
 
     def on_finish(self) -> None:
         """Do nothing: there is no display to stop."""
+
+    def close(self) -> None:
+        """Do nothing, too."""
 
 
 class _Timer:
@@ -144,12 +194,12 @@ class _Timer:
         return True
 
 
-def _position(step: "StepRecord") -> str:
+def _position(step: StepRecord) -> str:
     """Format epoch and step."""
     return f"epoch {step.epoch}/{step.num_epochs}, step {step.step}/{step.num_steps}"
 
 
-def _numbers(step: "StepRecord") -> list[str]:
+def _numbers(step: StepRecord) -> list[str]:
     """Format losses, matches, learning rate and speed of a step."""
     return [
         *(f"{name.replace('_', ' ')} {value:.3f}" for name, value in step.losses.items()),
@@ -159,16 +209,16 @@ def _numbers(step: "StepRecord") -> list[str]:
     ]
 
 
-def _time_left(step: "StepRecord") -> str:
+def _time_left(step: StepRecord) -> str:
     """Format the time left, in whole seconds."""
     return f"{timedelta(seconds=round(step.seconds_left))} left"
 
 
-def _validation(record: "EvaluationRecord") -> str:
+def _validation(record: EvaluationRecord) -> str:
     """Format the result of a validation."""
     return f"validation mAP {record.mean_average_precision:.3f}, AP50 {record.AP50:.3f}"
 
 
 def _print(message: str) -> None:
-    """Print a line on stderr, at once."""
-    print(message, file=sys.stderr, flush=True)
+    """Print a line at once: on stderr, which a notebook would mark as errors."""
+    print(message, file=sys.stdout if _in_notebook() else sys.stderr, flush=True)

@@ -1,7 +1,7 @@
 """From a folder of annotated images to a measured detector running on a small device.
 
 detector = singleshot.load("runs/cells")
-results = singleshot.predict(detector, "photos/", score_threshold=0.5)
+results = detector.predict("photos/", score_threshold=0.5)
 run = singleshot.train("ssdlite320-lite0", data="cells/", run="runs/cells")
 report = singleshot.evaluate(detector, data="cells/", split="test")
 """
@@ -42,12 +42,13 @@ if TYPE_CHECKING:
     from singleshot.metrics import Report
     from singleshot.models.listing import RecipeSummary, list_recipes
     from singleshot.models.opening import Imported, import_model, load
+    from singleshot.models.predict import predict
     from singleshot.models.summary import show_model
     from singleshot.plugins import register
-    from singleshot.prediction.predict import predict
+    from singleshot.prediction.result import Result
     from singleshot.recipes.load import RecipeFile
     from singleshot.runs.callbacks import Callback, EvaluationRecord, StartRecord, StepRecord
-    from singleshot.structures import Batch, Detections, Detector, Prediction, Truth
+    from singleshot.structures import Batch, Detections, Detector, Truth
     from singleshot.training.train import Run, train
     from singleshot.tuning.report import SearchResult
     from singleshot.tuning.tune import tune
@@ -75,12 +76,12 @@ __all__ = [
     "NonFiniteLoss",
     "PluginError",
     "PostprocessOptions",
-    "Prediction",
     "Prepared",
     "RecipeError",
     "RecipeFile",
     "RecipeSummary",
     "Report",
+    "Result",
     "Run",
     "RunFailed",
     "SearchResult",
@@ -144,12 +145,13 @@ _MODULES = {
     "metrics": ["Report"],
     "models.listing": ["RecipeSummary", "list_recipes"],
     "models.opening": ["Imported", "import_model", "load"],
+    "models.predict": ["predict"],
     "models.summary": ["show_model"],
     "plugins": ["register"],
-    "prediction.predict": ["predict"],
+    "prediction.result": ["Result"],
     "recipes.load": ["RecipeFile"],
     "runs.callbacks": ["Callback", "EvaluationRecord", "StartRecord", "StepRecord"],
-    "structures": ["Batch", "Detections", "Detector", "Prediction", "Truth"],
+    "structures": ["Batch", "Detections", "Detector", "Truth"],
     "training.train": ["Run", "train"],
     "tuning.report": ["SearchResult"],
     "tuning.tune": ["tune"],

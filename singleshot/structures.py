@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from itertools import pairwise
-from pathlib import Path
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float, Int, UInt8
@@ -23,7 +22,6 @@ __all__ = [
     "Detections",
     "Detector",
     "Objects",
-    "Prediction",
     "Sample",
     "Truth",
     "objects_of",
@@ -130,49 +128,6 @@ class Detections:
     def to(self, device: torch.device) -> Detections:
         """Copy the detections to a device."""
         return Detections(self.boxes.to(device), self.scores.to(device), self.labels.to(device))
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """Detections in one image, best first, with the names of their classes."""
-
-    image: Path
-    width: int
-    height: int
-    detections: Detections
-    class_names: tuple[str, ...]  # by label
-
-    @property
-    def boxes(self) -> Float[Tensor, "n 4"]:
-        """(x1, y1, x2, y2) of each detection in pixels of the image."""
-        return self.detections.boxes
-
-    @property
-    def scores(self) -> Float[Tensor, " n"]:
-        """Score of each detection."""
-        return self.detections.scores
-
-    @property
-    def labels(self) -> Int[Tensor, " n"]:
-        """Label of each detection, an index into `class_names`."""
-        return self.detections.labels
-
-    @property
-    def names(self) -> list[str]:
-        """Class name of each detection."""
-        return [self.class_names[label] for label in self.labels.tolist()]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Convert to plain numbers and names, as in the JSON of `singleshot predict`."""
-        rows = zip(self.boxes.tolist(), self.names, self.scores.tolist(), strict=True)
-        return {
-            "image": str(self.image),
-            "width": self.width,
-            "height": self.height,
-            "detections": [
-                {"box": box, "label": name, "score": score} for box, name, score in rows
-            ],
-        }
 
 
 @runtime_checkable

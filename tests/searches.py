@@ -56,7 +56,10 @@ def fake_train(
         val_split: str | None,  # noqa: ARG001
         overrides: Mapping[str, object],
         callback: Callback,
+        device: str,
+        progress: bool,
     ) -> Run:
+        assert (device, progress) == ("auto", False)  # the search itself shows it
         (run / "checkpoints").mkdir(parents=True)
         checkpoint = run / "checkpoints" / "best.safetensors"
         checkpoint.write_text("weights")

@@ -10,7 +10,7 @@ from singleshot.prediction.options import PredictionOptions
 from singleshot.report.text import table
 
 if TYPE_CHECKING:
-    from singleshot.structures import Prediction
+    from singleshot.prediction.result import Result
 
 EXAMPLES = examples(
     "singleshot predict runs/cells cells/JPEGImages --draw drawn",
@@ -30,7 +30,7 @@ def predict(
 
     Boxes (x1, y1, x2, y2) in pixels, labels and scores, best first.
     """
-    from singleshot.prediction.predict import run_prediction
+    from singleshot.models.predict import run_prediction
 
     on_result = None if json else print_result
     results = run_prediction(model, options.with_callbacks(on_message=note, on_result=on_result))
@@ -40,9 +40,9 @@ def predict(
         note(f"Drawings: {options.draw}")
 
 
-def print_result(result: "Prediction") -> None:
+def print_result(result: "Result") -> None:
     """Print the size of an image, then a line for each object."""
-    image = typer.format_filename(result.image)
+    image = typer.format_filename(str(result.path))
     typer.echo(f"{image} ({result.width} x {result.height}): {len(result.detections)} found")
     if not len(result.detections):
         return

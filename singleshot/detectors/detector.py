@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import operator
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from typing import ClassVar, NamedTuple
@@ -21,16 +21,24 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
 from singleshot.data.image_inputs import Images, as_tensors
-from singleshot.detectors.common.memory import halve_until_it_fits
+from singleshot.detectors.common.devices import halve_until_it_fits, require_device
 from singleshot.detectors.common.pixels import Pixels
 from singleshot.detectors.common.settings import DetectorSettings, PixelSettings
-from singleshot.errors import ModelError, RunFailed
+from singleshot.errors import ModelError, RunFailed, some_of
+from singleshot.metrics import OperatingPoint
+from singleshot.options import takes
+from singleshot.prediction.options import PredictionOptions
+from singleshot.prediction.predict import predict_with
+from singleshot.prediction.result import Result
 from singleshot.structures import Batch, Detections, Truth
 
 __all__ = ["LevelSummary", "Losses", "Objective", "Prepared", "TrainableDetector", "Weight"]
 
 # Losses are divided by it: a number of images, of matches, or a sum of their weights.
 Weight = float | Float[Tensor, ""]
+
+# Called with a function for messages, or None.
+ScoreThresholds = Callable[[Callable[[str], None] | None], OperatingPoint | None]
 
 
 class Losses(NamedTuple):
@@ -143,6 +151,22 @@ class TrainableDetector(Objective):
         self.class_names = tuple(class_names)
         self.pixels = Pixels(pixels.mean, pixels.std)
 
+    score_thresholds: ScoreThresholds | None = None
+    """Loads the score thresholds chosen for these weights, which `predict` uses; set by `load`."""
+
+    def __repr__(self) -> str:
+        settings = getattr(self, "settings", None)
+        kind = type(self).__name__ if settings is None else settings.kind
+        size = (
+            "any size" if settings is None else "{} x {} (height x width)".format(*settings.input)
+        )
+        parameters = sum(parameter.numel() for parameter in self.parameters())
+        return (
+            f"{kind} detector of {len(self.class_names)} classes: {some_of(self.class_names)}\n"
+            f"input {size}, {parameters:,} parameters\n"
+            f"on {self.pixel_mean.device}"
+        )
+
     @property
     def pixel_mean(self) -> Float[Tensor, "3 1 1"]:
         """The mean that is subtracted from each channel, on the device of the network."""
@@ -221,6 +245,16 @@ class TrainableDetector(Objective):
             f"out of memory on {self.pixel_mean.device} with {len(tensors)} images at once; "
             f"{remedy}, end other programs on it, or compute on the device cpu"
         )
+
+    @takes(PredictionOptions)
+    def predict(self, options: PredictionOptions) -> list[Result]:
+        """Detect objects in images, files or folders; results have names, and can be drawn.
+
+        Raises:
+            DataError: an image is missing, broken, or of another type or shape.
+        """
+        require_device(self.pixel_mean.device, options.device)
+        return predict_with(self, options)
 
     @abstractmethod
     def detect_tensors(self, images: Sequence[UInt8[Tensor, "3 _h _w"]]) -> list[Detections]:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from singleshot.metrics import DEFAULT_SCORE_THRESHOLD, OperatingPoint
+from singleshot.metrics import OperatingPoint
 from singleshot.models.opening import checkpoint_file
 from singleshot.runs.weights import RunWeights
 
@@ -24,21 +24,7 @@ def operating_point(
         ModelError: the run's `operating_point.json` is damaged or of other classes.
     """
     weights = run_weights(model)
-    kept = None if weights is None else weights.load_operating_point()
-    if kept is None:
-        return None
-    if kept.stale:
-        messages = [
-            f"{model}: its score thresholds were chosen for other weights; keeping all from "
-            f"{DEFAULT_SCORE_THRESHOLD}. Choose again: "
-            f"evaluate … --threshold-rule {kept.point.rule}"
-        ]
-    else:
-        messages = list(kept.point.sentences())
-    for message in messages:
-        if on_message is not None:
-            on_message(message)
-    return None if kept.stale else kept.point
+    return None if weights is None else weights.score_thresholds(str(model), on_message)
 
 
 def run_weights(model: str | Path) -> RunWeights | None:

@@ -1,16 +1,19 @@
 """Load detectors from runs and checkpoints, and import weights of other libraries."""
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from singleshot.checkpoints.checkpoint import Checkpoint, detector_from
 from singleshot.checkpoints.transfer import TrainedDetector
+from singleshot.detectors.common.devices import require_device
 from singleshot.detectors.detector import TrainableDetector
-from singleshot.errors import ModelError, SingleshotError
+from singleshot.errors import ModelError
 from singleshot.importers.recognise import WEIGHT_KINDS, detect_weight_kind, import_weights
 from singleshot.models.devices import choose_device
 from singleshot.options import Device
 from singleshot.runs.folder import RunFolder, default_folder
+from singleshot.runs.weights import RunWeights
 from singleshot.structures import Detector
 
 __all__ = [
@@ -46,7 +49,12 @@ def load(model: str | Path, device: Device = "auto") -> TrainableDetector:
     """
     chosen = choose_device(device)
     path = checkpoint_file(Path(model))
-    return detector_from(Checkpoint.load(path), source=str(path)).to(chosen)
+    # Hashed before they are loaded: score thresholds hold for these weights, not for later ones.
+    weights = RunWeights.of(path)
+    detector = detector_from(Checkpoint.load(path), source=str(path)).to(chosen)
+    if weights is not None:
+        detector.score_thresholds = partial(weights.score_thresholds, str(model))
+    return detector
 
 
 def as_detector(model: Detector | str | Path, device: Device = "auto") -> Detector:
@@ -56,18 +64,9 @@ def as_detector(model: Detector | str | Path, device: Device = "auto") -> Detect
     """
     if isinstance(model, str | Path):
         return load(model, device)
-    if str(device) != "auto":
-        chosen = choose_device(device)
-        current = model.pixel_mean.device if isinstance(model, TrainableDetector) else None
-        if (
-            current is None
-            or current.type != chosen.type
-            or chosen.index not in (None, current.index)
-        ):
-            raise SingleshotError(
-                f"device: {chosen}: the detector was loaded already (it is on {current}); move it "
-                f"with detector.to({str(chosen)!r}), or give its path"
-            )
+    require_device(
+        model.pixel_mean.device if isinstance(model, TrainableDetector) else None, device
+    )
     return model
 
 

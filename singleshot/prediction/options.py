@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -12,9 +12,13 @@ from singleshot.options import DEVICE, Device, Options, argument, callback, opti
 from singleshot.prediction.sources import drawing_paths, find_images
 
 if TYPE_CHECKING:
-    from singleshot.structures import Prediction
+    from singleshot.data.image_inputs import ImageLike, Images
+    from singleshot.prediction.result import Result
+
+    Sources = Images  # also folders and patterns
 else:
-    Prediction = Any  # importing it would import PyTorch, for which `--help` does not wait
+    # Importing them would import PyTorch, for which `--help` does not wait.
+    ImageLike = Sources = Result = Any
 
 __all__ = ["PredictionOptions"]
 
@@ -23,7 +27,7 @@ __all__ = ["PredictionOptions"]
 class PredictionOptions(Options):
     """Images to detect objects in, and which detections to keep."""
 
-    source: str | Path | Sequence[str | Path] = field(
+    source: Sources = field(
         metadata=argument(
             "Images, folders of images, or patterns.", metavar="SOURCE", cli_type=list[str]
         )
@@ -44,7 +48,7 @@ class PredictionOptions(Options):
         metadata=option("Write every image with its boxes into this folder.", metavar="DIR"),
     )
     device: Device = field(default="auto", metadata=DEVICE)
-    on_result: Callable[[Prediction], None] | None = field(
+    on_result: Callable[[Result], None] | None = field(
         default=None, metadata=callback("Called with each result once it is there.")
     )
     on_message: Callable[[str], None] | None = field(
@@ -57,10 +61,15 @@ class PredictionOptions(Options):
         _ = self.drawings
 
     @cached_property
-    def images(self) -> list[Path]:
-        """Images of all sources, each once."""
-        source = self.source
-        return find_images([source] if isinstance(source, str | Path) else source)
+    def images(self) -> list[ImageLike]:
+        """Images of all sources, each file once."""
+        if isinstance(self.source, str | Path):
+            return find_images([self.source])
+        if isinstance(self.source, list):
+            return find_images(self.source)
+        from singleshot.data.image_inputs import each_image  # noqa: PLC0415 (imports PyTorch)
+
+        return find_images(each_image(self.source))
 
     @cached_property
     def drawings(self) -> list[Path] | None:

@@ -1,62 +1,47 @@
-"""Detect objects in image files, and draw them."""
+"""Detect objects in images, and draw them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
-from singleshot.data.images import read_image
+from singleshot.data.image_inputs import as_tensor
 from singleshot.drawing import draw_boxes, save_image
-from singleshot.evaluation.operating_point import operating_point
 from singleshot.metrics import DEFAULT_SCORE_THRESHOLD
-from singleshot.models.opening import as_detector
-from singleshot.options import takes
 from singleshot.prediction.options import PredictionOptions
-from singleshot.structures import Detections, Detector, Prediction
+from singleshot.prediction.result import Result
+from singleshot.structures import Detections, Detector
 
-__all__ = ["predict", "run_prediction"]
-
-
-@takes(PredictionOptions)
-def predict(model: Detector | str | Path, options: PredictionOptions) -> list[Prediction]:
-    """Detect objects in images.
-
-    Args:
-        model: anything with `detect` and `class_names`, or a run folder or checkpoint.
-
-    Raises:
-        DataError: an image is missing or broken.
-    """
-    return run_prediction(model, options)
+__all__ = ["predict_with"]
 
 
-def run_prediction(model: Detector | str | Path, options: PredictionOptions) -> list[Prediction]:
-    """Detect as `predict` does, with options that are made already."""
-    keep = detection_filter(model, options)
-    detector = as_detector(model, options.device)
-    images, drawings = options.images, options.drawings
+def predict_with(detector: Detector, options: PredictionOptions) -> list[Result]:
+    """Detect objects in images with a detector that is loaded."""
+    keep = _detection_filter(detector, options)
+    drawings, class_names = options.drawings, tuple(detector.class_names)
     results = []
-    for index, path in enumerate(images):
-        image = read_image(path)
+    for index, given in enumerate(options.images):
+        image = as_tensor(given, f"image {index}")
         detections = keep(detector.detect([image])[0])
         if drawings is not None:
             drawings[index].parent.mkdir(parents=True, exist_ok=True)
-            save_image(draw_boxes(image, detections, detector.class_names), drawings[index])
+            save_image(draw_boxes(image, detections, class_names), drawings[index])
         height, width = image.shape[-2:]
-        results.append(Prediction(path, width, height, detections, tuple(detector.class_names)))
+        results.append(Result(given, width, height, detections, class_names))
         if options.on_result is not None:
             options.on_result(results[-1])
     return results
 
 
-def detection_filter(
-    model: Detector | str | Path, options: PredictionOptions
+def _detection_filter(
+    detector: Detector, options: PredictionOptions
 ) -> Callable[[Detections], Detections]:
     """Choose what to keep: from the given score, the thresholds of the run, or the default."""
     threshold = options.score_threshold
-    if threshold is None and isinstance(model, str | Path):
-        chosen = operating_point(model, on_message=options.on_message)
+    score_thresholds = getattr(detector, "score_thresholds", None)
+    if threshold is None and score_thresholds is not None:
+        chosen = score_thresholds(options.on_message)
         if chosen is not None:
-            return chosen.keep
+            keep: Callable[[Detections], Detections] = chosen.keep
+            return keep
     lowest = DEFAULT_SCORE_THRESHOLD if threshold is None else threshold
     return lambda detections: detections[detections.scores >= lowest]

@@ -4,8 +4,14 @@ import glob
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from singleshot.errors import DataError, SingleshotError
+
+if TYPE_CHECKING:
+    from singleshot.data.image_inputs import ImageLike
+else:
+    ImageLike = Any  # importing it would import PyTorch
 
 __all__ = ["drawing_paths", "find_images"]
 
@@ -13,13 +19,22 @@ VIDEO_SUFFIXES = frozenset((".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".m
 DRAWN_SUFFIXES = frozenset((".jpeg", ".jpg", ".png"))  # drawings in another format become PNG
 
 
-def find_images(sources: Iterable[str | Path]) -> list[Path]:
-    """List the images that files, folders and patterns name, each once, in the order given."""
-    found: dict[Path, Path] = {}
+def find_images(sources: Iterable[ImageLike]) -> list[ImageLike]:
+    """List the images that files, folders and patterns name, each once, in the order given.
+
+    Images in memory stay as they are.
+    """
+    found: list[ImageLike] = []
+    known: set[Path] = set()
     for source in sources:
+        if not isinstance(source, str | Path):
+            found.append(source)
+            continue
         for path in images_of(str(source)):
-            found.setdefault(path.resolve(), path)
-    return list(found.values())
+            if (resolved := path.resolve()) not in known:
+                known.add(resolved)
+                found.append(path)
+    return found
 
 
 def images_of(source: str) -> list[Path]:
@@ -66,11 +81,15 @@ def is_image(path: Path) -> bool:
     return path.suffix.lower() in IMAGE_SUFFIXES and path.is_file()
 
 
-def drawing_paths(images: Sequence[Path], folder: Path) -> list[Path]:
+def drawing_paths(found: Sequence[ImageLike], folder: Path) -> list[Path]:
     """Make the path of each drawing: that of the image below the folder that all share."""
-    if not images:
+    if not found:
         raise SingleshotError(f"--draw {folder}: no images are given; give at least one to draw")
-    images = [image.resolve() for image in images]
+    images = [image.resolve() for image in found if isinstance(image, Path)]
+    if len(images) < len(found):
+        raise SingleshotError(
+            f"draw={str(folder)!r}: images in memory have no names; save result.plot() of each"
+        )
     shared = os.path.commonpath([image.parent for image in images])
     drawings = [folder / drawing_name(image.relative_to(shared)) for image in images]
     overwritten = {drawing.resolve() for drawing in drawings} & set(images)

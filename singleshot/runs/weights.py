@@ -18,7 +18,8 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
 from singleshot.checkpoints.checkpoint import Checkpoint
 from singleshot.errors import ModelError, SingleshotError, some_of
 from singleshot.files import hash_file, write_atomically
-from singleshot.metrics import Choice, OperatingPoint, Rule
+from singleshot.metrics import DEFAULT_SCORE_THRESHOLD, Choice, OperatingPoint, Rule
+from singleshot.runs.callbacks import OnMessage
 from singleshot.runs.folder import RunFolder
 
 __all__ = ["RunOperatingPoint", "RunWeights"]
@@ -120,6 +121,35 @@ class RunWeights:
         per_class = {name: Choice(**dict(stored.per_class[name])) for name in class_names}
         point = OperatingPoint(rule, stored.iou_threshold, stored.data, per_class)
         return RunOperatingPoint(point, stale=stale)
+
+    def score_thresholds(
+        self, name: str, on_message: OnMessage | None = None
+    ) -> OperatingPoint | None:
+        """Load the score thresholds chosen for these weights; None without any.
+
+        Args:
+            name: of the model, in messages.
+            on_message: called with the score from which detections are kept, or with a warning that
+                the thresholds were chosen for other weights and no longer hold.
+
+        Raises:
+            ModelError: the run's `operating_point.json` is damaged or of other classes.
+        """
+        kept = self.load_operating_point()
+        if kept is None:
+            return None
+        if kept.stale:
+            messages = [
+                f"{name}: its score thresholds were chosen for other weights; keeping all from "
+                f"{DEFAULT_SCORE_THRESHOLD}. Choose again: "
+                f"evaluate … --threshold-rule {kept.point.rule}"
+            ]
+        else:
+            messages = list(kept.point.sentences())
+        for message in messages:
+            if on_message is not None:
+                on_message(message)
+        return None if kept.stale else kept.point
 
     def _class_names_in(self, stored: StoredPoint) -> tuple[str, ...]:
         """List the classes of the weights, in order; ModelError where the point has others."""

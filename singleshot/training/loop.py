@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from singleshot.checkpoints.checkpoint import Checkpoint
-from singleshot.detectors.common.memory import halve_until_it_fits
+from singleshot.detectors.common.devices import halve_until_it_fits
 from singleshot.detectors.detector import Losses, Objective, TrainableDetector
 from singleshot.errors import RunFailed, SingleshotError
 from singleshot.files import flush_to_disk, remove_partial_files

@@ -24,11 +24,7 @@ class CornerFinder:
 @pytest.fixture
 def images(tmp_path, monkeypatch):
     """Two images, and a detector to look at them."""
-    monkeypatch.setattr("singleshot.prediction.predict.as_detector", lambda *_: CornerFinder())
-    monkeypatch.setattr(
-        "singleshot.prediction.predict.operating_point",
-        lambda _model, on_message: None,  # noqa: ARG005
-    )
+    monkeypatch.setattr("singleshot.models.predict.as_detector", lambda *_: CornerFinder())
     monkeypatch.chdir(tmp_path)
     for name, size in (("a.jpg", (40, 30)), ("b.png", (20, 20))):
         (tmp_path / "in").mkdir(exist_ok=True)
@@ -64,11 +60,12 @@ def chosen(monkeypatch):
     choices = {"cat": Choice(0.25, 1, 1, 0), "dog": Choice(0.8, 1, 1, 0)}
     point = OperatingPoint(Rule.parse("f1"), 0.5, "the val images", choices)
 
-    def operating_point(_model, on_message):
+    def score_thresholds(on_message):
         on_message("thresholds of its own")
         return point
 
-    monkeypatch.setattr("singleshot.prediction.predict.operating_point", operating_point)
+    thresholds = staticmethod(score_thresholds)
+    monkeypatch.setattr(CornerFinder, "score_thresholds", thresholds, raising=False)
 
 
 @pytest.mark.usefixtures("images", "chosen")

@@ -1,5 +1,7 @@
 """Detectors come from a path, or are used on the device where they are."""
 
+# Tests singleshot/detectors/common/devices.py
+
 from __future__ import annotations
 
 import pytest
@@ -25,8 +27,7 @@ def test_a_detector_is_used_where_it_is(detector):
     assert as_detector(detector, torch.device("cpu")) is detector
 
 
-def test_a_detector_is_not_moved(detector, monkeypatch):
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+def test_a_detector_is_not_moved(detector):
     with pytest.raises(
         SingleshotError, match=r"it is on cpu\); move it with detector\.to\('cuda'\)"
     ):
@@ -37,6 +38,23 @@ def test_a_device_is_refused_before_the_model_is_read(tmp_path):
     for call in (load, lambda path, device: singleshot.evaluate(path, tmp_path, device=device)):
         with pytest.raises(SingleshotError, match="did you mean cuda"):
             call(tmp_path / "missing", device="gpu")
+
+
+def test_a_detector_is_three_lines(detector):
+    parameters = sum(parameter.numel() for parameter in detector.parameters())
+    assert repr(detector) == (
+        "yolo-v2 detector of 2 classes: a, b\n"
+        f"input 96 x 128 (height x width), {parameters:,} parameters\n"
+        "on cpu"
+    )
+
+
+def test_a_detector_predicts_where_it_is(detector):
+    image = torch.zeros(3, 40, 50, dtype=torch.uint8)
+    (result,) = detector.predict(image, score_threshold=1.0)
+    assert (result.width, result.height, len(result)) == (50, 40, 0)
+    with pytest.raises(SingleshotError, match=r"it is on cpu\); move it with"):
+        detector.predict(image, device="cuda")
 
 
 def test_images_of_the_host_go_to_the_device_of_the_network(detector):

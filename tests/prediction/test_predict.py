@@ -1,11 +1,14 @@
 """Predictions from Python: results with boxes, scores, labels and names."""
 
 # Tests singleshot/prediction/options.py
+# Tests singleshot/models/predict.py
 
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -59,6 +62,43 @@ def test_a_result_is_written_as_the_command_writes_it(photos):
 def test_results_come_as_they_are_made(photos):
     results = []
     assert singleshot.predict(CornerDetector(), photos, on_result=results.append) == results
+
+
+def test_images_in_memory_and_files_give_results(photos):
+    gray = np.full((30, 40, 3), 128, dtype=np.uint8)
+    images = [gray, Image.fromarray(gray), torch.from_numpy(gray).permute(2, 0, 1), photos]
+    results = singleshot.predict(CornerDetector(), (image for image in images))
+    assert [result.names for result in results] == [["dog"]] * 5
+    assert [result.path for result in results] == [None] * 3 + [photos / "a.jpg", photos / "b.png"]
+    assert [(result.width, result.height) for result in results] == [(40, 30)] * 4 + [(20, 20)]
+    (one,) = singleshot.predict(CornerDetector(), gray)
+    assert one.image is gray
+    assert len(singleshot.predict(CornerDetector(), np.stack([gray, gray]))) == 2
+
+
+def test_images_in_memory_are_refused_where_they_cannot_be_used(photos):
+    gray = np.full((30, 40, 3), 0.5)
+    with pytest.raises(DataError, match="image 1: a NumPy array of type float64"):
+        singleshot.predict(CornerDetector(), [photos / "a.jpg", gray])
+    with pytest.raises(DataError, match="images: of type NoneType"):
+        singleshot.predict(CornerDetector(), None)
+    with pytest.raises(SingleshotError, match=r"no names; save result\.plot\(\)"):
+        singleshot.predict(CornerDetector(), [gray], draw=photos / "drawn")
+
+
+def test_thresholds_that_were_chosen_for_the_detector_are_used(photos):
+    class Chosen(CornerDetector):
+        @staticmethod
+        def score_thresholds(on_message):
+            on_message("cat from 0.2")
+            return SimpleNamespace(keep=lambda detections: detections[detections.labels == 0])
+
+    messages = []
+    options = {"source": photos / "a.jpg", "on_message": messages.append}
+    (result,) = singleshot.predict(Chosen(), **options)
+    assert (result.names, messages) == (["cat"], ["cat from 0.2"])
+    (result,) = singleshot.predict(Chosen(), **options, score_threshold=0.5)
+    assert result.names == ["dog"]
 
 
 def test_images_are_drawn(photos):

@@ -32,6 +32,11 @@ def test_sources_are_searched_once(shots, monkeypatch):
     assert len(searches) == 1
 
 
+def test_images_in_memory_stay_as_they_are(shots):
+    image = object()
+    assert find_images([image, shots / "b.jpg", image]) == [image, shots / "b.jpg", image]
+
+
 def test_drawings_of_no_images_are_refused():
     with pytest.raises(SingleshotError, match="--draw drawn: no images are given"):
         PredictionOptions([], draw="drawn")

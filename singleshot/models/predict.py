@@ -1,0 +1,32 @@
+"""Detect objects in images with a model: a run, a checkpoint or a detector."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from singleshot.models.opening import as_detector
+from singleshot.options import takes
+from singleshot.prediction.options import PredictionOptions
+from singleshot.prediction.predict import predict_with
+from singleshot.prediction.result import Result
+from singleshot.structures import Detector
+
+__all__ = ["predict", "run_prediction"]
+
+
+@takes(PredictionOptions)
+def predict(model: Detector | str | Path, options: PredictionOptions) -> list[Result]:
+    """Detect objects in images.
+
+    Args:
+        model: anything with `detect` and `class_names`, or a run folder or checkpoint.
+
+    Raises:
+        DataError: an image is missing or broken.
+    """
+    return run_prediction(model, options)
+
+
+def run_prediction(model: Detector | str | Path, options: PredictionOptions) -> list[Result]:
+    """Detect as `predict` does, with options that are made already."""
+    return predict_with(as_detector(model, options.device), options)

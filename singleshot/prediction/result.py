@@ -1,0 +1,148 @@
+"""Detections in one image with the names of their classes: as a table, drawn, in a notebook."""
+
+from __future__ import annotations
+
+import base64
+from collections import Counter
+from dataclasses import dataclass
+from html import escape
+from importlib import import_module
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Int
+from PIL import Image
+from torch import Tensor
+
+from singleshot.data.image_inputs import ImageLike, as_tensor
+from singleshot.drawing import draw_boxes
+from singleshot.errors import SingleshotError
+from singleshot.structures import Detections
+
+__all__ = ["Result"]
+
+NOTEBOOK_SIDE = 800  # pixels: a notebook stores what it shows
+COLUMNS = ("image", "label", "score", "x1", "y1", "x2", "y2")
+
+
+@dataclass(frozen=True, repr=False)
+class Result:
+    """Detections in one image, best first, with the names of their classes."""
+
+    image: ImageLike  # a path, or the image itself where it was given
+    width: int
+    height: int
+    detections: Detections
+    class_names: tuple[str, ...]  # by label
+
+    def __len__(self) -> int:
+        return len(self.detections)
+
+    def __repr__(self) -> str:
+        counts = Counter(self.names)
+        found = ", ".join(f"{count} {name}" for name, count in counts.items()) or "nothing"
+        return f"Result({self.path or 'image'}, {self.width} x {self.height}: {found})"
+
+    @property
+    def path(self) -> Path | None:
+        """The image file; None for an image in memory."""
+        return Path(self.image) if isinstance(self.image, str | Path) else None
+
+    @property
+    def boxes(self) -> Float[Tensor, "n 4"]:
+        """(x1, y1, x2, y2) of each detection in pixels of the image."""
+        return self.detections.boxes
+
+    @property
+    def scores(self) -> Float[Tensor, " n"]:
+        """Score of each detection."""
+        return self.detections.scores
+
+    @property
+    def labels(self) -> Int[Tensor, " n"]:
+        """Label of each detection, an index into `class_names`."""
+        return self.detections.labels
+
+    @property
+    def names(self) -> list[str]:
+        """Class name of each detection."""
+        return [self.class_names[label] for label in self.labels.tolist()]
+
+    def plot(self) -> Image.Image:
+        """Draw the boxes with their labels and scores; an image file is read again.
+
+        Raises:
+            DataError: the file is gone, or broken.
+        """
+        return draw_boxes(as_tensor(self.image), self.detections, self.class_names)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Convert to plain numbers and names, as in the JSON of `singleshot predict`."""
+        rows = zip(self.boxes.tolist(), self.names, self.scores.tolist(), strict=True)
+        return {
+            "image": None if self.path is None else str(self.path),
+            "width": self.width,
+            "height": self.height,
+            "detections": [
+                {"box": box, "label": name, "score": score} for box, name, score in rows
+            ],
+        }
+
+    def to_dataframe(self) -> Any:
+        """Convert to a `pandas.DataFrame` with a row for each detection.
+
+        Its columns are image, label, score, x1, y1, x2, y2.
+
+        Raises:
+            SingleshotError: pandas is not installed.
+        """
+        document = self.to_dict()
+        rows = [
+            (document["image"], one["label"], one["score"], *one["box"])
+            for one in document["detections"]
+        ]
+        return _import_extra("pandas").DataFrame(rows, columns=list(COLUMNS))
+
+    def to_supervision(self) -> Any:
+        """Convert to a `supervision.Detections`, with the names as its data "class_name".
+
+        Raises:
+            SingleshotError: supervision is not installed.
+        """
+        return _import_extra("supervision").Detections(
+            xyxy=self.boxes.cpu().numpy(),
+            confidence=self.scores.cpu().numpy(),
+            class_id=self.labels.cpu().numpy(),
+            data={"class_name": np.array(self.names, dtype=str)},
+        )
+
+    def _repr_png_(self) -> bytes:
+        """Show the drawing in a notebook."""
+        return self._encode("PNG")
+
+    def _repr_html_(self) -> str:
+        """Show the drawing above a line of what was found."""
+        source = base64.b64encode(self._encode("JPEG")).decode("ascii")
+        return (
+            f'<figure><img src="data:image/jpeg;base64,{source}" alt="">'
+            f"<figcaption>{escape(repr(self))}</figcaption></figure>"
+        )
+
+    def _encode(self, image_format: str) -> bytes:
+        """Encode the drawing at the size of a notebook."""
+        drawing, file = self.plot(), BytesIO()
+        drawing.thumbnail((NOTEBOOK_SIDE, NOTEBOOK_SIDE))
+        drawing.save(file, image_format)
+        return file.getvalue()
+
+
+def _import_extra(package: str) -> Any:
+    """Import a package that singleshot itself does without."""
+    try:
+        return import_module(package)
+    except ImportError as error:
+        raise SingleshotError(
+            f"{package} is needed here; install it with: pip install {package}"
+        ) from error

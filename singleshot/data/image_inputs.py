@@ -98,7 +98,7 @@ def _from_numpy(image: np.ndarray, place: str) -> UInt8[Tensor, "3 h w"]:
         case (height, width, 4) if height and width:
             return from_pillow(Image.fromarray(np.ascontiguousarray(image)), place)
         case (3, _, _):
-            remedy = "channels come last: image.transpose(1, 2, 0)"
+            remedy = "(h, w, 3): image.transpose(1, 2, 0)"
         case _:
             remedy = "(h, w, 3)"
     raise DataError(f"{place}: {_describe(image)}; expected {remedy}")
@@ -114,11 +114,11 @@ def _from_tensor(image: Tensor, place: str) -> UInt8[Tensor, "3 h w"]:
         case (_, _) | (1, _, _):
             return image.expand(3, *image.shape[-2:])
         case (_, _, 3):
-            remedy = "channels come first: image.permute(2, 0, 1)"
+            remedy = "(3, h, w): image.permute(2, 0, 1)"
         case (4, _, _):
-            remedy = "three channels: image[:3] is without alpha"
+            remedy = "(3, h, w): image[:3] is without alpha"
         case (_, 3, _, _):
-            remedy = "(3, h, w) in a list; a batch is given alone, or as list(batch)"
+            remedy = "(3, h, w); a batch is given alone, or as list(batch)"
         case _:
             remedy = "(3, h, w)"
     raise DataError(f"{place}: {_describe(image)}; expected {remedy}")

@@ -76,7 +76,7 @@ def fake_train(
             time.sleep(seconds / EPOCHS)
             score = score_of(rate) * epoch / EPOCHS
             callback.on_evaluation(
-                EvaluationRecord(epoch, epoch, score, since_best=0, ends_early=False)
+                EvaluationRecord(epoch, epoch, score, score, {}, since_best=0, ends_early=False)
             )
         return Run(run, checkpoint, EPOCHS, score_of(rate), stopped_by=None, interrupted=False)
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 from singleshot.files import require_writable
 from singleshot.options import DEVICE, DataPaths, Device, Options, argument, callback, option
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 __all__ = ["EvaluationOptions", "MeasurementOptions", "ProtocolName", "ScoreOptions"]
 
 ProtocolName = Literal["voc07", "voc10", "coco"]
+
+
+Chosen = TypeVar("Chosen", bound="MeasurementOptions")
 
 
 @dataclass(frozen=True)
@@ -80,7 +83,7 @@ class MeasurementOptions(Options):
             self.progress(done, total)
 
     @contextmanager
-    def displayed(self) -> Iterator[Self]:
+    def displayed(self: Chosen) -> Iterator[Chosen]:
         """Yield these options with the functions of a display, where progress is to be shown."""
         # Imports rich, for which `--help` does not wait.
         from singleshot.runs.display import image_display  # noqa: PLC0415

@@ -144,5 +144,5 @@ def _import_extra(package: str) -> Any:
         return import_module(package)
     except ImportError as error:
         raise SingleshotError(
-            f"{package} is needed here; install it with: pip install {package}"
+            f"{package} is needed here ({error}); install it with: pip install {package}"
         ) from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
+from html import escape
 from types import SimpleNamespace
 
 import numpy as np
@@ -94,4 +95,4 @@ def test_a_notebook_shows_a_drawing_of_limited_size(result):
     assert Image.open(io.BytesIO(large._repr_png_())).size == (800, 450)
     html = large._repr_html_()
     assert html.startswith('<figure><img src="data:image/jpeg;base64,')
-    assert "1600 x 900: 1 dog, 1 &lt;cat&gt;" in html
+    assert escape("1600 x 900: 1 dog, 1 <cat>") in html

@@ -1,7 +1,9 @@
 """COCO: one JSON file with all images, categories and annotations of a split.
 
 Accepted are a folder with `annotations/instances_NAME.json`, and such a JSON file alone, with or
-without its images. They are looked for in `NAME/`, `images/NAME/`, `images/` and beside.
+without its images. They are looked for in `NAME/`, `images/NAME/`, `images/` and beside; then in
+the folders of the other splits, and in that which the image's own name has (`COCO_val2014_…`): the
+splits `minival2014` and `trainval35k` have no folders of their own.
 
 An annotation with `iscrowd`, `ignore` or `isgroupof` (Open Images) is a region: detections in it
 are not counted. For pycocotools only `iscrowd` is: its `cocoeval.py` reads `ignore`, and in the
@@ -11,12 +13,13 @@ next line (`_prepare`) overwrites it with `iscrowd`.
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from singleshot.data.dataset import DataSet, join_datasets
 from singleshot.data.formats.annotations import (
@@ -29,7 +32,7 @@ from singleshot.data.formats.annotations import (
     with_rest,
 )
 from singleshot.data.formats.format import Format
-from singleshot.data.formats.split_names import choose_split
+from singleshot.data.formats.split_names import choose_split, matching_splits
 from singleshot.data.images import image_size
 from singleshot.errors import DataError
 
@@ -38,6 +41,26 @@ __all__ = ["FORMAT"]
 PREFIX = "instances_"
 REGION_KEYS = ("iscrowd", "ignore", "isgroupof")
 MOST_PROBES = 10  # images looked for in a folder
+IMAGE_NAME = re.compile(r"COCO_([^_]+)_\d+\.")  # of 2014: `COCO_val2014_000000000042.jpg`
+
+
+class _Part(NamedTuple):
+    """A split, or what of it is not in another."""
+
+    split: str
+    without: str = ""
+
+
+# Splits of papers by the files that there are; COCO has them as files of their own since 2017 only,
+# when they became train2017 and val2017.
+KNOWN_SPLITS: Mapping[str, Sequence[Sequence[_Part]]] = {
+    "trainval35k": (
+        (_Part("train2014"), _Part("valminusminival2014")),
+        (_Part("train2014"), _Part("val2014", without="minival2014")),
+        (_Part("train2017"),),
+    ),
+    "minival": ((_Part("val2017"),),),
+}
 
 
 def _recognise(path: Path) -> bool:
@@ -58,9 +81,12 @@ def _read(path: Path, split: str | None = None) -> DataSet:
             is unknown, or some images are missing while others are there.
     """
     files = _files(path)
-    names = tuple(files) if split is None else (choose_split(split, tuple(files), path),)
-    dataset = join_datasets([_read_file(files[name], name) for name in names])
-    of_split = "" if split is None else f", split {names[0]}"
+    parts: Sequence[_Part] = [_Part(name) for name in files]
+    of_split = ""
+    if split is not None:
+        parts = _parts_of(split, files, path)
+        of_split = f", split {_describe(parts)}"
+    dataset = join_datasets([_read_part(part, files) for part in parts])
     return replace(dataset, description=f"COCO layout{of_split} of {path}")
 
 
@@ -112,6 +138,36 @@ def _files(path: Path) -> dict[str, Path]:
         if files := sorted(folder.glob(f"{PREFIX}*.json")):
             return {file.stem.removeprefix(PREFIX): file for file in files}
     return {}
+
+
+def _parts_of(split: str, files: Mapping[str, Path], path: Path) -> Sequence[_Part]:
+    """Find what a split consists of; DataError for an unknown one."""
+    available = tuple(files)
+    known = KNOWN_SPLITS.get(split, ())
+    if matching_splits(split, available) or not known:
+        return [_Part(choose_split(split, available, path))]
+    for parts in known:
+        if all(name in files for part in parts for name in part if name):
+            return parts
+    raise DataError(
+        f"{path}: there is no split {split!r}; it has {', '.join(files)}, and {split} is made of "
+        + ", or of ".join(map(_describe, known))
+    )
+
+
+def _describe(parts: Sequence[_Part]) -> str:
+    """Name splits as in "train2014 + val2014 without minival2014"."""
+    return " + ".join(" without ".join(filter(None, part)) for part in parts)
+
+
+def _read_part(part: _Part, files: Mapping[str, Path]) -> DataSet:
+    """Read a split, without the images that are also in another."""
+    dataset = _read_file(files[part.split], part.split)
+    if not part.without:
+        return dataset
+    others = set(_read_images(_parse(files[part.without])["images"], files[part.without]))
+    kept = [index for index, number in enumerate(dataset.image_ids) if number not in others]
+    return dataset.subset(kept, description=dataset.description)
 
 
 def _read_file(file: Path, name: str) -> DataSet:
@@ -229,25 +285,52 @@ def _naming_entry(file: Path, kind: str, index: int) -> Iterator[None]:
 
 
 def _locate(images: Sequence[AnnotatedImage], file: Path, name: str) -> list[str]:
-    """Complete the paths with the first folder that has one of the first images.
+    """Complete the paths: of each image, the first folder that has it.
 
     Returns:
-        A note if there is none: annotations may be of use without images.
+        A note if no image is found: annotations may be of use without images.
 
     Raises:
-        DataError: some images are there and others are not.
+        DataError: some images are there and others are not, or two splits have one of a name.
     """
     home = file.parent.parent if file.parent.name == "annotations" else file.parent
-    folders = (home / name, home / "images" / name, home / "images", home)
+    usual = (home / name, home / "images" / name, home / "images", home)
     first = [image.path for image in images[:MOST_PROBES]]
-    holding = [folder for folder in folders if any((folder / path).exists() for path in first)]
+    holding = [folder for folder in usual if any((folder / path).exists() for path in first)]
+    own = (holding or usual)[0]
+    missing = [image for image in images if not (own / image.path).exists()]
+    others = _folders_of_splits(missing, file, home) if missing else []
+    # In the folder of another split, the same number may name another image.
+    elsewhere = [
+        image.path for image in missing if not holding or IMAGE_NAME.match(image.path.name)
+    ]
+    folder_of = {path: _folder_with(path, others, file) for path in elsewhere}
     for image in images:
-        image.path = (holding or folders)[0] / image.path
-    if holding:
+        image.path = (folder_of.get(image.path) or own) / image.path
+    if holding or any(folder_of.values()):
         require_images(images, file)
-    if holding or not images:
         return []
-    return [f"found no images of {file.name}; looked in {', '.join(map(str, folders))}"]
+    looked_in = ", ".join(map(str, (*usual, *others)))
+    return [f"found no images of {file.name}; looked in {looked_in}"] if images else []
+
+
+def _folders_of_splits(images: Iterable[AnnotatedImage], file: Path, home: Path) -> list[Path]:
+    """List the existing folders of all splits beside a file, and of those that images name."""
+    named = {found[1] for image in images if (found := IMAGE_NAME.match(image.path.name))}
+    splits = sorted(named | set(_files(file.parent)))
+    folders = [base / split for base in (home, home / "images") for split in splits]
+    return [folder for folder in folders if folder.is_dir()]
+
+
+def _folder_with(path: Path, folders: Sequence[Path], file: Path) -> Path | None:
+    """Find the folder that has an image; DataError for two, unless its name is unique in COCO."""
+    holding = [folder for folder in folders if (folder / path).exists()]
+    if len(holding) > 1 and not IMAGE_NAME.match(path.name):
+        raise DataError(
+            f"{file}: image {path} is in {holding[0]} and in {holding[1]}; write the folder before "
+            f"its file_name"
+        )
+    return next(iter(holding), None)
 
 
 def _image_entry(image: Path, image_id: int) -> dict[str, Any]:

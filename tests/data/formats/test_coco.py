@@ -196,6 +196,6 @@ def test_five_thousand_images_are_read_in_a_few_seconds(tmp_path):
         ],
     }
     (tmp_path / "a.json").write_text(json.dumps(content))
-    start = time.perf_counter()
+    start = time.process_time()
     assert len(coco.FORMAT.read(tmp_path / "a.json").truths) == 35000
-    assert time.perf_counter() - start < 10
+    assert time.process_time() - start < 10

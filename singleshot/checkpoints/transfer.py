@@ -1,9 +1,8 @@
 """Start a detector from another one: copy the tensors that fit, class outputs by class name."""
 
-from collections.abc import Mapping, Sequence
+import difflib
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import compress
-from operator import not_
 
 import torch
 from torch import Tensor
@@ -22,20 +21,29 @@ class Transfer:
 
     carried: int  # tensors that were copied
     tensors: int  # of the detector
-    classes: tuple[str, ...]  # whose outputs were copied
-    new_classes: tuple[str, ...]
+    classes: Mapping[str, str]  # whose outputs were copied, and the other's classes they are of
+    nearest: Mapping[str, str]  # new classes, and the other's classes whose outputs they begin with
+    new_classes: tuple[str, ...]  # that begin with the mean of all classes' outputs
     new: tuple[str, ...]  # tensors that the other lacks, or has in another shape
 
     def __str__(self) -> str:
         """Describe the transfer in a line."""
-        kept, new = (_some_or_none(names) for names in (self.classes, self.new_classes))
-        text = f"{self.carried} of {self.tensors} tensors carried over; "
-        text += f"classes kept: {kept}; new: {new}"
-        return f"{text}; new tensors: {some_of(self.new)}" if self.new else text
+        parts = [
+            f"{self.carried} of {self.tensors} tensors carried over",
+            f"classes kept: {some_of(_as_pairs(self.classes)) if self.classes else 'none'}",
+        ]
+        if self.nearest:
+            parts.append(f"new, from the nearest class: {some_of(_as_pairs(self.nearest))}")
+        if self.new_classes:
+            parts.append(f"new: {some_of(self.new_classes)}")
+        if self.new:
+            parts.append(f"new tensors: {some_of(self.new)}")
+        return "; ".join(parts)
 
 
-def _some_or_none(names: Sequence[str]) -> str:
-    return some_of(names) if names else "none"
+def _as_pairs(sources: Mapping[str, str]) -> list[str]:
+    """Name each class, and the one it comes from where that has another name."""
+    return [ours if ours == theirs else f"{ours} from {theirs}" for ours, theirs in sources.items()]
 
 
 @dataclass(frozen=True)
@@ -45,12 +53,26 @@ class TrainedDetector:
     checkpoint: Checkpoint
     source: str  # its path or name, for messages
 
-    def transfer_to(self, detector: TrainableDetector) -> Transfer:
+    def transfer_to(
+        self,
+        detector: TrainableDetector,
+        class_map: Mapping[str, str] | None = None,
+        nearest: Mapping[str, str] | None = None,
+    ) -> Transfer:
         """Copy tensors of the same name and shape into a detector.
 
         Tensors with a row for each class are copied row by row: the rows of classes of the same
-        name, and of the background. A detector without such tensors takes its class outputs only
-        where their shapes are equal. Raises ModelError unless the whole backbone fits.
+        name, and of the background. Rows of new classes become the mean of all classes' rows:
+        random ones would answer at every prior. A detector without such tensors takes its class
+        outputs only where their shapes are equal.
+
+        Args:
+            detector: the one to fill.
+            class_map: classes of `detector` that are classes of this one under another name.
+            nearest: new classes of `detector`, and the classes of this one to begin with.
+
+        Raises:
+            ModelError: the backbone does not fit as a whole, or this one lacks a class.
         """
         self.require_kind(detector)
         theirs, ours = self.checkpoint.weights, detector.state_dict()
@@ -61,15 +83,20 @@ class TrainedDetector:
             if name in ours and name not in by_row and tensor.shape == ours[name].shape
         }
         self.require_backbone(ours, whole)
-        by_class = self.merge_class_rows(detector)
+        kept = self.same_classes(detector.class_names, class_map or {})
+        begun = {name: other for name, other in (nearest or {}).items() if name not in kept}
+        by_class = self.merge_class_rows(detector, {**begun, **kept})
         detector.load_state_dict({**whole, **by_class}, strict=False)
-        shared = [coco_name(name) for name in self.checkpoint.class_names] if by_class else []
-        known = [coco_name(name) in shared for name in detector.class_names]
+        if not by_class:
+            kept, begun = {}, {}
         return Transfer(
             carried=len(whole) + len(by_class),
             tensors=len(ours),
-            classes=tuple(compress(detector.class_names, known)),
-            new_classes=tuple(compress(detector.class_names, map(not_, known))),
+            classes=kept,
+            nearest=begun,
+            new_classes=tuple(
+                name for name in detector.class_names if name not in {**kept, **begun}
+            ),
             new=tuple(name for name in ours if name not in whole and name not in by_class),
         )
 
@@ -101,12 +128,35 @@ class TrainedDetector:
                 f"has the same name, frozen_stride and batch_norm"
             )
 
-    def merge_class_rows(self, detector: TrainableDetector) -> dict[str, Tensor]:
-        """Copy the rows of shared classes into the class outputs of a detector, by tensor."""
+    def same_classes(
+        self, class_names: Sequence[str], class_map: Mapping[str, str]
+    ) -> dict[str, str]:
+        """Find the class of this detector that each class is, by the map or by name.
+
+        VOC's and COCO's names of a class are the same. Raises ModelError for a class of the map
+        that is not in `class_names`, or one that this detector has not.
+        """
+        theirs = {coco_name(name): name for name in self.checkpoint.class_names}
+        for ours, other in class_map.items():
+            _require_class(ours, class_names, f"--class-map {ours}={other}: the data have")
+            _require_class(
+                coco_name(other), theirs, f"--class-map {ours}={other}: {self.source} has"
+            )
+        wanted = {name: coco_name(class_map.get(name, name)) for name in class_names}
+        return {ours: theirs[name] for ours, name in wanted.items() if name in theirs}
+
+    def merge_class_rows(
+        self, detector: TrainableDetector, sources: Mapping[str, str]
+    ) -> dict[str, Tensor]:
+        """Copy rows into the class outputs of a detector, by tensor.
+
+        `sources` names the class of this detector that a class begins with.
+        """
         theirs, ours = self.checkpoint.weights, detector.state_dict()
         columns = SharedColumns.of(
             detector.settings.class_columns(detector.class_names),
             self.checkpoint.recipe.model.class_columns(self.checkpoint.class_names),
+            sources,
         )
         return {
             name: columns.merge(ours[name], theirs[name])
@@ -115,30 +165,54 @@ class TrainedDetector:
         }
 
 
+def _require_class(name: str, known: Collection[str], what: str) -> None:
+    if name not in known:
+        nearest = difflib.get_close_matches(name, known, n=3)
+        hint = (
+            f"did you mean {' or '.join(map(repr, nearest))}" if nearest else some_of(list(known))
+        )
+        raise ModelError(f"{what} no class {name!r}; {hint}")
+
+
 @dataclass(frozen=True, slots=True)
 class SharedColumns:
-    """Columns of the class outputs that belong to the same classes in two detectors."""
+    """Columns of the class outputs of a detector, and those of another that they begin with."""
 
     ours: Tensor
     theirs: Tensor
     num_ours: int
     num_theirs: int
+    new: Tensor  # of ours: columns of classes that begin with the mean …
+    classes: Tensor  # … of these columns of theirs
 
     @classmethod
     def of(
-        cls, ours: Sequence[str | int | None], theirs: Sequence[str | int | None]
+        cls,
+        ours: Sequence[str | int | None],
+        theirs: Sequence[str | int | None],
+        sources: Mapping[str, str],
     ) -> "SharedColumns":
-        """Pair columns by class name, and the backgrounds where both have one."""
-        our_names, their_names = (
-            [coco_name(name) if isinstance(name, str) else name for name in names]
-            for names in (ours, theirs)
-        )
-        shared = [name for name in our_names if name in their_names]
+        """Pair columns by `sources`, and all that belong to no class by what they are."""
+        wanted = [sources.get(name) if isinstance(name, str) else name for name in ours]
+        shared = [
+            (index, theirs.index(name))
+            for index, (own, name) in enumerate(zip(ours, wanted, strict=True))
+            if name in theirs and isinstance(own, str) == isinstance(name, str)
+        ]
+        new = [
+            index
+            for index, name in enumerate(ours)
+            if isinstance(name, str) and name not in sources
+        ]
+        classes = [index for index, name in enumerate(theirs) if isinstance(name, str)]
+        our_columns, their_columns = torch.tensor(shared, dtype=torch.int64).reshape(-1, 2).T
         return cls(
-            torch.tensor([our_names.index(name) for name in shared], dtype=torch.int64),
-            torch.tensor([their_names.index(name) for name in shared], dtype=torch.int64),
+            our_columns,
+            their_columns,
             len(ours),
             len(theirs),
+            torch.tensor(new, dtype=torch.int64),
+            torch.tensor(classes, dtype=torch.int64),
         )
 
     def fit(self, ours: Tensor, theirs: Tensor) -> bool:
@@ -147,8 +221,9 @@ class SharedColumns:
         return priors[0] == priors[1] and ours.shape[1:] == theirs.shape[1:]
 
     def merge(self, ours: Tensor, theirs: Tensor) -> Tensor:
-        """Replace our rows of shared columns; rows run prior by prior, then by column."""
+        """Replace our rows of all classes; rows run prior by prior, then by column."""
         merged = ours.clone().reshape(-1, self.num_ours, *ours.shape[1:])
-        source = theirs.reshape(-1, self.num_theirs, *theirs.shape[1:])
-        merged[:, self.ours] = source[:, self.theirs].to(merged)
+        source = theirs.reshape(-1, self.num_theirs, *theirs.shape[1:]).to(merged)
+        merged[:, self.ours] = source[:, self.theirs]
+        merged[:, self.new] = source[:, self.classes].mean(dim=1, keepdim=True)
         return merged.reshape(ours.shape)

@@ -11,7 +11,7 @@ from singleshot.data.dataset import DataSet
 from singleshot.metrics import Predictions
 from singleshot.structures import Detections, Detector
 
-__all__ = ["detect_all"]
+__all__ = ["detect_all", "each_detected"]
 
 Progress = Callable[[int, int], None]  # images done, images to do
 

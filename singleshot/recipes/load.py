@@ -3,6 +3,7 @@
 import difflib
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -77,17 +78,43 @@ def _toml_files(folder: Path) -> dict[str, Path]:
     return {path.stem: path for path in sorted(folder.glob("*.toml"), key=lambda path: path.stem)}
 
 
-def load_recipe(recipe: str | Path, overrides: Mapping[str, object] | Sequence[str] = ()) -> Recipe:
+def load_recipe(
+    recipe: str | Path,
+    overrides: Mapping[str, object] | Sequence[str] = (),
+    *,
+    fine_tuning: bool = False,
+) -> Recipe:
     """Load a shipped recipe by name, or a TOML file, with `key=value` overrides.
 
-    Raises RecipeError naming the file, the key, its value and what is allowed; a key that an
-    earlier version called otherwise is refused with its present name.
+    Args:
+        recipe: a name, or a file.
+        overrides: values by dotted key, as a mapping or as texts.
+        fine_tuning: use the values of the table `fine_tuning`, under the overrides.
+
+    Raises:
+        RecipeError: names the file, the key, its value and what is allowed; a key that an earlier
+            version called otherwise is refused with its present name.
     """
-    content = _with_bases(_read_toml(_find(recipe)), (str(recipe),))
-    for key, value in sorted(pairs(overrides), key=lambda pair: pair[0] != _BACKBONE_KIND):
-        _put(content, key, value)
-    require_current_names(content, "--set")  # those of the files are checked already
-    return recipe_from(_with_preset(content), source=str(recipe))
+    given = _with_bases(_read_toml(_find(recipe)), (str(recipe),))
+    changes = sorted(pairs(overrides), key=lambda pair: pair[0] != _BACKBONE_KIND)
+    content = _with_preset(_with_changes(given, changes))
+    if table := content.get("fine_tuning"):
+        tuned = _with_preset(_with_changes(_merged(given, table), changes))
+        of_fine_tuning = recipe_from(tuned, source=f"{recipe}, with its table fine_tuning")
+        if fine_tuning:
+            return of_fine_tuning
+    return recipe_from(content, source=str(recipe))
+
+
+def _with_changes(
+    content: Mapping[str, Any], changes: Iterable[tuple[str, object]]
+) -> dict[str, Any]:
+    """Copy a recipe with these values by dotted key."""
+    changed = deepcopy(dict(content))
+    for key, value in changes:
+        _put(changed, key, value)
+    require_current_names(changed, "--set")  # those of the files are checked already
+    return changed
 
 
 def load_run_recipe(path: Path) -> Recipe:

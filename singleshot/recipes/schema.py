@@ -3,7 +3,7 @@
 A recipe is a TOML file of these keys. Unknown keys are errors that name the nearest known one.
 """
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -26,3 +26,8 @@ class Recipe(Settings):
     model: AnyDetector
     augmentation: AugmentationSettings = AugmentationSettings()
     training: TrainingSettings
+    fine_tuning: dict[str, Any] = Field(
+        {},
+        description="tables of keys of this recipe that have other values where a training starts "
+        "from a detector (--init); --set overrides these, too",
+    )

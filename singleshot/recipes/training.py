@@ -72,9 +72,15 @@ class TrainingSettings(Settings):
         description="parts of the detector that are not trained: 'backbone', 'heads' and whatever "
         "else it has; 'batch_norm': statistics, scales and shifts of every batch norm",
     )
-    batch_norm: Literal["synchronised", "local"] = Field(
+    batch_norm: Literal["synchronised", "local", "frozen"] = Field(
         "synchronised",
-        description="of several processes: statistics of the images of all, or of each alone",
+        description="statistics of the images of all processes, or of each process alone; "
+        "'frozen': statistics, scales and shifts stay as the training starts with them",
+    )
+    stop_when_worse: bool = Field(
+        True,
+        description="of a start from a detector (--init): end with an error when the loss climbs "
+        "to twice its first values, or a validation falls to half of the start's",
     )
     average_decay: Fraction = Field(
         0.0, description="of the exponential average of weights; 0: none"
@@ -101,6 +107,12 @@ class TrainingSettings(Settings):
         0.3,
         description="keep decoded images in memory if they take at most this share of it",
     )
+
+    @property
+    def frozen_parts(self) -> tuple[str, ...]:
+        """Parts that are not trained, batch norms among them where they are frozen."""
+        of_batch_norm = ("batch_norm",) if self.batch_norm == "frozen" else ()
+        return tuple(dict.fromkeys((*self.frozen, *of_batch_norm)))
 
     @model_validator(mode="after")
     def epochs_or_steps(self) -> TrainingSettings:

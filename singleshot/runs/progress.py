@@ -8,7 +8,9 @@ from safetensors import SafetensorError, safe_open
 
 from singleshot.errors import ModelError
 
-__all__ = ["TrainingProgress", "load_progress"]
+__all__ = ["NEVER", "TrainingProgress", "load_progress"]
+
+NEVER = -1  # before the first step, which is validated where a training starts from a detector
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +22,8 @@ class TrainingProgress:
     best: float | None  # the best validation so far
     data: str  # hash of the training images, boxes and classes
     teacher: str | None = None  # hash of the detector that is distilled
-    validated: int = 0  # step of the last validation
+    validated: int = 0  # step of the last validation; NEVER: that of the start is still to come
+    start: float | None = None  # validation before the first step
     since_best: int = 0  # consecutive validations without a new best
     finished: bool = False  # neither steps nor a validation are left
 

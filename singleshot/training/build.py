@@ -25,8 +25,10 @@ from singleshot.recipes.schema import Recipe
 from singleshot.recipes.training import TrainingSettings
 from singleshot.runs.callbacks import Callback, CallbackList
 from singleshot.runs.folder import RunFolder
-from singleshot.runs.progress import TrainingProgress, load_progress
+from singleshot.runs.log import read_log
+from singleshot.runs.progress import NEVER, TrainingProgress, load_progress
 from singleshot.training.batch_norm import synchronise_batch_norms
+from singleshot.training.divergence import DivergenceCheck
 from singleshot.training.frozen import freeze
 from singleshot.training.loop import Training
 from singleshot.training.optimizers import WeightAverage, build_optimizer
@@ -37,6 +39,7 @@ from singleshot.training.requirements import (
     require_image_in_each_part,
     require_images_for_batch_norm,
 )
+from singleshot.training.start import Start
 from singleshot.training.state import load_state
 from singleshot.training.validation import validation_on
 
@@ -51,7 +54,7 @@ class TrainingSetup:
     folder: RunFolder
     processes: Processes = ALONE
     callback: Callback = CallbackList([])  # noqa: RUF009 (immutable)
-    start: TrainedDetector | None = None  # detector whose weights it starts from
+    start: Start | None = None  # from another detector
     teacher: TrainedDetector | None = None  # detector that is distilled
     resume: bool = False
     device: torch.device = field(default_factory=choose_device)
@@ -131,6 +134,7 @@ def build_training(
         data=setup.fingerprint,
         teacher=None if teacher is None else teacher.checkpoint.fingerprint(),
         num_processes=processes.world_size,
+        validated=0 if setup.start is None else NEVER,
     )
     if resume:
         _warn_of_other_processes(setup.folder, processes, callback)
@@ -157,8 +161,22 @@ def build_training(
         precision=precision,
         evaluate=None if validation is None else validation_on(validation, processes),
         processes=processes,
+        divergence=_divergence_check(settings, setup, resume=resume),
+        kept_classes=()
+        if setup.start is None
+        else setup.start.kept_classes(setup.data.train.class_names),
     )
     return training, _build_batches(training, images)
+
+
+def _divergence_check(
+    settings: TrainingSettings, setup: TrainingSetup, *, resume: bool
+) -> DivergenceCheck | None:
+    """Compare a training that starts from a detector with its start, if the recipe has it so."""
+    if setup.start is None or not settings.stop_when_worse:
+        return None
+    log = read_log(setup.folder.log) if resume else []
+    return DivergenceCheck.resumed(settings.learning_rate, log)
 
 
 def training_device(processes: Processes, requested: Device = "auto") -> torch.device:
@@ -187,7 +205,7 @@ def _build_model(
     start, class_names = setup.start, setup.data.train.class_names
     model = build_detector(recipe.model, class_names, pretrained=not (resume or start))
     if start is not None and not resume:
-        callback.on_message(f"{start.source}: {start.transfer_to(model)}")
+        callback.on_message(f"{start.detector.source}: {start.transfer_to(model)}")
     return model
 
 
@@ -205,7 +223,7 @@ def _set_up_model(
         if settings.precision == "auto"
         else settings.precision
     )
-    freeze(model, settings.frozen)
+    freeze(model, settings.frozen_parts)
     if processes.is_distributed and settings.batch_norm == "synchronised":
         synchronise_batch_norms(model, device)
     if not processes.is_first:

@@ -40,7 +40,7 @@ def largest_batch(training: Training, batch: Batch, *, at_most: int, free: int) 
     """
     if at_most <= TRIED[0]:
         return at_most
-    set_training_mode(training.model, training.recipe.training.frozen)
+    set_training_mode(training.model, training.recipe.training.frozen_parts)
     if training.device.type == "cuda":
         return largest_that_fits(lambda number: fits_gpu(training, batch, number), at_most)
     if training.device.type != "cpu":

@@ -1,9 +1,10 @@
 """The training loop: step, validate, save, until all is done or it is interrupted."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from statistics import fmean
 from typing import NamedTuple
 
 import torch
@@ -13,13 +14,14 @@ from torch.optim import Optimizer
 from singleshot.checkpoints.checkpoint import Checkpoint
 from singleshot.detectors.common.devices import halve_until_it_fits
 from singleshot.detectors.detector import Losses, Objective, TrainableDetector
-from singleshot.errors import RunFailed, SingleshotError
+from singleshot.errors import RunFailed, SingleshotError, some_of
 from singleshot.files import flush_to_disk, remove_partial_files
 from singleshot.recipes.schema import Recipe
 from singleshot.runs.callbacks import Callback, EvaluationRecord, StartRecord
 from singleshot.runs.folder import RunFolder
-from singleshot.runs.progress import TrainingProgress
+from singleshot.runs.progress import NEVER, TrainingProgress
 from singleshot.structures import Batch
+from singleshot.training.divergence import DivergenceCheck
 from singleshot.training.frozen import set_training_mode
 from singleshot.training.gradients import Gradients
 from singleshot.training.interrupt import Interrupt, ValidationAborted
@@ -64,6 +66,8 @@ class Training:
     precision: Precision
     evaluate: Evaluate | None
     processes: Processes
+    divergence: DivergenceCheck | None = None  # of a start from a detector
+    kept_classes: Sequence[str] = ()  # that the detector it starts from has, too
     gradients: Gradients = field(init=False)
     epochs: Epochs = field(init=False)
     monitor: StepMonitor = field(init=False)
@@ -82,6 +86,7 @@ class Training:
             self.precision,
             num_parts=self.recipe.training.accumulate,
         )
+        self.monitor.divergence = self.divergence
         # Listed once: going through the modules takes long.
         self.trainable = [p for p in self.model.parameters() if p.requires_grad]
 
@@ -90,7 +95,7 @@ class Training:
         if self.processes.is_first:
             remove_partial_files(self.folder.path)
         self.callback.on_start(self.start_record)
-        set_training_mode(self.model, self.recipe.training.frozen)
+        set_training_mode(self.model, self.recipe.training.frozen_parts)
         try:
             # At once, so that a full disk is found now and not after an hour.
             self.save_state()
@@ -220,7 +225,10 @@ class Training:
         is_best = best is None or best < found.AP
         since_best = 0 if is_best else self.progress.since_best + 1
         best = found.AP if is_best else best
-        self.progress = replace(self.progress, best=best, since_best=since_best, validated=step)
+        start = found.AP if step == 0 else self.progress.start
+        self.progress = replace(
+            self.progress, best=best, since_best=since_best, validated=step, start=start
+        )
         ends = self.patience_is_over and not self.progress.all_steps_done
         # Before the callbacks, which may end the training; the state comes last, after the log.
         if is_best:
@@ -236,11 +244,26 @@ class Training:
                 ends_early=ends,
             )
         )
+        if step == 0:
+            self.callback.on_message(self.describe_start(found))
         if ends:
             self.callback.on_message(
                 f"Ends early: no better validation in the last {since_best} (training.patience)"
             )
         self.save()
+        if self.divergence is not None:
+            self.divergence.check_validation(step, start, found.AP)
+
+    def describe_start(self, found: Scores) -> str:
+        """Describe the accuracy of the detector that the training starts from."""
+        text = f"before training: AP {found.AP:.3f}, AP50 {found.AP50:.3f}"
+        shared = {name: found.per_class[name] for name in self.kept_classes}
+        if len(shared) == len(found.per_class):
+            return f"{text} on the shared classes"
+        defined = [value for value in shared.values() if value is not None]
+        if not defined:
+            return f"{text}; all classes are new"
+        return f"{text}; AP {fmean(defined):.3f} on the shared classes ({some_of([*shared])})"
 
     def save(self) -> None:
         """Save the newest weights, and the state to resume from."""
@@ -308,7 +331,8 @@ class Training:
             return 0
         every = self.recipe.training.validate_every
         step, last = self.progress.step, self.progress.num_steps
-        return 1 + self.epochs.periods_ended(step + 1, last, every)
+        of_start = self.progress.validated == NEVER
+        return of_start + 1 + self.epochs.periods_ended(step + 1, last, every)
 
     @property
     def validation_is_due(self) -> bool:
@@ -316,7 +340,11 @@ class Training:
         progress, every = self.progress, self.recipe.training.validate_every
         if self.evaluate is None or progress.validated == progress.step:
             return False
-        return progress.all_steps_done or self.epochs.ends_period(progress.step, every)
+        return (
+            progress.all_steps_done
+            or progress.step == 0
+            or self.epochs.ends_period(progress.step, every)
+        )
 
     @property
     def patience_is_over(self) -> bool:

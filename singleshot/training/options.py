@@ -11,6 +11,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Literal
 
+from singleshot.errors import SingleshotError
 from singleshot.options import (
     DATA,
     DEVICE,
@@ -31,6 +32,7 @@ __all__ = [
     "TrainingOptions",
     "duration_option",
     "format_duration",
+    "parse_class_map",
     "parse_duration",
 ]
 
@@ -49,6 +51,17 @@ def parse_duration(text: str) -> float:
     if not seconds:
         raise ValueError(f"{text!r} is no time; write 90s, 20m, 1.5h or 1h30m")
     return seconds
+
+
+def parse_class_map(class_map: Mapping[str, str] | Sequence[str]) -> dict[str, str]:
+    """Parse pairs such as pedestrian=person; SingleshotError for any other text."""
+    if isinstance(class_map, Mapping):
+        return dict(class_map)
+    parsed = [text.partition("=") for text in class_map]
+    for text, (ours, _, theirs) in zip(class_map, parsed, strict=True):
+        if not (ours.strip() and theirs.strip()):
+            raise SingleshotError(f"--class-map {text}: expected two names, as pedestrian=person")
+    return {ours.strip(): theirs.strip() for ours, _, theirs in parsed}
 
 
 def duration_option(help: str, minimum: float) -> dict[str, Option]:
@@ -155,6 +168,14 @@ class TrainingOptions(Options):
             "reads. Class outputs are carried over by class name.",
             metavar="MODEL",
             cli_type=str | None,
+        ),
+    )
+    class_map: Mapping[str, str] | Sequence[str] = field(
+        default=(),
+        metadata=option(
+            "A class of the data that the detector of --init has under another name, as in "
+            "pedestrian=person; may be repeated.",
+            metavar="CLASS=ITS",
         ),
     )
     teacher: str | Path | None = field(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from singleshot.data.batching import Images, TrainingBatches
 from singleshot.data.cache import cache_images
@@ -170,6 +170,9 @@ def _fitted(
     begin = time.monotonic() - start
     step = _measured_step(training, batches, budget)
     costs = measure_costs(training, setup.data.validation, begin=begin, step=step)
+    if setup.start is not None and not setup.resume:
+        # The detector that it starts from is validated before the first step.
+        costs = replace(costs, begin=costs.begin + costs.validation)
     fits = allot(budget, time.monotonic(), costs, training.recipe, len(images))
     pace = Pace(budget, costs.step, costs.validation, costs.finish)
     _announce_budget(recipe, setup, fits, pace)

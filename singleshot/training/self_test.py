@@ -127,7 +127,7 @@ def overfit_batch(training: Training, batch: Batch, on_message: OnMessage) -> in
     `training` has to be thrown away afterwards. Raises RunFailed, with what to look at, when the
     loss does not get there or is not finite.
     """
-    set_training_mode(training.model, training.recipe.training.frozen)
+    set_training_mode(training.model, training.recipe.training.frozen_parts)
     curve: list[float] = []
     for step in range(STEPS + 1):
         set_learning_rate(training.optimizer, min((step + 1) / WARM_UP, 1.0))

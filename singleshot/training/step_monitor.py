@@ -12,6 +12,7 @@ from singleshot.detectors.detector import Losses
 from singleshot.errors import NonFiniteLoss
 from singleshot.runs.callbacks import Callback, StepRecord
 from singleshot.structures import Batch
+from singleshot.training.divergence import DivergenceCheck
 from singleshot.training.processes import ALONE, Processes
 
 __all__ = ["Epochs", "FinishedStep", "StepMonitor", "timed_batches"]
@@ -70,6 +71,7 @@ class StepMonitor:
     num_recorded: int = 0
     start: float = 0.0
     last_record: float = 0.0
+    divergence: DivergenceCheck | None = None  # of a start from a detector
 
     @classmethod
     def on_device(
@@ -127,6 +129,8 @@ class StepMonitor:
                     seconds_left=seconds_left,
                 )
             )
+            if self.divergence is not None:
+                self.divergence.check_loss(finished.step, sum(losses.values()))
         self.pending.clear()
         self.last_record = now
 

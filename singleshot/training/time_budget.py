@@ -122,7 +122,7 @@ def seconds_per_step(training: Training, batches: Iterator[Batch], *, at_most: f
 
     Ends after ten steps, or after `at_most` seconds with two at least.
     """
-    set_training_mode(training.model, training.recipe.training.frozen)
+    set_training_mode(training.model, training.recipe.training.frozen_parts)
     begin = time.monotonic()
     for batch in islice(batches, WARM_UP):
         training.step(batch, 0.0)

@@ -7,6 +7,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import torch
 from pydantic import ValidationError
 
 from singleshot.checkpoints.transfer import TrainedDetector
@@ -16,7 +17,7 @@ from singleshot.errors import ModelError, SingleshotError
 from singleshot.files import hash_file
 from singleshot.models.opening import start_from, teacher_from
 from singleshot.options import as_paths, takes
-from singleshot.recipes.load import load_recipe, to_toml
+from singleshot.recipes.load import differences, load_recipe, to_toml
 from singleshot.recipes.schema import Recipe
 from singleshot.runs.callbacks import Callback, CallbackList, OnMessage
 from singleshot.runs.display import training_display
@@ -26,7 +27,7 @@ from singleshot.runs.progress import TrainingProgress, load_progress
 from singleshot.training.build import TrainingSetup, build_training, training_device
 from singleshot.training.interrupt import graceful_interrupts, immediate_interrupts
 from singleshot.training.mlflow_log import MlflowLog
-from singleshot.training.options import TimeBudget, TrainingOptions
+from singleshot.training.options import TimeBudget, TrainingOptions, parse_class_map
 from singleshot.training.plan import resolve_plan
 from singleshot.training.precautions import keeping_memory
 from singleshot.training.processes import Processes, process_group
@@ -37,6 +38,7 @@ from singleshot.training.resume import (
     describe_resumed,
     is_resumed,
 )
+from singleshot.training.start import Start
 from singleshot.training.state import require_same_training
 from singleshot.training.validation import report_on_validation
 from singleshot.version import __version__
@@ -78,7 +80,7 @@ def run_training(recipe: str | Path, options: TrainingOptions) -> Run:
     ):
         options = options.with_callbacks(callback=callback)
         device = training_device(processes, options.device)
-        settings, start = _recipe_and_start(recipe, options)
+        settings, detector = _recipe_and_start(recipe, options)
         folder = _run_folder(options, Path(recipe).stem, processes)
         with immediate_interrupts(lambda: describe_interrupted(folder, processes)):
             resume = is_resumed(folder, processes, requested=options.resume)
@@ -91,13 +93,21 @@ def run_training(recipe: str | Path, options: TrainingOptions) -> Run:
             data = training_split(
                 as_paths(options.data), options.split, options.val_split, settings.training.seed
             )
-            _announce(data, settings, start, callbacks.on_message)
+            _announce(data, settings, detector, callbacks.on_message)
+            if detector is not None:
+                _announce_fine_tuning(recipe, settings, options, callbacks.on_message)
+            start = _start(detector, options, data, processes, device, resume=resume)
             setup = TrainingSetup(
                 data, folder, processes, callbacks, start=start, resume=resume, device=device
             )
             with nullcontext() if tracker is None else tracker.marked():
                 progress, stopped_by = _plan_and_train(settings, setup, options, budget)
                 run = _result(folder, progress, stopped_by, processes)
+                if progress.finished and progress.best == progress.start is not None:
+                    callbacks.on_message(
+                        f"no validation was better than before training (AP {progress.best:.3f}): "
+                        f"{folder.best} is the detector that it started from"
+                    )
                 # Without --resume: the page of a resumed run is that of an uninterrupted one.
                 command = replace(options, resume=False).to_command("train", recipe)
                 _write_report(progress, setup, command)
@@ -135,11 +145,32 @@ def _recipe_and_start(
 ) -> tuple[Recipe, TrainedDetector | None]:
     """Load the recipe, and the detector to start from."""
     start = None if options.init is None else start_from(options.init)
-    settings = load_recipe(recipe, options.overrides)
+    settings = load_recipe(recipe, options.overrides, fine_tuning=start is not None)
+    if options.class_map and start is None:
+        raise SingleshotError("--class-map names classes of a detector; give one to --init")
     if options.init is not None and start is None:
         # Not a detector, so a classifier: its weights are for the backbone.
         settings = _with_backbone_weights(settings, str(options.init))
     return settings, start
+
+
+def _start(
+    detector: TrainedDetector | None,
+    options: TrainingOptions,
+    data: TrainingData,
+    processes: Processes,
+    device: torch.device,
+    *,
+    resume: bool,
+) -> Start | None:
+    """Find what each class begins as, where the training starts from a detector."""
+    if detector is None:
+        return None
+    class_map = parse_class_map(options.class_map)
+    if resume:
+        return Start(detector, class_map)
+    start = Start.on(detector, class_map, data.train, device)
+    return replace(start, nearest=processes.broadcast(start.nearest))
 
 
 def _run_folder(options: TrainingOptions, name: str, processes: Processes) -> RunFolder:
@@ -187,6 +218,15 @@ def _announce(
         require_readable(validation)
 
 
+def _announce_fine_tuning(
+    recipe: str | Path, settings: Recipe, options: TrainingOptions, on_message: OnMessage
+) -> None:
+    """Report the values that differ because the training starts from a detector."""
+    if changed := differences(load_recipe(recipe, options.overrides), settings):
+        listed = "; ".join(text.replace(", ", " becomes ", 1) for text in changed)
+        on_message(f"starts from a detector: {listed} (fine_tuning of the recipe; --set overrides)")
+
+
 def require_same_inputs(recipe: Recipe, setup: TrainingSetup) -> None:
     """Raise SingleshotError where processes were started with different inputs."""
     if not setup.processes.is_distributed:
@@ -197,7 +237,10 @@ def require_same_inputs(recipe: Recipe, setup: TrainingSetup) -> None:
             "the recipe": to_toml(recipe),
             "the training images": setup.fingerprint,
             "the validation images": "" if validation is None else validation.fingerprint(),
-            "the detector to start from": "" if start is None else start.checkpoint.fingerprint(),
+            "the detector to start from": ""
+            if start is None
+            else start.detector.checkpoint.fingerprint(),
+            "the classes to start from": "" if start is None else repr(dict(start.class_map)),
             "the teacher": "" if teacher is None else teacher.checkpoint.fingerprint(),
             "the weights of the backbone": hash_backbone_file(recipe),
             "the version of singleshot": __version__,

@@ -30,15 +30,41 @@ def output(model):
 def test_class_outputs_go_by_name_and_the_background_with_them():
     theirs, checkpoint = detector(["cat", "dog", "person"])
     ours, _ = detector(["person", "bird", "cat"])
-    birds = output(ours)[:, 2].clone()
     found = TrainedDetector(checkpoint, "theirs").transfer_to(ours)
     assert torch.equal(output(ours)[:, 0], output(theirs)[:, 0])
     assert torch.equal(output(ours)[:, 1], output(theirs)[:, 3])
     assert torch.equal(output(ours)[:, 3], output(theirs)[:, 1])
-    assert torch.equal(output(ours)[:, 2], birds)
-    assert found.classes == ("person", "cat")
+    # A new class begins with the mean of all classes: a random row would answer at every prior.
+    torch.testing.assert_close(output(ours)[:, 2], output(theirs)[:, 1:].mean(dim=1))
+    assert found.classes == {"person": "person", "cat": "cat"}
     assert found.new_classes == ("bird",)
     assert "classes kept: person, cat; new: bird" in str(found)
+
+
+def test_a_class_under_another_name_is_carried_over_and_a_new_one_begins_with_the_nearest():
+    theirs, checkpoint = detector(["cat", "airplane", "person"])
+    ours, _ = detector(["lynx", "jet", "pedestrian"])
+    found = TrainedDetector(checkpoint, "theirs").transfer_to(
+        ours, {"pedestrian": "person", "jet": "aeroplane"}, {"lynx": "cat", "jet": "person"}
+    )
+    assert torch.equal(output(ours), output(theirs))
+    assert found.classes == {"jet": "airplane", "pedestrian": "person"}
+    assert found.nearest == {"lynx": "cat"}
+    assert found.new_classes == ()
+    assert (
+        "classes kept: jet from airplane, pedestrian from person; "
+        "new, from the nearest class: lynx from cat"
+    ) in str(found)
+
+
+def test_a_class_map_of_unknown_classes_is_refused():
+    _, checkpoint = detector(["cat", "person"])
+    ours, _ = detector(["pedestrian"])
+    start = TrainedDetector(checkpoint, "runs/cats")
+    with pytest.raises(ModelError, match="--class-map pedestrain=person: the data have no class"):
+        start.transfer_to(ours, {"pedestrain": "person"})
+    with pytest.raises(ModelError, match="runs/cats has no class 'persn'; did you mean 'person'"):
+        start.transfer_to(ours, {"pedestrian": "persn"})
 
 
 def test_the_same_classes_make_the_same_detector():

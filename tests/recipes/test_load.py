@@ -33,6 +33,25 @@ def test_values_are_set_as_toml_or_as_words():
     assert recipe.model.backbone.name == "resnet18"
 
 
+def test_fine_tuning_has_its_own_values_under_those_of_set(tmp_path):
+    file = tmp_path / "mine.toml"
+    file.write_text(
+        'based_on = "ssd300-vgg16"\n[fine_tuning.training]\nlearning_rate = 1e-4\nepochs = 3\n'
+    )
+    plain, tuned = (load_recipe(file, fine_tuning=start).training for start in (False, True))
+    assert plain.learning_rate == load_recipe("ssd300-vgg16").training.learning_rate
+    assert (tuned.learning_rate, tuned.epochs, tuned.steps) == (1e-4, 3, None)
+    changed = load_recipe(file, ["training.learning_rate=0.5"], fine_tuning=True)
+    assert (changed.training.learning_rate, changed.training.epochs) == (0.5, 3)
+
+
+def test_a_mistake_in_fine_tuning_is_found_without_it(tmp_path):
+    file = tmp_path / "mine.toml"
+    file.write_text('based_on = "ssd300-vgg16"\n[fine_tuning.training]\nrate = 1e-4\n')
+    with pytest.raises(RecipeError, match=r"its table fine_tuning: unknown key 'training.rate'"):
+        load_recipe(file)
+
+
 def test_steps_take_the_place_of_epochs():
     recipe = load_recipe("ssdlite320-lite0", {"training.steps": 100})
     assert (recipe.training.epochs, recipe.training.steps) == (None, 100)

@@ -22,8 +22,11 @@ from singleshot.evaluation.options import EvaluationOptions, ScoreOptions
 from singleshot.metrics import diagnosis
 from singleshot.options import options_of
 from singleshot.prediction.options import PredictionOptions
+from singleshot.recipes.load import flat, load_recipe, toml_value
 from singleshot.training.options import TrainingOptions
 from singleshot.tuning.options import TuningOptions
+
+SMALL = "ssdlite320-lite0"  # the recipe that is shown where one stands for all
 
 
 def on_config(config: MkDocsConfig) -> None:
@@ -83,6 +86,17 @@ def options() -> Iterator[str]:
         yield "\n".join([*rows, ""])
 
 
+def fine_tuning() -> Iterator[str]:
+    """Print the keys that differ where a training starts from a detector."""
+    usual, tuned = (
+        flat(load_recipe(SMALL, fine_tuning=start).model_dump()) for start in (False, True)
+    )
+    yield f"| key | `{SMALL}` from ImageNet | from a detector |\n|---|---|---|"
+    for key, value in tuned.items():
+        if usual.get(key) != value:
+            yield f"| `{key}` | `{toml_value(usual.get(key))}` | `{toml_value(value)}` |"
+
+
 def functions() -> Iterator[str]:
     """Print each public function and type of `singleshot.metrics`, module by module."""
     for package in (metrics, diagnosis):
@@ -133,6 +147,7 @@ OPTIONS = {
     "tune": TuningOptions,
 }
 GENERATED = {
+    "fine_tuning": fine_tuning,
     "commands": commands,
     "options": options,
     "recipes": recipe_table,

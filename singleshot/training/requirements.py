@@ -75,13 +75,13 @@ def require_images_for_batch_norm(
     raise RecipeError(
         f"training.batch_size = {settings.batch_size}{parts} leaves batch norm one value of a "
         f"channel at {where}: {name}; use {2 * shares} or more, or keep the statistics: "
-        f'training.frozen = ["batch_norm"]'
+        'training.batch_norm = "frozen"'
     )
 
 
 def _norm_of_one_value(model: TrainableDetector, settings: TrainingSettings) -> str | None:
     """Find a batch norm that is trained on one value of a channel; its name, or None."""
-    set_training_mode(model, settings.frozen)
+    set_training_mode(model, settings.frozen_parts)
     trained = {
         name: module
         for name, module in model.named_modules()

@@ -79,9 +79,9 @@ def test_batch_norm_needs_two_images_at_a_level_of_one_cell():
     message = norm_error(batch_size=1)
     assert message.startswith("training.batch_size = 1 leaves batch norm one value")
     assert "level 5 (1 × 1): pyramid.extra.1" in message
-    assert 'use 2 or more, or keep the statistics: training.frozen = ["batch_norm"]' in message
+    assert 'use 2 or more, or keep the statistics: training.batch_norm = "frozen"' in message
     assert not norm_error(batch_size=2)
-    assert not norm_error(batch_size=1, frozen=["batch_norm"])
+    assert not norm_error(batch_size=1, batch_norm="frozen")
     assert not norm_error(batch_size=1, largest_batch=True)
 
 

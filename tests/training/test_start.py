@@ -118,7 +118,7 @@ def test_a_validation_far_below_the_start_ends_the_training_and_keeps_the_start(
     cells, begun, tmp_path, monkeypatch
 ):
     answering(monkeypatch, 0.7, 0.3)
-    with pytest.raises(RunFailed, match=r"fallen from AP 0.700 .* to 0.300.*learning_rate=0.00"):
+    with pytest.raises(RunFailed, match=r"fallen from AP 0.700 .* to 0.300.*learning_rate=5e-05"):
         train(cells, tmp_path / "run", init=begun)
     best = Checkpoint.load(tmp_path / "run/checkpoints/best.safetensors")
     assert best.metrics["step"] == 0

@@ -28,7 +28,6 @@ BUDGET = {
     "training.steps": 150,
     "training.batch_size": 8,
     "training.precision": "float32",
-    "model.input": [224, 224],
 }
 IMAGENET = {
     "model.backbone": {

@@ -3,12 +3,12 @@
 python -m benchmarks.starts bccd=bccd:train:test coco=tiny_coco:train2017:val2017
     --coco FILE --imagenet FILE --output starts.jsonl
 
-Each data set is NAME=FOLDER:TRAIN:TEST, with the splits to train on and to judge on. COCO is a
+Each data set is NAME=FOLDER:TRAIN:TEST, with the splits to train on and to evaluate on. COCO is a
 detector that `singleshot models import` reads, on MobileNetV2; ImageNet is torchvision's file of
 that network. Both have the same levels, priors and kind of scores, and train as the recipe has it:
 from a detector with its table `fine_tuning`. Nothing is chosen on the test images: the last weights
-are judged. Each training adds a line to the output file and is not repeated; the start itself is
-judged, too, once for each data set.
+are evaluated. Each training adds a line to the output file and is not repeated; the start itself is
+evaluated, too, once for each data set.
 """
 
 import argparse
@@ -45,7 +45,7 @@ NO_TRAINING = {"training.steps": 1, "training.learning_rate": 1e-12}
 
 @dataclass(frozen=True)
 class Set:
-    """Annotated images with a split to train on and one to judge on."""
+    """Annotated images with a split to train on and one to evaluate on."""
 
     name: str
     folder: Path
@@ -93,7 +93,7 @@ def main() -> None:
             )
             seconds = time.perf_counter() - begun
             if run.interrupted:
-                raise SystemExit("interrupted; the same command goes on")
+                raise SystemExit("interrupted; the same command resumes")
             report = singleshot.evaluate(run.folder, each.folder, split=each.test)
             sweep.append(arguments.output, sweep.result(name, seed, report, seconds))
     print("\n".join(table(sweep.lines(arguments.output))))

@@ -142,8 +142,8 @@ class TrainedDetector:
             _require_class(
                 coco_name(other), theirs, f"--class-map {ours}={other}: {self.source} has"
             )
-        wanted = {name: coco_name(class_map.get(name, name)) for name in class_names}
-        return {ours: theirs[name] for ours, name in wanted.items() if name in theirs}
+        expected = {name: coco_name(class_map.get(name, name)) for name in class_names}
+        return {ours: theirs[name] for ours, name in expected.items() if name in theirs}
 
     def merge_class_rows(
         self, detector: TrainableDetector, sources: Mapping[str, str]
@@ -193,10 +193,10 @@ class SharedColumns:
         sources: Mapping[str, str],
     ) -> "SharedColumns":
         """Pair columns by `sources`, and all that belong to no class by what they are."""
-        wanted = [sources.get(name) if isinstance(name, str) else name for name in ours]
+        expected = [sources.get(name) if isinstance(name, str) else name for name in ours]
         shared = [
             (index, theirs.index(name))
-            for index, (own, name) in enumerate(zip(ours, wanted, strict=True))
+            for index, (own, name) in enumerate(zip(ours, expected, strict=True))
             if name in theirs and isinstance(own, str) == isinstance(name, str)
         ]
         new = [

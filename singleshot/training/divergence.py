@@ -16,7 +16,7 @@ __all__ = ["DivergenceCheck"]
 NUM_FIRST, NUM_RECENT = 10, 20  # steps whose mean losses are compared
 LOSS_FACTOR = 2.0
 AP_FACTOR = 0.5
-LEAST_AP = 0.05  # of the start; below it a fall says nothing
+LEAST_AP = 0.05  # of the start; below it a fall means nothing
 
 
 @dataclass

@@ -25,7 +25,7 @@ __all__ = ["Start", "find_nearest_classes"]
 IMAGES_PER_CLASS = 8  # on which the detector is tried for a new class …
 MOST_IMAGES = 200  # … and for all of them together
 FOUND = 0.5  # IoU of a detection with the object that it is of
-LEAST_SCORE = 0.02  # on average over the objects; less tells nothing
+LEAST_SCORE = 0.02  # on average over the objects; less means nothing
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from singleshot.evaluation.options import EvaluationOptions, ScoreOptions
 from singleshot.metrics import diagnosis
 from singleshot.options import options_of
 from singleshot.prediction.options import PredictionOptions
-from singleshot.recipes.load import flat, load_recipe, toml_value
+from singleshot.recipes.load import InitialWeights, flat, load_recipe, toml_value
 from singleshot.training.options import TrainingOptions
 from singleshot.tuning.options import TuningOptions
 
@@ -88,13 +88,14 @@ def options() -> Iterator[str]:
 
 def fine_tuning() -> Iterator[str]:
     """Print the keys that differ where a training starts from a detector."""
-    usual, tuned = (
-        flat(load_recipe(SMALL, fine_tuning=start).model_dump()) for start in (False, True)
-    )
-    yield f"| key | `{SMALL}` from ImageNet | from a detector |\n|---|---|---|"
-    for key, value in tuned.items():
-        if usual.get(key) != value:
-            yield f"| `{key}` | `{toml_value(usual.get(key))}` | `{toml_value(value)}` |"
+    starts: list[InitialWeights] = ["classifier", "detector", "known"]
+    columns = [flat(load_recipe(SMALL, start=start).model_dump(mode="json")) for start in starts]
+    yield f"| key | `{SMALL}` from ImageNet | from a detector | from one that knows all classes |"
+    yield "|---|---|---|---|"
+    for key in columns[0]:
+        values = [f"`{toml_value(column.get(key))}`" for column in columns]
+        if len(set(values)) > 1:
+            yield f"| `{key}` | {' | '.join(values)} |"
 
 
 def functions() -> Iterator[str]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from types import UnionType
-from typing import Annotated, Any, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
@@ -22,6 +22,7 @@ from singleshot.settings import ByKind
 
 __all__ = [
     "ABBREVIATIONS",
+    "InitialWeights",
     "RecipeFile",
     "differences",
     "flat",
@@ -43,6 +44,9 @@ _EXCLUSIVE = {"epochs": "steps", "steps": "epochs", "batch_size": "largest_batch
 ABBREVIATIONS = {"batch": "training.batch_size"}
 
 _BACKBONE_KIND = "model.backbone.kind"
+
+
+InitialWeights = Literal["classifier", "detector", "known"]
 
 
 @dataclass(frozen=True)
@@ -82,14 +86,16 @@ def load_recipe(
     recipe: str | Path,
     overrides: Mapping[str, object] | Sequence[str] = (),
     *,
-    fine_tuning: bool = False,
+    start: InitialWeights = "classifier",
 ) -> Recipe:
     """Load a shipped recipe by name, or a TOML file, with `key=value` overrides.
 
     Args:
         recipe: a name, or a file.
         overrides: values by dotted key, as a mapping or as texts.
-        fine_tuning: use the values of the table `fine_tuning`, under the overrides.
+        start: what the training starts from: "classifier"; "detector", which uses the table
+            `fine_tuning` under the overrides; "known", a detector that knows all classes, which
+            uses the table `fine_tuning_known` over that.
 
     Raises:
         RecipeError: names the file, the key, its value and what is allowed; a key that an earlier
@@ -98,12 +104,13 @@ def load_recipe(
     given = _with_bases(_read_toml(_find(recipe)), (str(recipe),))
     changes = sorted(pairs(overrides), key=lambda pair: pair[0] != _BACKBONE_KIND)
     content = _with_preset(_with_changes(given, changes))
-    if table := content.get("fine_tuning"):
-        tuned = _with_preset(_with_changes(_merged(given, table), changes))
-        of_fine_tuning = recipe_from(tuned, source=f"{recipe}, with its table fine_tuning")
-        if fine_tuning:
-            return of_fine_tuning
-    return recipe_from(content, source=str(recipe))
+    loaded = {"classifier": recipe_from(content, source=str(recipe))}
+    for key, table in (("detector", "fine_tuning"), ("known", "fine_tuning_known")):
+        given = _merged(given, content.get(table, {}))
+        tuned = _with_preset(_with_changes(given, changes))
+        # Also where it is not used: a mistake is found at once.
+        loaded[key] = recipe_from(tuned, source=f"{recipe}, with its table {table}")
+    return loaded[start]
 
 
 def _with_changes(

@@ -31,3 +31,8 @@ class Recipe(Settings):
         description="tables of keys of this recipe that have other values where a training starts "
         "from a detector (--init); --set overrides these, too",
     )
+    fine_tuning_known: dict[str, Any] = Field(
+        {},
+        description="the same, over those of fine_tuning, where the detector knows all classes of "
+        "the data",
+    )

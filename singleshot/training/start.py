@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -25,7 +26,16 @@ __all__ = ["Start", "find_nearest_classes"]
 IMAGES_PER_CLASS = 8  # on which the detector is tried for a new class …
 MOST_IMAGES = 200  # … and for all of them together
 FOUND = 0.5  # IoU of a detection with the object that it is of
-LEAST_SCORE = 0.02  # on average over the objects; less means nothing
+# Scores of a class on average over the objects.
+LEAST_SCORE = 0.02  # less means nothing
+KNOWN_SCORE = 0.3  # from here on a new class is a known one under another name
+
+
+class NearestClass(NamedTuple):
+    """The class that a detector takes the objects of a new class for."""
+
+    name: str
+    score: float  # on average over the objects
 
 
 @dataclass(frozen=True)
@@ -34,7 +44,7 @@ class Start:
 
     detector: TrainedDetector
     class_map: Mapping[str, str] = field(default_factory=dict)  # the data's classes to its
-    nearest: Mapping[str, str] = field(default_factory=dict)  # new classes to its
+    nearest: Mapping[str, NearestClass] = field(default_factory=dict)  # of new classes
 
     @classmethod
     def on(
@@ -58,14 +68,20 @@ class Start:
         """List the classes that the detector has already."""
         return tuple(self.detector.same_classes(class_names, self.class_map))
 
+    def knows(self, class_names: Sequence[str]) -> bool:
+        """Return whether the detector finds every class already, if under another name."""
+        known = {name for name, one in self.nearest.items() if one.score >= KNOWN_SCORE}
+        return known.issuperset({*class_names} - {*self.kept_classes(class_names)})
+
     def transfer_to(self, detector: TrainableDetector) -> Transfer:
         """Fill a detector; see `TrainedDetector.transfer_to`."""
-        return self.detector.transfer_to(detector, self.class_map, self.nearest)
+        nearest = {name: one.name for name, one in self.nearest.items()}
+        return self.detector.transfer_to(detector, self.class_map, nearest)
 
 
 def find_nearest_classes(
     start: TrainedDetector, data: DataSet, class_names: Sequence[str], device: torch.device
-) -> dict[str, str]:
+) -> dict[str, NearestClass]:
     """Find the class that a detector takes objects of each new class for.
 
     It is the one with the highest score, averaged over the objects: of its detections that overlap
@@ -88,7 +104,7 @@ def find_nearest_classes(
     means = totals / counts.clamp(min=1)[:, None]
     best, nearest = means.max(dim=1)
     return {
-        name: detector.class_names[int(nearest[label])]
+        name: NearestClass(detector.class_names[int(nearest[label])], float(best[label]))
         for name, label in zip(class_names, labels, strict=True)
         if best[label] >= LEAST_SCORE
     }

@@ -13,11 +13,11 @@ from pydantic import ValidationError
 from singleshot.checkpoints.transfer import TrainedDetector
 from singleshot.data.cache import require_readable
 from singleshot.data.splits import TrainingData, training_split
-from singleshot.errors import ModelError, SingleshotError
+from singleshot.errors import ModelError, RecipeError, SingleshotError
 from singleshot.files import hash_file
 from singleshot.models.opening import start_from, teacher_from
 from singleshot.options import as_paths, takes
-from singleshot.recipes.load import differences, load_recipe, to_toml
+from singleshot.recipes.load import InitialWeights, differences, load_recipe, to_toml
 from singleshot.recipes.schema import Recipe
 from singleshot.runs.callbacks import Callback, CallbackList, OnMessage
 from singleshot.runs.display import training_display
@@ -85,7 +85,7 @@ def run_training(recipe: str | Path, options: TrainingOptions) -> Run:
         with immediate_interrupts(lambda: describe_interrupted(folder, processes)):
             resume = is_resumed(folder, processes, requested=options.resume)
             if resume:
-                settings = folder.recipe_to_resume(settings)
+                settings = _recipe_to_resume(folder, recipe, options, detector)
             tracker = _tracker(folder, options, processes)
             callbacks = _callbacks(folder, options.callback, tracker, processes)
             if resume:
@@ -94,9 +94,9 @@ def run_training(recipe: str | Path, options: TrainingOptions) -> Run:
                 as_paths(options.data), options.split, options.val_split, settings.training.seed
             )
             _announce(data, settings, detector, callbacks.on_message)
-            if detector is not None:
-                _announce_fine_tuning(recipe, settings, options, callbacks.on_message)
             start = _start(detector, options, data, processes, device, resume=resume)
+            if start is not None and not resume:
+                settings = _fine_tuned(recipe, options, data, start, callbacks.on_message)
             setup = TrainingSetup(
                 data, folder, processes, callbacks, start=start, resume=resume, device=device
             )
@@ -145,7 +145,7 @@ def _recipe_and_start(
 ) -> tuple[Recipe, TrainedDetector | None]:
     """Load the recipe, and the detector to start from."""
     start = None if options.init is None else start_from(options.init)
-    settings = load_recipe(recipe, options.overrides, fine_tuning=start is not None)
+    settings = load_recipe(recipe, options.overrides)
     if options.class_map and start is None:
         raise SingleshotError("--class-map names classes of a detector; give one to --init")
     if options.init is not None and start is None:
@@ -218,13 +218,37 @@ def _announce(
         require_readable(validation)
 
 
-def _announce_fine_tuning(
-    recipe: str | Path, settings: Recipe, options: TrainingOptions, on_message: OnMessage
-) -> None:
-    """Report the values that differ because the training starts from a detector."""
+def _fine_tuned(
+    recipe: str | Path,
+    options: TrainingOptions,
+    data: TrainingData,
+    start: Start,
+    on_message: OnMessage,
+) -> Recipe:
+    """Load the recipe for a start from a detector, and report the values that differ for it."""
+    known = start.knows(data.train.class_names)
+    settings = load_recipe(recipe, options.overrides, start="known" if known else "detector")
     if changed := differences(load_recipe(recipe, options.overrides), settings):
         listed = "; ".join(text.replace(", ", " becomes ", 1) for text in changed)
-        on_message(f"starts from a detector: {listed} (fine_tuning of the recipe; --set overrides)")
+        classes = "that knows all classes" if known else "that does not know all classes"
+        on_message(f"starts from a detector {classes}: {listed} (--set overrides)")
+    return settings
+
+
+def _recipe_to_resume(
+    folder: RunFolder,
+    recipe: str | Path,
+    options: TrainingOptions,
+    detector: TrainedDetector | None,
+) -> Recipe:
+    """Return the recipe that a run was begun with; RecipeError where this one is another."""
+    try:
+        start: InitialWeights = "classifier" if detector is None else "known"
+        return folder.recipe_to_resume(load_recipe(recipe, options.overrides, start=start))
+    except RecipeError:
+        if detector is None:
+            raise
+        return folder.recipe_to_resume(load_recipe(recipe, options.overrides, start="detector"))
 
 
 def require_same_inputs(recipe: Recipe, setup: TrainingSetup) -> None:

@@ -38,11 +38,16 @@ def test_fine_tuning_has_its_own_values_under_those_of_set(tmp_path):
     file.write_text(
         'based_on = "ssd300-vgg16"\n[fine_tuning.training]\nlearning_rate = 1e-4\nepochs = 3\n'
     )
-    plain, tuned = (load_recipe(file, fine_tuning=start).training for start in (False, True))
+    plain, tuned = (load_recipe(file, start=start).training for start in ("classifier", "detector"))
     assert plain.learning_rate == load_recipe("ssd300-vgg16").training.learning_rate
     assert (tuned.learning_rate, tuned.epochs, tuned.steps) == (1e-4, 3, None)
-    changed = load_recipe(file, ["training.learning_rate=0.5"], fine_tuning=True)
+    changed = load_recipe(file, ["training.learning_rate=0.5"], start="detector")
     assert (changed.training.learning_rate, changed.training.epochs) == (0.5, 3)
+    assert load_recipe(file, start="known").training == tuned
+    with file.open("a") as more:
+        more.write("[fine_tuning_known.training]\nlearning_rate = 1e-5\n")
+    known = load_recipe(file, start="known").training
+    assert (known.learning_rate, known.epochs) == (1e-5, 3)
 
 
 def test_a_mistake_in_fine_tuning_is_found_without_it(tmp_path):

@@ -75,7 +75,10 @@ def test_the_nearest_class_is_the_one_that_objects_are_taken_for(cells, begun, m
     images = open_dataset(cells, "train")
     monkeypatch.setattr(starting, "detector_from", lambda *_: Seer(images))
     nearest = find_nearest_classes(start_from(begun), images, images.class_names, CPU)
-    assert nearest == {"RBC": "ball"}
+    assert nearest == {"RBC": ("ball", pytest.approx(0.4))}
+    start = Start(start_from(begun), {}, nearest)
+    assert start.knows(["RBC", "WBC"])  # WBC by its name
+    assert not start.knows(["RBC", "Platelets"])
 
 
 def test_classes_of_the_same_name_need_no_nearest(cells, begun, monkeypatch):

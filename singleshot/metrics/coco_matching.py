@@ -21,7 +21,13 @@ from singleshot.metrics.coco import to_xywh
 from singleshot.metrics.detection_tables import Predictions, Truths
 from singleshot.metrics.voc_matching import group_truths
 
-__all__ = ["IOU_THRESHOLDS", "CocoOutcomes", "find_coco_true_positives"]
+__all__ = [
+    "IOU_THRESHOLDS",
+    "CocoOutcomes",
+    "count_images_over_limit",
+    "find_coco_true_positives",
+    "limit_note",
+]
 
 IOU_THRESHOLDS = np.linspace(0.5, 0.95, 10)
 DETECTIONS_PER_IMAGE = 100  # of one class
@@ -71,6 +77,26 @@ def find_coco_true_positives(
         if start < end:
             choose(pairs[start:end], needed, truths.crowd, available, outcomes)
     return outcomes
+
+
+def count_images_over_limit(truths: Truths) -> int:
+    """Count the images with more objects of one class than COCO counts detections of it."""
+    num_labels = 1 + truths.labels.max(initial=0)
+    groups = (truths.images * num_labels + truths.labels)[~truths.crowd]
+    own, counts = np.unique(groups, return_counts=True)
+    return len(np.unique(own[counts > DETECTIONS_PER_IMAGE] // num_labels))
+
+
+def limit_note(num_images: int) -> str | None:
+    """State that COCO's limit lowers the AP of so many images; None without any."""
+    if not num_images:
+        return None
+    images = "1 image has" if num_images == 1 else f"{num_images:,} images have"
+    return (
+        f"{images} more than {DETECTIONS_PER_IMAGE} objects of a class, and COCO counts the "
+        f"{DETECTIONS_PER_IMAGE} surest detections of a class in an image: its AP and AR stay "
+        f"below 1 even if all are found; the protocols voc07 and voc10 count all detections"
+    )
 
 
 def choose(

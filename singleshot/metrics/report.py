@@ -17,6 +17,7 @@ from jaxtyping import Float64
 from singleshot.metrics.average_precision import mean_of_defined
 from singleshot.metrics.bootstrap import Comparison
 from singleshot.metrics.coco import CocoNumbers, coco_numbers
+from singleshot.metrics.coco_matching import count_images_over_limit
 from singleshot.metrics.curves import Curve, count_truths, curves_per_class
 from singleshot.metrics.detection_tables import Predictions, Truths
 from singleshot.metrics.diagnosis import Diagnosis
@@ -85,6 +86,8 @@ class Report:
     mean_average_precision: float | None  # over classes with truths; with COCO its AP
     per_class: Mapping[str, ClassReport]
     coco: CocoNumbers | None  # with the COCO protocol only
+    # With the COCO protocol: images with more objects of a class than it counts detections of.
+    images_over_coco_limit: int | None = None  # None for none
     # On request only.
     diagnosis: Diagnosis | None = None
     comparison: Comparison | None = None
@@ -133,8 +136,10 @@ def compute_metrics(
             iou_threshold=iou_threshold,
         )
         coco = average_precisions = None
+        over_limit = 0
         if protocol is Protocol.COCO:
             coco, average_precisions = coco_numbers(predictions, truths, num_classes)
+            over_limit = count_images_over_limit(truths)
         curves = future_curves.result()
     if average_precisions is None:
         average_precisions = protocol.average_precisions(curves)
@@ -149,6 +154,7 @@ def compute_metrics(
         mean_average_precision=coco.AP if coco else mean_of_defined(average_precisions),
         per_class=dict(zip(class_names, reports, strict=True)),
         coco=coco,
+        images_over_coco_limit=over_limit or None,
     )
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import fields
+from itertools import pairwise
 
 import pytest
 import torch
@@ -142,3 +143,32 @@ def test_columns_hold_images_in_order():
     several = Truths.of(Truth.of(BOXES, LABELS), torch.tensor([0, 2, 3, 3]))
     assert several.images.tolist() == [1, 1, 2]
     assert several.num_images == 4
+
+
+def many_objects(counts: list[int]) -> tuple[Predictions, Truths]:
+    """Images with so many objects of one class side by side, all found exactly."""
+    left = 20.0 * torch.cat([torch.arange(count) for count in counts])
+    boxes = torch.stack([left, left * 0, left + 10, left * 0 + 10], dim=1)
+    labels = torch.zeros(len(boxes), dtype=torch.int64)
+    ends = torch.tensor(counts).cumsum(0)
+    detections = Detections(boxes, torch.linspace(0.9, 0.1, len(boxes)), labels)
+    starts = [0, *ends.tolist()]
+    parts = [detections[start:end] for start, end in pairwise(starts)]
+    return Predictions.of(parts), Truths.of(Truth.of(boxes, labels), ends)
+
+
+def test_images_with_more_objects_than_coco_counts_are_counted():
+    predictions, truths = many_objects([300, 100, 101])
+    report = compute_metrics(predictions, truths, NAMES, protocol=Protocol.COCO)
+    assert report.images_over_coco_limit == 2
+    assert report.to_json()["images_over_coco_limit"] == 2
+    assert report.mean_average_precision < 0.61  # 300 of 501 objects
+    by_voc = compute_metrics(predictions, truths, NAMES, protocol=Protocol.VOC10)
+    assert by_voc.mean_average_precision == 1
+    assert by_voc.images_over_coco_limit is None
+
+
+def test_a_hundred_objects_of_a_class_are_within_the_limit_of_coco():
+    report = compute_metrics(*many_objects([100]), NAMES, protocol=Protocol.COCO)
+    assert report.mean_average_precision == pytest.approx(1)
+    assert "images_over_coco_limit" not in report.to_json()

@@ -6,6 +6,7 @@ import sys
 import torch
 
 from benchmarks import (
+    coverage,
     evaluation,
     kills,
     machines,
@@ -22,6 +23,7 @@ BENCHMARKS = {
     "matching-and-loss": matching_and_loss.main,
     "training-step": training_step.main,
     "evaluation": evaluation.main,
+    "coverage": coverage.main,
     "million-images": million_images.main,
     "reading": reading.main,
     "kills": kills.main,

@@ -29,6 +29,7 @@ from singleshot.evaluation.evaluate_predictions import evaluate_predictions, tru
 from singleshot.files import require_writable
 from singleshot.metrics import Predictions, Protocol, Report
 from singleshot.metrics.coco import CocoNumbers, coco_numbers
+from singleshot.metrics.coco_matching import count_images_over_limit, limit_note
 from singleshot.models.opening import checkpoint_file, load
 from singleshot.models.summary import ModelSummary, summarise
 from singleshot.options import Device, takes
@@ -106,13 +107,19 @@ def _compare(models: Sequence[str | Path], options: ComparisonOptions) -> Compar
         device=options.device,
     )
     options.notify("estimating confidence intervals by bootstrap")
+    truths = truths_of(dataset)
     ranking = rank_detectors(
         [one.predictions for one in evaluated],
-        truths_of(dataset),
+        truths,
         len(dataset.class_names),
         protocol=protocol,
         iou_threshold=iou_threshold,
     )
+    # COCO's numbers are in the tables whatever the protocol.
+    limited = limit_note(count_images_over_limit(truths))
+    notes = (*ranking.notes(), *([limited] if limited else []))
+    for message in notes:
+        options.notify(message)
     timings = _time_models(evaluated, dataset, options)
     result = ComparisonResult(
         data=dataset.description,
@@ -124,6 +131,7 @@ def _compare(models: Sequence[str | Path], options: ComparisonOptions) -> Compar
         ranking=ranking,
         machine=Machine(**timings[0].machine),
         num_rounds=ROUNDS,
+        notes=notes,
         published=tuple(read_published_figures()) if options.published else (),
     )
     if options.page is not None:

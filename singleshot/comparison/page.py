@@ -22,7 +22,7 @@ from singleshot.comparison.side_by_side import SharedImage
 from singleshot.evaluation.page import IN_WORDS
 from singleshot.files import write_atomically
 from singleshot.metrics import Protocol
-from singleshot.metrics.bootstrap import FEWEST_IMAGES
+from singleshot.metrics.intervals import FEWEST_IMAGES
 from singleshot.metrics.speed import Speed
 from singleshot.report.page import content_hash, environment
 
@@ -30,6 +30,7 @@ __all__ = [
     "FOLDER",
     "ComparisonPage",
     "ComparisonRow",
+    "clearly_less",
     "format_p_value",
     "format_rounded",
     "format_whole",
@@ -135,6 +136,7 @@ def _render(page: ComparisonPage) -> str:
         protocol=IN_WORDS[result.protocol].format(iou_threshold=result.iou_threshold),
         rules=RULES[result.protocol].format(iou_threshold=result.iou_threshold),
         fewest_images=FEWEST_IMAGES,
+        without_interval=any(row.estimate.low is None for row in rows),
         plots=_plots(rows, y_label="mean average precision"),
         script=Markup(script),
         script_hash=content_hash(script),
@@ -251,12 +253,12 @@ def _plots(rows: Sequence[ComparisonRow], *, y_label: str) -> list[CostPlot]:
         plot(SPEED, "milliseconds per image", times, on_front),
         plot("Multiply-adds", "billions per image", macs, pareto_front_by_cost(macs, values)),
         plot("Parameters", "millions", parameters, pareto_front_by_cost(parameters, values)),
-        plot("Memory", "megabytes", memory, pareto_front(values, _clearly_less(memory))),
+        plot("Memory", "megabytes", memory, pareto_front(values, clearly_less(memory))),
     ]
     return [one for one in candidates if one is not None]
 
 
-def _clearly_less(costs: Sequence[float | None]) -> Callable[[int, int], bool]:
+def clearly_less(costs: Sequence[float | None]) -> Callable[[int, int], bool]:
     """Compare costs, ignoring differences within the variation of the measurement."""
 
     def is_cheaper(one: int, other: int) -> bool:

@@ -1,12 +1,8 @@
 """Rank detectors: intervals and p-values of their accuracy, and the Pareto front with their cost.
 
 All detectors are evaluated on the same bootstrap draws of the images (see `metrics.bootstrap`), so
-that each has an interval of its own, and every pair an interval of its difference. The p-value of a
-pair is the level at which its percentile interval begins to exclude 0; a draw in which both are
-equal counts against a difference, and the observed data count as one draw (Davison and Hinkley,
-Bootstrap Methods and their Application, 1997, §4.2.3 and §5.3):
-
-    p = min(1, 2 (1 + min(#{d <= 0}, #{d >= 0})) / (1 + draws))
+that each has an interval of its own, and every pair an interval and a p-value of its difference
+(see `metrics.intervals`).
 
 Among many pairs some differ by chance, so p-values are adjusted by Holm's method (1979): that of
 the k-th smallest of m is the running maximum of (m - k + 1) p. Calling pairs different whose
@@ -25,8 +21,17 @@ import numpy as np
 from jaxtyping import Float64
 
 from singleshot.metrics.average_precision import means_of_defined
-from singleshot.metrics.bootstrap import ROUNDING, each_weights, interval_of
+from singleshot.metrics.bootstrap import each_weights
 from singleshot.metrics.detection_tables import Predictions, Truths
+from singleshot.metrics.intervals import (
+    FEWEST_IMAGES,
+    estimate_interval,
+    few_images_note,
+    interval_of_difference,
+    num_draws_for,
+    p_value_of_difference,
+    p_value_of_tail,
+)
 from singleshot.metrics.protocol import Protocol
 from singleshot.metrics.weighted_average_precision import (
     outcomes_per_class,
@@ -39,15 +44,16 @@ __all__ = [
     "PairwiseDifference",
     "Ranking",
     "adjust_p_values",
+    "draw_means",
     "num_resamples_for",
     "pareto_front",
     "pareto_front_by_cost",
     "rank_detectors",
+    "rank_means",
 ]
 
 SIGNIFICANCE = 0.05  # largest adjusted p-value at which a pair is called different
-FEWEST_RESAMPLES = 1000
-RESAMPLES_PER_PAIR = 100  # the smallest adjusted p-value is then two fifths of `SIGNIFICANCE`
+FEWEST_RESAMPLES, MOST_RESAMPLES = 1000, 40_000
 
 
 class AccuracyEstimate(NamedTuple):
@@ -79,16 +85,40 @@ class PairwiseDifference(NamedTuple):
 class Ranking:
     """Accuracy of each detector and the difference of every pair, with how they were drawn."""
 
+    images: int  # with truths that count
     resamples: int
     seed: int
     confidence: float
     estimates: tuple[AccuracyEstimate, ...]
     pairs: tuple[PairwiseDifference, ...]  # each once, in the order the detectors were given
 
+    def notes(self) -> tuple[str, ...]:
+        """State why intervals or p-values cannot be relied on; nothing with enough images."""
+        rough = few_images_note(self.images)
+        notes = [] if rough is None else [rough]
+        if self.images >= FEWEST_IMAGES and self._smallest_p_value() > SIGNIFICANCE:
+            notes.append(
+                f"{self.images} images with objects are too few to call any of "
+                f"{len(self.pairs)} pairs different, however large the difference; compare fewer "
+                f"detectors, or on more images"
+            )
+        return tuple(notes)
 
-def num_resamples_for(num_detectors: int) -> int:
-    """Return enough bootstrap draws for an adjusted p-value of any pair to be significant."""
-    return max(FEWEST_RESAMPLES, RESAMPLES_PER_PAIR * num_detectors * (num_detectors - 1) // 2)
+    def _smallest_p_value(self) -> float:
+        """Compute the adjusted p-value of a pair that is different in every draw."""
+        return len(self.pairs) * p_value_of_tail(1 / (1 + self.resamples), images=self.images)
+
+
+def num_resamples_for(num_detectors: int, *, images: int) -> int:
+    """Return enough bootstrap draws for an adjusted p-value of any pair to be significant.
+
+    The fewer images, the more draws that takes; among too few no number of draws is enough.
+    """
+    num_pairs = num_detectors * (num_detectors - 1) // 2
+    if images < FEWEST_IMAGES or not num_pairs:
+        return FEWEST_RESAMPLES
+    needed = num_draws_for(SIGNIFICANCE / 2 / num_pairs, images=images)
+    return min(max(needed, FEWEST_RESAMPLES), MOST_RESAMPLES)
 
 
 def rank_detectors(
@@ -112,9 +142,48 @@ def rank_detectors(
         iou_threshold: from which a detection is a true positive, by the other protocols.
         resamples: how often images are drawn; default: by the number of pairs.
         seed: of the draws.
-        confidence: the share of the draws that an interval holds.
+        confidence: how often an interval should hold the true value.
     """
-    resamples = num_resamples_for(len(predictions)) if resamples is None else resamples
+    images = len(np.unique(truths.images[~protocol.ignores(truths)]))
+    if resamples is None:
+        resamples = num_resamples_for(len(predictions), images=images)
+    means = draw_means(
+        predictions,
+        truths,
+        num_classes,
+        protocol=protocol,
+        iou_threshold=iou_threshold,
+        resamples=resamples,
+        seed=seed,
+    )
+    return rank_means(means, images=images, seed=seed, confidence=confidence)
+
+
+def rank_means(
+    means: Sequence[Float64[np.ndarray, " draws"]], *, images: int, seed: int, confidence: float
+) -> Ranking:
+    """Compare detectors by what `draw_means` returns, on so many images with truths."""
+    return Ranking(
+        images=images,
+        resamples=len(means[0]) - 1,
+        seed=seed,
+        confidence=confidence,
+        estimates=tuple(_estimate(own, confidence, images=images) for own in means),
+        pairs=_compare_pairs(means, confidence, images=images),
+    )
+
+
+def draw_means(
+    predictions: Sequence[Predictions],
+    truths: Truths,
+    num_classes: int,
+    *,
+    protocol: Protocol,
+    iou_threshold: float,
+    resamples: int,
+    seed: int,
+) -> list[Float64[np.ndarray, " draws"]]:
+    """Compute the mean average precision of each detector on all images, then in each draw."""
     outcomes = [
         outcomes_per_class(one, truths, num_classes, protocol=protocol, iou_threshold=iou_threshold)
         for one in predictions
@@ -124,23 +193,16 @@ def rank_detectors(
         for own, one in zip(parts, outcomes, strict=True):
             of_classes = weighted_average_precisions(one, weights, protocol=protocol)
             own.append(means_of_defined(of_classes))
-    means = [np.concatenate(own) for own in parts]
-    num_images = len(np.unique(truths.images[~protocol.ignores(truths)]))
-    return Ranking(
-        resamples=resamples,
-        seed=seed,
-        confidence=confidence,
-        estimates=tuple(_estimate(own, confidence, images=num_images) for own in means),
-        pairs=_compare_pairs(means, confidence, images=num_images),
-    )
+    return [np.concatenate(own) for own in parts]
 
 
 def _estimate(
     means: Float64[np.ndarray, " draws"], confidence: float, *, images: int
 ) -> AccuracyEstimate:
-    """Return the mean on all images, which comes first, and the spread of the other draws."""
-    found = interval_of(means, confidence, images=images)
-    return AccuracyEstimate(found.difference, found.low, found.high)
+    """Return the mean on all images, which comes first, and the interval of the draws."""
+    value = None if np.isnan(means[0]) else float(means[0])
+    low, high = estimate_interval(means, confidence, images=images) or (None, None)
+    return AccuracyEstimate(value, low, high)
 
 
 def _compare_pairs(
@@ -149,8 +211,10 @@ def _compare_pairs(
     """Compare every pair of detectors, with p-values adjusted for the number of pairs."""
     pairs = []
     for (first, own), (second, other) in combinations(enumerate(means), 2):
-        one = interval_of(own - other, confidence, images=images)
-        p_value = None if one.low is None else _two_sided_p_value(own[1:] - other[1:])
+        one = interval_of_difference(own - other, confidence, images=images)
+        p_value = None
+        if one.low is not None:
+            p_value = p_value_of_difference(own[1:] - other[1:], images=images)
         pairs.append(
             PairwiseDifference(first, second, one.difference, one.low, one.high, p_value, None)
         )
@@ -160,13 +224,6 @@ def _compare_pairs(
         pair if pair.p_value is None else pair._replace(p_value_adjusted=next(adjusted))
         for pair in pairs
     )
-
-
-def _two_sided_p_value(differences: Float64[np.ndarray, " draws"]) -> float:
-    """Return the p-value of no difference, from the differences in the bootstrap draws."""
-    drawn = differences[~np.isnan(differences)]
-    rarer = min((drawn <= ROUNDING).sum(), (drawn >= -ROUNDING).sum())
-    return float(min(1.0, 2 * (1 + rarer) / (1 + len(drawn))))
 
 
 def adjust_p_values(p_values: Sequence[float]) -> list[float]:

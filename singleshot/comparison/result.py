@@ -96,6 +96,7 @@ class ComparisonResult:
     ranking: Ranking
     machine: Machine
     num_rounds: int  # of timing
+    notes: tuple[str, ...] = ()  # what the numbers cannot be relied on for
     published: tuple[PublishedFigure, ...] = ()
 
     @property
@@ -123,7 +124,9 @@ class ComparisonResult:
             "truths": self.truths,
             "machine": asdict(self.machine),
             "models": [one.to_json(estimate, on_front=front) for one, estimate, front in rows],
+            "notes": list(self.notes),
             "bootstrap": {
+                "images": self.ranking.images,
                 "resamples": self.ranking.resamples,
                 "seed": self.ranking.seed,
                 "confidence": self.ranking.confidence,

@@ -36,6 +36,7 @@ from singleshot.evaluation.evaluate import open_evaluation_data
 from singleshot.evaluation.evaluate_predictions import truths_of
 from singleshot.files import require_writable
 from singleshot.metrics import Protocol
+from singleshot.metrics.intervals import few_images_note
 from singleshot.models.opening import checkpoint_file
 from singleshot.options import takes
 from singleshot.recipes.load import recipe_files
@@ -151,6 +152,8 @@ def _evaluate_runs(
         protocol=protocol,
         iou_threshold=options.iou_threshold,
     )
+    if rough := few_images_note(ranking.images):
+        options.notify(rough)
     return {
         one.model.name: TrainedRun(str(one.model.path), one.summary.input, estimate, one.coco.AP50)
         for one, estimate in zip(evaluated, ranking.estimates, strict=True)

@@ -27,6 +27,8 @@ from singleshot.metrics import (
     choose_thresholds,
     compare_by_bootstrap,
 )
+from singleshot.metrics.coco_matching import limit_note
+from singleshot.metrics.intervals import few_images_note
 from singleshot.models.opening import as_detector
 from singleshot.options import DataPaths, Device, as_paths, takes
 from singleshot.runs.callbacks import OnMessage
@@ -198,6 +200,8 @@ class Evaluation:
             protocol=self.protocol,
             iou_threshold=self.options.iou_threshold,
         )
+        if limited := limit_note(report.images_over_coco_limit or 0):
+            self.options.notify(limited)
         diagnosis = comparison = None
         if self.options.diagnose or self.options.attributes is not None:
             diagnosis = diagnose_predictions(
@@ -212,6 +216,8 @@ class Evaluation:
                 protocol=self.protocol,
                 iou_threshold=self.options.iou_threshold,
             )
+            if rough := few_images_note(comparison.mean_average_precision.images):
+                self.options.notify(rough)
         return replace(
             report,
             diagnosis=diagnosis,

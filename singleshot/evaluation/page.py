@@ -29,8 +29,10 @@ from singleshot.evaluation.gallery import (
 from singleshot.evaluation.plots import training_charts
 from singleshot.files import write_atomically
 from singleshot.metrics import DEFAULT_SCORE_THRESHOLD, Predictions, Protocol, Report, Truths
-from singleshot.metrics.bootstrap import FEWEST_IMAGES, Comparison
+from singleshot.metrics.bootstrap import Comparison
+from singleshot.metrics.coco_matching import limit_note
 from singleshot.metrics.diagnosis import Diagnosis
+from singleshot.metrics.intervals import FEWEST_IMAGES, few_images_note
 from singleshot.metrics.miss_rate import FEWEST_IMAGES as FEWEST_FOR_MISS_RATES
 from singleshot.metrics.sweep import IOU_THRESHOLDS, ThresholdSweep, sweep
 from singleshot.report.images import ExampleImage, make_example
@@ -230,8 +232,11 @@ def render_page(page: EvaluationPage) -> str:
         class_names=list(report.per_class),
         metrics=other_metrics(report),
         stand_in=DEFAULT_SCORE_THRESHOLD,
+        limit_note=limit_note(report.images_over_coco_limit or 0),
         undetected=undetected_classes(report),
         fewest_images=FEWEST_IMAGES,
+        few_images_note=report.comparison
+        and few_images_note(report.comparison.mean_average_precision.images),
         fewest_for_miss_rates=FEWEST_FOR_MISS_RATES,
         thresholds=report.score_thresholds,
         now=page.sweep[[one.iou_threshold for one in page.sweep].index(report.iou_threshold)],

@@ -9,6 +9,7 @@ miss_rate           miss rate against false positives per image, and its log-ave
 thresholds          score thresholds that reach a precision, a recall, few false positives
 sweep               counts and curves at every score threshold
 bootstrap           difference of two detectors with its confidence interval
+intervals           confidence intervals and p-values from bootstrap draws
 coco                the twelve numbers of the COCO challenge
 diagnosis           analysis of errors: types, confusion, calibration, slices …
 report              all of the above for one set of detections
@@ -16,11 +17,12 @@ report              all of the above for one set of detections
 
 # Re-exported without a second list: mypy takes these imports as exports (pyproject.toml).
 from singleshot.metrics.average_precision import eleven_points, every_point, hundred_one_points
-from singleshot.metrics.bootstrap import Comparison, Interval, compare_by_bootstrap
+from singleshot.metrics.bootstrap import Comparison, compare_by_bootstrap
 from singleshot.metrics.coco import CocoNumbers
 from singleshot.metrics.curves import Curve, curves_per_class, precision_recall_curve
 from singleshot.metrics.detection_tables import Predictions, Truths
 from singleshot.metrics.diagnosis import Diagnosis, diagnose
+from singleshot.metrics.intervals import Interval
 from singleshot.metrics.miss_rate import (
     false_positives_per_image,
     log_average_miss_rate,

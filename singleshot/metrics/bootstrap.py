@@ -3,8 +3,8 @@
 The images at hand are a sample of those that a detector will process. Drawing as many from them,
 with replacement, shows how far a difference of average precisions varies by the choice of images
 alone; both detectors are evaluated on the same draw, so that the difficulty of an image
-cancels out. The interval holds the middle 95 % (`confidence`) of the differences over all draws
-(Efron and Tibshirani, An Introduction to the Bootstrap, 1993, §13.3, the percentile interval).
+cancels out. The interval holds the middle of the differences over all draws: 95 % (`confidence`) of
+them where images are many, more where they are few (see `intervals`).
 
 A draw that finds both equal counts half for each. Where truths lie in a handful of images there
 is no interval: drawn again and again, two images are always the same two, and it would be as
@@ -18,13 +18,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float64
 
 from singleshot.metrics.average_precision import means_of_defined
 from singleshot.metrics.detection_tables import Predictions, Truths
+from singleshot.metrics.intervals import Interval, interval_of_difference
 from singleshot.metrics.protocol import Protocol
 from singleshot.metrics.weighted_average_precision import (
     ClassOutcomes,
@@ -32,24 +33,9 @@ from singleshot.metrics.weighted_average_precision import (
     weighted_average_precisions,
 )
 
-__all__ = ["Comparison", "Interval", "compare_by_bootstrap"]
+__all__ = ["Comparison", "compare_by_bootstrap"]
 
-FEWEST_IMAGES = 5
-ROUNDING = 1e-12  # two average precisions that differ by less do so by the order of their sums
 NUMBERS_AT_ONCE = 1 << 23  # images, or truths of a class, x draws: 64 MB an array
-
-
-class Interval(NamedTuple):
-    """A difference of average precisions, the first minus the second; None where undefined.
-
-    Below `FEWEST_IMAGES` only the difference itself is defined.
-    """
-
-    difference: float | None  # on all images, each once
-    low: float | None
-    high: float | None
-    share_positive: float | None  # of the draws: those where the first is better, and half the ties
-    images: int  # images with truths that count, of the class or of any
 
 
 @dataclass(frozen=True)
@@ -108,7 +94,7 @@ def compare_by_bootstrap(
     )
     places = [own.truth_images for own in first]
     per_class = [
-        interval_of(of_class, confidence, images=len(np.unique(own)))
+        interval_of_difference(of_class, confidence, images=len(np.unique(own)))
         for of_class, own in zip(differences, places, strict=True)
     ]
     anywhere = len(np.unique(np.concatenate([np.zeros(0, np.int64), *places])))
@@ -119,7 +105,7 @@ def compare_by_bootstrap(
         resamples=resamples,
         seed=seed,
         confidence=confidence,
-        mean_average_precision=interval_of(
+        mean_average_precision=interval_of_difference(
             means_of_defined(differences), confidence, images=anywhere
         ),
         per_class=dict(zip(class_names, per_class, strict=True)),
@@ -156,17 +142,3 @@ def each_weights(
             for _ in range(start, min(start + at_once, resamples))
         ]
         yield np.stack(draws, axis=1).astype(np.float64)
-
-
-def interval_of(
-    differences: Float64[np.ndarray, " draws"], confidence: float, *, images: int
-) -> Interval:
-    """Compute the interval from the difference on all images, the first, and on the draws."""
-    on_all, drawn = differences[0], differences[1:]
-    drawn = drawn[~np.isnan(drawn)]
-    if images < FEWEST_IMAGES or not len(drawn):
-        return Interval(None if np.isnan(on_all) else float(on_all), None, None, None, images)
-    low, high = np.quantile(drawn, [(1 - confidence) / 2, (1 + confidence) / 2])
-    tied = np.abs(drawn) <= ROUNDING
-    better = np.where(tied, 0.5, drawn > 0).mean()
-    return Interval(float(on_all), float(low), float(high), float(better), images)

@@ -60,6 +60,7 @@ def make_result(**changes) -> ComparisonResult:
             detector("beaten", 90.0),
         ),
         "ranking": Ranking(
+            40,
             1000,
             0,
             0.95,

@@ -12,8 +12,13 @@ from comparison_scene import EVIL, make_page, make_result
 from page_reader import Reader
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from singleshot.comparison.page import format_p_value, format_rounded, write_comparison
-from singleshot.comparison.ranking import AccuracyEstimate, Ranking
+from singleshot.comparison.page import (
+    clearly_less,
+    format_p_value,
+    format_rounded,
+    write_comparison,
+)
+from singleshot.comparison.ranking import AccuracyEstimate, Ranking, pareto_front
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 PHONE, DESK = {"width": 390, "height": 844}, {"width": 1440, "height": 900}
@@ -57,9 +62,21 @@ def test_a_page_without_intervals_explains_why(tmp_path):
     estimates = tuple(AccuracyEstimate(0.5, None, None) for _ in range(3))
     pairs = make_result().ranking.pairs
     unknown = tuple(one._replace(low=None, high=None, p_value=None) for one in pairs)
-    ranking = Ranking(1000, 0, 0.95, estimates, unknown)
+    ranking = Ranking(4, 1000, 0, 0.95, estimates, unknown)
     page = write_comparison(make_page(ranking=ranking), tmp_path / "report.html")
     assert "in fewer than 5 images, too few for an interval" in page.read_text()
+
+
+def test_notes_stand_below_the_verdict(tmp_path):
+    page = write_comparison(make_page(notes=("only 8 images have",)), tmp_path / "report.html")
+    verdict = page.read_text().partition('id="verdict"')[2].partition("</section>")[0]
+    assert "Note: only 8 images have." in verdict
+
+
+def test_an_about_equal_memory_does_not_take_a_third_detector_off_its_front():
+    """The third takes 5 % less than the first, but not than the second, nor that than the first."""
+    memory, accuracies = [400.0, 390, 375], [0.9, 0.85, 0.8]
+    assert pareto_front(accuracies, clearly_less(memory)) == [True, False, True]
 
 
 def test_an_image_is_in_the_page_once_for_all_detectors(path):

@@ -45,30 +45,30 @@ def test_the_site_loads_nothing_from_the_network(site):
 
 
 def test_generated_parts_are_filled_in(site):
-    commands = (site / "reference/command-line/index.html").read_text()
+    commands = (site / "reference/command-line.html").read_text()
     assert "Usage: singleshot models show" in commands
-    metrics = (site / "reference/metrics/index.html").read_text()
+    metrics = (site / "reference/metrics.html").read_text()
     for part in ('id="every_point"', 'id="log_average_miss_rate"', 'id="find_errors"', "VOCap.m"):
         assert part in metrics
-    keys = (site / "reference/recipe-keys/index.html").read_text()
+    keys = (site / "reference/recipe-keys.html").read_text()
     for part in ("training.schedule", "learning_rate", "epochs"):
         assert part in keys
     assert "generated:" not in commands + metrics + keys
 
 
 def test_every_recipe_has_a_page_with_its_command_and_its_levels(site):
-    overview = (site / "reference/recipes/index.html").read_text()
+    overview = (site / "reference/recipes.html").read_text()
     for name in recipe_files():
-        page = unescape(text_of((site / f"reference/recipes/{name}/index.html").read_text()))
+        page = unescape(text_of((site / f"reference/recipes/{name}.html").read_text()))
         assert f"singleshot train {name} " in page
-        assert f'href="{name}/"' in overview
-    levels = text_of((site / "reference/recipes/ssd300-vgg16/index.html").read_text())
+        assert f'href="recipes/{name}.html"' in overview
+    levels = text_of((site / "reference/recipes/ssd300-vgg16.html").read_text())
     assert "38\N{NO-BREAK SPACE}×\N{NO-BREAK SPACE}38" in levels
 
 
 def test_each_table_of_keys_is_described_once(site):
-    pages = [site / "reference/recipe-keys/index.html"]
-    pages += (site / "reference/recipe-keys").glob("*/index.html")
+    pages = [site / "reference/recipe-keys.html"]
+    pages += (site / "reference/recipe-keys").glob("*.html")
     tables = [
         re.sub(r'href="[^"]*"', "", table)
         for page in pages
@@ -88,8 +88,8 @@ def test_no_code_is_cut_and_no_page_scrolls_sideways(site, width):
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         page = browser.new_page(viewport={"width": width, "height": 900})
-        for path in ("how-to/train-on-your-own-images", "reference/recipes/ssd300-vgg16", "."):
-            page.goto((site / path / "index.html").as_uri())
+        for path in ("how-to/train-on-your-own-images", "reference/recipes/ssd300-vgg16", "index"):
+            page.goto((site / f"{path}.html").as_uri())
             assert page.evaluate(CUT) == []
             assert page.evaluate("document.documentElement.scrollWidth") <= width
         browser.close()

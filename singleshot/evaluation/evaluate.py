@@ -29,18 +29,17 @@ from singleshot.metrics import (
 )
 from singleshot.metrics.coco_matching import limit_note
 from singleshot.metrics.intervals import few_images_note
-from singleshot.models.opening import as_detector
+from singleshot.models.opening import Model, as_detector
 from singleshot.options import DataPaths, Device, as_paths, takes
 from singleshot.runs.callbacks import OnMessage
 from singleshot.runs.display import image_display
 from singleshot.runs.weights import RunWeights
-from singleshot.structures import Detector
 
 __all__ = ["detect_shard", "evaluate", "open_evaluation_data", "score"]
 
 
 @takes(EvaluationOptions)
-def evaluate(detector: Detector | str | Path, options: EvaluationOptions) -> Report:
+def evaluate(detector: Model, options: EvaluationOptions) -> Report:
     """Evaluate a detector on annotated images.
 
     Args:
@@ -50,7 +49,7 @@ def evaluate(detector: Detector | str | Path, options: EvaluationOptions) -> Rep
         return _evaluate(detector, shown)
 
 
-def _evaluate(detector: Detector | str | Path, options: EvaluationOptions) -> Report:
+def _evaluate(detector: Model, options: EvaluationOptions) -> Report:
     """Evaluate as `evaluate` does, with the functions of a display."""
     name = str(detector) if isinstance(detector, str | Path) else type(detector).__name__
     # Hashed before they are loaded: the thresholds hold for these weights, not for later ones.
@@ -99,7 +98,7 @@ def _score(predictions: str | Path, options: ScoreOptions) -> Report:
 
 
 def detect_shard(
-    detector: Detector | str | Path,
+    detector: Model,
     data: DataPaths,
     *,
     shard: tuple[int, int],
@@ -139,7 +138,7 @@ def detect_shard(
     return path
 
 
-def weights_to_choose_for(detector: Detector | str | Path) -> RunWeights | None:
+def weights_to_choose_for(detector: Model) -> RunWeights | None:
     """Identify the weights of a run; None for a detector that belongs to no run."""
     return run_weights(detector) if isinstance(detector, str | Path) else None
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from singleshot.checkpoints.checkpoint import Checkpoint, detector_from
 from singleshot.checkpoints.transfer import TrainedDetector
@@ -18,12 +19,21 @@ from singleshot.structures import Detector
 
 __all__ = [
     "Imported",
+    "Model",
+    "ModelPath",
     "as_detector",
     "import_model",
     "load",
     "start_from",
     "teacher_from",
 ]
+
+
+if TYPE_CHECKING:
+    ModelPath = str | Path
+    Model = Detector | ModelPath
+else:
+    ModelPath = Model = Any  # what is neither is refused here, with the remedy
 
 
 @dataclass(frozen=True)
@@ -36,7 +46,7 @@ class Imported:
     input: tuple[int, int]  # height, width
 
 
-def load(model: str | Path, device: Device = "auto") -> TrainableDetector:
+def load(model: ModelPath, device: Device = "auto") -> TrainableDetector:
     """Load a detector from a run folder or a checkpoint.
 
     Args:
@@ -47,6 +57,12 @@ def load(model: str | Path, device: Device = "auto") -> TrainableDetector:
         ModelError: there is none at this path, or it cannot be read.
         SingleshotError: there is no such device.
     """
+    if not isinstance(model, str | Path):
+        remedy = "its .folder" if hasattr(model, "folder") else "a path"
+        raise ModelError(
+            f"a model of type {type(model).__name__}; expected a run folder or a checkpoint: "
+            f"give {remedy}"
+        )
     chosen = choose_device(device)
     path = checkpoint_file(Path(model))
     # Hashed before they are loaded: score thresholds hold for these weights, not for later ones.
@@ -57,12 +73,12 @@ def load(model: str | Path, device: Device = "auto") -> TrainableDetector:
     return detector
 
 
-def as_detector(model: Detector | str | Path, device: Device = "auto") -> Detector:
+def as_detector(model: Model, device: Device = "auto") -> Detector:
     """Load a run or checkpoint; a detector stays as it is, on the device that it is on.
 
     Raises as `load` does, and SingleshotError when a detector is to be used on another device.
     """
-    if isinstance(model, str | Path):
+    if isinstance(model, str | Path) or not isinstance(model, Detector):
         return load(model, device)
     require_device(
         model.pixel_mean.device if isinstance(model, TrainableDetector) else None, device

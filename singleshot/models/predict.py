@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from singleshot.models.opening import as_detector
+from singleshot.models.opening import Model, as_detector
 from singleshot.options import takes
 from singleshot.prediction.options import PredictionOptions
 from singleshot.prediction.predict import predict_with
 from singleshot.prediction.result import Result
-from singleshot.structures import Detector
 
 __all__ = ["predict", "run_prediction"]
 
 
 @takes(PredictionOptions)
-def predict(model: Detector | str | Path, options: PredictionOptions) -> list[Result]:
+def predict(model: Model, options: PredictionOptions) -> list[Result]:
     """Detect objects in images.
 
     Args:
@@ -27,6 +24,6 @@ def predict(model: Detector | str | Path, options: PredictionOptions) -> list[Re
     return run_prediction(model, options)
 
 
-def run_prediction(model: Detector | str | Path, options: PredictionOptions) -> list[Result]:
+def run_prediction(model: Model, options: PredictionOptions) -> list[Result]:
     """Detect as `predict` does, with options that are made already."""
     return predict_with(as_detector(model, options.device), options)

@@ -27,7 +27,7 @@ NOTEBOOK_SIDE = 800  # pixels: a notebook stores what it shows
 COLUMNS = ("image", "label", "score", "x1", "y1", "x2", "y2")
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class Result:
     """Detections in one image, best first, with the names of their classes."""
 

@@ -11,7 +11,13 @@ from torch import Tensor, nn
 from singleshot.errors import DataError, RecipeError, RunFailed, StorageError
 from singleshot.recipes.training import TrainingSettings
 
-__all__ = ["compile_network", "explaining_failures", "is_out_of_memory", "keeping_memory"]
+__all__ = [
+    "compile_network",
+    "explaining_failures",
+    "explaining_lack_of_memory",
+    "is_out_of_memory",
+    "keeping_memory",
+]
 
 # Of <malloc.h>, and the values that glibc begins with.
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
@@ -69,13 +75,21 @@ def _double(number: Tensor) -> Tensor:
 def explaining_failures(settings: TrainingSettings) -> Iterator[None]:
     """Turn errors in the middle of a training into RunFailed with the remedy."""
     try:
-        yield
+        with explaining_lack_of_memory(settings):
+            yield
     except DataError as error:
         raise RunFailed(f"{error}; then --resume continues: the steps so far are saved") from error
     except StorageError as error:
         raise RunFailed(
             f"{error}; free some space, then --resume continues from what was saved last"
         ) from error
+
+
+@contextmanager
+def explaining_lack_of_memory(settings: TrainingSettings) -> Iterator[None]:
+    """Turn a lack of memory, of the computer or of a GPU, into RunFailed with the remedy."""
+    try:
+        yield
     except (MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):
             raise

@@ -29,7 +29,7 @@ from singleshot.training.interrupt import graceful_interrupts, immediate_interru
 from singleshot.training.mlflow_log import MlflowLog
 from singleshot.training.options import TimeBudget, TrainingOptions, parse_class_map
 from singleshot.training.plan import resolve_plan
-from singleshot.training.precautions import keeping_memory
+from singleshot.training.precautions import explaining_lack_of_memory, keeping_memory
 from singleshot.training.processes import Processes, process_group
 from singleshot.training.requirements import require_trainable_objects
 from singleshot.training.resume import (
@@ -130,7 +130,7 @@ def _plan_and_train(
         setup = replace(setup, teacher=teacher_from(options.teacher))
     require_same_inputs(recipe, setup)
     # Around the plan, too: what it measures is to be as the training will be.
-    with keeping_memory():
+    with keeping_memory(), explaining_lack_of_memory(recipe.training):
         plan = resolve_plan(recipe, setup, options, budget)
         training, batches = build_training(plan.recipe, plan.images, setup)
         if not setup.resume:

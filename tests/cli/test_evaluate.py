@@ -132,6 +132,7 @@ def test_the_protocols_are_those_of_the_metrics():
         (["--shard", "1/4", "--save-predictions", "f", "--json"], "run `score` on all of them"),
         (["--shard", "a", "--save-predictions", "f"], "expected a share such as 1/4"),
         (["--threshold-rule", "speed"], "no rule 'speed' to choose a score threshold by"),
+        (["--device", "gpu"], "device: 'gpu' is no device; did you mean cuda?"),
     ],
 )
 def test_impossible_options_are_refused_before_anything_is_loaded(options, message):

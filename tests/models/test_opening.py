@@ -4,12 +4,15 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
+import numpy as np
 import pytest
 import torch
 from small import small
 
 import singleshot
-from singleshot.errors import SingleshotError
+from singleshot.errors import ModelError, SingleshotError
 from singleshot.families import build_detector
 from singleshot.models.opening import as_detector, load
 from singleshot.recipes.load import load_recipe
@@ -32,6 +35,16 @@ def test_a_detector_is_not_moved(detector):
         SingleshotError, match=r"it is on cpu\); move it with detector\.to\('cuda'\)"
     ):
         as_detector(detector, "cuda")
+
+
+def test_what_is_neither_a_path_nor_a_detector_is_refused(tmp_path):
+    for model in (None, 3, ["run"]):
+        with pytest.raises(ModelError, match=f"a model of type {type(model).__name__}; expected a"):
+            singleshot.evaluate(model, tmp_path)
+        with pytest.raises(ModelError, match="checkpoint: give a path"):
+            singleshot.load(model)
+    with pytest.raises(ModelError, match=r"checkpoint: give its \.folder"):
+        singleshot.predict(SimpleNamespace(folder=tmp_path), np.zeros((2, 2, 3), dtype=np.uint8))
 
 
 def test_a_device_is_refused_before_the_model_is_read(tmp_path):

@@ -112,6 +112,15 @@ def test_a_gpu_without_memory_names_the_batch_that_fits(cells, tmp_path, monkeyp
     assert (failure.value.exit_code, steps_saved(run)) == (1, 0)
 
 
+def test_too_little_memory_for_a_measurement_has_the_remedy(cells, tmp_path, monkeypatch):
+    def never(*_):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+
+    monkeypatch.setattr(network.Ssd, "losses", never)
+    with pytest.raises(RunFailed, match=r"too little memory for a step \(CUDA out of memory"):
+        train(cells, tmp_path / "run", profile=True)
+
+
 @pytest.fixture
 def kill_the_worker():
     """Kills the process that prepares images, and no other that this test run has started."""

@@ -7,8 +7,10 @@ from itertools import chain
 
 import torch
 
+from singleshot.cores import sharing_cores
 from singleshot.data.dataset import DataSet
 from singleshot.metrics import Predictions
+from singleshot.runs.callbacks import OnMessage
 from singleshot.structures import Detections, Detector
 
 __all__ = ["detect_all", "each_detected"]
@@ -22,6 +24,7 @@ def detect_all(
     *,
     batch_size: int = 8,
     progress: Progress | None = None,
+    on_message: OnMessage | None = None,
     shard: int = 0,
     num_shards: int = 1,
 ) -> Predictions:
@@ -37,8 +40,9 @@ def detect_all(
     assert 0 <= shard < num_shards, (shard, num_shards)
     starts = range(shard * batch_size, len(dataset), num_shards * batch_size)
     batches = [range(start, min(start + batch_size, len(dataset))) for start in starts]
-    detections = each_detected(detector, dataset, batches, progress)
-    return Predictions.of(detections, images=chain.from_iterable(batches))
+    with sharing_cores(on_message):
+        detections = each_detected(detector, dataset, batches, progress)
+        return Predictions.of(detections, images=chain.from_iterable(batches))
 
 
 def each_detected(

@@ -59,7 +59,9 @@ def _evaluate(detector: Model, options: EvaluationOptions) -> Report:
         options.data, options.split, options.on_message, class_names=tuple(loaded.class_names)
     )
     evaluation = Evaluation.prepare(dataset, options)
-    predictions = detect_all(loaded, dataset, progress=options.notify_progress)
+    predictions = detect_all(
+        loaded, dataset, progress=options.notify_progress, on_message=options.on_message
+    )
     if options.save_predictions is not None:
         write_predictions(predictions, dataset, Path(options.save_predictions))
     report = evaluation.run(predictions)
@@ -132,7 +134,12 @@ def detect_shard(
             data, split, display.on_message, class_names=tuple(loaded.class_names)
         )
         predictions = detect_all(
-            loaded, dataset, progress=display.progress, shard=number - 1, num_shards=num_shards
+            loaded,
+            dataset,
+            progress=display.progress,
+            on_message=display.on_message,
+            shard=number - 1,
+            num_shards=num_shards,
         )
     write_predictions(predictions, dataset, path)
     return path

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from singleshot.cores import sharing_cores
 from singleshot.data.image_inputs import as_tensor
 from singleshot.drawing import draw_boxes, save_image
 from singleshot.metrics import DEFAULT_SCORE_THRESHOLD
@@ -16,6 +17,12 @@ __all__ = ["predict_with"]
 
 def predict_with(detector: Detector, options: PredictionOptions) -> list[Result]:
     """Detect objects in images with a detector that is loaded."""
+    with sharing_cores(options.on_message):
+        return _results(detector, options)
+
+
+def _results(detector: Detector, options: PredictionOptions) -> list[Result]:
+    """Detect in one image after the other."""
     keep = _detection_filter(detector, options)
     drawings, class_names = options.drawings, tuple(detector.class_names)
     results = []

@@ -11,6 +11,7 @@ import torch
 from pydantic import ValidationError
 
 from singleshot.checkpoints.transfer import TrainedDetector
+from singleshot.cores import sharing_cores
 from singleshot.data.cache import require_readable
 from singleshot.data.splits import TrainingData, training_split
 from singleshot.errors import ModelError, RecipeError, SingleshotError
@@ -130,7 +131,11 @@ def _plan_and_train(
         setup = replace(setup, teacher=teacher_from(options.teacher))
     require_same_inputs(recipe, setup)
     # Around the plan, too: what it measures is to be as the training will be.
-    with keeping_memory(), explaining_lack_of_memory(recipe.training):
+    with (
+        keeping_memory(),
+        sharing_cores(setup.callback.on_message),
+        explaining_lack_of_memory(recipe.training),
+    ):
         plan = resolve_plan(recipe, setup, options, budget)
         training, batches = build_training(plan.recipe, plan.images, setup)
         if not setup.resume:

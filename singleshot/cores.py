@@ -1,0 +1,167 @@
+"""Processor cores that are shared with other programs.
+
+Between two parallel loops the threads of OpenMP wait for each other. GNU's OpenMP (libgomp), which
+PyTorch's packages for Linux contain, waits in a busy loop of up to 300,000 rounds, some 7 ms. That
+is fastest as long as each thread has a core. Where another program holds the core of one thread,
+the others spend their share of the cores on waiting for it, and then wait for their own turn.
+
+libgomp waits only 100 rounds while a process has more of its threads than there are cores
+(https://gcc.gnu.org/onlinedocs/libgomp/GOMP_005fSPINCOUNT.html). So `sharing_cores` adds idle
+threads while other programs are busy. Results stay the same to the last bit: as many threads as
+before compute the same parts. Measured in benchmarks/results/load.md.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import threading
+import time
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+__all__ = ["CoreTime", "sharing_cores"]
+
+SECONDS = 1.0  # between two measurements
+# Cores that our threads would need and others use: beyond the first figure waiting threads no
+# longer spin, below the second they do so again.
+CONTENDED, FREE = 0.75, 0.5
+ELEMENTS_PER_THREAD = 2**16  # PyTorch computes fewer than 2**15 without another thread
+
+PROCESSES = Path("/proc")
+# Where a user has chosen how threads wait, it stays so.
+WAITING_CHOSEN = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")
+
+
+@contextmanager
+def sharing_cores(on_message: Callable[[str], None] | None = None) -> Iterator[None]:
+    """Keep PyTorch's threads from spinning for each other while other programs are busy.
+
+    The cores that others use are measured each second, by a thread that also calls `on_message`, at
+    the first change. Does nothing for a single thread, outside Linux, or where the environment has
+    OMP_WAIT_POLICY or GOMP_SPINCOUNT.
+    """
+    threads = torch.get_num_threads()
+    chosen = any(name in os.environ for name in WAITING_CHOSEN)
+    if threads == 1 or chosen or not (PROCESSES / "stat").exists():
+        yield
+        return
+    ended = threading.Event()
+    monitor = Monitor(threads, os.sched_getaffinity(0), on_message)
+    thread = threading.Thread(target=monitor.run, args=(ended,), daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+
+
+@dataclass
+class Monitor:
+    """Measures other programs, and keeps idle threads while they are busy."""
+
+    threads: int
+    cores: Collection[int]
+    on_message: Callable[[str], None] | None
+    idle: IdleThreads | None = None
+
+    def run(self, ended: threading.Event) -> None:
+        """Measure until the event is set."""
+        before = CoreTime.now(self.cores)
+        try:
+            while not ended.wait(SECONDS):
+                now = CoreTime.now(self.cores)
+                self.update(now.used_by_others(before))
+                before = now
+        finally:
+            self.update(0.0)
+
+    def update(self, others: float) -> None:
+        """Add or release idle threads, by the number of cores that other programs use."""
+        lacking = others - (len(self.cores) - self.threads)
+        if self.idle is None and lacking > CONTENDED:
+            self.idle = IdleThreads(self.threads, len(self.cores))
+            if self.on_message is not None:
+                self.on_message(
+                    f"other programs use {others:.1f} of {len(self.cores)} cores: PyTorch's "
+                    f"threads no longer spin while they wait, as long as that lasts"
+                )
+                self.on_message = None
+        elif self.idle is not None and lacking < FREE:
+            self.idle.release()
+            self.idle = None
+
+
+class IdleThreads:
+    """Threads of OpenMP beside those that compute, together more than there are cores."""
+
+    def __init__(self, threads: int, cores: int) -> None:
+        self.released = threading.Event()
+        # To each thread of Python that has computed something belong `threads - 1` of OpenMP.
+        num_owners = max(cores - threads, 0) // (threads - 1) + 1
+        self.owners = [
+            threading.Thread(target=self.hold, args=(threads,), daemon=True)
+            for _ in range(num_owners)
+        ]
+        for owner in self.owners:
+            owner.start()
+
+    def hold(self, threads: int) -> None:
+        """Compute something with so many threads, and keep them idle."""
+        torch.zeros(threads * ELEMENTS_PER_THREAD, dtype=torch.uint8).add_(1)
+        self.released.wait()
+
+    def release(self) -> None:
+        """End the threads."""
+        self.released.set()
+        for owner in self.owners:
+            owner.join()
+
+
+@dataclass(frozen=True)
+class CoreTime:
+    """Seconds that some cores were busy so far, and those of this process and its children."""
+
+    at: float
+    busy: float
+    own: float
+
+    @classmethod
+    def now(cls, cores: Collection[int]) -> CoreTime:
+        """Read the times of these cores."""
+        stat = (PROCESSES / "stat").read_text(encoding="ascii")
+        # Images are prepared by other processes.
+        children = [_seconds_of(child.pid) for child in multiprocessing.active_children()]
+        own = time.process_time() + sum(children)
+        return cls(time.monotonic(), seconds_busy(stat, cores), own)
+
+    def used_by_others(self, before: CoreTime) -> float:
+        """Compute how many cores other programs have used since an earlier reading, on average."""
+        others = (self.busy - before.busy) - (self.own - before.own)
+        return max(others, 0.0) / (self.at - before.at)
+
+
+def seconds_busy(stat: str, cores: Collection[int]) -> float:
+    """Sum the seconds in which these cores were not idle, from /proc/stat (man 5 proc_stat)."""
+    ticks = 0
+    for name, *numbers in map(str.split, stat.splitlines()):
+        if name.startswith("cpu") and name != "cpu" and int(name[3:]) in cores:
+            user, nice, system, _idle, _disk, *others = map(int, numbers)
+            # Interrupts, and what a virtual machine was refused; the rest is part of `user`.
+            ticks += user + nice + system + sum(others[:3])
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def _seconds_of(process: int | None) -> float:
+    """Return the processor time of a process, 0 when it has ended (man 5 proc_pid_stat)."""
+    with suppress(OSError):
+        text = (PROCESSES / str(process) / "stat").read_text(encoding="utf-8")
+        # The program's name, in parentheses, may have spaces.
+        user, system = text.rpartition(")")[2].split()[11:13]
+        return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+    return 0.0

@@ -10,7 +10,10 @@ import numpy as np
 from singleshot.checkpoints.checkpoint import Checkpoint
 from singleshot.comparison.options import ComparisonOptions
 from singleshot.comparison.page import ComparisonPage, write_comparison
-from singleshot.comparison.published import read_published_figures
+from singleshot.comparison.published import (
+    read_published_figures,
+    read_published_trade_offs,
+)
 from singleshot.comparison.ranking import rank_detectors
 from singleshot.comparison.result import ComparedDetector, ComparisonResult, Machine
 from singleshot.comparison.side_by_side import select_images
@@ -22,6 +25,7 @@ from singleshot.comparison.timing import (
     time_in_turns,
 )
 from singleshot.data.dataset import DataSet
+from singleshot.detectors.common.settings import DetectorSettings
 from singleshot.errors import DataError, SingleshotError
 from singleshot.evaluation.detection import detect_all
 from singleshot.evaluation.evaluate import open_evaluation_data
@@ -64,7 +68,7 @@ class EvaluatedModel:
     """A model of a comparison with its detections and their evaluation."""
 
     model: ComparedModel
-    kind: str
+    settings: DetectorSettings
     summary: ModelSummary
     predictions: Predictions  # with the labels of the data set
     report: Report
@@ -133,6 +137,7 @@ def _compare(models: Sequence[str | Path], options: ComparisonOptions) -> Compar
         num_rounds=ROUNDS,
         notes=notes,
         published=tuple(read_published_figures()) if options.published else (),
+        published_trade_offs=tuple(read_published_trade_offs()) if options.published else (),
     )
     if options.page is not None:
         at_random, disputed = select_images(
@@ -243,7 +248,7 @@ def _evaluate_model(
     )
     coco, _ = coco_numbers(predictions, truths_of(dataset), len(dataset.class_names))
     summary = summarise(detector, recipe="")
-    return EvaluatedModel(model, detector.settings.kind, summary, predictions, report, coco)
+    return EvaluatedModel(model, detector.settings, summary, predictions, report, coco)
 
 
 def relabel(
@@ -281,7 +286,8 @@ def _compared_detector(evaluated: EvaluatedModel, timings: DetectorTimings) -> C
     return ComparedDetector(
         name=evaluated.model.name,
         path=str(evaluated.model.path),
-        kind=evaluated.kind,
+        kind=evaluated.settings.kind,
+        backbone=evaluated.settings.backbone.name,
         input=evaluated.summary.input,
         num_boxes=evaluated.summary.num_boxes,
         parameters=evaluated.summary.parameters,

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from markupsafe import Markup
 
-from singleshot.comparison.plots import CostPlot, cost_plot
+from singleshot.comparison.plots import CostPlot, Grouping, cost_plot
+from singleshot.comparison.published import PublishedTradeOff
 from singleshot.comparison.ranking import (
     SIGNIFICANCE,
     AccuracyEstimate,
@@ -138,6 +139,8 @@ def _render(page: ComparisonPage) -> str:
         fewest_images=FEWEST_IMAGES,
         without_interval=any(row.estimate.low is None for row in rows),
         plots=_plots(rows, y_label="mean average precision"),
+        grid=_by_framework_and_backbone(rows),
+        published_plots=_published_plots(result.published_trade_offs),
         script=Markup(script),
         script_hash=content_hash(script),
     )
@@ -238,12 +241,23 @@ def _plots(rows: Sequence[ComparisonRow], *, y_label: str) -> list[CostPlot]:
     macs: list[float | None] = [one.macs / 1e9 for one in detectors]
     parameters: list[float | None] = [one.parameters / 1e6 for one in detectors]
     on_front = [row.on_front for row in rows]
+    grouping = Grouping(
+        tuple(one.kind for one in detectors), tuple(one.backbone for one in detectors)
+    )
 
     def plot(
         title: str, unit: str, costs: list[float | None], front: list[bool], *, large: bool = False
     ) -> CostPlot | None:
         return cost_plot(
-            title, unit, costs, estimates, names, on_front=front, y_label=y_label, large=large
+            title,
+            unit,
+            costs,
+            estimates,
+            names,
+            on_front=front,
+            y_label=y_label,
+            grouping=grouping,
+            large=large,
         )
 
     values = [estimate.value for estimate in estimates]
@@ -256,6 +270,53 @@ def _plots(rows: Sequence[ComparisonRow], *, y_label: str) -> list[CostPlot]:
         plot("Memory", "megabytes", memory, pareto_front(values, clearly_less(memory))),
     ]
     return [one for one in candidates if one is not None]
+
+
+def _by_framework_and_backbone(
+    rows: Sequence[ComparisonRow],
+) -> tuple[list[str], list[tuple[str, list[list[ComparisonRow]]]]]:
+    """List the backbones, and for each framework the detectors with each of them."""
+    backbones = list(dict.fromkeys(row.detector.backbone for row in rows))
+    frameworks = dict.fromkeys(row.detector.kind for row in rows)
+    return backbones, [
+        (
+            framework,
+            [
+                [
+                    row
+                    for row in rows
+                    if (row.detector.kind, row.detector.backbone) == (framework, backbone)
+                ]
+                for backbone in backbones
+            ],
+        )
+        for framework in frameworks
+    ]
+
+
+def _published_plots(trade_offs: Sequence[PublishedTradeOff]) -> list[CostPlot]:
+    """Plot the published accuracies whose speed is published too, large and small."""
+    timed = [one for one in trade_offs if one.milliseconds is not None]
+    costs = [one.milliseconds for one in timed]
+    values = [one.average_precision / 100 for one in timed]
+    plots = [
+        cost_plot(
+            "Published speed and accuracy",
+            "milliseconds per image, Titan X",
+            costs,
+            [AccuracyEstimate(value, None, None) for value in values],
+            [f"{one.framework}, {one.extractor}" for one in timed],
+            on_front=pareto_front_by_cost(costs, values),
+            y_label="COCO AP",
+            grouping=Grouping(
+                tuple(one.framework for one in timed), tuple(one.extractor for one in timed)
+            ),
+            large=large,
+        )
+        for large in (True, False)
+        if timed
+    ]
+    return [one for one in plots if one is not None]
 
 
 def clearly_less(costs: Sequence[float | None]) -> Callable[[int, int], bool]:

@@ -13,6 +13,8 @@ from singleshot.report.charts import AxisScale, Tick, format_tick, round_ratios,
 __all__ = [
     "LARGE",
     "CostPlot",
+    "Group",
+    "Grouping",
     "PlotMark",
     "PlotSize",
     "cost_plot",
@@ -29,6 +31,18 @@ NARROWEST_RATIO = 1.5  # of the costs: less would look like more than it is
 NARROWEST = 0.05  # of the average precisions
 RADIUS = 5.0
 
+# Paths of about equal area around (0, 0), for one framework each.
+OUTLINES = (
+    "M-8,0a8,8 0 1,0 16,0a8,8 0 1,0 -16,0z",
+    "M-7.2,-7.2h14.4v14.4h-14.4z",
+    "M0,-10.5L10.5,0L0,10.5L-10.5,0z",
+    "M0,-10.5L11,8H-11z",
+    "M-5,-8.5H5L9.8,0L5,8.5H-5L-9.8,0z",
+    "M0,10.5L11,-8H-11z",
+)
+NUM_COLOURS = 8  # in the style sheet
+APART = 15.0  # least distance of two marks, at which the numbers in both can be read
+
 _Point = tuple[float, float]
 LabelBlock = tuple[float, float, float, float]  # left, top, right, bottom
 
@@ -43,6 +57,8 @@ class PlotMark(NamedTuple):
     on_front: bool
     label: tuple[float, float, str]  # x and y of its name, and the SVG text anchor
     number: int  # as in the tables
+    outline: str  # SVG path around (0, 0), by framework
+    colour: int  # by backbone, from 1
 
     @property
     def x(self) -> float:
@@ -53,6 +69,52 @@ class PlotMark(NamedTuple):
     def y(self) -> float:
         """Distance from the top."""
         return self.position[1]
+
+
+class Group(NamedTuple):
+    """A framework or a backbone in a plot, or what a detector of both looks like."""
+
+    name: str  # empty for a detector
+    outline: str
+    colour: int  # 0 for none
+
+
+@dataclass(frozen=True)
+class Grouping:
+    """Outlines by framework and colours by backbone, as in Huang et al. 2017, figure 2."""
+
+    frameworks: tuple[str, ...]  # of each detector
+    backbones: tuple[str, ...]
+
+    def mark(self, index: int) -> Group:
+        """Return the outline and the colour of a detector."""
+        framework = self._places(self.frameworks)[self.frameworks[index]]
+        backbone = self._places(self.backbones)[self.backbones[index]]
+        return Group("", _outline(framework), 1 + backbone % NUM_COLOURS)
+
+    @property
+    def key(self) -> tuple[Group, ...]:
+        """The groups to explain; none where all detectors are of one framework and backbone."""
+        frameworks, backbones = self._places(self.frameworks), self._places(self.backbones)
+        if len(frameworks) == len(backbones) == 1:
+            return ()
+        return (
+            *(Group(name, _outline(place), 0) for name, place in frameworks.items()),
+            *(
+                Group(name, OUTLINES[0], 1 + place % NUM_COLOURS)
+                for name, place in backbones.items()
+            ),
+        )
+
+    @staticmethod
+    def _places(names: Sequence[str]) -> dict[str, int]:
+        """Number names in the order in which they come first."""
+        return {name: place for place, name in enumerate(dict.fromkeys(names))}
+
+
+def _outline(place: int) -> str:
+    """Return the outline of a framework by its number."""
+    return OUTLINES[place % len(OUTLINES)]
 
 
 class PlotSize(NamedTuple):
@@ -92,6 +154,7 @@ class CostPlot:
     marks: tuple[PlotMark, ...]
     front: str  # SVG points of the Pareto front: the best accuracy for each cost
     with_names: bool
+    key: tuple[Group, ...] = ()
 
 
 def cost_plot(
@@ -103,9 +166,13 @@ def cost_plot(
     *,
     on_front: Sequence[bool],
     y_label: str,
+    grouping: Grouping,
     large: bool = False,
 ) -> CostPlot | None:
-    """Plot detectors in the order of their numbers; None where a cost or an accuracy is unknown."""
+    """Plot detectors in the order of their numbers; None where a cost or an accuracy is unknown.
+
+    Marks that would cover each other are moved to the side; the front stays in place.
+    """
     known_costs = _all_known([cost or None for cost in costs])  # 0 has no logarithm
     known = _all_known([one.value for one in estimates])
     if known_costs is None or known is None:
@@ -115,7 +182,8 @@ def cost_plot(
     x_scale = _LogScale(x_range, (size.left, size.right))
     y_scale = AxisScale(y_range, (size.bottom, size.top))
     positions = [(x_scale(x), y_scale(y)) for x, y in zip(known_costs, known, strict=True)]
-    labels = place_names(positions, names, size)
+    shown = _move_apart(positions, size)
+    labels = place_names(shown, names, size)
     ends = [
         tuple(None if end is None else y_scale(end) for end in (one.low, one.high))
         for one in estimates
@@ -124,10 +192,19 @@ def cost_plot(
         f"{name}: {accuracy:.3f} at {cost:,.4g} {unit}"
         for name, accuracy, cost in zip(names, known, known_costs, strict=True)
     ]
-    columns = zip(positions, ends, names, texts, on_front, labels, strict=True)
     marks = tuple(
-        PlotMark(position, interval, name, text, front, label, number)
-        for number, (position, interval, name, text, front, label) in enumerate(columns, start=1)
+        PlotMark(
+            position=shown[index],
+            interval=ends[index],
+            name=names[index],
+            text=texts[index],
+            on_front=on_front[index],
+            label=labels[index],
+            number=index + 1,
+            outline=grouping.mark(index).outline,
+            colour=grouping.mark(index).colour,
+        )
+        for index in range(len(shown))
     )
     return CostPlot(
         title=title,
@@ -139,7 +216,22 @@ def cost_plot(
         marks=marks,
         front=_front_line(positions, on_front, size),
         with_names=large,
+        key=grouping.key,
     )
+
+
+def _move_apart(positions: Sequence[_Point], size: PlotSize) -> list[_Point]:
+    """Move marks to the side, each as little as needed, until none covers one before it."""
+    moved: list[_Point] = []
+    for x, y in positions:
+        steps = sorted(
+            range(-len(positions), len(positions) + 1), key=lambda step: (abs(step), -step)
+        )
+        candidates = [(x + APART * step / 2, y) for step in steps]
+        inside = [one for one in candidates if size.left <= one[0] <= size.right]
+        free = [one for one in inside if all(math.dist(one, other) >= APART for other in moved)]
+        moved.append((free or inside or candidates)[0])
+    return moved
 
 
 def _all_known(values: Sequence[float | None]) -> list[float] | None:

@@ -1,7 +1,8 @@
 """Published numbers of the original detectors: quoted with their source, never measured here.
 
 `figures.csv` holds single numbers of papers and projects, `tutorial.toml` the tables of the
-tutorial that the project follows, as printed, with their errata.
+tutorial that the project follows, as printed, with their errata. `trade_offs.csv` holds speed and
+accuracy by framework and feature extractor, of the study that the tutorial's figure is from.
 """
 
 from __future__ import annotations
@@ -16,12 +17,14 @@ from singleshot.backports import tomllib
 
 __all__ = [
     "PublishedFigure",
+    "PublishedTradeOff",
     "Tutorial",
     "TutorialCell",
     "TutorialRow",
     "TutorialSystem",
     "TutorialTable",
     "read_published_figures",
+    "read_published_trade_offs",
     "read_tutorial",
 ]
 
@@ -45,6 +48,21 @@ class PublishedFigure(_Quote):
     input: str
     source: str
     confidence: Literal["verified", "remembered", "tutorial"]  # in the source, or in what else
+
+
+class PublishedTradeOff(_Quote):
+    """Accuracy of a framework with a feature extractor, and its speed where one is published."""
+
+    framework: str
+    extractor: str  # the backbone
+    variant: str
+    average_precision: float  # COCO's AP, per cent
+    data: str
+    milliseconds: float | None
+    hardware: str
+    input: str  # of the network, or of the image that was timed
+    source: str
+    confidence: Literal["verified"]
 
 
 class TutorialCell(_Quote):
@@ -99,11 +117,21 @@ class Tutorial(_Quote):
 
 def read_published_figures() -> list[PublishedFigure]:
     """Read all published figures, system by system."""
-    sources = {row["source"]: row["text"] for row in csv.DictReader(_lines_of("sources.csv"))}
+    return [PublishedFigure.model_validate(row) for row in _rows_of("figures.csv")]
+
+
+def read_published_trade_offs() -> list[PublishedTradeOff]:
+    """Read published accuracies and speeds by framework and feature extractor."""
     return [
-        PublishedFigure.model_validate({**row, "source": sources[row["source"]]})
-        for row in csv.DictReader(_lines_of("figures.csv"))
+        PublishedTradeOff.model_validate({**row, "milliseconds": row["milliseconds"] or None})
+        for row in _rows_of("trade_offs.csv")
     ]
+
+
+def _rows_of(name: str) -> list[dict[str, str]]:
+    """Read the rows of a shipped table, with the text of their sources."""
+    sources = {row["source"]: row["text"] for row in csv.DictReader(_lines_of("sources.csv"))}
+    return [{**row, "source": sources[row["source"]]} for row in csv.DictReader(_lines_of(name))]
 
 
 def read_tutorial() -> Tutorial:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from singleshot.comparison.published import PublishedFigure
+from singleshot.comparison.published import PublishedFigure, PublishedTradeOff
 from singleshot.comparison.ranking import (
     SIGNIFICANCE,
     AccuracyEstimate,
@@ -39,7 +39,8 @@ class ComparedDetector:
 
     name: str  # the shortest end of its path that no other has
     path: str
-    kind: str  # ssd, yolo-v1 …
+    kind: str  # the framework: ssd, yolo-v1 …
+    backbone: str  # the feature extractor, by the name in its recipe
     input: tuple[int, int]  # height, width
     num_boxes: int
     parameters: int
@@ -68,6 +69,7 @@ class ComparedDetector:
             "model": self.path,
             "name": self.name,
             "kind": self.kind,
+            "backbone": self.backbone,
             "input": list(self.input),
             "num_boxes": self.num_boxes,
             "parameters": self.parameters,
@@ -98,6 +100,7 @@ class ComparisonResult:
     num_rounds: int  # of timing
     notes: tuple[str, ...] = ()  # what the numbers cannot be relied on for
     published: tuple[PublishedFigure, ...] = ()
+    published_trade_offs: tuple[PublishedTradeOff, ...] = ()
 
     @property
     def front(self) -> list[bool]:
@@ -137,6 +140,9 @@ class ComparisonResult:
         }
         if self.published:
             document["published"] = [figure.model_dump() for figure in self.published]
+            document["published_trade_offs"] = [
+                one.model_dump() for one in self.published_trade_offs
+            ]
         return document
 
     def _pair_to_json(self, pair: PairwiseDifference) -> dict[str, Any]:

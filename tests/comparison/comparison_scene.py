@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from singleshot.comparison.page import ComparisonPage
-from singleshot.comparison.published import read_published_figures
+from singleshot.comparison.published import read_published_figures, read_published_trade_offs
 from singleshot.comparison.ranking import AccuracyEstimate, PairwiseDifference, Ranking
 from singleshot.comparison.result import ComparedDetector, ComparisonResult, Machine
 from singleshot.comparison.side_by_side import mark_image
@@ -33,6 +33,7 @@ def detector(name: str, milliseconds: float, **changes) -> ComparedDetector:
         "name": name,
         "path": f"runs/{name}",
         "kind": "ssd",
+        "backbone": "mobilenetv3_large_100",
         "input": (320, 320),
         "num_boxes": 3234,
         "parameters": int(milliseconds * 1e5),
@@ -83,7 +84,11 @@ def make_result(**changes) -> ComparisonResult:
 
 def make_page(**changes) -> ComparisonPage:
     """With one image in which the detectors differ."""
-    result = make_result(published=tuple(read_published_figures()), **changes)
+    result = make_result(
+        published=tuple(read_published_figures()),
+        published_trade_offs=tuple(read_published_trade_offs()),
+        **changes,
+    )
     truths = Truths(
         images=np.zeros(2, np.int64),
         boxes=np.array([[4.0, 4, 24, 24], [34, 34, 60, 60]]),

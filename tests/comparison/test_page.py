@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -65,6 +66,26 @@ def test_a_page_without_intervals_explains_why(tmp_path):
     ranking = Ranking(4, 1000, 0, 0.95, estimates, unknown)
     page = write_comparison(make_page(ranking=ranking), tmp_path / "report.html")
     assert "in fewer than 5 images, too few for an interval" in page.read_text()
+
+
+def test_detectors_that_find_nothing_have_no_most_accurate(tmp_path):
+    ranking = make_result().ranking
+    nothing = tuple(AccuracyEstimate(0.0, None, None) for _ in range(3))
+    page = make_page(ranking=replace(ranking, estimates=nothing))
+    text = write_comparison(page, tmp_path / "report.html").read_text()
+    assert "None: no detector has a true positive on these images." in text
+
+
+def test_a_page_of_several_backbones_groups_by_framework_and_backbone(tmp_path):
+    detectors = make_result().detectors
+    other = replace(detectors[1], kind="faster-rcnn", backbone="resnet101")
+    page = make_page(detectors=(detectors[0], other, detectors[2]))
+    text = write_comparison(page, tmp_path / "report.html").read_text()
+    grid = text.partition("By framework and backbone")[2].partition("</table>")[0]
+    assert re.findall(r'<th scope="(?:col|row)">([^<]+)', grid) == [
+        "Framework", "resnet101", "mobilenetv3_large_100", "faster-rcnn", "ssd",
+    ]  # fmt: skip
+    assert "0.520 <small>at 20.0 ms" in grid
 
 
 def test_notes_stand_below_the_verdict(tmp_path):

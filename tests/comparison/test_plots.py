@@ -1,14 +1,27 @@
+import math
 from itertools import combinations
 
 import pytest
 
-from singleshot.comparison.plots import LARGE, cost_plot, do_overlap, label_block, place_names
+from singleshot.comparison.plots import (
+    LARGE,
+    Grouping,
+    cost_plot,
+    do_overlap,
+    label_block,
+    place_names,
+)
 from singleshot.comparison.ranking import AccuracyEstimate, pareto_front_by_cost
+
+
+def grouping(count: int) -> Grouping:
+    return Grouping(("ssd",) * count, ("vgg16",) * count)
 
 
 def plot(costs, accuracies, names=None, **options):
     estimates = [AccuracyEstimate(accuracy, None, None) for accuracy in accuracies]
     names = names or [f"model {place}" for place in range(len(costs))]
+    options.setdefault("grouping", grouping(len(costs)))
     options["on_front"] = pareto_front_by_cost(costs, accuracies)
     return cost_plot("Speed", "ms", costs, estimates, names, y_label="mAP", **options)
 
@@ -40,7 +53,7 @@ def test_the_front_line_goes_level_to_the_next_more_accurate_detector_and_then_u
 
 def test_intervals_stay_in_the_plot():
     estimates = [AccuracyEstimate(0.02, 0.0, 0.3), AccuracyEstimate(0.98, 0.9, 1.0)]
-    options = {"on_front": [True, True], "y_label": "mAP"}
+    options = {"on_front": [True, True], "y_label": "mAP", "grouping": grouping(2)}
     drawn = cost_plot("Speed", "ms", [1, 2], estimates, ["a", "b"], **options)
     for mark in drawn.marks:
         low, high = mark.interval
@@ -48,9 +61,24 @@ def test_intervals_stay_in_the_plot():
 
 
 def test_equal_detectors_have_a_plot():
-    drawn = plot([10, 10], [0.5, 0.5])
-    assert drawn.marks[0].position == drawn.marks[1].position
-    assert len(drawn.x_ticks) >= 1
+    assert len(plot([10, 10], [0.5, 0.5]).x_ticks) >= 1
+
+
+def test_marks_at_the_same_place_are_drawn_side_by_side():
+    marks = plot([10, 10, 10, 100], [0.5, 0.5, 0.5, 0.9]).marks
+    for one, other in combinations(marks, 2):
+        assert math.dist(one.position, other.position) >= 15
+    assert len({one.y for one in marks[:3]}) == 1
+    assert marks[0].x == min(one.x for one in plot([10, 100], [0.5, 0.9]).marks)
+
+
+def test_the_form_is_the_framework_and_the_colour_the_backbone():
+    groups = Grouping(("ssd", "ssd", "faster-rcnn"), ("vgg16", "resnet101", "resnet101"))
+    first, second, third = plot([10, 20, 30], [0.5, 0.6, 0.7], grouping=groups).marks
+    assert first.outline == second.outline != third.outline
+    assert first.colour != second.colour == third.colour
+    assert [one.name for one in groups.key] == ["ssd", "faster-rcnn", "vgg16", "resnet101"]
+    assert grouping(3).key == ()
 
 
 def test_a_cost_unknown_of_one_detector_has_no_plot():

@@ -3,7 +3,11 @@ import re
 import pytest
 from torchvision.models.detection import FasterRCNN_ResNet50_FPN_Weights
 
-from singleshot.comparison.published import read_published_figures, read_tutorial
+from singleshot.comparison.published import (
+    read_published_figures,
+    read_published_trade_offs,
+    read_tutorial,
+)
 
 TUTORIAL = read_tutorial()
 SYSTEMS = {system.recipe for system in TUTORIAL.systems}
@@ -83,3 +87,13 @@ def test_printed_accuracies_are_among_the_figures_with_their_data():
                 if one.recipe == row.recipe and one.data.startswith(data)
             }
             assert float(row.cells[0].cell) in values, row.name
+
+
+def test_trade_offs_have_a_source_and_those_with_a_speed_its_hardware():
+    trade_offs = read_published_trade_offs()
+    by_study = [one for one in trade_offs if "table 3" in one.source]
+    assert [one.average_precision for one in by_study] == [18.8, 21.6, 31.9, 30.3, 35.6]
+    assert {one.framework for one in trade_offs} == {"SSD", "R-FCN", "Faster R-CNN"}
+    for one in trade_offs:
+        assert one.source
+        assert (one.milliseconds is None) == (one.hardware == "")

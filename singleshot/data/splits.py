@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +26,7 @@ __all__ = [
 ]
 
 SET_ASIDE = 0.1  # of the training images, when there is no validation split
+MOST_ASIDE = 1.5  # times as many, where that takes an image of every class
 
 
 class TrainingData(NamedTuple):
@@ -33,6 +35,7 @@ class TrainingData(NamedTuple):
     train: DataSet
     validation: DataSet | None
     messages: tuple[str, ...]  # which splits were chosen, one line each
+    set_aside: bool = False  # whether validation images were chosen among those to train on
 
 
 class EvaluationData(NamedTuple):
@@ -62,7 +65,8 @@ def training_split(
     train = join_datasets([part.train for part in parts])
     validations = [part.validation for part in parts if part.validation is not None]
     validation = join_datasets(validations).with_classes(train.class_names) if validations else None
-    return TrainingData(train, validation, tuple(line for part in parts for line in part.messages))
+    messages = tuple(line for part in parts for line in part.messages)
+    return TrainingData(train, validation, messages, any(part.set_aside for part in parts))
 
 
 def evaluation_split(paths: Sequence[Path], split: str | None) -> EvaluationData:
@@ -80,9 +84,11 @@ def evaluation_split(paths: Sequence[Path], split: str | None) -> EvaluationData
 def stratified_split(dataset: DataSet, fraction: float, *, seed: int) -> SplitIndices:
     """Set this fraction of the images aside, and of the images of each class.
 
-    A class in two images or more is on both sides wherever that is possible; one in a single
-    image is kept. Images without objects count as a class of their own. The result depends on
-    the seed and the images' names alone, not on the order in which they were read.
+    A class in two images or more is on both sides, for which up to half as many images more are
+    set aside; where that is not enough, exactly this fraction is, with as many classes as it takes
+    without a search. A class in a single image is kept. Images without objects count as a class of
+    their own. The result depends on the seed and the images' names alone, not on the order in which
+    they were read.
 
     This is iterative stratification (Sechidis et al. 2011, "On the stratification of multi-label
     data"): the rarest class is dealt out first, each image goes where its class is missing most.
@@ -90,6 +96,9 @@ def stratified_split(dataset: DataSet, fraction: float, *, seed: int) -> SplitIn
     order = _shuffle(dataset, seed)
     holds = _classes_of_images(dataset)[order]
     aside = _choose_aside(holds, fraction)
+    number = max(round(fraction * len(holds)), 1)
+    if aside.sum() > math.ceil(MOST_ASIDE * number):
+        aside = _reduced(aside, holds, number)
     return SplitIndices(kept=sorted(order[~aside].tolist()), aside=sorted(order[aside].tolist()))
 
 
@@ -136,10 +145,23 @@ def _set_aside(dataset: DataSet, seed: int) -> TrainingData:
     validation = dataset.subset(aside, description=f"{what}, the images set aside")
     message = (
         f"training on {len(kept)} of {_describe(dataset)}: there is no validation split outside "
-        f"it, so a stratified tenth, {len(aside)}, is set aside for validation (seed {seed})"
+        f"it, so {_describe_aside(dataset, aside)} for validation "
+        f"(seed {seed}; evaluate RUN DATA --split set-aside takes them)"
     )
     # The notes of the reader are printed once, with the training images.
-    return TrainingData(train, replace(validation, notes=()), (message,))
+    return TrainingData(train, replace(validation, notes=()), (message,), set_aside=True)
+
+
+def _describe_aside(dataset: DataSet, aside: Sequence[int]) -> str:
+    """Describe how many images are set aside, if it is more than a tenth why, and what it lacks."""
+    holds = _classes_of_images(dataset)[:, :-1]
+    present, covered = holds.any(axis=0).sum(), holds[aside].any(axis=0).sum()
+    classes = f"{covered} of {present} classes"
+    if len(aside) > max(round(SET_ASIDE * len(dataset)), 1):
+        share = len(aside) / len(dataset)
+        return f"{len(aside)}, {share:.0%} to include {classes}, are set aside, stratified,"
+    lacking = f" (with {classes})" if covered < present else ""
+    return f"a stratified tenth, {len(aside)}{lacking}, is set aside"
 
 
 def _first_split(names: Sequence[str], path: Path) -> str | None:
@@ -192,3 +214,19 @@ def _choose_aside(
             missing[int(is_aside[image]), held] -= 1
             left[image] = False
     return is_aside
+
+
+def _reduced(
+    is_aside: Bool[np.ndarray, " images"], holds: Bool[np.ndarray, "images classes"], number: int
+) -> Bool[np.ndarray, " images"]:
+    """Keep images that were to be set aside, until so many are left: first those not missed."""
+    aside = np.flatnonzero(is_aside).tolist()
+    while len(aside) > number:
+        counts = holds[aside].sum(axis=0)
+        # Classes that this image alone has; of equals, the one whose classes are the most frequent.
+        lost = [((counts == 1) & holds[image]).sum() for image in aside]
+        spare = [counts[holds[image]].min(initial=len(holds)) for image in aside]
+        aside.pop(np.lexsort((np.negative(spare), lost))[0])
+    reduced = np.zeros_like(is_aside)
+    reduced[aside] = True
+    return reduced

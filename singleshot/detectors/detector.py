@@ -14,6 +14,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
+from pathlib import Path
 from typing import ClassVar, NamedTuple
 
 import torch
@@ -150,6 +151,9 @@ class TrainableDetector(Objective):
         super().__init__()
         self.class_names = tuple(class_names)
         self.pixels = Pixels(pixels.mean, pixels.std)
+
+    source: Path | None = None
+    """The checkpoint it was loaded from; set by `load`."""
 
     score_thresholds: ScoreThresholds | None = None
     """Loads the score thresholds chosen for these weights, which `predict` uses; set by `load`."""

@@ -33,6 +33,7 @@ from singleshot.models.opening import Model, as_detector
 from singleshot.options import DataPaths, Device, as_paths, takes
 from singleshot.runs.callbacks import OnMessage
 from singleshot.runs.display import image_display
+from singleshot.runs.splits import SET_ASIDE, RunSplits, splits_of_model
 from singleshot.runs.weights import RunWeights
 
 __all__ = ["detect_shard", "evaluate", "open_evaluation_data", "score"]
@@ -55,16 +56,24 @@ def _evaluate(detector: Model, options: EvaluationOptions) -> Report:
     # Hashed before they are loaded: the thresholds hold for these weights, not for later ones.
     weights = weights_to_choose_for(detector) if options.threshold_rule else None
     loaded = as_detector(detector, options.device)
+    splits = _splits_of(detector)
     dataset = open_evaluation_data(
-        options.data, options.split, options.on_message, class_names=tuple(loaded.class_names)
+        options.data,
+        options.split,
+        options.on_message,
+        class_names=tuple(loaded.class_names),
+        splits=splits,
     )
     evaluation = Evaluation.prepare(dataset, options)
+    num_trained = 0 if splits is None else splits.count_trained(dataset)
     predictions = detect_all(
         loaded, dataset, progress=options.notify_progress, on_message=options.on_message
     )
     if options.save_predictions is not None:
         write_predictions(predictions, dataset, Path(options.save_predictions))
-    report = evaluation.run(predictions)
+    report = evaluation.run(predictions).with_training_images(num_trained)
+    if report.warning is not None:
+        options.notify(f"warning: {report.warning}")
     if report.operating_point is not None:
         if weights is None:
             options.notify(
@@ -131,7 +140,11 @@ def detect_shard(
     loaded = as_detector(detector, device)
     with image_display(progress, on_message) as display:
         dataset = open_evaluation_data(
-            data, split, display.on_message, class_names=tuple(loaded.class_names)
+            data,
+            split,
+            display.on_message,
+            class_names=tuple(loaded.class_names),
+            splits=_splits_of(detector),
         )
         predictions = detect_all(
             loaded,
@@ -150,15 +163,28 @@ def weights_to_choose_for(detector: Model) -> RunWeights | None:
     return run_weights(detector) if isinstance(detector, str | Path) else None
 
 
+def _splits_of(detector: Model) -> RunSplits | None:
+    """Load the images of the run that a detector belongs to; None for one of no run."""
+    source = detector if isinstance(detector, str | Path) else getattr(detector, "source", None)
+    return None if source is None else splits_of_model(source)
+
+
 def open_evaluation_data(
     data: DataPaths,
     split: str | None,
     on_message: OnMessage | None,
     *,
     class_names: tuple[str, ...] | None = None,
+    splits: RunSplits | None = None,
 ) -> DataSet:
-    """Open the images to evaluate on, with the labels of a model if class names are given."""
-    chosen = evaluation_split(as_paths(data), split)
+    """Open the images to evaluate on, with the labels of a model if class names are given.
+
+    `splits` are the images of its run: the split "set-aside" is one of them.
+    """
+    if split == SET_ASIDE and splits is not None:
+        chosen = splits.choose_set_aside(as_paths(data))
+    else:
+        chosen = evaluation_split(as_paths(data), split)
     dataset = chosen.dataset
     if class_names is not None:
         dataset = dataset.with_classes(class_names)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -88,10 +88,25 @@ class Report:
     coco: CocoNumbers | None  # with the COCO protocol only
     # With the COCO protocol: images with more objects of a class than it counts detections of.
     images_over_coco_limit: int | None = None  # None for none
+    images_trained_on: int | None = None  # by the detector; None for none, or if it is not known
     # On request only.
     diagnosis: Diagnosis | None = None
     comparison: Comparison | None = None
     operating_point: OperatingPoint | None = None
+
+    def with_training_images(self, number: int) -> Report:
+        """Copy the report of images of which the detector was trained on so many."""
+        return replace(self, images_trained_on=number or None)
+
+    @property
+    def warning(self) -> str | None:
+        """State that images were trained on, if some were."""
+        if self.images_trained_on is None:
+            return None
+        return (
+            f"{self.images_trained_on} of the {self.images} images are among those that the "
+            f"detector was trained on: its numbers are better than on new images"
+        )
 
     @property
     def score_thresholds(self) -> Float64[np.ndarray, " num_classes"]:

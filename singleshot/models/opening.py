@@ -68,6 +68,7 @@ def load(model: ModelPath, device: Device = "auto") -> TrainableDetector:
     # Hashed before they are loaded: score thresholds hold for these weights, not for later ones.
     weights = RunWeights.of(path)
     detector = detector_from(Checkpoint.load(path), source=str(path)).to(chosen)
+    detector.source = path
     if weights is not None:
         detector.score_thresholds = partial(weights.score_thresholds, str(model))
     return detector

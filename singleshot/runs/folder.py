@@ -20,6 +20,14 @@ class RunFolder:
 
     path: Path
 
+    @classmethod
+    def containing(cls, model: Path) -> "RunFolder | None":
+        """Find the run that a folder or a checkpoint belongs to; None for one that is in no run."""
+        path = model.resolve()
+        folder = cls(path if path.is_dir() else path.parent.parent)
+        belongs = path in {folder.path, folder.best, folder.last}
+        return folder if belongs and folder.recipe.exists() else None
+
     @property
     def recipe(self) -> Path:
         """The recipe with every default written out."""
@@ -39,6 +47,11 @@ class RunFolder:
     def best(self) -> Path:
         """The weights that validated best."""
         return self.path / "checkpoints" / "best.safetensors"
+
+    @property
+    def splits(self) -> Path:
+        """The images that were trained on and validated on."""
+        return self.path / "splits.json"
 
     @property
     def operating_point(self) -> Path:

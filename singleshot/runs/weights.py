@@ -81,12 +81,11 @@ class RunWeights:
 
         Raises ModelError when the file cannot be read.
         """
-        path = checkpoint.resolve()
-        folder = RunFolder(path.parent.parent)
-        if path not in (folder.best, folder.last) or not folder.recipe.exists():
+        folder = RunFolder.containing(checkpoint)
+        if folder is None:
             return None
         try:
-            return cls(folder, checkpoint, hash_file(path))
+            return cls(folder, checkpoint, hash_file(checkpoint))
         except OSError as error:
             raise ModelError(f"{checkpoint}: not readable: {error.strerror}") from error
 

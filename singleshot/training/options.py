@@ -150,8 +150,8 @@ class TrainingOptions(Options):
     val_split: str | None = field(
         default=None,
         metadata=option(
-            "Images to validate on. Left out: val, else a tenth of the training images; none: no "
-            "validation.",
+            "Images to validate on. Left out: val, else a tenth of the training images, which is "
+            "then the split set-aside of the run; none: no validation.",
             metavar="SPLIT|none",
         ),
     )

@@ -4,6 +4,8 @@ from singleshot.errors import ModelError
 from singleshot.recipes.schema import Recipe
 from singleshot.runs.folder import RunFolder
 from singleshot.runs.progress import load_progress
+from singleshot.runs.splits import RunSplits
+from singleshot.training.build import TrainingSetup
 from singleshot.training.processes import Processes
 
 __all__ = ["begin_run", "describe_interrupted", "describe_resumed", "is_resumed"]
@@ -37,10 +39,24 @@ def _was_restarted(folder: RunFolder, processes: Processes) -> bool:
 
 
 def begin_run(
-    folder: RunFolder, recipe: Recipe, processes: Processes, *, requested: Recipe
+    setup: TrainingSetup, recipe: Recipe, *, requested: Recipe, start: RunSplits | None
 ) -> None:
-    """Create the run folder; ModelError where some process cannot see it."""
+    """Create the run folder with the recipe and the names of its images.
+
+    Args:
+        setup: data, run folder and processes.
+        recipe: as it is trained.
+        requested: as it was before anything was measured.
+        start: images of the run that the training starts from.
+
+    Raises:
+        DataError: an image cannot be read.
+        ModelError: some process cannot see the folder.
+    """
+    folder, processes = setup.folder, setup.processes
     if processes.is_first:
+        splits = RunSplits.of(setup.data, start=start)
+        splits.save(folder.splits)
         folder.begin(recipe, requested=requested)
     # Nobody looks before it is there.
     processes.broadcast(None)

@@ -25,6 +25,7 @@ from singleshot.runs.display import training_display
 from singleshot.runs.folder import RunFolder, default_folder
 from singleshot.runs.log import RunLog
 from singleshot.runs.progress import TrainingProgress, load_progress
+from singleshot.runs.splits import splits_of_model
 from singleshot.training.build import TrainingSetup, build_training, training_device
 from singleshot.training.interrupt import graceful_interrupts, immediate_interrupts
 from singleshot.training.mlflow_log import MlflowLog
@@ -139,7 +140,8 @@ def _plan_and_train(
         plan = resolve_plan(recipe, setup, options, budget)
         training, batches = build_training(plan.recipe, plan.images, setup)
         if not setup.resume:
-            begin_run(setup.folder, training.recipe, setup.processes, requested=recipe)
+            start = None if options.init is None else splits_of_model(options.init)
+            begin_run(setup, training.recipe, requested=recipe, start=start)
         with graceful_interrupts() as interrupt:
             progress = training.run(plan.in_time(training, batches), interrupt)
     return progress, None if progress.finished else interrupt.signal

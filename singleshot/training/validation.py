@@ -13,6 +13,7 @@ from singleshot.evaluation.page import write_evaluation_page
 from singleshot.metrics import Predictions, Protocol
 from singleshot.models.opening import load
 from singleshot.runs.folder import RunFolder
+from singleshot.runs.splits import splits_of_model
 from singleshot.structures import Detector
 from singleshot.training.loop import Evaluate, Scores
 from singleshot.training.processes import Processes
@@ -32,10 +33,12 @@ def report_on_validation(
     """Write the report page of a run."""
     predictions = detect_together(load(folder.path, device), validation, processes)
     if predictions is not None:
+        splits = splits_of_model(folder.path)
+        report = evaluate_predictions(predictions, validation, protocol=Protocol.COCO)
         write_evaluation_page(
             predictions,
             validation,
-            report=evaluate_predictions(predictions, validation, protocol=Protocol.COCO),
+            report=report.with_training_images(splits.count_trained(validation) if splits else 0),
             model=str(folder.path),
             command=command,
             path=folder.report,

@@ -58,6 +58,7 @@ def test_a_run_has_all_its_files(whole):
         "recipe.toml",
         "log.jsonl",
         "report.html",
+        "splits.json",
         "checkpoints/best.safetensors",
         "checkpoints/last.safetensors",
         "training_state/state.safetensors",
@@ -71,6 +72,29 @@ def test_the_log_has_a_line_for_each_step_and_validation(whole):
     records = read_log(whole.folder / "log.jsonl")
     assert [r["step"] for r in records if r["kind"] == "step"] == [1, 2, 3, 4, 5, 6]
     assert [r["epoch"] for r in records if r["kind"] == "evaluation"] == [2, 3]
+
+
+def test_an_evaluation_on_training_images_warns(cells, whole, tmp_path):
+    messages = []
+    options = {"report": tmp_path / "report", "on_message": messages.append}
+    detector = singleshot.load(whole.checkpoint)
+    report = singleshot.evaluate(detector, cells, split="train+test", **options)
+    warning = "6 of the 8 images are among those that the detector was trained on"
+    assert any(line.startswith(f"warning: {warning}") for line in messages)
+    assert report.to_json()["images_trained_on"] == 6
+    assert warning in (tmp_path / "report/report.html").read_text()
+    unseen = singleshot.evaluate(whole.folder, cells, split="val")
+    assert (unseen.warning, "images_trained_on" in unseen.to_json()) == (None, False)
+
+
+def test_what_a_training_set_aside_is_a_split_of_its_run(cells, tmp_path):
+    recorder = Recorder()
+    short = {"training.steps": 1}
+    run = train(cells, tmp_path / "run", split="train+val", overrides=short, callback=recorder)
+    assert any("evaluate RUN DATA --split set-aside" in line for line in recorder.messages)
+    aside = singleshot.evaluate(run.folder, cells, split="set-aside")
+    assert aside.mean_average_precision == run.mean_average_precision
+    assert aside.warning is None
 
 
 class BestWeights(Recorder):

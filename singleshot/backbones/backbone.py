@@ -1,13 +1,46 @@
 """The contract of a backbone: feature maps, and the pixel statistics it was trained with."""
 
 from abc import abstractmethod
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.func import functional_call
 
-__all__ = ["Backbone", "channels_of", "grids", "scaled_to_255"]
+from singleshot.errors import some_of
+
+__all__ = ["Backbone", "LoadedWeights", "channels_of", "grids", "loaded_weights", "scaled_to_255"]
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedWeights:
+    """Tensors taken from a file of pretrained weights, those left over, and what it lacks."""
+
+    source: str
+    num_tensors: int  # that were taken
+    left_over: tuple[str, ...] = ()  # tensors of the file that are of no use, by name
+    random: tuple[str, ...] = ()  # layers that the file has no weights for
+
+    def with_more(self, names: Collection[str]) -> "LoadedWeights":
+        """Count some of the tensors that were left over as taken."""
+        left_over = tuple(name for name in self.left_over if name not in names)
+        num_tensors = self.num_tensors + len(self.left_over) - len(left_over)
+        return replace(self, num_tensors=num_tensors, left_over=left_over)
+
+    def without(self, *layers: str) -> "LoadedWeights":
+        """Add layers that the file has no weights for."""
+        return replace(self, random=(*self.random, *layers))
+
+    def __str__(self) -> str:
+        """Describe them in a line."""
+        text = f"{self.source}: {self.num_tensors} tensors taken"
+        if self.left_over:
+            text += f"; left over: {some_of(self.left_over)}"
+        if self.random:
+            text += f"; {' and '.join(self.random)} start from random weights"
+        return text
 
 
 class Backbone(nn.Module):
@@ -16,10 +49,18 @@ class Backbone(nn.Module):
     channels: tuple[int, ...]  # of each feature map
     pixel_mean: tuple[float, float, float]  # of RGB values from 0 to 255
     pixel_std: tuple[float, float, float]
+    loaded: LoadedWeights | None = None  # of the file it was filled from
 
     @abstractmethod
     def forward(self, images: Float[Tensor, "b 3 h w"]) -> list[Tensor]:
         """Compute a feature map (b, channels, rows, columns) for each entry of `channels`."""
+
+
+def loaded_weights(network: nn.Module) -> Iterator[LoadedWeights]:
+    """Yield what was loaded from files into the backbones of a detector."""
+    for module in network.modules():
+        if isinstance(module, Backbone) and module.loaded is not None:
+            yield module.loaded
 
 
 def channels_of(backbone: nn.Module) -> tuple[int, ...]:

@@ -1,5 +1,7 @@
 """A classification network as a backbone: cut at its feature maps, and partly frozen."""
 
+from abc import abstractmethod
+
 import torch
 from jaxtyping import Float
 from timm.layers import BatchNormAct2d
@@ -49,6 +51,15 @@ class ClassifierBackbone(Backbone):
         """Compute a feature map for each level."""
         features: list[Tensor] = self.body(images)
         return features
+
+    @abstractmethod
+    def create_whole(self) -> nn.Module:
+        """Create the library's whole network of this name, with random weights."""
+
+    def classifier_names(self) -> set[str]:
+        """Name the tensors of the whole network, class layer included."""
+        with torch.random.fork_rng(devices=[]):
+            return set(self.create_whole().state_dict())
 
     @property
     def weights(self) -> nn.Module:

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from singleshot.backbones.backbone import LoadedWeights
 from singleshot.backbones.darknet import DarknetBackbone
 from singleshot.backbones.darknet_layers import DarknetConvolution
 from singleshot.errors import ModelError
@@ -138,7 +139,7 @@ def _copy(tensor: Tensor, numbers: Tensor, *, transposed: bool) -> None:
     tensor.copy_(numbers.view(tensor.shape))
 
 
-def fill_backbone(backbone: DarknetBackbone, path: Path) -> None:
+def fill_backbone(backbone: DarknetBackbone, path: Path) -> LoadedWeights:
     """Fill a backbone from the first layers of a file; more may follow, as in a detector's."""
     blocks = {
         f"layer {number}": layer
@@ -149,3 +150,5 @@ def fill_backbone(backbone: DarknetBackbone, path: Path) -> None:
     file.expect(sum(tensor.numel() for block in blocks.values() for tensor in tensors_of(block)))
     for name, block in blocks.items():
         file.fill(block, name)
+    left = (f"{file.num_left:,} numbers after {list(blocks)[-1]}",) if file.num_left else ()
+    return LoadedWeights(str(path), sum(len(tensors_of(block)) for block in blocks.values()), left)

@@ -49,11 +49,11 @@ class BackboneKind(Extension, Generic[S]):
 def build_vgg16(settings: Vgg16Settings, pretrained: bool) -> Backbone:
     """Build the paper's VGG16, with ImageNet weights of a file if pretrained."""
     from singleshot.backbones.vgg import Vgg16
-    from singleshot.backbones.weights import fill, vgg_weights
+    from singleshot.backbones.vgg_weights import load_vgg16
 
-    vgg = Vgg16(conv4_3=settings.conv4_3)
+    vgg = Vgg16(conv4_3=settings.conv4_3, pixels=settings.pixels)
     if pretrained:
-        fill(vgg.features, vgg_weights(settings.weights), source=settings.weights)
+        vgg.loaded = load_vgg16(vgg, Path(settings.weights))
     return vgg
 
 
@@ -87,11 +87,13 @@ def _with_weights(
     backbone: ClassifierBackbone, settings: ClassifierSettings, pretrained: bool
 ) -> Backbone:
     """Load the weights of a classification network and freeze its first stages."""
-    from singleshot.backbones.weights import classifier_weights, fill
+    from singleshot.backbones.weights import classifier_weights, fill, require_known
 
     if pretrained:
-        weights = classifier_weights(settings)
-        fill(backbone.weights, weights, source=f"weights {settings.weights!r}")
+        loaded = fill(backbone.weights, classifier_weights(settings), settings.weights)
+        if settings.weights != "installed":
+            require_known(loaded, backbone.classifier_names(), settings.name)
+            backbone.loaded = loaded
     # Random weights are not worth keeping; but a checkpoint may have been folded all the same.
     frozen_stride = 0 if settings.weights == "none" else settings.frozen_stride
     backbone.freeze(frozen_stride, batch_norm=settings.batch_norm == "frozen")
@@ -119,7 +121,7 @@ def build_darknet(settings: DarknetSettings, pretrained: bool) -> Backbone:
 
     darknet = DarknetBackbone.from_settings(settings)
     if pretrained:
-        fill_backbone(darknet, Path(settings.weights))
+        darknet.loaded = fill_backbone(darknet, Path(settings.weights))
     return darknet
 
 

@@ -37,9 +37,11 @@ __all__ = [
     "TorchvisionSettings",
     "Upsample",
     "Vgg16Settings",
+    "VggPixels",
     "absolute",
 ]
 
+VggPixels = Literal["caffe", "torchvision"]
 Argument = bool | int | float | str
 
 
@@ -60,7 +62,16 @@ class Vgg16Settings(BackboneSettings):
         "l2-norm",
         description="normalisation to the magnitude of the levels above; 'l2-norm': the paper's",
     )
-    weights: str = Field("none", description="'none', or a file of torchvision's vgg16 weights")
+    pixels: VggPixels = Field(
+        "caffe",
+        description="of the weights' ImageNet training: 'caffe', the original's: less their mean; "
+        "'torchvision': divided by their deviation as well, as its whole vgg16 expects",
+    )
+    weights: str = Field(
+        "none",
+        description="'none', or a file of ImageNet's VGG16: vgg16_reducedfc.pth, a .caffemodel, "
+        "torchvision's or timm's; fc6 and fc7 of a whole one are decimated as the original's",
+    )
 
 
 class HogSettings(BackboneSettings):

@@ -63,6 +63,11 @@ class TimmBackbone(ClassifierBackbone):
         features = super().forward(images)
         return [feature.permute(0, 3, 1, 2) for feature in features] if self.nhwc else features
 
+    def create_whole(self) -> nn.Module:
+        """Create timm's whole network of this name, with random weights."""
+        network: nn.Module = _create(self.name)
+        return network
+
     def freezable(self) -> tuple[nn.Module, list[int]]:
         """Return a model with all of timm's feature maps, unless the levels are named by nodes."""
         if isinstance(self.body, Nodes):

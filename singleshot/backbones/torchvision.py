@@ -47,3 +47,8 @@ class TorchvisionBackbone(ClassifierBackbone):
             network.maxpool = nn.MaxPool2d(3, stride=2, ceil_mode=True)
         super().__init__(name, Nodes(network, nodes, place=repr(name)))
         self.channels = channels_of(self)
+
+    def create_whole(self) -> nn.Module:
+        """Create torchvision's whole network of this name, with random weights."""
+        network: nn.Module = get_model(self.name, weights=None)
+        return network

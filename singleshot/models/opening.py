@@ -142,7 +142,8 @@ def import_model(
     if library is None:
         raise ModelError(
             f"{path}: not the weights of a known detector; if they are, name the library "
-            f"with --from ({', '.join(WEIGHT_KINDS)})"
+            f"with --from ({', '.join(WEIGHT_KINDS)}); weights of a classifier are a start for "
+            f"training: singleshot train RECIPE --init FILE"
         )
     checkpoint = import_weights(path, library)
     # Built once, so that a run that appears is one that works.

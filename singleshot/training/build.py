@@ -5,6 +5,7 @@ from functools import cached_property
 
 import torch
 
+from singleshot.backbones.backbone import loaded_weights
 from singleshot.checkpoints.checkpoint import detector_from
 from singleshot.checkpoints.transfer import TrainedDetector
 from singleshot.data.augment.pipeline import Augmentation
@@ -204,6 +205,8 @@ def _build_model(
     """Build the detector with its initial weights; those of a resumed run are loaded later."""
     start, class_names = setup.start, setup.data.train.class_names
     model = build_detector(recipe.model, class_names, pretrained=not (resume or start))
+    for loaded in loaded_weights(model):
+        callback.on_message(str(loaded))
     if start is not None and not resume:
         callback.on_message(f"{start.detector.source}: {start.transfer_to(model)}")
     return model

@@ -2,9 +2,11 @@
 
 # Tests singleshot/backbones/darknet.py
 
+import numpy as np
 import torch
 
 from singleshot.backbones.darknet import DARKNET19, POOL, DarknetBackbone, conv
+from singleshot.backbones.kinds import build_backbone
 from singleshot.backbones.settings import DarknetSettings, Route
 
 
@@ -25,3 +27,17 @@ def test_a_name_stands_for_its_layers():
     given = DarknetBackbone(DARKNET19, (16, 22), width=0.25).state_dict()
     assert named.keys() == given.keys()
     assert all(torch.equal(named[name], given[name]) for name in named)
+
+
+def test_numbers_that_are_left_over_are_counted(tmp_path):
+    numbers = 8 + 3 * 8 + 8 * 3 * 9  # biases, batch norm, weights
+    settings = DarknetSettings(
+        name="one", layers=(conv(8),), outputs=(0,), weights=str(tmp_path / "one.conv")
+    )
+    for more, text in ((0, "5 tensors taken"), (12, "left over: 12 numbers after layer 0")):
+        header = np.array([0, 2, 0, 0, 0], np.int32).tobytes()  # the last two: images seen
+        values = np.random.default_rng(0).random(numbers + more, np.float32)
+        (tmp_path / "one.conv").write_bytes(header + values.tobytes())
+        backbone = build_backbone(settings, pretrained=True)
+        assert backbone.layers[0].bias.tolist() == values[:8].tolist()
+        assert str(backbone.loaded).endswith(text)

@@ -8,8 +8,9 @@ import pytest
 import timm
 import torch
 
+from singleshot.backbones.backbone import loaded_weights
 from singleshot.backbones.kinds import build_backbone
-from singleshot.backbones.settings import TimmSettings, Vgg16Settings
+from singleshot.backbones.settings import TimmSettings, TorchvisionSettings
 from singleshot.backbones.timm import TimmBackbone
 from singleshot.backbones.weights import classifier_weights, fill, read_state_dict
 from singleshot.errors import ModelError
@@ -59,17 +60,45 @@ def test_code_in_a_pickle_is_refused_and_not_run(tmp_path, capsys):
     assert "code was run" not in capsys.readouterr().out
 
 
-def test_vgg_takes_unscaled_weights_only(tmp_path):
-    import torchvision
+def test_a_deeper_network_of_the_same_kind_is_refused(tmp_path):
+    """ResNet-34 has every tensor of ResNet-18 in its shape, and more."""
+    torch.save(timm.create_model("resnet34").state_dict(), tmp_path / "resnet34.pth")
+    for settings in (
+        TimmSettings(name="resnet18", weights=str(tmp_path / "resnet34.pth")),
+        TorchvisionSettings(
+            name="resnet18", nodes=("layer4",), weights=str(tmp_path / "resnet34.pth")
+        ),
+    ):
+        with pytest.raises(
+            ModelError, match=r"has layer1\.2\.conv1\.weight, .*which 'resnet18' has n"
+        ):
+            build_backbone(settings, pretrained=True)
 
-    scaled = torchvision.models.vgg16().state_dict()
-    unscaled = {
-        name: torch.full_like(tensor, torch.nan) if "classifier" in name else tensor
-        for name, tensor in scaled.items()
-    }
-    torch.save(unscaled, tmp_path / "features.pth")
-    vgg = build_backbone(Vgg16Settings(weights=str(tmp_path / "features.pth")), pretrained=True)
-    assert torch.equal(vgg.features[28].weight, scaled["features.28.weight"])
-    torch.save(scaled, tmp_path / "scaled.pth")
-    with pytest.raises(ModelError, match="IMAGENET1K_FEATURES"):
-        build_backbone(Vgg16Settings(weights=str(tmp_path / "scaled.pth")), pretrained=True)
+
+def test_what_is_left_over_of_the_whole_network_is_named(tmp_path):
+    state = timm.create_model("resnet18").state_dict()
+    # Files from before PyTorch 0.4.1 do not count batches.
+    old = {name: t for name, t in state.items() if not name.endswith("num_batches_tracked")}
+    torch.save(old, tmp_path / "resnet18.pth")
+    settings = TimmSettings(
+        name="resnet18", strides=(8, 16), weights=str(tmp_path / "resnet18.pth")
+    )
+    torch.manual_seed(0)
+    backbone = build_backbone(settings, pretrained=True)
+    assert torch.equal(backbone.weights.state_dict()["conv1.weight"], old["conv1.weight"])
+    (loaded,) = loaded_weights(torch.nn.Sequential(backbone))
+    left_over = [name for name in old if name.startswith(("layer4.", "fc."))]
+    assert list(loaded.left_over) == left_over
+    assert loaded.num_tensors == len(old) - len(left_over)
+    assert f"{loaded.num_tensors} tensors taken; left over: layer4.0.conv1.weight" in str(loaded)
+
+
+def test_naming_what_is_left_over_draws_no_random_numbers(tmp_path):
+    torch.save(timm.create_model("resnet18").state_dict(), tmp_path / "resnet18.pth")
+    settings = TimmSettings(name="resnet18", strides=(8,))
+    drawn = []
+    for weights in ("none", str(tmp_path / "resnet18.pth")):
+        torch.manual_seed(0)
+        build_backbone(settings.model_copy(update={"weights": weights}), pretrained=True)
+        drawn.append(torch.rand(()))
+    assert drawn[0] == drawn[1]

@@ -12,6 +12,13 @@ def test_files_of_caffe_and_darknet_are_known_by_content_and_suffix(tmp_path):
     assert kinds == ["caffe", None, "darknet"]
 
 
+def test_vgg16_is_a_detector_with_heads_alone(tmp_path):
+    (tmp_path / "vgg.caffemodel").write_bytes(b"fc7 Convolution fc8 Convolution")
+    assert detect_weight_kind(tmp_path / "vgg.caffemodel") is None
+    (tmp_path / "ssd.caffemodel").write_bytes(b"fc7 Convolution fc7_mbox_loc Convolution")
+    assert detect_weight_kind(tmp_path / "ssd.caffemodel") == "caffe"
+
+
 def test_a_folder_that_is_no_model_is_refused(tmp_path):
     with pytest.raises(ModelError, match=r"neither a run's recipe\.toml nor a model\.json"):
         detect_weight_kind(tmp_path)

@@ -78,6 +78,8 @@ def test_a_classifier_starts_the_backbone():
     done = singleshot("train", "ssdlite320-mobilenet-v2", *words)
     assert done.exit_code == 0, done.stderr
     assert 'weights = "mobilenet_v2.pth"' in Path("runs/backbone/recipe.toml").read_text()
+    messages = " ".join(done.stderr.split())
+    assert "mobilenet_v2.pth: 312 tensors taken; left over: classifier.1.weight, cl" in messages
 
 
 def test_a_classifier_is_no_start_for_a_network_of_its_own(shared):
@@ -148,7 +150,7 @@ def of_a_classifier(path):
         (with_code_in_an_archive, "not a PyTorch file of plain tensors"),
         (cut_short, "not a PyTorch file of plain tensors"),
         (with_a_poem, "not the weights of a known detector"),
-        (of_a_classifier, "not the weights of a known detector"),
+        (of_a_classifier, "a start for training: singleshot train RECIPE --init FILE"),
         (lambda _path: None, "no such file"),
     ],
 )

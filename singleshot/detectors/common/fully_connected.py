@@ -29,10 +29,11 @@ class FullyConnected(nn.Sequential):
         """The linear layers alone."""
         return [layer for layer in self if isinstance(layer, nn.Linear)]
 
-    def fill(self, classifier: Mapping[str, Tensor]) -> bool:
+    def fill(self, classifier: Mapping[str, Tensor]) -> list[str]:
         """Copy fc6, fc7, … of a VGG16 or AlexNet of torchvision if all shapes are equal.
 
-        Such a file names them `classifier.N`, in their order, with the class layer last.
+        Such a file names them `classifier.N`, in their order, with the class layer last. Returns
+        the names of the tensors that were taken: of all or of none.
         """
         numbers = sorted(int(name[1]) for name in map(LAYER.fullmatch, classifier) if name)
         names = [f"classifier.{number}.weight" for number in numbers[: len(self.linear)]]
@@ -40,11 +41,11 @@ class FullyConnected(nn.Sequential):
         fits = [layer.weight.shape for layer in self.linear] == [weight.shape for weight in weights]
         # torchvision's IMAGENET1K_FEATURES of VGG16 has NaN here.
         if not fits or any(bool(weight.isnan().any()) for weight in weights):
-            return False
-        for layer, name in zip(self.linear, names, strict=True):
-            bias = classifier[f"{name.removesuffix('weight')}bias"]
-            layer.load_state_dict({"weight": classifier[name], "bias": bias})
-        return True
+            return []
+        biases = [f"{name.removesuffix('weight')}bias" for name in names]
+        for layer, name, bias in zip(self.linear, names, biases, strict=True):
+            layer.load_state_dict({"weight": classifier[name], "bias": classifier[bias]})
+        return names + biases
 
 
 def small_linear(width: int, outputs: int, spread: float) -> nn.Linear:

@@ -101,8 +101,10 @@ def _with_classifier(
     """Load the fully connected layers that the file of the backbone's weights also holds."""
     from singleshot.backbones.weights import classifier_weights
 
-    backbone = settings.backbone
-    from_file = backbone.weights not in {"none", "installed"}
-    if pretrained and from_file and isinstance(backbone, ClassifierSettings):
-        detector.load_classifier(classifier_weights(backbone))
+    backbone, loaded = settings.backbone, detector.backbone.loaded
+    if pretrained and loaded is not None and isinstance(backbone, ClassifierSettings):
+        taken = detector.load_classifier(classifier_weights(backbone))
+        detector.backbone.loaded = (
+            loaded.with_more(taken) if taken else loaded.without("fc6", "fc7")
+        )
     return detector

@@ -81,9 +81,9 @@ class FastRcnn(RegionDetector):
         """The backbone, and the head of regions."""
         return {"backbone": self.backbone, "heads": self.heads}
 
-    def load_classifier(self, weights: Mapping[str, Tensor]) -> None:
-        """Copy fc6 and fc7 of a VGG16."""
-        self.heads.layers.fill(weights)
+    def load_classifier(self, weights: Mapping[str, Tensor]) -> list[str]:
+        """Copy fc6 and fc7 of a VGG16, and name the tensors that were taken."""
+        return self.heads.layers.fill(weights)
 
     def forward(
         self,

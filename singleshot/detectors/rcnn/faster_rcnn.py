@@ -125,9 +125,9 @@ class FasterRcnn(RegionDetector):
         heads = nn.ModuleList([self.proposals, self.heads])
         return {"backbone": self.backbone, "top_down": self.top_down, "heads": heads}
 
-    def load_classifier(self, weights: Mapping[str, Tensor]) -> None:
-        """Copy fc6 and fc7 of a VGG16."""
-        self.heads.layers.fill(weights)
+    def load_classifier(self, weights: Mapping[str, Tensor]) -> list[str]:
+        """Copy fc6 and fc7 of a VGG16, and name the tensors that were taken."""
+        return self.heads.layers.fill(weights)
 
     def grids(self, size: tuple[int, int]) -> list[tuple[int, int]]:
         """Find (rows, columns) of the maps with proposals, for images of this size."""

@@ -150,9 +150,9 @@ class Rcnn(RegionDetector):
         heads = [self.layers, self.classes, self.machines, self.offsets]
         return {"backbone": self.backbone, "heads": nn.ModuleList(heads)}
 
-    def load_classifier(self, weights: Mapping[str, Tensor]) -> None:
-        """Copy fc6 and fc7 of an AlexNet."""
-        self.layers.fill(weights)
+    def load_classifier(self, weights: Mapping[str, Tensor]) -> list[str]:
+        """Copy fc6 and fc7 of an AlexNet, and name the tensors that were taken."""
+        return self.layers.fill(weights)
 
     def enter(self, part: float) -> None:
         """Begin the stage of the SVMs, then that of box regression, with the network fixed."""

@@ -67,9 +67,13 @@ class RegionDetector(SingleSizeDetector):
         """Normalise images and pad them with zeros to the right and below, to whole cells."""
         return pad_to_multiple(self.normalise(images), max(self.strides))
 
-    def load_classifier(self, weights: Mapping[str, Tensor]) -> None:
-        """Copy fc6 and fc7 from the file of the backbone's classifier; here there are none."""
+    def load_classifier(self, weights: Mapping[str, Tensor]) -> list[str]:
+        """Copy fc6 and fc7 from the file of the backbone's classifier; here there are none.
+
+        Returns the names of the tensors that were taken.
+        """
         del weights
+        return []
 
     def detect_tensors(self, images: Sequence[UInt8[Tensor, "3 _h _w"]]) -> list[Detections]:
         """Detect objects in images of any sizes; boxes are in pixels of their own image."""

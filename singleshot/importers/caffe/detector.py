@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import torch
 
 from singleshot.backbones.backbone import grids
+from singleshot.backbones.caffe_weights import CaffeWeights, Transform, read_caffemodel
 from singleshot.backbones.graph import GraphBackbone
 from singleshot.backbones.settings import GraphSettings
 from singleshot.checkpoints.checkpoint import Checkpoint
@@ -28,7 +29,6 @@ from singleshot.importers.caffe.heads import (
 )
 from singleshot.importers.caffe.network import CaffeLayer, layers_of, write_layers
 from singleshot.importers.caffe.text import Message, read_prototxt
-from singleshot.importers.caffe.weights import CaffeWeights, Transform, read_caffemodel
 from singleshot.importers.class_names import class_names_for
 from singleshot.importers.graph import FINE_TUNING, GraphWriter
 from singleshot.recipes.load import recipe_from

@@ -1,5 +1,6 @@
 import pytest
 import torch
+import torchvision
 
 from singleshot.detectors.common.regions import warp_regions
 from singleshot.detectors.rcnn.rcnn import scale_to_norm
@@ -130,3 +131,26 @@ def test_boxes_are_regressed_without_a_spread(detector, batch):
 
 def test_features_have_one_length():
     assert scale_to_norm(torch.randn(5, 7), 20.0).norm(dim=1).tolist() == pytest.approx([20] * 5)
+
+
+@pytest.mark.parametrize(
+    ("widths", "text"),
+    [
+        ((4096, 4096), "14 tensors taken; left over: classifier.6.weight, classifier.6.bias"),
+        ((64, 64), "classifier.6.bias; fc6 and fc7 start from random weights"),
+    ],
+)
+def test_a_file_that_does_not_fit_fc6_and_fc7_is_named(tmp_path, widths, text):
+    with torch.device("meta"):
+        alexnet = torchvision.models.alexnet(weights=None).state_dict()
+    # Zeros that take no space in the file.
+    state = {name: torch.zeros(1).expand(tensor.shape) for name, tensor in alexnet.items()}
+    torch.save(state, tmp_path / "alexnet.pth")
+    overrides = {
+        "model.backbone.weights": str(tmp_path / "alexnet.pth"),
+        "model.fully_connected": list(widths),
+    }
+    recipe = load_recipe("rcnn", overrides)
+    detector = build_detector(recipe.model, ["one"], pretrained=True)
+    assert str(detector.backbone.loaded).endswith(text)
+    assert detector.layers.linear[0].weight.any() == (widths == (64, 64))

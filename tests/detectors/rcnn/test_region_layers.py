@@ -63,7 +63,9 @@ def classifier(*layers, offset):
 def test_fc6_and_fc7_come_from_a_classifiers_file(offset):
     state = classifier((8, 12), (8, 8), (1000, 8), offset=offset)
     layers = FullyConnected([12, 8, 8], dropout=0.5)
-    assert layers.fill(state)
+    assert layers.fill(state) == [
+        f"classifier.{number}.{kind}" for kind in ("weight", "bias") for number in offset[:2]
+    ]
     for name, number in zip(("fc6", "fc7"), offset, strict=False):
         layer = layers.get_submodule(name)
         assert torch.equal(layer.weight, state[f"classifier.{number}.weight"])

@@ -18,6 +18,8 @@ __all__ = ["CaffeWeights", "Transform", "read_caffemodel"]
 
 NET_LAYER, NET_OLD_LAYER = 100, 2
 LAYER_NAME, LAYER_BLOBS, LAYER_TRANSFORM = 1, 7, 100
+# Of `V1LayerParameter`, in which VGG16 was published; its own `layer` is of a format before that.
+OLD_LAYER_NAME, OLD_LAYER_BLOBS, OLD_LAYER_LAYER = 4, 6, 1
 BLOB_OLD_SHAPE, BLOB_DATA, BLOB_SHAPE, SHAPE_DIM = (1, 2, 3, 4), 5, 7, 1
 TRANSFORM_SCALE, TRANSFORM_MEAN_VALUE = 1, 5
 
@@ -43,12 +45,11 @@ class CaffeWeights:
 def read_caffemodel(path: Path) -> CaffeWeights:
     """Read the tensors of a caffemodel; raises ModelError if it is truncated or another file."""
     try:
-        layers = _layer_messages(memoryview(path.read_bytes()))
-        named = [(_text_of(layer, LAYER_NAME), layer) for layer in layers]
-        blobs = {
-            name: [_tensor_of(blob) for blob in _all_of(layer, LAYER_BLOBS)]
-            for name, layer in named
-        }
+        net = memoryview(path.read_bytes())
+        layers = _all_of(net, NET_LAYER)
+        named = [(_text_of(layer, LAYER_NAME), _all_of(layer, LAYER_BLOBS)) for layer in layers]
+        named = named or [_old_layer(layer) for layer in _all_of(net, NET_OLD_LAYER)]
+        blobs = {name: [_tensor_of(blob) for blob in of_layer] for name, of_layer in named}
         transforms = [part for layer in layers for part in _all_of(layer, LAYER_TRANSFORM)]
         found = [transform for part in transforms if (transform := _transform_of(part))]
     except OSError as error:
@@ -60,14 +61,14 @@ def read_caffemodel(path: Path) -> CaffeWeights:
     return CaffeWeights(blobs, found[0] if found else None)
 
 
-def _layer_messages(net: memoryview) -> list[memoryview]:
-    """Find the messages of the layers; ValueError for those of Caffe's first format."""
-    if _all_of(net, NET_OLD_LAYER) and not _all_of(net, NET_LAYER):
+def _old_layer(layer: memoryview) -> tuple[str, list[memoryview]]:
+    """Read name and blobs of Caffe's second format; ValueError for its first."""
+    if _all_of(layer, OLD_LAYER_LAYER):
         raise ValueError(
             "its layers are of Caffe's first format; rewrite it with Caffe's "
             "upgrade_net_proto_binary"
         )
-    return _all_of(net, NET_LAYER)
+    return _text_of(layer, OLD_LAYER_NAME), _all_of(layer, OLD_LAYER_BLOBS)
 
 
 def _tensor_of(blob: memoryview) -> Tensor:

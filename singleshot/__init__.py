@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from singleshot.evaluation.evaluate import detect_shard, evaluate, score
     from singleshot.evaluation.operating_point import operating_point, run_weights
     from singleshot.metrics import Report
+    from singleshot.models.download import download_model
     from singleshot.models.listing import RecipeSummary, list_recipes
     from singleshot.models.opening import Imported, import_model, load
     from singleshot.models.predict import predict
@@ -97,6 +98,7 @@ __all__ = [
     "compare",
     "compare_with_tutorial",
     "detect_shard",
+    "download_model",
     "evaluate",
     "import_model",
     "list_recipes",
@@ -143,6 +145,7 @@ _MODULES = {
     "evaluation.evaluate": ["detect_shard", "evaluate", "score"],
     "evaluation.operating_point": ["operating_point", "run_weights"],
     "metrics": ["Report"],
+    "models.download": ["download_model"],
     "models.listing": ["RecipeSummary", "list_recipes"],
     "models.opening": ["Imported", "import_model", "load"],
     "models.predict": ["predict"],

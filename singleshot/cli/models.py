@@ -1,4 +1,4 @@
-"""`singleshot models`: list recipes, show their networks, import weights."""
+"""`singleshot models`: list recipes, show their networks, import and download weights."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from singleshot.cli.options import Debug, Json, Overrides, Recipe, examples
-from singleshot.cli.output import print_json
+from singleshot.cli.output import note, print_json
 from singleshot.report.text import table
 
 if TYPE_CHECKING:
     from singleshot.models.listing import RecipeSummary
+    from singleshot.models.opening import Imported
+    from singleshot.models.pretrained import PretrainedModel
 
-LIST_EXAMPLES = examples("singleshot models list", "singleshot models list --json")
+LIST_EXAMPLES = examples("singleshot models list", "singleshot models list --pretrained --json")
 SHOW_EXAMPLES = examples(
     "singleshot models show ssd300-vgg16",
     "singleshot models show ssdlite320-lite0 --num-classes 3 --json",
@@ -22,23 +24,37 @@ IMPORT_EXAMPLES = examples(
     "singleshot models import ssd300_vgg16_coco.pth --output runs/coco",
     "singleshot models import deploy.prototxt --from caffe --output runs/faces",
 )
+DOWNLOAD_EXAMPLES = examples(
+    "singleshot models download ssdlite320-coco",
+    "singleshot predict ssdlite320-coco photo.jpg",
+)
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
 
 @app.callback(epilog=examples("singleshot models list", "singleshot models show ssd300-vgg16"))
 def models() -> None:
-    """List recipes, show their networks, and import pretrained weights."""
+    """List recipes, show their networks, and import or download pretrained weights."""
 
 
 @app.command("list", epilog=LIST_EXAMPLES)
-def _list_models(json: Json = False, _debug: Debug = False) -> None:
+def _list_models(
+    pretrained: Annotated[
+        bool,
+        typer.Option("--pretrained", help="List published detectors that `download` fetches."),
+    ] = False,
+    json: Json = False,
+    _debug: Debug = False,
+) -> None:
     """List the shipped recipes.
 
     Parameters are counted with VOC's 20 classes.
     """
     import singleshot
 
+    if pretrained:
+        _list_pretrained(json=json)
+        return
     found = singleshot.list_recipes()
     if json:
         print_json([_recipe_json(recipe) for recipe in found])
@@ -65,6 +81,25 @@ def _recipe_row(recipe: "RecipeSummary") -> list[str]:
     size = f"{height} x {width}"
     boxes, parameters = f"{recipe.num_boxes:,}", f"{recipe.parameters:,}"
     return [recipe.name, size, boxes, parameters, recipe.preset]
+
+
+def _list_pretrained(*, json: bool) -> None:
+    """Print the published detectors; AP is COCO's, as published."""
+    from singleshot.models.pretrained import list_pretrained
+
+    models = list_pretrained()
+    if json:
+        print_json([model.to_json() for model in models])
+        return
+    header = ["name", "detector", "trained on", "AP", "MB", "licence", "downloaded"]
+    typer.echo(table(header, [_pretrained_row(model) for model in models]))
+
+
+def _pretrained_row(model: "PretrainedModel") -> list[str]:
+    """Make the table row of a published detector."""
+    size, downloaded = f"{model.size / 1e6:.0f}", "yes" if model.is_downloaded else "no"
+    about = [model.name, model.about, model.trained_on]
+    return [*about, f"{model.ap:.3f}", size, model.licence, downloaded]
 
 
 @app.command("show", epilog=SHOW_EXAMPLES)
@@ -123,7 +158,43 @@ def _import_model(
     """
     import singleshot
 
-    imported = singleshot.import_model(file, kind=kind, output=output)
+    _print_imported(singleshot.import_model(file, kind=kind, output=output))
+
+
+@app.command("download", epilog=DOWNLOAD_EXAMPLES)
+def _download_model(
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME", help="A published detector; models list --pretrained lists them."
+        ),
+    ],
+    _debug: Debug = False,
+) -> None:
+    """Download a published detector.
+
+    Its name then stands for it wherever a MODEL is given. The file is verified by its SHA-256; a
+    download that was cut off is continued. No other command uses the network. The detector is
+    kept in SINGLESHOT_CACHE, by default ~/.cache/singleshot; SINGLESHOT_DOWNLOAD_URL names another
+    address to fetch the file from.
+    """
+    from singleshot.models.pretrained import pretrained_model
+
+    model = pretrained_model(name)
+    note(f"{name}: {model.about}, trained on {model.trained_on}; AP {model.ap} (published)")
+    note(f"source: {model.source}, {model.licence}")
+    if model.is_downloaded:
+        note("downloaded before")
+    else:
+        note(f"from: {model.address} ({model.size / 1e6:.1f} MB)")
+
+    import singleshot
+
+    _print_imported(singleshot.download_model(name, progress=True))
+
+
+def _print_imported(imported: "Imported") -> None:
+    """Print the run folder that imported weights are in, and what it holds."""
     typer.echo(f"run: {imported.folder}")
     typer.echo(f"kind: {imported.kind}")
     height, width = imported.input

@@ -144,7 +144,14 @@ Version = Annotated[
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
-Model = Annotated[str, typer.Argument(metavar="MODEL", help="A run folder or a checkpoint.")]
+Model = Annotated[
+    str,
+    typer.Argument(
+        metavar="MODEL",
+        help="A run folder, a checkpoint, or the name of a downloaded detector (see: models "
+        "download).",
+    ),
+]
 Recipe = Annotated[
     str,
     typer.Argument(

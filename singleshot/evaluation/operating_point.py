@@ -33,4 +33,4 @@ def run_weights(model: str | Path) -> RunWeights | None:
     Call it before they are loaded: thresholds then hold for these weights, even if a training
     replaces them in the meantime.
     """
-    return RunWeights.of(checkpoint_file(Path(model)))
+    return RunWeights.of(checkpoint_file(model))

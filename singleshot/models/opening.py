@@ -12,6 +12,7 @@ from singleshot.detectors.detector import TrainableDetector
 from singleshot.errors import ModelError
 from singleshot.importers.recognise import WEIGHT_KINDS, detect_weight_kind, import_weights
 from singleshot.models.devices import choose_device
+from singleshot.models.pretrained import find_model
 from singleshot.options import Device
 from singleshot.runs.folder import RunFolder, default_folder
 from singleshot.runs.weights import RunWeights
@@ -47,14 +48,14 @@ class Imported:
 
 
 def load(model: ModelPath, device: Device = "auto") -> TrainableDetector:
-    """Load a detector from a run folder or a checkpoint.
+    """Load a detector from a run folder, a checkpoint or the name of a downloaded detector.
 
     Args:
-        model: the folder or file.
+        model: the folder or file, or the name.
         device: cpu, cuda, cuda:1, mps or, by default, auto: the accelerator if there is one.
 
     Raises:
-        ModelError: there is none at this path, or it cannot be read.
+        ModelError: there is none at this path or of this name, or it cannot be read.
         SingleshotError: there is no such device.
     """
     if not isinstance(model, str | Path):
@@ -64,7 +65,7 @@ def load(model: ModelPath, device: Device = "auto") -> TrainableDetector:
             f"give {remedy}"
         )
     chosen = choose_device(device)
-    path = checkpoint_file(Path(model))
+    path = checkpoint_file(model)
     # Hashed before they are loaded: score thresholds hold for these weights, not for later ones.
     weights = RunWeights.of(path)
     detector = detector_from(Checkpoint.load(path), source=str(path)).to(chosen)
@@ -87,11 +88,13 @@ def as_detector(model: Model, device: Device = "auto") -> Detector:
     return model
 
 
-def checkpoint_file(model: Path) -> Path:
-    """Find the checkpoint of a run folder; a checkpoint is returned as it is."""
-    if not model.exists():
-        raise ModelError(f"{model}: there is no such run folder or checkpoint")
-    return RunFolder(model).checkpoint() if model.is_dir() else model
+def checkpoint_file(model: str | Path) -> Path:
+    """Find the checkpoint of a run folder, given by its path or as the name of a downloaded model.
+
+    A checkpoint is returned as it is.
+    """
+    path = find_model(model)
+    return RunFolder(path).checkpoint() if path.is_dir() else path
 
 
 def _is_run(path: Path) -> bool:
@@ -100,7 +103,7 @@ def _is_run(path: Path) -> bool:
 
 def start_from(init: str | Path) -> TrainedDetector | None:
     """Read a run, a checkpoint or weights of another library; None for any other file."""
-    path = Path(init)
+    path = find_model(init)
     if _is_run(path) or Checkpoint.is_one(path):
         return TrainedDetector(Checkpoint.load(checkpoint_file(path)), str(init))
     kind = detect_weight_kind(path)
@@ -109,8 +112,6 @@ def start_from(init: str | Path) -> TrainedDetector | None:
 
 def teacher_from(teacher: str | Path) -> TrainedDetector:
     """Read a run, a checkpoint or weights of another library; raises ModelError for others."""
-    if not Path(teacher).exists():
-        raise ModelError(f"{teacher}: there is no such run folder or checkpoint")
     detector = start_from(teacher)
     if detector is None:
         raise ModelError(

@@ -13,7 +13,15 @@ from typing import NamedTuple
 
 from rich.console import Console, Group
 from rich.live import Live
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TextColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskProgressColumn,
+    TextColumn,
+    TransferSpeedColumn,
+)
 from rich.text import Text
 
 from singleshot.runs.callbacks import (
@@ -25,7 +33,14 @@ from singleshot.runs.callbacks import (
     StepRecord,
 )
 
-__all__ = ["Display", "LiveProgress", "PlainProgress", "image_display", "training_display"]
+__all__ = [
+    "Display",
+    "LiveProgress",
+    "PlainProgress",
+    "download_display",
+    "image_display",
+    "training_display",
+]
 
 SECONDS_BETWEEN_LINES = 10.0
 
@@ -70,7 +85,7 @@ def image_display(
     elif not _is_shown(progress):
         yield Display(None, on_message)
     elif not sys.stderr.isatty():
-        yield Display(_plain_image_progress(), on_message or _print)
+        yield Display(_plain_progress("{}/{} images"), on_message or _print)
     else:
         columns = (TextColumn("images"), BarColumn(), MofNCompleteColumn())
         with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
@@ -79,6 +94,24 @@ def image_display(
                 lambda done, total: bar.update(task, completed=done, total=total),
                 on_message or _print,
             )
+
+
+@contextmanager
+def download_display(
+    progress: bool | Callable[[int, int], None] | None,
+) -> Iterator[Callable[[int, int], None] | None]:
+    """Yield a function to call with (bytes received, bytes in all), as `image_display` does."""
+    if callable(progress):
+        yield progress
+    elif not _is_shown(progress):
+        yield None
+    elif not sys.stderr.isatty():
+        yield _plain_progress("{:,}/{:,} bytes")
+    else:
+        columns = (TextColumn("download"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+        with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+            task = bar.add_task("download")
+            yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 def _is_shown(progress: bool | None) -> bool:
@@ -92,13 +125,13 @@ def _in_notebook() -> bool:
     return hasattr(get_shell(), "kernel")
 
 
-def _plain_image_progress() -> Callable[[int, int], None]:
-    """Make a function that prints a line every few seconds; none for a short evaluation."""
+def _plain_progress(line: str) -> Callable[[int, int], None]:
+    """Make a function that prints a line every few seconds; none for what takes less."""
     is_due = _Timer()
 
     def print_line(done: int, total: int) -> None:
         if is_due():
-            _print(f"{done}/{total} images")
+            _print(line.format(done, total))
 
     return print_line
 

@@ -164,8 +164,8 @@ class TrainingOptions(Options):
     init: str | Path | None = field(
         default=None,
         metadata=option(
-            "Start from this detector: a run folder, a checkpoint, or a file that models import "
-            "reads. Class outputs are carried over by class name.",
+            "Start from this detector: a run folder, a checkpoint, a downloaded detector, or a "
+            "file that models import reads. Class outputs are carried over by class name.",
             metavar="MODEL",
             cli_type=str | None,
         ),
@@ -181,8 +181,8 @@ class TrainingOptions(Options):
     teacher: str | Path | None = field(
         default=None,
         metadata=option(
-            "Distil this larger detector: a run folder, a checkpoint, or a file that models "
-            "import reads. Its classes are matched by name.",
+            "Distil this larger detector: a run folder, a checkpoint, a downloaded detector, or a "
+            "file that models import reads. Its classes are matched by name.",
             metavar="MODEL",
             cli_type=str | None,
         ),

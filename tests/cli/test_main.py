@@ -13,7 +13,8 @@ from singleshot.cli import app, main
 from singleshot.errors import RecipeError, RunFailed
 from singleshot.version import __version__
 
-COMMANDS = ["", "train", "evaluate", "predict", "models", "models list", "models show"]
+MODELS = ["models", "models list", "models show", "models download"]
+COMMANDS = ["", "train", "evaluate", "predict", *MODELS]
 HEAVY = ("torch", "torchvision", "timm", "numpy", "pydantic", "rich", "matplotlib")
 
 

@@ -11,7 +11,13 @@ from rich.console import Console
 
 from singleshot.runs import display
 from singleshot.runs.callbacks import EvaluationRecord, StartRecord, StepRecord
-from singleshot.runs.display import LiveProgress, PlainProgress, image_display, training_display
+from singleshot.runs.display import (
+    LiveProgress,
+    PlainProgress,
+    download_display,
+    image_display,
+    training_display,
+)
 
 STEP = StepRecord(
     step=30,
@@ -102,6 +108,25 @@ def test_a_short_evaluation_prints_no_progress(capsys, clock):
         clock.now = 11
         shown.progress(2, 2)
     assert capsys.readouterr().err == "2/2 images\n"
+
+
+def test_a_download_prints_bytes_every_few_seconds(capsys, clock):
+    with download_display(True) as progress:
+        progress(1_000, 14_069_355)
+        clock.now = 11
+        progress(5_000_000, 14_069_355)
+    assert capsys.readouterr().err == "5,000,000/14,069,355 bytes\n"
+    with download_display(None) as progress:
+        assert progress is None
+    with download_display(print) as progress:
+        assert progress is print
+
+
+def test_a_download_is_a_bar_on_a_terminal(capsys, monkeypatch):
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    with download_display(None) as progress:
+        progress(1_000_000, 14_069_355)
+    assert "download" in capsys.readouterr().err
 
 
 def test_progress_is_left_out_where_nobody_reads_it(capsys):

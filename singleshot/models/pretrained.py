@@ -1,0 +1,110 @@
+"""Published detectors: the table of those that can be downloaded, and where they are kept.
+
+Nothing here reaches the network; `download` does.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from singleshot.backports import tomllib
+from singleshot.errors import ModelError
+from singleshot.recipes.load import recipe_files
+
+__all__ = ["PretrainedModel", "cache_folder", "find_model", "list_pretrained", "pretrained_model"]
+
+TABLE = Path(str(resources.files("singleshot.models")), "pretrained.toml")
+CACHE, DOWNLOAD_URL = "SINGLESHOT_CACHE", "SINGLESHOT_DOWNLOAD_URL"  # environment variables
+
+
+@dataclass(frozen=True)
+class PretrainedModel:
+    """A published detector, as the table describes it."""
+
+    name: str
+    about: str
+    trained_on: str
+    ap: float  # box AP on COCO val2017, as published
+    url: str  # of the file of weights
+    sha256: str
+    size: int  # bytes
+    kind: str  # of `importers.recognise.WEIGHT_KINDS`
+    source: str  # page of the publisher
+    licence: str
+
+    @property
+    def folder(self) -> Path:
+        """The run folder that a download writes."""
+        return cache_folder() / self.name
+
+    @property
+    def file(self) -> Path:
+        """The downloaded weights, until they are imported."""
+        return cache_folder() / self.url.rpartition("/")[2]
+
+    @property
+    def is_downloaded(self) -> bool:
+        """True once the run folder is there; it appears whole."""
+        return self.folder.is_dir()
+
+    @property
+    def address(self) -> str:
+        """The URL, or that of a file of the same name below SINGLESHOT_DOWNLOAD_URL."""
+        folder = os.environ.get(DOWNLOAD_URL)
+        return f"{folder.rstrip('/')}/{self.file.name}" if folder else self.url
+
+    def to_json(self) -> dict[str, Any]:
+        """Convert to the entry that `models list --pretrained --json` prints."""
+        return {**vars(self), "run": str(self.folder) if self.is_downloaded else None}
+
+
+def cache_folder() -> Path:
+    """Locate the folder of downloads: SINGLESHOT_CACHE, else `singleshot` in the user's cache."""
+    if given := os.environ.get(CACHE):
+        return Path(given).expanduser()
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "singleshot"
+
+
+def list_pretrained() -> list[PretrainedModel]:
+    """List the published detectors that can be downloaded by name."""
+    table = tomllib.loads(TABLE.read_text(encoding="utf-8"))
+    return [PretrainedModel(name=name, **entry) for name, entry in table.items()]
+
+
+def pretrained_model(name: str) -> PretrainedModel:
+    """Look up a published detector; raises ModelError for an unknown name."""
+    known = {model.name: model for model in list_pretrained()}
+    if name not in known:
+        raise ModelError(
+            f"{name}: no published detector of this name; there are {', '.join(known)}. For "
+            f"weights in a file: singleshot models import FILE"
+        )
+    return known[name]
+
+
+def find_model(model: str | Path) -> Path:
+    """Find a run folder or a file: a path, or the name of a downloaded detector.
+
+    Raises ModelError for a path that does not exist, and for a detector that is not downloaded yet.
+    """
+    path = Path(model)
+    if path.exists():
+        return path
+    named = next((one for one in list_pretrained() if one.name == str(model)), None)
+    if named is None and str(model) in recipe_files():
+        raise ModelError(
+            f"{model}: a recipe, not a trained detector; train it, or see: singleshot models list "
+            f"--pretrained"
+        )
+    if named is None:
+        raise ModelError(f"{model}: there is no such run folder or checkpoint")
+    if not named.is_downloaded:
+        raise ModelError(
+            f"{model}: not downloaded yet; run: singleshot models download {model} "
+            f"({named.size / 1e6:.0f} MB)"
+        )
+    return named.folder

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from singleshot.data.dataset import DataSet
 from singleshot.data.splits import TrainingData, training_split
 from singleshot.errors import NonFiniteLoss, RecipeError, SingleshotError
+from singleshot.models.devices import choose_device
 from singleshot.options import as_paths, takes
 from singleshot.recipes.load import load_recipe, pairs, to_toml, toml_value
 from singleshot.runs.callbacks import (
@@ -76,7 +77,8 @@ def tune(recipe: str | Path, options: TuningOptions) -> SearchResult:
 
 
 def _require_possible(options: TuningOptions) -> None:
-    """Raise SingleshotError without Optuna, under torchrun, or for test images."""
+    """Raise SingleshotError without Optuna or device, under torchrun, or for test images."""
+    choose_device(options.device)
     if find_spec("optuna") is None:
         raise SingleshotError(
             "a search needs Optuna; install it with: pip install 'singleshot[tune]'"

@@ -107,6 +107,8 @@ def test_test_images_are_refused_and_validation_images_are_needed(cells, tmp_pat
         search(cells, tmp_path / "run", 1, val_split="none")
     with pytest.raises(SingleshotError, match="evaluated on different images"):
         search(cells, tmp_path / "run", 1, split="train+val+test", search=["training.seed=0,1"])
+    with pytest.raises(SingleshotError, match="there is no such CUDA device"):
+        search(cells, tmp_path / "run", 1, device="cuda:99")
     assert not (tmp_path / "run").exists()
 
 

@@ -8,6 +8,7 @@ SingleshotError                   exit code 2: the request is impossible
 ├── StorageError                  a file cannot be written: full disk, missing permission
 └── RunFailed                     exit code 1: the work was possible but failed
     ├── NonFiniteLoss             … because a loss or a gradient is NaN or infinite
+    ├── TooLittleMemory           … because images do not fit into the memory of a GPU
     └── FailedInAnotherProcess    … in another process, which prints the reason
 """
 
@@ -24,6 +25,7 @@ __all__ = [
     "RunFailed",
     "SingleshotError",
     "StorageError",
+    "TooLittleMemory",
     "some_of",
 ]
 
@@ -64,6 +66,14 @@ class RunFailed(SingleshotError):
 
 class NonFiniteLoss(RunFailed):
     """A loss or a gradient is NaN or infinite, because of recipe values or an image."""
+
+
+class TooLittleMemory(RunFailed):
+    """Images do not fit together into the memory of a GPU."""
+
+    def __init__(self, message: str, num_fitting: int) -> None:
+        super().__init__(message)
+        self.num_fitting = num_fitting  # images that do fit; 0: not even one
 
 
 class FailedInAnotherProcess(RunFailed):

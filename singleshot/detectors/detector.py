@@ -25,7 +25,7 @@ from singleshot.data.image_inputs import Images, as_tensors
 from singleshot.detectors.common.devices import halve_until_it_fits, require_device
 from singleshot.detectors.common.pixels import Pixels
 from singleshot.detectors.common.settings import DetectorSettings, PixelSettings
-from singleshot.errors import ModelError, RunFailed, some_of
+from singleshot.errors import ModelError, TooLittleMemory, some_of
 from singleshot.metrics import OperatingPoint
 from singleshot.options import takes
 from singleshot.prediction.options import PredictionOptions
@@ -229,7 +229,7 @@ class TrainableDetector(Objective):
         Raises:
             DataError: an image is of another type or shape, or cannot be read.
             ModelError: the detector is in training mode.
-            RunFailed: the images do not fit into the memory of the GPU; it has the number that do.
+            TooLittleMemory: the images do not fit into the memory of the GPU, but fewer may.
         """
         if self.training:
             # Batch norm would use the statistics of these very images.
@@ -245,9 +245,10 @@ class TrainableDetector(Objective):
             lambda number: self.detect_tensors(tensors[:number]), len(tensors)
         )
         remedy = f"{fit} fit: give fewer" if fit else "not even one fits: use a smaller model.input"
-        raise RunFailed(
+        raise TooLittleMemory(
             f"out of memory on {self.pixel_mean.device} with {len(tensors)} images at once; "
-            f"{remedy}, end other programs on it, or compute on the device cpu"
+            f"{remedy}, end other programs on it, or compute on the device cpu",
+            fit,
         )
 
     @takes(PredictionOptions)

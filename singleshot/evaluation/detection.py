@@ -6,9 +6,12 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 
 import torch
+from jaxtyping import UInt8
+from torch import Tensor
 
 from singleshot.cores import sharing_cores
 from singleshot.data.dataset import DataSet
+from singleshot.errors import TooLittleMemory
 from singleshot.metrics import Predictions
 from singleshot.runs.callbacks import OnMessage
 from singleshot.structures import Detections, Detector
@@ -34,6 +37,7 @@ def detect_all(
     Of N shards, shard K takes the batches K, K + N, K + 2 N …: the very batches of one process that
     does it all, since a network rounds differently in batches of another size. Images keep their
     index in the whole data set, so that `Predictions.merge` joins the shards to exactly the same.
+    Where a GPU has too little memory for a batch, fewer images are detected at once.
     """
     names = tuple(detector.class_names)
     assert names == dataset.class_names, (names, dataset.class_names)
@@ -50,10 +54,30 @@ def each_detected(
 ) -> Iterator[Detections]:
     """Yield the detections of one image after the other."""
     done, total = 0, sum(map(len, batches))
+    size = max(map(len, batches), default=1)
     for batch in batches:
         images = [dataset[index].image for index in batch]
         with torch.inference_mode():
-            yield from detector.detect(images)
+            found, size = detect_within_memory(detector, images, size)
+        yield from found
         done += len(batch)
         if progress is not None:
             progress(done, total)
+
+
+def detect_within_memory(
+    detector: Detector, images: Sequence[UInt8[Tensor, "3 _h _w"]], size: int
+) -> tuple[list[Detections], int]:
+    """Detect in `size` images at once, or in fewer where a GPU has too little memory for them.
+
+    Also returns the number that fits, to continue with.
+    """
+    try:
+        starts = range(0, len(images), size)
+        parts = [detector.detect(images[start : start + size]) for start in starts]
+        return list(chain.from_iterable(parts)), size
+    except TooLittleMemory as error:
+        if not error.num_fitting:
+            raise
+        size = error.num_fitting
+    return detect_within_memory(detector, images, size)

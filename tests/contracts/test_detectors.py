@@ -15,7 +15,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from singleshot.checkpoints.checkpoint import Checkpoint, detector_from
 from singleshot.comparison.timing_worker import time_detections
 from singleshot.detectors.detector import TrainableDetector
-from singleshot.errors import DataError, ModelError, RunFailed
+from singleshot.errors import DataError, ModelError, TooLittleMemory
 from singleshot.families import build_detector
 from singleshot.recipes.load import load_recipe, recipe_files
 from singleshot.structures import Batch, Detector, Truth
@@ -108,7 +108,7 @@ def test_a_gpu_without_memory_names_the_images_that_fit(detector, images, monkey
         return detect(some)
 
     monkeypatch.setattr(detector, "detect_tensors", limited)
-    with pytest.raises(RunFailed, match="out of memory on cpu with 2 images at once; 1 fit: give"):
+    with pytest.raises(TooLittleMemory, match="memory on cpu with 2 images at once; 1 fit: give"):
         detector.detect(images)
 
 

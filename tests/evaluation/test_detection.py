@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from singleshot.errors import TooLittleMemory
 from singleshot.evaluation.detection import detect_all
 from singleshot.evaluation.evaluate_predictions import evaluate_predictions
 from singleshot.metrics import Protocol
@@ -41,6 +42,23 @@ def test_images_are_read_a_batch_at_a_time_and_progress_is_reported(dataset):
     )
     assert detector.batches == [[(3, 40, 60), (3, 50, 50)], [(3, 60, 40)]]
     assert reports == [(2, 3), (3, 3)]
+
+
+@pytest.mark.parametrize("fit", [1, 0])
+def test_fewer_images_are_detected_at_once_where_memory_is_short(dataset, fit):
+    class Limited(PerfectDetector):
+        def detect(self, images):
+            if len(images) > fit:
+                raise TooLittleMemory("out of memory", fit)
+            return super().detect(images)
+
+    detector = Limited(dataset)
+    if not fit:
+        with pytest.raises(TooLittleMemory):
+            detect_all(detector, dataset)
+        return
+    assert len(detect_all(detector, dataset)) == 3
+    assert [len(batch) for batch in detector.batches] == [1, 1, 1]
 
 
 def test_other_classes_fail_an_assertion(dataset):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 from pathlib import Path
 
@@ -28,3 +29,11 @@ def test_every_image_is_small_and_shown():
     files = {path for kind in ("png", "svg") for path in (REPOSITORY / "docs").rglob(f"*.{kind}")}
     assert files == {path for path in shown_images() if path.is_relative_to(REPOSITORY / "docs")}
     assert [path.name for path in files if path.stat().st_size > MOST_BYTES] == []
+
+
+def test_the_diagram_of_heads_has_the_channels_of_the_built_network(monkeypatch):
+    monkeypatch.syspath_prepend(REPOSITORY / "docs")
+    drawn = importlib.import_module("draw_ssd").heads_of_ssd300()
+    assert drawn == (REPOSITORY / "docs/learn/ssd/heads.svg").read_text(encoding="utf-8")
+    channels = re.findall(r'(?s)class="box".*?<text[^>]*>(\d+)<', drawn)
+    assert list(map(int, channels)) == [16, 24, 24, 24, 16, 16]

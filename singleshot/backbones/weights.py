@@ -21,19 +21,32 @@ def fill(module: nn.Module, tensors: Mapping[str, Tensor], source: str) -> Loade
     Raises ModelError, naming the tensor, where one is missing or has another shape.
     """
     expected = module.state_dict()
+    names = {key: _name_in(tensors, key) for key in expected}
     for key, tensor in expected.items():
         if key.endswith(".num_batches_tracked"):
             continue  # files from before PyTorch 0.4.1 do not count batches
-        if key not in tensors:
+        name = names[key]
+        if name not in tensors:
             raise ModelError(f"{source} lacks {key!r}: it belongs to another backbone")
-        if tensor.shape != tensors[key].shape:
+        if tensor.shape != tensors[name].shape:
             raise ModelError(
-                f"{source}: {key} is {list(tensors[key].shape)}, expected {list(tensor.shape)}"
+                f"{source}: {name} is {list(tensors[name].shape)}, expected {list(tensor.shape)}"
             )
-    taken = {key: tensors[key] for key in expected if key in tensors}
+    taken = {key: tensors[name] for key, name in names.items() if name in tensors}
     module.load_state_dict(taken, strict=False)
-    left_over = tuple(key for key in tensors if key not in taken)
+    used = set(names.values())
+    left_over = tuple(name for name in tensors if name not in used)
     return LoadedWeights(source, len(taken), left_over)
+
+
+def _name_in(tensors: Mapping[str, Tensor], key: str) -> str:
+    """Find the name of a tensor in a file.
+
+    timm's feature maps of some networks rename their stages ("stages_0" of "stages.0"), or have
+    the whole network under "model".
+    """
+    names = (key, key.replace("_", ".", 1), key.removeprefix("model."))
+    return next((name for name in names if name in tensors), key)
 
 
 def require_known(loaded: LoadedWeights, names: Collection[str], network: str) -> None:

@@ -93,6 +93,21 @@ def test_what_is_left_over_of_the_whole_network_is_named(tmp_path):
     assert f"{loaded.num_tensors} tensors taken; left over: layer4.0.conv1.weight" in str(loaded)
 
 
+@pytest.mark.parametrize(
+    ("name", "strides", "tensor"),
+    [("convnext_atto", (8, 16), "stages_0"), ("vit_tiny_patch16_224", (16,), "model.blocks.0")],
+)
+def test_timms_own_file_fits_where_feature_maps_are_named_anew(tmp_path, name, strides, tensor):
+    state = timm.create_model(name).state_dict()
+    torch.save(state, tmp_path / "file.pth")
+    settings = TimmSettings(name=name, strides=strides, weights=str(tmp_path / "file.pth"))
+    backbone = build_backbone(settings, pretrained=True)
+    ours = backbone.weights.state_dict()
+    assert any(key.startswith(tensor) for key in ours)
+    assert backbone.loaded.num_tensors == len(ours)
+    assert {"head.fc.weight", "head.weight"} & set(backbone.loaded.left_over)
+
+
 def test_naming_what_is_left_over_draws_no_random_numbers(tmp_path):
     torch.save(timm.create_model("resnet18").state_dict(), tmp_path / "resnet18.pth")
     settings = TimmSettings(name="resnet18", strides=(8,))

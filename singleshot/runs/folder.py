@@ -69,6 +69,16 @@ class RunFolder:
         return self.path / "tensorboard"
 
     @property
+    def batch_image(self) -> Path:
+        """The first augmented batch, drawn with its objects."""
+        return self.path / "images" / "augmented_batch.jpg"
+
+    @property
+    def detections_image(self) -> Path:
+        """Detections of the last validation, drawn on some of its images."""
+        return self.path / "images" / "validation.jpg"
+
+    @property
     def profile(self) -> Path:
         """Profile of the first steps, as a table."""
         return self.path / "profile.txt"

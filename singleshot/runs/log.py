@@ -6,8 +6,11 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, fields
 from pathlib import Path
+from textwrap import indent
 from typing import Any
 
+import numpy as np
+from PIL import Image
 from torch.utils.tensorboard import SummaryWriter
 
 from singleshot.errors import StorageError
@@ -49,16 +52,26 @@ class RunLog:
         for path in self.folder.tensorboard.glob("events.out.tfevents.*"):
             path.unlink()
         self.board = SummaryWriter(str(self.folder.tensorboard))
+        if self.folder.recipe.exists():
+            recipe = self.folder.recipe.read_text(encoding="utf-8")
+            self.board.add_text("recipe", indent(recipe, "    "))  # a block of code in Markdown
         for line in lines:
             self.draw(line)
+        if start.first_step:
+            self.draw_image("augmented_batch", self.folder.batch_image, 0)
+        if start.validated:
+            self.draw_image("validation", self.folder.detections_image, start.validated)
 
     def on_step(self, step: StepRecord) -> None:
         """Write a line, and a point of each curve."""
         self.write({"kind": "step", "time": time.time(), **step_line(step)})
+        if step.step == 1:
+            self.draw_image("augmented_batch", self.folder.batch_image, 0)
 
     def on_evaluation(self, record: EvaluationRecord) -> None:
         """Write a line, and a point of the curve."""
         self.write({"kind": "evaluation", "time": time.time(), **asdict(record)})
+        self.draw_image("validation", self.folder.detections_image, record.step)
 
     def on_message(self, message: str) -> None:
         """Ignore messages: the log records numbers."""
@@ -73,6 +86,18 @@ class RunLog:
         """Add a point to each of TensorBoard's curves."""
         for name, value in curve_points(record).items():
             self.board.add_scalar(name, value, record["step"], record.get("time"))
+        # Here alone: trackers such as MLflow do not take every class name as the name of a curve.
+        for name, value in (record.get("per_class") or {}).items():
+            if value is not None:
+                self.board.add_scalar(
+                    f"validation_AP/{name}", value, record["step"], record.get("time")
+                )
+
+    def draw_image(self, name: str, path: Path, step: int) -> None:
+        """Add an image of the run folder to TensorBoard, if it is there."""
+        if path.exists():
+            with Image.open(path) as image:
+                self.board.add_image(name, np.asarray(image), step, dataformats="HWC")
 
     def write(self, record: dict[str, Any]) -> None:
         """Append one record; raises StorageError when the disk does not take it."""

@@ -16,6 +16,7 @@ precision       float32 or bfloat16
 frozen          parts that are not trained
 step_monitor    records of steps; a non-finite loss ends the training
 validation      validation during the training, and the report after it
+run_images      the first augmented batch and detections of a validation, drawn
 state           the saved state, from which a run resumes bit for bit
 interrupt       Ctrl-C and SIGTERM
 processes       several processes and machines

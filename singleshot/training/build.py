@@ -160,7 +160,9 @@ def build_training(
         callback=callback,
         device=device,
         precision=precision,
-        evaluate=None if validation is None else validation_on(validation, processes),
+        evaluate=None
+        if validation is None
+        else validation_on(validation, processes, setup.folder.detections_image),
         processes=processes,
         divergence=_divergence_check(settings, setup, resume=resume),
         kept_classes=()

@@ -29,6 +29,7 @@ from singleshot.training.optimizers import WeightAverage, rate_at, set_learning_
 from singleshot.training.precautions import explaining_failures
 from singleshot.training.precision import Precision
 from singleshot.training.processes import Processes, share_errors
+from singleshot.training.run_images import save_batch
 from singleshot.training.state import save_state
 from singleshot.training.step_monitor import Epochs, FinishedStep, StepMonitor, timed_batches
 
@@ -114,6 +115,8 @@ class Training:
         (stop,) = self.processes.any(interrupt.stop)
         if not (stop or self.over):
             for batch, seconds_waiting in self.drawn_batches(share_errors(batches, self.processes)):
+                if self.processes.is_first and self.progress.step == 0:
+                    save_batch(batch, self.model.class_names, self.folder.batch_image)
                 self.step_within_memory(batch, seconds_waiting)
                 self.validate_when_due(interrupt)
                 stop, save = self.processes.any(interrupt.stop, self.save_is_due)

@@ -1,6 +1,7 @@
 """Validate a detector during the training and report on it afterwards, in all processes."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import torch
 from torch import nn
@@ -17,6 +18,7 @@ from singleshot.runs.splits import splits_of_model
 from singleshot.structures import Detector
 from singleshot.training.loop import Evaluate, Scores
 from singleshot.training.processes import Processes
+from singleshot.training.run_images import save_detections
 
 __all__ = ["BATCH_SIZE", "report_on_validation", "validation_on"]
 
@@ -45,14 +47,19 @@ def report_on_validation(
         )
 
 
-def validation_on(dataset: DataSet, processes: Processes) -> Evaluate:
-    """Make the function that evaluates a detector on a data set, by COCO's rules."""
+def validation_on(dataset: DataSet, processes: Processes, image: Path | None = None) -> Evaluate:
+    """Make the function that evaluates a detector on a data set, by COCO's rules.
+
+    It also draws some of the detections, if it is given the path of an `image`.
+    """
 
     def validate(detector: nn.Module, between: Callable[[], None]) -> Scores:
         assert isinstance(detector, TrainableDetector)
         # Batch norm without synchronisation has other statistics in each process.
         processes.broadcast_tensors(detector.buffers())
         found = detect_together(detector, dataset, processes, between)
+        if found is not None and image is not None:
+            save_detections(found, dataset, image)
         scores = processes.broadcast(None if found is None else _scores(found, dataset))
         assert scores is not None  # the first process has all detections
         return scores

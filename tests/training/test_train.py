@@ -13,6 +13,7 @@ import pytest
 import torch
 from callbacks import Recorder
 from cells import make_cells
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import singleshot
 from singleshot.checkpoints.checkpoint import Checkpoint
@@ -59,6 +60,8 @@ def test_a_run_has_all_its_files(whole):
         "log.jsonl",
         "report.html",
         "splits.json",
+        "images/augmented_batch.jpg",
+        "images/validation.jpg",
         "checkpoints/best.safetensors",
         "checkpoints/last.safetensors",
         "training_state/state.safetensors",
@@ -95,6 +98,23 @@ def test_what_a_training_set_aside_is_a_split_of_its_run(cells, tmp_path):
     aside = singleshot.evaluate(run.folder, cells, split="set-aside")
     assert aside.mean_average_precision == run.mean_average_precision
     assert aside.warning is None
+
+
+def drawn_in_tensorboard(run):
+    board = EventAccumulator(str(run.folder / "tensorboard"))
+    board.Reload()
+    return board
+
+
+def test_tensorboard_has_the_recipe_the_classes_and_the_images(whole):
+    board = drawn_in_tensorboard(whole)
+    tags = board.Tags()
+    assert {"validation/AP50", "validation_AP/RBC", "validation_AP/WBC"} <= set(tags["scalars"])
+    assert [event.step for event in board.Scalars("validation_AP/RBC")] == [4, 6]
+    assert [event.step for event in board.Images("augmented_batch")] == [0]
+    assert [event.step for event in board.Images("validation")] == [4, 6]
+    (text,) = board.Tensors("recipe/text_summary")
+    assert b'    name = "mobilenetv3_small_050"' in text.tensor_proto.string_val[0]
 
 
 class BestWeights(Recorder):
@@ -143,6 +163,9 @@ def test_interrupted_and_resumed_is_as_if_never_interrupted(cells, whole, tmp_pa
         assert torch.equal(ours.weights[name], tensor), name
     steps = [r["step"] for r in read_log(tmp_path / "run/log.jsonl") if r["kind"] == "step"]
     assert steps == [1, 2, 3, 4, 5, 6]
+    board = drawn_in_tensorboard(resumed)
+    assert [event.step for event in board.Images("augmented_batch")] == [0]
+    assert board.Images("validation")[-1].step == 6
 
 
 def test_a_finished_run_is_neither_overwritten_nor_resumed(cells, whole):

@@ -1,24 +1,36 @@
-"""Atomic writes: a file appears whole or not at all; and hashes of files."""
+"""Files: written whole or not at all, hashed, and why one from elsewhere cannot be read."""
 
 import hashlib
+import json
 import os
 import re
-from collections.abc import Iterator
+import zipfile
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
-from singleshot.errors import StorageError
+from singleshot.errors import DataError, StorageError, some_of
 
 __all__ = [
+    "describe_damage",
     "flush_to_disk",
     "hash_file",
+    "read_safetensors_header",
     "remove_partial_files",
+    "require_existing",
+    "require_own_folder",
     "require_writable",
+    "require_writable_folder",
+    "without_hidden",
     "write_atomically",
 ]
 
 _PARTIAL = re.compile(r"\..+\.(\d+)\.part")  # the number is that of the process that writes it
 _HASHED_AT_ONCE = 1 << 20  # bytes
+_LFS_POINTER = b"version https://git-lfs.github.com/spec/"
+_LONGEST_HEADER = 100_000_000  # bytes; safetensors takes no longer one
+_ZIP = b"PK\x03\x04"  # also what torch.save writes
 
 
 @contextmanager
@@ -57,17 +69,53 @@ def hash_file(path: Path) -> str:
     return digest.hexdigest()
 
 
+def require_existing(path: Path) -> None:
+    """Raise DataError where there is nothing."""
+    if not path.exists():
+        raise DataError(f"{path}: there is no such folder or file")
+
+
 def require_writable(path: Path) -> None:
     """Raise StorageError before hours of work if the file cannot be written."""
     if path.is_dir():
         raise StorageError(f"{path}: is a folder; choose the path of a file")
-    above = next(folder for folder in path.absolute().parents if folder.exists())
+    _require_place(path, path.absolute().parents)
+
+
+def require_writable_folder(folder: Path) -> None:
+    """Raise StorageError before the work if files cannot be written into the folder."""
+    if folder.exists() and not folder.is_dir():
+        raise StorageError(f"{folder}: is a file; choose the path of a folder")
+    _require_place(folder, (folder.absolute(), *folder.absolute().parents))
+
+
+def require_own_folder(folder: Path, names: Collection[str]) -> None:
+    """Raise StorageError unless the folder can be written and holds nothing but these names."""
+    require_writable_folder(folder)
+    if not folder.exists():
+        return
+    others = sorted({path.name for path in without_hidden(folder.iterdir())}.difference(names))
+    if others:
+        raise StorageError(
+            f"{folder}: is not empty and holds no run: there is {some_of(others)}; choose a folder "
+            f"that is new or empty"
+        )
+
+
+def _require_place(path: Path, parents: Iterable[Path]) -> None:
+    """Raise StorageError unless the first of the parents that exists is a folder to write into."""
+    above = next(folder for folder in parents if folder.exists())
     if not above.is_dir():
         raise StorageError(
             f"{path}: {above} is a file where a folder is needed; choose another path"
         )
     if not os.access(above, os.W_OK):
         raise StorageError(f"{path}: no permission to write into {above}; choose another path")
+
+
+def without_hidden(paths: Iterable[Path]) -> Iterator[Path]:
+    """Drop names that begin with a dot, such as macOS' `._a.jpg` beside `a.jpg`."""
+    return (path for path in paths if not path.name.startswith("."))
 
 
 def remove_partial_files(folder: Path) -> None:
@@ -91,6 +139,63 @@ def is_alive(process: int) -> bool:
     except PermissionError:
         return True
     return True
+
+
+def describe_damage(path: Path) -> str | None:
+    """Explain why a file cannot be read, with the remedy; None where nothing of this is found.
+
+    Git LFS leaves a pointer in place of a file. safetensors and zip archives (PyTorch's files)
+    contain their length, so that one that is cut short is recognised.
+    """
+    try:
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            start = file.read(len(_LFS_POINTER))
+    except OSError:
+        return None
+    if start == _LFS_POINTER:
+        return "a Git LFS pointer in place of the file; get the file with: git lfs pull"
+    if not size:
+        return "empty; copy it again"
+    if size < (whole := _safetensors_size(path)):
+        return f"cut short: {size:,} of {whole:,} bytes; copy it again"
+    if start.startswith(_ZIP) and not zipfile.is_zipfile(path):
+        return "cut short: the end of the archive is missing; copy it again"
+    return None
+
+
+def read_safetensors_header(path: Path) -> dict[str, Any]:
+    """Read the metadata of a safetensors file and the place of each tensor.
+
+    Raises ValueError for another file, and for one that ends within its header.
+    """
+    with path.open("rb") as file:
+        length, first = int.from_bytes(file.read(8), "little"), file.read(1)
+        if first != b"{" or length > _LONGEST_HEADER:
+            raise ValueError("not a safetensors file")
+        header = json.loads(first + file.read(length - 1))
+    if not isinstance(header, dict):
+        raise ValueError("not a safetensors file")
+    return header
+
+
+def _safetensors_size(path: Path) -> int:
+    """Read the size of a safetensors file from its header; 0 for any other file.
+
+    Of a file that ends within its header: the size of the header.
+    """
+    with path.open("rb") as file:
+        length, first = int.from_bytes(file.read(8), "little"), file.read(1)
+    if first != b"{" or length > _LONGEST_HEADER:
+        return 0
+    if path.stat().st_size < 8 + length:
+        return 8 + length
+    try:
+        header = read_safetensors_header(path)
+        tensors = [entry for name, entry in header.items() if name != "__metadata__"]
+        return 8 + length + max((entry["data_offsets"][1] for entry in tensors), default=0)
+    except (KeyError, TypeError, ValueError):
+        return 0
 
 
 def _flush_folder(folder: Path) -> None:

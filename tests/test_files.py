@@ -1,11 +1,12 @@
 import errno
 import os
+import zipfile
 
 import pytest
 
 from singleshot import files
 from singleshot.errors import StorageError
-from singleshot.files import hash_file, require_writable, write_atomically
+from singleshot.files import describe_damage, hash_file, require_writable, write_atomically
 
 
 def test_a_file_appears_when_it_is_complete(tmp_path):
@@ -88,3 +89,31 @@ def test_the_hash_of_a_file_is_its_sha256(tmp_path):
     path = tmp_path / "file"
     path.write_bytes(b"abc")  # the example of FIPS 180-2
     assert hash_file(path) == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+
+
+def test_a_git_lfs_pointer_is_described_as_one(tmp_path):
+    path = tmp_path / "best.safetensors"
+    path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n")
+    assert "git lfs pull" in describe_damage(path)
+
+
+def test_an_archive_that_is_cut_short_is_described_as_one(tmp_path):
+    path = tmp_path / "weights.pth"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("data", "content")
+    assert describe_damage(path) is None
+    path.write_bytes(path.read_bytes()[:-1])
+    assert "cut short" in describe_damage(path)
+
+
+@pytest.mark.parametrize("content", [b"text", b"\x02\0\0\0\0\0\0\0{}", b"\x02\0\0\0\0\0\0\0{x"])
+def test_no_damage_is_described_without_a_sign_of_any(tmp_path, content):
+    path = tmp_path / "model"
+    path.write_bytes(content)
+    assert describe_damage(path) is None
+    assert describe_damage(tmp_path) is None
+
+
+def test_an_empty_file_is_described_as_one(tmp_path):
+    (tmp_path / "model").touch()
+    assert describe_damage(tmp_path / "model") == "empty; copy it again"

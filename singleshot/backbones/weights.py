@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from singleshot.backbones.backbone import LoadedWeights
 from singleshot.backbones.settings import ClassifierSettings
 from singleshot.errors import ModelError, some_of
+from singleshot.files import describe_damage
 
 __all__ = ["classifier_weights", "fill", "read_state_dict", "require_known"]
 
@@ -85,10 +86,11 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises a dozen types here
-        raise ModelError(
-            f"{path}: not a PyTorch file of plain tensors: damaged, of another kind, or with code "
-            f"in it, which is never run; expected what torch.save(model.state_dict(), FILE) writes"
-        ) from error
+        reason = describe_damage(path) or (
+            "not a PyTorch file of plain tensors: damaged, of another kind, or with code in it, "
+            "which is never run; expected what torch.save(model.state_dict(), FILE) writes"
+        )
+        raise ModelError(f"{path}: {reason}") from error
     for key in ("state_dict", "model"):  # beside an optimizer's state
         if isinstance(content, dict) and isinstance(content.get(key), dict):
             content = content[key]

@@ -15,6 +15,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from singleshot.checkpoints.header import is_checkpoint, read_about
 from singleshot.detectors.detector import TrainableDetector
 from singleshot.errors import ModelError
 from singleshot.families import build_detector
@@ -61,29 +62,22 @@ class Checkpoint:
     @staticmethod
     def is_one(path: Path) -> bool:
         """Check whether a file was written by `save`."""
-        try:
-            with safe_open(path, framework="pt") as file:
-                return "singleshot" in (file.metadata() or {})
-        except (SafetensorError, OSError):
-            return False
+        return is_checkpoint(path)
 
     @staticmethod
     def class_names_of(path: Path) -> tuple[str, ...]:
         """Read the class names of a file that `is_one`, but not its weights."""
-        with safe_open(path, framework="pt") as file:
-            return tuple(json.loads(file.metadata()["singleshot"])["class_names"])
+        return tuple(read_about(path)["class_names"])
 
     @classmethod
     def load(cls, path: Path) -> "Checkpoint":
         """Read a file on the CPU; raises ModelError if it is no checkpoint of singleshot."""
+        about = read_about(path)
         try:
             with safe_open(path, framework="pt") as file:
-                about = json.loads((file.metadata() or {})["singleshot"])
                 weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             recipe = recipe_from(about["recipe"], source=str(path))
             return cls(weights, recipe, tuple(about["class_names"]), about["metrics"])
-        except FileNotFoundError as error:
-            raise ModelError(f"{path}: no such file") from error
         except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
             raise ModelError(
                 f"{path}: not a checkpoint ({error}); expected a .safetensors file of a run"

@@ -1,7 +1,7 @@
 """The command line: parse options, call `singleshot`, print the result."""
 
-import os
 import sys
+import warnings
 from collections.abc import Sequence
 from typing import NoReturn
 
@@ -9,6 +9,7 @@ import typer
 
 from singleshot.cli import compare, evaluate, models, predict, score, train, tune
 from singleshot.cli.options import Debug, Session, Version, examples
+from singleshot.cli.output import abandon_stdout, flush_results, prepare_streams
 from singleshot.errors import FailedInAnotherProcess, SingleshotError
 
 __all__ = ["app", "main"]
@@ -42,10 +43,14 @@ def singleshot(_version: Version = False, _debug: Debug = False) -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run one command; errors that a user can fix are one or two lines without a traceback."""
     session = Session()
+    # Pillow warns of images half as large as those that it refuses.
+    warnings.filterwarnings("ignore", message="Image size .* could be decompression bomb")
     try:
+        prepare_streams()
         _run(arguments, session)
     except BrokenPipeError:
-        _stop_writing()
+        abandon_stdout()  # quietly
+        sys.exit(1)
     except SingleshotError as error:
         if session.debug:
             raise
@@ -64,17 +69,10 @@ def _run(arguments: Sequence[str] | None, session: Session) -> None:
     try:
         app(args=arguments, obj=session, prog_name="singleshot")
     finally:
-        sys.stdout.flush()
+        flush_results()
 
 
 def _fail(message: str, exit_code: int) -> NoReturn:
     """Print an error and exit."""
     typer.echo(f"Error: {message}", err=True)
     sys.exit(exit_code)
-
-
-def _stop_writing() -> NoReturn:
-    """Exit quietly when stdout is closed, as after `| head`."""
-    # Python flushes stdout once more on its way out, which must not fail again.
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    sys.exit(1)

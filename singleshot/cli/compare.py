@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from singleshot.cli.checks import check_data, check_models
 from singleshot.cli.options import Debug, Json, examples, with_options
-from singleshot.cli.output import note, print_json
+from singleshot.cli.output import note, print_json, print_result
 from singleshot.comparison.options import ComparisonOptions, TutorialOptions
 from singleshot.comparison.tables import format_comparison, format_tutorial
 from singleshot.errors import SingleshotError
@@ -49,6 +50,9 @@ def compare(
     Accuracy with confidence intervals, speed by phases, memory, size, and which differences are
     significant. Keep the machine free meanwhile.
     """
+    check_data(options.data, options.split)
+    if not tutorial:
+        check_models(*models or [])
     import singleshot
 
     result: ComparisonResult | TutorialResult
@@ -63,7 +67,7 @@ def compare(
     if json:
         print_json(result.to_json())
     else:
-        typer.echo((format_tutorial if tutorial else format_comparison)(result.to_json()))
+        print_result((format_tutorial if tutorial else format_comparison)(result.to_json()))
 
 
 def _tutorial_options(options: ComparisonOptions) -> TutorialOptions:

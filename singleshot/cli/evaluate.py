@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from singleshot.cli.checks import check_data, check_models
 from singleshot.cli.options import Debug, Json, Model, examples, with_options
-from singleshot.cli.output import note, print_json
+from singleshot.cli.output import note, print_json, print_result
 from singleshot.cli.report_tables import format_report
 from singleshot.errors import SingleshotError
 from singleshot.evaluation.options import EvaluationOptions
@@ -43,6 +44,8 @@ def evaluate(
     Average precision, precision at fixed recall, recall at fixed precision and the best F1 score
     of every class.
     """
+    check_models(model)
+    check_data(options.data, options.split)
     if shard is not None:
         save_shard(model, options, parse_shard(shard), json=json)
         return
@@ -95,4 +98,4 @@ def print_report(report: "Report", page: Path | None, *, json: bool) -> None:
     if json:
         print_json(document)
     else:
-        typer.echo(format_report(document))
+        print_result(format_report(document))

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from singleshot.cli.checks import check_recipe, check_weights
 from singleshot.cli.options import Debug, Json, Overrides, Recipe, examples
-from singleshot.cli.output import note, print_json
+from singleshot.cli.output import note, print_json, print_result
 from singleshot.report.text import table
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def _list_models(
         print_json([_recipe_json(recipe) for recipe in found])
         return
     header = ["recipe", "input", "boxes", "parameters", "preset"]
-    typer.echo(table(header, [_recipe_row(recipe) for recipe in found]))
+    print_result(table(header, [_recipe_row(recipe) for recipe in found]))
 
 
 def _recipe_json(recipe: "RecipeSummary") -> dict[str, Any]:
@@ -92,7 +93,7 @@ def _list_pretrained(*, json: bool) -> None:
         print_json([model.to_json() for model in models])
         return
     header = ["name", "detector", "trained on", "AP", "MB", "licence", "downloaded"]
-    typer.echo(table(header, [_pretrained_row(model) for model in models]))
+    print_result(table(header, [_pretrained_row(model) for model in models]))
 
 
 def _pretrained_row(model: "PretrainedModel") -> list[str]:
@@ -117,13 +118,14 @@ def _show_model(
 
     Prints its parameters, multiply-adds (macs), levels and priors.
     """
+    check_recipe(recipe, overrides)
     import singleshot
 
     document = singleshot.show_model(recipe, num_classes, overrides).to_json()
     if json:
         print_json(document)
     else:
-        typer.echo(_summary(document))
+        print_result(_summary(document))
 
 
 @app.command("import", epilog=IMPORT_EXAMPLES)
@@ -156,6 +158,7 @@ def _import_model(
     The run is evaluated, used for prediction and fine-tuned like any other. Code inside a file is
     never run.
     """
+    check_weights(file)
     import singleshot
 
     _print_imported(singleshot.import_model(file, kind=kind, output=output))
@@ -195,13 +198,13 @@ def _download_model(
 
 def _print_imported(imported: "Imported") -> None:
     """Print the run folder that imported weights are in, and what it holds."""
-    typer.echo(f"run: {imported.folder}")
-    typer.echo(f"kind: {imported.kind}")
+    print_result(f"run: {imported.folder}")
+    print_result(f"kind: {imported.kind}")
     height, width = imported.input
-    typer.echo(f"input: {height} x {width} (height x width)")
+    print_result(f"input: {height} x {width} (height x width)")
     first, more = imported.class_names[:5], len(imported.class_names) - 5
     and_more = f" and {more} more" if more > 0 else ""
-    typer.echo(f"classes: {', '.join(first)}{and_more}")
+    print_result(f"classes: {', '.join(first)}{and_more}")
 
 
 def _summary(document: Mapping[str, Any]) -> str:

@@ -1,19 +1,80 @@
-"""Output of commands: JSON on stdout, messages on stderr, exit codes after a signal."""
+"""Output of commands: results on stdout, messages on stderr, exit codes after a signal."""
 
+import io
 import json
+import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import typer
 
-__all__ = ["exit_after_signal", "handle_interrupts", "note", "print_json"]
+from singleshot.errors import RunFailed
+
+__all__ = [
+    "abandon_stdout",
+    "exit_after_signal",
+    "flush_results",
+    "handle_interrupts",
+    "note",
+    "prepare_streams",
+    "print_json",
+    "print_result",
+]
 
 SIGNAL_EXIT = 128  # a shell adds the signal's number: 130 for Ctrl-C, 143 for SIGTERM
 
 
+def prepare_streams() -> None:
+    """Escape what stdout cannot encode; RunFailed where stdout is closed.
+
+    Without stdout the next file that is opened would receive what libraries print.
+    """
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123 (to the end)
+    if sys.stdout is None:
+        raise RunFailed(
+            "stdout is closed: nowhere to write the results; redirect it to a file or to /dev/null"
+        )
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+
+
+@contextmanager
+def _explaining_lost_results() -> Iterator[None]:
+    """Turn a failure of stdout into RunFailed; BrokenPipeError, as after `| head`, stays."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        abandon_stdout()
+        raise RunFailed(
+            f"stdout does not take the results: {error.strerror or error}; redirect it elsewhere"
+        ) from error
+
+
+def print_result(text: str) -> None:
+    """Print a result on stdout."""
+    with _explaining_lost_results():
+        typer.echo(text)
+
+
+def flush_results() -> None:
+    """Write out what is buffered for stdout."""
+    with _explaining_lost_results():
+        sys.stdout.flush()
+
+
+def abandon_stdout() -> None:
+    """Let Python's flush of stdout on its way out not fail again."""
+    with open(os.devnull, "w", encoding="utf-8") as nowhere:  # noqa: PTH123 (a device)
+        os.dup2(nowhere.fileno(), sys.stdout.fileno())
+
+
 def print_json(document: object) -> None:
     """Print one JSON document on stdout; NaN in it is a bug."""
-    typer.echo(json.dumps(document, indent=2, allow_nan=False))
+    print_result(json.dumps(document, indent=2, allow_nan=False))
 
 
 def note(message: str) -> None:

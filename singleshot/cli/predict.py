@@ -4,8 +4,10 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from singleshot.cli.checks import check_models
 from singleshot.cli.options import Debug, Json, Model, examples, with_options
-from singleshot.cli.output import note, print_json
+from singleshot.cli.output import note, print_json, print_result
+from singleshot.errors import DataError, RunFailed
 from singleshot.prediction.options import PredictionOptions
 from singleshot.report.text import table
 
@@ -28,22 +30,37 @@ def predict(
 ) -> None:
     """Detect objects in images.
 
-    Boxes (x1, y1, x2, y2) in pixels, labels and scores, best first.
+    Boxes (x1, y1, x2, y2) in pixels, labels and scores, best first. An image that cannot be read
+    is left out and named at the end, with exit code 1.
     """
+    check_models(model)
     from singleshot.models.predict import run_prediction
 
-    on_result = None if json else print_result
-    results = run_prediction(model, options.with_callbacks(on_message=note, on_result=on_result))
+    broken: list[DataError] = []
+    callbacks = {
+        "on_message": note,
+        "on_result": None if json else print_prediction,
+        "on_broken": broken.append,
+    }
+    results = run_prediction(model, options.with_callbacks(**callbacks))
+    if broken and not results:
+        raise DataError("\n".join(map(str, broken)))
     if json:
         print_json([result.to_dict() for result in results])
     if options.draw:
         note(f"Drawings: {options.draw}")
+    if broken:
+        reasons = "\n  ".join(map(str, broken))
+        raise RunFailed(
+            f"{len(broken)} of {len(options.images)} images could not be read; the others are "
+            f"done\n  {reasons}"
+        )
 
 
-def print_result(result: "Result") -> None:
+def print_prediction(result: "Result") -> None:
     """Print the size of an image, then a line for each object."""
     image = typer.format_filename(str(result.path))
-    typer.echo(f"{image} ({result.width} x {result.height}): {len(result.detections)} found")
+    print_result(f"{image} ({result.width} x {result.height}): {len(result.detections)} found")
     if not len(result.detections):
         return
     rows = [
@@ -52,4 +69,4 @@ def print_result(result: "Result") -> None:
             result.names, result.scores.tolist(), result.boxes.tolist(), strict=True
         )
     ]
-    typer.echo(table(["  label", "score", "x1", "y1", "x2", "y2"], rows))
+    print_result(table(["  label", "score", "x1", "y1", "x2", "y2"], rows))

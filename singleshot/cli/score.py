@@ -6,10 +6,12 @@ from typing import Annotated
 
 import typer
 
+from singleshot.cli.checks import check_data
 from singleshot.cli.evaluate import print_report
 from singleshot.cli.options import Debug, Json, examples, with_options
 from singleshot.cli.output import note
 from singleshot.evaluation.options import ScoreOptions
+from singleshot.files import require_existing
 
 EXAMPLES = examples(
     "singleshot score predictions.json cells",
@@ -33,6 +35,8 @@ def score(
     _debug: Debug = False,
 ) -> None:
     """Evaluate detections from a file, whichever tool made them."""
+    require_existing(predictions)
+    check_data(options.data, options.split)
     import singleshot
 
     report = singleshot.score(predictions, **vars(replace(options, on_message=note)))

@@ -4,10 +4,9 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import typer
-
+from singleshot.cli.checks import check_training
 from singleshot.cli.options import Debug, Recipe, examples, with_options
-from singleshot.cli.output import exit_after_signal, handle_interrupts, note
+from singleshot.cli.output import exit_after_signal, handle_interrupts, note, print_result
 from singleshot.report.text import number
 from singleshot.training.options import TimeBudget, TrainingOptions
 
@@ -27,6 +26,7 @@ def train(recipe: Recipe, *, options: TrainingOptions, _debug: Debug = False) ->
     Ctrl-C interrupts cleanly, and --resume resumes from there.
     """
     start = time.monotonic()  # before PyTorch is imported, which takes seconds
+    check_training(recipe, options)
     from singleshot.training.processes import is_first_process
     from singleshot.training.train import run_training
 
@@ -47,7 +47,7 @@ def report(run: "Run") -> None:
             f"Interrupted after {run.steps} steps; resume with the same command and --run "
             f"{run.folder} --resume."
         )
-    typer.echo(f"run: {run.folder}")
-    typer.echo(f"checkpoint: {run.checkpoint}")
+    print_result(f"run: {run.folder}")
+    print_result(f"checkpoint: {run.checkpoint}")
     if run.mean_average_precision is not None:
-        typer.echo(f"validation mAP: {number(run.mean_average_precision)}")
+        print_result(f"validation mAP: {number(run.mean_average_precision)}")

@@ -3,10 +3,9 @@
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import typer
-
+from singleshot.cli.checks import check_search
 from singleshot.cli.options import Debug, Recipe, examples, with_options
-from singleshot.cli.output import exit_after_signal, handle_interrupts, note
+from singleshot.cli.output import exit_after_signal, handle_interrupts, note, print_result
 from singleshot.report.text import number
 from singleshot.tuning.options import TuningOptions
 
@@ -28,16 +27,17 @@ def tune(recipe: Recipe, *, options: TuningOptions, _debug: Debug = False) -> No
     Writes the best values as a recipe, and a page with the importance of each key. The same command
     resumes an interrupted search; started several times, the processes share the work.
     """
+    check_search(recipe, options)
     import singleshot
 
     with handle_interrupts():
         result = singleshot.tune(recipe, **vars(replace(options, progress=True)))
-    _print_result(result)
+    _print_search(result)
     if result.stopped_by is not None:
         raise exit_after_signal(result.stopped_by)
 
 
-def _print_result(result: "SearchResult") -> None:
+def _print_search(result: "SearchResult") -> None:
     """Print the paths of the results, or how to resume."""
     if not result.complete:
         note(
@@ -45,7 +45,7 @@ def _print_result(result: "SearchResult") -> None:
             f"resume."
         )
     if result.best is not None:
-        typer.echo(f"recipe: {result.recipe}")
-        typer.echo(f"best trial: {result.best.number}")
-        typer.echo(f"validation mAP: {number(result.best.score)}")
-    typer.echo(f"report: {result.report}")
+        print_result(f"recipe: {result.recipe}")
+        print_result(f"best trial: {result.best.number}")
+        print_result(f"validation mAP: {number(result.best.score)}")
+    print_result(f"report: {result.report}")

@@ -34,7 +34,8 @@ from singleshot.files import require_writable
 from singleshot.metrics import Predictions, Protocol, Report
 from singleshot.metrics.coco import CocoNumbers, coco_numbers
 from singleshot.metrics.coco_matching import count_images_over_limit, limit_note
-from singleshot.models.opening import checkpoint_file, load
+from singleshot.models.locating import checkpoint_file
+from singleshot.models.opening import load
 from singleshot.models.summary import ModelSummary, summarise
 from singleshot.options import Device, takes
 from singleshot.version import __version__

@@ -37,7 +37,7 @@ from singleshot.evaluation.evaluate_predictions import truths_of
 from singleshot.files import require_writable
 from singleshot.metrics import Protocol
 from singleshot.metrics.intervals import few_images_note
-from singleshot.models.opening import checkpoint_file
+from singleshot.models.locating import checkpoint_file
 from singleshot.options import takes
 from singleshot.recipes.load import recipe_files
 from singleshot.version import __version__

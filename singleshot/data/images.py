@@ -6,6 +6,7 @@ against 2.0 ms for 640 by 480 pixels): torchvision 0.29 deprecates its own and w
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,12 +18,10 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from singleshot.errors import DataError
+from singleshot.files import describe_damage
 
-__all__ = ["IMAGE_SUFFIXES", "from_pillow", "image_size", "read_image"]
+__all__ = ["from_pillow", "image_size", "read_image"]
 
-IMAGE_SUFFIXES = frozenset(
-    (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
-)
 ORIENTATION = 0x0112  # the EXIF tag
 SIDEWAYS = (5, 6, 7, 8)  # its values that exchange width and height
 SIXTEEN_BITS = 65535
@@ -95,8 +94,15 @@ def _open_image(path: Path) -> Iterator[Image.Image]:
             f"{path}: there is no such image; restore it or drop its annotation"
         ) from None
     except UnidentifiedImageError:
+        damage = describe_damage(path)
+        reason = damage or "is not an image, or of an unknown format; replace or remove it"
+        raise DataError(f"{path}: {reason}") from None
+    except Image.DecompressionBombError as error:
+        # "Image size (189000000 pixels) exceeds limit of 178956970 pixels, …"
+        size, most = (round(int(number) / 1e6) for number in re.findall(r"\d+", str(error))[:2])
         raise DataError(
-            f"{path}: is not an image, or of an unknown format; replace or remove it"
+            f"{path}: the image is too large: {size} megapixels, at most {most}; cut it into tiles "
+            f"or shrink it"
         ) from None
     except Exception as error:  # Pillow's decoders raise nearly anything on a broken file
         raise DataError(f"{path}: the image is broken ({error}); replace or remove it") from error

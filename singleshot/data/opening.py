@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from singleshot.data.dataset import DataSet, join_datasets
 from singleshot.data.formats import coco, imglab, voc
 from singleshot.data.formats.format import Format
+from singleshot.data.formats.split_names import choose_split
 from singleshot.errors import DataError
+from singleshot.files import require_existing
 from singleshot.plugins import with_registered
 
-__all__ = ["FORMATS", "formats", "open_dataset", "splits_of"]
+if TYPE_CHECKING:
+    from singleshot.data.dataset import DataSet
+else:
+    DataSet = Any  # importing it would import PyTorch, which recognising does without
+
+__all__ = ["FORMATS", "formats", "open_dataset", "require_splits", "splits_of"]
 
 # The first that recognises a data set reads it.
 FORMATS = (voc.FORMAT, coco.FORMAT, imglab.FORMAT)
@@ -32,6 +38,8 @@ def open_dataset(path: str | Path, split: str | None = None) -> DataSet:
         DataError: the path does not exist or has an unknown layout, the split is unknown or empty,
             or an annotation cannot be used.
     """
+    from singleshot.data.dataset import join_datasets  # noqa: PLC0415 (imports PyTorch)
+
     path = Path(path)
     data_format = _format_of(path)
     names = [None] if split is None else split.split("+")
@@ -46,15 +54,30 @@ def splits_of(path: Path) -> tuple[str, ...]:
     return _format_of(path).splits(path)
 
 
+def require_splits(path: Path, splits: Sequence[str | None]) -> None:
+    """Raise DataError for a missing path, an unknown layout or an unknown split; reads no image.
+
+    Of `splits`, None is any, and `a+b` joins two.
+    """
+    available = splits_of(path)
+    for split in splits:
+        for name in () if split is None else split.split("+"):
+            choose_split(name, available, path)
+
+
 def _format_of(path: Path) -> Format:
     """Detect the format: the first that recognises the path."""
-    if not path.exists():
-        raise DataError(f"{path}: there is no such folder or file")
+    require_existing(path)
     for candidate in formats():
         if candidate.recognise(path):
             return candidate
-    layouts = "; ".join(candidate.layout for candidate in formats())
-    raise DataError(f"{path}: unknown layout; looked for {layouts}; found {_contents(path)}")
+    layouts = "\n              ".join(candidate.layout for candidate in formats())
+    raise DataError(
+        f"{path}: unknown layout of a data set\n"
+        f"  looked for: {layouts}\n"
+        f"  found:      {_contents(path)}\n"
+        f"  do:         name the folder or file that has one of these layouts, or convert it"
+    )
 
 
 def _contents(path: Path) -> str:
@@ -68,6 +91,8 @@ def _contents(path: Path) -> str:
 
 def _without_repetition(dataset: DataSet) -> DataSet:
     """Drop the second copy of an image that two joined splits share."""
+    import numpy as np  # noqa: PLC0415 (`require_splits` does without)
+
     _, first = np.unique(dataset.paths, return_index=True)
     if len(first) == len(dataset):
         return dataset

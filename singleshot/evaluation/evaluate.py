@@ -16,7 +16,6 @@ from singleshot.evaluation.evaluate_predictions import (
 )
 from singleshot.evaluation.operating_point import run_weights
 from singleshot.evaluation.options import EvaluationOptions, ScoreOptions
-from singleshot.evaluation.page import write_evaluation_page
 from singleshot.evaluation.predictions import load_predictions, write_predictions
 from singleshot.files import require_writable
 from singleshot.metrics import (
@@ -29,7 +28,7 @@ from singleshot.metrics import (
 )
 from singleshot.metrics.coco_matching import limit_note
 from singleshot.metrics.intervals import few_images_note
-from singleshot.models.opening import Model, as_detector
+from singleshot.models.locating import Model
 from singleshot.options import DataPaths, Device, as_paths, takes
 from singleshot.runs.callbacks import OnMessage
 from singleshot.runs.display import image_display
@@ -52,6 +51,9 @@ def evaluate(detector: Model, options: EvaluationOptions) -> Report:
 
 def _evaluate(detector: Model, options: EvaluationOptions) -> Report:
     """Evaluate as `evaluate` does, with the functions of a display."""
+    # Imports timm, which `score` does without.
+    from singleshot.models.opening import as_detector  # noqa: PLC0415
+
     name = str(detector) if isinstance(detector, str | Path) else type(detector).__name__
     # Hashed before they are loaded: the thresholds hold for these weights, not for later ones.
     weights = weights_to_choose_for(detector) if options.threshold_rule else None
@@ -132,6 +134,9 @@ def detect_shard(
         progress: whether to show it, or a function called with (images done, images in all).
         on_message: called with each message.
     """
+    # Imports timm, which `score` does without.
+    from singleshot.models.opening import as_detector  # noqa: PLC0415
+
     number, num_shards = shard
     if not 1 <= number <= num_shards:
         raise SingleshotError(f"there is no shard {number} of {num_shards}; they begin with 1")
@@ -280,6 +285,9 @@ class Evaluation:
         """Write report.html, if a folder for it was given."""
         if self.options.page is None:
             return
+        # Imports torchvision and TensorBoard.
+        from singleshot.evaluation.page import write_evaluation_page  # noqa: PLC0415
+
         against = self.options.against
         write_evaluation_page(
             predictions,

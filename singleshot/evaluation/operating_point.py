@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from singleshot.metrics import OperatingPoint
-from singleshot.models.opening import checkpoint_file
+from singleshot.models.locating import checkpoint_file
 from singleshot.runs.weights import RunWeights
 
 __all__ = ["operating_point", "run_weights"]

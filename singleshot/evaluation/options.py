@@ -6,7 +6,7 @@ from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar
 
-from singleshot.files import require_writable
+from singleshot.files import require_existing, require_writable
 from singleshot.options import DEVICE, DataPaths, Device, Options, argument, callback, option
 from singleshot.runs.callbacks import OnMessage
 
@@ -128,6 +128,9 @@ class ScoreOptions(MeasurementOptions):
     def __post_init__(self) -> None:
         """Raise SingleshotError for a value, rule or path that cannot be used."""
         super().__post_init__()
+        for path in (self.attributes, self.against):
+            if path is not None:
+                require_existing(Path(path))
         self.parse_threshold_rule()
         if self.page is not None:
             require_writable(self.page)

@@ -8,6 +8,7 @@ from torch import Tensor
 from singleshot.backbones.weights import read_state_dict
 from singleshot.checkpoints.checkpoint import Checkpoint
 from singleshot.errors import ModelError
+from singleshot.files import describe_damage
 from singleshot.importers.amdegroot import is_amdegroot, read_amdegroot
 from singleshot.importers.caffe.detector import read_caffe
 from singleshot.importers.darknet.detector import read_darknet
@@ -65,6 +66,8 @@ def detect_weight_kind(path: Path) -> str | None:
         return "tensorflow"
     if path.is_dir():
         raise ModelError(f"{path}: a folder with neither a run's recipe.toml nor a model.json")
+    if damage := describe_damage(path):
+        raise ModelError(f"{path}: {damage}")
     if path.suffix in {".weights", ".cfg"}:
         return "darknet"  # its weights are bare numbers, known by their suffix alone
     content = path.read_bytes()

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from singleshot.checkpoints.checkpoint import Checkpoint, detector_from
 from singleshot.checkpoints.transfer import TrainedDetector
@@ -12,6 +11,7 @@ from singleshot.detectors.detector import TrainableDetector
 from singleshot.errors import ModelError
 from singleshot.importers.recognise import WEIGHT_KINDS, detect_weight_kind, import_weights
 from singleshot.models.devices import choose_device
+from singleshot.models.locating import Model, ModelPath, checkpoint_file
 from singleshot.models.pretrained import find_model
 from singleshot.options import Device
 from singleshot.runs.folder import RunFolder, default_folder
@@ -20,21 +20,12 @@ from singleshot.structures import Detector
 
 __all__ = [
     "Imported",
-    "Model",
-    "ModelPath",
     "as_detector",
     "import_model",
     "load",
     "start_from",
     "teacher_from",
 ]
-
-
-if TYPE_CHECKING:
-    ModelPath = str | Path
-    Model = Detector | ModelPath
-else:
-    ModelPath = Model = Any  # what is neither is refused here, with the remedy
 
 
 @dataclass(frozen=True)
@@ -86,15 +77,6 @@ def as_detector(model: Model, device: Device = "auto") -> Detector:
         model.pixel_mean.device if isinstance(model, TrainableDetector) else None, device
     )
     return model
-
-
-def checkpoint_file(model: str | Path) -> Path:
-    """Find the checkpoint of a run folder, given by its path or as the name of a downloaded model.
-
-    A checkpoint is returned as it is.
-    """
-    path = find_model(model)
-    return RunFolder(path).checkpoint() if path.is_dir() else path
 
 
 def _is_run(path: Path) -> bool:

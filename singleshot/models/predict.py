@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from singleshot.models.opening import Model, as_detector
+from singleshot.models.locating import Model
+from singleshot.models.opening import as_detector
 from singleshot.options import takes
 from singleshot.prediction.options import PredictionOptions
 from singleshot.prediction.predict import predict_with
@@ -19,7 +20,7 @@ def predict(model: Model, options: PredictionOptions) -> list[Result]:
         model: anything with `detect` and `class_names`, or a run folder or checkpoint.
 
     Raises:
-        DataError: an image is missing or broken.
+        DataError: an image is missing, or broken and there is no `on_broken`.
     """
     return run_prediction(model, options)
 

@@ -8,6 +8,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from singleshot.errors import DataError
+from singleshot.files import require_writable_folder
 from singleshot.options import DEVICE, Device, Options, argument, callback, option
 from singleshot.prediction.sources import drawing_paths, find_images
 
@@ -51,13 +53,22 @@ class PredictionOptions(Options):
     on_result: Callable[[Result], None] | None = field(
         default=None, metadata=callback("Called with each result once it is there.")
     )
+    on_broken: Callable[[DataError], None] | None = field(
+        default=None,
+        metadata=callback(
+            "Called with the error of each image that cannot be read, which is then left out. "
+            "Without it, the first such error is raised."
+        ),
+    )
     on_message: Callable[[str], None] | None = field(
         default=None, metadata=callback("Called with each message, such as the thresholds used.")
     )
 
     def __post_init__(self) -> None:
-        """Raise DataError for missing images, SingleshotError for drawings over images."""
+        """Raise DataError for missing images, SingleshotError where drawings cannot be written."""
         super().__post_init__()
+        if self.draw is not None:
+            require_writable_folder(Path(self.draw))
         _ = self.drawings
 
     @cached_property

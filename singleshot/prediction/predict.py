@@ -7,6 +7,7 @@ from collections.abc import Callable
 from singleshot.cores import sharing_cores
 from singleshot.data.image_inputs import as_tensor
 from singleshot.drawing import draw_boxes, save_image
+from singleshot.errors import DataError
 from singleshot.metrics import DEFAULT_SCORE_THRESHOLD
 from singleshot.prediction.options import PredictionOptions
 from singleshot.prediction.result import Result
@@ -27,7 +28,13 @@ def _results(detector: Detector, options: PredictionOptions) -> list[Result]:
     drawings, class_names = options.drawings, tuple(detector.class_names)
     results = []
     for index, given in enumerate(options.images):
-        image = as_tensor(given, f"image {index}")
+        try:
+            image = as_tensor(given, f"image {index}")
+        except DataError as error:
+            if options.on_broken is None:
+                raise
+            options.on_broken(error)
+            continue
         detections = keep(detector.detect([image])[0])
         if drawings is not None:
             drawings[index].parent.mkdir(parents=True, exist_ok=True)

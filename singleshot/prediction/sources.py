@@ -6,7 +6,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from singleshot.data.image_suffixes import image_suffixes
 from singleshot.errors import DataError, SingleshotError
+from singleshot.files import without_hidden
 
 if TYPE_CHECKING:
     from singleshot.data.image_inputs import ImageLike
@@ -56,7 +58,7 @@ def images_of(source: str) -> list[Path]:
 
 def images_in(folder: Path) -> list[Path]:
     """List the images directly in a folder, by name."""
-    found = [path for path in sorted(folder.iterdir()) if is_image(path)]
+    found = [path for path in sorted(without_hidden(folder.iterdir())) if is_image(path)]
     if not found:
         raise DataError(
             f"{folder}: no image directly in this folder; '{folder}/**/*.jpg' looks deeper"
@@ -68,7 +70,7 @@ def images_like(pattern: str) -> list[Path]:
     """List the images whose paths fit a pattern, `**` meaning any depth."""
     # Path.glob takes no absolute pattern, and this one may be either.
     found = map(Path, sorted(glob.glob(pattern, recursive=True)))  # noqa: PTH207
-    images = [path for path in found if is_image(path)]
+    images = [path for path in without_hidden(found) if is_image(path)]
     if not images:
         raise DataError(f"{pattern}: no image fits this pattern")
     return images
@@ -76,9 +78,7 @@ def images_like(pattern: str) -> list[Path]:
 
 def is_image(path: Path) -> bool:
     """Tell images by their suffix."""
-    from singleshot.data.images import IMAGE_SUFFIXES  # noqa: PLC0415 (imports PyTorch)
-
-    return path.suffix.lower() in IMAGE_SUFFIXES and path.is_file()
+    return path.suffix.lower() in image_suffixes() and path.is_file()
 
 
 def drawing_paths(found: Sequence[ImageLike], folder: Path) -> list[Path]:

@@ -43,6 +43,31 @@ _EXCLUSIVE = {"epochs": "steps", "steps": "epochs", "batch_size": "largest_batch
 
 ABBREVIATIONS = {"batch": "training.batch_size"}
 
+# What other programs call a key, and what has none.
+_OTHER_NAMES = {
+    "base_lr": "learning_rate",
+    "bs": "batch_size",
+    "ema": "average_decay",
+    "image_size": "input",
+    "img_size": "input",
+    "imgsz": "input",
+    "iterations": "steps",
+    "lr": "learning_rate",
+    "lr0": "learning_rate",
+    "max_iter": "steps",
+    "num_epochs": "epochs",
+    "num_workers": "workers",
+    "wd": "weight_decay",
+}
+_CLASSES = "the classes come from the data"
+_NO_KEYS = {
+    "classes": _CLASSES,
+    "nc": _CLASSES,
+    "num_classes": _CLASSES,
+    "optimizer": "it is SGD, with training.learning_rate, training.momentum, training.nesterov and "
+    "training.weight_decay",
+}
+
 _BACKBONE_KIND = "model.backbone.kind"
 
 
@@ -193,9 +218,11 @@ def _find(recipe: str | Path) -> Path:
     if Path(recipe).is_file():
         return Path(recipe)
     nearest = " or ".join(map(repr, difflib.get_close_matches(str(recipe), shipped, n=3)))
-    hint = f"did you mean {nearest}? " if nearest else ""
+    hint = f"\n  found:      {nearest}; did you mean one of these?" if nearest else ""
     raise RecipeError(
-        f"no recipe {str(recipe)!r}: {hint}`singleshot models list` shows all; or give a TOML file"
+        f"no recipe {str(recipe)!r}\n"
+        f"  looked for: a shipped recipe of this name, or a TOML file at this path{hint}\n"
+        f"  do:         choose one; `singleshot models list` shows all"
     )
 
 
@@ -248,6 +275,8 @@ def _explain(error: ValidationError) -> Iterable[str]:
             yield f"unknown key {key!r}{_nearest_key(key)}"
         elif problem["type"] == "missing":
             yield f"{key} is missing"
+        elif problem["type"] == "tuple_type":
+            yield f"{key} = {problem['input']!r}: expected a list in brackets, such as [1, 2]"
         else:
             message = problem["msg"].removeprefix("Value error, ")
             # A table is not repeated for one of its keys.
@@ -260,8 +289,16 @@ def _nearest_key(key: str) -> str:
     if key in known:
         table = key.rpartition(".")[0]
         return f"; it belongs to a table [{table}] of another kind"
-    nearest = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
-    return f"; did you mean {nearest[0]!r}?" if nearest else ""
+    table, _, last = key.rpartition(".")
+    if last in _NO_KEYS:
+        return f": {_NO_KEYS[last]}"
+    last = _OTHER_NAMES.get(last, last)
+    neighbours = [one for one in known if one.rpartition(".")[0] == table]
+    for candidates in (neighbours, known):
+        by_name = {one.rpartition(".")[2]: one for one in reversed(candidates)}
+        if nearest := difflib.get_close_matches(last, by_name, n=1, cutoff=0.7):
+            return f"; did you mean {by_name[nearest[0]]!r}?"
+    return ""
 
 
 def _keys_of(settings: type[BaseModel], prefix: str = "") -> Iterable[str]:

@@ -1,12 +1,12 @@
 """The folder of a run: its files, and whether it can be started or resumed."""
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from singleshot.errors import ModelError, RecipeError
-from singleshot.files import write_atomically
+from singleshot.files import require_own_folder, write_atomically
 from singleshot.recipes.load import differences, load_run_recipe, to_toml
 from singleshot.recipes.schema import Recipe
 from singleshot.runs.progress import load_progress
@@ -105,8 +105,11 @@ class RunFolder:
         # Without a validation there is no page.
         return progress.finished and (progress.best is None or self.report.exists())
 
-    def check_free(self) -> None:
-        """Raise ModelError when the folder holds a run already."""
+    def check_free(self, others: Collection[str] = ()) -> None:
+        """Raise ModelError when the folder holds a run already, StorageError for other files.
+
+        Names of `others` may be there.
+        """
         if self.state.exists() and not self.is_done:
             raise ModelError(
                 f"{self.path} already holds an interrupted run; continue it with --resume, or "
@@ -114,8 +117,14 @@ class RunFolder:
             )
         if any(path.exists() for path in (self.state, self.best, self.last)):
             raise ModelError(f"{self.path} already holds a finished run; choose another --run")
-        if self.path.exists() and not self.path.is_dir():
-            raise ModelError(f"{self.path} is a file; choose another --run")
+        require_own_folder(self.path, self._names().union(others))
+
+    def _names(self) -> set[str]:
+        """List what a training that ended before its first save may have left."""
+        files = (self.log, self.last.parent, self.state.parent, self.tensorboard, self.profile)
+        # A recipe alone may be the user's own, which would be written over.
+        recipe = {self.recipe.name} if self.requested.exists() else set()
+        return {path.name for path in (*files, self.trace)} | recipe
 
     def check_left(self) -> None:
         """Raise ModelError when the folder holds no run that can be resumed."""
@@ -124,7 +133,10 @@ class RunFolder:
                 f"{self.path} holds no run that was begun; leave --resume out to begin one"
             )
         if self.is_done:
-            raise ModelError(f"{self.path} is finished; there is nothing to resume")
+            raise ModelError(
+                f"{self.path} is finished; there is nothing to resume, and a finished run is not "
+                f"prolonged: begin another from its weights with --init {self.path}"
+            )
 
     def recipe_to_resume(self, recipe: Recipe) -> Recipe:
         """Return the recipe that the run was begun with; RecipeError when `recipe` is another."""

@@ -4,9 +4,8 @@ import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from safetensors import SafetensorError, safe_open
-
 from singleshot.errors import ModelError
+from singleshot.files import read_safetensors_header
 
 __all__ = ["NEVER", "TrainingProgress", "load_progress"]
 
@@ -58,7 +57,8 @@ class TrainingProgress:
 def load_progress(path: Path) -> TrainingProgress:
     """Load the progress from a training's state; ModelError when the file is damaged."""
     try:
-        with safe_open(path, framework="pt") as file:
-            return TrainingProgress(**json.loads(file.metadata()["progress"]))
-    except (SafetensorError, OSError, TypeError, KeyError, ValueError) as error:
+        # Without safetensors, which would import PyTorch.
+        metadata = read_safetensors_header(path)["__metadata__"]
+        return TrainingProgress(**json.loads(metadata["progress"]))
+    except (OSError, TypeError, KeyError, ValueError) as error:
         raise ModelError(f"{path}: damaged ({error}); choose another --run") from error

@@ -38,6 +38,17 @@ if TYPE_CHECKING:
 
 __all__ = ["tune"]
 
+# Of a search, which resumes in its folder.
+SEARCH_FILES = (
+    "best",
+    "locks",
+    "recipe.toml",
+    "report.html",
+    "search.db",
+    "search.lock",
+    "trials",
+    "trials.json",
+)
 POLL_SECONDS = 1.0  # between looks at the trials of other processes
 
 
@@ -100,7 +111,7 @@ def _prepare(recipe: str, options: TuningOptions) -> SearchTask:
     start = load_recipe(recipe, options.overrides)
     images = _split_data(options, start.training.seed, space)
     folder = options.run or default_folder(f"{Path(recipe).stem}-search", False)
-    RunFolder(Path(folder)).check_free()
+    RunFolder(Path(folder)).check_free(SEARCH_FILES)
     written_out = replace(
         options,
         data=as_paths(options.data),

@@ -33,8 +33,14 @@ def test_a_missing_file_is_an_error(tmp_path):
 def test_a_truncated_file_is_an_error(tmp_path):
     path = tmp_path / "model.safetensors"
     checkpoint().save(path)
-    path.write_bytes(path.read_bytes()[:1000])
-    with pytest.raises(ModelError, match="not a checkpoint"):
+    whole = path.read_bytes()
+    path.write_bytes(whole[:1000])  # within its header
+    with pytest.raises(ModelError, match=r"cut short: 1,000 of [\d,]+ bytes; copy it again"):
+        Checkpoint.load(path)
+    path.write_bytes(whole[:-1])
+    with pytest.raises(
+        ModelError, match=f"cut short: {len(whole) - 1:,} of {len(whole):,} bytes; copy it again"
+    ):
         Checkpoint.load(path)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -106,6 +107,47 @@ def test_wrong_usage_is_exit_code_2(words):
     outcome = singleshot(*words)
     assert outcome.exit_code == 2
     assert outcome.stdout == ""
+
+
+def run_with_stdout(redirection):
+    """Run `models list` in a shell that redirects its stdout."""
+    return subprocess.run(
+        f"{sys.executable} -m singleshot models list {redirection}",
+        shell=True,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.skipif(os.name != "posix", reason="the redirection is that of a POSIX shell")
+def test_a_stdout_that_was_never_open_is_a_plain_error():
+    done = run_with_stdout(">&-")
+    assert done.returncode == 1
+    assert done.stderr.startswith("Error: stdout is closed: nowhere to write the results")
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")  # noqa: PTH110
+def test_a_full_stdout_is_a_plain_error():
+    done = run_with_stdout("> /dev/full")
+    assert done.returncode == 1
+    assert done.stderr == (
+        "Error: stdout does not take the results: No space left on device; redirect it elsewhere\n"
+    )
+
+
+def test_what_stdout_cannot_encode_is_escaped():
+    code = (
+        "from singleshot.cli import output; output.prepare_streams(); output.print_result('\u0441')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        check=True,
+        env={**os.environ, "PYTHONIOENCODING": "cp1252"},
+    )
+    assert done.stdout.split() == [b"\\u0441"]
 
 
 def test_a_closed_stdout_prints_no_error():

@@ -116,8 +116,31 @@ def test_the_image_is_not_drawn_over(images):
     assert (images / "a.jpg").read_bytes() == before
 
 
-def test_a_broken_image_is_an_error_with_its_path(images):
+@pytest.mark.parametrize("json_or_not", [["--json"], []])
+def test_a_broken_image_is_named_at_the_end_and_the_others_are_done(images, json_or_not):
+    (images / "aa.jpg").write_bytes(b"no image")
+    outcome = singleshot("predict", "m", "in", "--draw", "out", *json_or_not)
+    assert outcome.exit_code == 1
+    assert outcome.stderr.splitlines() == [
+        "Drawings: out",
+        "Error: 1 of 3 images could not be read; the others are done",
+        "  in/aa.jpg: is not an image, or of an unknown format; replace or remove it",
+    ]
+    assert all(name in outcome.stdout for name in ("in/a.jpg", "in/b.png"))
+    assert sorted(path.name for path in (images.parent / "out").iterdir()) == ["a.jpg", "b.png"]
+    if json_or_not:
+        assert len(json.loads(outcome.stdout)) == 2
+
+
+def test_nothing_but_broken_images_is_impossible(images):
     (images / "c.jpg").write_bytes(b"no image")
-    outcome = singleshot("predict", "m", "in", "--json")
+    outcome = singleshot("predict", "m", "in/c.jpg", "--json")
     assert (outcome.exit_code, outcome.stdout) == (2, "")
-    assert "c.jpg" in outcome.stderr
+    assert outcome.stderr.startswith("Error: in/c.jpg: is not an image")
+
+
+@pytest.mark.usefixtures("images")
+def test_a_file_in_place_of_the_folder_for_drawings_is_found_before_the_work():
+    outcome = singleshot("predict", "m", "in", "--draw", "in/a.jpg")
+    assert (outcome.exit_code, outcome.stdout) == (2, "")
+    assert outcome.stderr == "Error: in/a.jpg: is a file; choose the path of a folder\n"

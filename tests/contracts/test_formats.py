@@ -72,6 +72,19 @@ def test_splits_are_written_and_read(data_format: Format, dataset: DataSet, tmp_
 
 
 @each_format
+def test_names_that_begin_with_a_dot_are_no_annotations(
+    data_format: Format, dataset: DataSet, tmp_path: Path
+):
+    data_format.write(dataset, tmp_path / "to", splits={"train": [0], "test": [1, 2]})
+    expected, splits = open_dataset(tmp_path / "to"), splits_of(tmp_path / "to")
+    for path in list((tmp_path / "to").rglob("*.*")):
+        path.with_name(f"._{path.name}").write_bytes(b"\0\5\x16\7 attributes of macOS")
+    again = open_dataset(tmp_path / "to")
+    assert again.paths.tolist() == expected.paths.tolist()
+    assert splits_of(tmp_path / "to") == splits
+
+
+@each_format
 def test_only_its_own_data_sets_are_recognised(
     data_format: Format, dataset: DataSet, tmp_path: Path
 ):

@@ -155,3 +155,17 @@ def test_missing_and_foreign_files_are_named(tmp_path, read):
     (tmp_path / "text.jpg").write_text("not an image")
     with pytest.raises(DataError, match=r"text\.jpg: is not an image"):
         read(tmp_path / "text.jpg")
+
+
+def test_an_image_of_too_many_pixels_is_too_large_not_broken(tmp_path, monkeypatch):
+    Image.new("L", (2000, 2000)).save(tmp_path / "scan.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1_500_000)  # Pillow refuses twice as many
+    with pytest.raises(DataError, match=r"scan\.png: .* too large: 4 megapixels, at most 3; cut"):
+        read_image(tmp_path / "scan.png")
+
+
+def test_a_pointer_of_git_lfs_is_named(tmp_path):
+    pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n"
+    (tmp_path / "a.jpg").write_text(pointer)
+    with pytest.raises(DataError, match="git lfs pull"):
+        read_image(tmp_path / "a.jpg")

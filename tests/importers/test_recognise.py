@@ -32,3 +32,9 @@ def test_a_missing_file_and_an_unknown_kind_are_refused(tmp_path):
     with pytest.raises(ModelError, match="--from keras: there are torchvision, amdegroot"):
         import_weights(tmp_path / "gone", "keras")
     assert len(WEIGHT_KINDS) == 8
+
+
+def test_a_pointer_of_git_lfs_is_named(tmp_path):
+    (tmp_path / "ssd.pth").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\n")
+    with pytest.raises(ModelError, match="git lfs pull"):
+        detect_weight_kind(tmp_path / "ssd.pth")

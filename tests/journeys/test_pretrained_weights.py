@@ -148,7 +148,7 @@ def of_a_classifier(path):
     [
         (with_code, "not a PyTorch file of plain tensors"),
         (with_code_in_an_archive, "not a PyTorch file of plain tensors"),
-        (cut_short, "not a PyTorch file of plain tensors"),
+        (cut_short, "cut short: the end of the archive is missing"),
         (with_a_poem, "not the weights of a known detector"),
         (of_a_classifier, "a start for training: singleshot train RECIPE --init FILE"),
         (lambda _path: None, "no such file"),

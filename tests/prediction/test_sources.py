@@ -46,6 +46,20 @@ def test_a_folder_means_the_images_directly_in_it(shots):
     assert find_images(["shots"]) == [shots / "a.PNG", shots / "b.jpg"]
 
 
+def test_names_that_begin_with_a_dot_are_no_images_unless_named(shots):
+    (shots / "._a.PNG").touch()
+    assert find_images(["shots"]) == [shots / "a.PNG", shots / "b.jpg"]
+    with pytest.raises(DataError, match="no image fits this pattern"):
+        find_images(["shots/.*"])
+    assert find_images(["shots/._a.PNG"]) == [shots / "._a.PNG"]
+
+
+def test_suffixes_are_those_that_pillow_opens(shots):
+    for name in ("c.jfif", "d.avif", "e.mpg"):
+        (shots / name).touch()
+    assert [path.name for path in find_images(["shots"])] == ["a.PNG", "b.jpg", "c.jfif", "d.avif"]
+
+
 def test_a_pattern_matches_at_any_depth(shots):
     assert find_images(["shots/**/*.PNG"]) == [shots / "a.PNG", shots / "deeper/a.PNG"]
 

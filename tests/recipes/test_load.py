@@ -74,6 +74,14 @@ def test_steps_take_the_place_of_epochs():
         ("training.epochs.more=1", "'epochs' is a value"),
         ("model.priors.sizes_unit=[0.1]", "need one more size than that"),
         ("model.backbone.kind=vgg", "model.backbone"),
+        ("training.lr=0.1", "'training.lr'; did you mean 'training.learning_rate'?"),
+        ("learning_rate=0.1", "'learning_rate'; did you mean 'training.learning_rate'?"),
+        ("training.optimizer=adam", "'training.optimizer': it is SGD, with training.learning_rate"),
+        ("model.num_classes=3", "'model.num_classes': the classes come from the data"),
+        ("model.input=300", "model.input = 300: expected [height, width], such as [300, 300]"),
+        ("model.input=300x400", "expected [height, width], such as [300, 300]"),
+        ("training.frozen=backbone", "= 'backbone': expected a list in brackets"),
+        ("training.qqqq=1", "unknown key 'training.qqqq'"),
         ("model.neck=pyramid", "'model.neck'; it belongs to a table [model] of another kind"),
     ],
 )
@@ -120,12 +128,17 @@ def test_priors_may_be_twice_the_input():
 
 
 def test_an_unknown_recipe_names_the_nearest():
-    with pytest.raises(RecipeError, match=r"mean 'ssd300-vgg16' or 'ssd[^']*' or 'ssd[^']*'\? `"):
+    with pytest.raises(RecipeError) as caught:
         load_recipe("ssd300-vgg19")
+    first, looked_for, found, remedy = str(caught.value).splitlines()
+    assert first == "no recipe 'ssd300-vgg19'"
+    assert looked_for.startswith("  looked for: a shipped recipe of this name")
+    assert found.startswith("  found:      'ssd300-vgg16' or 'ssd")
+    assert remedy == "  do:         choose one; `singleshot models list` shows all"
 
 
 def test_an_unknown_recipe_like_no_other_names_the_list():
-    with pytest.raises(RecipeError, match="no recipe 'x': `singleshot models list` shows all"):
+    with pytest.raises(RecipeError, match=r"(?s)no recipe 'x'.*`singleshot models list` shows all"):
         load_recipe("x")
 
 

@@ -197,7 +197,7 @@ def test_a_run_that_lacks_but_its_report_gets_it_by_resuming(cells, whole, witho
     assert "--resume" not in page
     for name in ("log.jsonl", "checkpoints/last.safetensors", "training_state/state.safetensors"):
         assert (without_report / name).read_bytes() == (whole.folder / name).read_bytes()
-    with pytest.raises(ModelError, match="is finished; there is nothing to resume"):
+    with pytest.raises(ModelError, match=r"nothing to resume, and a .* begin another .* --init"):
         train(cells, without_report, resume=True)
 
 

@@ -6,12 +6,9 @@ image, and missing images are an error unless all are missing.
 
 from __future__ import annotations
 
-import math
 import shutil
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -19,49 +16,15 @@ from jaxtyping import Bool, Float64, Int, Int64
 
 from singleshot.boxes.geometry import area
 from singleshot.data.dataset import DataSet
+from singleshot.data.formats.objects import AnnotatedImage, AnnotatedObject
 from singleshot.data.images import image_size
 from singleshot.errors import DataError
 from singleshot.structures import Truth
 
-__all__ = [
-    "AnnotatedImage",
-    "AnnotatedObject",
-    "assemble",
-    "copy_images",
-    "finite_number",
-    "require_images",
-    "with_rest",
-]
+__all__ = ["assemble", "copy_images"]
 
 NAMED = 3  # images that a note names before "and 7 more"
 _ROUNDING = 0.05  # pixels; annotations rounded to a decimal or two stick out by less
-
-
-class AnnotatedObject(NamedTuple):
-    """An object as its file states it, in our box convention, not yet clipped to the image."""
-
-    name: str
-    box: tuple[float, float, float, float]  # xyxy, half-open, pixels of the displayed image
-    difficult: bool = False
-    crowd: bool = False  # as in Truth: a region
-    area: float | None = None  # square pixels; None: the box's own
-
-
-@dataclass(slots=True)
-class AnnotatedImage:
-    """An image, its size and its objects as the annotation file states them."""
-
-    path: Path
-    size: tuple[int, int]  # (height, width); (0, 0) when not stated
-    objects: list[AnnotatedObject]
-
-
-def finite_number(value: Any) -> float:
-    """Convert to a float; TypeError or ValueError when it is not a number, infinite or NaN."""
-    number = float(value)
-    if not math.isfinite(number):
-        raise ValueError(f"{value} is not a finite number")
-    return number
 
 
 def assemble(
@@ -108,16 +71,6 @@ def assemble(
     )
 
 
-def require_images(images: Sequence[AnnotatedImage], file: Path) -> None:
-    """Raise DataError if some of the images that an annotation file names are missing."""
-    missing = [image.path for image in images if not image.path.exists()]
-    if missing:
-        raise DataError(
-            f"{file}: {len(missing)} of {len(images)} images are missing, the first is "
-            f"{missing[0]}; restore them or remove their entries"
-        )
-
-
 def copy_images(dataset: DataSet, folder: Path) -> list[Path]:
     """Copy the images of a data set into a folder; those that lie there already stay.
 
@@ -133,15 +86,6 @@ def copy_images(dataset: DataSet, folder: Path) -> list[Path]:
         if not (target.exists() and target.samefile(source)):
             shutil.copyfile(source, target)
     return targets
-
-
-def with_rest(
-    splits: Mapping[str, Sequence[int]] | None, num_images: int
-) -> dict[str, Sequence[int]]:
-    """Complete splits for formats with a file per split: images in none become split "all"."""
-    listed = {index for indices in (splits or {}).values() for index in indices}
-    rest = [index for index in range(num_images) if index not in listed]
-    return {**(splits or {}), **({"all": rest} if rest or not splits else {})}
 
 
 def _clip_each(

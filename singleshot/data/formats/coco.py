@@ -19,22 +19,24 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from singleshot.data.dataset import DataSet, join_datasets
-from singleshot.data.formats.annotations import (
+from singleshot.data.formats.format import Format
+from singleshot.data.formats.objects import (
     AnnotatedImage,
     AnnotatedObject,
-    assemble,
-    copy_images,
     finite_number,
     require_images,
     with_rest,
 )
-from singleshot.data.formats.format import Format
 from singleshot.data.formats.split_names import choose_split, matching_splits
-from singleshot.data.images import image_size
 from singleshot.errors import DataError
+from singleshot.files import describe_damage
+
+if TYPE_CHECKING:
+    from singleshot.data.dataset import DataSet
+else:
+    DataSet = Any  # importing them would import PyTorch, which recognising does without
 
 __all__ = ["FORMAT"]
 
@@ -80,6 +82,8 @@ def _read(path: Path, split: str | None = None) -> DataSet:
         DataError: the JSON is malformed, an entry misses something or contradicts another, a split
             is unknown, or some images are missing while others are there.
     """
+    from singleshot.data.dataset import join_datasets  # noqa: PLC0415 (imports PyTorch)
+
     files = _files(path)
     parts: Sequence[_Part] = [_Part(name) for name in files]
     of_split = ""
@@ -100,6 +104,8 @@ def _write(
     Raises:
         DataError: two images have the same file name.
     """
+    from singleshot.data.formats.annotations import copy_images  # noqa: PLC0415 (imports PyTorch)
+
     copies = copy_images(dataset, path / "images")
     image_ids = dataset.image_ids.tolist() if dataset.has_ids else list(range(len(dataset)))
     categories = [
@@ -172,6 +178,8 @@ def _read_part(part: _Part, files: Mapping[str, Path]) -> DataSet:
 
 def _read_file(file: Path, name: str) -> DataSet:
     """Read all images of one JSON file, by rising id."""
+    from singleshot.data.formats.annotations import assemble  # noqa: PLC0415 (imports PyTorch)
+
     content = _parse(file)
     categories = _read_categories(content["categories"], file)
     images = _read_images(content["images"], file)
@@ -192,9 +200,9 @@ def _parse(file: Path) -> dict[str, list[Any]]:
     try:
         content = json.loads(file.read_bytes())
     except json.JSONDecodeError as error:
-        raise DataError(
-            f"{file}, line {error.lineno}: broken JSON ({error.msg}); repair or export it anew"
-        ) from None
+        damage = describe_damage(file)
+        reason = damage or f"broken JSON ({error.msg}); repair or export it anew"
+        raise DataError(f"{file}, line {error.lineno}: {reason}") from None
     except (OSError, ValueError) as error:
         raise DataError(f"{file}: cannot be read ({error}); export it anew") from error
     if not isinstance(content, dict):
@@ -335,6 +343,8 @@ def _folder_with(path: Path, folders: Sequence[Path], file: Path) -> Path | None
 
 def _image_entry(image: Path, image_id: int) -> dict[str, Any]:
     """Write an entry of "images"."""
+    from singleshot.data.images import image_size  # noqa: PLC0415 (imports PyTorch)
+
     height, width = image_size(image)
     return {"id": image_id, "file_name": image.name, "height": height, "width": width}
 

@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-from singleshot.data.dataset import DataSet
 from singleshot.plugins import Extension
+
+if TYPE_CHECKING:
+    from singleshot.data.dataset import DataSet
+else:
+    DataSet = Any  # importing it would import PyTorch, which recognising does without
 
 __all__ = ["Format", "ReadDataSet", "WriteDataSet"]
 

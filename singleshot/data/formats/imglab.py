@@ -11,18 +11,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 from xml.etree.ElementTree import Element, ElementTree, SubElement, indent
 
-from singleshot.data.dataset import DataSet, join_datasets
-from singleshot.data.formats.annotations import (
+from singleshot.data.formats.format import Format
+from singleshot.data.formats.objects import (
     AnnotatedImage,
     AnnotatedObject,
-    assemble,
-    copy_images,
     require_images,
     with_rest,
 )
-from singleshot.data.formats.format import Format
 from singleshot.data.formats.split_names import choose_split
 from singleshot.data.formats.xml_files import (
     format_pixels,
@@ -31,8 +29,13 @@ from singleshot.data.formats.xml_files import (
     read_pixels,
     read_root,
 )
-from singleshot.data.images import image_size
 from singleshot.errors import DataError
+from singleshot.files import without_hidden
+
+if TYPE_CHECKING:
+    from singleshot.data.dataset import DataSet
+else:
+    DataSet = Any  # importing them would import PyTorch, which recognising does without
 
 __all__ = ["FORMAT"]
 
@@ -56,6 +59,8 @@ def _read(path: Path, split: str | None = None) -> DataSet:
         DataError: a file is malformed or misses something, a split is unknown, or some images are
             missing while others are there.
     """
+    from singleshot.data.dataset import join_datasets  # noqa: PLC0415 (imports PyTorch)
+
     files = _files(path)
     names = tuple(files) if split is None else (choose_split(split, tuple(files), path),)
     dataset = join_datasets([_read_file(files[name]) for name in names])
@@ -73,6 +78,8 @@ def _write(
     Raises:
         DataError: two images have the same file name.
     """
+    from singleshot.data.formats.annotations import copy_images  # noqa: PLC0415 (imports PyTorch)
+
     images = copy_images(dataset, path / "images")
     nodes = [_image_node(dataset, index, image) for index, image in enumerate(images)]
     for name, indices in with_rest(splits, len(dataset)).items():
@@ -94,7 +101,7 @@ FORMAT = Format(
 
 def _files(path: Path) -> dict[str, Path]:
     """Map each split to its XML file."""
-    candidates = [path] if path.is_file() else sorted(path.glob("*.xml"))
+    candidates = [path] if path.is_file() else sorted(without_hidden(path.glob("*.xml")))
     return {
         xml.stem: xml
         for xml in candidates
@@ -104,6 +111,8 @@ def _files(path: Path) -> dict[str, Path]:
 
 def _read_file(xml: Path) -> DataSet:
     """Read all images of one file, in its order."""
+    from singleshot.data.formats.annotations import assemble  # noqa: PLC0415 (imports PyTorch)
+
     nodes = enumerate(read_root(xml, "dataset").iterfind("images/image"), start=1)
     images = [_read_image(node, xml, f"{xml}: image {index}") for index, node in nodes]
     class_names = sorted({one.name for image in images for one in image.objects})
@@ -146,6 +155,8 @@ def _note_if_all_missing(images: Sequence[AnnotatedImage], xml: Path) -> list[st
 
 def _image_node(dataset: DataSet, index: int, image: Path) -> Element:
     """Write one `<image>`."""
+    from singleshot.data.images import image_size  # noqa: PLC0415 (imports PyTorch)
+
     height, width = image_size(image)
     size = {"width": str(width), "height": str(height)}
     node = Element("image", {"file": f"{image.parent.name}/{image.name}", **size})

@@ -12,16 +12,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 from xml.etree.ElementTree import Element, ElementTree, SubElement, indent
 
-from singleshot.data.dataset import DataSet
-from singleshot.data.formats.annotations import (
+from singleshot.data.formats.format import Format
+from singleshot.data.formats.objects import (
     AnnotatedImage,
     AnnotatedObject,
-    assemble,
-    copy_images,
 )
-from singleshot.data.formats.format import Format
 from singleshot.data.formats.split_names import choose_split
 from singleshot.data.formats.xml_files import (
     format_pixels,
@@ -30,9 +28,15 @@ from singleshot.data.formats.xml_files import (
     read_pixels,
     read_root,
 )
-from singleshot.data.images import IMAGE_SUFFIXES, image_size
+from singleshot.data.image_suffixes import image_suffixes
 from singleshot.errors import DataError
-from singleshot.structures import Truth
+from singleshot.files import without_hidden
+
+if TYPE_CHECKING:
+    from singleshot.data.dataset import DataSet
+    from singleshot.structures import Truth
+else:
+    DataSet = Truth = Any  # importing them would import PyTorch, which recognising does without
 
 __all__ = ["FORMAT"]
 
@@ -97,13 +101,14 @@ def _read(path: Path, split: str | None = None) -> DataSet:
         DataError: an XML file is malformed, misses something or names a missing image; a split is
             unknown or lists an image without XML file.
     """
+    from singleshot.data.formats.annotations import assemble  # noqa: PLC0415 (imports PyTorch)
+
     chosen = None if split is None else choose_split(split, _splits(path), path)
     class_names: set[str] = set()
     images: list[AnnotatedImage] = []
     for kit in _devkits(path):
-        annotations = {
-            xml.stem: _Annotation.of(xml) for xml in sorted(kit.annotations.glob("*.xml"))
-        }
+        xmls = sorted(without_hidden(kit.annotations.glob("*.xml")))
+        annotations = {xml.stem: _Annotation.of(xml) for xml in xmls}
         class_names.update(*(annotation.class_names for annotation in annotations.values()))
         images += _images_of_split(kit, annotations, chosen)
     of_split = "" if chosen is None else f", split {chosen}"
@@ -120,6 +125,8 @@ def _write(
     Raises:
         DataError: two images have the same name without suffix.
     """
+    from singleshot.data.formats.annotations import copy_images  # noqa: PLC0415 (imports PyTorch)
+
     stems = [Path(name).stem for name in dataset.paths]
     if len(set(stems)) < len(stems):
         twice = next(stem for stem in stems if stems.count(stem) > 1)
@@ -148,23 +155,24 @@ def _devkits(path: Path) -> list[_Devkit]:
     """Find the devkit folders: this one, or those in it; none for another layout."""
     if _has_devkit_layout(path):
         return [_devkit(path)]
-    inner = sorted(child for child in path.iterdir() if _has_devkit_layout(child))
+    inner = sorted(child for child in without_hidden(path.iterdir()) if _has_devkit_layout(child))
     several = len(inner) > 1
     kits = [
         _devkit(child, f"{child.name.removeprefix('VOC')}-" if several else "") for child in inner
     ]
-    if kits or not any(has_root(xml, "annotation") for xml in path.glob("*.xml")):
+    xmls = without_hidden(path.glob("*.xml"))
+    if kits or not any(has_root(xml, "annotation") for xml in xmls):
         return kits
     return [_Devkit(path, path, split_files={})]
 
 
 def _has_devkit_layout(path: Path) -> bool:
-    return any((path / "Annotations").glob("*.xml"))
+    return any(without_hidden((path / "Annotations").glob("*.xml")))
 
 
 def _devkit(path: Path, prefix: str = "") -> _Devkit:
     """List the parts of a devkit folder, its splits named with this prefix."""
-    files = sorted(path.glob("ImageSets/Main/*.txt"))
+    files = sorted(without_hidden(path.glob("ImageSets/Main/*.txt")))
     split_files = {prefix + file.stem: file for file in files if not _lists_one_class(file)}
     return _Devkit(path / "Annotations", path / "JPEGImages", split_files)
 
@@ -223,8 +231,8 @@ def _images_of_split(
 def _image_names(folder: Path) -> dict[str, list[str]]:
     """Map the stems of a folder's image files to their names."""
     names: dict[str, list[str]] = {}
-    for file in folder.iterdir() if folder.is_dir() else ():
-        if file.suffix.lower() in IMAGE_SUFFIXES:
+    for file in without_hidden(folder.iterdir()) if folder.is_dir() else ():
+        if file.suffix.lower() in image_suffixes():
             names.setdefault(file.stem, []).append(file.name)
     return names
 
@@ -260,6 +268,8 @@ def _image_of(annotation: _Annotation, kit: _Devkit, names: Mapping[str, Sequenc
 
 def _annotation_node(image: Path, truth: Truth, class_names: Sequence[str]) -> Element:
     """Write the XML of one image."""
+    from singleshot.data.images import image_size  # noqa: PLC0415 (imports PyTorch)
+
     root = Element("annotation")
     SubElement(root, "filename").text = image.name
     size = SubElement(root, "size")

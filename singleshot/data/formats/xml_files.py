@@ -11,7 +11,7 @@ from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import ParseError
 from defusedxml.ElementTree import parse as parse_xml
 
-from singleshot.data.formats.annotations import finite_number
+from singleshot.data.formats.objects import finite_number
 from singleshot.errors import DataError
 
 __all__ = ["format_pixels", "has_root", "read_length", "read_pixels", "read_root"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, FailFast, Field
+from pydantic import AfterValidator, BeforeValidator, FailFast, Field
 
 from singleshot.backbones.kinds import AnyBackbone
 from singleshot.settings import Count, Fraction, Positive, Settings
@@ -44,6 +44,17 @@ PriorShape = Annotated[tuple[InputFraction, InputFraction], FailFast()]
 PriorShapes = Annotated[tuple[PriorShape, ...], FailFast()]
 Side = Annotated[int, Field(ge=32)]
 GreyLevel = Annotated[float, Field(ge=0, le=255)]
+
+
+def _require_pair(value: object) -> object:
+    """Raise ValueError, with an example, for what is no list of two."""
+    if isinstance(value, list | tuple) and len(value) == 2:
+        return value
+    side = value if isinstance(value, int) else 300
+    raise ValueError(f"expected [height, width], such as [{side}, {side}]")
+
+
+InputSize = Annotated[tuple[Side, Side], BeforeValidator(_require_pair)]
 Resize = Literal["antialias", "torchvision", "opencv", "tensorflow1", "darknet"]
 Clip = Literal["none", "size", "centre", "corners"]
 Nms = Literal["hard", "distance", "soft", "weighted"]
@@ -109,9 +120,7 @@ class DetectorSettings(Settings):
     """The table `model`; each family adds its own keys."""
 
     kind: str
-    input: tuple[Side, Side] = Field(
-        description="(height, width) in pixels that images are resized to"
-    )
+    input: InputSize = Field(description="(height, width) in pixels that images are resized to")
     resize: Resize = Field(
         "antialias",
         description="bilinear, 'antialias': averaging where it shrinks; the others: as that "

@@ -7,7 +7,7 @@ from itertools import chain
 from pathlib import Path
 
 from singleshot.data.dataset import DataSet
-from singleshot.data.images import IMAGE_SUFFIXES
+from singleshot.data.image_suffixes import image_suffixes
 from singleshot.errors import DataError
 
 __all__ = ["AMBIGUOUS", "UNKNOWN", "ImageIds", "ImageNames", "refuse_second_name"]
@@ -91,7 +91,7 @@ def path_parts(name: str) -> list[str]:
     """Split a path into folders and stem; "2007.12" may be a stem, "2007.jpg" is none."""
     *folders, last = name.replace("\\", "/").split("/")
     stem, dot, suffix = last.rpartition(".")
-    return [*folders, stem if dot + suffix.lower() in IMAGE_SUFFIXES else last]
+    return [*folders, stem if dot + suffix.lower() in image_suffixes() else last]
 
 
 def refuse_second_name(path: Path, index: int, name: str, name_of: dict[int, str]) -> None:

@@ -26,6 +26,7 @@ from singleshot.evaluation.predictions.collector import (
 )
 from singleshot.evaluation.predictions.image_names import ImageIds, ImageNames
 from singleshot.evaluation.predictions.json_stream import open_json_stream
+from singleshot.files import without_hidden
 from singleshot.metrics import Predictions
 
 __all__ = ["load_predictions"]
@@ -80,7 +81,7 @@ def read_file(path: Path, reading: _Reading) -> LoadedPredictions:
 
 def read_folder(path: Path, reading: _Reading) -> LoadedPredictions:
     """Read all files of a folder, which must be of one format."""
-    files = sorted(file for file in path.iterdir() if not file.name.startswith("."))
+    files = sorted(without_hidden(path.iterdir()))
     documents = [file for file in files if file.suffix.lower() == ".json"]
     texts = [
         file for file in files if file.suffix.lower() == ".txt" and file.name != yolo_text.CLASSES

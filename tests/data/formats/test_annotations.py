@@ -1,5 +1,7 @@
 """The checks that every format applies; on real files in the tests of each format."""
 
+# Tests singleshot/data/formats/objects.py
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -7,10 +9,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from singleshot.data.formats.annotations import (
+from singleshot.data.formats.annotations import assemble
+from singleshot.data.formats.objects import (
     AnnotatedImage,
     AnnotatedObject,
-    assemble,
     finite_number,
     require_images,
     with_rest,

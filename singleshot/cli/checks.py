@@ -1,0 +1,77 @@
+"""Checks of what a command names, before PyTorch is imported, which takes seconds.
+
+The work checks all of it again, by the same functions.
+"""
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from singleshot.options import DataPaths, as_paths
+
+if TYPE_CHECKING:
+    from singleshot.training.options import TrainingOptions
+    from singleshot.tuning.options import TuningOptions
+
+__all__ = [
+    "check_data",
+    "check_models",
+    "check_recipe",
+    "check_search",
+    "check_training",
+    "check_weights",
+]
+
+
+def check_data(data: DataPaths, *splits: str | None) -> None:
+    """Raise DataError for a missing path, an unknown layout or an unknown split."""
+    from singleshot.data.opening import require_splits
+
+    for path in as_paths(data):
+        require_splits(path, [split for split in splits if split != "none"])
+
+
+def check_models(*models: str | Path) -> None:
+    """Raise ModelError for what is no run or checkpoint."""
+    from singleshot.models.locating import require_model
+
+    for model in models:
+        require_model(model)
+
+
+def check_weights(file: str | Path) -> None:
+    """Raise ModelError where there is no such file, or one that is cut short."""
+    from singleshot.models.locating import require_weights
+
+    require_weights(file)
+
+
+def check_recipe(recipe: str, overrides: Mapping[str, object] | Sequence[str]) -> None:
+    """Raise RecipeError for an unknown recipe or key, or an impossible value."""
+    from singleshot.recipes.load import load_recipe
+
+    load_recipe(recipe, overrides)
+
+
+def check_training(recipe: str, options: "TrainingOptions") -> None:
+    """Raise SingleshotError for a recipe, image folder, model or run folder that cannot be used."""
+    from singleshot.runs.folder import RunFolder, default_folder
+
+    check_recipe(recipe, options.overrides)
+    for model in (options.init, options.teacher):
+        if model is not None:
+            check_weights(model)
+    check_data(options.data, options.split, options.val_split)
+    if "TORCHELASTIC_RUN_ID" not in os.environ:  # else the processes decide together
+        folder = RunFolder(Path(options.run or default_folder(Path(recipe).stem, options.resume)))
+        (folder.check_left if options.resume else folder.check_free)()
+
+
+def check_search(recipe: str, options: "TuningOptions") -> None:
+    """Raise SingleshotError for a recipe, search space or image folder that cannot be used."""
+    from singleshot.tuning.search_space import parse_search_space
+
+    check_recipe(recipe, options.overrides)
+    parse_search_space(recipe, options.overrides, options.search)
+    check_data(options.data, options.split, options.val_split)

@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+import pytest
+
+from singleshot.errors import ModelError, StorageError
+from singleshot.recipes.load import load_recipe
+from singleshot.runs.folder import RunFolder
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return RunFolder(tmp_path / "run")
+
+
+def test_a_new_and_an_empty_folder_are_free(folder):
+    folder.check_free()
+    folder.path.mkdir()
+    (folder.path / ".DS_Store").touch()
+    folder.check_free()
+
+
+def test_a_folder_of_other_files_is_refused(folder):
+    (folder.path / "JPEGImages").mkdir(parents=True)
+    with pytest.raises(StorageError, match="is not empty and holds no run: there is JPEGImages"):
+        folder.check_free()
+
+
+def test_a_recipe_of_the_users_own_is_not_written_over(folder):
+    folder.path.mkdir()
+    folder.recipe.touch()
+    with pytest.raises(StorageError, match=r"there is recipe\.toml"):
+        folder.check_free()
+
+
+def test_a_training_that_ended_before_its_first_save_can_begin_again(folder):
+    recipe = load_recipe("ssdlite320-lite0")
+    folder.begin(recipe, requested=recipe)
+    for file in (folder.log, folder.profile, folder.trace):
+        file.touch()
+    folder.tensorboard.mkdir()
+    folder.check_free()
+
+
+def test_a_finished_run_and_a_file_are_refused(folder):
+    folder.path.touch()
+    with pytest.raises(StorageError, match="is a file; choose the path of a folder"):
+        folder.check_free()
+    folder.path.unlink()
+    folder.last.parent.mkdir(parents=True)
+    folder.last.touch()
+    with pytest.raises(ModelError, match="already holds a finished run"):
+        folder.check_free()

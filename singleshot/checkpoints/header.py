@@ -1,4 +1,4 @@
-"""What a checkpoint holds besides its weights, read without importing PyTorch."""
+"""Read what a checkpoint holds besides its weights, without importing PyTorch."""
 
 import json
 from collections.abc import Mapping

@@ -45,7 +45,8 @@ def evaluate(
     of every class.
     """
     check_models(model)
-    check_data(options.data, options.split)
+    # The images that a training set aside are a split of the run, not of the data.
+    check_data(options.data, None if options.split == "set-aside" else options.split)
     if shard is not None:
         save_shard(model, options, parse_shard(shard), json=json)
         return

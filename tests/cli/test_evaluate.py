@@ -40,6 +40,13 @@ DOCUMENT = {
 }
 
 
+@pytest.fixture(autouse=True)
+def _without_checks(monkeypatch):
+    """Neither the models nor the data sets of these commands exist."""
+    for check in ("check_models", "check_data"):
+        monkeypatch.setattr(f"singleshot.cli.evaluate.{check}", lambda *_: None)
+
+
 def report_of(document) -> Report:
     per_class = {
         name: replace(

@@ -24,6 +24,7 @@ class CornerFinder:
 @pytest.fixture
 def images(tmp_path, monkeypatch):
     """Two images, and a detector to look at them."""
+    monkeypatch.setattr("singleshot.cli.predict.check_models", lambda _model: None)
     monkeypatch.setattr("singleshot.models.predict.as_detector", lambda *_: CornerFinder())
     monkeypatch.chdir(tmp_path)
     for name, size in (("a.jpg", (40, 30)), ("b.png", (20, 20))):

@@ -19,6 +19,7 @@ def test_stopped_while_preparing_nothing_is_there_to_be_resumed(
 ):
     before = signal.getsignal(signal.SIGTERM)
     monkeypatch.setattr(training, "training_split", lambda *_: os.kill(os.getpid(), number))
+    monkeypatch.setattr("singleshot.cli.train.check_training", lambda *_: None)
     words = ("ssdlite320-lite0", "--data", "cells", "--run", str(tmp_path / "run"))
     assert singleshot("train", *words) == (
         exit_code,

@@ -113,7 +113,10 @@ def test_the_table_has_a_line_for_every_class():
         assert line.startswith(columns)  # those of other metrics follow
 
 
-def test_every_option_is_passed_on(arguments, tmp_path):
+def test_every_option_is_passed_on(arguments, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("weather.csv", "others.json"):
+        (tmp_path / name).touch()
     options = ["--split", "val", "--protocol", "voc07", "--report", str(tmp_path)]
     options += ["--iou-threshold", "0.7", "--diagnose", "--attributes", "weather.csv"]
     options += ["--against", "others.json", "--threshold-rule", "recall=0.9"]

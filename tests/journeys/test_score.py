@@ -110,7 +110,7 @@ def test_predictions_that_are_not_there_are_reported_missing(tmp_path):
     ("options", "message"),
     [
         (["--against", "nowhere.json"], "nowhere.json"),
-        (["--attributes", "nowhere.csv"], "nowhere.csv: cannot be read"),
+        (["--attributes", "nowhere.csv"], "nowhere.csv: there is no such"),
         (["--report", "cells/ImageSets/Main/test.txt"], "is a file"),
         (["--save-predictions", "cells"], "cells: is a folder; choose the path of a file"),
     ],

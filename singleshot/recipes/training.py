@@ -85,6 +85,12 @@ class TrainingSettings(Settings):
     average_decay: Fraction = Field(
         0.0, description="of the exponential average of weights; 0: none"
     )
+    average_with_start: bool = Field(
+        False,
+        description="of a start from a detector (--init): its weights are in the average with the "
+        "decay from the first step on, so that a short training stays near it (Wortsman et al. "
+        "2022)",
+    )
     clip_gradient: float = Field(0.0, ge=0, description="largest norm of the gradient; 0: any")
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         "auto",

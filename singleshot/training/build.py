@@ -126,7 +126,11 @@ def build_training(
     objective = model if teacher is None else _build_objective(teacher, model, settings, callback)
     precision = _set_up_model(model, settings, device, processes)
     settings = settings.model_copy(update={"precision": precision})
-    average = WeightAverage(model, settings.average_decay)
+    average = WeightAverage(
+        model,
+        settings.average_decay,
+        keep_start=settings.average_with_start and setup.start is not None,
+    )
     optimizer = build_optimizer(model, settings)
     progress = TrainingProgress(
         step=0,

@@ -85,9 +85,17 @@ class WeightAverage:
     norm's statistics together with the weights under a decay that warms up.
     """
 
-    def __init__(self, model: nn.Module, decay: float) -> None:
-        """`decay` is approached from below: a young average would remember the random start."""
-        self.decay = decay
+    def __init__(self, model: nn.Module, decay: float, *, keep_start: bool = False) -> None:
+        """Begin with the weights of the model.
+
+        Args:
+            model: the one to average.
+            decay: of the average, of a step. It is approached from below, since a young average
+                would remember a random start.
+            keep_start: use the decay from the first step on: the average of a short training stays
+                near its start (Wortsman et al. 2022, "Robust fine-tuning of zero-shot models").
+        """
+        self.decay, self.keep_start = decay, keep_start
         self.model = deepcopy(model).eval().requires_grad_(False)
         # Listed once: going through the modules takes longer than the sums.
         self.values, self.averages = _floating_tensors(model), _floating_tensors(self.model)
@@ -95,7 +103,7 @@ class WeightAverage:
     @torch.no_grad()
     def update(self, step: int) -> None:
         """Add the weights after this step, counted from 1."""
-        decay = min(self.decay, step / (step + 10))
+        decay = self.decay if self.keep_start else min(self.decay, step / (step + 10))
         torch._foreach_lerp_(self.averages, self.values, 1 - decay)
 
 

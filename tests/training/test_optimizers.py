@@ -78,3 +78,14 @@ def test_an_average_moves_towards_the_weights():
     # A young average forgets its start.
     average.update(step=1)
     assert average.model.weight.item() == pytest.approx(1.1 + 0.9 * 10 / 11, abs=1e-3)
+
+
+def test_an_average_with_its_start_keeps_it_by_the_decay_alone():
+    from singleshot.training.optimizers import WeightAverage
+
+    model = nn.BatchNorm2d(1)
+    average = WeightAverage(model, decay=0.9, keep_start=True)
+    with torch.no_grad():
+        model.weight.fill_(2.0)
+    average.update(step=1)
+    assert average.model.weight.item() == pytest.approx(1.1)

@@ -14,6 +14,7 @@ from singleshot.recipes.load import load_recipe
 from singleshot.runs.folder import RunFolder
 from singleshot.training.build import TrainingSetup
 from singleshot.training.processes import Processes
+from singleshot.training.start import Start
 from singleshot.training.train import hash_backbone_file, require_same_inputs
 
 
@@ -30,7 +31,9 @@ def require(tmp_path, monkeypatch):
 
     def setup(processes, start, teacher):
         folder = RunFolder(tmp_path / "run")
-        return TrainingSetup(chosen, folder, processes, start=start, teacher=teacher)
+        return TrainingSetup(
+            chosen, folder, processes, start=start and Start(start), teacher=teacher
+        )
 
     def require(mine, theirs):
         told = []

@@ -122,9 +122,13 @@ def _diagnosis(document: Document) -> list[str]:
 
 def _errors(document: Document) -> str:
     """Write TIDE's six error types with the gain of fixing each."""
-    rows = [[one["error"], str(one["count"]), _signed(one["gain"])] for one in document["errors"]]
+    kept = document["errors_at_score_thresholds"]
+    rows = [
+        [one["error"], str(kept[one["error"]]), str(one["count"]), _signed(one["gain"])]
+        for one in document["errors"]
+    ]
     at = f"IoU {document['iou_threshold']:g}"
-    return table(["errors of all detections", "count", f"AP at {at} if fixed"], rows)
+    return table(["errors", "at best F1", "at any score", f"AP at {at} if fixed"], rows)
 
 
 def _confusions(document: Document) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import NamedTuple
@@ -45,7 +45,8 @@ class ErrorRow:
 
     name: str
     explanation: str
-    count: int
+    kept: int  # at the best F1 of each class
+    count: int  # of all detections, whatever their score
     gain: float | None
     share: float  # of the greatest gain, for a bar
 
@@ -83,16 +84,17 @@ class DiagnosisTables:
     slices: tuple[tuple[str, tuple[Slice, ...]], ...]  # by what, and the parts
 
 
-def tables_of(diagnosis: Diagnosis) -> DiagnosisTables:
-    """Convert a diagnosis to rows and charts."""
+def tables_of(diagnosis: Diagnosis, *, num_truths: int) -> DiagnosisTables:
+    """Convert a diagnosis to rows and charts; `num_truths` is the number that count."""
+    kept = count_kept(diagnosis, num_truths)
     few = len(diagnosis.class_names) <= MOST_CLASSES
     names = (*diagnosis.class_names, NOTHING)
     calibration = diagnosis.calibration
     return DiagnosisTables(
         iou_threshold=diagnosis.iou_threshold,
         average_precision=diagnosis.average_precision,
-        errors=error_rows(diagnosis.errors),
-        totals=error_rows(diagnosis.totals),
+        errors=error_rows(diagnosis.errors, kept),
+        totals=error_rows(diagnosis.totals, kept),
         columns=names,
         matrix=matrix_rows(diagnosis.confusion, names) if few else (),
         confusions=() if few else frequent_confusions(diagnosis.confusion, names),
@@ -104,12 +106,25 @@ def tables_of(diagnosis: Diagnosis) -> DiagnosisTables:
     )
 
 
-def error_rows(gains: Sequence[ErrorGain]) -> tuple[ErrorRow, ...]:
+def count_kept(diagnosis: Diagnosis, num_truths: int) -> dict[ErrorType | ErrorTotal, int]:
+    """Count the errors at the score thresholds, as the galleries do."""
+    outcomes = diagnosis.kept_outcomes
+    return {
+        **{error: diagnosis.kept_errors.count(error) for error in ErrorType},
+        ErrorTotal.FALSE_POSITIVES: int((~outcomes.true_positive & ~outcomes.ignored).sum()),
+        ErrorTotal.FALSE_NEGATIVES: num_truths - int(outcomes.true_positive.sum()),
+    }
+
+
+def error_rows(
+    gains: Sequence[ErrorGain], kept: Mapping[ErrorType | ErrorTotal, int]
+) -> tuple[ErrorRow, ...]:
     """Sort error types by falling gain."""
     greatest = max((one.gain or 0.0 for one in gains), default=0.0)
     rows = [
         ErrorRow(
             *IN_WORDS[one.error],
+            kept=kept[one.error],
             count=one.count,
             gain=one.gain,
             share=(one.gain or 0.0) / greatest if greatest else 0.0,

@@ -27,6 +27,7 @@ from singleshot.evaluation.gallery import (
     cut_crop,
 )
 from singleshot.evaluation.plots import training_charts
+from singleshot.evaluation.recommendations import recommend
 from singleshot.files import write_atomically
 from singleshot.metrics import DEFAULT_SCORE_THRESHOLD, Predictions, Protocol, Report, Truths
 from singleshot.metrics.bootstrap import Comparison
@@ -246,7 +247,8 @@ def render_page(page: EvaluationPage) -> str:
             iou_threshold=report.iou_threshold,
             num_images=report.images,
         ),
-        findings=tables_of(page.diagnosis),
+        recommendations=recommend(report, page.diagnosis),
+        findings=tables_of(page.diagnosis, num_truths=report.truths),
         training_charts=training_charts(page.log),
         widest=farthest_bound(report.comparison),
         script=Markup(script),

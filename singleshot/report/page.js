@@ -156,7 +156,8 @@ const images = all(".image").map((figure) => ({
   })),
 }));
 
-function drawImage({ figure, tally, truths, detections }) {
+function drawImage(image) {
+  const { figure, tally, truths, detections } = image;
   const chosen = (one) => state.label === null || one.label === state.label;
   const counts = { tp: 0, fp: 0, fn: 0 };
   const detected = new Set();
@@ -179,6 +180,40 @@ function drawImage({ figure, tally, truths, detections }) {
   }
   tally.textContent = Object.entries(WORDS).map(([style, word]) => plural(counts[style], word)).join(", ");
   figure.hidden = state.label !== null && !concerned;
+  spreadNames(image);
+}
+
+// Hides names that would cover one another: the surest detection keeps its own, then the truths.
+const WIDTH = 0.62; // of a letter, by its height
+
+function blockOf(text) {
+  const [height, x] = [letters(text), Number(text.getAttribute("x"))];
+  const width = WIDTH * height * text.textContent.length;
+  const left = text.getAttribute("text-anchor") === "end" ? x - width : x;
+  const base = Number(text.getAttribute("y")) + parseFloat(text.getAttribute("dy")) * height;
+  return [left, base - height, left + width, base + 0.2 * height];
+}
+
+function letters(text) {
+  const svg = text.ownerSVGElement;
+  const magnify = parseFloat(getComputedStyle(svg).getPropertyValue("--magnify")) || 1;
+  return parseFloat(svg.style.getPropertyValue("--letters")) * magnify;
+}
+
+function spreadNames({ truths, detections }) {
+  const blocks = [];
+  const off = all("#legend input").filter((box) => !box.checked).map((box) => box.value);
+  const surest = [...detections].sort((a, b) => b.score - a.score);
+  for (const { mark } of [...surest, ...truths]) {
+    const name = mark.querySelector("text");
+    const named = !["off", "annotated", ...off].some((style) => mark.classList.contains(style));
+    if (!name || !named) continue;
+    const block = blockOf(name);
+    const covers = ([l, t, r, b]) => block[0] < r && l < block[2] && block[1] < b && t < block[3];
+    const crowded = blocks.some(covers);
+    mark.classList.toggle("crowded", crowded);
+    if (!crowded) blocks.push(block);
+  }
 }
 
 // ---- Words
@@ -263,8 +298,10 @@ element("class").addEventListener("change", (event) =>
 );
 element("best").addEventListener("click", () => choose({ step: null }));
 for (const box of all("#legend input")) {
-  box.addEventListener("change", () =>
-    element("explore").classList.toggle(`no-${box.value}`, !box.checked),
-  );
+  box.addEventListener("change", () => {
+    element("explore").classList.toggle(`no-${box.value}`, !box.checked);
+    images.forEach(spreadNames);
+  });
 }
+images.forEach(spreadNames);
 document.documentElement.classList.add("live");

@@ -286,3 +286,30 @@ def test_without_scripts_numbers_charts_and_images_are_there(browser, scene):
         assert page.locator("#readings b").first.text_content() != "\N{EN DASH}"
         assert page.locator(".image .mark.tp").first.is_visible()
         assert page.locator("svg.whole polyline").is_visible()
+
+
+def test_the_sections_stay_in_reach_above_the_controls(opened):
+    opened.reload()
+    opened.locator("#suspects, #confusion").last.scroll_into_view_if_needed()
+    nav = opened.locator("nav").bounding_box()
+    assert nav["y"] == 0
+    opened.locator("#explore .charts.two").scroll_into_view_if_needed()
+    opened.mouse.wheel(0, 300)
+    controls = opened.locator(".bar-of-controls").bounding_box()
+    assert controls["y"] >= opened.locator("nav").bounding_box()["height"] - 1
+
+
+def test_names_of_boxes_do_not_cover_each_other(opened):
+    opened.reload()
+    choose(opened, None, 0, 0)
+    covering = opened.evaluate(
+        """() => [...document.querySelectorAll(".image svg")].map((svg) => {
+          const names = [...svg.querySelectorAll(".mark:not(.off, .crowded, .annotated) text")];
+          const boxes = names.map((name) => name.getBoundingClientRect());
+          const apart = (a, b) => a.right <= b.left || b.right <= a.left
+            || a.bottom <= b.top + a.height / 3 || b.bottom <= a.top + a.height / 3;
+          return boxes.flatMap((a, i) => boxes.slice(i + 1).filter((b) => !apart(a, b))).length;
+        })"""
+    )
+    assert sum(covering) == 0
+    assert opened.locator(".mark.crowded").count() > 0

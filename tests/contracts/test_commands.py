@@ -16,6 +16,7 @@ CALLS = {
     "models list": "list_recipes",
     "models show": "show_model",
     "models import": "import_model",
+    "models download": "download_model",
 }
 COMMAND_LINE_ONLY = {"json", "help", "tutorial", "shard"}
 

@@ -29,7 +29,7 @@ CASE = Case("ssdlite320-lite0", "", {}, rounds=1, steps=1)
 SIDES = ("libgomp's default", "ours")
 BUSY_PROGRAMS = (0, 1, 2)
 SECONDS = {"training": 3.0, "detection": 1.5}
-ADAPTING = 1.5  # seconds before each measurement: others are measured every second
+ADAPTING = 2.2  # seconds before each measurement: others are measured every second
 NUM_DETECTED = 8  # images, one at a time
 
 

@@ -1,4 +1,4 @@
-"""What to do next, from what an evaluation measured: the errors that cost most, and weak spots."""
+"""Recommendations from an evaluation: the errors that cost most, and what else stands out."""
 
 from __future__ import annotations
 

@@ -103,6 +103,25 @@ def test_a_page_without_any_image_states_it(tmp_path):
     assert "#galleries" in [link["href"] for link in reader.all("a")]  # counts are still shown
 
 
+def test_images_over_the_limit_of_coco_and_few_images_are_noted(scene, tmp_path):
+    page = write_evaluation_page(
+        scene.predictions,
+        scene.dataset,
+        report=replace(scene.report, images_over_coco_limit=2),
+        model="a",
+        command="",
+        path=tmp_path / "report.html",
+    )
+    text = Reader.of(page).text
+    assert "Here 2 images have more than 100 objects of a class" in text
+    assert "images have objects that count: confidence intervals and p-values are rough" in text
+
+
+def test_the_page_recommends_what_to_do_next(reader):
+    assert "#recommendations" in [link["href"] for link in reader.all("a")]
+    assert "mean average precision would be" in reader.text
+
+
 def test_comparison_and_chosen_thresholds_are_shown(scene, reader):
     assert "Compared with" in reader.text
     assert "chosen for recall ≥ 0.5 on" in reader.text

@@ -24,11 +24,11 @@ FOLDER = Path(__file__).parent / "images"
 COLOURS = 256  # of a file
 WIDTH = 560  # pixels of the drawn photograph
 SCORE_THRESHOLD = 0.3
-DESK = {"width": 1200, "height": 900}  # of the browser's window
+DESK = {"width": 1200, "height": 930}  # of the browser's window
 
 # From the heading of the section on precision and recall to that of the images below.
 PLOT = """() => {
-  const top = document.querySelector('#explore').getBoundingClientRect().top + scrollY;
+  const top = document.querySelector('#explore').getBoundingClientRect().top + scrollY - 24;
   const end = document.querySelector('#images').getBoundingClientRect().top + scrollY;
   return {x: 0, y: top, width: innerWidth, height: end - top};
 }"""

@@ -2,11 +2,10 @@
 
 python -m benchmarks load
 
-A busy program is one thread that never waits. The fair share of C cores for T threads of ours
-beside N such programs is C · T / (T + N): that of a scheduler that gives every thread the same.
-A rate is compared with what our side reaches alone, times the fair share, over the cores it has
-alone (C). All take turns within the same minute, each side a process of its own with as many
-threads as cores; what programs beyond those used meanwhile is printed, and should be near 0.
+A busy program is one thread that never waits. Beside N of them, the fair share of C cores for our C
+threads is that of a scheduler which gives every thread the same: C / (C + N) of the rate alone.
+Both sides take turns within the same minutes, each a process of its own. The cores that others
+used are printed: alone they should be near 0.
 """
 
 import multiprocessing

@@ -26,6 +26,7 @@ def format_comparison(document: Document) -> str:
     parts = [head, _accuracy(models), _speed(models), _pairs(document)]
     if "published" in document:
         parts.append(_published(document["published"]))
+        parts.append(_published_trade_offs(document["published_trade_offs"]))
     return "\n\n".join(parts)
 
 
@@ -105,6 +106,23 @@ def _published(figures: Sequence[Document]) -> str:
             f"{one['source']} ({one['confidence']})",
         ]
         for one in figures
+    ]
+    return table(header, rows)
+
+
+def _published_trade_offs(trade_offs: Sequence[Document]) -> str:
+    """Write published accuracy and speed by framework and feature extractor."""
+    header = ["published, not measured here", "extractor", "COCO AP", "ms", "data", "source"]
+    rows = [
+        [
+            one["framework"],
+            " ".join(filter(None, [one["extractor"], one["variant"]])),
+            f"{one['average_precision']:g}",
+            "-" if one["milliseconds"] is None else f"{one['milliseconds']:g}",
+            ", ".join(filter(None, [one["data"], one["hardware"]])),
+            one["source"],
+        ]
+        for one in trade_offs
     ]
     return table(header, rows)
 

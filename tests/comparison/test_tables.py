@@ -1,6 +1,6 @@
 from comparison_scene import make_result
 
-from singleshot.comparison.published import read_published_figures
+from singleshot.comparison.published import read_published_figures, read_published_trade_offs
 from singleshot.comparison.tables import format_comparison
 
 
@@ -17,5 +17,9 @@ def test_the_most_accurate_comes_first_and_the_better_one_of_each_pair():
 
 def test_published_figures_are_named_as_not_measured():
     figures = tuple(read_published_figures())
-    text = format_comparison(make_result(published=figures).to_json())
-    assert "published, not measured here" in text
+    trade_offs = tuple(read_published_trade_offs())
+    result = make_result(published=figures, published_trade_offs=trade_offs)
+    single, by_extractor = format_comparison(result.to_json()).split("\n\n")[-2:]
+    assert single.startswith("published, not measured here")
+    assert by_extractor.startswith("published, not measured here")
+    assert "ResNet-101 300 proposals     30.3    -" in by_extractor

@@ -28,8 +28,9 @@ __all__ = ["CoreTime", "sharing_cores"]
 
 SECONDS = 1.0  # between two measurements
 # Cores that our threads would need and others use: beyond the first figure waiting threads no
-# longer spin, below the second they do so again.
-CONTENDED, FREE = 0.75, 0.5
+# longer spin, below the second they do so again. Beside two threads that spin on two cores, one
+# busy program gets no more than 2/3 of a core.
+CONTENDED, FREE = 0.55, 0.4
 ELEMENTS_PER_THREAD = 2**16  # PyTorch computes fewer than 2**15 without another thread
 
 PROCESSES = Path("/proc")

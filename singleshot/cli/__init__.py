@@ -8,6 +8,7 @@ from typing import NoReturn
 import typer
 
 from singleshot.cli import compare, evaluate, models, predict, score, train, tune
+from singleshot.cli.help import GroupedCommand
 from singleshot.cli.options import Debug, Session, Version, examples
 from singleshot.cli.output import abandon_stdout, flush_results, prepare_streams
 from singleshot.errors import FailedInAnotherProcess, SingleshotError
@@ -18,15 +19,14 @@ app = typer.Typer(
     # Plain help: rich would double the time that --help takes.
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
-    add_completion=False,
     no_args_is_help=True,
 )
-app.command(epilog=train.EXAMPLES)(train.train)
-app.command(epilog=tune.EXAMPLES)(tune.tune)
-app.command(epilog=evaluate.EXAMPLES)(evaluate.evaluate)
-app.command(epilog=score.EXAMPLES)(score.score)
-app.command(epilog=compare.EXAMPLES)(compare.compare)
-app.command(epilog=predict.EXAMPLES)(predict.predict)
+app.command(cls=GroupedCommand, epilog=train.EXAMPLES)(train.train)
+app.command(cls=GroupedCommand, epilog=tune.EXAMPLES)(tune.tune)
+app.command(cls=GroupedCommand, epilog=evaluate.EXAMPLES)(evaluate.evaluate)
+app.command(cls=GroupedCommand, epilog=score.EXAMPLES)(score.score)
+app.command(cls=GroupedCommand, epilog=compare.EXAMPLES)(compare.compare)
+app.command(cls=GroupedCommand, epilog=predict.EXAMPLES)(predict.predict)
 app.add_typer(models.app, name="models")
 
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from singleshot.errors import SingleshotError
 from singleshot.options import DataPaths, as_paths
 
 if TYPE_CHECKING:
@@ -57,11 +58,16 @@ def check_recipe(recipe: str, overrides: Mapping[str, object] | Sequence[str]) -
 def check_training(recipe: str, options: "TrainingOptions") -> None:
     """Raise SingleshotError for a recipe, image folder, model or run folder that cannot be used."""
     from singleshot.runs.folder import RunFolder, default_folder
+    from singleshot.training.record import recall_command
 
-    check_recipe(recipe, options.overrides)
+    recalled, options = recall_command(recipe, options)
+    recipe = str(recalled)
+    check_recipe(recipe, options.all_overrides)
     for model in (options.init, options.teacher):
         if model is not None:
             check_weights(model)
+    if not options.data:
+        raise SingleshotError("name the images to train on: --data DATA")
     check_data(options.data, options.split, options.val_split)
     if "TORCHELASTIC_RUN_ID" not in os.environ:  # else the processes decide together
         folder = RunFolder(Path(options.run or default_folder(Path(recipe).stem, options.resume)))

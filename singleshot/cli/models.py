@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from singleshot.cli.checks import check_recipe, check_weights
+from singleshot.cli.help import GroupedCommand
 from singleshot.cli.options import Debug, Json, Overrides, Recipe, examples
 from singleshot.cli.output import note, print_json, print_result
 from singleshot.report.text import table
@@ -20,6 +21,10 @@ LIST_EXAMPLES = examples("singleshot models list", "singleshot models list --pre
 SHOW_EXAMPLES = examples(
     "singleshot models show ssd300-vgg16",
     "singleshot models show ssdlite320-lite0 --num-classes 3 --json",
+)
+RECIPE_EXAMPLES = examples(
+    "singleshot models recipe ssdlite320-lite0",
+    "singleshot models recipe ssd300-vgg16 --full",
 )
 IMPORT_EXAMPLES = examples(
     "singleshot models import ssd300_vgg16_coco.pth --output runs/coco",
@@ -38,7 +43,7 @@ def models() -> None:
     """List recipes, show their networks, and import or download pretrained weights."""
 
 
-@app.command("list", epilog=LIST_EXAMPLES)
+@app.command("list", cls=GroupedCommand, epilog=LIST_EXAMPLES)
 def _list_models(
     pretrained: Annotated[
         bool,
@@ -103,7 +108,7 @@ def _pretrained_row(model: "PretrainedModel") -> list[str]:
     return [*about, f"{model.ap:.3f}", size, model.licence, downloaded]
 
 
-@app.command("show", epilog=SHOW_EXAMPLES)
+@app.command("show", cls=GroupedCommand, epilog=SHOW_EXAMPLES)
 def _show_model(
     recipe: Recipe,
     *,
@@ -128,7 +133,25 @@ def _show_model(
         print_result(_summary(document))
 
 
-@app.command("import", epilog=IMPORT_EXAMPLES)
+@app.command("recipe", cls=GroupedCommand, epilog=RECIPE_EXAMPLES)
+def _print_recipe(
+    recipe: Recipe,
+    *,
+    full: Annotated[
+        bool, typer.Option("--full", help="Write out every key, with its default.")
+    ] = False,
+    _debug: Debug = False,
+) -> None:
+    """Print a recipe as TOML, to begin one of your own with.
+
+    A recipe that is printed, saved and changed is trained by its path.
+    """
+    from singleshot.recipes.load import load_recipe, recipe_text, to_toml
+
+    print_result(to_toml(load_recipe(recipe)) if full else recipe_text(recipe))
+
+
+@app.command("import", cls=GroupedCommand, epilog=IMPORT_EXAMPLES)
 def _import_model(
     file: Annotated[
         Path,
@@ -164,7 +187,7 @@ def _import_model(
     _print_imported(singleshot.import_model(file, kind=kind, output=output))
 
 
-@app.command("download", epilog=DOWNLOAD_EXAMPLES)
+@app.command("download", cls=GroupedCommand, epilog=DOWNLOAD_EXAMPLES)
 def _download_model(
     name: Annotated[
         str,

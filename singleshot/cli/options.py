@@ -84,7 +84,8 @@ def _typer_parameter(option: Option) -> inspect.Parameter:
     """Make the parameter from which typer reads an argument or option."""
     declaration: Any = {
         "help": option.help,
-        "metavar": option.metavar,
+        "metavar": option.metavar or _metavar_of(option),
+        "autocompletion": complete_key if option.metavar in {"KEY=VALUE", "KEY=VALUES"} else None,
         "min": option.minimum,
         "max": option.maximum,
         "parser": None if option.parse is None else _parser_of(option.parse),
@@ -98,6 +99,30 @@ def _typer_parameter(option: Option) -> inspect.Parameter:
         default=inspect.Parameter.empty if default is ... else default,
         annotation=Annotated[option.cli_type or _cli_type(option.hint), info],
     )
+
+
+def _metavar_of(option: Option) -> str | None:
+    """Name the value of an option by its choices, or by its field; None for a switch."""
+    if option.hint is bool:
+        return None
+    return "|".join(map(str, option.choices)) or option.name.upper().replace("_", "-")
+
+
+def complete_recipe(incomplete: str) -> list[str]:
+    """List the names of recipes, and the TOML files, that begin so."""
+    from singleshot.recipes.load import recipe_files
+
+    written = Path(incomplete)
+    folder = written if incomplete.endswith("/") else written.parent
+    files = [str(path) for path in folder.glob("*.toml")]
+    return [name for name in (*recipe_files(), *files) if name.startswith(incomplete)]
+
+
+def complete_key(incomplete: str) -> list[str]:
+    """List the keys of recipes that begin so."""
+    from singleshot.recipes.load import recipe_keys
+
+    return [f"{key}=" for key in recipe_keys() if key.startswith(incomplete)]
 
 
 def _cli_type(hint: Any) -> Any:
@@ -155,8 +180,13 @@ Model = Annotated[
 Recipe = Annotated[
     str,
     typer.Argument(
-        metavar="RECIPE", help="The name of a shipped recipe (see: models list) or a TOML file."
+        metavar="RECIPE",
+        help="The name of a shipped recipe (see: models list) or a TOML file.",
+        autocompletion=complete_recipe,
     ),
 ]
 _SET = OVERRIDES["option"]
-Overrides = Annotated[list[str], typer.Option(_SET.flag, metavar=_SET.metavar, help=_SET.help)]
+Overrides = Annotated[
+    list[str],
+    typer.Option(_SET.flag, metavar=_SET.metavar, help=_SET.help, autocompletion=complete_key),
+]

@@ -23,7 +23,7 @@ EXAMPLES = examples(
 def train(recipe: Recipe, *, options: TrainingOptions, _debug: Debug = False) -> None:
     """Train a detector on annotated images.
 
-    Ctrl-C interrupts cleanly, and --resume resumes from there.
+    Ctrl-C interrupts cleanly; `singleshot train --resume RUN` resumes from there.
     """
     start = time.monotonic()  # before PyTorch is imported, which takes seconds
     check_training(recipe, options)
@@ -44,8 +44,8 @@ def report(run: "Run") -> None:
     """Print where the result is, or how to resume."""
     if run.interrupted:
         note(
-            f"Interrupted after {run.steps} steps; resume with the same command and --run "
-            f"{run.folder} --resume."
+            f"Interrupted after {run.steps} steps; resume with: singleshot train --resume "
+            f"{run.folder}"
         )
     print_result(f"run: {run.folder}")
     print_result(f"checkpoint: {run.checkpoint}")

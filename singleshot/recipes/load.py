@@ -33,6 +33,8 @@ __all__ = [
     "preset_files",
     "recipe_files",
     "recipe_from",
+    "recipe_keys",
+    "recipe_text",
     "to_toml",
     "toml_value",
 ]
@@ -147,6 +149,18 @@ def _with_changes(
         _put(changed, key, value)
     require_current_names(changed, "--set")  # those of the files are checked already
     return changed
+
+
+def recipe_text(recipe: str | Path) -> str:
+    """Read the TOML of a recipe, with its comments; RecipeError for an unknown one."""
+    return _find(recipe).read_text(encoding="utf-8").rstrip("\n")
+
+
+def recipe_keys() -> list[str]:
+    """List the dotted keys that a recipe may have, without those that are tables."""
+    keys = list(dict.fromkeys(_keys_of(Recipe)))
+    tables = {key.rpartition(".")[0] for key in keys}
+    return [key for key in keys if key not in tables]
 
 
 def load_run_recipe(path: Path) -> Recipe:

@@ -89,6 +89,11 @@ class RunFolder:
         return self.path / "profile.json.gz"
 
     @property
+    def command(self) -> Path:
+        """The command that began the run, as JSON."""
+        return self.path / "training_state" / "command.json"
+
+    @property
     def requested(self) -> Path:
         """The recipe as requested, before anything was measured."""
         return self.path / "training_state" / "asked.toml"
@@ -124,7 +129,7 @@ class RunFolder:
         files = (self.log, self.last.parent, self.state.parent, self.tensorboard, self.profile)
         # A recipe alone may be the user's own, which would be written over.
         recipe = {self.recipe.name} if self.requested.exists() else set()
-        return {path.name for path in (*files, self.trace)} | recipe
+        return {path.name for path in (*files, self.trace, self.splits)} | recipe
 
     def check_left(self) -> None:
         """Raise ModelError when the folder holds no run that can be resumed."""

@@ -1,7 +1,9 @@
 """Build a training from its recipe: model, optimizer, batches, and the state of a resumed run."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import torch
 
@@ -59,6 +61,7 @@ class TrainingSetup:
     teacher: TrainedDetector | None = None  # detector that is distilled
     resume: bool = False
     device: torch.device = field(default_factory=choose_device)
+    record: Mapping[str, Any] = field(default_factory=dict)  # of the command that begins the run
 
     @cached_property
     def fingerprint(self) -> str:

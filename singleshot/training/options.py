@@ -144,7 +144,7 @@ PROGRESS = callback(
 class TrainingOptions(Options):
     """Data, run folder, initial weights and checks of one training."""
 
-    data: DataPaths = field(metadata=DATA)
+    data: DataPaths = field(default=(), metadata=DATA)
     _: KW_ONLY
     split: str | None = field(default=None, metadata=TRAINING_SPLIT)
     val_split: str | None = field(
@@ -187,9 +187,31 @@ class TrainingOptions(Options):
             cli_type=str | None,
         ),
     )
+    epochs: int | None = field(
+        default=None,
+        metadata=option(
+            "Passes over the images: short for --set training.epochs=N.", metavar="N", minimum=1
+        ),
+    )
+    batch_size: int | None = field(
+        default=None,
+        metadata=option(
+            "Images in a step: short for --set training.batch_size=N.", metavar="N", minimum=1
+        ),
+    )
+    input: str | None = field(
+        default=None,
+        metadata=option(
+            "Size that images are resized to, such as 320x320: short for --set model.input=[H,W].",
+            metavar="HxW",
+        ),
+    )
     overrides: Mapping[str, object] | Sequence[str] = field(default=(), metadata=OVERRIDES)
     resume: bool = field(
-        default=False, metadata=option("Resume this run where it was interrupted.")
+        default=False,
+        metadata=option(
+            "Resume a run where it was interrupted: its folder, in place of the recipe, is enough."
+        ),
     )
     time_budget: float | TimeBudget | None = field(
         default=None,
@@ -222,3 +244,32 @@ class TrainingOptions(Options):
         metadata=callback("Its methods are called as the training proceeds; see `Callback`."),
     )
     progress: bool | None = field(default=None, metadata=PROGRESS)
+
+    def __post_init__(self) -> None:
+        """Raise SingleshotError for a value that cannot be used."""
+        super().__post_init__()
+        self._input_size()
+
+    @property
+    def all_overrides(self) -> Mapping[str, object]:
+        """Values by key of the recipe, those that have options of their own included."""
+        from singleshot.recipes.load import pairs  # noqa: PLC0415 (`--help` does not wait)
+
+        short = {
+            "training.epochs": self.epochs,
+            "training.batch_size": self.batch_size,
+            "model.input": self._input_size(),
+        }
+        given = {key: value for key, value in short.items() if value is not None}
+        return {**given, **dict(pairs(self.overrides))}
+
+    def _input_size(self) -> list[int] | None:
+        """Parse `input` to (height, width); SingleshotError for anything else."""
+        if self.input is None:
+            return None
+        match = re.fullmatch(r"(\d+)[xX×](\d+)", self.input)
+        if match is None:
+            raise SingleshotError(
+                f"--input {self.input}: expected height x width in pixels, such as 320x320"
+            )
+        return [int(side) for side in match.groups()]

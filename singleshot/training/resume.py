@@ -7,6 +7,7 @@ from singleshot.runs.progress import load_progress
 from singleshot.runs.splits import RunSplits
 from singleshot.training.build import TrainingSetup
 from singleshot.training.processes import Processes
+from singleshot.training.record import save_record
 
 __all__ = ["begin_run", "describe_interrupted", "describe_resumed", "is_resumed"]
 
@@ -57,6 +58,7 @@ def begin_run(
     if processes.is_first:
         splits = RunSplits.of(setup.data, start=start)
         splits.save(folder.splits)
+        save_record(folder, setup.record)
         folder.begin(recipe, requested=requested)
     # Nobody looks before it is there.
     processes.broadcast(None)

@@ -33,6 +33,7 @@ from singleshot.training.options import TimeBudget, TrainingOptions, parse_class
 from singleshot.training.plan import resolve_plan
 from singleshot.training.precautions import explaining_lack_of_memory, keeping_memory
 from singleshot.training.processes import Processes, process_group
+from singleshot.training.record import recall_command, record_of
 from singleshot.training.requirements import require_trainable_objects
 from singleshot.training.resume import (
     begin_run,
@@ -75,6 +76,9 @@ def train(recipe: str | Path, options: TrainingOptions) -> Run:
 
 def run_training(recipe: str | Path, options: TrainingOptions) -> Run:
     """Train as `train` does, with options that are made already."""
+    recipe, options = recall_command(recipe, options)
+    if not options.data:
+        raise SingleshotError("name the images to train on: --data DATA")
     budget = TimeBudget.of(options.time_budget)
     with (
         training_display(options.progress, options.callback) as callback,
@@ -100,7 +104,14 @@ def run_training(recipe: str | Path, options: TrainingOptions) -> Run:
             if start is not None and not resume:
                 settings = _fine_tuned(recipe, options, data, start, callbacks.on_message)
             setup = TrainingSetup(
-                data, folder, processes, callbacks, start=start, resume=resume, device=device
+                data,
+                folder,
+                processes,
+                callbacks,
+                start=start,
+                resume=resume,
+                device=device,
+                record=record_of(recipe, options),
             )
             with nullcontext() if tracker is None else tracker.marked():
                 progress, stopped_by = _plan_and_train(settings, setup, options, budget)
@@ -152,7 +163,7 @@ def _recipe_and_start(
 ) -> tuple[Recipe, TrainedDetector | None]:
     """Load the recipe, and the detector to start from."""
     start = None if options.init is None else start_from(options.init)
-    settings = load_recipe(recipe, options.overrides)
+    settings = load_recipe(recipe, options.all_overrides)
     if options.class_map and start is None:
         raise SingleshotError("--class-map names classes of a detector; give one to --init")
     if options.init is not None and start is None:
@@ -234,8 +245,8 @@ def _fine_tuned(
 ) -> Recipe:
     """Load the recipe for a start from a detector, and report the values that differ for it."""
     known = start.knows(data.train.class_names)
-    settings = load_recipe(recipe, options.overrides, start="known" if known else "detector")
-    if changed := differences(load_recipe(recipe, options.overrides), settings):
+    settings = load_recipe(recipe, options.all_overrides, start="known" if known else "detector")
+    if changed := differences(load_recipe(recipe, options.all_overrides), settings):
         listed = "; ".join(text.replace(", ", " becomes ", 1) for text in changed)
         classes = "that knows all classes" if known else "that does not know all classes"
         on_message(f"starts from a detector {classes}: {listed} (--set overrides)")
@@ -251,11 +262,11 @@ def _recipe_to_resume(
     """Return the recipe that a run was begun with; RecipeError where this one is another."""
     try:
         start: InitialWeights = "classifier" if detector is None else "known"
-        return folder.recipe_to_resume(load_recipe(recipe, options.overrides, start=start))
+        return folder.recipe_to_resume(load_recipe(recipe, options.all_overrides, start=start))
     except RecipeError:
         if detector is None:
             raise
-        return folder.recipe_to_resume(load_recipe(recipe, options.overrides, start="detector"))
+        return folder.recipe_to_resume(load_recipe(recipe, options.all_overrides, start="detector"))
 
 
 def require_same_inputs(recipe: Recipe, setup: TrainingSetup) -> None:

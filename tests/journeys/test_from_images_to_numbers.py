@@ -69,10 +69,10 @@ def test_ctrl_c_stops_cleanly_and_resume_continues(recipe):
         process.send_signal(signal.SIGINT)
         rest = process.stderr.read()
     assert process.returncode == 130, rest
-    assert "--resume" in rest
+    assert "singleshot train --resume stopped" in rest
     stopped_at = max(record["step"] for record in log_of(Path("stopped")))
 
-    done = singleshot(*words, "--resume")
+    done = singleshot("train", "--resume", "stopped")
     assert done.exit_code == 0, done.stderr
     steps = [record["step"] for record in log_of(Path("stopped")) if "localization" in record]
     assert steps == list(range(1, 25))

@@ -66,6 +66,27 @@ def test_a_budget_that_has_started_keeps_its_start():
     assert (budget.aim, budget.end) == (62.0, 65.0)
 
 
+def test_short_options_stand_for_keys_and_set_goes_before_them():
+    options = TrainingOptions(
+        "cells", epochs=5, batch_size=8, input="96x128", overrides=["training.epochs=3"]
+    )
+    assert options.all_overrides == {
+        "training.epochs": 3,
+        "training.batch_size": 8,
+        "model.input": [96, 128],
+    }
+    assert options.to_command("train", "r") == (
+        "singleshot train r --data cells --epochs 5 --batch-size 8 --input 96x128 "
+        "--set training.epochs=3"
+    )
+
+
+@pytest.mark.parametrize("size", ["300", "300x", "axb", "[300, 300]"])
+def test_an_input_that_is_no_height_and_width_is_refused(size):
+    with pytest.raises(SingleshotError, match="expected height x width in pixels, such as 320x320"):
+        TrainingOptions("cells", input=size)
+
+
 def test_options_write_the_command_that_repeats_a_training():
     options = TrainingOptions(
         ["cells", "more"], run="runs/cells", overrides={"training.epochs": 3}, resume=True

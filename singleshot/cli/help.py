@@ -1,0 +1,46 @@
+"""Help texts: options in groups, without types of Python."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from typer.core import TyperCommand
+
+__all__ = ["GroupedCommand"]
+
+_OTHERS = "Options"
+_GROUPS: Mapping[str, Sequence[str]] = {
+    "Data": ("data", "split", "val_split", "attributes", "against", "shard"),
+    "Recipe": ("epochs", "batch_size", "input", "overrides", "search"),
+    "Start": ("init", "class_map", "teacher"),
+    "Evaluation": ("protocol", "iou_threshold", "score_threshold", "threshold_rule", "diagnose"),
+    "Results": ("run", "resume", "output", "report", "save_predictions", "draw", "json"),
+}
+_GROUP_OF = {name: group for group, names in _GROUPS.items() for name in names}
+
+
+class GroupedCommand(TyperCommand):
+    """A command whose help lists its arguments, then its options by group."""
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Write the sections in the order of the groups, what is in none of them last."""
+        sections: dict[str, list[tuple[str, str]]] = {
+            name: [] for name in ("Arguments", *_GROUPS, _OTHERS)
+        }
+        for group, row in self._rows(ctx):
+            sections[group].append(row)
+        for group, rows in sections.items():
+            if rows:
+                with formatter.section(group):
+                    formatter.write_dl(rows)
+
+    def _rows(self, ctx: Any) -> Iterator[tuple[str, tuple[str, str]]]:
+        """Yield the group, name and help of each parameter."""
+        for parameter in self.get_params(ctx):
+            record = parameter.get_help_record(ctx)
+            if record is None:
+                continue
+            name, text = record
+            if parameter.param_type_name == "argument":
+                yield "Arguments", (name.partition(" <")[0], text)
+            else:
+                yield _GROUP_OF.get(parameter.name or "", _OTHERS), (name, text)

@@ -38,6 +38,7 @@ from singleshot.models.locating import checkpoint_file
 from singleshot.models.opening import load
 from singleshot.models.summary import ModelSummary, summarise
 from singleshot.options import Device, takes
+from singleshot.runs.splits import splits_of_model
 from singleshot.version import __version__
 
 __all__ = [
@@ -122,7 +123,8 @@ def _compare(models: Sequence[str | Path], options: ComparisonOptions) -> Compar
     )
     # COCO's numbers are in the tables whatever the protocol.
     limited = limit_note(count_images_over_limit(truths))
-    notes = (*ranking.notes(), *([limited] if limited else []))
+    trained_on = training_notes(named, dataset)
+    notes = (*ranking.notes(), *([limited] if limited else []), *trained_on)
     for message in notes:
         options.notify(message)
     timings = _time_models(evaluated, dataset, options)
@@ -150,6 +152,19 @@ def _compare(models: Sequence[str | Path], options: ComparisonOptions) -> Compar
         )
         write_comparison(page, options.page)
     return result
+
+
+def training_notes(models: Sequence[ComparedModel], dataset: DataSet) -> list[str]:
+    """State of each model that is of a run how many of the images it was trained on, if some."""
+    notes = []
+    for model in models:
+        splits = splits_of_model(model.checkpoint)
+        if splits is not None and (number := splits.count_trained(dataset)):
+            notes.append(
+                f"{model.name}: was trained on {number} of the {len(dataset)} images; its numbers "
+                f"are better than on new images"
+            )
+    return notes
 
 
 def name_models(models: Sequence[str | Path]) -> list[ComparedModel]:

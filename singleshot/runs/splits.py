@@ -91,7 +91,7 @@ class RunSplits(BaseModel):
             ) from error
 
     def save(self, path: Path) -> None:
-        """Write the file, an image a line."""
+        """Write the file, a value a line."""
         document = self.model_dump()
         with write_atomically(path) as beside:
             beside.write_text(json.dumps(document, indent=0) + "\n", encoding="utf-8")

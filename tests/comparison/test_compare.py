@@ -2,11 +2,22 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from cells import make_cells
 
 import singleshot
-from singleshot.comparison.compare import distinct_names, name_models, relabel
+from singleshot.comparison.compare import (
+    ComparedModel,
+    distinct_names,
+    name_models,
+    relabel,
+    training_notes,
+)
+from singleshot.data.opening import open_dataset
+from singleshot.data.splits import TrainingData
 from singleshot.errors import SingleshotError
 from singleshot.metrics import Predictions
+from singleshot.runs.folder import RunFolder
+from singleshot.runs.splits import RunSplits
 
 
 @pytest.mark.parametrize(
@@ -48,3 +59,17 @@ def test_one_model_by_two_names_is_refused(tmp_path):
 def test_images_to_compare_on_are_needed():
     with pytest.raises(SingleshotError, match="--data DATA"):
         singleshot.compare(["runs/a", "runs/b"])
+
+
+def test_a_model_that_was_trained_on_the_images_is_noted(tmp_path):
+    cells = make_cells(tmp_path / "cells")
+    models = []
+    for name, split in (("seen", "train"), ("unseen", "val")):
+        run = RunFolder(tmp_path / name)
+        run.best.parent.mkdir(parents=True)
+        run.best.touch()
+        run.recipe.touch()
+        RunSplits.of(TrainingData(open_dataset(cells, split), None, ())).save(run.splits)
+        models.append(ComparedModel(name, run.path, run.best))
+    (note,) = training_notes(models, open_dataset(cells, "train+test"))
+    assert note.startswith("seen: was trained on 6 of the 8 images")

@@ -104,7 +104,7 @@ def profile_training(training: Training, batches: Iterator[Batch], trace: Path) 
     The trace is written in Chrome's format (https://ui.perfetto.dev shows it), gzipped. Raises
     StorageError when the disk does not take it.
     """
-    set_training_mode(training.model, training.recipe.training.frozen)
+    set_training_mode(training.model, training.recipe.training.frozen_parts)
     _seconds_per_step(training, batches, WARM_UP)
     plain = _seconds_per_step(training, batches, PLAIN)
     on_gpu = training.device.type == "cuda"

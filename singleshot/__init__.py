@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from singleshot.models.summary import show_model
     from singleshot.plugins import register
     from singleshot.prediction.result import Result
-    from singleshot.recipes.load import RecipeFile
+    from singleshot.recipes.load import RecipeFile, recipe_text
     from singleshot.runs.callbacks import Callback, EvaluationRecord, StartRecord, StepRecord
     from singleshot.structures import Batch, Detections, Detector, Truth
     from singleshot.training.train import Run, train
@@ -107,6 +107,7 @@ __all__ = [
     "operating_point",
     "predict",
     "read_image",
+    "recipe_text",
     "register",
     "run_weights",
     "score",
@@ -152,7 +153,7 @@ _MODULES = {
     "models.summary": ["show_model"],
     "plugins": ["register"],
     "prediction.result": ["Result"],
-    "recipes.load": ["RecipeFile"],
+    "recipes.load": ["RecipeFile", "recipe_text"],
     "runs.callbacks": ["Callback", "EvaluationRecord", "StartRecord", "StepRecord"],
     "structures": ["Batch", "Detections", "Detector", "Truth"],
     "training.train": ["Run", "train"],

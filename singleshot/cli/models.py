@@ -146,9 +146,9 @@ def _print_recipe(
 
     A recipe that is printed, saved and changed is trained by its path.
     """
-    from singleshot.recipes.load import load_recipe, recipe_text, to_toml
+    import singleshot
 
-    print_result(to_toml(load_recipe(recipe)) if full else recipe_text(recipe))
+    print_result(singleshot.recipe_text(recipe, full=full))
 
 
 @app.command("import", cls=GroupedCommand, epilog=IMPORT_EXAMPLES)

@@ -151,9 +151,15 @@ def _with_changes(
     return changed
 
 
-def recipe_text(recipe: str | Path) -> str:
-    """Read the TOML of a recipe, with its comments; RecipeError for an unknown one."""
-    return _find(recipe).read_text(encoding="utf-8").rstrip("\n")
+def recipe_text(recipe: str | Path, *, full: bool = False) -> str:
+    """Read a recipe as TOML, to begin one of your own with; RecipeError for an unknown one.
+
+    Args:
+        recipe: a shipped recipe's name, or a TOML file.
+        full: write out every key with its default, instead of the file with its comments.
+    """
+    text = to_toml(load_recipe(recipe)) if full else _find(recipe).read_text(encoding="utf-8")
+    return text.rstrip("\n")
 
 
 def recipe_keys() -> list[str]:

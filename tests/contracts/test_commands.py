@@ -15,6 +15,7 @@ from singleshot.cli import app
 CALLS = {
     "models list": "list_recipes",
     "models show": "show_model",
+    "models recipe": "recipe_text",
     "models import": "import_model",
     "models download": "download_model",
 }

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from pathlib import Path
-from typing import ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import torch
 from jaxtyping import Float, UInt8
@@ -26,12 +26,16 @@ from singleshot.detectors.common.devices import halve_until_it_fits, require_dev
 from singleshot.detectors.common.pixels import Pixels
 from singleshot.detectors.common.settings import DetectorSettings, PixelSettings
 from singleshot.errors import ModelError, TooLittleMemory, some_of
-from singleshot.metrics import OperatingPoint
 from singleshot.options import takes
 from singleshot.prediction.options import PredictionOptions
-from singleshot.prediction.predict import predict_with
-from singleshot.prediction.result import Result
 from singleshot.structures import Batch, Detections, Truth
+
+if TYPE_CHECKING:
+    from singleshot.metrics import OperatingPoint
+    from singleshot.prediction.result import Result
+else:
+    # A network does not need metrics and drawing.
+    OperatingPoint = Result = Any
 
 __all__ = ["LevelSummary", "Losses", "Objective", "Prepared", "TrainableDetector", "Weight"]
 
@@ -258,6 +262,8 @@ class TrainableDetector(Objective):
         Raises:
             DataError: an image is missing, broken, or of another type or shape.
         """
+        from singleshot.prediction.predict import predict_with  # noqa: PLC0415 (it draws)
+
         require_device(self.pixel_mean.device, options.device)
         return predict_with(self, options)
 

@@ -101,7 +101,7 @@ def find_model(model: str | Path) -> Path:
             f"--pretrained"
         )
     if named is None:
-        raise ModelError(f"{model}: there is no such run folder or checkpoint")
+        raise ModelError(f"{model}: there is no such run folder, checkpoint or weight file")
     if not named.is_downloaded:
         raise ModelError(
             f"{model}: not downloaded yet; run: singleshot models download {model} "

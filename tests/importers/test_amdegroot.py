@@ -101,7 +101,7 @@ def test_a_layer_too_many_is_named(tmp_path):
 def test_a_cut_off_file_is_refused_in_one_line(tmp_path):
     path = saved(tmp_path, hollow(shapes()))
     path.write_bytes(path.read_bytes()[:2000])
-    with pytest.raises(ModelError, match="damaged") as refused:
+    with pytest.raises(ModelError, match="cut short") as refused:
         read_amdegroot(path)
     assert "\n" not in str(refused.value)
 

@@ -80,7 +80,7 @@ def test_an_unknown_tensor_is_named(ssdlite, file):
 def test_a_truncated_file_is_refused(ssdlite, file):
     content = saved(ssdlite, file).read_bytes()
     file.write_bytes(content[: len(content) // 2])
-    with pytest.raises(ModelError, match=r"theirs\.pth: not a PyTorch file"):
+    with pytest.raises(ModelError, match=r"theirs\.pth: cut short"):
         read_torchvision(file)
 
 

@@ -151,7 +151,7 @@ def of_a_classifier(path):
         (cut_short, "cut short: the end of the archive is missing"),
         (with_a_poem, "not the weights of a known detector"),
         (of_a_classifier, "a start for training: singleshot train RECIPE --init FILE"),
-        (lambda _path: None, "no such file"),
+        (lambda _path: None, "there is no such run folder, checkpoint or weight file"),
     ],
 )
 def test_what_cannot_be_imported_is_refused_in_a_line(spoil, message, tmp_path):

@@ -18,7 +18,7 @@ def test_a_run_stands_for_its_best_checkpoint(tmp_path):
 
 
 def test_what_is_no_model_is_refused(tmp_path):
-    with pytest.raises(ModelError, match="there is no such run folder or checkpoint"):
+    with pytest.raises(ModelError, match="there is no such run folder, checkpoint or weight file"):
         require_model(tmp_path / "nowhere")
     with pytest.raises(ModelError, match="holds no checkpoint yet"):
         require_model(tmp_path)

@@ -66,7 +66,9 @@ def test_a_name_stands_for_its_run_folder_once_that_is_there(cache, tmp_path, mo
 
 
 def test_what_is_neither_path_nor_name_is_refused():
-    with pytest.raises(ModelError, match="runs/cells: there is no such run folder or checkpoint"):
+    with pytest.raises(
+        ModelError, match="runs/cells: there is no such run folder, checkpoint or weight file"
+    ):
         find_model("runs/cells")
     with pytest.raises(ModelError, match="ssd300-vgg16: a recipe, not a trained detector; train"):
         find_model("ssd300-vgg16")

@@ -148,7 +148,7 @@ def test_distilled_classes_and_method_are_reported(train, teachers, tmp_path):
 
 
 def test_a_teacher_must_be_a_detector(train, tmp_path):
-    with pytest.raises(ModelError, match="there is no such run folder or checkpoint"):
+    with pytest.raises(ModelError, match="there is no such run folder, checkpoint or weight file"):
         train(tmp_path / "run", teacher=tmp_path / "nothing")
     (tmp_path / "text.pth").write_text("no detector")
     with pytest.raises(ModelError, match=r"text\.pth: not a known detector; a teacher is"):

@@ -184,7 +184,7 @@ def test_out_of_memory_names_the_setting_to_lower(cells, whole, tmp_path, monkey
         return real(*words, **settings)
 
     monkeypatch.setattr(network, "multibox_loss", exhaust)
-    words = r"too little memory .*training\.batch_size \(now 3; .*model\.input"
+    words = r"out of memory .* 3 images at once; 2 fit: .*training\.batch_size=2"
     with pytest.raises(RunFailed, match=words) as told:
         train(cells, run)
     monkeypatch.undo()

@@ -27,7 +27,8 @@ def halve_until_it_fits(attempt: Callable[[int], object], number: int) -> int:
     Returns 0 where not even one fits. Call it outside of an `except` block: inside, the failed
     attempt still holds its tensors.
     """
-    while number := number // 2:
+    while number > 1:
+        number = (number + 1) // 2
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
         try:

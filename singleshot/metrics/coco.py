@@ -15,7 +15,7 @@ from jaxtyping import Float64, Int64
 
 from singleshot.metrics.detection_tables import Predictions, Truths
 
-__all__ = ["CocoNumbers", "coco_numbers"]
+__all__ = ["ClassNumbers", "CocoNumbers", "coco_numbers"]
 
 DETECTIONS_AT_ONCE = 1_000_000
 IMAGES_AT_ONCE = 200  # of more detections than that
@@ -38,10 +38,17 @@ class CocoNumbers(NamedTuple):
     ARl: float | None
 
 
+class ClassNumbers(NamedTuple):
+    """COCO's average precision of a class; None without truths."""
+
+    AP: float | None  # mean over IoU thresholds 0.50, 0.55 … 0.95
+    AP50: float | None
+
+
 def coco_numbers(
     predictions: Predictions, truths: Truths, num_classes: int
-) -> tuple[CocoNumbers, list[float | None]]:
-    """Compute the twelve numbers, and AP over all IoU thresholds for each class."""
+) -> tuple[CocoNumbers, list[ClassNumbers]]:
+    """Compute the twelve numbers, and AP and AP50 of each class."""
     evaluator = match_all(predictions, truths, num_classes)
     evaluator.accumulate()
     evaluator.summary_lines()  # like summarize(), without printing
@@ -52,7 +59,11 @@ def coco_numbers(
     assert accumulated is not None
     precision = accumulated["precision"][:, :, :, 0, -1]
     return numbers, [
-        none_if_undefined(precision[:, :, label].mean()) for label in range(num_classes)
+        ClassNumbers(
+            none_if_undefined(precision[:, :, label].mean()),
+            none_if_undefined(precision[0, :, label].mean()),
+        )
+        for label in range(num_classes)
     ]
 
 

@@ -153,7 +153,8 @@ def compute_metrics(
         coco = average_precisions = None
         over_limit = 0
         if protocol is Protocol.COCO:
-            coco, average_precisions = coco_numbers(predictions, truths, num_classes)
+            coco, per_class = coco_numbers(predictions, truths, num_classes)
+            average_precisions = [one.AP for one in per_class]
             over_limit = count_images_over_limit(truths)
         curves = future_curves.result()
     if average_precisions is None:

@@ -16,6 +16,7 @@ from singleshot.detectors.common.devices import halve_until_it_fits
 from singleshot.detectors.detector import Losses, Objective, TrainableDetector
 from singleshot.errors import RunFailed, SingleshotError, some_of
 from singleshot.files import flush_to_disk, remove_partial_files
+from singleshot.metrics.coco import ClassNumbers
 from singleshot.recipes.schema import Recipe
 from singleshot.runs.callbacks import Callback, EvaluationRecord, StartRecord
 from singleshot.runs.folder import RunFolder
@@ -43,7 +44,7 @@ class Scores(NamedTuple):
 
     AP: float
     AP50: float
-    per_class: Mapping[str, float | None]  # None for a class without objects
+    per_class: Mapping[str, ClassNumbers]
 
 
 # Evaluates a detector, and calls a function between two batches, which may raise ValidationAborted.
@@ -242,7 +243,7 @@ class Training:
                 epoch=self.epochs.of(step),
                 mean_average_precision=found.AP,
                 AP50=found.AP50,
-                per_class=found.per_class,
+                per_class={name: one.AP for name, one in found.per_class.items()},
                 since_best=since_best,
                 ends_early=ends,
             )
@@ -260,13 +261,14 @@ class Training:
     def describe_start(self, found: Scores) -> str:
         """Describe the accuracy of the detector that the training starts from."""
         text = f"before training: AP {found.AP:.3f}, AP50 {found.AP50:.3f}"
-        shared = {name: found.per_class[name] for name in self.kept_classes}
-        if len(shared) == len(found.per_class):
+        if len(self.kept_classes) == len(found.per_class):
             return f"{text} on the shared classes"
-        defined = [value for value in shared.values() if value is not None]
+        of_shared = [found.per_class[name].AP50 for name in self.kept_classes]
+        defined = [value for value in of_shared if value is not None]
         if not defined:
             return f"{text}; all classes are new"
-        return f"{text}; AP {fmean(defined):.3f} on the shared classes ({some_of([*shared])})"
+        shared = some_of(self.kept_classes)
+        return f"{text}; AP50 {fmean(defined):.3f} on the shared classes ({shared})"
 
     def save(self) -> None:
         """Save the newest weights, and the state to resume from."""

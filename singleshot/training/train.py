@@ -250,6 +250,15 @@ def _fine_tuned(
         listed = "; ".join(text.replace(", ", " becomes ", 1) for text in changed)
         classes = "that knows all classes" if known else "that does not know all classes"
         on_message(f"starts from a detector {classes}: {listed} (--set overrides)")
+    else:
+        rate = settings.training.learning_rate
+        on_message(
+            f"the recipe has no values of its own for a start from a detector (fine_tuning): the "
+            f"learning rate is {rate:g}, as from a classifier; --set training.learning_rate=… "
+            f"lowers it"
+        )
+    if data.validation is None:
+        on_message("without validation images, the detector is not evaluated before training")
     return settings
 
 

@@ -9,9 +9,10 @@ from torch import nn
 from singleshot.data.dataset import DataSet
 from singleshot.detectors.detector import TrainableDetector
 from singleshot.evaluation.detection import detect_all
-from singleshot.evaluation.evaluate_predictions import evaluate_predictions
+from singleshot.evaluation.evaluate_predictions import evaluate_predictions, truths_of
 from singleshot.evaluation.page import write_evaluation_page
 from singleshot.metrics import Predictions, Protocol
+from singleshot.metrics.coco import coco_numbers
 from singleshot.models.opening import load
 from singleshot.runs.folder import RunFolder
 from singleshot.runs.splits import splits_of_model
@@ -68,12 +69,12 @@ def validation_on(dataset: DataSet, processes: Processes, image: Path | None = N
 
 
 def _scores(predictions: Predictions, dataset: DataSet) -> Scores:
-    report = evaluate_predictions(predictions, dataset, protocol=Protocol.COCO)
-    assert report.coco is not None
+    names = dataset.class_names
+    numbers, per_class = coco_numbers(predictions, truths_of(dataset), len(names))
     return Scores(
-        AP=report.coco.AP or 0.0,
-        AP50=report.coco.AP50 or 0.0,
-        per_class={name: one.average_precision for name, one in report.per_class.items()},
+        AP=numbers.AP or 0.0,
+        AP50=numbers.AP50 or 0.0,
+        per_class=dict(zip(names, per_class, strict=True)),
     )
 
 

@@ -52,8 +52,8 @@ def test_some_images_at_a_time_give_the_very_numbers_of_all_at_once(
     numbers, per_class = coco_numbers(predictions, truths, 3)
     assert numbers._asdict() == at_once(predictions, truths)
     assert 0.1 < numbers.AP < 0.9
-    assert per_class[2] is None
-    assert pytest.approx(np.mean(per_class[:2])) == numbers.AP
+    assert per_class[2] == (None, None)
+    assert pytest.approx(np.mean(per_class[:2], axis=0)) == (numbers.AP, numbers.AP50)
 
 
 def test_without_images_all_is_undefined():
@@ -72,11 +72,11 @@ def test_without_images_all_is_undefined():
         ),
         num_images=0,
     )
-    assert coco_numbers(predictions[:0], none, 1) == (CocoNumbers(*[None] * 12), [None])
+    assert coco_numbers(predictions[:0], none, 1) == (CocoNumbers(*[None] * 12), [(None, None)])
 
 
 def test_truths_of_no_detection_count_as_missed():
     predictions, truths = case(1)
     plain = replace(truths, crowd=np.zeros(40, bool))
     numbers, per_class = coco_numbers(predictions[:0], plain, 2)
-    assert (numbers.AP, numbers.AR100, per_class) == (0, 0, [0, 0])
+    assert (numbers.AP, numbers.AR100, per_class) == (0, 0, [(0, 0)] * 2)

@@ -10,6 +10,7 @@ import singleshot
 from singleshot.checkpoints.checkpoint import Checkpoint
 from singleshot.data.opening import open_dataset
 from singleshot.errors import ModelError, RunFailed, SingleshotError
+from singleshot.metrics.coco import ClassNumbers
 from singleshot.models.opening import start_from
 from singleshot.runs.log import read_log
 from singleshot.structures import Detections
@@ -92,7 +93,9 @@ def answering(monkeypatch, *accuracies):
     answers = iter(accuracies)
 
     def validation_on(*_):
-        return lambda *_: Scores(ap := next(answers), ap, {"RBC": ap, "WBC": ap})
+        return lambda *_: Scores(
+            ap := next(answers), ap, dict.fromkeys(("RBC", "WBC"), ClassNumbers(ap, ap))
+        )
 
     monkeypatch.setattr(build, "validation_on", validation_on)
     monkeypatch.setattr("singleshot.training.train.report_on_validation", lambda *_: None)

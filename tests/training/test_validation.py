@@ -86,6 +86,6 @@ def test_a_validation_gives_the_average_precision_of_all_classes_and_of_each(cel
     images = open_dataset(cells, "train")
     label = images.class_names.index("RBC")
     scores = validation_on(images, ALONE)(Seer(images, label), lambda: None)
-    others = dict.fromkeys((name for name in images.class_names if name != "RBC"), 0.0)
-    assert scores.per_class == {"RBC": 1.0, **others}
+    others = dict.fromkeys((name for name in images.class_names if name != "RBC"), (0.0, 0.0))
+    assert scores.per_class == {"RBC": (1.0, 1.0), **others}
     assert scores.AP == scores.AP50 == 1 / len(images.class_names)

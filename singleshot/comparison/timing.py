@@ -175,13 +175,17 @@ class _Process:
         return reply
 
     def exit_reason(self) -> str:
-        """Return the last line of stderr, or the exit code."""
+        """Return the error at the end of stderr, or the exit code."""
         code = self.process.wait()
         self.stderr_file.seek(0)
         lines = self.stderr_file.read().strip().splitlines()
         if code < 0:
             return f"its process was killed (signal {-code}); is there enough memory for it?"
-        return lines[-1] if lines else f"its process ended with code {code}"
+        # Further lines of an error are indented.
+        starts = [number for number, line in enumerate(lines) if line == line.lstrip()]
+        if not starts:
+            return f"its process ended with code {code}"
+        return "\n".join(lines[starts[-1] :])
 
     def wait_until_ready(self, timings: DetectorTimings) -> None:
         """Wait until the images are read, and note machine and memory."""

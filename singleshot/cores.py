@@ -13,11 +13,10 @@ before compute the same parts. Measured in benchmarks/results/load.md.
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +35,8 @@ ELEMENTS_PER_THREAD = 2**16  # PyTorch computes fewer than 2**15 without another
 PROCESSES = Path("/proc")
 # Where a user has chosen how threads wait, it stays so.
 WAITING_CHOSEN = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")
+
+ProcessKey = tuple[int, int]  # the id, and when it started
 
 
 @contextmanager
@@ -89,7 +90,7 @@ class Monitor:
             self.idle = IdleThreads(self.threads, len(self.cores))
             if self.on_message is not None:
                 self.on_message(
-                    f"other programs use {others:.1f} of {len(self.cores)} cores: PyTorch's "
+                    f"other processes use {others:.1f} of {len(self.cores)} cores: PyTorch's "
                     f"threads no longer spin while they wait, as long as that lasts"
                 )
                 self.on_message = None
@@ -126,25 +127,41 @@ class IdleThreads:
 
 @dataclass(frozen=True)
 class CoreTime:
-    """Seconds that some cores were busy so far, and those of this process and its children."""
+    """Seconds that some cores were busy so far, and those of this process and its descendants."""
 
     at: float
+    cores: int
     busy: float
     own: float
+    descendants: Mapping[ProcessKey, float]
+    ended: float  # of the children that have ended, and of those that they have waited for
 
     @classmethod
     def now(cls, cores: Collection[int]) -> CoreTime:
         """Read the times of these cores."""
         stat = (PROCESSES / "stat").read_text(encoding="ascii")
-        # Images are prepared by other processes.
-        children = [_seconds_of(child.pid) for child in multiprocessing.active_children()]
-        own = time.process_time() + sum(children)
-        return cls(time.monotonic(), seconds_busy(stat, cores), own)
+        descendants = read_descendants(os.getpid())  # images are prepared by other processes
+        times = os.times()
+        return cls(
+            at=time.monotonic(),
+            cores=len(cores),
+            busy=seconds_busy(stat, cores),
+            own=time.process_time(),
+            descendants=descendants,
+            ended=times.children_user + times.children_system,
+        )
 
     def used_by_others(self, before: CoreTime) -> float:
-        """Compute how many cores other programs have used since an earlier reading, on average."""
-        others = (self.busy - before.busy) - (self.own - before.own)
-        return max(others, 0.0) / (self.at - before.at)
+        """Compute how many cores other processes have used since an earlier reading, on average."""
+        known = before.descendants
+        living = sum(
+            seconds - known.get(process, 0.0) for process, seconds in self.descendants.items()
+        )
+        # Since the earlier reading only; at least 0, as others than children may have ended.
+        gone = sum(known[process] for process in known.keys() - self.descendants.keys())
+        ended = max(self.ended - before.ended - gone, 0.0)
+        others = (self.busy - before.busy) - (self.own - before.own) - living - ended
+        return min(max(others, 0.0) / (self.at - before.at), float(self.cores))
 
 
 def seconds_busy(stat: str, cores: Collection[int]) -> float:
@@ -158,11 +175,62 @@ def seconds_busy(stat: str, cores: Collection[int]) -> float:
     return ticks / os.sysconf("SC_CLK_TCK")
 
 
-def _seconds_of(process: int | None) -> float:
-    """Return the processor time of a process, 0 when it has ended (man 5 proc_pid_stat)."""
-    with suppress(OSError):
-        text = (PROCESSES / str(process) / "stat").read_text(encoding="utf-8")
-        # The program's name, in parentheses, may have spaces.
-        user, system = text.rpartition(")")[2].split()[11:13]
-        return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
-    return 0.0
+@dataclass(frozen=True)
+class ProcessStat:
+    """A line of /proc/PID/stat (man 5 proc_pid_stat)."""
+
+    parent: int
+    started: int  # ticks since the machine started: ids of processes are given again
+    seconds: float
+
+    @classmethod
+    def read(cls, process: int) -> ProcessStat | None:
+        """Read that of a process, None when it has ended."""
+        with suppress(OSError):
+            text = (PROCESSES / str(process) / "stat").read_text(encoding="utf-8", errors="replace")
+            # The program's name, in parentheses, may have spaces.
+            fields = text.rpartition(")")[2].split()
+            ticks = int(fields[11]) + int(fields[12])
+            return cls(int(fields[1]), int(fields[19]), ticks / os.sysconf("SC_CLK_TCK"))
+        return None
+
+
+def read_descendants(process: int) -> dict[ProcessKey, float]:
+    """Read the processor time of the children of a process, of theirs, and so on.
+
+    `multiprocessing.active_children` would wait for those that have ended, in place of their owner.
+    """
+    found: dict[ProcessKey, float] = {}
+    children_of = _children_in_files if _has_files_of_children() else _children_in_all_processes()
+    waiting = [process]
+    while waiting:
+        for child in children_of(waiting.pop()):
+            stat = ProcessStat.read(child)
+            if stat is not None:
+                found[child, stat.started] = stat.seconds
+                waiting.append(child)
+    return found
+
+
+def _has_files_of_children() -> bool:
+    """Check for an option of the kernel, CONFIG_PROC_CHILDREN."""
+    own = str(os.getpid())
+    return (PROCESSES / own / "task" / own / "children").exists()
+
+
+def _children_in_files(process: int) -> list[int]:
+    """List the children of a process, each of which is noted with the thread that started it."""
+    children: list[int] = []
+    for file in (PROCESSES / str(process)).glob("task/*/children"):
+        with suppress(OSError):
+            children += map(int, file.read_text(encoding="ascii").split())
+    return children
+
+
+def _children_in_all_processes() -> Callable[[int], list[int]]:
+    """List the children of any process, from the parents of all."""
+    children: dict[int, list[int]] = {}
+    for folder in PROCESSES.glob("[0-9]*"):
+        if (stat := ProcessStat.read(int(folder.name))) is not None:
+            children.setdefault(stat.parent, []).append(int(folder.name))
+    return lambda process: children.get(process, [])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 import threading
 import time
@@ -40,11 +41,74 @@ def test_idle_time_and_waiting_for_disks_are_not_busy():
     assert seconds_busy(STAT, {0, 1}) == pytest.approx(330 / ticks)
 
 
+def reading(at, busy, own, descendants=None, ended=0.0):
+    return CoreTime(at, 2, busy, own, descendants or {}, ended)
+
+
 def test_what_this_process_used_is_not_others():
-    before = CoreTime(at=10.0, busy=100.0, own=50.0)
-    assert CoreTime(at=12.0, busy=104.0, own=51.0).used_by_others(before) == 1.5
+    before = reading(10.0, 100.0, 50.0)
+    assert reading(12.0, 104.0, 51.0).used_by_others(before) == 1.5
     # Both are rounded to ticks.
-    assert CoreTime(at=12.0, busy=100.9, own=51.0).used_by_others(before) == 0
+    assert reading(12.0, 100.9, 51.0).used_by_others(before) == 0
+
+
+def test_a_worker_that_ends_leaves_nothing_to_others():
+    stays, ends, begins, again = (7, 1), (8, 1), (9, 5), (8, 5)
+    before = reading(10.0, 100.0, 50.0, {stays: 300.0, ends: 400.0}, ended=20.0)
+    # Of 2.5 s, this process used 0.5 s, the one that stays 0.5 s, and the one that ended 1 s.
+    now = reading(11.0, 102.5, 50.5, {stays: 300.5}, ended=421.0)
+    assert now.used_by_others(before) == 0.5
+    # Not yet waited for by its parent, or never.
+    now = reading(11.0, 102.5, 50.5, {stays: 300.5}, ended=20.0)
+    assert now.used_by_others(before) == 1.5
+    # The id of the process that ended is given to another.
+    now = reading(11.0, 102.5, 50.5, {stays: 300.5, begins: 0.25, again: 0.25}, ended=420.0)
+    assert now.used_by_others(before) == 1.0
+
+
+def test_others_use_no_more_than_all_cores():
+    assert reading(11.0, 103.4, 50.0).used_by_others(reading(10.0, 100.0, 50.0)) == 2
+
+
+@on_linux
+def test_children_are_found_and_left_to_their_owner():
+    code = (
+        "import sys, time\nwhile time.process_time() < 0.2: pass\n"
+        "print(flush=True)\nsys.stdin.read()"
+    )
+    command = [sys.executable, "-c", code]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+        child.stdout.readline()
+        times = {process: seconds for (process, _), seconds in now().descendants.items()}
+        assert times[child.pid] >= 0.15
+        child.stdin.close()
+        os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+        now()
+        assert child.wait() == 0  # what another had waited for would have no exit status
+        assert child.pid not in {process for process, _ in now().descendants}
+
+
+def now():
+    return CoreTime.now(os.sched_getaffinity(0))
+
+
+@on_linux
+@pytest.mark.parametrize("listed", [True, False], ids=["children", "all processes"])
+def test_descendants_are_found_with_and_without_files_of_children(monkeypatch, tmp_path, listed):
+    monkeypatch.setattr(cores, "PROCESSES", tmp_path)
+    parents = {os.getpid(): 1, 1001: os.getpid(), 1002: 1001, 1003: 1, 1004: os.getpid()}
+    for process, parent in parents.items():
+        thread = tmp_path / str(process) / "task" / str(process)
+        thread.mkdir(parents=True)
+        numbers = [parent, *[0] * 9, process, 0, *[0] * 6, 55]
+        line = f"{process} (a) name) S {' '.join(map(str, numbers))}\n"
+        (tmp_path / str(process) / "stat").write_text(line)
+        if listed:
+            children = [str(one) for one, above in parents.items() if above == process]
+            (thread / "children").write_text(" ".join(children))
+    ticks = os.sysconf("SC_CLK_TCK")
+    expected = {(process, 55): process / ticks for process in (1001, 1002, 1004)}
+    assert cores.read_descendants(os.getpid()) == expected
 
 
 @on_linux
@@ -88,7 +152,7 @@ def test_the_message_comes_once():
     for others in (1.04, 0.0, 2.0, 0.0):
         monitor.update(others)
     (message,) = messages
-    assert message.startswith("other programs use 1.0 of 2 cores")
+    assert message.startswith("other processes use 1.0 of 2 cores")
 
 
 @pytest.mark.parametrize(

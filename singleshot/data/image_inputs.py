@@ -70,7 +70,7 @@ def as_tensor(image: ImageLike, place: str = "the image") -> UInt8[Tensor, "3 h 
     """
     match image:
         case str() | Path():
-            converted = read_image(Path(image))
+            converted = _from_file(Path(image))
         case Image.Image():
             converted = from_pillow(image, place)
         case np.ndarray():
@@ -82,6 +82,15 @@ def as_tensor(image: ImageLike, place: str = "the image") -> UInt8[Tensor, "3 h 
     if not converted.numel():
         raise DataError(f"{place}: {_describe(image)} has no pixels")
     return converted
+
+
+def _from_file(path: Path) -> UInt8[Tensor, "3 h w"]:
+    """Read an image file that a caller named, not an annotation."""
+    if path.is_dir():
+        raise DataError(f"{path}: is a folder; for all its images: detector.predict({str(path)!r})")
+    if not path.exists():
+        raise DataError(f"{path}: there is no such image; check the path")
+    return read_image(path)
 
 
 def _from_numpy(image: np.ndarray, place: str) -> UInt8[Tensor, "3 h w"]:

@@ -93,6 +93,8 @@ def _open_image(path: Path) -> Iterator[Image.Image]:
         raise DataError(
             f"{path}: there is no such image; restore it or drop its annotation"
         ) from None
+    except IsADirectoryError:
+        raise DataError(f"{path}: is a folder where an image is expected") from None
     except UnidentifiedImageError:
         damage = describe_damage(path)
         reason = damage or "is not an image, or of an unknown format; replace or remove it"

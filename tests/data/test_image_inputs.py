@@ -141,3 +141,10 @@ def test_a_truncated_file_opened_by_pillow_is_refused(tmp_path):
     path.write_bytes(path.read_bytes()[:500])
     with Image.open(path) as image, pytest.raises(DataError, match="image 0: the image is broken"):
         as_tensors(image)
+
+
+def test_a_path_without_an_image_is_refused_with_the_remedy(tmp_path):
+    with pytest.raises(DataError, match=r"is a folder; for all its images: detector\.predict\('"):
+        as_tensors(str(tmp_path))
+    with pytest.raises(DataError, match=r"a\.jpg: there is no such image; check the path$"):
+        as_tensors([tmp_path / "a.jpg"])

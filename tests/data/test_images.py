@@ -118,6 +118,11 @@ def test_the_smallest_image_can_be_written_to(tmp_path):
     assert read.is_contiguous()
 
 
+def test_a_folder_in_place_of_an_image_is_named(tmp_path):
+    with pytest.raises(DataError, match="is a folder where an image is expected"):
+        read_image(tmp_path)
+
+
 def test_truncated_jpeg_is_never_padded_with_gray(shared):
     path = shared / "data/broken_jpeg/00090.jpg"
     assert image_size(path) == (393, 590)

@@ -57,12 +57,13 @@ def check_recipe(recipe: str, overrides: Mapping[str, object] | Sequence[str]) -
 
 def check_training(recipe: str, options: "TrainingOptions") -> None:
     """Raise SingleshotError for a recipe, image folder, model or run folder that cannot be used."""
+    from singleshot.models.pretrained import find_recipe
     from singleshot.runs.folder import RunFolder, default_folder
     from singleshot.training.record import recall_command
 
     recalled, options = recall_command(recipe, options)
     recipe = str(recalled)
-    check_recipe(recipe, options.all_overrides)
+    check_recipe(str(find_recipe(recipe)), options.all_overrides)
     for model in (options.init, options.teacher):
         if model is not None:
             check_weights(model)

@@ -14,8 +14,16 @@ from typing import Any
 from singleshot.backports import tomllib
 from singleshot.errors import ModelError
 from singleshot.recipes.load import recipe_files
+from singleshot.runs.folder import RunFolder
 
-__all__ = ["PretrainedModel", "cache_folder", "find_model", "list_pretrained", "pretrained_model"]
+__all__ = [
+    "PretrainedModel",
+    "cache_folder",
+    "find_model",
+    "find_recipe",
+    "list_pretrained",
+    "pretrained_model",
+]
 
 TABLE = Path(str(resources.files("singleshot.models")), "pretrained.toml")
 CACHE, DOWNLOAD_URL = "SINGLESHOT_CACHE", "SINGLESHOT_DOWNLOAD_URL"  # environment variables
@@ -108,3 +116,20 @@ def find_model(model: str | Path) -> Path:
             f"({named.size / 1e6:.0f} MB)"
         )
     return named.folder
+
+
+def find_recipe(recipe: str | Path) -> str | Path:
+    """Find the recipe of a run folder or of a downloaded detector; others stay as they are.
+
+    Raises ModelError for a folder that is no run, and for a detector that is not downloaded yet.
+    """
+    is_named = any(one.name == str(recipe) for one in list_pretrained())
+    if str(recipe) in recipe_files() or not (is_named or Path(recipe).is_dir()):
+        return recipe
+    model = find_model(recipe)
+    if not model.is_dir():
+        return model
+    found = RunFolder(model).recipe
+    if not found.is_file():
+        raise ModelError(f"{recipe}: a folder without recipe.toml; expected a run folder")
+    return found

@@ -171,7 +171,7 @@ def recipe_keys() -> list[str]:
 
 def load_run_recipe(path: Path) -> Recipe:
     """Load the recipe that a run folder holds; names of earlier versions are migrated."""
-    return recipe_from(_with_preset(migrate(_read_toml(path, current=False))), source=str(path))
+    return recipe_from(_with_preset(_read_toml(path, of_run=True)), source=str(path))
 
 
 def _with_preset(content: dict[str, Any]) -> dict[str, Any]:
@@ -190,16 +190,25 @@ def _with_bases(content: dict[str, Any], chain: tuple[str, ...]) -> dict[str, An
     return _merged(_with_bases(_read_toml(_find(base)), (*chain, base)), content)
 
 
-def _read_toml(path: Path, *, current: bool = True) -> dict[str, Any]:
-    """Read a TOML file; old names are refused unless it need not be `current`."""
+def _read_toml(path: Path, *, of_run: bool = False) -> dict[str, Any]:
+    """Read a TOML file; old names are migrated in the recipe of a run, and refused in others."""
     try:
         # Merged over nothing, so that `batch_size = "auto"` is spelled out here, too.
         content = _merged({}, tomllib.loads(path.read_text(encoding="utf-8")))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise RecipeError(f"{path}: not readable as TOML: {error}") from error
-    if current:
-        require_current_names(content, str(path))
+    if of_run or _is_of_run(path):
+        return migrate(content)
+    require_current_names(content, str(path))
     return content
+
+
+def _is_of_run(path: Path) -> bool:
+    """Return whether a TOML file is one that a run wrote, maybe of an earlier version."""
+    beside = ("checkpoints", "training_state")
+    return path.parent.name == "training_state" or (
+        path.name == "recipe.toml" and any((path.parent / name).is_dir() for name in beside)
+    )
 
 
 def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:

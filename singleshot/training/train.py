@@ -17,6 +17,7 @@ from singleshot.data.splits import TrainingData, training_split
 from singleshot.errors import ModelError, RecipeError, SingleshotError
 from singleshot.files import hash_file
 from singleshot.models.opening import start_from, teacher_from
+from singleshot.models.pretrained import find_recipe
 from singleshot.options import as_paths, takes
 from singleshot.recipes.load import InitialWeights, differences, load_recipe, to_toml
 from singleshot.recipes.schema import Recipe
@@ -66,7 +67,8 @@ def train(recipe: str | Path, options: TrainingOptions) -> Run:
     """Train a detector and write it to a run folder.
 
     Args:
-        recipe: a shipped recipe's name, or a TOML file.
+        recipe: a shipped recipe's name, a TOML file, or a run folder or downloaded detector, whose
+            recipe it is.
 
     Raises:
         SingleshotError: one of its kinds; nothing is written when the input is wrong.
@@ -79,6 +81,7 @@ def run_training(recipe: str | Path, options: TrainingOptions) -> Run:
     recipe, options = recall_command(recipe, options)
     if not options.data:
         raise SingleshotError("name the images to train on: --data DATA")
+    source = find_recipe(recipe)
     budget = TimeBudget.of(options.time_budget)
     with (
         training_display(options.progress, options.callback) as callback,
@@ -86,12 +89,12 @@ def run_training(recipe: str | Path, options: TrainingOptions) -> Run:
     ):
         options = options.with_callbacks(callback=callback)
         device = training_device(processes, options.device)
-        settings, detector = _recipe_and_start(recipe, options)
+        settings, detector = _recipe_and_start(source, options)
         folder = _run_folder(options, Path(recipe).stem, processes)
         with immediate_interrupts(lambda: describe_interrupted(folder, processes)):
             resume = is_resumed(folder, processes, requested=options.resume)
             if resume:
-                settings = _recipe_to_resume(folder, recipe, options, detector)
+                settings = _recipe_to_resume(folder, source, options, detector)
             tracker = _tracker(folder, options, processes)
             callbacks = _callbacks(folder, options.callback, tracker, processes)
             if resume:
@@ -102,7 +105,7 @@ def run_training(recipe: str | Path, options: TrainingOptions) -> Run:
             _announce(data, settings, detector, callbacks.on_message)
             start = _start(detector, options, data, processes, device, resume=resume)
             if start is not None and not resume:
-                settings = _fine_tuned(recipe, options, data, start, callbacks.on_message)
+                settings = _fine_tuned(source, options, data, start, callbacks.on_message)
             setup = TrainingSetup(
                 data,
                 folder,

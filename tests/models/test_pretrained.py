@@ -6,7 +6,13 @@ import pytest
 
 from singleshot.errors import ModelError
 from singleshot.importers.recognise import WEIGHT_KINDS
-from singleshot.models.pretrained import cache_folder, find_model, list_pretrained, pretrained_model
+from singleshot.models.pretrained import (
+    cache_folder,
+    find_model,
+    find_recipe,
+    list_pretrained,
+    pretrained_model,
+)
 from singleshot.recipes.load import recipe_files
 
 CODE = """
@@ -79,3 +85,16 @@ def test_what_is_neither_path_nor_name_is_refused():
 def test_a_model_is_found_without_pytorch():
     done = subprocess.run([sys.executable, "-c", CODE], capture_output=True, text=True, check=True)
     assert done.stdout.split() == [".", "False"]
+
+
+def test_a_run_or_downloaded_detector_stands_for_its_recipe(cache, tmp_path):
+    with pytest.raises(ModelError, match="run: singleshot models download ssdlite320-coco"):
+        find_recipe("ssdlite320-coco")
+    for run, name in ((cache / "ssdlite320-coco", "ssdlite320-coco"), (tmp_path, tmp_path)):
+        run.mkdir(parents=True, exist_ok=True)
+        with pytest.raises(ModelError, match=r"a folder without recipe\.toml"):
+            find_recipe(name)
+        (run / "recipe.toml").touch()
+        assert find_recipe(name) == run / "recipe.toml"
+    assert find_recipe("ssdlite320-lite0") == "ssdlite320-lite0"
+    assert find_recipe("missing.toml") == "missing.toml"

@@ -68,6 +68,18 @@ def test_the_recipe_of_an_older_run_is_migrated(old_recipe):
 
 
 @pytest.mark.usefixtures("renamed")
+def test_the_recipe_of_an_older_run_begins_another(old_recipe):
+    (old_recipe.parent / "checkpoints").mkdir()
+    recipe = load_recipe(old_recipe, {"augmentation.flip": 0.5})
+    assert (recipe.training.learning_rate, recipe.augmentation.flip) == (0.02, 0.5)
+    with pytest.raises(RecipeError, match=r"--set: .*training\.rate is now"):
+        load_recipe(old_recipe, {"training.rate": 0.1})
+    file = old_recipe.rename(old_recipe.with_name("mine.toml"))
+    with pytest.raises(RecipeError, match=r"training\.rate is now"):
+        load_recipe(file)
+
+
+@pytest.mark.usefixtures("renamed")
 def test_the_recipe_of_an_older_checkpoint_is_migrated():
     stored = load_recipe("ssdlite320-lite0").model_dump(mode="json", exclude_none=True)
     stored["training"]["rate"] = stored["training"].pop("learning_rate") * 2

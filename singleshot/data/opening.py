@@ -59,10 +59,12 @@ def require_splits(path: Path, splits: Sequence[str | None]) -> None:
 
     Of `splits`, None is any, and `a+b` joins two.
     """
-    available = splits_of(path)
+    data_format = _format_of(path)
+    available, derived = data_format.splits(path), data_format.derived_splits(path)
     for split in splits:
         for name in () if split is None else split.split("+"):
-            choose_split(name, available, path)
+            if name not in derived:
+                choose_split(name, available, path)
 
 
 def _format_of(path: Path) -> Format:

@@ -75,6 +75,22 @@ def _splits(path: Path) -> tuple[str, ...]:
     return tuple(_files(path))
 
 
+def _derived_splits(path: Path) -> tuple[str, ...]:
+    """List the splits of papers for which all parts are there."""
+    files = _files(path)
+    return tuple(name for name, known in KNOWN_SPLITS.items() if _complete(known, files))
+
+
+def _complete(
+    known: Sequence[Sequence[_Part]], files: Mapping[str, Path]
+) -> Sequence[_Part] | None:
+    """Find the first of several ways to make a split for which all files are there."""
+    complete = (
+        parts for parts in known if all(name in files for part in parts for name in part if name)
+    )
+    return next(complete, None)
+
+
 def _read(path: Path, split: str | None = None) -> DataSet:
     """Read the images of a split, or of all; classes in the order of their category ids.
 
@@ -133,6 +149,7 @@ FORMAT = Format(
     splits=_splits,
     read=_read,
     write=_write,
+    derived_splits=_derived_splits,
 )
 
 
@@ -152,9 +169,8 @@ def _parts_of(split: str, files: Mapping[str, Path], path: Path) -> Sequence[_Pa
     known = KNOWN_SPLITS.get(split, ())
     if matching_splits(split, available) or not known:
         return [_Part(choose_split(split, available, path))]
-    for parts in known:
-        if all(name in files for part in parts for name in part if name):
-            return parts
+    if parts := _complete(known, files):
+        return parts
     raise DataError(
         f"{path}: there is no split {split!r}; it has {', '.join(files)}, and {split} is made of "
         + ", or of ".join(map(_describe, known))

@@ -51,6 +51,8 @@ class Format(Extension):
     splits: Callable[[Path], tuple[str, ...]]  # names of the splits that a data set defines
     read: ReadDataSet
     write: WriteDataSet
+    # Names of splits that `read` makes of those.
+    derived_splits: Callable[[Path], tuple[str, ...]] = lambda _: ()
 
     @property
     def key(self) -> str:

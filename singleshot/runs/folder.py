@@ -146,8 +146,9 @@ class RunFolder:
     def recipe_to_resume(self, recipe: Recipe) -> Recipe:
         """Return the recipe that the run was begun with; RecipeError when `recipe` is another."""
         begun = load_run_recipe(self.recipe)
-        # Workers and cache may change; what was measured when the run began stays as it is.
-        supply = {"workers": recipe.training.workers, "cache": recipe.training.cache}
+        # These may change; what was measured when the run began stays as it is.
+        names = ("workers", "cache", "stop_when_worse")
+        supply = {name: getattr(recipe.training, name) for name in names}
         begun = with_training(begun, supply)
         if self.requested.exists() and recipe == with_training(
             load_run_recipe(self.requested), supply

@@ -27,13 +27,17 @@ class DivergenceCheck:
     first: list[float] = field(default_factory=list)  # losses of the first steps …
     recent: deque[float] = field(default_factory=lambda: deque(maxlen=NUM_RECENT))  # … and the last
 
+    validations: dict[int, float] = field(default_factory=dict)  # average precision by step
+
     @classmethod
     def resumed(cls, learning_rate: float, log: Iterable[Mapping[str, Any]]) -> DivergenceCheck:
-        """Continue with the losses in a log."""
+        """Continue with the losses and validations in a log."""
         check = cls(learning_rate)
         for line in log:
             if terms := loss_terms(line):
                 check._add(sum(terms.values()))
+            elif "mean_average_precision" in line:
+                check.validations[line["step"]] = line["mean_average_precision"]
         return check
 
     def check_loss(self, step: int, loss: float) -> None:
@@ -53,12 +57,18 @@ class DivergenceCheck:
                 f"{found:.3f}: {self._remedy}"
             )
 
+    def check_last_validation(self, step: int, start: float | None) -> None:
+        """RunFailed where the validation of this step, in the log, had ended the training."""
+        if step in self.validations:
+            self.check_validation(step, start, self.validations[step])
+
     @property
     def _remedy(self) -> str:
         return (
             f"the training destroys the detector that it starts from. Begin a new run with a lower "
             f"rate, such as --set training.learning_rate={self.learning_rate / 10:g}; or let it go "
-            f"on with --set training.stop_when_worse=false. The run's best weights so far are kept"
+            f"on: --resume RUN --set training.stop_when_worse=false. The run's best weights so far "
+            f"are kept"
         )
 
     def _add(self, loss: float) -> None:

@@ -111,6 +111,8 @@ class Training:
 
     def take_steps(self, batches: Iterable[Batch], interrupt: Interrupt) -> None:
         """Step, validate and save until all is done or an interrupt is requested."""
+        if self.divergence is not None:
+            self.divergence.check_last_validation(self.progress.validated, self.progress.start)
         # The last process may have been stopped between a step and its validation.
         self.validate_when_due(interrupt)
         (stop,) = self.processes.any(interrupt.stop)

@@ -128,8 +128,12 @@ def test_a_validation_far_below_the_start_ends_the_training_and_keeps_the_start(
         train(cells, tmp_path / "run", init=begun)
     best = Checkpoint.load(tmp_path / "run/checkpoints/best.safetensors")
     assert best.metrics["step"] == 0
-    answering(monkeypatch, 0.7, 0.3, 0.2)
+    with pytest.raises(RunFailed, match=r"--resume RUN --set training\.stop_when_worse=false"):
+        train(cells, tmp_path / "run", init=begun, resume=True)
     overrides = {"training.stop_when_worse": False}
+    answering(monkeypatch, 0.2)
+    assert train(cells, tmp_path / "run", init=begun, resume=True, overrides=overrides).steps == 4
+    answering(monkeypatch, 0.7, 0.3, 0.2)
     assert train(cells, tmp_path / "other", init=begun, overrides=overrides).steps == 4
 
 

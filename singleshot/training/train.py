@@ -19,7 +19,7 @@ from singleshot.files import hash_file
 from singleshot.models.opening import start_from, teacher_from
 from singleshot.models.pretrained import find_recipe
 from singleshot.options import as_paths, takes
-from singleshot.recipes.load import InitialWeights, differences, load_recipe, to_toml
+from singleshot.recipes.load import differences, load_recipe, to_toml
 from singleshot.recipes.schema import Recipe
 from singleshot.runs.callbacks import Callback, CallbackList, OnMessage
 from singleshot.runs.display import training_display
@@ -94,7 +94,7 @@ def run_training(recipe: str | Path, options: TrainingOptions) -> Run:
         with immediate_interrupts(lambda: describe_interrupted(folder, processes)):
             resume = is_resumed(folder, processes, requested=options.resume)
             if resume:
-                settings = _recipe_to_resume(folder, source, options, detector)
+                settings = _recipe_to_resume(folder, source, options, settings, detector)
             tracker = _tracker(folder, options, processes)
             callbacks = _callbacks(folder, options.callback, tracker, processes)
             if resume:
@@ -269,16 +269,22 @@ def _recipe_to_resume(
     folder: RunFolder,
     recipe: str | Path,
     options: TrainingOptions,
+    settings: Recipe,
     detector: TrainedDetector | None,
 ) -> Recipe:
-    """Return the recipe that a run was begun with; RecipeError where this one is another."""
+    """Return the recipe that a run was begun with; RecipeError where this one is another.
+
+    `settings` is this one for a start from a classifier.
+    """
+    if detector is None:
+        return folder.recipe_to_resume(settings)
+    # Whether the detector knows all classes was measured when the run began.
+    known = load_recipe(recipe, options.all_overrides, start="known")
+    new = load_recipe(recipe, options.all_overrides, start="detector")
     try:
-        start: InitialWeights = "classifier" if detector is None else "known"
-        return folder.recipe_to_resume(load_recipe(recipe, options.all_overrides, start=start))
+        return folder.recipe_to_resume(known)
     except RecipeError:
-        if detector is None:
-            raise
-        return folder.recipe_to_resume(load_recipe(recipe, options.all_overrides, start="detector"))
+        return folder.recipe_to_resume(new)
 
 
 def require_same_inputs(recipe: Recipe, setup: TrainingSetup) -> None:

@@ -1,6 +1,7 @@
 """Trainings that start from a detector: its classes, its accuracy before the first step."""
 
 import pytest
+import timm
 import torch
 from callbacks import Recorder
 from cells import make_cells
@@ -164,3 +165,11 @@ def test_a_class_map_is_checked_before_anything_is_written(cells, begun, tmp_pat
     with pytest.raises(SingleshotError, match="give one to --init"):
         train(cells, tmp_path / "run", class_map={"RBC": "WBC"})
     assert not (tmp_path / "run").exists()
+
+
+def test_a_training_from_the_weights_of_a_classifier_is_resumed(cells, tmp_path):
+    network = timm.create_model("mobilenetv3_small_050", pretrained=False)
+    torch.save(network.state_dict(), tmp_path / "classifier.pth")
+    start = {"init": tmp_path / "classifier.pth", "val_split": "none"}
+    train(cells, tmp_path / "run", callback=Recorder(after=1), **start)
+    assert train(cells, tmp_path / "run", resume=True, **start).steps == 4

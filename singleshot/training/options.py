@@ -249,6 +249,8 @@ class TrainingOptions(Options):
         """Raise SingleshotError for a value that cannot be used."""
         super().__post_init__()
         self._input_size()
+        if parse_class_map(self.class_map) and self.init is None and not self.resume:
+            raise SingleshotError("--class-map names classes of a detector; give one to --init")
 
     @property
     def all_overrides(self) -> Mapping[str, object]:

@@ -128,6 +128,7 @@ class Option:
         low, high = self.minimum, self.maximum
         if (low is not None and not value >= low) or (high is not None and not value <= high):
             bounds = f"{low:g} or more" if high is None else f"{low:g} to {high:g}"
+            bounds += f" {self.unit}" if self.unit else ""
             raise SingleshotError(f"{self.name}: {value!r} is out of bounds; expected {bounds}")
 
     def _check_type(self, value: Any) -> None:

@@ -45,10 +45,11 @@ def compare(
     options: ComparisonOptions,
     _debug: Debug = False,
 ) -> None:
-    """Compare detectors on the same images, by the same rules, on this machine.
+    """Compare detectors by accuracy, speed and size.
 
-    Accuracy with confidence intervals, speed by phases, memory, size, and which differences are
-    significant. Keep the machine free meanwhile.
+    On the same images, by the same rules, on this machine: accuracy with confidence intervals,
+    speed by phases, memory, size, and which differences are significant. Keep the machine free
+    meanwhile.
     """
     check_data(options.data, options.split)
     if not tutorial:

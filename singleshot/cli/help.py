@@ -12,7 +12,8 @@ _GROUPS: Mapping[str, Sequence[str]] = {
     "Data": ("data", "split", "val_split", "attributes", "against", "shard"),
     "Recipe": ("epochs", "batch_size", "input", "overrides", "search"),
     "Start": ("init", "class_map", "teacher"),
-    "Evaluation": ("protocol", "iou_threshold", "score_threshold", "threshold_rule", "diagnose"),
+    "Evaluation": ("protocol", "iou_threshold", "threshold_rule", "diagnose"),
+    "Detections": ("score_threshold",),
     "Results": ("run", "resume", "output", "report", "save_predictions", "draw", "json"),
 }
 _GROUP_OF = {name: group for group, names in _GROUPS.items() for name in names}

@@ -40,7 +40,7 @@ app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
 @app.callback(epilog=examples("singleshot models list", "singleshot models show ssd300-vgg16"))
 def models() -> None:
-    """List recipes, show their networks, and import or download pretrained weights."""
+    """List and show recipes, import and download weights."""
 
 
 @app.command("list", cls=GroupedCommand, epilog=LIST_EXAMPLES)

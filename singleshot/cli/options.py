@@ -54,10 +54,13 @@ def examples(*commands: str) -> str:
     return "\n".join(["Examples:\n\n\b", *(f"  {command}" for command in commands)])
 
 
-def with_options(options: type[Chosen]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+def with_options(
+    options: type[Chosen], *, check: Callable[..., None] | None = None
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Give a typer command the fields of an options dataclass as arguments and options.
 
     The command's parameter `options` receives the dataclass, made before PyTorch is imported.
+    `check` is called before it is made, with the command's other arguments.
     """
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
@@ -68,6 +71,8 @@ def with_options(options: type[Chosen]) -> Callable[[Callable[..., None]], Calla
         @wraps(command)
         def call(**given: Any) -> None:
             values = {name: given.pop(name) for name in names & given.keys()}
+            if check is not None:
+                check(**given)
             command(**given, options=options(**values))
 
         others = [one for one in own.parameters.values() if one.name != "options"]
@@ -86,7 +91,8 @@ def _typer_parameter(option: Option) -> inspect.Parameter:
         "help": option.help,
         "metavar": option.metavar or _metavar_of(option),
         "autocompletion": complete_key if option.metavar in {"KEY=VALUE", "KEY=VALUES"} else None,
-        "min": option.minimum,
+        # typer would print bounds without the unit that the text is written in.
+        "min": option.minimum if option.parse is None else None,
         "max": option.maximum,
         "parser": None if option.parse is None else _parser_of(option.parse),
     }

@@ -20,7 +20,12 @@ EXAMPLES = examples(
 )
 
 
-@with_options(PredictionOptions)
+def check_model(model: str, **_others: object) -> None:
+    """Raise ModelError for what is no run or checkpoint."""
+    check_models(model)
+
+
+@with_options(PredictionOptions, check=check_model)  # before images are looked for
 def predict(
     model: Model,
     *,
@@ -33,7 +38,6 @@ def predict(
     Boxes (x1, y1, x2, y2) in pixels, labels and scores, best first. An image that cannot be read
     is left out and named at the end, with exit code 1.
     """
-    check_models(model)
     from singleshot.models.predict import run_prediction
 
     broken: list[DataError] = []

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 EXAMPLES = examples(
     "singleshot train ssdlite320-lite0 --data cells --run runs/cells",
-    "singleshot train ssdlite320-lite0 --data cells --run runs/cells --resume",
+    "singleshot train --resume runs/cells",
 )
 
 

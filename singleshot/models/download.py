@@ -87,6 +87,7 @@ def _import(model: PretrainedModel) -> Imported:
     shutil.rmtree(beside, ignore_errors=True)  # of a process that was killed
     try:
         imported = import_model(model.file, kind=model.kind, output=beside)
+        shutil.rmtree(model.folder, ignore_errors=True)  # incomplete
         beside.rename(model.folder)
     finally:
         shutil.rmtree(beside, ignore_errors=True)
@@ -153,8 +154,10 @@ def _receive(model: PretrainedModel, partial: Path, on_progress: OnProgress | No
             with partial.open("ab") as file:
                 file.truncate(received)
                 for block in _blocks(response):
-                    file.write(block)
                     received += len(block)
+                    if received > model.size:
+                        break
+                    file.write(block)
                     if on_progress is not None:
                         on_progress(received, model.size)
         except OSError as error:
@@ -162,6 +165,13 @@ def _receive(model: PretrainedModel, partial: Path, on_progress: OnProgress | No
                 f"{partial}: not written: {error.strerror or error}; what was received before is "
                 f"kept, and the same command continues from there. For another disk: {CACHE}=FOLDER"
             ) from error
+    if received > model.size:
+        partial.unlink()
+        raise RunFailed(
+            f"{model.address}: more than the expected {model.size} bytes were sent: not the "
+            f"published file; what was received is deleted. Try again; if that fails as well, the "
+            f"server or a proxy sends another file"
+        )
 
 
 class _ConnectionFailed(Exception):

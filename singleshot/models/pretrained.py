@@ -5,7 +5,9 @@ Nothing here reaches the network; `download` does.
 
 from __future__ import annotations
 
+import difflib
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -56,8 +58,9 @@ class PretrainedModel:
 
     @property
     def is_downloaded(self) -> bool:
-        """True once the run folder is there; it appears whole."""
-        return self.folder.is_dir()
+        """True once the run folder is there with its recipe and a checkpoint."""
+        run = RunFolder(self.folder)
+        return run.recipe.is_file() and (run.last.is_file() or run.best.is_file())
 
     @property
     def address(self) -> str:
@@ -109,7 +112,9 @@ def find_model(model: str | Path) -> Path:
             f"--pretrained"
         )
     if named is None:
-        raise ModelError(f"{model}: there is no such run folder, checkpoint or weight file")
+        raise ModelError(
+            f"{model}: there is no such run folder, checkpoint or weight file{_hint(str(model))}"
+        )
     if not named.is_downloaded:
         raise ModelError(
             f"{model}: not downloaded yet; run: singleshot models download {model} "
@@ -133,3 +138,19 @@ def find_recipe(recipe: str | Path) -> str | Path:
     if not found.is_file():
         raise ModelError(f"{recipe}: a folder without recipe.toml; expected a run folder")
     return found
+
+
+def _hint(model: str) -> str:
+    """Name the published detectors and run folders whose names are near."""
+    path = Path(model)
+    runs: list[str] = []
+    for parent in dict.fromkeys([path.parent, Path("runs")]):
+        with suppress(OSError):
+            runs += [str(folder.parent) for folder in sorted(parent.glob("*/recipe.toml"))]
+    names = {name: name for name in (*runs, *(one.name for one in list_pretrained()))}
+    names |= {Path(run).name: run for run in reversed(runs)}
+    near = [names[name] for name in difflib.get_close_matches(model, names, n=3)]
+    near += [names[name] for name in difflib.get_close_matches(path.name, names, n=3)]
+    if near:
+        return f"; did you mean {' or '.join(list(dict.fromkeys(near))[:3])}?"
+    return "; for detectors to download, see: singleshot models list --pretrained"

@@ -79,14 +79,22 @@ class Result:
         return draw_boxes(as_tensor(self.image), self.detections, self.class_names)
 
     def to_dict(self) -> dict[str, Any]:
-        """Convert to plain numbers and names, as in the JSON of `singleshot predict`."""
+        """Convert to plain numbers and names, as in the JSON of `singleshot predict`.
+
+        Boxes are rounded to 2 decimals, scores to 4.
+        """
         rows = zip(self.boxes.tolist(), self.names, self.scores.tolist(), strict=True)
         return {
             "image": None if self.path is None else str(self.path),
             "width": self.width,
             "height": self.height,
             "detections": [
-                {"box": box, "label": name, "score": score} for box, name, score in rows
+                {
+                    "box": [round(corner, 2) for corner in box],
+                    "label": name,
+                    "score": round(score, 4),
+                }
+                for box, name, score in rows
             ],
         }
 
@@ -98,11 +106,9 @@ class Result:
         Raises:
             SingleshotError: pandas is not installed.
         """
-        document = self.to_dict()
-        rows = [
-            (document["image"], one["label"], one["score"], *one["box"])
-            for one in document["detections"]
-        ]
+        image = None if self.path is None else str(self.path)
+        columns = zip(self.names, self.scores.tolist(), self.boxes.tolist(), strict=True)
+        rows = [(image, name, score, *box) for name, score, box in columns]
         return _import_extra("pandas").DataFrame(rows, columns=list(COLUMNS))
 
     def to_supervision(self) -> Any:

@@ -295,6 +295,26 @@ def _spelled_out(key: str, value: Any) -> tuple[str, Any]:
     return ("largest_batch", True) if (key, value) == ("batch_size", "auto") else (key, value)
 
 
+_NUMBER, _WHOLE_NUMBER = "expected a number", "expected a whole number"
+# By pydantic's types of errors.
+_EXPECTED = {
+    "greater_than_equal": "expected at least {ge}",
+    "greater_than": "expected more than {gt}",
+    "less_than_equal": "expected at most {le}",
+    "less_than": "expected less than {lt}",
+    "float_type": _NUMBER,
+    "float_parsing": _NUMBER,
+    "finite_number": _NUMBER,
+    "int_type": _WHOLE_NUMBER,
+    "int_parsing": _WHOLE_NUMBER,
+    "int_from_float": _WHOLE_NUMBER,
+    "bool_type": "expected true or false",
+    "bool_parsing": "expected true or false",
+    "string_type": "expected text",
+    "literal_error": "expected {expected}",
+}
+
+
 def _explain(error: ValidationError) -> Iterable[str]:
     """Yield a phrase for each problem: the key, the value, the remedy."""
     for problem in error.errors(include_url=False):
@@ -307,7 +327,8 @@ def _explain(error: ValidationError) -> Iterable[str]:
         elif problem["type"] == "tuple_type":
             yield f"{key} = {problem['input']!r}: expected a list in brackets, such as [1, 2]"
         else:
-            message = problem["msg"].removeprefix("Value error, ")
+            expected = _EXPECTED.get(problem["type"], "").format(**problem.get("ctx", {}))
+            message = expected or problem["msg"].removeprefix("Value error, ")
             # A table is not repeated for one of its keys.
             value = "" if isinstance(problem["input"], Mapping) else f" = {problem['input']!r}"
             yield f"{key or 'recipe'}{value}: {message[0].lower()}{message[1:]}"

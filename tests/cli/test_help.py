@@ -25,6 +25,19 @@ def test_options_are_grouped():
     assert "--epochs N" in lines[start + 1]
 
 
+def test_no_line_of_a_list_of_commands_is_cut():
+    text = singleshot("--help").stdout
+    assert "Compare detectors by accuracy, speed and size." in text
+    assert "..." not in text.partition("\nCommands:\n")[2]
+
+
+def test_help_has_no_bound_without_its_unit_and_each_option_a_fitting_group():
+    text = singleshot("train", "--help").stdout
+    assert "0.001" not in text
+    assert "  singleshot train --resume runs/cells\n" in text
+    assert "Detections:\n  --score-threshold" in singleshot("predict", "--help").stdout
+
+
 def test_choices_are_named():
     assert "--protocol voc07|voc10|coco" in singleshot("score", "--help").stdout
 

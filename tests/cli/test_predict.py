@@ -145,3 +145,10 @@ def test_a_file_in_place_of_the_folder_for_drawings_is_found_before_the_work():
     outcome = singleshot("predict", "m", "in", "--draw", "in/a.jpg")
     assert (outcome.exit_code, outcome.stdout) == (2, "")
     assert outcome.stderr == "Error: in/a.jpg: is a file; choose the path of a folder\n"
+
+
+def test_the_model_is_checked_before_images_are_looked_for(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    outcome = singleshot("predict", "nosuch", "nowhere")
+    assert (outcome.exit_code, outcome.stdout) == (2, "")
+    assert outcome.stderr.startswith("Error: nosuch: there is no such run folder")

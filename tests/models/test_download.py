@@ -6,6 +6,7 @@ import hashlib
 import shutil
 from collections import namedtuple
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
@@ -32,6 +33,7 @@ class Server:
     files: dict[str, bytes]
     url: str = ""
     ranges: bool = True
+    endless: bool = False  # no length, and zeros after the content
     cut_after: int | None = None  # bytes of each answer
     status: int | None = None
     requested: list[str | None] = field(default_factory=list)  # the Range of each request
@@ -52,9 +54,13 @@ def handler(server: Server) -> type[BaseHTTPRequestHandler]:
                 self.send_header(
                     "Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}"
                 )
-            self.send_header("Content-Length", str(len(content) - start))
+            if not server.endless:
+                self.send_header("Content-Length", str(len(content) - start))
             self.end_headers()
             self.wfile.write(content[start:][: server.cut_after])
+            with suppress(OSError):  # the client hangs up
+                while server.endless:
+                    self.wfile.write(bytes(download.BYTES_AT_ONCE))
 
         def log_message(self, *_: object) -> None:
             """Print nothing."""
@@ -168,6 +174,21 @@ def test_a_page_instead_of_the_file_is_refused_at_once(server, cache):
     with pytest.raises(RunFailed, match=r"19 bytes are offered, expected .* the page of a proxy"):
         download_model(NAME)
     assert names_in(cache) == set()
+
+
+def test_a_server_that_sends_on_and_on_is_refused_at_the_size(server, cache):
+    server.endless = True
+    with pytest.raises(RunFailed, match=r"more than the expected .* not the published file"):
+        download_model(NAME)
+    assert names_in(cache) == set()
+    assert len(server.requested) == 1
+
+
+def test_an_incomplete_run_is_downloaded_again(cache):
+    (cache / NAME).mkdir(parents=True)
+    (cache / NAME / "recipe.toml").touch()
+    assert download_model(NAME).folder == cache / NAME
+    assert (cache / NAME / "checkpoints/last.safetensors").is_file()
 
 
 def test_a_missing_file_is_not_requested_again(server):

@@ -64,7 +64,11 @@ def test_a_name_stands_for_its_run_folder_once_that_is_there(cache, tmp_path, mo
     with pytest.raises(ModelError, match="run: singleshot models download ssdlite320-coco"):
         find_model("ssdlite320-coco")
     run = cache / "ssdlite320-coco"
-    run.mkdir(parents=True)
+    (run / "checkpoints").mkdir(parents=True)
+    (run / "recipe.toml").touch()
+    with pytest.raises(ModelError, match="not downloaded yet"):  # incomplete
+        find_model("ssdlite320-coco")
+    (run / "checkpoints/last.safetensors").touch()
     assert find_model("ssdlite320-coco") == run
     monkeypatch.chdir(tmp_path)
     (tmp_path / "ssdlite320-coco").mkdir()
@@ -82,6 +86,19 @@ def test_what_is_neither_path_nor_name_is_refused():
         pretrained_model("ssd300")
 
 
+def test_near_names_of_runs_and_of_published_detectors_are_offered(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "runs/cells").mkdir(parents=True)
+    (tmp_path / "runs/cells/recipe.toml").touch()
+    for written in ("cell", "runs/cels"):
+        with pytest.raises(ModelError, match=r"; did you mean runs/cells\?$"):
+            find_model(written)
+    with pytest.raises(ModelError, match=r"; did you mean .*ssdlite320-coco"):
+        find_model("ssdlite320-cocoo")
+    with pytest.raises(ModelError, match=r"see: singleshot models list --pretrained$"):
+        find_model("qqq")
+
+
 def test_a_model_is_found_without_pytorch():
     done = subprocess.run([sys.executable, "-c", CODE], capture_output=True, text=True, check=True)
     assert done.stdout.split() == [".", "False"]
@@ -90,10 +107,12 @@ def test_a_model_is_found_without_pytorch():
 def test_a_run_or_downloaded_detector_stands_for_its_recipe(cache, tmp_path):
     with pytest.raises(ModelError, match="run: singleshot models download ssdlite320-coco"):
         find_recipe("ssdlite320-coco")
-    for run, name in ((cache / "ssdlite320-coco", "ssdlite320-coco"), (tmp_path, tmp_path)):
-        run.mkdir(parents=True, exist_ok=True)
-        with pytest.raises(ModelError, match=r"a folder without recipe\.toml"):
-            find_recipe(name)
+    with pytest.raises(ModelError, match=r"a folder without recipe\.toml"):
+        find_recipe(tmp_path)
+    downloaded = cache / "ssdlite320-coco"
+    (downloaded / "checkpoints").mkdir(parents=True)
+    (downloaded / "checkpoints/last.safetensors").touch()
+    for run, name in ((downloaded, "ssdlite320-coco"), (tmp_path, tmp_path)):
         (run / "recipe.toml").touch()
         assert find_recipe(name) == run / "recipe.toml"
     assert find_recipe("ssdlite320-lite0") == "ssdlite320-lite0"

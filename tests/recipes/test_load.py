@@ -67,9 +67,9 @@ def test_steps_take_the_place_of_epochs():
     [
         ("training.epoch=3", "unknown key 'training.epoch'; did you mean 'training.epochs'?"),
         ("model.backbone.nmae=x", "did you mean 'model.backbone.name'?"),
-        ("training.epochs=0", "training.epochs = 0: input should be greater than or equal to 1"),
-        ("training.learning_rate=fast", "training.learning_rate = 'fast'"),
-        ("model.input=[10, 320]", "model.input.0 = 10"),
+        ("training.epochs=0", "training.epochs = 0: expected at least 1"),
+        ("training.learning_rate=fast", "training.learning_rate = 'fast': expected a number"),
+        ("model.input=[10, 320]", "model.input.0 = 10: expected at least 32"),
         ("training.epochs", "expected key=value"),
         ("training.epochs.more=1", "'epochs' is a value"),
         ("model.priors.sizes_unit=[0.1]", "need one more size than that"),

@@ -46,8 +46,8 @@ def test_forms_and_types(search, key, values):
     ("search", "message"),
     [
         ("training.learning_rte=1..2", "did you mean 'training.learning_rate'?"),
-        ("training.learning_rate=-1..2", "learning_rate = -1: input should be greater than 0"),
-        ("training.batch_size=1.5..3", "batch_size = 1.5: input should be a valid integer"),
+        ("training.learning_rate=-1..2", "learning_rate = -1: expected more than 0"),
+        ("training.batch_size=1.5..3", "batch_size = 1.5: expected a whole number"),
         ("model.loss.localization=l1,giou", "'l1': there are smooth-l1, giou, diou, ciou"),
         ("training.nesterov=false..true", "a range needs numbers; list the values"),
         ("training.learning_rate=0.1..0.01", "0.1 is not below 0.01"),

@@ -81,7 +81,7 @@ class Result:
     def to_dict(self) -> dict[str, Any]:
         """Convert to plain numbers and names, as in the JSON of `singleshot predict`.
 
-        Boxes are rounded to 2 decimals, scores to 4.
+        Boxes are rounded to 2 decimals; scores are not, since thresholds are compared with them.
         """
         rows = zip(self.boxes.tolist(), self.names, self.scores.tolist(), strict=True)
         return {
@@ -92,7 +92,7 @@ class Result:
                 {
                     "box": [round(corner, 2) for corner in box],
                     "label": name,
-                    "score": round(score, 4),
+                    "score": score,
                 }
                 for box, name, score in rows
             ],

@@ -13,6 +13,7 @@ SingleshotError                   exit code 2: the request is impossible
 """
 
 from collections.abc import Collection
+from difflib import get_close_matches
 from itertools import islice
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "SingleshotError",
     "StorageError",
     "TooLittleMemory",
+    "near_names",
     "some_of",
 ]
 
@@ -78,6 +80,11 @@ class TooLittleMemory(RunFailed):
 
 class FailedInAnotherProcess(RunFailed):
     """Another process of the same job failed and prints the reason; this one stays silent."""
+
+
+def near_names(name: str, known: Collection[str]) -> str:
+    """Join up to three names like this one for a message: "'cat' or 'car'"; "" where none is."""
+    return " or ".join(map(repr, get_close_matches(name, known, n=3)))
 
 
 def some_of(names: Collection[str]) -> str:

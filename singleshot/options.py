@@ -113,7 +113,7 @@ class Option:
         self._check_number(value)
 
     def _check_number(self, value: Any) -> None:
-        """Raise SingleshotError for no number where one is expected, or one out of bounds."""
+        """Raise SingleshotError where a number is expected and not given, or is out of bounds."""
         types = [one for one in get_args(self.hint) or [self.hint] if isinstance(one, type)]
         numeric: Any = Real if float in types else Integral if int in types else None
         if numeric is None:

@@ -1,7 +1,7 @@
 import pytest
 
 from singleshot import errors
-from singleshot.errors import RunFailed, SingleshotError, some_of
+from singleshot.errors import RunFailed, SingleshotError, near_names, some_of
 
 ERRORS = [
     error
@@ -24,3 +24,8 @@ def test_a_message_has_six_names_at_most():
     assert some_of("abc") == "a, b, c"
     assert some_of("abcdef") == "a, b, c, d, e, f"
     assert some_of("abcdefgh") == "a, b, c, d, e, f and 2 more"
+
+
+def test_near_names_are_joined_for_a_message():
+    assert near_names("cart", ["dog", "cat", "car"]) in {"'cat' or 'car'", "'car' or 'cat'"}
+    assert not near_names("zebra", ["dog", "cat"])

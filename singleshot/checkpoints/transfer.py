@@ -1,6 +1,5 @@
 """Start a detector from another one: copy the tensors that fit, class outputs by class name."""
 
-import difflib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -10,7 +9,7 @@ from torch import Tensor
 from singleshot.checkpoints.checkpoint import Checkpoint
 from singleshot.detectors.common.class_names import coco_name
 from singleshot.detectors.detector import TrainableDetector
-from singleshot.errors import ModelError, some_of
+from singleshot.errors import ModelError, near_names, some_of
 
 __all__ = ["TrainedDetector", "Transfer"]
 
@@ -167,10 +166,8 @@ class TrainedDetector:
 
 def _require_class(name: str, known: Collection[str], what: str) -> None:
     if name not in known:
-        nearest = difflib.get_close_matches(name, known, n=3)
-        hint = (
-            f"did you mean {' or '.join(map(repr, nearest))}" if nearest else some_of(list(known))
-        )
+        nearest = near_names(name, known)
+        hint = f"did you mean {nearest}" if nearest else some_of(known)
         raise ModelError(f"{what} no class {name!r}; {hint}")
 
 

@@ -112,7 +112,7 @@ class Ranking:
 def num_resamples_for(num_detectors: int, *, images: int) -> int:
     """Return enough bootstrap draws for an adjusted p-value of any pair to be significant.
 
-    The fewer images, the more draws that takes; among too few no number of draws is enough.
+    The fewer images, the more draws that takes; among too few none are enough.
     """
     num_pairs = num_detectors * (num_detectors - 1) // 2
     if images < FEWEST_IMAGES or not num_pairs:

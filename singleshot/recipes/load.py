@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 
 from singleshot.backports import tomllib
-from singleshot.errors import PluginError, RecipeError
+from singleshot.errors import PluginError, RecipeError, near_names
 from singleshot.families import DEFAULT_KIND
 from singleshot.plugins import Extension, registered
 from singleshot.recipes.migrate import migrate, require_current_names
@@ -75,6 +75,12 @@ _BACKBONE_KIND = "model.backbone.kind"
 
 InitialWeights = Literal["classifier", "detector", "known"]
 
+# The table of values that each start adds to those of the start before it.
+_FINE_TUNING: Mapping[InitialWeights, str] = {
+    "detector": "fine_tuning",
+    "known": "fine_tuning_known",
+}
+
 
 @dataclass(frozen=True)
 class RecipeFile(Extension):
@@ -131,13 +137,16 @@ def load_recipe(
     given = _with_bases(_read_toml(_find(recipe)), (str(recipe),))
     changes = sorted(pairs(overrides), key=lambda pair: pair[0] != _BACKBONE_KIND)
     content = _with_preset(_with_changes(given, changes))
-    loaded = {"classifier": recipe_from(content, source=str(recipe))}
-    for key, table in (("detector", "fine_tuning"), ("known", "fine_tuning_known")):
-        given = _merged(given, content.get(table, {}))
-        tuned = _with_preset(_with_changes(given, changes))
-        # Also where it is not used: a mistake is found at once.
-        loaded[key] = recipe_from(tuned, source=f"{recipe}, with its table {table}")
-    return loaded[start]
+    loaded = recipe_from(content, source=str(recipe))
+    by_start: dict[InitialWeights, Recipe] = {"classifier": loaded}
+    for key, table in _FINE_TUNING.items():
+        if values := content.get(table):
+            given = _merged(given, values)
+            tuned = _with_preset(_with_changes(given, changes))
+            # Also where it is not used: a mistake is found at once.
+            loaded = recipe_from(tuned, source=f"{recipe}, with its table {table}")
+        by_start[key] = loaded
+    return by_start[start]
 
 
 def _with_changes(
@@ -246,7 +255,7 @@ def _find(recipe: str | Path) -> Path:
         return shipped[str(recipe)]
     if Path(recipe).is_file():
         return Path(recipe)
-    nearest = " or ".join(map(repr, difflib.get_close_matches(str(recipe), shipped, n=3)))
+    nearest = near_names(str(recipe), shipped)
     hint = f"\n  found:      {nearest}; did you mean one of these?" if nearest else ""
     raise RecipeError(
         f"no recipe {str(recipe)!r}\n"

@@ -105,7 +105,12 @@ def run_training(recipe: str | Path, options: TrainingOptions) -> Run:
             _announce(data, settings, detector, callbacks.on_message)
             start = _start(detector, options, data, processes, device, resume=resume)
             if start is not None and not resume:
-                settings = _fine_tuned(source, options, data, start, callbacks.on_message)
+                known = start.knows(data.train.class_names)
+                settings = _fine_tuned(settings, source, options, callbacks.on_message, known=known)
+                if data.validation is None:
+                    callbacks.on_message(
+                        "without validation images, the detector is not evaluated before training"
+                    )
             setup = TrainingSetup(
                 data,
                 folder,
@@ -240,16 +245,16 @@ def _announce(
 
 
 def _fine_tuned(
+    plain: Recipe,
     recipe: str | Path,
     options: TrainingOptions,
-    data: TrainingData,
-    start: Start,
     on_message: OnMessage,
+    *,
+    known: bool,
 ) -> Recipe:
-    """Load the recipe for a start from a detector, and report the values that differ for it."""
-    known = start.knows(data.train.class_names)
+    """Load the recipe for a start from a detector, and report what differs from the plain one."""
     settings = load_recipe(recipe, options.all_overrides, start="known" if known else "detector")
-    if changed := differences(load_recipe(recipe, options.all_overrides), settings):
+    if changed := differences(plain, settings):
         listed = "; ".join(text.replace(", ", " becomes ", 1) for text in changed)
         classes = "that knows all classes" if known else "that does not know all classes"
         on_message(f"starts from a detector {classes}: {listed} (--set overrides)")
@@ -260,8 +265,6 @@ def _fine_tuned(
             f"learning rate is {rate:g}, as from a classifier; --set training.learning_rate=… "
             f"lowers it"
         )
-    if data.validation is None:
-        on_message("without validation images, the detector is not evaluated before training")
     return settings
 
 

@@ -29,7 +29,7 @@ LARGEST_PRIOR = 2  # times the input; the largest of any published detector is 1
 
 
 def _fraction_of_input(number: float) -> float:
-    """Check that a size is no number of pixels, as Caffe's `min_sizes` are."""
+    """Check that a size is not in pixels, as Caffe's `min_sizes` are."""
     if number > LARGEST_PRIOR:
         raise ValueError(
             f"is no fraction of the input ({LARGEST_PRIOR} at most); 30 of 300 pixels is 0.1"

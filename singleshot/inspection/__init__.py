@@ -1,4 +1,4 @@
-"""What is in a data set and what training sees of it, with pages.
+"""Reports on a data set and on what training sees of it, with pages.
 
 Read `singleshot.data` first.
 """

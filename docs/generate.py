@@ -19,6 +19,7 @@ from singleshot import metrics
 from singleshot.cli import app
 from singleshot.comparison.options import ComparisonOptions, TutorialOptions
 from singleshot.evaluation.options import EvaluationOptions, ScoreOptions
+from singleshot.inspection.coverage.options import CoverageOptions
 from singleshot.metrics import diagnosis
 from singleshot.options import options_of
 from singleshot.prediction.options import PredictionOptions
@@ -146,6 +147,7 @@ OPTIONS = {
     "compare": ComparisonOptions,
     "compare_with_tutorial": TutorialOptions,
     "tune": TuningOptions,
+    "measure_coverage": CoverageOptions,
 }
 GENERATED = {
     "fine_tuning": fine_tuning,

@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     )
     from singleshot.evaluation.evaluate import detect_shard, evaluate, score
     from singleshot.evaluation.operating_point import operating_point, run_weights
+    from singleshot.inspection.coverage.measure import measure_coverage
+    from singleshot.inspection.coverage.result import CoverageResult
     from singleshot.metrics import Report
     from singleshot.models.download import download_model
     from singleshot.models.listing import RecipeSummary, list_recipes
@@ -61,6 +63,7 @@ __all__ = [
     "Batch",
     "Callback",
     "ClassificationLossKind",
+    "CoverageResult",
     "DataError",
     "DataSet",
     "Detections",
@@ -103,6 +106,7 @@ __all__ = [
     "import_model",
     "list_recipes",
     "load",
+    "measure_coverage",
     "open_dataset",
     "operating_point",
     "predict",
@@ -145,6 +149,8 @@ _MODULES = {
     ],
     "evaluation.evaluate": ["detect_shard", "evaluate", "score"],
     "evaluation.operating_point": ["operating_point", "run_weights"],
+    "inspection.coverage.measure": ["measure_coverage"],
+    "inspection.coverage.result": ["CoverageResult"],
     "metrics": ["Report"],
     "models.download": ["download_model"],
     "models.listing": ["RecipeSummary", "list_recipes"],

@@ -14,7 +14,17 @@ _GROUPS: Mapping[str, Sequence[str]] = {
     "Start": ("init", "class_map", "teacher"),
     "Evaluation": ("protocol", "iou_threshold", "threshold_rule", "diagnose"),
     "Detections": ("score_threshold",),
-    "Results": ("run", "resume", "output", "report", "save_predictions", "draw", "json"),
+    "Results": (
+        "run",
+        "resume",
+        "output",
+        "fit",
+        "fit_input",
+        "report",
+        "save_predictions",
+        "draw",
+        "json",
+    ),
 }
 _GROUP_OF = {name: group for group, names in _GROUPS.items() for name in names}
 

@@ -31,11 +31,12 @@ from singleshot.prediction.options import PredictionOptions
 from singleshot.structures import Batch, Detections, Truth
 
 if TYPE_CHECKING:
+    from singleshot.detectors.common.priors import PriorLayout
     from singleshot.metrics import OperatingPoint
     from singleshot.prediction.result import Result
 else:
-    # A network does not need metrics and drawing.
-    OperatingPoint = Result = Any
+    # A network does not need metrics and drawing, nor priors where it has none.
+    OperatingPoint = PriorLayout = Result = Any
 
 __all__ = ["LevelSummary", "Losses", "Objective", "Prepared", "TrainableDetector", "Weight"]
 
@@ -209,11 +210,8 @@ class TrainableDetector(Objective):
         """Describe the feature maps with priors, finest first; here there are none."""
         return ()
 
-    def prior_sizes(self) -> Float[Tensor, " priors"] | None:
-        """Return the square roots of the areas of priors, in pixels of the input, if there are any.
-
-        The self-test compares them with the sizes of objects.
-        """
+    def prior_layout(self) -> PriorLayout | None:
+        """Return the priors that objects are matched to, on the host; None without any, as here."""
         return None
 
     def enter(self, part: float) -> None:

@@ -167,8 +167,10 @@ def _describe_sizes(model: TrainableDetector, batch: Batch) -> str:
     """Describe the sizes of the objects, and of the detector's priors if it has some."""
     boxes = torch.cat([truth.boxes for truth in batch.truths])
     objects = f"the sizes of the objects ({_describe_range(area(boxes).sqrt())})"
-    priors = model.prior_sizes()
-    return objects if priors is None else f"{objects} and priors ({_describe_range(priors)})"
+    layout = model.prior_layout()
+    if layout is None:
+        return objects
+    return f"{objects} and priors ({_describe_range(area(layout.boxes).sqrt())})"
 
 
 def _describe_range(values: Tensor) -> str:

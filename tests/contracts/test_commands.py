@@ -13,6 +13,7 @@ from singleshot.cli import app
 
 # Commands of a group, and what only the command line needs.
 CALLS = {
+    "data coverage": "measure_coverage",
     "models list": "list_recipes",
     "models show": "show_model",
     "models recipe": "recipe_text",

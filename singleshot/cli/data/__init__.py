@@ -2,13 +2,16 @@
 
 import typer
 
+from singleshot.cli.data import coverage
+from singleshot.cli.help import GroupedCommand
 from singleshot.cli.options import examples
 
 __all__ = ["app"]
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+app.command(cls=GroupedCommand, epilog=coverage.EXAMPLES)(coverage.coverage)
 
 
 @app.callback(epilog=examples("singleshot data stats cells", "singleshot data check cells"))
 def data() -> None:
-    """Look at annotated images, and convert or split them, before a training."""
+    """Look at annotated images, convert and split them."""

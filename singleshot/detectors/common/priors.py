@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from itertools import product
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 from typing_extensions import assert_never
 
 from singleshot.boxes.geometry import to_centres, to_corners
 from singleshot.detectors.common.settings import Clip
 
-__all__ = ["PriorLevel", "Shape", "prior_boxes"]
+__all__ = ["PriorLayout", "PriorLevel", "Shape", "prior_boxes"]
 
 Shape = tuple[float, float]  # (width, height) in pixels
 
@@ -50,6 +50,20 @@ class PriorLevel:
             ],
             dtype=torch.float64,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class PriorLayout:
+    """All priors of a detector as training matches them, the finest level first."""
+
+    levels: tuple[PriorLevel, ...]
+    size: tuple[int, int]  # (height, width) of the input in pixels
+    boxes: Float[Tensor, "priors 4"]  # in pixels of the input, clipped as the recipe has it
+
+    def level_of_prior(self) -> Int[Tensor, " priors"]:
+        """Return the number of each prior's level."""
+        lengths = torch.tensor([len(level) for level in self.levels])
+        return torch.arange(len(self.levels)).repeat_interleave(lengths)
 
 
 def prior_boxes(

@@ -144,3 +144,14 @@ class DetectorSettings(Settings):
     def searchable_weights(self) -> Mapping[str, float]:
         """Positive numbers that `singleshot tune` varies by default, by their key in `model`."""
         return {}
+
+    def with_prior_shapes(
+        self, shapes_unit: Sequence[Sequence[tuple[float, float]]]
+    ) -> Mapping[str, object] | None:
+        """Return the keys of `model` that give the priors of each level other shapes.
+
+        Shapes are (width, height) as fractions of the input's sides. None where priors follow a
+        rule or where there are none, as here.
+        """
+        del shapes_unit
+        return None

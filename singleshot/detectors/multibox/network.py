@@ -22,7 +22,7 @@ from torchvision.ops import nms
 from singleshot.backbones.backbone import Backbone, grids
 from singleshot.boxes.geometry import from_unit, to_corners, to_unit
 from singleshot.detectors.common.postprocess import PAPER_POSTPROCESSING, PostprocessOptions
-from singleshot.detectors.common.priors import PriorLevel, prior_boxes
+from singleshot.detectors.common.priors import PriorLayout, PriorLevel, prior_boxes
 from singleshot.detectors.common.regions import select_scored
 from singleshot.detectors.common.single_size import InputOptions, SingleSizeDetector
 from singleshot.detectors.detector import Losses, Prepared
@@ -145,6 +145,11 @@ class MultiBox(SingleSizeDetector):
     def num_boxes(self) -> int:
         """As many as there are priors."""
         return len(self.priors_unit)
+
+    def prior_layout(self) -> PriorLayout:
+        """Return the priors grid by grid, cut off at the edges of the image."""
+        boxes = from_unit(self.priors_unit.cpu(), self.input_size)
+        return PriorLayout(tuple(self.levels), self.input_size, boxes)
 
     @property
     def parts(self) -> Mapping[str, nn.Module]:

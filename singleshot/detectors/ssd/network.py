@@ -8,8 +8,9 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
 from singleshot.backbones.backbone import Backbone, grids
+from singleshot.boxes.geometry import from_unit, to_corners
 from singleshot.detectors.common.postprocess import PAPER_POSTPROCESSING, PostprocessOptions
-from singleshot.detectors.common.priors import PriorLevel
+from singleshot.detectors.common.priors import PriorLayout, PriorLevel
 from singleshot.detectors.common.resize import resize
 from singleshot.detectors.common.settings import PixelSettings, Resize
 from singleshot.detectors.common.single_size import pixel_statistics
@@ -157,10 +158,10 @@ class Ssd(TrainableDetector):
             for level, channels in zip(self.levels, self.pyramid.channels, strict=True)
         ]
 
-    def prior_sizes(self) -> Float[Tensor, " priors"]:
-        """Return the square roots of the areas of priors, in pixels of the input."""
-        height, width = self.priors.size
-        return (self.priors_cxcywh_unit[:, 2:].prod(dim=1) * height * width).sqrt()
+    def prior_layout(self) -> PriorLayout:
+        """Return the priors level by level."""
+        boxes = to_corners(from_unit(self.priors.boxes_cxcywh_unit, self.priors.size))
+        return PriorLayout(self.priors.levels, self.priors.size, boxes)
 
     def forward(
         self, images: UInt8[Tensor, "b 3 h w"] | Float[Tensor, "b 3 h w"]

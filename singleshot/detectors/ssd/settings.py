@@ -342,3 +342,15 @@ class SsdSettings(DetectorSettings):
     def searchable_weights(self) -> Mapping[str, float]:
         """The weight of localization against classification."""
         return {"loss.localization_weight": self.loss.localization_weight}
+
+    def with_prior_shapes(
+        self, shapes_unit: Sequence[Sequence[tuple[float, float]]]
+    ) -> Mapping[str, object] | None:
+        """Replace sizes and aspect ratios by the shape of every prior."""
+        shapes = [[list(shape) for shape in level] for level in shapes_unit]
+        # Empty lists take the place of what a recipe is based on.
+        return {
+            "priors.sizes_unit": [],
+            "priors.aspect_ratios": [],
+            "priors.shapes_unit": shapes,
+        }

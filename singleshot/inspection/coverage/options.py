@@ -1,0 +1,55 @@
+"""Options of `data coverage`."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass, field
+from pathlib import Path
+
+from singleshot.errors import SingleshotError
+from singleshot.files import require_writable
+from singleshot.options import OVERRIDES, DataPaths, Options, argument, callback, option
+from singleshot.runs.callbacks import OnMessage
+from singleshot.training.options import TRAINING_SPLIT
+
+__all__ = ["CoverageOptions"]
+
+
+@dataclass(frozen=True)
+class CoverageOptions(Options):
+    """Options of one measurement of coverage."""
+
+    data: DataPaths = field(
+        metadata=argument("Folder or file of annotated images.", metavar="DATA", cli_type=str)
+    )
+    _: KW_ONLY
+    split: str | None = field(default=None, metadata=TRAINING_SPLIT)
+    fit: str | Path | None = field(
+        default=None,
+        metadata=option(
+            "Fit the priors to the objects, as many of them on each level as before, and write a "
+            "recipe with them.",
+            metavar="OUT.toml",
+        ),
+    )
+    fit_input: bool = field(
+        default=False,
+        metadata=option(
+            "With --fit, also give the input the images' aspect ratio, with as many pixels."
+        ),
+    )
+    overrides: Mapping[str, object] | Sequence[str] = field(default=(), metadata=OVERRIDES)
+    on_message: OnMessage | None = field(
+        default=None, metadata=callback("Called with each message, such as which split was taken.")
+    )
+
+    def __post_init__(self) -> None:
+        """Raise SingleshotError for a value or path that cannot be used."""
+        super().__post_init__()
+        if self.fit_input and self.fit is None:
+            raise SingleshotError("--fit-input changes the recipe that --fit OUT.toml writes")
+        if self.fit is not None:
+            require_writable(Path(self.fit))
+
+    def notify(self, message: str) -> None:
+        """Call `on_message`, if there is one."""
+        if self.on_message is not None:
+            self.on_message(message)

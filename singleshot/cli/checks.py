@@ -12,6 +12,7 @@ from singleshot.errors import SingleshotError
 from singleshot.options import DataPaths, as_paths
 
 if TYPE_CHECKING:
+    from singleshot.data.reading import ReadingOptions
     from singleshot.training.options import TrainingOptions
     from singleshot.tuning.options import TuningOptions
 
@@ -25,12 +26,15 @@ __all__ = [
 ]
 
 
-def check_data(data: DataPaths, *splits: str | None) -> None:
+def check_data(
+    data: DataPaths, *splits: str | None, reading: "ReadingOptions | None" = None
+) -> None:
     """Raise DataError for a missing path, an unknown layout or an unknown split."""
     from singleshot.data.opening import require_splits
+    from singleshot.data.reading import AS_IT_IS
 
     for path in as_paths(data):
-        require_splits(path, [split for split in splits if split != "none"])
+        require_splits(path, [one for one in splits if one != "none"], reading or AS_IT_IS)
 
 
 def check_models(*models: str | Path) -> None:
@@ -69,7 +73,7 @@ def check_training(recipe: str, options: "TrainingOptions") -> None:
             check_weights(model)
     if not options.data:
         raise SingleshotError("name the images to train on: --data DATA")
-    check_data(options.data, options.split, options.val_split)
+    check_data(options.data, options.split, options.val_split, reading=options.reading)
     if "TORCHELASTIC_RUN_ID" not in os.environ:  # else the processes decide together
         folder = RunFolder(Path(options.run or default_folder(Path(recipe).stem, options.resume)))
         (folder.check_left if options.resume else folder.check_free)()
@@ -81,4 +85,4 @@ def check_search(recipe: str, options: "TuningOptions") -> None:
 
     check_recipe(recipe, options.overrides)
     parse_search_space(recipe, options.overrides, options.search)
-    check_data(options.data, options.split, options.val_split)
+    check_data(options.data, options.split, options.val_split, reading=options.reading)

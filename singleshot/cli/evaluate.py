@@ -46,7 +46,11 @@ def evaluate(
     """
     check_models(model)
     # The images that a training set aside are a split of the run, not of the data.
-    check_data(options.data, None if options.split == "set-aside" else options.split)
+    check_data(
+        options.data,
+        None if options.split == "set-aside" else options.split,
+        reading=options.reading,
+    )
     if shard is not None:
         save_shard(model, options, parse_shard(shard), json=json)
         return
@@ -77,6 +81,7 @@ def save_shard(
         save_predictions=options.save_predictions,
         split=options.split,
         device=options.device,
+        reading=options.reading,
         progress=True,
         on_message=note,
     )

@@ -10,6 +10,14 @@ __all__ = ["GroupedCommand"]
 _OTHERS = "Options"
 _GROUPS: Mapping[str, Sequence[str]] = {
     "Data": ("data", "split", "val_split", "attributes", "against", "shard"),
+    "Reading": (
+        "on_error",
+        "images",
+        "data_format",
+        "normalized",
+        "rescale_boxes",
+        "follow_links",
+    ),
     "Recipe": ("epochs", "batch_size", "input", "overrides", "search"),
     "Start": ("init", "class_map", "teacher"),
     "Evaluation": ("protocol", "iou_threshold", "threshold_rule", "diagnose"),

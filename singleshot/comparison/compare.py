@@ -101,7 +101,7 @@ def _compare(models: Sequence[str | Path], options: ComparisonOptions) -> Compar
         require_writable(options.page.with_name("comparison.json"))
     named = name_models(models)
     dataset = open_evaluation_data(
-        options.data, options.split, options.on_message, class_names=None
+        options.data, options.split, options.on_message, reading=options.reading
     )
     protocol, iou_threshold = Protocol(options.protocol), options.iou_threshold
     evaluated = evaluate_models(

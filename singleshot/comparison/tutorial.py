@@ -91,7 +91,7 @@ def _compare_with_tutorial(
     dataset = None
     if options.data:
         dataset = open_evaluation_data(
-            options.data, options.split, options.on_message, class_names=None
+            options.data, options.split, options.on_message, reading=options.reading
         )
     trained = {} if dataset is None else _evaluate_runs(runs, dataset, options)
     timings = _time_systems(tutorial, dataset, options)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -38,6 +38,8 @@ class DataSet:
     has_ids: bool  # whether they are its files' own; others are counted and mean nothing elsewhere
     description: str  # "VOC layout, split test of data/bccd"
     notes: tuple[str, ...] = ()  # printed once: "dropped 2 boxes …"
+    # Further ids of images that a file lists more than once, to those in `image_ids`.
+    other_ids: Mapping[int, int] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -81,9 +83,9 @@ class DataSet:
         return hashlib.sha256(content.encode()).hexdigest()
 
     def __getitem__(self, index: int) -> Sample:
-        """Read an image; DataError, naming the file, when it is broken."""
+        """Read an image, as far as it goes; DataError, naming the file, when it is broken."""
         path = str(self.paths[index])
-        return Sample(read_image(Path(path)), self.truth(index), path)
+        return Sample(read_image(Path(path), truncated="keep"), self.truth(index), path)
 
     def truth(self, index: int) -> Truth:
         """Return the annotation of one image, with boxes in float32; the image is not read."""
@@ -176,6 +178,9 @@ def join_datasets(datasets: Sequence[DataSet]) -> DataSet:
         has_ids=has_ids,
         description=" + ".join(dict.fromkeys(part.description for part in parts)),
         notes=tuple(dict.fromkeys(note for part in parts for note in part.notes)),
+        other_ids={key: one for part in parts for key, one in part.other_ids.items()}
+        if has_ids
+        else {},
     )
 
 

@@ -9,7 +9,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -20,28 +22,59 @@ from torch import Tensor
 from singleshot.errors import DataError
 from singleshot.files import describe_damage
 
-__all__ = ["from_pillow", "image_size", "read_image"]
+__all__ = [
+    "SIDEWAYS",
+    "exif_orientation",
+    "from_pillow",
+    "image_size",
+    "open_image",
+    "read_image",
+]
 
 ORIENTATION = 0x0112  # the EXIF tag
 SIDEWAYS = (5, 6, 7, 8)  # its values that exchange width and height
 SIXTEEN_BITS = 65535
+START_OF_JPEG, END_OF_JPEG = b"\xff\xd8\xff", b"\xff\xd9"
 
 
-def read_image(path: Path) -> UInt8[Tensor, "3 h w"]:
+def read_image(
+    path: Path, *, truncated: Literal["refuse", "keep"] = "refuse"
+) -> UInt8[Tensor, "3 h w"]:
     """Read an image as displayed: RGB, EXIF orientation applied, transparency on white.
 
     Of an animation, the first frame. Sixteen bits are scaled by their whole range, not the image's
-    own, so that exposures stay comparable.
+    own, so that exposures stay comparable. Of a JPEG file that is cut short, `truncated="keep"`
+    reads what there is; the rest is grey.
 
     Raises:
-        DataError: the file is missing, not an image, or truncated.
+        DataError: the file is missing, not an image, or cut short.
     """
-    with _open_image(path) as image:
-        must_turn = _has_orientation(image)  # before decoding, as in `image_size`
+    try:
+        return _read(path, path)
+    except DataError:
+        if truncated == "refuse" or not _is_jpeg(path):
+            raise
+        # With the mark of the end, libjpeg takes what is missing for grey, as viewers do.
+        return _read(path, BytesIO(path.read_bytes() + END_OF_JPEG))
+
+
+def _read(path: Path, content: Path | BytesIO) -> UInt8[Tensor, "3 h w"]:
+    """Decode a file; errors name its path."""
+    with open_image(path, content) as image:
+        must_turn = exif_orientation(image) != 1  # before decoding, as in `image_size`
         image.load()
         if must_turn:
             ImageOps.exif_transpose(image, in_place=True)
         return _to_planes(image)
+
+
+def _is_jpeg(path: Path) -> bool:
+    """Check for the mark that a JPEG file begins with."""
+    try:
+        with path.open("rb") as file:
+            return file.read(3) == START_OF_JPEG
+    except OSError:
+        return False
 
 
 def from_pillow(image: Image.Image, place: str) -> UInt8[Tensor, "3 h w"]:
@@ -52,7 +85,7 @@ def from_pillow(image: Image.Image, place: str) -> UInt8[Tensor, "3 h w"]:
     Raises:
         DataError: it is still to be turned by its EXIF orientation, or its file is truncated.
     """
-    if _has_orientation(image):
+    if exif_orientation(image) != 1:
         raise DataError(
             f"{place}: lies on its side by its EXIF orientation; turn it with "
             f"PIL.ImageOps.exif_transpose(image), or give its path"
@@ -75,17 +108,20 @@ def image_size(path: Path) -> tuple[int, int]:
     Raises:
         DataError: the file is missing or not an image.
     """
-    with _open_image(path) as image:
+    with open_image(path) as image:
         width, height = image.size
-        sideways = _has_orientation(image) and Image.Image.getexif(image)[ORIENTATION] in SIDEWAYS
+        sideways = exif_orientation(image) in SIDEWAYS
     return (width, height) if sideways else (height, width)
 
 
 @contextmanager
-def _open_image(path: Path) -> Iterator[Image.Image]:
-    """Open an image; any error meanwhile becomes a DataError that names the file."""
+def open_image(path: Path, content: Path | BytesIO | None = None) -> Iterator[Image.Image]:
+    """Open an image; any error meanwhile becomes a DataError that names the file.
+
+    `content` is what is read in its place.
+    """
     try:
-        with Image.open(path) as image:
+        with Image.open(content or path) as image:
             yield image
     except DataError:
         raise
@@ -110,13 +146,16 @@ def _open_image(path: Path) -> Iterator[Image.Image]:
         raise DataError(f"{path}: the image is broken ({error}); replace or remove it") from error
 
 
-def _has_orientation(image: Image.Image) -> bool:
-    """Check whether the image has yet to be turned by its EXIF orientation.
+def exif_orientation(image: Image.Image) -> int:
+    """Return the EXIF orientation by which the image has yet to be turned; 1 for none.
 
     Pillow's TIFF reader turns by itself. For PNG its own `getexif` would decode the whole image
     in search of EXIF data behind the pixels; the base class looks only in front of them.
     """
-    return image.format != "TIFF" and Image.Image.getexif(image).get(ORIENTATION, 1) in range(2, 9)
+    if image.format == "TIFF":
+        return 1
+    orientation = Image.Image.getexif(image).get(ORIENTATION, 1)
+    return orientation if orientation in range(2, 9) else 1
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:

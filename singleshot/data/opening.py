@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from singleshot.data.findings import KINDS, Finding, Findings
 from singleshot.data.formats import coco, imglab, voc
 from singleshot.data.formats.format import Format
 from singleshot.data.formats.split_names import choose_split
+from singleshot.data.layouts import Layout, find_layouts
+from singleshot.data.reading import AS_IT_IS, ReadingOptions
 from singleshot.errors import DataError
 from singleshot.files import require_existing
+from singleshot.options import option, takes
 from singleshot.plugins import with_registered
 
 if TYPE_CHECKING:
@@ -18,7 +23,15 @@ if TYPE_CHECKING:
 else:
     DataSet = Any  # importing it would import PyTorch, which recognising does without
 
-__all__ = ["FORMATS", "formats", "open_dataset", "require_splits", "splits_of"]
+__all__ = [
+    "FORMATS",
+    "formats",
+    "open_dataset",
+    "read_dataset",
+    "read_with_findings",
+    "require_splits",
+    "splits_of",
+]
 
 # The first that recognises a data set reads it.
 FORMATS = (voc.FORMAT, coco.FORMAT, imglab.FORMAT)
@@ -26,55 +39,132 @@ FORMATS = (voc.FORMAT, coco.FORMAT, imglab.FORMAT)
 MOST_ENTRIES = 8  # of a folder, in an error
 
 
+@dataclass(frozen=True)
+class OpeningOptions(ReadingOptions):
+    """Options of `open_dataset`."""
+
+    split: str | None = field(
+        default=None, metadata=option("Split to read; a+b joins two. Default: everything.")
+    )
+
+
 def formats() -> tuple[Format, ...]:
     """List all formats in the order in which they are tried; those of plugins come last."""
     return with_registered(FORMATS, Format)
 
 
-def open_dataset(path: str | Path, split: str | None = None) -> DataSet:
-    """Read a data set of any format: the images of a split (`a+b` joins two), or all.
+@takes(OpeningOptions)
+def open_dataset(path: str | Path, options: OpeningOptions) -> DataSet:
+    """Read a data set of any format: the images of a split, or all.
 
     Raises:
         DataError: the path does not exist or has an unknown layout, the split is unknown or empty,
-            or an annotation cannot be used.
+            or annotations cannot be used: all of them are listed.
     """
-    from singleshot.data.dataset import join_datasets  # noqa: PLC0415 (imports PyTorch)
+    return read_dataset(Path(path), options.split, options.reading)
 
-    path = Path(path)
-    data_format = _format_of(path)
-    names = [None] if split is None else split.split("+")
-    dataset = _without_repetition(join_datasets([data_format.read(path, name) for name in names]))
+
+def read_dataset(
+    path: Path,
+    split: str | None = None,
+    reading: ReadingOptions = AS_IT_IS,
+    *,
+    inspect_images: bool = True,
+) -> DataSet:
+    """Read a data set as `open_dataset` does; without `inspect_images` no image is opened."""
+    dataset, findings = read_with_findings(path, split, reading, inspect_images=inspect_images)
+    kinds = ("unreadable-image", "truncated-image") if reading.on_error == "stop" else ()
+    if reading.on_error == "skip":
+        findings = _with_skipped(findings)
+        cut = [one.image for one in findings if one.kind == "truncated-image"]
+        dataset = _without(dataset, cut)
+    else:
+        findings.raise_faults(dataset.description, kinds)
     if not len(dataset):
-        raise DataError(f"{dataset.description}: has no images; choose another split")
-    return dataset
+        reasons = "".join(f"\n  {line}" for line in findings.lines())
+        raise DataError(f"{dataset.description}: has no images; choose another split{reasons}")
+    return replace(dataset, notes=(*dataset.notes, *findings.lines()))
 
 
-def splits_of(path: Path) -> tuple[str, ...]:
+def read_with_findings(
+    path: Path,
+    split: str | None = None,
+    reading: ReadingOptions = AS_IT_IS,
+    *,
+    inspect_images: bool = True,
+) -> tuple[DataSet, Findings]:
+    """Read what can be used of a data set, with all faults and changes.
+
+    Raises:
+        DataError: there is no data set, or no such split.
+    """
+    from singleshot.data.assembly import assemble  # noqa: PLC0415 (imports PyTorch)
+    from singleshot.data.dataset import DataSet, join_datasets  # noqa: PLC0415
+
+    layout, findings = _layout_of(path, reading)
+    parts: list[DataSet] = []
+    names: Sequence[str | None] = [None] if split is None else split.split("+")
+    for name in names:
+        of_split = "" if name is None else f", split {layout.name_of(name)}"
+        description = f"{layout.format.name} layout{of_split} of {path}"
+        for read in layout.read(name):
+            if isinstance(read, DataSet):
+                parts.append(read)
+                continue
+            assembled = assemble(
+                read, reading, description=description, inspect_images=inspect_images
+            )
+            parts.append(assembled.dataset)
+            findings.extend(assembled.findings)
+    return _without_repetition(join_datasets(parts)), _without_equal(findings)
+
+
+def splits_of(path: Path, reading: ReadingOptions = AS_IT_IS) -> tuple[str, ...]:
     """List the splits that a data set defines; raises DataError as `open_dataset` does."""
-    return _format_of(path).splits(path)
+    return _layout_of(path, reading)[0].splits
 
 
-def require_splits(path: Path, splits: Sequence[str | None]) -> None:
+def require_splits(
+    path: Path, splits: Sequence[str | None], reading: ReadingOptions = AS_IT_IS
+) -> None:
     """Raise DataError for a missing path, an unknown layout or an unknown split; reads no image.
 
     Of `splits`, None is any, and `a+b` joins two.
     """
-    data_format = _format_of(path)
-    available, derived = data_format.splits(path), data_format.derived_splits(path)
+    layout, _ = _layout_of(path, reading)
     for split in splits:
         for name in () if split is None else split.split("+"):
-            if name not in derived:
-                choose_split(name, available, path)
+            if name not in layout.derived_splits:
+                choose_split(name, layout.splits, path)
 
 
-def _format_of(path: Path) -> Format:
-    """Detect the format: the first that recognises the path."""
+def _layout_of(path: Path, reading: ReadingOptions) -> tuple[Layout, Findings]:
+    """Detect the format and layout; of several, the first is taken and the others are noted."""
     require_existing(path)
-    for candidate in formats():
-        if candidate.recognise(path):
-            return candidate
-    layouts = "\n              ".join(candidate.layout for candidate in formats())
-    raise DataError(
+    known = formats()
+    if reading.data_format is not None:
+        named = [one for one in known if one.name.lower() == reading.data_format.lower()]
+        if not named:
+            names = ", ".join(one.name for one in known)
+            raise DataError(f"--format {reading.data_format}: no such format; there are {names}")
+        known = tuple(named)
+    findings = Findings()
+    layouts = find_layouts(path, known)
+    if not layouts:
+        raise _unknown_layout(path, known)
+    first, *others = layouts
+    if others:
+        other = others[0].format.name
+        findings.add(
+            "reader",
+            f"{path}: read as {first.format.name}; --format {other} reads its {other} annotations",
+        )
+    return first, findings
+
+
+def _unknown_layout(path: Path, known: Sequence[Format]) -> DataError:
+    layouts = "\n              ".join(candidate.layout for candidate in known)
+    return DataError(
         f"{path}: unknown layout of a data set\n"
         f"  looked for: {layouts}\n"
         f"  found:      {_contents(path)}\n"
@@ -85,10 +175,35 @@ def _format_of(path: Path) -> Format:
 def _contents(path: Path) -> str:
     """Describe a folder or file for the error about an unknown layout."""
     if path.is_file():
-        return "a file that is neither JSON nor such XML"
+        return "a file that is none of these"
     names = sorted(entry.name + "/" * entry.is_dir() for entry in path.iterdir())
     more = f" and {len(names) - MOST_ENTRIES} more" if len(names) > MOST_ENTRIES else ""
     return ", ".join(names[:MOST_ENTRIES]) + more if names else "an empty folder"
+
+
+def _with_skipped(findings: Findings) -> Findings:
+    """Replace faults by a count of what is left out because of them."""
+    return Findings(
+        [
+            Finding("skipped", str(one)) if KINDS[one.kind].severity == "fault" else one
+            for one in findings
+        ]
+    )
+
+
+def _without(dataset: DataSet, images: Sequence[str]) -> DataSet:
+    """Leave out images by their paths."""
+    import numpy as np  # noqa: PLC0415 (`require_splits` does without)
+
+    if not images:
+        return dataset
+    kept = np.flatnonzero(~np.isin(dataset.paths, images)).tolist()
+    return dataset.subset(kept, description=dataset.description)
+
+
+def _without_equal(findings: Findings) -> Findings:
+    """Drop what two joined splits have found twice."""
+    return Findings(list(dict.fromkeys(findings)))
 
 
 def _without_repetition(dataset: DataSet) -> DataSet:

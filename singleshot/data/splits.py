@@ -14,7 +14,8 @@ from jaxtyping import Bool
 
 from singleshot.data.dataset import DataSet, join_datasets
 from singleshot.data.formats.split_names import matching_splits
-from singleshot.data.opening import open_dataset, splits_of
+from singleshot.data.opening import read_dataset, splits_of
+from singleshot.data.reading import AS_IT_IS, ReadingOptions
 
 __all__ = [
     "EvaluationData",
@@ -25,6 +26,9 @@ __all__ = [
     "training_split",
 ]
 
+TRAINING_SPLITS = ("train", "training", "trainval")
+VALIDATION_SPLITS = ("val", "valid", "validation")
+EVALUATION_SPLITS = ("test", "testing", *VALIDATION_SPLITS)
 SET_ASIDE = 0.1  # of the training images, when there is no validation split
 MOST_ASIDE = 1.5  # times as many, where that takes an image of every class
 
@@ -53,7 +57,11 @@ class SplitIndices(NamedTuple):
 
 
 def training_split(
-    paths: Sequence[Path], split: str | None, val_split: str | None, seed: int
+    paths: Sequence[Path],
+    split: str | None,
+    val_split: str | None,
+    seed: int,
+    reading: ReadingOptions = AS_IT_IS,
 ) -> TrainingData:
     """Open the data sets to train and to validate on, joined by class name.
 
@@ -61,7 +69,7 @@ def training_split(
     `val` or `valid` if it lies outside the training split, else a stratified tenth of the training
     images is set aside. `val_split="none"`: no validation.
     """
-    parts = [_training_split_of_one(path, split, val_split, seed) for path in paths]
+    parts = [_training_split_of_one(path, split, val_split, seed, reading) for path in paths]
     train = join_datasets([part.train for part in parts])
     validations = [part.validation for part in parts if part.validation is not None]
     validation = join_datasets(validations).with_classes(train.class_names) if validations else None
@@ -69,13 +77,25 @@ def training_split(
     return TrainingData(train, validation, messages, any(part.set_aside for part in parts))
 
 
-def evaluation_split(paths: Sequence[Path], split: str | None) -> EvaluationData:
+def evaluation_split(
+    paths: Sequence[Path],
+    split: str | None,
+    reading: ReadingOptions = AS_IT_IS,
+    *,
+    inspect_images: bool = True,
+) -> EvaluationData:
     """Open the data sets to evaluate on, joined by class name.
 
     Without `split`: `test` if there is one, else `val`, else everything.
     """
     datasets = [
-        open_dataset(path, split or _first_split(("test", "val", "valid"), path)) for path in paths
+        read_dataset(
+            path,
+            split or _first_split(EVALUATION_SPLITS, path, reading),
+            reading,
+            inspect_images=inspect_images,
+        )
+        for path in paths
     ]
     messages = tuple(f"evaluating on {_describe(dataset)}" for dataset in datasets)
     return EvaluationData(join_datasets(datasets), messages)
@@ -103,18 +123,18 @@ def stratified_split(dataset: DataSet, fraction: float, *, seed: int) -> SplitIn
 
 
 def _training_split_of_one(
-    path: Path, split: str | None, val_split: str | None, seed: int
+    path: Path, split: str | None, val_split: str | None, seed: int, reading: ReadingOptions
 ) -> TrainingData:
     """Apply `training_split` to one data set."""
-    train = open_dataset(path, split or _first_split(("train", "trainval"), path))
+    train = read_dataset(path, split or _first_split(TRAINING_SPLITS, path, reading), reading)
     if val_split == "none":
         return TrainingData(train, None, (f"training on {_describe(train)}, without validation",))
     if val_split is None:
-        validation = _validation_outside(path, train)
+        validation = _validation_outside(path, train, reading)
         if validation is None:
             return _set_aside(train, seed)
     else:
-        validation = open_dataset(path, val_split)
+        validation = read_dataset(path, val_split, reading)
     messages = [f"training on {_describe(train)}", f"validating on {_describe(validation)}"]
     if num_shared := int(np.isin(validation.paths, train.paths).sum()):
         messages.append(
@@ -124,11 +144,11 @@ def _training_split_of_one(
     return TrainingData(train, validation, tuple(messages))
 
 
-def _validation_outside(path: Path, train: DataSet) -> DataSet | None:
+def _validation_outside(path: Path, train: DataSet, reading: ReadingOptions) -> DataSet | None:
     """Open a validation split that shares no image with training; VOC's `val` is in `trainval`."""
-    splits = splits_of(path)
-    for name in (*matching_splits("val", splits), *matching_splits("valid", splits)):
-        validation = open_dataset(path, name)
+    splits = splits_of(path, reading)
+    for name in (found for one in VALIDATION_SPLITS for found in matching_splits(one, splits)):
+        validation = read_dataset(path, name, reading)
         if not np.isin(validation.paths, train.paths).any():
             return validation
     return None
@@ -164,9 +184,9 @@ def _describe_aside(dataset: DataSet, aside: Sequence[int]) -> str:
     return f"a stratified tenth, {len(aside)}{lacking}, is set aside"
 
 
-def _first_split(names: Sequence[str], path: Path) -> str | None:
+def _first_split(names: Sequence[str], path: Path, reading: ReadingOptions) -> str | None:
     """Choose the first name that the data set has a split for, perhaps with a year."""
-    splits = splits_of(path)
+    splits = splits_of(path, reading)
     return next((name for name in names if matching_splits(name, splits)), None)
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from singleshot.data.attributes import read_attributes
 from singleshot.data.dataset import DataSet
+from singleshot.data.reading import AS_IT_IS, ReadingOptions
 from singleshot.data.splits import evaluation_split
 from singleshot.errors import SingleshotError
 from singleshot.evaluation.detection import detect_all
@@ -65,6 +66,7 @@ def _evaluate(detector: Model, options: EvaluationOptions) -> Report:
         options.on_message,
         class_names=tuple(loaded.class_names),
         splits=splits,
+        reading=options.reading,
     )
     evaluation = Evaluation.prepare(dataset, options)
     num_trained = 0 if splits is None else splits.count_trained(dataset)
@@ -101,7 +103,13 @@ def score(predictions: str | Path, options: ScoreOptions) -> Report:
 
 def _score(predictions: str | Path, options: ScoreOptions) -> Report:
     """Score as `score` does, with the functions of a display."""
-    dataset = open_evaluation_data(options.data, options.split, options.on_message)
+    dataset = open_evaluation_data(
+        options.data,
+        options.split,
+        options.on_message,
+        reading=options.reading,
+        inspect_images=False,
+    )
     evaluation = Evaluation.prepare(dataset, options)
     loaded = read_predictions(Path(predictions), dataset, options)
     report = evaluation.run(loaded)
@@ -118,6 +126,7 @@ def detect_shard(
     save_predictions: str | Path,
     split: str | None = None,
     device: Device = "auto",
+    reading: ReadingOptions = AS_IT_IS,
     progress: bool | Callable[[int, int], None] | None = None,
     on_message: OnMessage | None = None,
 ) -> Path:
@@ -131,6 +140,7 @@ def detect_shard(
         save_predictions: file for COCO results JSON.
         split: split to detect in; default as in `evaluate`.
         device: cpu, cuda, cuda:1, mps or auto.
+        reading: what to believe of the annotations, and what to do with damaged input.
         progress: whether to show it, or a function called with (images done, images in all).
         on_message: called with each message.
     """
@@ -150,6 +160,7 @@ def detect_shard(
             display.on_message,
             class_names=tuple(loaded.class_names),
             splits=_splits_of(detector),
+            reading=reading,
         )
         predictions = detect_all(
             loaded,
@@ -181,15 +192,18 @@ def open_evaluation_data(
     *,
     class_names: tuple[str, ...] | None = None,
     splits: RunSplits | None = None,
+    reading: ReadingOptions = AS_IT_IS,
+    inspect_images: bool = True,
 ) -> DataSet:
     """Open the images to evaluate on, with the labels of a model if class names are given.
 
-    `splits` are the images of its run: the split "set-aside" is one of them.
+    `splits` are the images of its run: the split "set-aside" is one of them. Without
+    `inspect_images` no image needs to be there.
     """
     if split == SET_ASIDE and splits is not None:
-        chosen = splits.choose_set_aside(as_paths(data))
+        chosen = splits.choose_set_aside(as_paths(data), reading)
     else:
-        chosen = evaluation_split(as_paths(data), split)
+        chosen = evaluation_split(as_paths(data), split, reading, inspect_images=inspect_images)
     dataset = chosen.dataset
     if class_names is not None:
         dataset = dataset.with_classes(class_names)

@@ -6,8 +6,9 @@ from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar
 
+from singleshot.data.reading import ReadingOptions
 from singleshot.files import require_existing, require_writable
-from singleshot.options import DEVICE, DataPaths, Device, Options, argument, callback, option
+from singleshot.options import DEVICE, DataPaths, Device, argument, callback, option
 from singleshot.runs.callbacks import OnMessage
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ Chosen = TypeVar("Chosen", bound="MeasurementOptions")
 
 
 @dataclass(frozen=True)
-class MeasurementOptions(Options):
+class MeasurementOptions(ReadingOptions):
     """Images, rules and report, shared by `evaluate`, `score` and `compare`."""
 
     data: DataPaths = field(

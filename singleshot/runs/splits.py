@@ -16,7 +16,8 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from singleshot.data.dataset import DataSet, join_datasets
-from singleshot.data.opening import open_dataset
+from singleshot.data.opening import read_dataset
+from singleshot.data.reading import AS_IT_IS, ReadingOptions
 from singleshot.data.splits import EvaluationData, TrainingData
 from singleshot.errors import DataError, ModelError
 from singleshot.files import write_atomically
@@ -105,7 +106,9 @@ class RunSplits(BaseModel):
         trained = self.trained_on()
         return sum(content in trained for content in hash_images(dataset))
 
-    def choose_set_aside(self, paths: Sequence[Path]) -> EvaluationData:
+    def choose_set_aside(
+        self, paths: Sequence[Path], reading: ReadingOptions = AS_IT_IS
+    ) -> EvaluationData:
         """Open the images that the training has set aside, wherever they are in these data sets.
 
         Raises DataError where it has set none aside, or where none of them is there.
@@ -116,7 +119,7 @@ class RunSplits(BaseModel):
                 f"--split {SET_ASIDE}: the training of this run set no images aside (validation: "
                 f"{validated}); name a split of the data set"
             )
-        dataset = join_datasets([open_dataset(path) for path in paths])
+        dataset = join_datasets([read_dataset(path, None, reading) for path in paths])
         records = SplitRecord.of(dataset).images
         trained, aside = {*self.train.images}, {content for _, content in self.validation.images}
         # Of two files with the same content one may have been trained on.

@@ -11,6 +11,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Literal
 
+from singleshot.data.reading import ReadingOptions
 from singleshot.errors import SingleshotError
 from singleshot.options import (
     DATA,
@@ -19,7 +20,6 @@ from singleshot.options import (
     DataPaths,
     Device,
     Option,
-    Options,
     callback,
     option,
 )
@@ -141,7 +141,7 @@ PROGRESS = callback(
 
 
 @dataclass(frozen=True)
-class TrainingOptions(Options):
+class TrainingOptions(ReadingOptions):
     """Data, run folder, initial weights and checks of one training."""
 
     data: DataPaths = field(default=(), metadata=DATA)

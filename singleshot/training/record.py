@@ -17,7 +17,9 @@ from singleshot.training.options import TrainingOptions
 
 __all__ = ["recall_command", "record_of", "save_record"]
 
-_PATHS = ("data", "init", "teacher")
+_PATHS = ("data", "init", "teacher", "images")
+_READING = ("on_error", "data_format", "normalized", "rescale_boxes", "follow_links")
+_LATER = ("images", *_READING)
 _NAMES = (
     *_PATHS,
     "split",
@@ -28,6 +30,7 @@ _NAMES = (
     "input",
     "overrides",
     "track",
+    *_READING,
 )
 
 
@@ -65,13 +68,15 @@ def recall_command(
     try:
         record = json.loads(folder.command.read_bytes())
         directory = Path(record["directory"])
-        values = {name: record[name] for name in _NAMES}
+        # Runs of earlier versions have recorded no options of reading.
+        values = {name: record[name] for name in _NAMES if name in record or name not in _LATER}
         recorded = str(record["recipe"])
     except (KeyError, TypeError, ValueError) as error:
         raise ModelError(f"{folder.command}: damaged ({error}); delete it") from error
     values["data"] = [_locate(path, directory) for path in values["data"]]
-    for name in ("init", "teacher"):
-        values[name] = None if values[name] is None else _locate(values[name], directory)
+    for name in ("init", "teacher", "images"):
+        if values.get(name) is not None:
+            values[name] = _locate(values[name], directory)
     defaults = {one.name: one.default for one in fields(options)}
     given = {name for name in _NAMES if getattr(options, name) not in (defaults[name], [])}
     if "overrides" in given:

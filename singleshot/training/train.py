@@ -100,7 +100,11 @@ def run_training(recipe: str | Path, options: TrainingOptions) -> Run:
             if resume:
                 callbacks.on_message(describe_resumed(folder))
             data = training_split(
-                as_paths(options.data), options.split, options.val_split, settings.training.seed
+                as_paths(options.data),
+                options.split,
+                options.val_split,
+                settings.training.seed,
+                options.reading,
             )
             _announce(data, settings, detector, callbacks.on_message)
             start = _start(detector, options, data, processes, device, resume=resume)

@@ -5,13 +5,13 @@ from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from singleshot.data.reading import ReadingOptions
 from singleshot.options import (
     DATA,
     DEVICE,
     OVERRIDES,
     DataPaths,
     Device,
-    Options,
     callback,
     option,
 )
@@ -24,7 +24,7 @@ Keep = Literal["log", "checkpoint", "all"]
 
 
 @dataclass(frozen=True)
-class TuningOptions(Options):
+class TuningOptions(ReadingOptions):
     """Options of a hyperparameter search."""
 
     data: DataPaths = field(metadata=DATA)

@@ -136,10 +136,10 @@ def _split_data(options: TuningOptions, seed: int, space: SearchSpace) -> Traini
     Raises SingleshotError when the search of the seed would change the validation images.
     """
     data, splits = as_paths(options.data), (options.split, options.val_split)
-    images = training_split(data, *splits, seed)
+    images = training_split(data, *splits, seed, options.reading)
     fingerprint = _validation(images).fingerprint()
     if SEED_KEY in space:
-        other = training_split(data, *splits, seed + 1).validation
+        other = training_split(data, *splits, seed + 1, options.reading).validation
         if other is None or other.fingerprint() != fingerprint:
             raise SingleshotError(
                 f"--search {SEED_KEY}: it also selects the tenth that is set aside, so that trials "

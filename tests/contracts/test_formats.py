@@ -13,7 +13,7 @@ from PIL import Image
 
 from singleshot.data.dataset import DataSet
 from singleshot.data.formats.format import Format
-from singleshot.data.opening import FORMATS, open_dataset, splits_of
+from singleshot.data.opening import FORMATS, open_dataset, read_dataset, splits_of
 from singleshot.errors import DataError, PluginError
 from singleshot.plugins import register
 from singleshot.structures import Truth
@@ -105,7 +105,7 @@ def test_an_error_names_the_broken_file(data_format: Format, dataset: DataSet, t
     file = min(files)  # of VOC, a file in Annotations/
     file.write_bytes(file.read_bytes()[:-20])
     with pytest.raises(DataError, match=re.escape(file.name)):
-        data_format.read(tmp_path / "to", None)
+        read_dataset(tmp_path / "to")
 
 
 @each_format

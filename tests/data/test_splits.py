@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from singleshot.data.dataset import DataSet
-from singleshot.data.formats import voc
+from singleshot.data.opening import read_dataset
 from singleshot.data.splits import evaluation_split, stratified_split, training_split
 from singleshot.structures import Truth
 
@@ -80,7 +80,7 @@ def test_the_split_follows_from_seed_and_names_and_not_from_the_order_of_files()
 
 
 def test_real_classes_are_each_on_both_sides(shared):
-    dataset = voc.FORMAT.read(shared / "data/voc2012_100")
+    dataset = read_dataset(shared / "data/voc2012_100")
     kept, aside = stratified_split(dataset, 0.1, seed=0)
     assert classes(dataset, kept) == classes(dataset, aside) == set(range(20))
     assert len(aside) <= 20

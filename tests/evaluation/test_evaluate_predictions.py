@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from singleshot.data.formats import coco, voc
+from singleshot.data.opening import read_dataset
 from singleshot.evaluation.evaluate_predictions import evaluate_predictions
 from singleshot.metrics import Predictions, Protocol
 from singleshot.structures import Detections
@@ -26,6 +26,6 @@ def test_truth_given_as_predictions_scores_one_on_real_data(shared, name, protoc
 
 def read_real(folder, name):
     if name == "tiny_coco":
-        return coco.FORMAT.read(folder / name, split="val2017")
+        return read_dataset(folder / name, split="val2017")
     root = folder / name / ("VOC2012" if name == "voc2012_100" else "")
-    return voc.FORMAT.read(root)
+    return read_dataset(root)

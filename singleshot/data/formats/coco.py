@@ -1,9 +1,11 @@
 """COCO: one JSON file with all images, categories and annotations of a split.
 
-Accepted are a folder with `annotations/instances_NAME.json`, and such a JSON file alone, with or
-without its images. They are looked for in `NAME/`, `images/NAME/`, `images/` and beside; then in
-the folders of the other splits, and in that which the image's own name has (`COCO_val2014_…`): the
-splits `minival2014` and `trainval35k` have no folders of their own.
+Accepted are a folder with `annotations/instances_NAME.json`, other JSON files of this kind in
+`annotations/` or at the top (Roboflow's `_annotations.coco.json`), and such a JSON file alone, with
+or without its images. They are looked for in `NAME/`, `images/NAME/`, `images/` and beside; then in
+that folder which the image's own name has (`COCO_val2014_…`): the splits `minival2014` and
+`trainval35k` have no folders of their own. If there is none of them, they are looked for in all
+folders.
 
 An annotation with `iscrowd`, `ignore` or `isgroupof` (Open Images) is a region: detections in it
 are not counted. For pycocotools only `iscrowd` is: its `cocoeval.py` reads `ignore`, and in the
@@ -15,23 +17,24 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import replace
-from pathlib import Path
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from singleshot.data.formats.format import Format
-from singleshot.data.formats.objects import (
+from singleshot.data.findings import Findings
+from singleshot.data.formats.annotations import (
     AnnotatedImage,
     AnnotatedObject,
-    finite_number,
-    require_images,
+    Annotations,
+    Box,
     with_rest,
 )
+from singleshot.data.formats.copying import copy_images
+from singleshot.data.formats.entries import Entry, as_number, first_json_key, parse_json
+from singleshot.data.formats.format import Format
 from singleshot.data.formats.split_names import choose_split, matching_splits
 from singleshot.errors import DataError
-from singleshot.files import describe_damage
+from singleshot.files import without_hidden
 
 if TYPE_CHECKING:
     from singleshot.data.dataset import DataSet
@@ -41,9 +44,12 @@ else:
 __all__ = ["FORMAT"]
 
 PREFIX = "instances_"
+# Files of COCO's other tasks, which lie beside.
+OTHER_TASKS = ("captions_", "image_info_", "panoptic_", "person_keypoints_", "stuff_")
+KEYS = ("annotations", "categories", "images", "info", "licenses")  # a file begins with one of them
 REGION_KEYS = ("iscrowd", "ignore", "isgroupof")
-MOST_PROBES = 10  # images looked for in a folder
 IMAGE_NAME = re.compile(r"COCO_([^_]+)_\d+\.")  # of 2014: `COCO_val2014_000000000042.jpg`
+BBOX = "[left, top, width, height] in pixels"
 
 
 class _Part(NamedTuple):
@@ -66,7 +72,7 @@ KNOWN_SPLITS: Mapping[str, Sequence[Sequence[_Part]]] = {
 
 
 def _recognise(path: Path) -> bool:
-    """Check whether this is a folder in COCO's layout, or a JSON file."""
+    """Check whether this is a folder in COCO's layout, or a JSON file of this kind."""
     return bool(_files(path))
 
 
@@ -91,23 +97,15 @@ def _complete(
     return next(complete, None)
 
 
-def _read(path: Path, split: str | None = None) -> DataSet:
+def _read(path: Path, split: str | None = None) -> list[Annotations]:
     """Read the images of a split, or of all; classes in the order of their category ids.
 
     Raises:
-        DataError: the JSON is malformed, an entry misses something or contradicts another, a split
-            is unknown, or some images are missing while others are there.
+        DataError: the JSON is malformed, or a split is unknown.
     """
-    from singleshot.data.dataset import join_datasets  # noqa: PLC0415 (imports PyTorch)
-
     files = _files(path)
-    parts: Sequence[_Part] = [_Part(name) for name in files]
-    of_split = ""
-    if split is not None:
-        parts = _parts_of(split, files, path)
-        of_split = f", split {_describe(parts)}"
-    dataset = join_datasets([_read_part(part, files) for part in parts])
-    return replace(dataset, description=f"COCO layout{of_split} of {path}")
+    parts = [_Part(name) for name in files] if split is None else _parts_of(split, files, path)
+    return [_read_part(part, files) for part in parts]
 
 
 def _write(
@@ -120,8 +118,6 @@ def _write(
     Raises:
         DataError: two images have the same file name.
     """
-    from singleshot.data.formats.annotations import copy_images  # noqa: PLC0415 (imports PyTorch)
-
     copies = copy_images(dataset, path / "images")
     image_ids = dataset.image_ids.tolist() if dataset.has_ids else list(range(len(dataset)))
     categories = [
@@ -155,12 +151,22 @@ FORMAT = Format(
 
 def _files(path: Path) -> dict[str, Path]:
     """Map each split to its JSON file."""
-    if path.is_file() and path.suffix.lower() == ".json":
-        return {path.stem.removeprefix(PREFIX): path}
+    if path.is_file():
+        # What is no JSON at all is COCO's as well: reading it tells why.
+        is_json = path.suffix.lower() == ".json"
+        own = is_json and first_json_key(path) in (*KEYS, None)
+        return {path.stem.removeprefix(PREFIX): path} if own else {}
     for folder in (path / "annotations", path):
-        if files := sorted(folder.glob(f"{PREFIX}*.json")):
-            return {file.stem.removeprefix(PREFIX): file for file in files}
+        files = sorted(without_hidden(folder.glob("*.json")))
+        named = [file for file in files if file.name.startswith(PREFIX)]
+        if found := named or [file for file in files if _is_coco(file)]:
+            return {file.stem.removeprefix(PREFIX): file for file in found}
     return {}
+
+
+def _is_coco(file: Path) -> bool:
+    """Check whether a JSON file has detection's annotations."""
+    return not file.name.startswith(OTHER_TASKS) and first_json_key(file) in KEYS
 
 
 def _parts_of(split: str, files: Mapping[str, Path], path: Path) -> Sequence[_Part]:
@@ -182,179 +188,158 @@ def _describe(parts: Sequence[_Part]) -> str:
     return " + ".join(" without ".join(filter(None, part)) for part in parts)
 
 
-def _read_part(part: _Part, files: Mapping[str, Path]) -> DataSet:
+def _read_part(part: _Part, files: Mapping[str, Path]) -> Annotations:
     """Read a split, without the images that are also in another."""
-    dataset = _read_file(files[part.split], part.split)
-    if not part.without:
-        return dataset
-    others = set(_read_images(_parse(files[part.without])["images"], files[part.without]))
-    kept = [index for index, number in enumerate(dataset.image_ids) if number not in others]
-    return dataset.subset(kept, description=dataset.description)
+    annotations = _read_file(files[part.split], part.split)
+    if part.without:
+        others = _read_file(files[part.without], part.without)
+        ids = {image.image_id for image in others.images}
+        annotations.images = [one for one in annotations.images if one.image_id not in ids]
+    return annotations
 
 
-def _read_file(file: Path, name: str) -> DataSet:
-    """Read all images of one JSON file, by rising id."""
-    from singleshot.data.formats.annotations import assemble  # noqa: PLC0415 (imports PyTorch)
+def _read_file(file: Path, name: str) -> Annotations:
+    """Read all images of one JSON file, by rising id.
 
-    content = _parse(file)
-    categories = _read_categories(content["categories"], file)
-    images = _read_images(content["images"], file)
-    notes = _locate(list(images.values()), file, name)
-    _add_objects(content["annotations"], file, images, categories)
-    return assemble(
-        list(categories.values()),
-        list(images.values()),
-        description=str(file),
-        image_ids=list(images),
+    pycocotools takes images by rising id, and equal scores rank in the order of the images.
+    """
+    content = Entry(parse_json(file), str(file))
+    findings = Findings()
+    categories = _read_categories(content, file, findings)
+    home = file.parent.parent if file.parent.name == "annotations" else file.parent
+    images = _read_images(content, file, home, findings)
+    used = _add_objects(content, file, images, categories, findings)
+    _leave_out_root(content, categories, used, findings)
+    usual = (home / name, home / "images" / name, home / "images", home, home / name / "images")
+    return Annotations(
+        root=home,
+        images=[images[number] for number in sorted(images)],
+        folders=list(dict.fromkeys((*usual, file.parent))),
+        file=file,
+        class_names=list(categories.values()),
         category_ids=list(categories),
-        notes=notes,
+        entry="annotation",
+        findings=findings,
     )
 
 
-def _parse(file: Path) -> dict[str, list[Any]]:
-    """Load the file and check its three lists."""
-    try:
-        content = json.loads(file.read_bytes())
-    except json.JSONDecodeError as error:
-        damage = describe_damage(file)
-        reason = damage or f"broken JSON ({error.msg}); repair or export it anew"
-        raise DataError(f"{file}, line {error.lineno}: {reason}") from None
-    except (OSError, ValueError) as error:
-        raise DataError(f"{file}: cannot be read ({error}); export it anew") from error
-    if not isinstance(content, dict):
-        raise DataError(
-            f"{file}: holds a {type(content).__name__}; COCO's annotations are an object"
-        )
-    for key in ("images", "annotations", "categories"):
-        if not isinstance(content.get(key), list):
-            raise DataError(f"{file}: has no list {key!r}; COCO's annotations need it, even empty")
-    return content
-
-
-def _read_categories(entries: list[Any], file: Path) -> dict[int, str]:
+def _read_categories(content: Entry, file: Path, findings: Findings) -> dict[int, str]:
     """Map category ids to class names, in the order of the ids."""
     names: dict[int, str] = {}
-    for index, entry in enumerate(entries, start=1):
-        with _naming_entry(file, "category", index):
-            names[_new_id(entry, names)] = str(entry["name"])
+    for index, values in enumerate(content.entries("categories", "categories"), start=1):
+        place = f"{file}: category {index}"
+        with findings.collect(place):
+            entry = Entry(values, place)
+            names[_new_id(entry, names)] = entry.text("name")
     name, times = next(iter(Counter(names.values()).most_common(1)), ("", 0))
     if times > 1:
         raise DataError(f"{file}: {times} categories are called {name!r}; give each its own name")
     return dict(sorted(names.items()))
 
 
-def _read_images(entries: list[Any], file: Path) -> dict[int, AnnotatedImage]:
-    """Map image ids to images in the order of the ids, still without objects and folder.
-
-    pycocotools takes images by rising id, and equal scores rank in the order of the images.
-    """
+def _read_images(
+    content: Entry, file: Path, home: Path, findings: Findings
+) -> dict[int, AnnotatedImage]:
+    """Map image ids to images, still without objects."""
     images: dict[int, AnnotatedImage] = {}
-    for index, entry in enumerate(entries, start=1):
-        with _naming_entry(file, "image", index):
-            size = int(entry.get("height") or 0), int(entry.get("width") or 0)
-            image = AnnotatedImage(Path(entry["file_name"]), size, [])
-            images[_new_id(entry, images)] = image
-    return dict(sorted(images.items()))
+    for index, values in enumerate(content.entries("images", "images"), start=1):
+        place = f"{file}: image {index}"
+        with findings.collect(place):
+            entry = Entry(values, place)
+            number, name = _new_id(entry, images), entry.text("file_name")
+            size = entry.side("height"), entry.side("width")
+            folder = _folder_of(name, home)
+            images[number] = AnnotatedImage(name, size, [], place, folder=folder, image_id=number)
+    return images
+
+
+def _folder_of(name: str, home: Path) -> Path | None:
+    """Return the folder that an image's own name has: `val2014` of `COCO_val2014_…`."""
+    if not (found := IMAGE_NAME.match(PurePath(name).name)):
+        return None
+    folders = (home / found[1], home / "images" / found[1])
+    return next((folder for folder in folders if folder.is_dir()), None)
 
 
 def _add_objects(
-    entries: list[Any],
+    content: Entry,
     file: Path,
-    images: dict[int, AnnotatedImage],
-    categories: dict[int, str],
-) -> None:
-    """Add each object to its image."""
-    for index, entry in enumerate(entries, start=1):
-        with _naming_entry(file, "annotation", index):
-            image_id, category_id = entry["image_id"], entry["category_id"]
+    images: Mapping[int, AnnotatedImage],
+    categories: Mapping[int, str],
+    findings: Findings,
+) -> set[str]:
+    """Add each object to its image; returns the names of classes that have some."""
+    used = set()
+    for index, values in enumerate(content.entries("annotations", "annotations"), start=1):
+        place = f"{file}: annotation {index}"
+        with findings.collect(place):
+            entry = Entry(values, place)
+            image_id, category_id = (
+                entry.whole_number("image_id"),
+                entry.whole_number("category_id"),
+            )
             if image_id not in images:
-                raise ValueError(f"image_id {image_id} is none of the images")
+                raise entry.wrong("image_id", "the id of an image")
             if category_id not in categories:
-                raise ValueError(f"category_id {category_id} is none of the categories")
-            images[image_id].objects.append(_read_object(entry, categories[category_id]))
+                raise entry.wrong("category_id", "the id of a category")
+            name = categories[category_id]
+            images[image_id].objects.append(_read_object(entry, name, index, findings))
+            used.add(name)
+    return used
 
 
-def _read_object(entry: dict[str, Any], name: str) -> AnnotatedObject:
+def _read_object(entry: Entry, name: str, number: int, findings: Findings) -> AnnotatedObject:
     """Read an annotation: its box is (left, top, width, height), `REGION_KEYS` make a region."""
-    left, top, width, height = map(finite_number, entry["bbox"])
+    area = as_number(entry.values.get("area"))
     return AnnotatedObject(
         name,
-        (left, top, left + width, top + height),
-        crowd=any(entry.get(key) for key in REGION_KEYS),
-        area=finite_number(entry.get("area") or 0),
+        _read_box(entry, findings),
+        number,
+        crowd=any(entry.flag(key) for key in REGION_KEYS),
+        area=area if area is not None and area > 0 else None,
     )
 
 
-def _new_id(entry: dict[str, Any], taken: Mapping[int, object]) -> int:
-    """Read an entry's id; ValueError when it is taken or no whole number."""
-    number = entry["id"]
-    if not isinstance(number, int):
-        raise ValueError(f"id {number!r} is no whole number")
+def _read_box(entry: Entry, findings: Findings) -> Box:
+    """Read the box, or that around the polygons of an annotation without one."""
+    polygons = entry.values.get("segmentation")
+    if "bbox" in entry.values or not isinstance(polygons, list) or not polygons:
+        left, top, width, height = entry.numbers("bbox", BBOX)
+        return left, top, left + width, top + height
+    numbers = [as_number(one) for part in polygons if isinstance(part, list) for one in part]
+    points = [one for one in numbers if one is not None]
+    if len(points) < len(numbers) or len(points) < 4 or len(points) % 2:
+        raise entry.wrong("segmentation", "polygons [x, y, x, y, …] in pixels")
+    findings.add("polygon", entry.place)
+    return min(points[::2]), min(points[1::2]), max(points[::2]), max(points[1::2])
+
+
+def _leave_out_root(
+    content: Entry, categories: dict[int, str], used: set[str], findings: Findings
+) -> None:
+    """Leave out the category without objects that Roboflow writes above all others."""
+    above = {
+        entry.get("supercategory")
+        for entry in content.values["categories"]
+        if isinstance(entry, Mapping)
+    }
+    for number, name in list(categories.items()):
+        is_top = content.values["categories"][0] == {
+            "id": number,
+            "name": name,
+            "supercategory": "none",
+        }
+        if is_top and name in above and name not in used and len(categories) > 1:
+            del categories[number]
+            findings.add("reader", f"left out the category {name!r}: the one above all others")
+
+
+def _new_id(entry: Entry, taken: Mapping[int, object]) -> int:
+    """Read an entry's id; DataError when it is taken or no whole number."""
+    number = entry.whole_number("id")
     if number in taken:
-        raise ValueError(f"id {number} is taken already")
+        raise entry.wrong("id", "one that no other has")
     return number
-
-
-@contextmanager
-def _naming_entry(file: Path, kind: str, index: int) -> Iterator[None]:
-    """Turn the exception of a wrong entry into a DataError that names the entry."""
-    try:
-        yield
-    except KeyError as error:
-        raise DataError(
-            f"{file}: {kind} {index} has no {error}; add it or remove the entry"
-        ) from None
-    except (AttributeError, TypeError, ValueError, OverflowError) as error:
-        raise DataError(f"{file}: {kind} {index}: {error}; correct or remove the entry") from None
-
-
-def _locate(images: Sequence[AnnotatedImage], file: Path, name: str) -> list[str]:
-    """Complete the paths: of each image, the first folder that has it.
-
-    Returns:
-        A note if no image is found: annotations may be of use without images.
-
-    Raises:
-        DataError: some images are there and others are not, or two splits have one of a name.
-    """
-    home = file.parent.parent if file.parent.name == "annotations" else file.parent
-    usual = (home / name, home / "images" / name, home / "images", home)
-    first = [image.path for image in images[:MOST_PROBES]]
-    holding = [folder for folder in usual if any((folder / path).exists() for path in first)]
-    own = (holding or usual)[0]
-    missing = [image for image in images if not (own / image.path).exists()]
-    others = _folders_of_splits(missing, file, home) if missing else []
-    # In the folder of another split, the same number may name another image.
-    elsewhere = [
-        image.path for image in missing if not holding or IMAGE_NAME.match(image.path.name)
-    ]
-    folder_of = {path: _folder_with(path, others, file) for path in elsewhere}
-    for image in images:
-        image.path = (folder_of.get(image.path) or own) / image.path
-    if holding or any(folder_of.values()):
-        require_images(images, file)
-        return []
-    looked_in = ", ".join(map(str, (*usual, *others)))
-    return [f"found no images of {file.name}; looked in {looked_in}"] if images else []
-
-
-def _folders_of_splits(images: Iterable[AnnotatedImage], file: Path, home: Path) -> list[Path]:
-    """List the existing folders of all splits beside a file, and of those that images name."""
-    named = {found[1] for image in images if (found := IMAGE_NAME.match(image.path.name))}
-    splits = sorted(named | set(_files(file.parent)))
-    folders = [base / split for base in (home, home / "images") for split in splits]
-    return [folder for folder in folders if folder.is_dir()]
-
-
-def _folder_with(path: Path, folders: Sequence[Path], file: Path) -> Path | None:
-    """Find the folder that has an image; DataError for two, unless its name is unique in COCO."""
-    holding = [folder for folder in folders if (folder / path).exists()]
-    if len(holding) > 1 and not IMAGE_NAME.match(path.name):
-        raise DataError(
-            f"{file}: image {path} is in {holding[0]} and in {holding[1]}; write the folder before "
-            f"its file_name"
-        )
-    return next(iter(holding), None)
 
 
 def _image_entry(image: Path, image_id: int) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
+from singleshot.data.formats.annotations import Annotations
 from singleshot.plugins import Extension
 
 if TYPE_CHECKING:
@@ -14,15 +15,18 @@ if TYPE_CHECKING:
 else:
     DataSet = Any  # importing it would import PyTorch, which recognising does without
 
-__all__ = ["Format", "ReadDataSet", "WriteDataSet"]
+__all__ = ["Format", "ReadAnnotations", "WriteDataSet"]
 
 
 @runtime_checkable
-class ReadDataSet(Protocol):
-    """Reads annotations; images are read later, one at a time."""
+class ReadAnnotations(Protocol):
+    """Reads annotations as they are written; images are found and read later."""
 
-    def __call__(self, path: Path, split: str | None = None, /) -> DataSet:
-        """Read the images of a split, or all."""
+    def __call__(self, path: Path, split: str | None = None, /) -> Sequence[Annotations] | DataSet:
+        """Read the annotations of a split, or all: one for each file that has ids of its own.
+
+        A format whose files hold what was checked when they were written returns the data set.
+        """
 
 
 @runtime_checkable
@@ -41,15 +45,18 @@ class Format(Extension):
 
     What `write` writes, `recognise` accepts and `read` reads as the same images, classes, boxes and
     flags. All differences of a format from ours (1-based pixels, widths, class numbers) stay in its
-    file. `recognise` looks at names and first bytes only, raises nothing, and is false for every
-    other format; `read` raises a DataError that names the file and the entry which is wrong.
+    file; what is the same for all (missing images, sizes, boxes without area) is in `assembly`.
+
+    `recognise` looks at names and first bytes only, raises nothing, and is false for every other
+    format. `read` collects what is wrong with an entry in the findings of its annotations and goes
+    on; a DataError, which names the file, is for a file that cannot be read at all.
     """
 
     name: str  # "VOC"
     layout: str  # what `recognise` looks for, for the error about an unknown data set
     recognise: Callable[[Path], bool]
     splits: Callable[[Path], tuple[str, ...]]  # names of the splits that a data set defines
-    read: ReadDataSet
+    read: ReadAnnotations
     write: WriteDataSet
     # Names of splits that `read` makes of those.
     derived_splits: Callable[[Path], tuple[str, ...]] = lambda _: ()

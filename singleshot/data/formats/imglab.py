@@ -9,22 +9,24 @@ these files have one kind of object and no `<label>`; the class is then called "
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from xml.etree.ElementTree import Element, ElementTree, SubElement, indent
 
-from singleshot.data.formats.format import Format
-from singleshot.data.formats.objects import (
+from singleshot.data.findings import Findings
+from singleshot.data.formats.annotations import (
     AnnotatedImage,
     AnnotatedObject,
-    require_images,
+    Annotations,
     with_rest,
 )
+from singleshot.data.formats.copying import copy_images
+from singleshot.data.formats.format import Format
 from singleshot.data.formats.split_names import choose_split
 from singleshot.data.formats.xml_files import (
     format_pixels,
     has_root,
+    read_flag,
     read_length,
     read_pixels,
     read_root,
@@ -52,20 +54,11 @@ def _splits(path: Path) -> tuple[str, ...]:
     return tuple(_files(path))
 
 
-def _read(path: Path, split: str | None = None) -> DataSet:
-    """Read the images of a split, or of all files; classes in alphabetical order.
-
-    Raises:
-        DataError: a file is malformed or misses something, a split is unknown, or some images are
-            missing while others are there.
-    """
-    from singleshot.data.dataset import join_datasets  # noqa: PLC0415 (imports PyTorch)
-
+def _read(path: Path, split: str | None = None) -> list[Annotations]:
+    """Read the images of a split, or of all files; classes in alphabetical order."""
     files = _files(path)
     names = tuple(files) if split is None else (choose_split(split, tuple(files), path),)
-    dataset = join_datasets([_read_file(files[name]) for name in names])
-    of_split = "" if split is None else f", split {names[0]}"
-    return replace(dataset, description=f"imglab layout{of_split} of {path}")
+    return [_read_file(files[name]) for name in names]
 
 
 def _write(
@@ -78,8 +71,6 @@ def _write(
     Raises:
         DataError: two images have the same file name.
     """
-    from singleshot.data.formats.annotations import copy_images  # noqa: PLC0415 (imports PyTorch)
-
     images = copy_images(dataset, path / "images")
     nodes = [_image_node(dataset, index, image) for index, image in enumerate(images)]
     for name, indices in with_rest(splits, len(dataset)).items():
@@ -109,48 +100,43 @@ def _files(path: Path) -> dict[str, Path]:
     }
 
 
-def _read_file(xml: Path) -> DataSet:
+def _read_file(xml: Path) -> Annotations:
     """Read all images of one file, in its order."""
-    from singleshot.data.formats.annotations import assemble  # noqa: PLC0415 (imports PyTorch)
+    findings = Findings()
+    images = []
+    for index, node in enumerate(read_root(xml, "dataset").iterfind("images/image"), start=1):
+        place = f"{xml}: image {index}"
+        with findings.collect(place):
+            images.append(_read_image(node, place, findings))
+    folder = xml.parent
+    return Annotations(folder, images, (folder,), xml, entry="box", findings=findings)
 
-    nodes = enumerate(read_root(xml, "dataset").iterfind("images/image"), start=1)
-    images = [_read_image(node, xml, f"{xml}: image {index}") for index, node in nodes]
-    class_names = sorted({one.name for image in images for one in image.objects})
-    notes = _note_if_all_missing(images, xml)
-    return assemble(class_names, images, description=str(xml), notes=notes)
 
-
-def _read_image(node: Element, xml: Path, where: str) -> AnnotatedImage:
+def _read_image(node: Element, place: str, findings: Findings) -> AnnotatedImage:
     """Read one `<image>`; its width and height may be absent."""
-    name = node.get("file")
+    name = (node.get("file") or "").strip()
     if not name:
-        raise DataError(f"{where}: has no file; add it or remove the image")
-    boxes = enumerate(node.iterfind("box"), start=1)
-    return AnnotatedImage(
-        path=xml.parent / name,
-        size=(read_length(node.get("height")), read_length(node.get("width"))),
-        objects=[_read_object(box, f"{where} ({name}), box {index}") for index, box in boxes],
-    )
+        raise DataError(f"{place}: has no file; add it or remove the image")
+    objects = []
+    for index, box in enumerate(node.iterfind("box"), start=1):
+        where = f"{place} ({name}), box {index}"
+        with findings.collect(where):
+            objects.append(_read_object(box, index, where))
+    size = read_length(node.get("height")), read_length(node.get("width"))
+    return AnnotatedImage(name, size, objects, place)
 
 
-def _read_object(node: Element, where: str) -> AnnotatedObject:
+def _read_object(node: Element, number: int, place: str) -> AnnotatedObject:
     """Read one `<box>`: pixels count from 0, and a dlib rectangle of width 5 covers five."""
     left, top, width, height = (
-        read_pixels(node.get(name), name, where) for name in ("left", "top", "width", "height")
+        read_pixels(node.get(name), name, place) for name in ("left", "top", "width", "height")
     )
     return AnnotatedObject(
         (node.findtext("label") or "").strip() or UNLABELLED,
         (left, top, left + width, top + height),
-        crowd=node.get("ignore", "0").strip() == "1",
+        number,
+        crowd=read_flag(node.get("ignore"), "ignore", place),
     )
-
-
-def _note_if_all_missing(images: Sequence[AnnotatedImage], xml: Path) -> list[str]:
-    """Write a note if no image exists (annotations may be of use alone), DataError if some do."""
-    if any(image.path.exists() for image in images):
-        require_images(images, xml)
-        return []
-    return [f"found no images of {xml.name}; looked in {xml.parent}"]
 
 
 def _image_node(dataset: DataSet, index: int, image: Path) -> Element:

@@ -8,7 +8,9 @@ from pathlib import Path
 
 from singleshot.errors import DataError
 
-__all__ = ["choose_split", "matching_splits"]
+__all__ = ["choose_split", "matching_splits", "names_split"]
+
+_NAMES = ("train", "training", "val", "valid", "validation", "dev", "test", "testing")
 
 
 def choose_split(name: str, available: Sequence[str], path: Path) -> str:
@@ -36,3 +38,8 @@ def matching_splits(name: str, available: Sequence[str]) -> tuple[str, ...]:
         return (name,)
     name = re.escape(name)
     return tuple(split for split in available if re.fullmatch(rf"{name}\d+|\d+-{name}", split))
+
+
+def names_split(folder: str) -> bool:
+    """Check whether a folder is named as a split usually is, perhaps with a number: `train2017`."""
+    return folder.lower().rstrip("0123456789").rstrip("-_ ") in _NAMES

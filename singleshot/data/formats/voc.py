@@ -1,29 +1,30 @@
 """PASCAL VOC: an XML file for each image, and text files that list the images of a split.
 
-Accepted are a devkit folder (`Annotations/`, `JPEGImages/`, perhaps `ImageSets/Main/`), a folder
-that holds one or several such folders (a VOCdevkit root, whose splits are named `2007-trainval`),
-and a folder with XML files and images side by side, as labelImg leaves it.
+Accepted are a devkit folder (`Annotations/`, `JPEGImages/`, perhaps `ImageSets/Main/`; also
+`annotations/` or `annots/` with `images/`, as people name them), a folder that holds several such
+folders (a VOCdevkit root, whose splits are named `2007-trainval`), and XML files beside their
+images, as labelImg leaves them. All of them may have sub-folders.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 from xml.etree.ElementTree import Element, ElementTree, SubElement, indent
 
+from singleshot.data.findings import Findings
+from singleshot.data.formats.annotations import AnnotatedImage, AnnotatedObject, Annotations, Box
+from singleshot.data.formats.copying import copy_images
 from singleshot.data.formats.format import Format
-from singleshot.data.formats.objects import (
-    AnnotatedImage,
-    AnnotatedObject,
-)
-from singleshot.data.formats.split_names import choose_split
+from singleshot.data.formats.split_names import choose_split, names_split
 from singleshot.data.formats.xml_files import (
     format_pixels,
     has_root,
+    read_flag,
     read_length,
     read_pixels,
     read_root,
@@ -42,46 +43,32 @@ __all__ = ["FORMAT"]
 
 ONE_CLASS = re.compile(r"\S+\s+(-1|0|1)")  # a line of aeroplane_train.txt, which is no split
 MOST_LINES = 10  # read to detect such a file; VOC2012 has sixty of them, with thousands of lines
+MOST_PROBES = 3  # XML files opened to recognise a folder of them
 BOX_TAGS = ("xmin", "ymin", "xmax", "ymax")
+ANNOTATION_FOLDERS = ("annotations", "annotation", "annots", "xml", "xmls", "labels")
+IMAGE_FOLDERS = ("jpegimages", "images", "image", "imgs", "img", "pictures", "photos")
 
 
 @dataclass(frozen=True, slots=True)
 class _Devkit:
     """One folder in VOC's layout."""
 
+    root: Path
     annotations: Path
-    images: Path
-    split_files: dict[str, Path]
+    images: Sequence[Path]  # where they are looked for
+    split_files: Mapping[str, Path]
 
-
-@dataclass(frozen=True, slots=True)
-class _Annotation:
-    """The content of one XML file."""
-
-    xml: Path
-    filename: str
-    size: tuple[int, int]
-    objects: list[AnnotatedObject]
-
-    @property
-    def class_names(self) -> set[str]:
-        """Class names of its objects."""
-        return {one.name for one in self.objects}
-
-    @classmethod
-    def of(cls, xml: Path) -> _Annotation:
-        """Read the file; DataError when it is malformed."""
-        root = read_root(xml, "annotation")
-        nodes = enumerate(root.iterfind("object"), start=1)
-        return cls(
-            xml=xml,
-            filename=(root.findtext("filename") or "").strip(),
-            size=(
-                read_length(root.findtext("size/height")),
-                read_length(root.findtext("size/width")),
-            ),
-            objects=[_read_object(node, f"{xml}: object {index}") for index, node in nodes],
+    def xmls(self) -> list[Path]:
+        """List the XML files, those in sub-folders included."""
+        return sorted(
+            xml
+            for xml in without_hidden(self.annotations.rglob("*.[xX][mM][lL]"))
+            if not any(part.startswith(".") for part in xml.relative_to(self.annotations).parts)
         )
+
+    def stem_of(self, xml: Path) -> str:
+        """Return the path of an XML file without suffix, as split files name it."""
+        return xml.relative_to(self.annotations).with_suffix("").as_posix()
 
 
 def _recognise(path: Path) -> bool:
@@ -94,25 +81,20 @@ def _splits(path: Path) -> tuple[str, ...]:
     return tuple(sorted(name for kit in _devkits(path) for name in kit.split_files))
 
 
-def _read(path: Path, split: str | None = None) -> DataSet:
-    """Read the images of a split, or all with an XML file; classes are those of all XML files.
-
-    Raises:
-        DataError: an XML file is malformed, misses something or names a missing image; a split is
-            unknown or lists an image without XML file.
-    """
-    from singleshot.data.formats.annotations import assemble  # noqa: PLC0415 (imports PyTorch)
-
+def _read(path: Path, split: str | None = None) -> list[Annotations]:
+    """Read the images of a split, or all with an XML file; classes are those of all XML files."""
+    kits = _devkits(path)
     chosen = None if split is None else choose_split(split, _splits(path), path)
-    class_names: set[str] = set()
-    images: list[AnnotatedImage] = []
-    for kit in _devkits(path):
-        xmls = sorted(without_hidden(kit.annotations.glob("*.xml")))
-        annotations = {xml.stem: _Annotation.of(xml) for xml in xmls}
-        class_names.update(*(annotation.class_names for annotation in annotations.values()))
-        images += _images_of_split(kit, annotations, chosen)
-    of_split = "" if chosen is None else f", split {chosen}"
-    return assemble(sorted(class_names), images, description=f"VOC layout{of_split} of {path}")
+    read = [_read_devkit(kit, chosen) for kit in kits]
+    class_names = sorted({name for _, names in read for name in names})
+    of_split = [
+        one
+        for kit, (one, _) in zip(kits, read, strict=True)
+        if chosen is None or chosen in kit.split_files
+    ]
+    for one in of_split:
+        one.class_names = class_names
+    return of_split
 
 
 def _write(
@@ -125,8 +107,6 @@ def _write(
     Raises:
         DataError: two images have the same name without suffix.
     """
-    from singleshot.data.formats.annotations import copy_images  # noqa: PLC0415 (imports PyTorch)
-
     stems = [Path(name).stem for name in dataset.paths]
     if len(set(stems)) < len(stems):
         twice = next(stem for stem in stems if stems.count(stem) > 1)
@@ -143,7 +123,7 @@ def _write(
 
 FORMAT = Format(
     name="VOC",
-    layout="VOC (Annotations/*.xml with JPEGImages/, or XML files beside their images)",
+    layout="VOC (Annotations/*.xml with JPEGImages/ or images/, or XML files beside their images)",
     recognise=_recognise,
     splits=_splits,
     read=_read,
@@ -153,28 +133,50 @@ FORMAT = Format(
 
 def _devkits(path: Path) -> list[_Devkit]:
     """Find the devkit folders: this one, or those in it; none for another layout."""
-    if _has_devkit_layout(path):
-        return [_devkit(path)]
-    inner = sorted(child for child in without_hidden(path.iterdir()) if _has_devkit_layout(child))
-    several = len(inner) > 1
-    kits = [
-        _devkit(child, f"{child.name.removeprefix('VOC')}-" if several else "") for child in inner
-    ]
-    xmls = without_hidden(path.glob("*.xml"))
-    if kits or not any(has_root(xml, "annotation") for xml in xmls):
-        return kits
-    return [_Devkit(path, path, split_files={})]
+    if kit := _devkit(path):
+        return [kit]
+    folders = sorted(child for child in without_hidden(path.iterdir()) if child.is_dir())
+    inner = [kit for folder in folders if (kit := _devkit(folder))]
+    if any(names_split(kit.root.name) for kit in inner):
+        return []  # a folder for each split
+    if len(inner) > 1:
+        return [_with_prefix(kit, f"{kit.root.name.removeprefix('VOC')}-") for kit in inner]
+    if inner or not _holds_annotations(path):
+        return inner
+    return [_Devkit(path, path, (path,), split_files={})]
 
 
-def _has_devkit_layout(path: Path) -> bool:
-    return any(without_hidden((path / "Annotations").glob("*.xml")))
+def _devkit(path: Path) -> _Devkit | None:
+    """List the parts of a devkit folder; None for another layout."""
+    folders = {
+        child.name.lower(): child for child in without_hidden(path.iterdir()) if child.is_dir()
+    }
+    for name in ANNOTATION_FOLDERS:
+        if name in folders and _holds_annotations(folders[name]):
+            images = [folders[one] for one in IMAGE_FOLDERS if one in folders]
+            return _Devkit(path, folders[name], (*images, path, folders[name]), _split_files(path))
+    return None
 
 
-def _devkit(path: Path, prefix: str = "") -> _Devkit:
-    """List the parts of a devkit folder, its splits named with this prefix."""
-    files = sorted(without_hidden(path.glob("ImageSets/Main/*.txt")))
-    split_files = {prefix + file.stem: file for file in files if not _lists_one_class(file)}
-    return _Devkit(path / "Annotations", path / "JPEGImages", split_files)
+def _with_prefix(kit: _Devkit, prefix: str) -> _Devkit:
+    """Name the splits of one of several devkits."""
+    files = {prefix + name: file for name, file in kit.split_files.items()}
+    return _Devkit(kit.root, kit.annotations, kit.images, files)
+
+
+def _holds_annotations(folder: Path) -> bool:
+    """Check whether there are XML files of annotations, perhaps in sub-folders."""
+    xmls = without_hidden(folder.rglob("*.[xX][mM][lL]"))
+    return any(has_root(xml, "annotation") for xml in islice(xmls, MOST_PROBES))
+
+
+def _split_files(path: Path) -> dict[str, Path]:
+    """Map the names of splits to the files that list their images."""
+    for pattern in ("ImageSets/Main/*.txt", "ImageSets/*.txt"):
+        files = sorted(without_hidden(path.glob(pattern)))
+        if found := {file.stem: file for file in files if not _lists_one_class(file)}:
+            return found
+    return {}
 
 
 def _lists_one_class(file: Path) -> bool:
@@ -191,79 +193,130 @@ def _lines_of(file: Path, limit: int | None = None) -> list[str]:
         return list(dict.fromkeys(line for line in stripped if line))
 
 
-def _read_object(node: Element, where: str) -> AnnotatedObject:
+def _read_devkit(kit: _Devkit, split: str | None) -> tuple[Annotations, set[str]]:
+    """Read the images of a split, or all, and the class names of all XML files."""
+    findings = Findings()
+    images: dict[str, AnnotatedImage] = {}
+    for xml in kit.xmls():
+        with findings.collect(str(xml), kind="file"):
+            stem = kit.stem_of(xml)
+            images[stem] = _read_image(xml, stem, findings)
+    class_names = {one.name for image in images.values() for one in image.objects}
+    chosen: Iterable[AnnotatedImage] = images.values()
+    if split is not None and split in kit.split_files:
+        chosen = _images_of_split(kit.split_files[split], images, findings)
+    annotations = Annotations(
+        root=kit.root,
+        images=list(chosen),
+        folders=kit.images,
+        file=kit.annotations,
+        complete=kit.images[:1] if split is None else (),
+        origin=1,
+        findings=findings,
+    )
+    return annotations, class_names
+
+
+def _images_of_split(
+    file: Path, images: Mapping[str, AnnotatedImage], findings: Findings
+) -> Iterator[AnnotatedImage]:
+    """Find the annotations that a split file lists, in its order."""
+    names = _lines_of(file)
+    missing = []
+    for name in names:
+        found = next((one for one in _stems(name) if one in images), None)
+        if found is None:
+            missing.append(name)
+        else:
+            yield images[found]
+    if missing:
+        findings.add(
+            "entry",
+            str(file),
+            f"{len(missing)} of {len(names)} images have no XML file, the first is {missing[0]!r}",
+        )
+
+
+def _stems(line: str) -> Iterator[str]:
+    """Yield what the line of a split file may name: a stem, a file, a path."""
+    plain = line.replace("\\", "/")
+    yield plain
+    path = PurePosixPath(plain)
+    if path.suffix.lower() in {*image_suffixes(), ".xml"}:
+        path = path.with_suffix("")
+    yield path.as_posix()
+    for start in range(1, len(path.parts)):
+        yield "/".join(path.parts[start:])
+
+
+def _read_image(xml: Path, stem: str, findings: Findings) -> AnnotatedImage:
+    """Read one XML file; DataError when it is malformed."""
+    root = read_root(xml, "annotation")
+    objects = []
+    for index, node in enumerate(root.iterfind("object"), start=1):
+        place = f"{xml}: object {index}"
+        with findings.collect(place):
+            objects += _read_objects(node, index, place, findings)
+    height, width = (read_length(root.findtext(f"size/{tag}")) for tag in ("height", "width"))
+    # <filename> comes second because it grows stale when files are renamed.
+    filename = (root.findtext("filename") or "").strip()
+    return AnnotatedImage(filename, (height, width), objects, str(xml), stem=stem)
+
+
+def _read_objects(
+    node: Element, number: int, place: str, findings: Findings
+) -> list[AnnotatedObject]:
+    """Read an `<object>`: each of its boxes is one."""
     name = (node.findtext("name") or "").strip()
     if not name:
-        raise DataError(f"{where}: has no <name>; add it or remove the object")
-    difficult = (node.findtext("difficult") or "0").strip() == "1"
-    return AnnotatedObject(name, _read_box(node, f"{where} ({name})"), difficult)
+        raise DataError(f"{place}: has no <name>; add it or remove the object")
+    difficult = read_flag(node.findtext("difficult"), "difficult", place)
+    place = f"{place} ({name})"
+    nodes = node.findall("bndbox")
+    if nodes:
+        boxes = [_read_box(one, place, findings) for one in nodes]
+    else:
+        boxes = [_box_around(_polygon_of(node, place), place, findings)]
+    if len(boxes) > 1:
+        findings.add("several-boxes", place)
+    return [AnnotatedObject(name, box, number, difficult) for box in boxes]
 
 
-def _read_box(node: Element, where: str) -> tuple[float, float, float, float]:
+def _read_box(node: Element, place: str, findings: Findings) -> Box:
     """Convert VOC's pixels, which count from 1 and include both ends, to half-open from 0.
 
     By the letter, xmin = xmax is a box one pixel wide; in fact it is a slip of the mouse, so it
     becomes a box without area.
     """
-    x1, y1, x2, y2 = (read_pixels(node.findtext(f"bndbox/{tag}"), tag, where) for tag in BOX_TAGS)
-    if x1 >= x2 or y1 >= y2:
+    x1, y1, x2, y2 = (read_pixels(node.findtext(tag), tag, place) for tag in BOX_TAGS)
+    if x1 > x2 or y1 > y2:
+        findings.add("swapped", place)
+        x1, y1, x2, y2 = min(x1, x2), min(y1, y2), max(x1, x2), max(y1, y2)
+    if x1 == x2 or y1 == y2:
         return x1 - 1, y1 - 1, x1 - 1, y1 - 1
     return x1 - 1, y1 - 1, x2, y2
 
 
-def _images_of_split(
-    kit: _Devkit, annotations: Mapping[str, _Annotation], split: str | None
-) -> list[AnnotatedImage]:
-    """Collect the annotated images of a split; none if it is of another devkit."""
-    if split is None:
-        chosen: Iterable[_Annotation] = annotations.values()
-    elif split in kit.split_files:
-        chosen = _annotations_of_split(kit.split_files[split], annotations)
-    else:
-        return []
-    names = _image_names(kit.images)
-    return [
-        AnnotatedImage(kit.images / _image_of(one, kit, names), one.size, one.objects)
-        for one in chosen
-    ]
+def _polygon_of(node: Element, place: str) -> list[tuple[float, float]]:
+    """Read the corners of a `<polygon>`: `<x1>`, `<y1>`, `<x2>` … or `<pt><x>`, `<y>`."""
+    polygon = node.find("polygon")
+    if polygon is None:
+        raise DataError(f"{place}: has no <bndbox>; add it or remove the object")
+    points = [(one.findtext("x"), one.findtext("y")) for one in polygon.iterfind("pt")]
+    number = 1
+    while polygon.find(f"x{number}") is not None:
+        points.append((polygon.findtext(f"x{number}"), polygon.findtext(f"y{number}")))
+        number += 1
+    if not points:
+        raise DataError(f"{place}: has a <polygon> without corners; expected <x1>, <y1>, <x2> …")
+    return [(read_pixels(x, "x", place), read_pixels(y, "y", place)) for x, y in points]
 
 
-def _image_names(folder: Path) -> dict[str, list[str]]:
-    """Map the stems of a folder's image files to their names."""
-    names: dict[str, list[str]] = {}
-    for file in without_hidden(folder.iterdir()) if folder.is_dir() else ():
-        if file.suffix.lower() in image_suffixes():
-            names.setdefault(file.stem, []).append(file.name)
-    return names
-
-
-def _annotations_of_split(file: Path, annotations: Mapping[str, _Annotation]) -> list[_Annotation]:
-    """Find the annotations that a split file lists, in its order."""
-    names = _lines_of(file)
-    missing = [name for name in names if name not in annotations]
-    if missing:
-        raise DataError(
-            f"{file}: {len(missing)} of {len(names)} images have no XML file, the first is "
-            f"{missing[0]!r}; restore it in Annotations/ or remove the line"
-        )
-    return [annotations[name] for name in names]
-
-
-def _image_of(annotation: _Annotation, kit: _Devkit, names: Mapping[str, Sequence[str]]) -> str:
-    """Find the image file of the XML's stem, as VOC does, else that of its <filename>.
-
-    <filename> comes second because it grows stale when files are renamed.
-    """
-    xml, filename = annotation.xml, annotation.filename
-    of_stem = names.get(xml.stem, ())
-    if of_stem:
-        return filename if filename in of_stem else min(of_stem)
-    if filename in names.get(Path(filename).stem, ()):
-        return filename
-    raise DataError(
-        f"{xml}: its image is missing: {kit.images} has neither {filename!r} nor {xml.stem} "
-        f"with an image's suffix; restore the image or remove the XML file"
-    )
+def _box_around(points: Sequence[tuple[float, float]], place: str, findings: Findings) -> Box:
+    """Convert the corners of a polygon, whole pixels from 1, to the box around them."""
+    findings.add("polygon", place)
+    xs, ys = zip(*points, strict=True)
+    return min(xs) - 1, min(ys) - 1, max(xs), max(ys)
 
 
 def _annotation_node(image: Path, truth: Truth, class_names: Sequence[str]) -> Element:

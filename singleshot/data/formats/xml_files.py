@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import cast
 from xml.etree.ElementTree import Element
 
 from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import ParseError
-from defusedxml.ElementTree import parse as parse_xml
+from defusedxml.ElementTree import fromstring as parse_text
 
-from singleshot.data.formats.objects import finite_number
+from singleshot.data.formats.annotations import finite_number
 from singleshot.errors import DataError
 
-__all__ = ["format_pixels", "has_root", "read_length", "read_pixels", "read_root"]
+__all__ = ["format_pixels", "has_root", "read_flag", "read_length", "read_pixels", "read_root"]
+
+# Up to the end of the declaration, which text must not have.
+ENCODING = re.compile(rb"""\s*<\?xml[^>]*?encoding=["']([A-Za-z0-9._-]+)["'][^>]*\?>""")
+LONGEST_SIDE = 10**7  # pixels
+FLAGS = {"": False, "0": False, "false": False, "no": False, "1": True, "true": True, "yes": True}
 
 
 def has_root(xml: Path, tag: str) -> bool:
@@ -27,7 +31,7 @@ def has_root(xml: Path, tag: str) -> bool:
 def read_root(xml: Path, tag: str) -> Element:
     """Parse the file and return its root; DataError when it is broken or has another root."""
     try:
-        root = cast(Element, parse_xml(xml).getroot())
+        root = _parse(xml)
     except ParseError as error:
         line, _ = error.position
         raise DataError(f"{xml}, line {line}: broken XML ({error}); repair or remove it") from None
@@ -40,12 +44,33 @@ def read_root(xml: Path, tag: str) -> Element:
     return root
 
 
+def _parse(xml: Path) -> Element:
+    """Parse a file in any encoding that Python knows; the parser itself knows few."""
+    content = xml.read_bytes()
+    declared = ENCODING.match(content)
+    if declared is None:
+        return parse_text(content)
+    encoding = declared[1].decode("ascii")
+    if encoding.lower() in ("utf-8", "utf-16"):
+        return parse_text(content)
+    return parse_text(content[declared.end() :].decode(encoding))
+
+
 def read_length(text: str | None) -> int:
-    """Read a side of the image in pixels; 0 when it is missing or not a number."""
+    """Read a side of the image in pixels; 0 when it is missing, no number or impossible."""
     try:
-        return int(finite_number(text))
+        length = finite_number(text)
     except (TypeError, ValueError):
         return 0
+    return int(length) if 0 < length <= LONGEST_SIDE else 0
+
+
+def read_flag(text: str | None, name: str, place: str) -> bool:
+    """Read 0, 1, true or false; False when it is missing or empty."""
+    word = (text or "0").strip().lower()
+    if word not in FLAGS:
+        raise DataError(f"{place}: {name} is {text!r}; expected 0 or 1")
+    return FLAGS[word]
 
 
 def read_pixels(text: str | None, name: str, where: str) -> float:

@@ -81,7 +81,11 @@ class ImageIds(dict[object, int]):
         Numbers that are only a count are no ids: another split has the same ones.
         """
         ids = dataset.image_ids.tolist() if dataset.has_ids else []
-        return cls({key: index for index, key in enumerate(ids)}, names)
+        index_of: dict[object, int] = {key: index for index, key in enumerate(ids)}
+        others: dict[object, int] = {
+            key: index_of[one] for key, one in dataset.other_ids.items() if one in index_of
+        }
+        return cls(index_of | others, names)
 
     def __missing__(self, key: object) -> int:
         return self.names[key]

@@ -6,18 +6,19 @@ from pathlib import Path
 
 import pytest
 
-from singleshot.data.formats import coco, voc
+from singleshot.data.formats import coco
+from singleshot.data.opening import read_dataset
 from singleshot.errors import DataError
 
 
 def test_left_top_width_height_become_corners(add_coco, tmp_path):
     add_coco("train2017", {"bbox": [1.5, 2, 10, 20]})
-    assert coco.FORMAT.read(tmp_path).truths.boxes.tolist() == [[1.5, 2, 11.5, 22]]
+    assert read_dataset(tmp_path).truths.boxes.tolist() == [[1.5, 2, 11.5, 22]]
 
 
 def test_crowd_and_area_are_kept_and_a_missing_area_is_the_boxs(add_coco, tmp_path):
     add_coco("train2017", {"iscrowd": 1, "area": 12.5}, {"bbox": [0, 0, 4, 5]}, {"area": 0})
-    truths = coco.FORMAT.read(tmp_path).truths
+    truths = read_dataset(tmp_path).truths
     assert truths.crowd.tolist() == [True, False, False]
     assert truths.areas.tolist() == [12.5, 20, 81]
 
@@ -25,7 +26,7 @@ def test_crowd_and_area_are_kept_and_a_missing_area_is_the_boxs(add_coco, tmp_pa
 @pytest.mark.parametrize("key", ["ignore", "isgroupof"])
 def test_ignored_objects_and_groups_are_regions(add_coco, tmp_path, key):
     add_coco("train2017", {key: 1}, {key: 0}, {"iscrowd": 0, key: 1})
-    assert coco.FORMAT.read(tmp_path).truths.crowd.tolist() == [True, False, True]
+    assert read_dataset(tmp_path).truths.crowd.tolist() == [True, False, True]
 
 
 def test_an_image_of_unknown_size_that_is_not_there_clips_nothing(add_coco):
@@ -33,14 +34,14 @@ def test_an_image_of_unknown_size_that_is_not_there_clips_nothing(add_coco):
     content = json.loads(file.read_text())
     content["images"] = [{"id": 10, "file_name": "10.jpg"}]
     file.write_text(json.dumps(content))
-    dataset = coco.FORMAT.read(file)
+    dataset = read_dataset(file)
     assert dataset.sizes.tolist() == [[0, 0]]
     assert dataset.truths.boxes.tolist() == [[0, 0, 900, 9]]
 
 
 def test_ids_keep_their_gaps_and_classes_their_order(add_coco, tmp_path):
     add_coco("train2017", {"category_id": 90}, categories={90: "toothbrush", 1: "person"})
-    dataset = coco.FORMAT.read(tmp_path)
+    dataset = read_dataset(tmp_path)
     assert dataset.class_names == ("person", "toothbrush")
     assert dataset.category_ids == (1, 90)
     assert dataset.truths.labels.tolist() == [1]
@@ -49,7 +50,7 @@ def test_ids_keep_their_gaps_and_classes_their_order(add_coco, tmp_path):
 
 def test_an_image_without_objects_is_ordinary(add_coco, tmp_path):
     add_coco("train2017", {})
-    dataset = coco.FORMAT.read(tmp_path)
+    dataset = read_dataset(tmp_path)
     assert [len(dataset.truth(index)) for index in range(2)] == [1, 0]
 
 
@@ -57,26 +58,26 @@ def test_splits_are_named_by_their_files_and_the_year_may_be_left_out(add_coco, 
     add_coco("train2017", num_images=3)
     add_coco("val2017", num_images=1, first_id=20)
     assert coco.FORMAT.splits(tmp_path) == ("train2017", "val2017")
-    assert len(coco.FORMAT.read(tmp_path, "train")) == 3
-    assert len(coco.FORMAT.read(tmp_path, "val2017")) == 1
-    assert len(coco.FORMAT.read(tmp_path)) == 4
+    assert len(read_dataset(tmp_path, "train")) == 3
+    assert len(read_dataset(tmp_path, "val2017")) == 1
+    assert len(read_dataset(tmp_path)) == 4
     add_coco("train2014", first_id=30)
     with pytest.raises(DataError, match=r"more than one.*train2014, train2017"):
-        coco.FORMAT.read(tmp_path, "train")
+        read_dataset(tmp_path, "train")
     with pytest.raises(DataError, match=r"no split 'test'; it has train2014, train2017, val2017"):
-        coco.FORMAT.read(tmp_path, "test")
+        read_dataset(tmp_path, "test")
 
 
 @pytest.mark.parametrize("folder", ["train2017", "images/train2017", "images", "."])
 def test_images_are_found_in_all_usual_folders(add_coco, tmp_path, folder):
     add_coco("train2017", images_in=folder)
-    assert coco.FORMAT.read(tmp_path)[0].image.shape == (3, 30, 40)
+    assert read_dataset(tmp_path)[0].image.shape == (3, 30, 40)
 
 
 def test_a_json_file_alone_can_be_read_without_its_images(add_coco):
     file = add_coco("val2017", {}, images_in=None)
     assert coco.FORMAT.splits(file) == ("val2017",)
-    dataset = coco.FORMAT.read(file, "val")
+    dataset = read_dataset(file, "val")
     assert len(dataset.truths) == 1
     assert dataset.notes[0].startswith("found no images of instances_val2017.json; looked in")
     with pytest.raises(DataError, match="there is no such image"):
@@ -87,7 +88,7 @@ def test_boxes_are_clipped_and_dropped_as_in_every_format(add_coco, tmp_path):
     add_coco(
         "train2017", {"bbox": [-5, 0, 50, 10]}, {"bbox": [1, 1, 0, 5]}, {"bbox": [50, 0, 5, 5]}
     )
-    dataset = coco.FORMAT.read(tmp_path)
+    dataset = read_dataset(tmp_path)
     assert dataset.truths.boxes.tolist() == [[0, 0, 40, 10]]
     assert dataset.notes == (
         "dropped 1 box without area: 10",
@@ -98,8 +99,8 @@ def test_boxes_are_clipped_and_dropped_as_in_every_format(add_coco, tmp_path):
 
 def test_rounding_in_the_file_is_no_news_and_stays_as_annotated(add_coco, tmp_path):
     add_coco("train2017", {"bbox": [30.01, 0, 10.02, 5]})
-    assert coco.FORMAT.read(tmp_path).notes == ()
-    assert coco.FORMAT.read(tmp_path).truths.boxes[0, 2].item() == pytest.approx(40.03)
+    assert read_dataset(tmp_path).notes == ()
+    assert read_dataset(tmp_path).truths.boxes[0, 2].item() == pytest.approx(40.03)
 
 
 @pytest.mark.parametrize(
@@ -118,7 +119,7 @@ def test_rounding_in_the_file_is_no_news_and_stays_as_annotated(add_coco, tmp_pa
 def test_a_wrong_annotation_is_named(add_coco, tmp_path, entry, message):
     add_coco("train2017", {}, entry)
     with pytest.raises(DataError, match=f"instances_train2017.json: {message}.*correct or remove"):
-        coco.FORMAT.read(tmp_path)
+        read_dataset(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -141,31 +142,31 @@ def test_a_wrong_entry_is_named(add_coco, key, value, message):
     with pytest.raises(
         DataError, match=f"instances_val.json:? {message}|instances_val.json: {message}"
     ):
-        coco.FORMAT.read(file)
+        read_dataset(file)
 
 
 def test_broken_json_names_the_line_and_other_json_names_its_type(tmp_path):
     file = tmp_path / "a.json"
     file.write_text('{\n"images": [,]}')
     with pytest.raises(DataError, match=r"a\.json, line 2: broken JSON"):
-        coco.FORMAT.read(file)
+        read_dataset(file)
     file.write_text("[]")
     with pytest.raises(DataError, match=r"a\.json: holds a list"):
-        coco.FORMAT.read(file)
+        read_dataset(file)
     file.write_bytes(b"\xff\xfe\xff")
     with pytest.raises(DataError, match=r"a\.json: cannot be read"):
-        coco.FORMAT.read(file)
+        read_dataset(file)
 
 
 def test_some_missing_images_are_an_error_that_counts_them(add_coco, tmp_path):
     add_coco("train2017", num_images=3)
     (tmp_path / "train2017/11.jpg").unlink()
     with pytest.raises(DataError, match=r"1 of 3 images are missing.*11\.jpg; restore"):
-        coco.FORMAT.read(tmp_path)
+        read_dataset(tmp_path)
 
 
 def test_tiny_coco_has_852_annotations_in_80_classes(shared):
-    dataset = coco.FORMAT.read(shared / "data/tiny_coco")
+    dataset = read_dataset(shared / "data/tiny_coco")
     assert len(dataset) == 100
     assert len(dataset.truths) == 470 + 382
     assert int(dataset.truths.crowd.sum()) == 10
@@ -177,8 +178,8 @@ def test_tiny_coco_has_852_annotations_in_80_classes(shared):
 def test_coco_and_voc_tell_the_same_truth(shared):
     """Somebody else converted VOC to COCO, and left VOC's 1 in the left and top sides."""
     folder = shared / "data/voc2012_100"
-    ours = voc.FORMAT.read(folder)
-    theirs = coco.FORMAT.read(folder / "other-formats/coco_v2/instances_v2.json")
+    ours = read_dataset(folder)
+    theirs = read_dataset(folder / "other-formats/coco_v2/instances_v2.json")
     theirs = theirs.with_classes(ours.class_names)
     place = {Path(path).stem: index for index, path in enumerate(theirs.paths)}
     theirs = theirs.subset([place[Path(path).stem] for path in ours.paths], description="")
@@ -197,5 +198,5 @@ def test_five_thousand_images_are_read_in_a_few_seconds(tmp_path):
     }
     (tmp_path / "a.json").write_text(json.dumps(content))
     start = time.process_time()
-    assert len(coco.FORMAT.read(tmp_path / "a.json").truths) == 35000
+    assert len(read_dataset(tmp_path / "a.json").truths) == 35000
     assert time.process_time() - start < 10

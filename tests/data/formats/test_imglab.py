@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from singleshot.data.formats import imglab
-from singleshot.data.opening import open_dataset
+from singleshot.data.opening import open_dataset, read_dataset
 from singleshot.errors import DataError
 
 BOX = "<box top='5' left='10' width='20' height='8'/>"
@@ -32,7 +32,7 @@ def add_imglab(tmp_path):
 
 
 def test_top_left_width_height_become_corners(add_imglab):
-    dataset = imglab.FORMAT.read(add_imglab("training", image("a.jpg", BOX)))
+    dataset = read_dataset(add_imglab("training", image("a.jpg", BOX)))
     assert dataset.truths.boxes.tolist() == [[10, 5, 30, 13]]
     assert dataset.class_names == ("object",)
     assert dataset.sizes.tolist() == [[30, 40]]
@@ -41,14 +41,14 @@ def test_top_left_width_height_become_corners(add_imglab):
 def test_labels_are_classes_and_ignored_boxes_regions(add_imglab):
     labelled = BOX.replace("/>", "><label>face</label><part name='0' x='1' y='2'/></box>")
     ignored = BOX.replace("/>", " ignore='1'/>")
-    dataset = imglab.FORMAT.read(add_imglab("training", image("a.jpg", labelled, ignored)))
+    dataset = read_dataset(add_imglab("training", image("a.jpg", labelled, ignored)))
     assert dataset.class_names == ("face", "object")
     assert dataset.truths.crowd.tolist() == [False, True]
     assert dataset.truths.difficult.tolist() == [False, False]
 
 
 def test_a_size_that_is_not_stated_is_the_images(add_imglab):
-    dataset = imglab.FORMAT.read(add_imglab("training", image("a.jpg", BOX, size="")))
+    dataset = read_dataset(add_imglab("training", image("a.jpg", BOX, size="")))
     assert dataset.sizes.tolist() == [[30, 40]]
 
 
@@ -56,8 +56,8 @@ def test_each_file_of_a_folder_is_a_split(add_imglab, tmp_path):
     add_imglab("training", image("a.jpg", BOX))
     add_imglab("testing", image("b.jpg", BOX, BOX), image("c.jpg"), files=("b.jpg", "c.jpg"))
     assert imglab.FORMAT.splits(tmp_path) == ("testing", "training")
-    assert len(imglab.FORMAT.read(tmp_path, "testing").truths) == 2
-    assert len(imglab.FORMAT.read(tmp_path)) == 3
+    assert len(read_dataset(tmp_path, "testing").truths) == 2
+    assert len(read_dataset(tmp_path)) == 3
     assert open_dataset(tmp_path, "training").description == (
         f"imglab layout, split training of {tmp_path}"
     )
@@ -91,7 +91,7 @@ def test_other_xml_is_not_recognised(tmp_path):
 def test_a_wrong_entry_is_named(add_imglab, wrong, message):
     xml = add_imglab("training", image("a.jpg", BOX), wrong)
     with pytest.raises(DataError, match=rf"training\.xml.*{message}"):
-        imglab.FORMAT.read(xml)
+        read_dataset(xml)
 
 
 def test_dlibs_faces_have_two_splits_and_two_more_with_landmarks(shared):

@@ -12,6 +12,7 @@ from PIL import Image
 
 from singleshot.data.dataset import DataSet
 from singleshot.data.formats import voc
+from singleshot.data.opening import read_dataset
 from singleshot.errors import DataError
 from singleshot.structures import Truth
 
@@ -21,40 +22,40 @@ DOG = ("dog", (5, 5, 20, 20))
 
 def test_first_pixel_to_tenth_is_ten_pixels_wide_from_zero(add_voc, tmp_path):
     add_voc("a", ("cat", (1, 2, 10, 20)))
-    assert voc.FORMAT.read(tmp_path).truths.boxes.tolist() == [[0, 1, 10, 20]]
-    assert voc.FORMAT.read(tmp_path).truths.areas.tolist() == [190]
+    assert read_dataset(tmp_path).truths.boxes.tolist() == [[0, 1, 10, 20]]
+    assert read_dataset(tmp_path).truths.areas.tolist() == [190]
 
 
 def test_decimals_are_kept(add_voc, tmp_path):
     add_voc("a", ("cat", (1.5, 2.25, 10.5, 20)))
-    assert voc.FORMAT.read(tmp_path).truths.boxes.tolist() == [[0.5, 1.25, 10.5, 20]]
+    assert read_dataset(tmp_path).truths.boxes.tolist() == [[0.5, 1.25, 10.5, 20]]
 
 
 def test_difficult_is_kept(add_voc, tmp_path):
     add_voc("a", ("cat", (1, 1, 9, 9), 1), ("cat", (1, 1, 9, 9), 0))
-    assert voc.FORMAT.read(tmp_path).truths.difficult.tolist() == [True, False]
+    assert read_dataset(tmp_path).truths.difficult.tolist() == [True, False]
 
 
 def test_nested_parts_are_no_objects(add_voc, tmp_path):
     xml = add_voc("a", ("person", (1, 1, 20, 20)))
     part = "<part><name>head</name><bndbox><xmin>2</xmin></bndbox></part></object>"
     xml.write_text(xml.read_text().replace("</object>", part))
-    assert voc.FORMAT.read(tmp_path).class_names == ("person",)
+    assert read_dataset(tmp_path).class_names == ("person",)
 
 
 def test_classes_are_those_of_all_files_in_every_split(add_voc, add_split, tmp_path):
     add_voc("a", DOG)
     add_voc("b", CAT)
     add_split("train", "a")
-    assert voc.FORMAT.read(tmp_path, "train").class_names == ("cat", "dog")
-    assert voc.FORMAT.read(tmp_path, "train").truths.labels.tolist() == [1]
+    assert read_dataset(tmp_path, "train").class_names == ("cat", "dog")
+    assert read_dataset(tmp_path, "train").truths.labels.tolist() == [1]
 
 
 def test_an_image_without_objects_is_ordinary(add_voc, tmp_path):
     add_voc("a", CAT)
     add_voc("b")
     add_voc("c", DOG)
-    dataset = voc.FORMAT.read(tmp_path)
+    dataset = read_dataset(tmp_path)
     assert [len(dataset.truth(index)) for index in range(3)] == [1, 0, 1]
     assert dataset.notes == ()
 
@@ -63,7 +64,7 @@ def test_a_split_is_in_the_order_of_its_file(add_voc, add_split, tmp_path):
     for stem in "abc":
         add_voc(stem, CAT)
     add_split("train", "c", "", "a", "c")
-    assert [Path(path).stem for path in voc.FORMAT.read(tmp_path, "train").paths] == ["c", "a"]
+    assert [Path(path).stem for path in read_dataset(tmp_path, "train").paths] == ["c", "a"]
 
 
 def test_lists_of_one_class_are_no_splits(add_voc, add_split, tmp_path):
@@ -78,7 +79,7 @@ def test_a_folder_around_the_devkit_is_the_devkit(add_voc, add_split, tmp_path):
     add_voc("a", CAT, folder=tmp_path / "VOC2012")
     add_split("train", "a", folder=tmp_path / "VOC2012")
     assert voc.FORMAT.splits(tmp_path) == ("train",)
-    assert len(voc.FORMAT.read(tmp_path, "train")) == 1
+    assert len(read_dataset(tmp_path, "train")) == 1
 
 
 def test_a_root_with_several_years_names_them(add_voc, add_split, tmp_path):
@@ -87,15 +88,15 @@ def test_a_root_with_several_years_names_them(add_voc, add_split, tmp_path):
         add_split("trainval", "a", folder=tmp_path / year)
     add_split("test", "a", folder=tmp_path / "VOC2007")
     assert voc.FORMAT.splits(tmp_path) == ("2007-test", "2007-trainval", "2012-trainval")
-    assert voc.FORMAT.read(tmp_path, "2012-trainval").truths.labels.tolist() == [1]
-    assert voc.FORMAT.read(tmp_path, "test").truths.labels.tolist() == [0]
-    assert len(voc.FORMAT.read(tmp_path)) == 2
+    assert read_dataset(tmp_path, "2012-trainval").truths.labels.tolist() == [1]
+    assert read_dataset(tmp_path, "test").truths.labels.tolist() == [0]
+    assert len(read_dataset(tmp_path)) == 2
     with pytest.raises(DataError, match=r"more than one.*2007-trainval\+2012-trainval"):
-        voc.FORMAT.read(tmp_path, "trainval")
+        read_dataset(tmp_path, "trainval")
 
 
 def test_xml_files_beside_their_images_are_read(shared):
-    dataset = voc.FORMAT.read(shared / "data/broken_jpeg")
+    dataset = read_dataset(shared / "data/broken_jpeg")
     assert dataset.class_names == ("kangaroo",)
     assert dataset.truths.boxes[0].tolist() == [151, 162, 584, 370]
 
@@ -107,7 +108,7 @@ def test_other_xml_is_not_recognised_as_voc(shared):
 
 def test_the_image_goes_by_the_stem_because_filenames_grow_stale(add_voc, tmp_path):
     add_voc("a", CAT, filename="old name.jpg")
-    assert Path(voc.FORMAT.read(tmp_path).paths[0]).name == "a.jpg"
+    assert Path(read_dataset(tmp_path).paths[0]).name == "a.jpg"
 
 
 def test_the_image_may_have_any_suffix_or_only_the_filename(add_voc, tmp_path):
@@ -115,7 +116,7 @@ def test_the_image_may_have_any_suffix_or_only_the_filename(add_voc, tmp_path):
     images = tmp_path / "JPEGImages"
     Image.new("RGB", (40, 30)).save(images / "b.PNG")
     (images / "a.jpg").unlink()
-    assert Path(voc.FORMAT.read(tmp_path).paths[0]).name == "b.PNG"
+    assert Path(read_dataset(tmp_path).paths[0]).name == "b.PNG"
 
 
 # Boxes that cannot be used as they are.
@@ -124,14 +125,14 @@ def test_the_image_may_have_any_suffix_or_only_the_filename(add_voc, tmp_path):
 def test_boxes_without_area_are_dropped_counted_and_named(add_voc, tmp_path):
     add_voc("a", CAT, ("cat", (5, 5, 5, 9)), ("cat", (9, 9, 5, 20)))
     add_voc("b", ("cat", (7, 7, 7, 7)))
-    dataset = voc.FORMAT.read(tmp_path)
+    dataset = read_dataset(tmp_path)
     assert dataset.notes == ("dropped 3 boxes without area: a, b",)
     assert [len(dataset.truth(index)) for index in range(2)] == [1, 0]
 
 
 def test_boxes_reaching_beyond_are_clipped_and_those_outside_dropped(add_voc, tmp_path):
     add_voc("a", ("cat", (0, 1, 50, 10)), ("cat", (41, 1, 60, 10)))
-    dataset = voc.FORMAT.read(tmp_path)
+    dataset = read_dataset(tmp_path)
     assert dataset.truths.boxes.tolist() == [[0, 0, 40, 10]]
     assert dataset.notes == (
         "dropped 1 box wholly outside the image: a",
@@ -142,14 +143,14 @@ def test_boxes_reaching_beyond_are_clipped_and_those_outside_dropped(add_voc, tm
 def test_a_note_names_three_images_and_counts_the_others(add_voc, tmp_path):
     for stem in "abcde":
         add_voc(stem, ("cat", (5, 5, 5, 9)))
-    assert voc.FORMAT.read(tmp_path).notes == ("dropped 5 boxes without area: a, b, c and 2 more",)
+    assert read_dataset(tmp_path).notes == ("dropped 5 boxes without area: a, b, c and 2 more",)
 
 
 @pytest.mark.parametrize("size", [(20, 15), (0, 0), ("", "?")])
 def test_a_stated_size_that_a_box_contradicts_is_not_used(add_voc, tmp_path, size):
     add_voc("a", ("cat", (1, 1, 40, 30)), size=size)
-    assert voc.FORMAT.read(tmp_path).truths.boxes.tolist() == [[0, 0, 40, 30]]
-    assert voc.FORMAT.read(tmp_path).notes == ()
+    assert read_dataset(tmp_path).truths.boxes.tolist() == [[0, 0, 40, 30]]
+    assert read_dataset(tmp_path).notes == ()
 
 
 def test_boxes_refer_to_the_image_as_displayed(add_voc, tmp_path):
@@ -157,7 +158,7 @@ def test_boxes_refer_to_the_image_as_displayed(add_voc, tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6
     Image.new("RGB", (40, 30)).save(tmp_path / "JPEGImages/a.jpg", exif=exif)
-    dataset = voc.FORMAT.read(tmp_path)
+    dataset = read_dataset(tmp_path)
     assert dataset.truths.boxes.tolist() == [[0, 0, 30, 40]]
     assert dataset[0].image.shape == (3, 40, 30)
 
@@ -169,7 +170,7 @@ def test_boxes_refer_to_the_image_as_displayed(add_voc, tmp_path):
 def test_a_side_that_is_not_a_number_names_file_and_object(add_voc, tmp_path, value):
     add_voc("a", CAT, ("cat", (1, value, 10, 20)))
     with pytest.raises(DataError, match=r"a\.xml: object 2 \(cat\): ymin is .*expected a number"):
-        voc.FORMAT.read(tmp_path)
+        read_dataset(tmp_path)
 
 
 def test_a_missing_side_and_a_missing_name_name_the_object(add_voc, tmp_path):
@@ -177,56 +178,56 @@ def test_a_missing_side_and_a_missing_name_name_the_object(add_voc, tmp_path):
     complete = xml.read_text()
     xml.write_text(complete.replace("<xmax>10</xmax>", ""))
     with pytest.raises(DataError, match=r"a\.xml: object 1 \(cat\): xmax is missing"):
-        voc.FORMAT.read(tmp_path)
+        read_dataset(tmp_path)
     xml.write_text(complete.replace("<name>cat</name>", ""))
     with pytest.raises(DataError, match=r"a\.xml: object 1: has no <name>"):
-        voc.FORMAT.read(tmp_path)
+        read_dataset(tmp_path)
 
 
 def test_broken_xml_names_the_line(add_voc, tmp_path):
     add_voc("a", CAT).write_text("<annotation>\n<object>\n</annotation>")
     with pytest.raises(DataError, match=r"a\.xml, line 3: broken XML.*repair or remove"):
-        voc.FORMAT.read(tmp_path)
+        read_dataset(tmp_path)
 
 
 def test_an_entity_bomb_is_refused(add_voc, tmp_path):
     bomb = '<!DOCTYPE a [<!ENTITY x "xx"><!ENTITY y "&x;&x;">]><annotation>&y;</annotation>'
     add_voc("a").write_text(bomb)
     with pytest.raises(DataError, match=r"a\.xml: declares entities"):
-        voc.FORMAT.read(tmp_path)
+        read_dataset(tmp_path)
 
 
 def test_another_kind_of_xml_and_a_wrong_encoding_are_named(add_voc, tmp_path):
     xml = add_voc("a")
     xml.write_text("<annotations/>")
     with pytest.raises(DataError, match=r"a\.xml: opens with <annotations>"):
-        voc.FORMAT.read(tmp_path)
+        read_dataset(tmp_path)
     xml.write_text('<?xml version="1.0" encoding="klingon"?><annotation/>')
     with pytest.raises(DataError, match=r"a\.xml.*(repair|remove)"):
-        voc.FORMAT.read(tmp_path)
+        read_dataset(tmp_path)
 
 
 def test_an_xml_file_naming_a_missing_image_is_named(add_voc, tmp_path):
     add_voc("a", CAT)
     (tmp_path / "JPEGImages/a.jpg").unlink()
     with pytest.raises(DataError, match=r"a\.xml: its image is missing.*'a\.jpg'.*restore"):
-        voc.FORMAT.read(tmp_path)
+        read_dataset(tmp_path)
 
 
 def test_a_split_listing_an_image_without_xml_is_named(add_voc, add_split, tmp_path):
     add_voc("a", CAT)
     add_split("train", "a", "b")
     with pytest.raises(DataError, match=r"train\.txt: 1 of 2 images have no XML.*'b'"):
-        voc.FORMAT.read(tmp_path, "train")
+        read_dataset(tmp_path, "train")
 
 
 def test_an_unknown_split_lists_those_there_are(add_voc, add_split, tmp_path):
     add_voc("a", CAT)
     with pytest.raises(DataError, match="no split 'tets'; it has no splits of its own"):
-        voc.FORMAT.read(tmp_path, "tets")
+        read_dataset(tmp_path, "tets")
     add_split("test", "a")
     with pytest.raises(DataError, match="no split 'tets'; it has test"):
-        voc.FORMAT.read(tmp_path, "tets")
+        read_dataset(tmp_path, "tets")
 
 
 # Real data.
@@ -234,7 +235,7 @@ def test_an_unknown_split_lists_those_there_are(add_voc, add_split, tmp_path):
 
 def test_bccd_has_4886_boxes_after_two_without_area_are_dropped(shared):
     start = time.perf_counter()
-    dataset = voc.FORMAT.read(shared / "data/bccd")
+    dataset = read_dataset(shared / "data/bccd")
     assert time.perf_counter() - start < 2
     assert dataset.class_names == ("Platelets", "RBC", "WBC")
     assert len(dataset) == 364
@@ -244,11 +245,11 @@ def test_bccd_has_4886_boxes_after_two_without_area_are_dropped(shared):
 
 @pytest.mark.parametrize(("split", "count"), [("train", 205), ("val", 87), ("test", 72)])
 def test_bccd_has_its_own_splits(shared, split, count):
-    assert len(voc.FORMAT.read(shared / "data/bccd", split)) == count
+    assert len(read_dataset(shared / "data/bccd", split)) == count
 
 
 def test_voc2012_keeps_its_twenty_classes_and_38_difficult_objects(shared):
-    dataset = voc.FORMAT.read(shared / "data/voc2012_100", "trainval")
+    dataset = read_dataset(shared / "data/voc2012_100", "trainval")
     assert len(dataset.truths) == 273
     assert int(dataset.truths.difficult.sum()) == 38
     assert dataset.class_names[:2] == ("aeroplane", "bicycle")
@@ -285,8 +286,8 @@ def test_what_was_written_is_read_again(imaged):
             Image.new("RGB", (40, 40)).save(path)
         written = DataSet.of(("a", "<b & c>"), zip(paths, imaged, strict=True), description="")
         voc.FORMAT.write(written, folder / "out", splits={"test": [0]})
-        again = voc.FORMAT.read(folder / "out").with_classes(written.class_names)
-        assert len(voc.FORMAT.read(folder / "out", "test")) == 1
+        again = read_dataset(folder / "out").with_classes(written.class_names)
+        assert len(read_dataset(folder / "out", "test")) == 1
         assert again.ends.tolist() == written.ends.tolist()
         assert again.truths.labels.tolist() == written.truths.labels.tolist()
         assert again.truths.difficult.tolist() == written.truths.difficult.tolist()

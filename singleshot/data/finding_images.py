@@ -1,0 +1,220 @@
+"""Finding the image files that annotations name, where names are stale or folders have moved.
+
+Nothing outside the folder of the data set is found: not by `../`, not by an absolute path, and not
+through a symbolic link, unless links may be followed.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+from typing import Literal, NamedTuple
+
+from singleshot.data.image_suffixes import image_suffixes
+
+__all__ = ["Found", "ImageFinder", "NotFound"]
+
+MOST_FILES = 2_000_000  # looked through in search of an image by its name alone
+_DRIVE = re.compile(r"^[A-Za-z]:")
+
+
+@dataclass(frozen=True)
+class NotFound:
+    """Why there is no file for an image."""
+
+    kind: Literal["missing-image", "ambiguous-image", "outside-link"]
+    detail: str
+
+
+class Found(NamedTuple):
+    """The file of an image; by its name where the annotated folder or suffix does not exist."""
+
+    path: Path
+    by_name: bool
+
+
+class _Listing(NamedTuple):
+    """The image files of a folder: by name, and the names by stem."""
+
+    names: Mapping[str, bool]  # whether the name is a symbolic link
+    stems: Mapping[str, Sequence[str]]
+
+
+class ImageFinder:
+    """Looks for image files in folders, each of which is listed once."""
+
+    def __init__(
+        self, root: Path, folders: Sequence[Path], *, given: Path | None, follow_links: bool
+    ) -> None:
+        self.root = root
+        self.given = given  # the folder that the user names
+        self.folders = folders if given is None else (given, *folders)
+        self.follow_links = follow_links
+        self._listings: dict[Path, _Listing] = {}
+        self._allowed: dict[Path, bool] = {}
+
+    def find(self, name: str, stem: str | None, folder: Path | None) -> Found | NotFound:
+        """Find the file of an image where it is annotated to be: see `AnnotatedImage`."""
+        own = () if folder is None else (folder,)
+        places = (self.folders[0], *own) if self.given is not None else own
+        folders = tuple(dict.fromkeys((*places, *self.folders)))
+        relative = _relative(name)
+        if stem is not None:
+            for place in folders:
+                if path := self._with_stem(place, stem, relative):
+                    return self._checked(path, by_name=False)
+        if relative is not None:
+            for place in folders:
+                if path := self._with_name(place, relative):
+                    exact = relative.as_posix() == name
+                    return self._checked(path, by_name=not exact)
+        return NotFound("missing-image", f"there is no image {name or stem!r}")
+
+    def _with_name(self, folder: Path, relative: PurePosixPath) -> Path | None:
+        """Find the image of this name, perhaps in folders below."""
+        parent = folder / relative.parent
+        return parent / relative.name if relative.name in self._list(parent).names else None
+
+    def _with_stem(self, folder: Path, stem: str, relative: PurePosixPath | None) -> Path | None:
+        """Find the image with this stem; of several, the one with the annotated name."""
+        whole = PurePosixPath(stem)
+        parent = folder / whole.parent
+        names = self._list(parent).stems.get(whole.name, ())
+        if not names:
+            return None
+        own = "" if relative is None else relative.name
+        return parent / (own if own in names else min(names))
+
+    def find_anywhere(self, name: str, stem: str | None) -> Found | NotFound:
+        """Find an image by its name in any folder: the one that agrees in most parent folders.
+
+        Only for annotations none of whose images is where it should be: the folder of another split
+        may have another image of the same number.
+        """
+        parts = _parts(name)
+        wanted = parts[-1] if parts else ""
+        found = self._by_name.get(wanted.lower(), [])
+        if not found:
+            known = stem if stem is not None else PurePosixPath(wanted).stem
+            found = self._by_stem.get(PurePosixPath(known).name.lower(), []) if known else []
+            parts = (*parts[:-1], known)
+        if not found:
+            return NotFound("missing-image", f"there is no image {name or stem!r}")
+        agreement = [_common_parents(path.parts, parts) for path in found]
+        best = [path for path, same in zip(found, agreement, strict=True) if same == max(agreement)]
+        if len(best) > 1:
+            return NotFound("ambiguous-image", f"{name or stem!r} may be {best[0]} or {best[1]}")
+        return self._checked(best[0], by_name=True)
+
+    def _checked(self, path: Path, *, by_name: bool) -> Found | NotFound:
+        """Refuse a file that a symbolic link takes out of the data set."""
+        is_link = self._list(path.parent).names.get(path.name, False)
+        if self.follow_links or (self._may_enter(path.parent) and not is_link):
+            return Found(path, by_name)
+        if self._is_inside(path):
+            return Found(path, by_name)
+        return NotFound("outside-link", f"leads to {Path(os.path.realpath(path))}")
+
+    def _may_enter(self, folder: Path) -> bool:
+        """Check whether a folder lies in the data set, links resolved; remembered."""
+        if folder not in self._allowed:
+            self._allowed[folder] = self._is_inside(folder)
+        return self._allowed[folder]
+
+    def _is_inside(self, path: Path) -> bool:
+        real = Path(os.path.realpath(path))
+        return any(real.is_relative_to(root) for root in self._real_roots)
+
+    @cached_property
+    def _real_roots(self) -> Sequence[Path]:
+        roots = [self.root] if self.given is None else [self.root, self.given]
+        return [Path(os.path.realpath(root)) for root in roots]
+
+    def _list(self, folder: Path) -> _Listing:
+        """List the image files of a folder once; none where there is no such folder."""
+        if folder not in self._listings:
+            self._listings[folder] = _list_images(folder)
+        return self._listings[folder]
+
+    def list_images(self, folder: Path) -> list[Path]:
+        """List the image files in a folder and those below, in order of their names."""
+        return sorted(
+            place / name for place in _folders_below(folder) for name in self._list(place).names
+        )
+
+    @cached_property
+    def _all(self) -> list[Path]:
+        """List all image files of the data set."""
+        found: list[Path] = []
+        for start in dict.fromkeys([self.root] if self.given is None else [self.root, self.given]):
+            for folder in _folders_below(start):
+                found += (folder / name for name in self._list(folder).names)
+                if len(found) > MOST_FILES:
+                    return found
+        return found
+
+    @cached_property
+    def _by_name(self) -> Mapping[str, list[Path]]:
+        named: dict[str, list[Path]] = {}
+        for path in self._all:
+            named.setdefault(path.name.lower(), []).append(path)
+        return named
+
+    @cached_property
+    def _by_stem(self) -> Mapping[str, list[Path]]:
+        named: dict[str, list[Path]] = {}
+        for path in self._all:
+            named.setdefault(path.stem.lower(), []).append(path)
+        return named
+
+
+def _list_images(folder: Path) -> _Listing:
+    names: dict[str, bool] = {}
+    stems: dict[str, list[str]] = {}
+    suffixes = image_suffixes()
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                stem, suffix = os.path.splitext(entry.name)  # noqa: PTH122 (a million of them)
+                if suffix.lower() in suffixes and not stem.startswith("."):
+                    names[entry.name] = entry.is_symlink()
+                    stems.setdefault(stem, []).append(entry.name)
+    except (OSError, ValueError):  # none, a file, or a name that no file can have
+        pass
+    return _Listing(names, stems)
+
+
+def _folders_below(folder: Path) -> Iterator[Path]:
+    """Yield a folder and all below; symbolic links are not followed."""
+    for place, folders, _ in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        yield Path(place)
+
+
+def _parts(name: str) -> tuple[str, ...]:
+    r"""Split a path of any system: `C:\data\a.jpg` and `/data/a.jpg` alike."""
+    plain = _DRIVE.sub("", name).replace("\\", "/")
+    return tuple(part for part in plain.split("/") if part not in ("", "."))
+
+
+def _relative(name: str) -> PurePosixPath | None:
+    """Return the path within a folder, None for one that leads out of it."""
+    parts = _parts(name)
+    absolute = name.startswith(("/", "\\")) or _DRIVE.match(name) is not None
+    if not parts or absolute or ".." in parts or "\0" in name:
+        return None
+    return PurePosixPath(*parts)
+
+
+def _common_parents(path: Sequence[str], parts: Sequence[str]) -> int:
+    """Count the parent folders that two paths have in common, from the last."""
+    count = 0
+    for ours, theirs in zip(reversed(path[:-1]), reversed(parts[:-1]), strict=False):
+        if ours != theirs:
+            break
+        count += 1
+    return count

@@ -1,0 +1,188 @@
+"""What is wrong in a data set: faults that stop a run, and what a reader changes or leaves out.
+
+A reader goes on after a fault, so that all of them are reported together. What it changes or leaves
+out is counted, and printed in one line for each kind.
+
+Imports no PyTorch: formats recognise a data set and list its splits without it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Literal
+
+from singleshot.errors import DataError
+
+__all__ = ["KINDS", "Finding", "Findings", "Kind", "Severity", "count_of"]
+
+# A fault stops a run unless --on-error skip leaves out what has it; the others are printed.
+Severity = Literal["fault", "change", "note"]
+
+NAMED = 3  # places that a line names before "and 7 more"
+MOST_LINES = 12  # of faults in one error
+_SINGULAR = {"boxes": "box", "classes": "class", "entries": "entry", "copies": "copy"}
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of finding: how serious it is, the line that counts it, and what to do."""
+
+    severity: Severity
+    line: str  # "dropped {boxes} without area": the noun in braces is counted
+    remedy: str = ""
+
+    def describe(self, count: int) -> str:
+        """Write the line for so many."""
+        return re.sub(r"\{(\w+)\}", lambda noun: count_of(count, noun[1]), self.line)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One place of one kind."""
+
+    kind: str  # key of KINDS
+    place: str  # "a.json: annotation 3", "Annotations/a.xml: object 2 (cat)", "images/a.jpg"
+    detail: str = ""  # the value, and of a fault what is expected
+    image: str = ""  # path of the image that it is about, where there is one
+
+    def __str__(self) -> str:
+        text = f"{self.place}: {self.detail}" if self.detail else self.place
+        return f"{text}; {remedy}" if (remedy := KINDS[self.kind].remedy) else text
+
+
+KINDS: Mapping[str, Kind] = {
+    # Of an entry, a file or an image that cannot be used.
+    "entry": Kind("fault", "{entries} cannot be used", "correct or remove it"),
+    "file": Kind("fault", "{files} cannot be read", "repair or remove it"),
+    "missing-image": Kind(
+        "fault", "{images} missing", "restore it or remove its entry, or name its folder: --images"
+    ),
+    "ambiguous-image": Kind(
+        "fault", "{images} of the same name", "write the folder before the file name"
+    ),
+    "outside-link": Kind(
+        "fault",
+        "{links} out of the folder of the data set",
+        "copy what it points to, or allow it: --follow-links",
+    ),
+    "size": Kind(
+        "fault",
+        "{images} of another size than annotated",
+        "annotate them anew, or scale the boxes with the images: --rescale-boxes",
+    ),
+    "fractions": Kind(
+        "fault", "{boxes} within one pixel", "are these fractions of the image? Then: --normalized"
+    ),
+    "duplicate-class": Kind("fault", "{classes} of the same name", "give each its own name"),
+    # Of a run with --on-error stop only; else the image is left out or used.
+    "unreadable-image": Kind("change", "left out {images} that cannot be read"),
+    "truncated-image": Kind("change", "{images} cut short, used as far as they go"),
+    # What a reader changes.
+    "without-area": Kind("change", "dropped {boxes} without area"),
+    "outside": Kind("change", "dropped {boxes} wholly outside the image"),
+    "clipped": Kind("change", "clipped {boxes} reaching beyond the image"),
+    "swapped": Kind("change", "put the corners of {boxes} in order"),
+    "polygon": Kind("change", "took the bounding box of {polygons}"),
+    "several-boxes": Kind("change", "took each box of {objects} with several as an object"),
+    "turned": Kind(
+        "change", "turned the boxes of {images} annotated on the pixels before EXIF orientation"
+    ),
+    "rescaled": Kind("change", "scaled the boxes of {images} to the size of the image"),
+    "merged": Kind("change", "joined the entries of {images} listed more than once"),
+    "found-by-name": Kind(
+        "change", "found {images} by name: the annotated folder or suffix does not exist"
+    ),
+    "unknown-size": Kind("change", "took the size of {images} from the file: {count} states none"),
+    "skipped": Kind("change", "left out {entries} at fault"),
+    # Worth knowing.
+    "not-annotated": Kind("note", "left out {images} without annotation"),
+    "similar-classes": Kind("note", "{classes} differ by case or spaces alone"),
+    "other-reading": Kind("note", "could be read in another way"),
+    "reader": Kind("note", "{notes}"),
+}
+
+
+@dataclass
+class Findings:
+    """All findings of a reader, in the order in which they were made."""
+
+    found: list[Finding] = field(default_factory=list)
+
+    def __iter__(self) -> Iterator[Finding]:
+        return iter(self.found)
+
+    def __len__(self) -> int:
+        return len(self.found)
+
+    def add(self, kind: str, place: str, detail: str = "", image: str = "") -> None:
+        """Add a finding of one of KINDS."""
+        self.found.append(Finding(kind, place, detail, image))
+
+    def extend(self, findings: Iterable[Finding]) -> None:
+        """Add the findings of another reader."""
+        self.found += findings
+
+    @contextmanager
+    def collect(self, place: str, kind: str = "entry") -> Iterator[None]:
+        """Turn the DataError of an entry or a file into a fault, and go on behind it."""
+        try:
+            yield
+        except DataError as error:
+            detail = str(error).removeprefix(f"{place}: ")
+            self.add(kind, place, detail.removesuffix(f"; {KINDS[kind].remedy}"))
+
+    @property
+    def faults(self) -> list[Finding]:
+        """Those that stop a run."""
+        return [one for one in self if KINDS[one.kind].severity == "fault"]
+
+    def lines(self, severities: Collection[Severity] = ("change", "note")) -> list[str]:
+        """Write a line for each kind: how many, and the first places."""
+        by_kind: dict[str, list[Finding]] = {}
+        for one in self:
+            if KINDS[one.kind].severity in severities:
+                by_kind.setdefault(one.kind, []).append(one)
+        return [_line_of(kind, found) for kind, found in by_kind.items()]
+
+    def raise_faults(self, description: str, kinds: Collection[str] = ()) -> None:
+        """Raise DataError with all faults, and findings of these kinds, if there are any."""
+        serious = [one for one in self if KINDS[one.kind].severity == "fault" or one.kind in kinds]
+        if not serious:
+            return
+        if len(serious) == 1:
+            raise DataError(str(serious[0]))
+        shown = _spread(serious, MOST_LINES)
+        more = len(serious) - len(shown)
+        rest = f"\n  and {more} more: singleshot data check lists them" if more else ""
+        raise DataError(
+            f"{description}: {len(serious)} faults" + "".join(f"\n  {one}" for one in shown) + rest
+        )
+
+
+def count_of(count: int, noun: str) -> str:
+    """Write a number with its noun, which is given in the plural."""
+    return f"{count:,} {noun if count != 1 else _SINGULAR.get(noun, noun.removesuffix('s'))}"
+
+
+def _line_of(kind: str, found: Sequence[Finding]) -> str:
+    """Write the line of one kind, as in "dropped 2 boxes without area: a, b"."""
+    if kind == "reader":  # each with words of its own
+        return "; ".join(dict.fromkeys(one.place for one in found))
+    places = list(dict.fromkeys(str(one) for one in found))
+    more = f" and {len(places) - NAMED:,} more" if len(places) > NAMED else ""
+    return f"{KINDS[kind].describe(len(found))}: {', '.join(places[:NAMED])}{more}"
+
+
+def _spread(findings: Sequence[Finding], most: int) -> list[Finding]:
+    """Choose some findings so that each kind is among them, in their order."""
+    if len(findings) <= most:
+        return list(findings)
+    by_kind: dict[str, list[int]] = {}
+    for position, one in enumerate(findings):
+        by_kind.setdefault(one.kind, []).append(position)
+    share = max(most // len(by_kind), 1)
+    chosen = [position for positions in by_kind.values() for position in positions[:share]]
+    return [findings[position] for position in sorted(chosen)[:most]]

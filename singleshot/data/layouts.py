@@ -1,0 +1,88 @@
+"""Where in a folder the annotations are: at its top, in a folder for each split, or one deeper.
+
+cells/            cells/               cells-master/
+  (a format)        train/ (a format)    cells/ (a format)
+                    valid/ (a format)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from singleshot.data.formats.annotations import Annotations
+from singleshot.data.formats.format import Format
+from singleshot.data.formats.split_names import choose_split, names_split
+from singleshot.files import without_hidden
+
+if TYPE_CHECKING:
+    from singleshot.data.dataset import DataSet
+else:
+    DataSet = Any  # importing it would import PyTorch, which recognising does without
+
+__all__ = ["Layout", "find_layouts"]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A format, and the folders that it reads: the one given, or one for each split."""
+
+    format: Format
+    path: Path  # that was given
+    parts: tuple[tuple[str, Path], ...]  # names of splits and their folders; "" for no split
+
+    @property
+    def is_split(self) -> bool:
+        """Whether each folder is a split."""
+        return self.parts[0][0] != ""
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """Names of the splits."""
+        if self.is_split:
+            return tuple(name for name, _ in self.parts)
+        return self.format.splits(self.parts[0][1])
+
+    @property
+    def derived_splits(self) -> tuple[str, ...]:
+        """Names of splits that are made of those."""
+        return () if self.is_split else self.format.derived_splits(self.parts[0][1])
+
+    def name_of(self, split: str) -> str:
+        """Return the name of a split as the data set has it, such as `val2017` for `val`."""
+        if split in self.derived_splits:
+            return split
+        return choose_split(split, self.splits, self.path)
+
+    def read(self, split: str | None) -> Iterator[Annotations | DataSet]:
+        """Read the annotations of a split, or of all."""
+        if not self.is_split:
+            yield from _listed(self.format.read(self.parts[0][1], split))
+            return
+        chosen = None if split is None else choose_split(split, self.splits, self.path)
+        for name, folder in self.parts:
+            if chosen in (None, name):
+                yield from _listed(self.format.read(folder, None))
+
+
+def find_layouts(path: Path, formats: Sequence[Format]) -> list[Layout]:
+    """Find each format that the data set could be read as, the likeliest first."""
+    found = [Layout(one, path, (("", path),)) for one in formats if one.recognise(path)]
+    if found or not path.is_dir():
+        return found
+    folders = sorted(child for child in without_hidden(path.iterdir()) if child.is_dir())
+    named = [folder for folder in folders if names_split(folder.name)]
+    for one in formats:
+        holding = [folder for folder in named if one.recognise(folder)]
+        if holding:
+            found.append(Layout(one, path, tuple((folder.name, folder) for folder in holding)))
+    if found or len(folders) != 1:
+        return found
+    # The folder in a folder that unpacking an archive leaves.
+    return find_layouts(folders[0], formats)
+
+
+def _listed(read: Sequence[Annotations] | DataSet) -> list[Annotations | DataSet]:
+    return [read] if not isinstance(read, Sequence) else [*read]

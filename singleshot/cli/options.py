@@ -78,6 +78,7 @@ def with_options(
         others = [one for one in own.parameters.values() if one.name != "options"]
         subject = [one for one in others if one.kind is one.POSITIONAL_OR_KEYWORD]
         parameters = [*subject, *map(_typer_parameter, declared), *others[len(subject) :]]
+        parameters.sort(key=lambda one: one.kind)  # those of a base class come first
         call.__signature__ = own.replace(parameters=parameters)  # type: ignore[attr-defined]
         call.__annotations__ = {one.name: one.annotation for one in parameters}
         return call

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -25,7 +26,9 @@ from singleshot.data.images import image_size
 from singleshot.data.reading import ReadingOptions
 from singleshot.structures import Truth
 
-__all__ = ["Assembled", "assemble"]
+__all__ = ["Assembled", "ImageUse", "assemble"]
+
+ImageUse = Literal["required", "optional", "unread"]
 
 _ROUNDING = 0.05  # pixels; annotations rounded to a decimal or two stick out by less
 
@@ -57,22 +60,23 @@ def assemble(
     reading: ReadingOptions,
     *,
     description: str,
-    inspect_images: bool = True,
+    images: ImageUse = "optional",
 ) -> Assembled:
     """Build a data set whose boxes have an area and lie inside their images.
 
-    With `inspect_images` the header of every image is read; without, only that of an image whose
-    objects contradict its annotated size.
+    The header of every image is read, unless images are "unread": then only that of an image whose
+    objects contradict its annotated size. Where they are "required" it is a fault that none is
+    there; otherwise annotations may be of use alone.
     """
     findings = Findings(list(annotations.findings))
-    images = _locate(annotations, reading, findings)
-    if inspect_images or _are_fractions(annotations, reading):
-        images = _inspect(images, findings)
-    images, sizes = _sizes(images, annotations, reading, findings)
+    located = _locate(annotations, reading, findings, images)
+    if images != "unread" or _are_fractions(annotations, reading):
+        located = _inspect(located, findings)
+    chosen, sizes = _sizes(located, annotations, reading, findings)
     owners = np.repeat(
-        np.arange(len(images)), [sum(len(one.objects) for one in image.entries) for image in images]
+        np.arange(len(chosen)), [sum(len(one.objects) for one in image.entries) for image in chosen]
     )
-    objects = [one for image in images for entry in image.entries for one in entry.objects]
+    objects = [one for image in chosen for entry in image.entries for one in entry.objects]
     boxes = np.array([one.box for one in objects], dtype=np.float64).reshape(-1, 4)
     if _are_fractions(annotations, reading):
         factors = sizes[owners][:, [1, 0, 1, 0]].astype(np.float64)
@@ -84,35 +88,37 @@ def assemble(
     repaired = _repair(boxes, sizes[owners])
     for kind, marked in repaired.changed.items():
         for index in np.flatnonzero(marked).tolist():
-            path = images[owners[index]].path
+            path = chosen[owners[index]].path
             place = f"{path.stem} {annotations.entry} {objects[index].number}"
             findings.add(kind, place, image=str(path))
     keep = repaired.keep
     class_names = annotations.class_names or sorted({one.name for one in objects})
     _note_similar(class_names, findings)
-    ids = [image.entries[0].image_id for image in images]
+    ids = [image.entries[0].image_id for image in chosen]
     known = [number for number in ids if number is not None]
     has_ids = len(known) == len(ids) and annotations.category_ids is not None
     truths = _truths_of(objects, repaired.boxes, scale, class_names)
     dataset = DataSet(
         class_names=tuple(class_names),
-        paths=np.array([str(image.path) for image in images], dtype=np.str_),
+        paths=np.array([str(image.path) for image in chosen], dtype=np.str_),
         sizes=sizes,
         truths=truths[torch.from_numpy(keep)],
-        ends=torch.from_numpy(np.bincount(owners[keep], minlength=len(images)).cumsum()),
-        image_ids=np.array(known if has_ids else range(len(images)), dtype=np.int64),
+        ends=torch.from_numpy(np.bincount(owners[keep], minlength=len(chosen)).cumsum()),
+        image_ids=np.array(known if has_ids else range(len(chosen)), dtype=np.int64),
         category_ids=tuple(annotations.category_ids or range(1, len(class_names) + 1)),
         has_ids=has_ids,
         description=description,
-        other_ids=_other_ids(images) if has_ids else {},
+        other_ids=_other_ids(chosen) if has_ids else {},
     )
     return Assembled(dataset, findings)
 
 
-def _locate(annotations: Annotations, reading: ReadingOptions, findings: Findings) -> list[_Image]:
+def _locate(
+    annotations: Annotations, reading: ReadingOptions, findings: Findings, use: ImageUse
+) -> list[_Image]:
     """Find the file of each image, and join the entries of one file.
 
-    Without a single image the annotations are kept: they may be of use alone.
+    Without a single image the annotations are kept, unless images are required.
     """
     finder = ImageFinder(
         annotations.root,
@@ -125,6 +131,9 @@ def _locate(annotations: Annotations, reading: ReadingOptions, findings: Finding
         found = [finder.find_anywhere(one.name, one.stem) for one in annotations.images]
     if found and all(map(_is_missing, found)):
         looked_in = ", ".join(map(str, finder.folders))
+        if use == "required":
+            findings.add("no-images", str(annotations.file), f"looked in {looked_in}")
+            return []
         findings.add("reader", f"found no images of {annotations.file.name}; looked in {looked_in}")
         folder = finder.folders[0]
         guessed = [folder / (one.name or f"{one.stem}.jpg") for one in annotations.images]
@@ -227,7 +236,10 @@ def _agrees(
         stated = entry.size if all(entry.size) else _implied_size(entry, image, normalized)
         if stated == size:
             continue
-        if image.header is not None and image.header.is_sideways and stated == size[::-1]:
+        sideways = image.header is not None and image.header.is_sideways and stated == size[::-1]
+        if sideways and not _fit(entry.objects, stated) and _fit(entry.objects, size):
+            continue  # only the size is that of the pixels before they are turned
+        if sideways and image.header is not None:
             entry.objects = _turned(entry.objects, size, image.header.orientation, normalized)
             findings.add("turned", image.path.name)
         elif reading.rescale_boxes and not normalized:
@@ -243,11 +255,16 @@ def _implied_size(entry: AnnotatedImage, image: _Image, normalized: bool) -> tup
     """Return the size that boxes fit into where none is stated: the real or the unturned one."""
     header = image.header
     assert header is not None
-    height, width = header.size
-    fits = all(one.box[2] <= width + 1 and one.box[3] <= height + 1 for one in entry.objects)
-    fits_unturned = all(one.box[2] <= height and one.box[3] <= width for one in entry.objects)
-    unturned = header.is_sideways and not normalized and not fits and fits_unturned
-    return (width, height) if unturned else header.size
+    unturned = header.size[::-1]
+    if not header.is_sideways or normalized or _fit(entry.objects, header.size):
+        return header.size
+    return unturned if _fit(entry.objects, unturned) else header.size
+
+
+def _fit(objects: Sequence[AnnotatedObject], size: tuple[int, int]) -> bool:
+    """Check whether all boxes lie within an image of this (height, width)."""
+    height, width = size
+    return all(one.box[2] <= width + 1 and one.box[3] <= height + 1 for one in objects)
 
 
 def _different(stated: tuple[int, int], size: tuple[int, int]) -> str:

@@ -60,6 +60,11 @@ KINDS: Mapping[str, Kind] = {
     "missing-image": Kind(
         "fault", "{images} missing", "restore it or remove its entry, or name its folder: --images"
     ),
+    "no-images": Kind(
+        "fault",
+        "found no images of {annotations}",
+        "restore them, or name their folder: --images DIR",
+    ),
     "ambiguous-image": Kind(
         "fault", "{images} of the same name", "write the folder before the file name"
     ),
@@ -99,7 +104,7 @@ KINDS: Mapping[str, Kind] = {
     "skipped": Kind("change", "left out {entries} at fault"),
     # Worth knowing.
     "not-annotated": Kind("note", "left out {images} without annotation"),
-    "similar-classes": Kind("note", "{classes} differ by case or spaces alone"),
+    "similar-classes": Kind("note", "class names that differ by case or spaces alone"),
     "other-reading": Kind("note", "could be read in another way"),
     "reader": Kind("note", "{notes}"),
 }
@@ -131,21 +136,26 @@ class Findings:
         try:
             yield
         except DataError as error:
-            detail = str(error).removeprefix(f"{place}: ")
-            self.add(kind, place, detail.removesuffix(f"; {KINDS[kind].remedy}"))
+            text = str(error).removesuffix(f"; {KINDS[kind].remedy}")
+            end = text.find(": ", len(place))
+            if text.startswith(place) and end > 0:  # it may say more of the place
+                place = text[:end]
+            self.add(kind, place, text.removeprefix(f"{place}: "))
 
     @property
     def faults(self) -> list[Finding]:
         """Those that stop a run."""
         return [one for one in self if KINDS[one.kind].severity == "fault"]
 
-    def lines(self, severities: Collection[Severity] = ("change", "note")) -> list[str]:
-        """Write a line for each kind: how many, and the first places."""
+    def lines(
+        self, folder: str = "", severities: Collection[Severity] = ("change", "note")
+    ) -> list[str]:
+        """Write a line for each kind: how many, and the first places, paths as below a folder."""
         by_kind: dict[str, list[Finding]] = {}
         for one in self:
             if KINDS[one.kind].severity in severities:
                 by_kind.setdefault(one.kind, []).append(one)
-        return [_line_of(kind, found) for kind, found in by_kind.items()]
+        return [_line_of(kind, found, folder) for kind, found in by_kind.items()]
 
     def raise_faults(self, description: str, kinds: Collection[str] = ()) -> None:
         """Raise DataError with all faults, and findings of these kinds, if there are any."""
@@ -167,11 +177,12 @@ def count_of(count: int, noun: str) -> str:
     return f"{count:,} {noun if count != 1 else _SINGULAR.get(noun, noun.removesuffix('s'))}"
 
 
-def _line_of(kind: str, found: Sequence[Finding]) -> str:
+def _line_of(kind: str, found: Sequence[Finding], folder: str) -> str:
     """Write the line of one kind, as in "dropped 2 boxes without area: a, b"."""
     if kind == "reader":  # each with words of its own
         return "; ".join(dict.fromkeys(one.place for one in found))
-    places = list(dict.fromkeys(str(one) for one in found))
+    prefix = f"{folder}/" if folder else ""
+    places = list(dict.fromkeys(str(one).removeprefix(prefix) for one in found))
     more = f" and {len(places) - NAMED:,} more" if len(places) > NAMED else ""
     return f"{KINDS[kind].describe(len(found))}: {', '.join(places[:NAMED])}{more}"
 

@@ -7,14 +7,14 @@ cells/            cells/               cells-master/
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from singleshot.data.formats.annotations import Annotations
 from singleshot.data.formats.format import Format
-from singleshot.data.formats.split_names import choose_split, names_split
+from singleshot.data.formats.split_names import choose_split, matching_splits, names_split
 from singleshot.files import without_hidden
 
 if TYPE_CHECKING:
@@ -46,15 +46,14 @@ class Layout:
         return self.format.splits(self.parts[0][1])
 
     @property
-    def derived_splits(self) -> tuple[str, ...]:
-        """Names of splits that are made of those."""
-        return () if self.is_split else self.format.derived_splits(self.parts[0][1])
+    def derived_splits(self) -> Mapping[str, str]:
+        """Names of splits that are made of those, and in words of which."""
+        return {} if self.is_split else self.format.derived_splits(self.parts[0][1])
 
     def name_of(self, split: str) -> str:
         """Return the name of a split as the data set has it, such as `val2017` for `val`."""
-        if split in self.derived_splits:
-            return split
-        return choose_split(split, self.splits, self.path)
+        found = matching_splits(split, self.splits)
+        return found[0] if len(found) == 1 else self.derived_splits.get(split, split)
 
     def read(self, split: str | None) -> Iterator[Annotations | DataSet]:
         """Read the annotations of a split, or of all."""

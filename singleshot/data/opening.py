@@ -19,9 +19,10 @@ from singleshot.options import option, takes
 from singleshot.plugins import with_registered
 
 if TYPE_CHECKING:
+    from singleshot.data.assembly import ImageUse
     from singleshot.data.dataset import DataSet
 else:
-    DataSet = Any  # importing it would import PyTorch, which recognising does without
+    DataSet = ImageUse = Any  # importing it would import PyTorch, which recognising does without
 
 __all__ = [
     "FORMATS",
@@ -69,10 +70,10 @@ def read_dataset(
     split: str | None = None,
     reading: ReadingOptions = AS_IT_IS,
     *,
-    inspect_images: bool = True,
+    images: ImageUse = "optional",
 ) -> DataSet:
-    """Read a data set as `open_dataset` does; without `inspect_images` no image is opened."""
-    dataset, findings = read_with_findings(path, split, reading, inspect_images=inspect_images)
+    """Read a data set as `open_dataset` does; see `assemble` for whether images must be there."""
+    dataset, findings = read_with_findings(path, split, reading, images=images)
     kinds = ("unreadable-image", "truncated-image") if reading.on_error == "stop" else ()
     if reading.on_error == "skip":
         findings = _with_skipped(findings)
@@ -81,9 +82,9 @@ def read_dataset(
     else:
         findings.raise_faults(dataset.description, kinds)
     if not len(dataset):
-        reasons = "".join(f"\n  {line}" for line in findings.lines())
+        reasons = "".join(f"\n  {line}" for line in findings.lines(str(path)))
         raise DataError(f"{dataset.description}: has no images; choose another split{reasons}")
-    return replace(dataset, notes=(*dataset.notes, *findings.lines()))
+    return replace(dataset, notes=(*dataset.notes, *findings.lines(str(path))))
 
 
 def read_with_findings(
@@ -91,7 +92,7 @@ def read_with_findings(
     split: str | None = None,
     reading: ReadingOptions = AS_IT_IS,
     *,
-    inspect_images: bool = True,
+    images: ImageUse = "optional",
 ) -> tuple[DataSet, Findings]:
     """Read what can be used of a data set, with all faults and changes.
 
@@ -111,9 +112,7 @@ def read_with_findings(
             if isinstance(read, DataSet):
                 parts.append(read)
                 continue
-            assembled = assemble(
-                read, reading, description=description, inspect_images=inspect_images
-            )
+            assembled = assemble(read, reading, description=description, images=images)
             parts.append(assembled.dataset)
             findings.extend(assembled.findings)
     return _without_repetition(join_datasets(parts)), _without_equal(findings)

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from jaxtyping import Bool
 
+from singleshot.data.assembly import ImageUse
 from singleshot.data.dataset import DataSet, join_datasets
 from singleshot.data.formats.split_names import matching_splits
 from singleshot.data.opening import read_dataset, splits_of
@@ -82,7 +83,7 @@ def evaluation_split(
     split: str | None,
     reading: ReadingOptions = AS_IT_IS,
     *,
-    inspect_images: bool = True,
+    images: ImageUse = "required",
 ) -> EvaluationData:
     """Open the data sets to evaluate on, joined by class name.
 
@@ -93,7 +94,7 @@ def evaluation_split(
             path,
             split or _first_split(EVALUATION_SPLITS, path, reading),
             reading,
-            inspect_images=inspect_images,
+            images=images,
         )
         for path in paths
     ]
@@ -126,7 +127,7 @@ def _training_split_of_one(
     path: Path, split: str | None, val_split: str | None, seed: int, reading: ReadingOptions
 ) -> TrainingData:
     """Apply `training_split` to one data set."""
-    train = read_dataset(path, split or _first_split(TRAINING_SPLITS, path, reading), reading)
+    train = _read(path, split or _first_split(TRAINING_SPLITS, path, reading), reading)
     if val_split == "none":
         return TrainingData(train, None, (f"training on {_describe(train)}, without validation",))
     if val_split is None:
@@ -134,7 +135,7 @@ def _training_split_of_one(
         if validation is None:
             return _set_aside(train, seed)
     else:
-        validation = read_dataset(path, val_split, reading)
+        validation = _read(path, val_split, reading)
     messages = [f"training on {_describe(train)}", f"validating on {_describe(validation)}"]
     if num_shared := int(np.isin(validation.paths, train.paths).sum()):
         messages.append(
@@ -148,7 +149,7 @@ def _validation_outside(path: Path, train: DataSet, reading: ReadingOptions) -> 
     """Open a validation split that shares no image with training; VOC's `val` is in `trainval`."""
     splits = splits_of(path, reading)
     for name in (found for one in VALIDATION_SPLITS for found in matching_splits(one, splits)):
-        validation = read_dataset(path, name, reading)
+        validation = _read(path, name, reading)
         if not np.isin(validation.paths, train.paths).any():
             return validation
     return None
@@ -182,6 +183,10 @@ def _describe_aside(dataset: DataSet, aside: Sequence[int]) -> str:
         return f"{len(aside)}, {share:.0%} to include {classes}, are set aside, stratified,"
     lacking = f" (with {classes})" if covered < present else ""
     return f"a stratified tenth, {len(aside)}{lacking}, is set aside"
+
+
+def _read(path: Path, split: str | None, reading: ReadingOptions) -> DataSet:
+    return read_dataset(path, split, reading, images="required")
 
 
 def _first_split(names: Sequence[str], path: Path, reading: ReadingOptions) -> str | None:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from singleshot.data.assembly import ImageUse
 from singleshot.data.attributes import read_attributes
 from singleshot.data.dataset import DataSet
 from singleshot.data.reading import AS_IT_IS, ReadingOptions
@@ -108,7 +109,7 @@ def _score(predictions: str | Path, options: ScoreOptions) -> Report:
         options.split,
         options.on_message,
         reading=options.reading,
-        inspect_images=False,
+        images="unread",
     )
     evaluation = Evaluation.prepare(dataset, options)
     loaded = read_predictions(Path(predictions), dataset, options)
@@ -193,17 +194,17 @@ def open_evaluation_data(
     class_names: tuple[str, ...] | None = None,
     splits: RunSplits | None = None,
     reading: ReadingOptions = AS_IT_IS,
-    inspect_images: bool = True,
+    images: ImageUse = "required",
 ) -> DataSet:
     """Open the images to evaluate on, with the labels of a model if class names are given.
 
-    `splits` are the images of its run: the split "set-aside" is one of them. Without
-    `inspect_images` no image needs to be there.
+    `splits` are the images of its run: the split "set-aside" is one of them. Where
+    images are "unread" none needs to be there.
     """
     if split == SET_ASIDE and splits is not None:
         chosen = splits.choose_set_aside(as_paths(data), reading)
     else:
-        chosen = evaluation_split(as_paths(data), split, reading, inspect_images=inspect_images)
+        chosen = evaluation_split(as_paths(data), split, reading, images=images)
     dataset = chosen.dataset
     if class_names is not None:
         dataset = dataset.with_classes(class_names)

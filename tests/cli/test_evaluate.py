@@ -44,7 +44,7 @@ DOCUMENT = {
 def _without_checks(monkeypatch):
     """Neither the models nor the data sets of these commands exist."""
     for check in ("check_models", "check_data"):
-        monkeypatch.setattr(f"singleshot.cli.evaluate.{check}", lambda *_: None)
+        monkeypatch.setattr(f"singleshot.cli.evaluate.{check}", lambda *_, **__: None)
 
 
 def report_of(document) -> Report:

@@ -19,7 +19,7 @@ def test_no_type_of_python_is_in_a_help_text(command):
 def test_options_are_grouped():
     lines = singleshot("train", "--help").stdout.splitlines()
     headings = [line for line in lines if re.fullmatch(r"[A-Z]\w+:", line)]
-    expected = ["Arguments:", "Data:", "Recipe:", "Start:", "Results:", "Options:"]
+    expected = ["Arguments:", "Data:", "Reading:", "Recipe:", "Start:", "Results:", "Options:"]
     assert headings == expected
     start = lines.index("Recipe:")
     assert "--epochs N" in lines[start + 1]

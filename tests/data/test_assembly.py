@@ -80,7 +80,9 @@ def test_boxes_are_scaled_to_the_image_on_request(tmp_path, save):
     result = assembled(tmp_path, image(cat(1, 2, 10, 20, area=100)), options=options)
     assert result.dataset.truths.boxes.tolist() == [[3, 4, 30, 40]]
     assert result.dataset.truths.areas.tolist() == [600]
-    assert result.findings.lines() == ["scaled the boxes of 1 image to the size of the image: a.jpg"]
+    assert result.findings.lines() == [
+        "scaled the boxes of 1 image to the size of the image: a.jpg"
+    ]
 
 
 @pytest.mark.parametrize("orientation", [5, 6, 7, 8])
@@ -151,7 +153,7 @@ def test_classes_that_differ_by_case_or_spaces_are_noted(tmp_path, save):
     objects = [cat(0, 0, 4, 5)._replace(name=name) for name in ("cat", "Cat", "cat  a", "CAT A")]
     lines = assembled(tmp_path, image(*objects)).findings.lines()
     assert lines == [
-        "2 classes differ by case or spaces alone: 'CAT A' and 'cat  a', 'Cat' and 'cat'"
+        "class names that differ by case or spaces alone: 'CAT A' and 'cat  a', 'Cat' and 'cat'"
     ]
 
 

@@ -26,7 +26,7 @@ def test_an_unknown_layout_lists_what_was_looked_for_and_found(tmp_path):
     (tmp_path / "data.yaml").touch()
     with pytest.raises(DataError, match=r"found: *data\.yaml, labels/"):
         splits_of(tmp_path)
-    with pytest.raises(DataError, match=r"found: *a file that is neither JSON nor such XML"):
+    with pytest.raises(DataError, match=r"found: *a file that is none of these"):
         open_dataset(tmp_path / "data.yaml")
 
 

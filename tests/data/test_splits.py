@@ -134,7 +134,9 @@ def test_what_the_reader_drops_is_reported_once(add_voc, tmp_path):
     for stem in "abcd":
         add_voc(stem, CAT, ("cat", (5, 5, 5, 5)))
     train, validation, *_ = training_split([tmp_path], None, None, 0)
-    assert train.notes == ("dropped 4 boxes without area: a, b, c and 1 more",)
+    assert train.notes == (
+        "dropped 4 boxes without area: a object 2, b object 2, c object 2 and 1 more",
+    )
     assert validation.notes == ()
 
 

@@ -26,6 +26,21 @@ def with_truncated_image(cells):
     image.write_bytes(image.read_bytes()[:700])
 
 
+def with_five_faults(cells):
+    """Five kinds of faults, all in the training split."""
+    with_missing_image(cells)
+    for number, old, new in (
+        (2, "<xmin>", "<xmin>ten"),
+        (3, "<name>", "<name> </name><not>"),
+        (4, "<width>", "<width>9"),
+        (5, "</annotation>", ""),
+    ):
+        xml = cells / f"Annotations/train_{number}.xml"
+        text = xml.read_text()
+        assert old in text
+        xml.write_text(text.replace(old, new, 1).replace("</name></name>", "</name>"))
+
+
 def with_broken_annotation(cells):
     """An annotation that ends early."""
     annotation = cells / "Annotations/train_1.xml"
@@ -67,7 +82,7 @@ def assert_mendable(done, *parts):
     [
         (without_boxes_list, "spoiled"),
         (with_missing_image, "train_1"),
-        (with_truncated_image, "train_1.jpg"),
+        (with_five_faults, "5 faults"),
         (with_broken_annotation, "train_1.xml"),
         (with_empty_split, "train"),
     ],

@@ -81,10 +81,14 @@ def _splits(path: Path) -> tuple[str, ...]:
     return tuple(_files(path))
 
 
-def _derived_splits(path: Path) -> tuple[str, ...]:
-    """List the splits of papers for which all parts are there."""
+def _derived_splits(path: Path) -> dict[str, str]:
+    """List the splits of papers for which all parts are there, with these parts."""
     files = _files(path)
-    return tuple(name for name, known in KNOWN_SPLITS.items() if _complete(known, files))
+    return {
+        name: _describe(parts)
+        for name, known in KNOWN_SPLITS.items()
+        if (parts := _complete(known, files))
+    }
 
 
 def _complete(

@@ -58,8 +58,8 @@ class Format(Extension):
     splits: Callable[[Path], tuple[str, ...]]  # names of the splits that a data set defines
     read: ReadAnnotations
     write: WriteDataSet
-    # Names of splits that `read` makes of those.
-    derived_splits: Callable[[Path], tuple[str, ...]] = lambda _: ()
+    # Further splits that `read` makes of those, and in words of which.
+    derived_splits: Callable[[Path], Mapping[str, str]] = lambda _: {}
 
     @property
     def key(self) -> str:

@@ -9,7 +9,7 @@ images, as labelImg leaves them. All of them may have sub-folders.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path, PurePosixPath
@@ -137,7 +137,7 @@ def _devkits(path: Path) -> list[_Devkit]:
         return [kit]
     folders = sorted(child for child in without_hidden(path.iterdir()) if child.is_dir())
     inner = [kit for folder in folders if (kit := _devkit(folder))]
-    if any(names_split(kit.root.name) for kit in inner):
+    if any(names_split(one.name) and _holds_annotations(one) for one in folders):
         return []  # a folder for each split
     if len(inner) > 1:
         return [_with_prefix(kit, f"{kit.root.name.removeprefix('VOC')}-") for kit in inner]
@@ -197,14 +197,16 @@ def _read_devkit(kit: _Devkit, split: str | None) -> tuple[Annotations, set[str]
     """Read the images of a split, or all, and the class names of all XML files."""
     findings = Findings()
     images: dict[str, AnnotatedImage] = {}
-    for xml in kit.xmls():
+    xmls = kit.xmls()
+    for xml in xmls:
         with findings.collect(str(xml), kind="file"):
             stem = kit.stem_of(xml)
             images[stem] = _read_image(xml, stem, findings)
     class_names = {one.name for image in images.values() for one in image.objects}
     chosen: Iterable[AnnotatedImage] = images.values()
     if split is not None and split in kit.split_files:
-        chosen = _images_of_split(kit.split_files[split], images, findings)
+        unread = {kit.stem_of(xml) for xml in xmls} - images.keys()  # reported already
+        chosen = _images_of_split(kit.split_files[split], images, unread, findings)
     annotations = Annotations(
         root=kit.root,
         images=list(chosen),
@@ -218,17 +220,17 @@ def _read_devkit(kit: _Devkit, split: str | None) -> tuple[Annotations, set[str]
 
 
 def _images_of_split(
-    file: Path, images: Mapping[str, AnnotatedImage], findings: Findings
+    file: Path, images: Mapping[str, AnnotatedImage], unread: Collection[str], findings: Findings
 ) -> Iterator[AnnotatedImage]:
     """Find the annotations that a split file lists, in its order."""
     names = _lines_of(file)
     missing = []
     for name in names:
         found = next((one for one in _stems(name) if one in images), None)
-        if found is None:
-            missing.append(name)
-        else:
+        if found is not None:
             yield images[found]
+        elif not any(one in unread for one in _stems(name)):
+            missing.append(name)
     if missing:
         findings.add(
             "entry",
@@ -276,7 +278,8 @@ def _read_objects(
     if nodes:
         boxes = [_read_box(one, place, findings) for one in nodes]
     else:
-        boxes = [_box_around(_polygon_of(node, place), place, findings)]
+        boxes = [_box_around(_polygon_of(node, place))]
+        findings.add("polygon", place)
     if len(boxes) > 1:
         findings.add("several-boxes", place)
     return [AnnotatedObject(name, box, number, difficult) for box in boxes]
@@ -312,9 +315,8 @@ def _polygon_of(node: Element, place: str) -> list[tuple[float, float]]:
     return [(read_pixels(x, "x", place), read_pixels(y, "y", place)) for x, y in points]
 
 
-def _box_around(points: Sequence[tuple[float, float]], place: str, findings: Findings) -> Box:
+def _box_around(points: Sequence[tuple[float, float]]) -> Box:
     """Convert the corners of a polygon, whole pixels from 1, to the box around them."""
-    findings.add("polygon", place)
     xs, ys = zip(*points, strict=True)
     return min(xs) - 1, min(ys) - 1, max(xs), max(ys)
 

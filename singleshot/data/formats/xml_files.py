@@ -24,8 +24,9 @@ FLAGS = {"": False, "0": False, "false": False, "no": False, "1": True, "true": 
 def has_root(xml: Path, tag: str) -> bool:
     """Check whether the file opens with this element; several formats are XML."""
     with xml.open("rb") as file:
-        # labelImg writes <annotation verified="yes">.
-        return re.search(rb"<%s[\s>]" % tag.encode(), file.read(1000)) is not None
+        # In UTF-16 every other byte is 0. labelImg writes <annotation verified="yes">.
+        begin = file.read(1000).replace(b"\0", b"")
+    return re.search(rb"<%s[\s>/]" % tag.encode(), begin) is not None
 
 
 def read_root(xml: Path, tag: str) -> Element:

@@ -91,9 +91,9 @@ def test_boxes_are_clipped_and_dropped_as_in_every_format(add_coco, tmp_path):
     dataset = read_dataset(tmp_path)
     assert dataset.truths.boxes.tolist() == [[0, 0, 40, 10]]
     assert dataset.notes == (
-        "dropped 1 box without area: 10",
-        "dropped 1 box wholly outside the image: 10",
-        "clipped 1 box reaching beyond the image: 10",
+        "dropped 1 box without area: 10 annotation 2",
+        "dropped 1 box wholly outside the image: 10 annotation 3",
+        "clipped 1 box reaching beyond the image: 10 annotation 1",
     )
 
 
@@ -106,14 +106,29 @@ def test_rounding_in_the_file_is_no_news_and_stays_as_annotated(add_coco, tmp_pa
 @pytest.mark.parametrize(
     ("entry", "message"),
     [
-        ({"bbox": [0, 0, float("nan"), 5]}, "annotation 2: nan is not a finite number"),
-        ({"bbox": [0, 0, float("inf"), 5]}, "annotation 2: inf is not a finite number"),
-        ({"bbox": [0, 0, "ten", 5]}, "annotation 2: could not convert string to float: 'ten'"),
-        ({"bbox": [0, 0, 5]}, "annotation 2: not enough values"),
-        ({"bbox": None}, "annotation 2: "),
-        ({"image_id": 99}, "annotation 2: image_id 99 is none of the images"),
-        ({"image_id": []}, "annotation 2: "),
-        ({"category_id": 2}, "annotation 2: category_id 2 is none of the categories"),
+        (
+            {"bbox": [0, 0, float("nan"), 5]},
+            r"annotation 2: bbox = \[0, 0, NaN, 5\]; expected \[left, top",
+        ),
+        (
+            {"bbox": [0, 0, float("inf"), 5]},
+            r"annotation 2: bbox = \[0, 0, Infinity, 5\]; expected \[left",
+        ),
+        (
+            {"bbox": [0, 0, "ten", 5]},
+            r'annotation 2: bbox = \[0, 0, "ten", 5\]; expected \[left, top',
+        ),
+        (
+            {"bbox": [0, 0, 5]},
+            r"annotation 2: bbox = \[0, 0, 5\]; expected \[left, top, width, height\]",
+        ),
+        ({"bbox": None}, "annotation 2: bbox = null; expected"),
+        ({"bbox": "[0, 0, 5, 5]"}, r'annotation 2: bbox = "\[0, 0, 5, 5\]"; expected'),
+        ({"bbox": []}, r"annotation 2: bbox = \[\]; expected"),
+        ({"iscrowd": "no"}, 'annotation 2: iscrowd = "no"; expected 0, 1, true or false'),
+        ({"image_id": 99}, "annotation 2: image_id = 99; expected the id of an image"),
+        ({"image_id": []}, r"annotation 2: image_id = \[\]; expected a whole number"),
+        ({"category_id": 2}, "annotation 2: category_id = 2; expected the id of a category"),
     ],
 )
 def test_a_wrong_annotation_is_named(add_coco, tmp_path, entry, message):
@@ -125,15 +140,23 @@ def test_a_wrong_annotation_is_named(add_coco, tmp_path, entry, message):
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [
-        ("images", [{"file_name": "a.jpg", "height": 1, "width": 1}], "image 1 has no 'id'"),
-        ("images", [{"id": 1}], "image 1 has no 'file_name'"),
+        ("images", [{"file_name": "a.jpg", "height": 1, "width": 1}], "image 1: has no 'id'"),
+        ("images", [{"id": 1}], "image 1: has no 'file_name'"),
         ("images", ["a.jpg"], "image 1: "),
         ("images", [7], "image 1: "),
-        ("images", [{"id": "a", "file_name": "a.jpg"}], "image 1: id 'a' is no whole number"),
-        ("categories", [{"id": 1, "name": "a"}] * 2, "category 2: id 1 is taken already"),
+        (
+            "images",
+            [{"id": "a", "file_name": "a.jpg"}],
+            'image 1: id = "a"; expected a whole number',
+        ),
+        (
+            "categories",
+            [{"id": 1, "name": "a"}] * 2,
+            "category 2: id = 1; expected one that no other has",
+        ),
         ("categories", [{"id": 1, "name": "a"}, {"id": 2, "name": "a"}], "2 categories are called"),
-        ("annotations", [{"image_id": 10, "category_id": 1}], "annotation 1 has no 'bbox'"),
-        ("annotations", None, "has no list 'annotations'"),
+        ("annotations", [{"image_id": 10, "category_id": 1}], "annotation 1: has no 'bbox'"),
+        ("annotations", None, "annotations = null; expected a list of annotations"),
     ],
 )
 def test_a_wrong_entry_is_named(add_coco, key, value, message):
@@ -151,7 +174,7 @@ def test_broken_json_names_the_line_and_other_json_names_its_type(tmp_path):
     with pytest.raises(DataError, match=r"a\.json, line 2: broken JSON"):
         read_dataset(file)
     file.write_text("[]")
-    with pytest.raises(DataError, match=r"a\.json: holds a list"):
+    with pytest.raises(DataError, match=r"a\.json: unknown layout"):
         read_dataset(file)
     file.write_bytes(b"\xff\xfe\xff")
     with pytest.raises(DataError, match=r"a\.json: cannot be read"):
@@ -161,7 +184,7 @@ def test_broken_json_names_the_line_and_other_json_names_its_type(tmp_path):
 def test_some_missing_images_are_an_error_that_counts_them(add_coco, tmp_path):
     add_coco("train2017", num_images=3)
     (tmp_path / "train2017/11.jpg").unlink()
-    with pytest.raises(DataError, match=r"1 of 3 images are missing.*11\.jpg; restore"):
+    with pytest.raises(DataError, match=r"image 2: there is no image '11\.jpg'; restore"):
         read_dataset(tmp_path)
 
 

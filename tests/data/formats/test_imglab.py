@@ -85,7 +85,7 @@ def test_other_xml_is_not_recognised(tmp_path):
         (image("a.jpg", BOX.replace("20", "wide")), "box 1: width is 'wide'; expected a number"),
         (image("a.jpg", BOX.replace("20", "nan")), "box 1: width is 'nan'; expected a number"),
         ("<image", r"line 2: broken XML"),
-        (image("gone.jpg"), r"1 of 2 images are missing, the first is .*gone\.jpg; restore"),
+        (image("gone.jpg"), r"image 2: there is no image 'gone\.jpg'; restore"),
     ],
 )
 def test_a_wrong_entry_is_named(add_imglab, wrong, message):

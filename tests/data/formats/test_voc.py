@@ -126,8 +126,12 @@ def test_boxes_without_area_are_dropped_counted_and_named(add_voc, tmp_path):
     add_voc("a", CAT, ("cat", (5, 5, 5, 9)), ("cat", (9, 9, 5, 20)))
     add_voc("b", ("cat", (7, 7, 7, 7)))
     dataset = read_dataset(tmp_path)
-    assert dataset.notes == ("dropped 3 boxes without area: a, b",)
-    assert [len(dataset.truth(index)) for index in range(2)] == [1, 0]
+    assert dataset.notes == (
+        "put the corners of 1 box in order: Annotations/a.xml: object 3 (cat)",
+        "dropped 2 boxes without area: a object 2, b object 1",
+    )
+    assert dataset.truth(0).boxes.tolist() == [[0, 0, 10, 10], [4, 8, 9, 20]]
+    assert len(dataset.truth(1)) == 0
 
 
 def test_boxes_reaching_beyond_are_clipped_and_those_outside_dropped(add_voc, tmp_path):
@@ -135,19 +139,21 @@ def test_boxes_reaching_beyond_are_clipped_and_those_outside_dropped(add_voc, tm
     dataset = read_dataset(tmp_path)
     assert dataset.truths.boxes.tolist() == [[0, 0, 40, 10]]
     assert dataset.notes == (
-        "dropped 1 box wholly outside the image: a",
-        "clipped 1 box reaching beyond the image: a",
+        "dropped 1 box wholly outside the image: a object 2",
+        "clipped 1 box reaching beyond the image: a object 1",
     )
 
 
 def test_a_note_names_three_images_and_counts_the_others(add_voc, tmp_path):
     for stem in "abcde":
         add_voc(stem, ("cat", (5, 5, 5, 9)))
-    assert read_dataset(tmp_path).notes == ("dropped 5 boxes without area: a, b, c and 2 more",)
+    assert read_dataset(tmp_path).notes == (
+        "dropped 5 boxes without area: a object 1, b object 1, c object 1 and 2 more",
+    )
 
 
-@pytest.mark.parametrize("size", [(20, 15), (0, 0), ("", "?")])
-def test_a_stated_size_that_a_box_contradicts_is_not_used(add_voc, tmp_path, size):
+@pytest.mark.parametrize("size", [(0, 0), ("", "?"), ("1e300", "1e300")])
+def test_a_size_that_is_none_is_taken_from_the_image(add_voc, tmp_path, size):
     add_voc("a", ("cat", (1, 1, 40, 30)), size=size)
     assert read_dataset(tmp_path).truths.boxes.tolist() == [[0, 0, 40, 30]]
     assert read_dataset(tmp_path).notes == ()
@@ -164,6 +170,45 @@ def test_boxes_refer_to_the_image_as_displayed(add_voc, tmp_path):
 
 
 # Mistakes, each named.
+
+
+def test_each_box_of_an_object_is_one(add_voc, tmp_path):
+    xml = add_voc("a", CAT)
+    box = "<bndbox><xmin>5</xmin><ymin>6</ymin><xmax>9</xmax><ymax>8</ymax></bndbox>"
+    xml.write_text(xml.read_text().replace("</object>", f"{box}</object>"))
+    dataset = read_dataset(tmp_path)
+    assert dataset.truths.boxes.tolist() == [[0, 0, 10, 10], [4, 5, 9, 8]]
+    assert dataset.notes == (
+        "took each box of 1 object with several as an object: Annotations/a.xml: object 1 (cat)",
+    )
+
+
+@pytest.mark.parametrize(
+    "polygon",
+    [
+        "<x1>3</x1><y1>9</y1><x2>7</x2><y2>4</y2><x3>5</x3><y3>2</y3>",
+        "<pt><x>3</x><y>9</y></pt><pt><x>7</x><y>4</y></pt><pt><x>5</x><y>2</y></pt>",
+    ],
+)
+def test_a_polygon_without_a_box_becomes_the_box_around_it(add_voc, tmp_path, polygon):
+    xml = add_voc("a")
+    content = f"<object><name>cat</name><polygon>{polygon}</polygon></object>"
+    xml.write_text(xml.read_text().replace("</annotation>", f"{content}</annotation>"))
+    dataset = read_dataset(tmp_path)
+    assert dataset.truths.boxes.tolist() == [[2, 1, 7, 9]]
+    assert dataset.notes[0].startswith("took the bounding box of 1 polygon: Annotations/a.xml")
+
+
+@pytest.mark.parametrize("encoding", ["gbk", "shift_jis", "latin-1", "utf-8", "utf-16"])
+def test_xml_in_any_encoding_is_read(add_voc, tmp_path, encoding):
+    xml = add_voc("a", CAT)
+    name = "é" if encoding == "latin-1" else "猫"
+    text = xml.read_text().replace("<name>cat", f"<name>{name}").partition("?>")[2] or (
+        xml.read_text().replace("<name>cat", f"<name>{name}")
+    )
+    declared = f'<?xml version="1.0" encoding="{encoding}"?>\n{text}'
+    xml.write_bytes(declared.encode(encoding))
+    assert read_dataset(tmp_path).class_names == (name,)
 
 
 @pytest.mark.parametrize("value", ["nan", "inf", "-inf", "ten", ""])
@@ -199,6 +244,7 @@ def test_an_entity_bomb_is_refused(add_voc, tmp_path):
 
 def test_another_kind_of_xml_and_a_wrong_encoding_are_named(add_voc, tmp_path):
     xml = add_voc("a")
+    add_voc("b")
     xml.write_text("<annotations/>")
     with pytest.raises(DataError, match=r"a\.xml: opens with <annotations>"):
         read_dataset(tmp_path)
@@ -210,7 +256,8 @@ def test_another_kind_of_xml_and_a_wrong_encoding_are_named(add_voc, tmp_path):
 def test_an_xml_file_naming_a_missing_image_is_named(add_voc, tmp_path):
     add_voc("a", CAT)
     (tmp_path / "JPEGImages/a.jpg").unlink()
-    with pytest.raises(DataError, match=r"a\.xml: its image is missing.*'a\.jpg'.*restore"):
+    add_voc("b", CAT)
+    with pytest.raises(DataError, match=r"a\.xml: there is no image 'a\.jpg'; restore"):
         read_dataset(tmp_path)
 
 
@@ -240,7 +287,9 @@ def test_bccd_has_4886_boxes_after_two_without_area_are_dropped(shared):
     assert dataset.class_names == ("Platelets", "RBC", "WBC")
     assert len(dataset) == 364
     assert len(dataset.truths) == 4886
-    assert dataset.notes == ("dropped 2 boxes without area: BloodImage_00338, BloodImage_00343",)
+    assert dataset.notes == (
+        "dropped 2 boxes without area: BloodImage_00338 object 13, BloodImage_00343 object 4",
+    )
 
 
 @pytest.mark.parametrize(("split", "count"), [("train", 205), ("val", 87), ("test", 72)])

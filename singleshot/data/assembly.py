@@ -18,7 +18,7 @@ from jaxtyping import Bool, Float64, Int64
 
 from singleshot.boxes.geometry import area
 from singleshot.data.dataset import DataSet
-from singleshot.data.finding_images import Found, ImageFinder, NotFound
+from singleshot.data.finding_images import FoundImage, ImageFinder, NotFound
 from singleshot.data.findings import Findings, count_of
 from singleshot.data.formats.annotations import AnnotatedImage, AnnotatedObject, Annotations
 from singleshot.data.headers import ImageHeader, read_headers
@@ -43,13 +43,13 @@ class _Image:
 
     @property
     def place(self) -> str:
-        """Where it is stated."""
+        """Place of its first entry."""
         return self.entries[0].place
 
 
 @dataclass(frozen=True)
 class Assembled:
-    """A data set, without the images and objects at fault, and all that was found."""
+    """A data set, without the images and objects in error, and all that was found."""
 
     dataset: DataSet
     findings: Findings
@@ -65,7 +65,7 @@ def assemble(
     """Build a data set whose boxes have an area and lie inside their images.
 
     The header of every image is read, unless images are "unread": then only that of an image whose
-    objects contradict its annotated size. Where they are "required" it is a fault that none is
+    objects contradict its annotated size. Where they are "required" it is an error that none is
     there; otherwise annotations may be of use alone.
     """
     findings = Findings(list(annotations.findings))
@@ -156,7 +156,7 @@ def _locate(
     return _joined(images, paths, findings)
 
 
-def _is_missing(found: Found | NotFound) -> bool:
+def _is_missing(found: FoundImage | NotFound) -> bool:
     return isinstance(found, NotFound) and found.kind == "missing-image"
 
 

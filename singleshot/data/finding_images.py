@@ -16,7 +16,7 @@ from typing import Literal, NamedTuple
 
 from singleshot.data.image_suffixes import image_suffixes
 
-__all__ = ["Found", "ImageFinder", "NotFound"]
+__all__ = ["FoundImage", "ImageFinder", "NotFound"]
 
 MOST_FILES = 2_000_000  # looked through in search of an image by its name alone
 _DRIVE = re.compile(r"^[A-Za-z]:")
@@ -24,13 +24,13 @@ _DRIVE = re.compile(r"^[A-Za-z]:")
 
 @dataclass(frozen=True)
 class NotFound:
-    """Why there is no file for an image."""
+    """Reason that there is no file for an image."""
 
     kind: Literal["missing-image", "ambiguous-image", "outside-link"]
     detail: str
 
 
-class Found(NamedTuple):
+class FoundImage(NamedTuple):
     """The file of an image; by its name where the annotated folder or suffix does not exist."""
 
     path: Path
@@ -57,7 +57,7 @@ class ImageFinder:
         self._listings: dict[Path, _Listing] = {}
         self._allowed: dict[Path, bool] = {}
 
-    def find(self, name: str, stem: str | None, folder: Path | None) -> Found | NotFound:
+    def find(self, name: str, stem: str | None, folder: Path | None) -> FoundImage | NotFound:
         """Find the file of an image where it is annotated to be: see `AnnotatedImage`."""
         own = () if folder is None else (folder,)
         places = (self.folders[0], *own) if self.given is not None else own
@@ -89,17 +89,17 @@ class ImageFinder:
         own = "" if relative is None else relative.name
         return parent / (own if own in names else min(names))
 
-    def find_anywhere(self, name: str, stem: str | None) -> Found | NotFound:
+    def find_anywhere(self, name: str, stem: str | None) -> FoundImage | NotFound:
         """Find an image by its name in any folder: the one that agrees in most parent folders.
 
         Only for annotations none of whose images is where it should be: the folder of another split
         may have another image of the same number.
         """
         parts = _parts(name)
-        wanted = parts[-1] if parts else ""
-        found = self._by_name.get(wanted.lower(), [])
+        last = parts[-1] if parts else ""
+        found = self._by_name.get(last.lower(), [])
         if not found:
-            known = stem if stem is not None else PurePosixPath(wanted).stem
+            known = stem if stem is not None else PurePosixPath(last).stem
             found = self._by_stem.get(PurePosixPath(known).name.lower(), []) if known else []
             parts = (*parts[:-1], known)
         if not found:
@@ -110,13 +110,13 @@ class ImageFinder:
             return NotFound("ambiguous-image", f"{name or stem!r} may be {best[0]} or {best[1]}")
         return self._checked(best[0], by_name=True)
 
-    def _checked(self, path: Path, *, by_name: bool) -> Found | NotFound:
+    def _checked(self, path: Path, *, by_name: bool) -> FoundImage | NotFound:
         """Refuse a file that a symbolic link takes out of the data set."""
         is_link = self._list(path.parent).names.get(path.name, False)
         if self.follow_links or (self._may_enter(path.parent) and not is_link):
-            return Found(path, by_name)
+            return FoundImage(path, by_name)
         if self._is_inside(path):
-            return Found(path, by_name)
+            return FoundImage(path, by_name)
         return NotFound("outside-link", f"leads to {Path(os.path.realpath(path))}")
 
     def _may_enter(self, folder: Path) -> bool:

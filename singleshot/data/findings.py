@@ -1,7 +1,7 @@
-"""What is wrong in a data set: faults that stop a run, and what a reader changes or leaves out.
+"""Findings in a data set: errors that stop a run, and what a reader changes or leaves out.
 
-A reader goes on after a fault, so that all of them are reported together. What it changes or leaves
-out is counted, and printed in one line for each kind.
+A reader continues after an error, so that all errors are reported together. What it changes or
+leaves out is counted, and printed in one line for each kind.
 
 Imports no PyTorch: formats recognise a data set and list its splits without it.
 """
@@ -16,18 +16,18 @@ from typing import Literal
 
 from singleshot.errors import DataError
 
-__all__ = ["KINDS", "Finding", "Findings", "Kind", "Severity", "count_of"]
+__all__ = ["KINDS", "Finding", "FindingKind", "Findings", "Severity", "count_of"]
 
-# A fault stops a run unless --on-error skip leaves out what has it; the others are printed.
-Severity = Literal["fault", "change", "note"]
+# An error stops a run unless --on-error skip leaves out what has it; the others are printed.
+Severity = Literal["error", "change", "note"]
 
 NAMED = 3  # places that a line names before "and 7 more"
-MOST_LINES = 12  # of faults in one error
+MOST_LINES = 12  # of errors in one message
 _SINGULAR = {"boxes": "box", "classes": "class", "entries": "entry", "copies": "copy"}
 
 
 @dataclass(frozen=True)
-class Kind:
+class FindingKind:
     """A kind of finding: how serious it is, the line that counts it, and what to do."""
 
     severity: Severity
@@ -45,7 +45,7 @@ class Finding:
 
     kind: str  # key of KINDS
     place: str  # "a.json: annotation 3", "Annotations/a.xml: object 2 (cat)", "images/a.jpg"
-    detail: str = ""  # the value, and of a fault what is expected
+    detail: str = ""  # the value, and of an error what is expected
     image: str = ""  # path of the image that it is about, where there is one
 
     def __str__(self) -> str:
@@ -53,60 +53,62 @@ class Finding:
         return f"{text}; {remedy}" if (remedy := KINDS[self.kind].remedy) else text
 
 
-KINDS: Mapping[str, Kind] = {
+KINDS: Mapping[str, FindingKind] = {
     # Of an entry, a file or an image that cannot be used.
-    "entry": Kind("fault", "{entries} cannot be used", "correct or remove it"),
-    "file": Kind("fault", "{files} cannot be read", "repair or remove it"),
-    "missing-image": Kind(
-        "fault", "{images} missing", "restore it or remove its entry, or name its folder: --images"
+    "entry": FindingKind("error", "{entries} cannot be used", "correct or remove it"),
+    "file": FindingKind("error", "{files} cannot be read", "repair or remove it"),
+    "missing-image": FindingKind(
+        "error", "{images} missing", "restore it or remove its entry, or name its folder: --images"
     ),
-    "no-images": Kind(
-        "fault",
+    "no-images": FindingKind(
+        "error",
         "found no images of {annotations}",
         "restore them, or name their folder: --images DIR",
     ),
-    "ambiguous-image": Kind(
-        "fault", "{images} of the same name", "write the folder before the file name"
+    "ambiguous-image": FindingKind(
+        "error", "{images} of the same name", "write the folder before the file name"
     ),
-    "outside-link": Kind(
-        "fault",
+    "outside-link": FindingKind(
+        "error",
         "{links} out of the folder of the data set",
         "copy what it points to, or allow it: --follow-links",
     ),
-    "size": Kind(
-        "fault",
+    "size": FindingKind(
+        "error",
         "{images} of another size than annotated",
         "annotate them anew, or scale the boxes with the images: --rescale-boxes",
     ),
-    "fractions": Kind(
-        "fault", "{boxes} within one pixel", "are these fractions of the image? Then: --normalized"
+    "fractions": FindingKind(
+        "error", "{boxes} within one pixel", "are these fractions of the image? Then: --normalized"
     ),
-    "duplicate-class": Kind("fault", "{classes} of the same name", "give each its own name"),
+    "duplicate-class": FindingKind("error", "{classes} of the same name", "give each its own name"),
     # Of a run with --on-error stop only; else the image is left out or used.
-    "unreadable-image": Kind("change", "left out {images} that cannot be read"),
-    "truncated-image": Kind("change", "{images} cut short, used as far as they go"),
+    "unreadable-image": FindingKind("change", "left out {images} that cannot be read"),
+    "truncated-image": FindingKind("change", "{images} cut short, used as far as they go"),
     # What a reader changes.
-    "without-area": Kind("change", "dropped {boxes} without area"),
-    "outside": Kind("change", "dropped {boxes} wholly outside the image"),
-    "clipped": Kind("change", "clipped {boxes} reaching beyond the image"),
-    "swapped": Kind("change", "put the corners of {boxes} in order"),
-    "polygon": Kind("change", "took the bounding box of {polygons}"),
-    "several-boxes": Kind("change", "took each box of {objects} with several as an object"),
-    "turned": Kind(
+    "without-area": FindingKind("change", "dropped {boxes} without area"),
+    "outside": FindingKind("change", "dropped {boxes} wholly outside the image"),
+    "clipped": FindingKind("change", "clipped {boxes} reaching beyond the image"),
+    "swapped": FindingKind("change", "put the corners of {boxes} in order"),
+    "polygon": FindingKind("change", "took the bounding box of {polygons}"),
+    "several-boxes": FindingKind("change", "took each box of {objects} with several as an object"),
+    "turned": FindingKind(
         "change", "turned the boxes of {images} annotated on the pixels before EXIF orientation"
     ),
-    "rescaled": Kind("change", "scaled the boxes of {images} to the size of the image"),
-    "merged": Kind("change", "joined the entries of {images} listed more than once"),
-    "found-by-name": Kind(
+    "rescaled": FindingKind("change", "scaled the boxes of {images} to the size of the image"),
+    "merged": FindingKind("change", "joined the entries of {images} listed more than once"),
+    "found-by-name": FindingKind(
         "change", "found {images} by name: the annotated folder or suffix does not exist"
     ),
-    "unknown-size": Kind("change", "took the size of {images} from the file: {count} states none"),
-    "skipped": Kind("change", "left out {entries} at fault"),
+    "unknown-size": FindingKind(
+        "change", "took the size of {images} from the file: {count} states none"
+    ),
+    "skipped": FindingKind("change", "left out {entries} that cannot be used"),
     # Worth knowing.
-    "not-annotated": Kind("note", "left out {images} without annotation"),
-    "similar-classes": Kind("note", "class names that differ by case or spaces alone"),
-    "other-reading": Kind("note", "could be read in another way"),
-    "reader": Kind("note", "{notes}"),
+    "not-annotated": FindingKind("note", "left out {images} without annotation"),
+    "similar-classes": FindingKind("note", "class names that differ by case or spaces alone"),
+    "other-reading": FindingKind("note", "could be read in another way"),
+    "reader": FindingKind("note", "{notes}"),
 }
 
 
@@ -132,20 +134,20 @@ class Findings:
 
     @contextmanager
     def collect(self, place: str, kind: str = "entry") -> Iterator[None]:
-        """Turn the DataError of an entry or a file into a fault, and go on behind it."""
+        """Turn the DataError of an entry or a file into a finding, and continue behind it."""
         try:
             yield
         except DataError as error:
             text = str(error).removesuffix(f"; {KINDS[kind].remedy}")
             end = text.find(": ", len(place))
-            if text.startswith(place) and end > 0:  # it may say more of the place
+            if text.startswith(place) and end > 0:  # it may name more of the place
                 place = text[:end]
             self.add(kind, place, text.removeprefix(f"{place}: "))
 
     @property
-    def faults(self) -> list[Finding]:
+    def errors(self) -> list[Finding]:
         """Those that stop a run."""
-        return [one for one in self if KINDS[one.kind].severity == "fault"]
+        return [one for one in self if KINDS[one.kind].severity == "error"]
 
     def lines(
         self, folder: str = "", severities: Collection[Severity] = ("change", "note")
@@ -157,9 +159,9 @@ class Findings:
                 by_kind.setdefault(one.kind, []).append(one)
         return [_line_of(kind, found, folder) for kind, found in by_kind.items()]
 
-    def raise_faults(self, description: str, kinds: Collection[str] = ()) -> None:
-        """Raise DataError with all faults, and findings of these kinds, if there are any."""
-        serious = [one for one in self if KINDS[one.kind].severity == "fault" or one.kind in kinds]
+    def raise_errors(self, description: str, kinds: Collection[str] = ()) -> None:
+        """Raise DataError with all errors, and findings of these kinds, if there are any."""
+        serious = [one for one in self if KINDS[one.kind].severity == "error" or one.kind in kinds]
         if not serious:
             return
         if len(serious) == 1:
@@ -168,7 +170,7 @@ class Findings:
         more = len(serious) - len(shown)
         rest = f"\n  and {more} more: singleshot data check lists them" if more else ""
         raise DataError(
-            f"{description}: {len(serious)} faults" + "".join(f"\n  {one}" for one in shown) + rest
+            f"{description}: {len(serious)} errors" + "".join(f"\n  {one}" for one in shown) + rest
         )
 
 

@@ -23,7 +23,7 @@ State = Literal["whole", "truncated", "unreadable"]
 
 @dataclass(frozen=True)
 class ImageHeader:
-    """What can be known of an image file before it is decoded."""
+    """Size, orientation and state of an image file, known before it is decoded."""
 
     size: tuple[int, int]  # (height, width) as displayed; (0, 0) when unreadable
     orientation: int  # by EXIF: 1 is upright
@@ -32,7 +32,7 @@ class ImageHeader:
 
     @property
     def is_sideways(self) -> bool:
-        """Whether its orientation exchanges width and height."""
+        """Check whether the orientation exchanges width and height."""
         return self.orientation in SIDEWAYS
 
 

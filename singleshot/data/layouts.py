@@ -1,4 +1,4 @@
-"""Where in a folder the annotations are: at its top, in a folder for each split, or one deeper.
+"""Layouts of folders: annotations at the top, in a folder for each split, or one deeper.
 
 cells/            cells/               cells-master/
   (a format)        train/ (a format)    cells/ (a format)
@@ -35,7 +35,7 @@ class Layout:
 
     @property
     def is_split(self) -> bool:
-        """Whether each folder is a split."""
+        """Check whether each folder is a split."""
         return self.parts[0][0] != ""
 
     @property
@@ -58,12 +58,12 @@ class Layout:
     def read(self, split: str | None) -> Iterator[Annotations | DataSet]:
         """Read the annotations of a split, or of all."""
         if not self.is_split:
-            yield from _listed(self.format.read(self.parts[0][1], split))
+            yield from _list_parts(self.format.read(self.parts[0][1], split))
             return
         chosen = None if split is None else choose_split(split, self.splits, self.path)
         for name, folder in self.parts:
             if chosen in (None, name):
-                yield from _listed(self.format.read(folder, None))
+                yield from _list_parts(self.format.read(folder, None))
 
 
 def find_layouts(path: Path, formats: Sequence[Format]) -> list[Layout]:
@@ -83,5 +83,5 @@ def find_layouts(path: Path, formats: Sequence[Format]) -> list[Layout]:
     return find_layouts(folders[0], formats)
 
 
-def _listed(read: Sequence[Annotations] | DataSet) -> list[Annotations | DataSet]:
+def _list_parts(read: Sequence[Annotations] | DataSet) -> list[Annotations | DataSet]:
     return [read] if not isinstance(read, Sequence) else [*read]

@@ -80,7 +80,7 @@ def read_dataset(
         cut = [one.image for one in findings if one.kind == "truncated-image"]
         dataset = _without(dataset, cut)
     else:
-        findings.raise_faults(dataset.description, kinds)
+        findings.raise_errors(dataset.description, kinds)
     if not len(dataset):
         reasons = "".join(f"\n  {line}" for line in findings.lines(str(path)))
         raise DataError(f"{dataset.description}: has no images; choose another split{reasons}")
@@ -94,7 +94,7 @@ def read_with_findings(
     *,
     images: ImageUse = "optional",
 ) -> tuple[DataSet, Findings]:
-    """Read what can be used of a data set, with all faults and changes.
+    """Read what can be used of a data set, with all errors and changes.
 
     Raises:
         DataError: there is no data set, or no such split.
@@ -181,10 +181,10 @@ def _contents(path: Path) -> str:
 
 
 def _with_skipped(findings: Findings) -> Findings:
-    """Replace faults by a count of what is left out because of them."""
+    """Replace errors by a count of what is left out because of them."""
     return Findings(
         [
-            Finding("skipped", str(one)) if KINDS[one.kind].severity == "fault" else one
+            Finding("skipped", str(one)) if KINDS[one.kind].severity == "error" else one
             for one in findings
         ]
     )

@@ -15,7 +15,7 @@ OnError = Literal["stop", "skip", "keep"]
 
 @dataclass(frozen=True, kw_only=True)
 class ReadingOptions(Options):
-    """How annotated images are read; shared by all commands that read them."""
+    """Options of reading annotated images, shared by all commands that read them."""
 
     on_error: OnError = field(
         default="keep",

@@ -67,8 +67,8 @@ def test_another_size_than_annotated_is_a_fault_that_names_both(tmp_path, save):
     save(size=(60, 80))
     result = assembled(tmp_path, image(cat(1, 2, 10, 20)))
     assert len(result.dataset) == 0
-    [fault] = result.findings.faults
-    assert str(fault) == (
+    [error] = result.findings.errors
+    assert str(error) == (
         "list: a.jpg: the image is 80 × 60 pixels (width × height) and annotated as 40 × 30; "
         "annotate them anew, or scale the boxes with the images: --rescale-boxes"
     )
@@ -113,9 +113,9 @@ def test_boxes_without_a_size_are_turned_where_they_fit_only_the_stored_pixels(t
 def test_boxes_that_look_like_fractions_are_a_fault_and_read_on_request(tmp_path, save):
     save()
     objects = cat(0.25, 0.5, 0.75, 1.0)
-    [fault] = assembled(tmp_path, image(objects)).findings.faults
-    assert "no corner of 1 box is beyond 1 pixel (the largest: 0.25, 0.5, 0.75, 1)" in str(fault)
-    assert str(fault).endswith("Then: --normalized")
+    [error] = assembled(tmp_path, image(objects)).findings.errors
+    assert "no corner of 1 box is beyond 1 pixel (the largest: 0.25, 0.5, 0.75, 1)" in str(error)
+    assert str(error).endswith("Then: --normalized")
     options = ReadingOptions(normalized=True)
     result = assembled(tmp_path, image(objects), options=options)
     assert result.dataset.truths.boxes.tolist() == [[10, 15, 30, 30]]

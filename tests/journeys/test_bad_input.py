@@ -26,8 +26,8 @@ def with_truncated_image(cells):
     image.write_bytes(image.read_bytes()[:700])
 
 
-def with_five_faults(cells):
-    """Five kinds of faults, all in the training split."""
+def with_five_errors(cells):
+    """Five kinds of errors, all in the training split."""
     with_missing_image(cells)
     for number, old, new in (
         (2, "<xmin>", "<xmin>ten"),
@@ -82,7 +82,7 @@ def assert_mendable(done, *parts):
     [
         (without_boxes_list, "spoiled"),
         (with_missing_image, "train_1"),
-        (with_five_faults, "5 faults"),
+        (with_five_errors, "5 errors"),
         (with_broken_annotation, "train_1.xml"),
         (with_empty_split, "train"),
     ],

@@ -29,7 +29,7 @@ class AnnotatedObject(NamedTuple):
     """An object as its file states it, not yet clipped to the image."""
 
     name: str
-    # xyxy, half-open, pixels of the displayed image; fractions of it where the annotations say so.
+    # xyxy, half-open, pixels of the displayed image; fractions of it if `normalized`.
     box: Box
     number: int = 0  # of its entry, from 1, for messages
     difficult: bool = False

@@ -156,7 +156,7 @@ FORMAT = Format(
 def _files(path: Path) -> dict[str, Path]:
     """Map each split to its JSON file."""
     if path.is_file():
-        # What is no JSON at all is COCO's as well: reading it tells why.
+        # What is no JSON at all is COCO's as well: reading it shows why.
         is_json = path.suffix.lower() == ".json"
         own = is_json and first_json_key(path) in (*KEYS, None)
         return {path.stem.removeprefix(PREFIX): path} if own else {}

@@ -48,8 +48,8 @@ class Format(Extension):
     file; what is the same for all (missing images, sizes, boxes without area) is in `assembly`.
 
     `recognise` looks at names and first bytes only, raises nothing, and is false for every other
-    format. `read` collects what is wrong with an entry in the findings of its annotations and goes
-    on; a DataError, which names the file, is for a file that cannot be read at all.
+    format. `read` collects what is wrong with an entry in the findings of its annotations and
+    continues; a DataError, which names the file, is for a file that cannot be read at all.
     """
 
     name: str  # "VOC"

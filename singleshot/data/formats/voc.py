@@ -1,7 +1,7 @@
 """PASCAL VOC: an XML file for each image, and text files that list the images of a split.
 
 Accepted are a devkit folder (`Annotations/`, `JPEGImages/`, perhaps `ImageSets/Main/`; also
-`annotations/` or `annots/` with `images/`, as people name them), a folder that holds several such
+`annotations/` or `annots/` with `images/`, as others name them), a folder that holds several such
 folders (a VOCdevkit root, whose splits are named `2007-trainval`), and XML files beside their
 images, as labelImg leaves them. All of them may have sub-folders.
 """

@@ -17,8 +17,15 @@ import torch
 from jaxtyping import Bool, Float64, Int64
 
 from singleshot.boxes.geometry import area
+from singleshot.data.archives import image_exists
 from singleshot.data.dataset import DataSet
-from singleshot.data.finding_images import FoundImage, ImageFinder, NotFound
+from singleshot.data.finding_images import (
+    ImageFinder,
+    NotFound,
+    find_image,
+    find_image_anywhere,
+    is_missing,
+)
 from singleshot.data.findings import Findings, count_of
 from singleshot.data.formats.annotations import AnnotatedImage, AnnotatedObject, Annotations
 from singleshot.data.headers import ImageHeader, read_headers
@@ -126,10 +133,10 @@ def _locate(
         given=None if reading.images is None else Path(reading.images),
         follow_links=reading.follow_links,
     )
-    found = [finder.find(one.name, one.stem, one.folder) for one in annotations.images]
-    if found and all(map(_is_missing, found)):
-        found = [finder.find_anywhere(one.name, one.stem) for one in annotations.images]
-    if found and all(map(_is_missing, found)):
+    found = [find_image(finder, one) for one in annotations.images]
+    if found and all(map(is_missing, found)):
+        found = [find_image_anywhere(finder, one) for one in annotations.images]
+    if found and all(map(is_missing, found)):
         looked_in = ", ".join(map(str, finder.folders))
         if use == "required":
             findings.add("no-images", str(annotations.file), f"looked in {looked_in}")
@@ -154,10 +161,6 @@ def _locate(
             if path not in known:
                 findings.add("not-annotated", path.name, image=str(path))
     return _joined(images, paths, findings)
-
-
-def _is_missing(found: FoundImage | NotFound) -> bool:
-    return isinstance(found, NotFound) and found.kind == "missing-image"
 
 
 def _joined(
@@ -186,7 +189,7 @@ def _other_ids(images: Sequence[_Image]) -> dict[int, int]:
 
 def _inspect(images: list[_Image], findings: Findings) -> list[_Image]:
     """Read the headers; images that cannot be read are left out, unless none is there."""
-    if not any(image.path.exists() for image in images[:1]):
+    if not any(image_exists(image.path) for image in images[:1]):
         return images
     headers = read_headers([image.path for image in images])
     readable = []
@@ -283,7 +286,7 @@ def _size_unseen(image: _Image) -> tuple[int, int]:
         if not (
             stated and all(one.box[2] <= width and one.box[3] <= height for one in entry.objects)
         ):
-            if image.path.exists():
+            if image_exists(image.path):
                 return image_size(image.path)
             return entry.size if stated else (0, 0)
     return image.entries[0].size

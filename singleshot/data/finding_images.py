@@ -14,9 +14,17 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Literal, NamedTuple
 
+from singleshot.data.formats.annotations import AnnotatedImage
 from singleshot.data.image_suffixes import image_suffixes
 
-__all__ = ["FoundImage", "ImageFinder", "NotFound"]
+__all__ = [
+    "FoundImage",
+    "ImageFinder",
+    "NotFound",
+    "find_image",
+    "find_image_anywhere",
+    "is_missing",
+]
 
 MOST_FILES = 2_000_000  # looked through in search of an image by its name alone
 _DRIVE = re.compile(r"^[A-Za-z]:")
@@ -170,6 +178,31 @@ class ImageFinder:
         for path in self._all:
             named.setdefault(path.stem.lower(), []).append(path)
         return named
+
+
+def find_image(finder: ImageFinder, image: AnnotatedImage) -> FoundImage | NotFound:
+    """Find the file of an image where it is annotated to be."""
+    if image.file is not None:
+        return FoundImage(image.file, by_name=False)
+    found = finder.find(image.name, image.stem, image.folder)
+    for name in image.other_names:
+        if is_missing(found):
+            found = finder.find(name, None, image.folder)
+    return found
+
+
+def find_image_anywhere(finder: ImageFinder, image: AnnotatedImage) -> FoundImage | NotFound:
+    """Find the file of an image by its names, in any folder."""
+    found = finder.find_anywhere(image.name, image.stem)
+    for name in image.other_names:
+        if is_missing(found):
+            found = finder.find_anywhere(name, None)
+    return found
+
+
+def is_missing(found: FoundImage | NotFound) -> bool:
+    """Check whether there is no file at all, not even one that must not be read."""
+    return isinstance(found, NotFound) and found.kind == "missing-image"
 
 
 def _list_images(folder: Path) -> _Listing:

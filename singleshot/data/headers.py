@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from singleshot.data.archives import open_file
 from singleshot.data.images import SIDEWAYS, exif_orientation, open_image, read_image
 from singleshot.data.machine import available_cores
 from singleshot.errors import DataError
@@ -73,7 +74,7 @@ def _ends_well(path: Path, kind: str) -> bool:
     """Check the last bytes of the file; True for formats that have no fixed end."""
     if kind not in _ENDS:
         return True
-    with path.open("rb") as file:
+    with open_file(path) as file:
         length = file.seek(0, 2)
         file.seek(max(length - _LAST, 0))
         return _ENDS[kind] in file.read()

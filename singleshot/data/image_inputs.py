@@ -17,6 +17,7 @@ from jaxtyping import UInt8
 from PIL import Image
 from torch import Tensor
 
+from singleshot.data.archives import image_exists
 from singleshot.data.images import from_pillow, read_image
 from singleshot.errors import DataError
 
@@ -88,7 +89,7 @@ def _from_file(path: Path) -> UInt8[Tensor, "3 h w"]:
     """Read an image file that a caller named, not an annotation."""
     if path.is_dir():
         raise DataError(f"{path}: is a folder; for all its images: detector.predict({str(path)!r})")
-    if not path.exists():
+    if not image_exists(path):
         raise DataError(f"{path}: there is no such image; check the path")
     return read_image(path)
 

@@ -19,6 +19,7 @@ from jaxtyping import UInt8
 from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
+from singleshot.data.archives import open_file, open_source, read_file
 from singleshot.errors import DataError
 from singleshot.files import describe_damage
 
@@ -50,15 +51,15 @@ def read_image(
         DataError: the file is missing, not an image, or cut short.
     """
     try:
-        return _read(path, path)
+        return _read(path)
     except DataError:
         if truncated == "refuse" or not _is_jpeg(path):
             raise
         # With the mark of the end, libjpeg takes what is missing for grey, as viewers do.
-        return _read(path, BytesIO(path.read_bytes() + END_OF_JPEG))
+        return _read(path, BytesIO(read_file(path) + END_OF_JPEG))
 
 
-def _read(path: Path, content: Path | BytesIO) -> UInt8[Tensor, "3 h w"]:
+def _read(path: Path, content: BytesIO | None = None) -> UInt8[Tensor, "3 h w"]:
     """Decode a file; errors name its path."""
     with open_image(path, content) as image:
         must_turn = exif_orientation(image) != 1  # before decoding, as in `image_size`
@@ -71,7 +72,7 @@ def _read(path: Path, content: Path | BytesIO) -> UInt8[Tensor, "3 h w"]:
 def _is_jpeg(path: Path) -> bool:
     """Check for the mark that a JPEG file begins with."""
     try:
-        with path.open("rb") as file:
+        with open_file(path) as file:
             return file.read(3) == START_OF_JPEG
     except OSError:
         return False
@@ -115,13 +116,13 @@ def image_size(path: Path) -> tuple[int, int]:
 
 
 @contextmanager
-def open_image(path: Path, content: Path | BytesIO | None = None) -> Iterator[Image.Image]:
+def open_image(path: Path, content: BytesIO | None = None) -> Iterator[Image.Image]:
     """Open an image; any error meanwhile becomes a DataError that names the file.
 
     `content` is what is read in its place.
     """
     try:
-        with Image.open(content or path) as image:
+        with Image.open(content or open_source(path)) as image:
             yield image
     except DataError:
         raise

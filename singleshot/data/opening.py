@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from singleshot.data.findings import KINDS, Finding, Findings
-from singleshot.data.formats import coco, imglab, voc
+from singleshot.data.formats import coco, cvat, imglab, label_studio, tfrecord, voc
 from singleshot.data.formats.format import Format
 from singleshot.data.formats.split_names import choose_split
 from singleshot.data.layouts import Layout, find_layouts
@@ -35,7 +35,14 @@ __all__ = [
 ]
 
 # The first that recognises a data set reads it.
-FORMATS = (voc.FORMAT, coco.FORMAT, imglab.FORMAT)
+FORMATS = (
+    voc.FORMAT,
+    coco.FORMAT,
+    imglab.FORMAT,
+    cvat.FORMAT,
+    label_studio.FORMAT,
+    tfrecord.FORMAT,
+)
 
 MOST_ENTRIES = 8  # of a folder, in an error
 

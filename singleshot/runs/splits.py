@@ -15,6 +15,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from singleshot.data.archives import open_file
 from singleshot.data.dataset import DataSet, join_datasets
 from singleshot.data.opening import read_dataset
 from singleshot.data.reading import AS_IT_IS, ReadingOptions
@@ -159,8 +160,9 @@ def hash_image(path: str | Path) -> str:
     """
     path = Path(path)
     try:
-        with path.open("rb", buffering=0) as file:
-            size = os.fstat(file.fileno()).st_size
+        with open_file(path) as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(0)
             whole = size <= 2 * BLOCK or path.suffix.lower() in UNCOMPRESSED
             content = file.read(-1 if whole else BLOCK)
             if not whole:

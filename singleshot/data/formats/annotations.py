@@ -52,6 +52,8 @@ class AnnotatedImage:
     stem: str | None = None  # perhaps with folders: "cam1/000017"
     folder: Path | None = None
     image_id: int | None = None
+    file: Path | None = None  # where the format knows it: a member of an archive
+    other_names: Sequence[str] = ()  # looked for where none of the above is there
 
 
 @dataclass

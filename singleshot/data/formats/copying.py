@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from singleshot.data.archives import Member
 from singleshot.errors import DataError
 
 if TYPE_CHECKING:
@@ -29,5 +30,14 @@ def copy_images(dataset: DataSet, folder: Path) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     for source, target in zip(dataset.paths, targets, strict=True):
         if not (target.exists() and target.samefile(source)):
-            shutil.copyfile(source, target)
+            _copy(Path(source), target)
     return targets
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Copy a file, or write one that lies inside another."""
+    member = Member.of(source)
+    if member is None:
+        shutil.copyfile(source, target)
+    else:
+        target.write_bytes(member.read())

@@ -32,12 +32,13 @@ def choose_split(name: str, available: Sequence[str], path: Path) -> str:
 def matching_splits(name: str, available: Sequence[str]) -> tuple[str, ...]:
     """Find the split of this name, else those that only add a year to it.
 
-    COCO writes the year behind (`train2017`), a VOCdevkit root in front (`2007-trainval`).
+    COCO writes the year behind (`train2017`), a VOCdevkit root in front (`2007-trainval`), CVAT a
+    capital (`Train`).
     """
     if name in available:
         return (name,)
-    name = re.escape(name)
-    return tuple(split for split in available if re.fullmatch(rf"{name}\d+|\d+-{name}", split))
+    pattern = re.compile(rf"{re.escape(name)}\d*|\d+-{re.escape(name)}", re.IGNORECASE)
+    return tuple(split for split in available if pattern.fullmatch(split))
 
 
 def names_split(folder: str) -> bool:

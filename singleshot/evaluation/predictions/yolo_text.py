@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float64, Int64
 
+from singleshot.data.archives import image_exists
 from singleshot.data.dataset import DataSet
 from singleshot.data.images import image_size
 from singleshot.errors import DataError, some_of
@@ -149,7 +150,7 @@ def fill_sizes(
     for image in np.unique(images[images >= 0]).tolist():
         if not sizes[image].all():
             path = Path(dataset.paths[image])
-            if not path.exists():
+            if not image_exists(path):
                 raise DataError(
                     f"{path}: its size is needed to read YOLO's fractions, but it is not stated "
                     "and there is no such image; restore it, or state width and height"

@@ -13,7 +13,7 @@ from io import BytesIO, FileIO
 from pathlib import Path
 from typing import NamedTuple
 
-__all__ = ["Member", "image_exists", "member_path", "open_file", "open_source", "read_file"]
+__all__ = ["Member", "image_exists", "member_path", "open_file", "open_source", "read_content"]
 
 _MEMBER = re.compile(r"(?P<archive>.+)#(?P<offset>\d{1,18})\+(?P<length>\d{1,18})[/\\][^/\\]+")
 
@@ -62,7 +62,7 @@ def open_file(path: Path) -> BytesIO | FileIO:
     return path.open("rb", buffering=0) if member is None else BytesIO(member.read())
 
 
-def read_file(path: Path) -> bytes:
+def read_content(path: Path) -> bytes:
     """Read a file or a member; raises OSError."""
     member = Member.of(path)
     return path.read_bytes() if member is None else member.read()

@@ -19,7 +19,7 @@ from jaxtyping import UInt8
 from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
-from singleshot.data.archives import open_file, open_source, read_file
+from singleshot.data.archives import open_file, open_source, read_content
 from singleshot.errors import DataError
 from singleshot.files import describe_damage
 
@@ -56,7 +56,7 @@ def read_image(
         if truncated == "refuse" or not _is_jpeg(path):
             raise
         # With the mark of the end, libjpeg takes what is missing for grey, as viewers do.
-        return _read(path, BytesIO(read_file(path) + END_OF_JPEG))
+        return _read(path, BytesIO(read_content(path) + END_OF_JPEG))
 
 
 def _read(path: Path, content: BytesIO | None = None) -> UInt8[Tensor, "3 h w"]:

@@ -59,7 +59,7 @@ CROWD, DIFFICULT = "crowd", "difficult"  # notes of a region that mean what they
 
 @dataclass
 class _Counts:
-    """What is left out of a file."""
+    """Counts of what a file has and is left out."""
 
     results: Counter[str] = field(default_factory=Counter)  # by type
     predictions: int = 0

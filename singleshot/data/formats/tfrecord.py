@@ -18,7 +18,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from singleshot.data.archives import member_path, read_file
+from singleshot.data.archives import member_path, read_content
 from singleshot.data.findings import Findings
 from singleshot.data.formats.annotations import (
     AnnotatedImage,
@@ -292,7 +292,7 @@ def _upright(path: Path) -> bytes:
 
     with open_image(path) as image:
         if exif_orientation(image) == 1:
-            return read_file(path)
+            return read_content(path)
         encoded = BytesIO()
         turned = ImageOps.exif_transpose(image)
         turned.save(encoded, image.format, quality=95)

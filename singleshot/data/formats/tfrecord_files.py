@@ -97,7 +97,7 @@ def _checksum(content: bytes) -> bytes:
 
 
 class Example:
-    """An `Example`, whose features are decoded when they are asked for."""
+    """An `Example`, whose features are decoded when they are read."""
 
     def __init__(self, payload: bytes, place: str) -> None:
         """Find the features; DataError when the payload is no such message."""

@@ -23,6 +23,7 @@ __all__ = [
     "CropPlan",
     "Gallery",
     "GalleryPlan",
+    "Outline",
     "choose_galleries",
     "choose_suspects",
     "cut_crop",

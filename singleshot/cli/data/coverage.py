@@ -10,7 +10,7 @@ from singleshot.inspection.coverage.tables import format_coverage
 
 EXAMPLES = examples(
     "singleshot data coverage ssdlite320-lite0 cells",
-    "singleshot data coverage ssdlite320-lite0 cells --fit cells.toml",
+    "singleshot data coverage ssdlite320-lite0 cells --fit cells.toml --report coverage",
 )
 
 
@@ -29,6 +29,8 @@ def coverage(
 
     options = replace(options, on_message=note)
     result = singleshot.measure_coverage(recipe, **vars(options))
+    if options.page is not None:
+        note(f"Report: {options.page}")
     document = result.to_json()
     if json:
         print_json(document)

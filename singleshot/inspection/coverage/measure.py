@@ -22,14 +22,15 @@ from singleshot.families import build_detector
 from singleshot.inspection.coverage.fit import fit_shapes
 from singleshot.inspection.coverage.fitted_recipe import FittedRecipe
 from singleshot.inspection.coverage.input_shape import propose_input
-from singleshot.inspection.coverage.objects import InputObjects, image_sizes, objects_in_input
+from singleshot.inspection.coverage.objects import image_sizes, objects_in_input
 from singleshot.inspection.coverage.options import CoverageOptions
 from singleshot.inspection.coverage.overlap import best_priors
+from singleshot.inspection.coverage.page import CoveragePage, write_coverage_page
 from singleshot.inspection.coverage.remarks import make_remarks
 from singleshot.inspection.coverage.result import (
-    Coverage,
     CoverageResult,
     Gain,
+    Measured,
     Overlap,
     PriorFit,
     measure_overlap,
@@ -38,6 +39,7 @@ from singleshot.options import as_paths, takes
 from singleshot.recipes.load import load_recipe, pairs
 from singleshot.recipes.schema import Recipe
 from singleshot.training.build import build_images
+from singleshot.version import __version__
 
 __all__ = ["build_untrained", "measure_coverage"]
 
@@ -68,16 +70,19 @@ def measure_coverage(recipe: str | Path, options: CoverageOptions) -> CoverageRe
             f"{data.train.description}: has no objects that training would match; choose another "
             f"split, or look at the annotations"
         )
-    best = best_priors(objects.boxes, layout)
-    coverage = Coverage.of(objects, best, layout, data.train.description)
-    remarks = make_remarks(objects, best, layout, data.sizes, fits=options.fit is not None)
-    result = CoverageResult(str(recipe), coverage, remarks)
-    if options.fit is None:
-        return result
-    writer = FittedRecipe(str(recipe), overrides, Path(options.fit), options)
-    task = _FitTask(loaded, data, model, layout, objects, coverage)
-    fit = task.run(writer, with_input=options.fit_input)
-    return replace(result, fit=fit)
+    measured = Measured.of(objects, layout, data.train.description)
+    remarks = make_remarks(measured, data.sizes, fits=options.fit is not None)
+    result, fitted = CoverageResult(str(recipe), measured.coverage, remarks), None
+    if options.fit is not None:
+        writer = FittedRecipe(str(recipe), overrides, Path(options.fit), options)
+        task = _FitTask(loaded, data, model, measured)
+        fit, fitted = task.run(writer, with_input=options.fit_input)
+        result = replace(result, fit=fit)
+    if options.page is not None:
+        command = options.to_command("data coverage", recipe)
+        page = CoveragePage(result, measured, fitted, command=command, version=__version__)
+        write_coverage_page(page, data.train, data.sizes, options.page)
+    return result
 
 
 def build_untrained(recipe: Recipe, class_names: Sequence[str]) -> TrainableDetector:
@@ -145,14 +150,13 @@ class _FitTask:
     recipe: Recipe
     data: _Data
     model: TrainableDetector
-    layout: PriorLayout
-    objects: InputObjects
-    coverage: Coverage
+    measured: Measured
 
-    def run(self, writer: FittedRecipe, *, with_input: bool) -> PriorFit:
+    def run(self, writer: FittedRecipe, *, with_input: bool) -> tuple[PriorFit, Measured]:
         """Fit the shapes, write the recipe, load it, and measure what it gains."""
-        proposed = propose_input(self.data.sizes, self.layout.size) if with_input else None
-        start, start_recipe, layout, objects = self.model, self.recipe, self.layout, self.objects
+        start, start_recipe = self.model, self.recipe
+        layout, objects = self.measured.layout, self.measured.objects
+        proposed = propose_input(self.data.sizes, layout.size) if with_input else None
         if proposed is not None:
             start_recipe = writer.with_values({"model.input": list(proposed)})
             start = build_untrained(start_recipe, self.data.train.class_names)
@@ -164,22 +168,25 @@ class _FitTask:
         fitted = _layout_of(
             build_untrained(fitted_recipe, self.data.train.class_names), writer.source
         )
-        coverage = Coverage.measure(objects, fitted, self.coverage.data)
-        before = augmented
+        before, after = (
+            self.measured.coverage,
+            Measured.of(objects, fitted, self.measured.coverage.data),
+        )
+        augmented_before = augmented
         if proposed is not None:
-            before = _augmented_boxes(self.recipe, self.data.train, self.model)
+            augmented_before = _augmented_boxes(self.recipe, self.data.train, self.model)
         gains = (
-            Gain(self.coverage.data, self.coverage.all, coverage.all),
+            Gain(before.data, before.all, after.coverage.all),
             Gain(
                 "the same images, augmented as in training",
-                _overlap(before, self.layout),
+                _overlap(augmented_before, self.measured.layout),
                 _overlap(augmented, fitted),
             ),
             *self._held_out_gain(fitted),
         )
-        fit = PriorFit(writer.path, layout.size, tuple(shapes), gains, coverage)
+        fit = PriorFit(writer.path, layout.size, tuple(shapes), gains, after.coverage)
         writer.write(fitted_recipe, fit, with_input=proposed is not None)
-        return fit
+        return fit, after
 
     def _held_out_gain(self, fitted: PriorLayout) -> Sequence[Gain]:
         """Measure held-out images, if there are some with objects."""
@@ -189,7 +196,7 @@ class _FitTask:
         sizes = image_sizes(held_out)
         before, after = (
             _overlap(objects_in_input(held_out, sizes, layout.size).boxes, layout)
-            for layout in (self.layout, fitted)
+            for layout in (self.measured.layout, fitted)
         )
         return (Gain(f"held out: {held_out.description}", before, after),) if after.objects else ()
 

@@ -36,6 +36,10 @@ class CoverageOptions(Options):
             "With --fit, also give the input the images' aspect ratio, with as many pixels."
         ),
     )
+    report: str | Path | None = field(
+        default=None,
+        metadata=option("Folder for report.html, a page that needs no other file.", metavar="DIR"),
+    )
     overrides: Mapping[str, object] | Sequence[str] = field(default=(), metadata=OVERRIDES)
     on_message: OnMessage | None = field(
         default=None, metadata=callback("Called with each message, such as which split was taken.")
@@ -46,8 +50,14 @@ class CoverageOptions(Options):
         super().__post_init__()
         if self.fit_input and self.fit is None:
             raise SingleshotError("--fit-input changes the recipe that --fit OUT.toml writes")
-        if self.fit is not None:
-            require_writable(Path(self.fit))
+        for path in (self.page, self.fit):
+            if path is not None:
+                require_writable(Path(path))
+
+    @property
+    def page(self) -> Path | None:
+        """Path of the report page; None without a report."""
+        return None if self.report is None else Path(self.report) / "report.html"
 
     def notify(self, message: str) -> None:
         """Call `on_message`, if there is one."""

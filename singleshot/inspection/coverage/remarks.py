@@ -13,7 +13,7 @@ from singleshot.errors import some_of
 from singleshot.inspection.coverage.input_shape import distortion, propose_input
 from singleshot.inspection.coverage.objects import InputObjects
 from singleshot.inspection.coverage.overlap import BestPriors
-from singleshot.inspection.coverage.result import IOU_THRESHOLD
+from singleshot.inspection.coverage.result import IOU_THRESHOLD, Measured
 
 __all__ = ["make_remarks"]
 
@@ -24,14 +24,10 @@ FEW = 0.01  # share of objects that is not worth a remark
 
 
 def make_remarks(
-    objects: InputObjects,
-    best: BestPriors,
-    layout: PriorLayout,
-    sizes: Int[np.ndarray, "images 2"],
-    *,
-    fits: bool,
+    measured: Measured, sizes: Int[np.ndarray, "images 2"], *, fits: bool
 ) -> list[str]:
     """Write the remarks, the most important first; `fits`: priors are fitted already."""
+    objects, best, layout = measured.objects, measured.best, measured.layout
     return [
         *_on_tiny_objects(objects, layout),
         *_on_recall(objects, best, fits=fits),

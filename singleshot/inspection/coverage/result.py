@@ -23,6 +23,7 @@ __all__ = [
     "CoverageResult",
     "Gain",
     "LevelCoverage",
+    "Measured",
     "Overlap",
     "PriorFit",
     "measure_overlap",
@@ -99,11 +100,6 @@ class Coverage:
             ),
         )
 
-    @classmethod
-    def measure(cls, objects: InputObjects, layout: PriorLayout, data: str) -> Coverage:
-        """Find the best prior of each object, and sum up."""
-        return cls.of(objects, best_priors(objects.boxes, layout), layout, data)
-
     def to_json(self) -> dict[str, Any]:
         """Convert to plain numbers; null where undefined."""
         document = asdict(self) | self.all._asdict()
@@ -121,6 +117,22 @@ class Coverage:
             for level in self.levels
         ]
         return document
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Objects with the best of some priors, one by one and summed up."""
+
+    objects: InputObjects
+    layout: PriorLayout
+    best: BestPriors
+    coverage: Coverage
+
+    @classmethod
+    def of(cls, objects: InputObjects, layout: PriorLayout, data: str) -> Measured:
+        """Find the best prior of each object, and sum up."""
+        best = best_priors(objects.boxes, layout)
+        return cls(objects, layout, best, Coverage.of(objects, best, layout, data))
 
 
 def measure_overlap(iou: Float[Tensor, " n"]) -> Overlap:

@@ -36,18 +36,17 @@ class ImageCache:
         return len(self.dataset)
 
     def __getitem__(self, index: int) -> Sample:
-        image = self._pixels_of(index).permute(2, 0, 1)
-        return Sample(image, self.dataset.truth(index), str(self.dataset.paths[index]))
+        return Sample(self._pixels_of(index), self.dataset.truth(index), str(self.dataset.paths[index]))
 
     def _pixels_of(self, index: int) -> Tensor:
-        """View the pixels of one image: (height, width, channels)."""
+        """View the pixels of one image: (channels, height, width)."""
         height, width = self.sizes[index]
         end = int(self.ends[index])
-        return self.pixels[end - height * width * 3 : end].view(height, width, 3)
+        return self.pixels[end - height * width * 3 : end].view(3, height, width)
 
     def _fill(self, index: int) -> None:
         """Decode one image into the array."""
-        self._pixels_of(index).copy_(self.dataset[index].image.permute(1, 2, 0))
+        self._pixels_of(index).copy_(self.dataset[index].image)
 
 
 def cache_images(

@@ -99,8 +99,9 @@ def from_pillow(image: Image.Image, place: str) -> UInt8[Tensor, "3 h w"]:
 
 def _to_planes(image: Image.Image) -> UInt8[Tensor, "3 h w"]:
     """Convert any of Pillow's modes to RGB, one plane after the other."""
-    # A copy in the order of planes is faster than torch's `permute().contiguous()`.
-    return torch.from_numpy(np.array(np.asarray(_to_rgb(image)).transpose(2, 0, 1), order="C"))
+    # Pillow splits bands several times as fast as NumPy or PyTorch transpose.
+    planes = [np.asarray(band) for band in _to_rgb(image).split()]
+    return torch.from_numpy(np.stack(planes))
 
 
 def image_size(path: Path) -> tuple[int, int]:

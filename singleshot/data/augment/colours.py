@@ -16,7 +16,12 @@ from singleshot.data.augment.view import View, happens, uniform
 
 __all__ = ["ColourChange", "DistortColours"]
 
-Planes = Float32[np.ndarray, "3 h w"]  # RGB, 0 to 255
+Planes = Float32[np.ndarray, "3 pixels"]  # RGB, 0 to 255
+
+TINY = np.float32(1e-6)
+# The arrays of so many pixels, about ten of 64 kB, stay in a core's own cache: of whole images the
+# change of hue took nearly three times as long.
+PIXELS_AT_ONCE = 1 << 14
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,40 +62,63 @@ class ColourChange:
         """Change RGB pixels; values are clipped at 0 and 255 after each step, as originally."""
         if self == ColourChange():
             return pixels
+        if self.hue == 0 and self.saturation == 1:
+            return np.take(self._levels(), pixels)
         # NumPy and not PyTorch: images are prepared by threads of ours, one each.
-        planes = pixels.transpose(2, 0, 1).astype(np.float32)
+        flat = pixels.reshape(-1, 3)
+        changed = np.empty_like(flat)
+        for start in range(0, len(flat), PIXELS_AT_ONCE):
+            part = slice(start, start + PIXELS_AT_ONCE)
+            planes = flat[part].T.astype(np.float32, order="C")
+            levels = np.rint(self._change(planes), out=planes).astype(np.uint8)
+            for channel in range(3):  # twice as fast as the transposed array at once
+                changed[part, channel] = levels[channel]
+        return changed.reshape(pixels.shape)
+
+    def _levels(self) -> UInt8[np.ndarray, " 256"]:
+        """Tabulate the change of brightness and contrast alone: of each grey level by itself."""
+        levels = np.arange(256, dtype=np.float32)
+        return np.rint(self._change(levels)).astype(np.uint8)
+
+    def _change(self, planes: Float32[np.ndarray, "..."]) -> Float32[np.ndarray, "..."]:
+        """Change planes in place, or grey levels where hue and saturation stay."""
         if self.brightness != 0:
-            planes = _clip(planes + self.brightness)
+            planes += np.float32(self.brightness)
+            _clip(planes)
         if self.contrast_first:
-            planes = _clip(planes * self.contrast)
+            self._scale_contrast(planes)
         if self.hue != 0:
-            planes = _with_hue_and_saturation(planes, self.hue, self.saturation)
+            _change_hue_and_saturation(planes, self.hue, self.saturation)
         elif self.saturation != 1:
-            planes = _with_saturation(planes, self.saturation)
+            _change_saturation(planes, self.saturation)
         if not self.contrast_first:
-            planes = _clip(planes * self.contrast)
-        changed: np.ndarray = np.rint(planes).astype(np.uint8).transpose(1, 2, 0)
-        return changed
+            self._scale_contrast(planes)
+        return planes
+
+    def _scale_contrast(self, planes: Float32[np.ndarray, "..."]) -> None:
+        if self.contrast != 1:
+            planes *= np.float32(self.contrast)
+            _clip(planes)
 
 
-def _clip(planes: Planes) -> Planes:
+def _clip(planes: Float32[np.ndarray, "..."]) -> None:
     np.clip(planes, 0, 255, out=planes)
-    return planes
 
 
-def _with_saturation(planes: Planes, factor: float) -> Planes:
+def _change_saturation(planes: Planes, factor: float) -> None:
     """Scale S = chroma / value, up to 1; hue and value stay, only the chroma changes."""
-    value = planes.max(axis=0)
-    changed: Planes = value - (value - planes) * _chroma_factor(value, planes.min(axis=0), factor)
-    return changed
+    value, least = _extremes(planes)
+    np.subtract(value, planes, out=planes)
+    planes *= _chroma_factor(value, value - least, factor)
+    np.subtract(value, planes, out=planes)
 
 
-def _with_hue_and_saturation(planes: Planes, degrees: float, factor: float) -> Planes:
+def _change_hue_and_saturation(planes: Planes, degrees: float, factor: float) -> None:
     """Rotate H and scale S of RGB planes."""
     red, green, blue = planes
-    value, least = planes.max(axis=0), planes.min(axis=0)
+    value, least = _extremes(planes)
     chroma = value - least
-    inverse = 1 / np.maximum(chroma, 1e-6)
+    inverse = 1 / np.maximum(chroma, TINY)
     sextant = np.where(
         value == red,
         (green - blue) * inverse,
@@ -98,20 +126,31 @@ def _with_hue_and_saturation(planes: Planes, degrees: float, factor: float) -> P
     )
     sextant += np.float32(degrees / 60)
     sextant -= 6 * np.floor(sextant / 6)
-    chroma *= _chroma_factor(value, least, factor)
-    turned = np.empty_like(planes)
-    turned[0] = np.abs(sextant - 3) - 1
-    turned[1] = 2 - np.abs(sextant - 2)
-    turned[2] = 2 - np.abs(sextant - 4)
-    np.clip(turned, 0, 1, out=turned)
-    changed: Planes = value - chroma * (1 - turned)
-    return changed
+    chroma *= _chroma_factor(value, chroma, factor)
+    # From here the planes hold how far each colour is below the value, in parts of the chroma.
+    for plane, centre in zip(planes, (3, 2, 4), strict=True):
+        np.abs(np.subtract(sextant, centre, out=plane), out=plane)
+    np.subtract(2, planes[0], out=planes[0])
+    planes[1:] -= 1
+    np.clip(planes, 0, 1, out=planes)
+    planes *= chroma
+    np.subtract(value, planes, out=planes)
+
+
+def _extremes(
+    planes: Planes,
+) -> tuple[Float32[np.ndarray, " pixels"], Float32[np.ndarray, " pixels"]]:
+    """Compute the largest and the least of the three planes; ten times as fast as `max(axis=0)`."""
+    red, green, blue = planes
+    value: np.ndarray = np.maximum(np.maximum(red, green), blue)
+    least: np.ndarray = np.minimum(np.minimum(red, green), blue)
+    return value, least
 
 
 def _chroma_factor(
-    value: Float32[np.ndarray, "h w"], least: Float32[np.ndarray, "h w"], factor: float
-) -> Float32[np.ndarray, "h w"]:
+    value: Float32[np.ndarray, " pixels"], chroma: Float32[np.ndarray, " pixels"], factor: float
+) -> Float32[np.ndarray, " pixels"]:
     """Limit the factor of S so that S is at most 1."""
-    largest: Float32[np.ndarray, "h w"] = value / np.maximum(value - least, 1e-6)
-    np.minimum(largest, factor, out=largest)
+    largest: Float32[np.ndarray, " pixels"] = value / np.maximum(chroma, TINY)
+    np.minimum(largest, np.float32(factor), out=largest)
     return largest

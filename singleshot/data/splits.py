@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import torch
-from jaxtyping import Bool
 
 from singleshot.data.assembly import ImageUse
 from singleshot.data.dataset import DataSet, join_datasets
 from singleshot.data.formats.split_names import matching_splits
 from singleshot.data.opening import read_dataset, splits_of
 from singleshot.data.reading import AS_IT_IS, ReadingOptions
+from singleshot.data.stratification import classes_of_images, stratified_split
 
 __all__ = [
     "EvaluationData",
-    "SplitIndices",
     "TrainingData",
     "evaluation_split",
-    "stratified_split",
     "training_split",
 ]
 
@@ -31,7 +27,6 @@ TRAINING_SPLITS = ("train", "training", "trainval")
 VALIDATION_SPLITS = ("val", "valid", "validation")
 EVALUATION_SPLITS = ("test", "testing", *VALIDATION_SPLITS)
 SET_ASIDE = 0.1  # of the training images, when there is no validation split
-MOST_ASIDE = 1.5  # times as many, where that takes an image of every class
 
 
 class TrainingData(NamedTuple):
@@ -48,13 +43,6 @@ class EvaluationData(NamedTuple):
 
     dataset: DataSet
     messages: tuple[str, ...]  # which splits were chosen, one line each
-
-
-class SplitIndices(NamedTuple):
-    """Indices of images, each in exactly one of the two, in ascending order."""
-
-    kept: list[int]
-    aside: list[int]
 
 
 def training_split(
@@ -100,27 +88,6 @@ def evaluation_split(
     ]
     messages = tuple(f"evaluating on {_describe(dataset)}" for dataset in datasets)
     return EvaluationData(join_datasets(datasets), messages)
-
-
-def stratified_split(dataset: DataSet, fraction: float, *, seed: int) -> SplitIndices:
-    """Set this fraction of the images aside, and of the images of each class.
-
-    A class in two images or more is on both sides, for which up to half as many images more are
-    set aside; where that is not enough, exactly this fraction is, with as many classes as it takes
-    without a search. A class in a single image is kept. Images without objects count as a class of
-    their own. The result depends on the seed and the images' names alone, not on the order in which
-    they were read.
-
-    This is iterative stratification (Sechidis et al. 2011, "On the stratification of multi-label
-    data"): the rarest class is dealt out first, each image goes where its class is missing most.
-    """
-    order = _shuffle(dataset, seed)
-    holds = _classes_of_images(dataset)[order]
-    aside = _choose_aside(holds, fraction)
-    number = max(round(fraction * len(holds)), 1)
-    if aside.sum() > math.ceil(MOST_ASIDE * number):
-        aside = _reduced(aside, holds, number)
-    return SplitIndices(kept=sorted(order[~aside].tolist()), aside=sorted(order[aside].tolist()))
 
 
 def _training_split_of_one(
@@ -175,7 +142,7 @@ def _set_aside(dataset: DataSet, seed: int) -> TrainingData:
 
 def _describe_aside(dataset: DataSet, aside: Sequence[int]) -> str:
     """Describe how many images are set aside, if it is more than a tenth why, and what it lacks."""
-    holds = _classes_of_images(dataset)[:, :-1]
+    holds = classes_of_images(dataset)[:, :-1]
     present, covered = holds.any(axis=0).sum(), holds[aside].any(axis=0).sum()
     classes = f"{covered} of {present} classes"
     if len(aside) > max(round(SET_ASIDE * len(dataset)), 1):
@@ -197,61 +164,3 @@ def _first_split(names: Sequence[str], path: Path, reading: ReadingOptions) -> s
 
 def _describe(dataset: DataSet) -> str:
     return f"{len(dataset)} images ({dataset.description})"
-
-
-def _shuffle(dataset: DataSet, seed: int) -> np.ndarray:
-    """Order the indices of the images at random, starting from their names."""
-    random = torch.Generator().manual_seed(seed)
-    shuffle = torch.randperm(len(dataset), generator=random).numpy()
-    by_name = np.argsort(dataset.paths, kind="stable")
-    return np.take(by_name, shuffle)
-
-
-def _classes_of_images(dataset: DataSet) -> Bool[np.ndarray, "images classes_and_none"]:
-    """Mark the classes in each image; the last column marks images without objects."""
-    num_classes = len(dataset.class_names)
-    lengths = dataset.ends.diff(prepend=dataset.ends.new_zeros(1)).numpy()
-    holds = np.zeros((len(dataset), num_classes + 1), dtype=bool)
-    holds[np.repeat(np.arange(len(dataset)), lengths), dataset.truths.labels.numpy()] = True
-    holds[lengths == 0, num_classes] = True
-    return holds
-
-
-def _choose_aside(
-    holds: Bool[np.ndarray, "images classes"], fraction: float
-) -> Bool[np.ndarray, " images"]:
-    """Mark the images to set aside, dealing out those of the rarest class first."""
-    total = holds.sum(axis=0)
-    # Where there are two images, at least one aside and one kept.
-    aside = np.round(total * fraction).clip(np.minimum(total - 1, 1), total - 1).clip(0)
-    missing = np.stack([total - aside, aside])  # images of each class that each side still needs
-    is_aside = np.zeros(len(holds), dtype=bool)
-    left = np.ones(len(holds), dtype=bool)
-    while left.any():
-        remaining = holds[left].sum(axis=0)
-        rarest = np.where(remaining > 0, remaining, len(holds) + 1).argmin()
-        for image in np.flatnonzero(left & holds[:, rarest]):
-            held = holds[image]
-            kept_need, aside_need = zip(
-                missing[:, rarest], missing[:, held].sum(axis=1), strict=True
-            )
-            is_aside[image] = aside_need > kept_need
-            missing[int(is_aside[image]), held] -= 1
-            left[image] = False
-    return is_aside
-
-
-def _reduced(
-    is_aside: Bool[np.ndarray, " images"], holds: Bool[np.ndarray, "images classes"], number: int
-) -> Bool[np.ndarray, " images"]:
-    """Keep images that were to be set aside, until so many are left: first those not missed."""
-    aside = np.flatnonzero(is_aside).tolist()
-    while len(aside) > number:
-        counts = holds[aside].sum(axis=0)
-        # Classes that this image alone has; of equals, the one whose classes are the most frequent.
-        lost = [((counts == 1) & holds[image]).sum() for image in aside]
-        spare = [counts[holds[image]].min(initial=len(holds)) for image in aside]
-        aside.pop(np.lexsort((np.negative(spare), lost))[0])
-    reduced = np.zeros_like(is_aside)
-    reduced[aside] = True
-    return reduced

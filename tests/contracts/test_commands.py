@@ -14,6 +14,7 @@ from singleshot.cli import app
 # Commands of a group, and what only the command line needs.
 CALLS = {
     "data coverage": "measure_coverage",
+    "data split": "split_dataset",
     "models list": "list_recipes",
     "models show": "show_model",
     "models recipe": "recipe_text",

@@ -2,7 +2,7 @@
 
 import typer
 
-from singleshot.cli.data import coverage
+from singleshot.cli.data import coverage, split
 from singleshot.cli.help import GroupedCommand
 from singleshot.cli.options import examples
 
@@ -10,6 +10,7 @@ __all__ = ["app"]
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 app.command(cls=GroupedCommand, epilog=coverage.EXAMPLES)(coverage.coverage)
+app.command(cls=GroupedCommand, epilog=split.EXAMPLES)(split.split)
 
 
 @app.callback(epilog=examples("singleshot data stats cells", "singleshot data check cells"))

@@ -25,6 +25,7 @@ from singleshot.data.finding_images import (
     find_image,
     find_image_anywhere,
     is_missing,
+    likely_path,
 )
 from singleshot.data.findings import Findings, count_of
 from singleshot.data.formats.annotations import AnnotatedImage, AnnotatedObject, Annotations
@@ -143,7 +144,7 @@ def _locate(
             return []
         findings.add("reader", f"found no images of {annotations.file.name}; looked in {looked_in}")
         folder = finder.folders[0]
-        guessed = [folder / (one.name or f"{one.stem}.jpg") for one in annotations.images]
+        guessed = [likely_path(folder, one) for one in annotations.images]
         return _joined(annotations.images, guessed, findings)
     paths = []
     images = []

@@ -200,6 +200,12 @@ def find_image_anywhere(finder: ImageFinder, image: AnnotatedImage) -> FoundImag
     return found
 
 
+def likely_path(folder: Path, image: AnnotatedImage) -> Path:
+    """Return the path in a folder that an image without a file would have, for its name."""
+    parts = [part for part in _parts(image.name or f"{image.stem}.jpg") if part != ".."]
+    return folder.joinpath(*parts)
+
+
 def is_missing(found: FoundImage | NotFound) -> bool:
     """Check whether there is no file at all, not even one that must not be read."""
     return isinstance(found, NotFound) and found.kind == "missing-image"

@@ -74,7 +74,7 @@ def _is_jpeg(path: Path) -> bool:
     try:
         with open_file(path) as file:
             return file.read(3) == START_OF_JPEG
-    except OSError:
+    except (OSError, ValueError):  # or a name that no file can have
         return False
 
 

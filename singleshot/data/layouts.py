@@ -24,6 +24,8 @@ else:
 
 __all__ = ["Layout", "find_layouts"]
 
+_DEEPEST = 4  # folders in a folder that are looked into
+
 
 @dataclass(frozen=True)
 class Layout:
@@ -68,19 +70,22 @@ class Layout:
 
 def find_layouts(path: Path, formats: Sequence[Format]) -> list[Layout]:
     """Find each format that the data set could be read as, the likeliest first."""
-    found = [Layout(one, path, (("", path),)) for one in formats if one.recognise(path)]
-    if found or not path.is_dir():
-        return found
-    folders = sorted(child for child in without_hidden(path.iterdir()) if child.is_dir())
-    named = [folder for folder in folders if names_split(folder.name)]
-    for one in formats:
-        holding = [folder for folder in named if one.recognise(folder)]
-        if holding:
-            found.append(Layout(one, path, tuple((folder.name, folder) for folder in holding)))
-    if found or len(folders) != 1:
-        return found
-    # The folder in a folder that unpacking an archive leaves.
-    return find_layouts(folders[0], formats)
+    folder = path
+    for _ in range(_DEEPEST):
+        found = [Layout(one, path, (("", folder),)) for one in formats if one.recognise(folder)]
+        if found or not folder.is_dir():
+            return found
+        folders = sorted(child for child in without_hidden(folder.iterdir()) if child.is_dir())
+        named = [child for child in folders if names_split(child.name)]
+        for one in formats:
+            holding = [child for child in named if one.recognise(child)]
+            if holding:
+                found.append(Layout(one, path, tuple((child.name, child) for child in holding)))
+        if found or len(folders) != 1:
+            return found
+        # The folder in a folder that unpacking an archive leaves.
+        folder = folders[0]
+    return []
 
 
 def _list_parts(read: Sequence[Annotations] | DataSet) -> list[Annotations | DataSet]:

@@ -12,6 +12,7 @@ from singleshot.data.formats import coco, cvat, imglab, label_studio, tfrecord, 
 from singleshot.data.formats.format import Format
 from singleshot.data.formats.split_names import choose_split
 from singleshot.data.layouts import Layout, find_layouts
+from singleshot.data.outside_links import refuse_outside_links
 from singleshot.data.reading import AS_IT_IS, ReadingOptions
 from singleshot.errors import DataError
 from singleshot.files import require_existing
@@ -147,6 +148,8 @@ def require_splits(
 def _layout_of(path: Path, reading: ReadingOptions) -> tuple[Layout, Findings]:
     """Detect the format and layout; of several, the first is taken and the others are noted."""
     require_existing(path)
+    if path.is_dir() and not reading.follow_links:
+        refuse_outside_links(path)
     known = formats()
     if reading.data_format is not None:
         named = [one for one in known if one.name.lower() == reading.data_format.lower()]

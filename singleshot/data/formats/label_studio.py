@@ -47,7 +47,7 @@ __all__ = ["FORMAT"]
 PROBED = 1 << 16  # bytes in which one of these keys stands
 KEY = re.compile(
     rb'"(?:rectanglelabels|polygonlabels|was_cancelled|completed_by|from_name|annotation_id'
-    rb'|total_annotations|cancelled_annotations)"\s*:'
+    rb'|total_annotations|cancelled_annotations)"\s*:|"type"\s*:\s*"(?:rectangle|polygon)labels"'
 )
 SHAPES = ("rectanglelabels", "rectangle", "polygonlabels", "polygon")  # types that are read
 LABELS = ("rectanglelabels", "polygonlabels", "labels")

@@ -23,9 +23,13 @@ FLAGS = {"": False, "0": False, "false": False, "no": False, "1": True, "true": 
 
 def has_root(xml: Path, tag: str) -> bool:
     """Check whether the file opens with this element; several formats are XML."""
-    with xml.open("rb") as file:
-        # In UTF-16 every other byte is 0. labelImg writes <annotation verified="yes">.
-        begin = file.read(1000).replace(b"\0", b"")
+    try:
+        with xml.open("rb") as file:
+            begin = file.read(1000)
+    except OSError:  # a folder, or a link to nothing
+        return False
+    # In UTF-16 every other byte is 0. labelImg writes <annotation verified="yes">.
+    begin = begin.replace(b"\0", b"")
     return re.search(rb"<%s[\s>/]" % tag.encode(), begin) is not None
 
 

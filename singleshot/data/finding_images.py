@@ -60,42 +60,40 @@ class ImageFinder:
     ) -> None:
         self.root = root
         self.given = given  # the folder that the user names
-        self.folders = folders if given is None else (given, *folders)
+        self.folders = tuple(dict.fromkeys(folders if given is None else (given, *folders)))
         self.follow_links = follow_links
         self._listings: dict[Path, _Listing] = {}
         self._allowed: dict[Path, bool] = {}
 
     def find(self, name: str, stem: str | None, folder: Path | None) -> FoundImage | NotFound:
         """Find the file of an image where it is annotated to be: see `AnnotatedImage`."""
-        own = () if folder is None else (folder,)
-        places = (self.folders[0], *own) if self.given is not None else own
-        folders = tuple(dict.fromkeys((*places, *self.folders)))
-        relative = _relative(name)
+        folders = self.folders
+        if folder is not None:
+            given = () if self.given is None else (self.given,)
+            folders = tuple(dict.fromkeys((*given, folder, *folders)))
+        parts = _parts_within(name)
         if stem is not None:
             for place in folders:
-                if path := self._with_stem(place, stem, relative):
+                if path := self._with_stem(place, stem, parts[-1] if parts else ""):
                     return self._checked(path, by_name=False)
-        if relative is not None:
+        if parts:
             for place in folders:
-                if path := self._with_name(place, relative):
-                    exact = relative.as_posix() == name
-                    return self._checked(path, by_name=not exact)
+                if path := self._with_name(place, parts):
+                    return self._checked(path, by_name="/".join(parts) != name)
         return NotFound("missing-image", f"there is no image {name or stem!r}")
 
-    def _with_name(self, folder: Path, relative: PurePosixPath) -> Path | None:
+    def _with_name(self, folder: Path, parts: Sequence[str]) -> Path | None:
         """Find the image of this name, perhaps in folders below."""
-        parent = folder / relative.parent
-        return parent / relative.name if relative.name in self._list(parent).names else None
+        *above, last = parts
+        parent = folder.joinpath(*above) if above else folder
+        return parent / last if last in self._list(parent).names else None
 
-    def _with_stem(self, folder: Path, stem: str, relative: PurePosixPath | None) -> Path | None:
+    def _with_stem(self, folder: Path, stem: str, name: str) -> Path | None:
         """Find the image with this stem; of several, the one with the annotated name."""
-        whole = PurePosixPath(stem)
-        parent = folder / whole.parent
-        names = self._list(parent).stems.get(whole.name, ())
-        if not names:
-            return None
-        own = "" if relative is None else relative.name
-        return parent / (own if own in names else min(names))
+        above, _, last = stem.rpartition("/")
+        parent = folder / above if above else folder
+        names = self._list(parent).stems.get(last, ())
+        return parent / (name if name in names else min(names)) if names else None
 
     def find_anywhere(self, name: str, stem: str | None) -> FoundImage | NotFound:
         """Find an image by its name in any folder: the one that agrees in most parent folders.
@@ -240,13 +238,11 @@ def _parts(name: str) -> tuple[str, ...]:
     return tuple(part for part in plain.split("/") if part not in ("", "."))
 
 
-def _relative(name: str) -> PurePosixPath | None:
-    """Return the path within a folder, None for one that leads out of it."""
+def _parts_within(name: str) -> tuple[str, ...]:
+    """Split a path within a folder; empty for one that leads out of it."""
     parts = _parts(name)
     absolute = name.startswith(("/", "\\")) or _DRIVE.match(name) is not None
-    if not parts or absolute or ".." in parts or "\0" in name:
-        return None
-    return PurePosixPath(*parts)
+    return () if absolute or ".." in parts or "\0" in name else parts
 
 
 def _common_parents(path: Sequence[str], parts: Sequence[str]) -> int:

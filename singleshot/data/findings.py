@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -133,17 +132,9 @@ class Findings:
         """Add the findings of another reader."""
         self.found += findings
 
-    @contextmanager
-    def collect(self, place: str, kind: str = "entry") -> Iterator[None]:
+    def collect(self, place: str, kind: str = "entry") -> _Collecting:
         """Turn the DataError of an entry or a file into a finding, and continue behind it."""
-        try:
-            yield
-        except DataError as error:
-            text = str(error).removesuffix(f"; {KINDS[kind].remedy}")
-            end = text.find(": ", len(place))
-            if text.startswith(place) and end > 0:  # it may name more of the place
-                place = text[:end]
-            self.add(kind, place, text.removeprefix(f"{place}: "))
+        return _Collecting(self, place, kind)
 
     @property
     def errors(self) -> list[Finding]:
@@ -173,6 +164,29 @@ class Findings:
         raise DataError(
             f"{description}: {len(serious)} errors" + "".join(f"\n  {one}" for one in shown) + rest
         )
+
+
+class _Collecting:
+    """Context of `Findings.collect`; a generator would take longer, a million times."""
+
+    __slots__ = ("findings", "kind", "place")
+
+    def __init__(self, findings: Findings, place: str, kind: str) -> None:
+        self.findings, self.place, self.kind = findings, place, kind
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> bool:
+        if not isinstance(error, DataError):
+            return False
+        place = self.place
+        text = str(error).removesuffix(f"; {KINDS[self.kind].remedy}")
+        end = text.find(": ", len(place))
+        if text.startswith(place) and end > 0:  # it may name more of the place
+            place = text[:end]
+        self.findings.add(self.kind, place, text.removeprefix(f"{place}: "))
+        return True
 
 
 def count_of(count: int, noun: str) -> str:

@@ -278,10 +278,8 @@ def _add_objects(
         place = f"{file}: annotation {index}"
         with findings.collect(place):
             entry = Entry(values, place)
-            image_id, category_id = (
-                entry.whole_number("image_id"),
-                entry.whole_number("category_id"),
-            )
+            image_id = entry.whole_number("image_id")
+            category_id = entry.whole_number("category_id")
             if image_id not in images:
                 raise entry.wrong("image_id", "the id of an image")
             if category_id not in categories:
@@ -299,7 +297,7 @@ def _read_object(entry: Entry, name: str, number: int, findings: Findings) -> An
         name,
         _read_box(entry, findings),
         number,
-        crowd=any(entry.flag(key) for key in REGION_KEYS),
+        crowd=any(key in entry.values and entry.flag(key) for key in REGION_KEYS),
         area=area if area is not None and area > 0 else None,
     )
 

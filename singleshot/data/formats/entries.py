@@ -50,6 +50,8 @@ class Entry:
     def whole_number(self, key: str) -> int:
         """Read an integer, or text that is one, such as an id."""
         value = self.values.get(key)
+        if type(value) is int and -_LARGEST <= value <= _LARGEST:
+            return value  # as nearly always, of millions
         if isinstance(value, str) and (stripped := value.strip()).removeprefix("-").isdecimal():
             value = int(stripped) if len(stripped) < 20 else None
         if isinstance(value, float) and value.is_integer():
@@ -61,7 +63,7 @@ class Entry:
     def flag(self, key: str) -> bool:
         """Read 0, 1, true or false, also as text; False when it is absent or null."""
         value = self.values.get(key)
-        if value is None or isinstance(value, bool):
+        if value is None or value is True or value is False:
             return bool(value)
         word = value.strip().lower() if isinstance(value, str) else value
         if word in (0, 1):
@@ -101,6 +103,8 @@ class Entry:
 
 def as_number(value: Any) -> float | None:
     """Convert a number, or text that is one, to a float; None for anything else, inf and NaN."""
+    if type(value) is float:  # as nearly always, of millions
+        return value if math.isfinite(value) else None
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     try:

@@ -11,7 +11,7 @@ import numpy as np
 
 from singleshot.data.assembly import ImageUse
 from singleshot.data.dataset import DataSet, join_datasets
-from singleshot.data.formats.split_names import matching_splits
+from singleshot.data.formats.split_names import join_years, matching_splits
 from singleshot.data.opening import read_dataset, splits_of
 from singleshot.data.reading import AS_IT_IS, ReadingOptions
 from singleshot.data.stratification import classes_of_images, stratified_split
@@ -115,7 +115,9 @@ def _training_split_of_one(
 def _validation_outside(path: Path, train: DataSet, reading: ReadingOptions) -> DataSet | None:
     """Open a validation split that shares no image with training; VOC's `val` is in `trainval`."""
     splits = splits_of(path, reading)
-    for name in (found for one in VALIDATION_SPLITS for found in matching_splits(one, splits)):
+    joined = [joint for one in VALIDATION_SPLITS if "+" in (joint := join_years(one, splits) or "")]
+    single = [found for one in VALIDATION_SPLITS for found in matching_splits(one, splits)]
+    for name in (*joined, *single):
         validation = _read(path, name, reading)
         if not np.isin(validation.paths, train.paths).any():
             return validation
@@ -159,7 +161,8 @@ def _read(path: Path, split: str | None, reading: ReadingOptions) -> DataSet:
 def _first_split(names: Sequence[str], path: Path, reading: ReadingOptions) -> str | None:
     """Choose the first name that the data set has a split for, perhaps with a year."""
     splits = splits_of(path, reading)
-    return next((name for name in names if matching_splits(name, splits)), None)
+    found = (join_years(name, splits) for name in names)
+    return next((name for name in found if name is not None), None)
 
 
 def _describe(dataset: DataSet) -> str:

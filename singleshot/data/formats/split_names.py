@@ -8,7 +8,7 @@ from pathlib import Path
 
 from singleshot.errors import DataError
 
-__all__ = ["choose_split", "matching_splits", "names_split"]
+__all__ = ["choose_split", "join_years", "matching_splits", "names_split"]
 
 _NAMES = ("train", "training", "val", "valid", "validation", "dev", "test", "testing")
 
@@ -39,6 +39,18 @@ def matching_splits(name: str, available: Sequence[str]) -> tuple[str, ...]:
         return (name,)
     pattern = re.compile(rf"{re.escape(name)}\d*|\d+-{re.escape(name)}", re.IGNORECASE)
     return tuple(split for split in available if pattern.fullmatch(split))
+
+
+def join_years(name: str, available: Sequence[str]) -> str | None:
+    """Find what to take by default for a name, None without such a split.
+
+    In a VOCdevkit root those are the splits of all years, `2007-test+2012-test`, which share no
+    image; those of COCO do.
+    """
+    found = matching_splits(name, available)
+    if len(found) > 1 and all(split[0].isdecimal() for split in found):
+        return "+".join(found)
+    return name if found else None
 
 
 def names_split(folder: str) -> bool:

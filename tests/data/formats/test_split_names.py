@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from singleshot.data.formats.split_names import choose_split, matching_splits
+from singleshot.data.formats.split_names import choose_split, join_years, matching_splits
 from singleshot.errors import DataError
 
 DATA = Path("cells")
@@ -26,3 +26,14 @@ def test_several_years_and_no_such_split_are_errors_that_list_the_choices():
         choose_split("val", splits, DATA)
     with pytest.raises(DataError, match=r"no split 'val'; it has no splits of its own"):
         choose_split("val", (), DATA)
+
+
+def test_by_default_the_years_of_a_devkit_are_joined_and_those_of_coco_are_not():
+    assert join_years("test", ("2007-test", "2012-test")) == "2007-test+2012-test"
+    assert join_years("train", ("train2014", "train2017")) == "train"
+    assert join_years("val", ("2007-test",)) is None
+
+
+def test_case_matters_only_between_two_that_differ_by_it():
+    assert matching_splits("train", ("Train", "Test")) == ("Train",)
+    assert matching_splits("train", ("Train", "train")) == ("train",)

@@ -30,6 +30,7 @@ from singleshot.data.finding_images import (
 from singleshot.data.findings import Findings, count_of
 from singleshot.data.formats.annotations import AnnotatedImage, AnnotatedObject, Annotations
 from singleshot.data.headers import ImageHeader, read_headers
+from singleshot.data.image_paths import ImagePaths
 from singleshot.data.images import image_size
 from singleshot.data.reading import ReadingOptions
 from singleshot.structures import Truth
@@ -108,7 +109,7 @@ def assemble(
     truths = _truths_of(objects, repaired.boxes, scale, class_names)
     dataset = DataSet(
         class_names=tuple(class_names),
-        paths=np.array([str(image.path) for image in chosen], dtype=np.str_),
+        paths=ImagePaths.of(image.path for image in chosen),
         sizes=sizes,
         truths=truths[torch.from_numpy(keep)],
         ends=torch.from_numpy(np.bincount(owners[keep], minlength=len(chosen)).cumsum()),

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from singleshot.data.image_paths import ImagePaths, as_slice, take_ragged
 from singleshot.data.images import read_image
 from singleshot.errors import DataError, some_of
 from singleshot.structures import Sample, Truth
 
 __all__ = ["DataSet", "join_datasets"]
+
+_AT_ONCE = 1 << 16  # images or boxes that are hashed together
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,7 @@ class DataSet:
     """
 
     class_names: tuple[str, ...]
-    paths: np.ndarray  # of str: the image files
+    paths: ImagePaths  # the image files; an array of text is converted
     sizes: np.ndarray  # int64 (n, 2): height and width as annotated; 0 where that is unknown
     truths: Truth  # of all images, end to end; in float64, as annotated
     ends: Tensor  # int64: where the truth of each image ends
@@ -40,6 +43,20 @@ class DataSet:
     notes: tuple[str, ...] = ()  # printed once: "dropped 2 boxes …"
     # Further ids of images that a file lists more than once, to those in `image_ids`.
     other_ids: Mapping[int, int] = field(default_factory=dict)
+    content_hashes: np.ndarray | None = None  # int64, of `hash_content`, where they are stored
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.paths, ImagePaths):
+            object.__setattr__(self, "paths", ImagePaths.of(self.paths))
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Hand arrays to other processes as tensors, which they share instead of copying."""
+        return {name: _as_tensor(value) for name, value in self.__dict__.items()}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        of_arrays = ("sizes", "image_ids", "content_hashes")
+        self.__dict__.update(state)
+        self.__dict__.update({name: _as_array(state[name]) for name in of_arrays})
 
     @classmethod
     def of(
@@ -62,7 +79,7 @@ class DataSet:
             category_ids = range(1, len(class_names) + 1)
         return cls(
             class_names=tuple(class_names),
-            paths=np.array([str(path) for path, _ in pairs], dtype=np.str_),
+            paths=ImagePaths.of(path for path, _ in pairs),
             sizes=np.zeros((len(pairs), 2), dtype=np.int64),
             truths=concatenate(truths),
             ends=torch.tensor([len(truth) for truth in truths], dtype=torch.int64).cumsum(0),
@@ -78,9 +95,18 @@ class DataSet:
 
     def fingerprint(self) -> str:
         """Hash the names of images, classes and boxes; folders do not matter."""
-        names = [Path(path).name for path in self.paths]
-        content = json.dumps([self.class_names, names, self.truths.boxes.tolist()])
-        return hashlib.sha256(content.encode()).hexdigest()
+        digest = hashlib.sha256(f"[{json.dumps(self.class_names)}, ".encode())
+        names = ([Path(path).name for path in self.paths[part]] for part in _parts(len(self)))
+        boxes = self.truths.boxes
+        for ended, values in enumerate(
+            (names, (boxes[part].tolist() for part in _parts(len(boxes))))
+        ):
+            digest.update(b"[")
+            for number, some in enumerate(values):
+                # Of a million images, a list of all boxes would take gigabytes.
+                digest.update(b", "[: 2 * bool(number)] + json.dumps(some)[1:-1].encode())
+            digest.update(b"]]" if ended else b"], ")
+        return digest.hexdigest()
 
     def __getitem__(self, index: int) -> Sample:
         """Read an image, as far as it goes; DataError, naming the file, when it is broken."""
@@ -95,19 +121,30 @@ class DataSet:
 
     def subset(self, indices: Sequence[int], *, description: str) -> DataSet:
         """Select the images with these indices, in this order."""
-        chosen = torch.tensor(indices, dtype=torch.int64)
-        lengths = self.ends.diff(prepend=self.ends.new_zeros(1))[chosen]
-        ends = lengths.cumsum(0)
-        # Row r of the result is row r + shift of ours; the shift is constant within an image.
-        shift = (self.ends[chosen] - ends).repeat_interleave(lengths)
+        chosen = torch.as_tensor(indices, dtype=torch.int64)
+        part = as_slice(chosen)
+        if part is not None:
+            # Images one behind the other: the memory is shared.
+            start = int(self.ends[part.start - 1]) if part.start else 0
+            ends = self.ends[part] - start
+            truths = self.truths[start : start + (int(ends[-1]) if len(ends) else 0)]
+        else:
+            columns = (getattr(self.truths, one.name) for one in fields(self.truths))
+            taken, (ends, *_) = zip(
+                *(take_ragged(column, self.ends, chosen) for column in columns), strict=True
+            )
+            truths = Truth(*taken)
+        picked = chosen.numpy() if part is None else part
+        hashes = self.content_hashes
         return replace(
             self,
-            paths=self.paths[chosen.numpy()],
-            sizes=self.sizes[chosen.numpy()],
-            truths=self.truths[torch.arange(len(shift)) + shift],
+            paths=self.paths.take(chosen),
+            sizes=self.sizes[picked],
+            truths=truths,
             ends=ends,
-            image_ids=self.image_ids[chosen.numpy()],
+            image_ids=self.image_ids[picked],
             description=description,
+            content_hashes=None if hashes is None else hashes[picked],
         )
 
     def with_classes(self, class_names: Sequence[str]) -> DataSet:
@@ -116,6 +153,8 @@ class DataSet:
         Raises:
             DataError: there are objects of another class. A class without objects may be another.
         """
+        if tuple(class_names) == self.class_names:
+            return self
         number_of = {name: number for number, name in enumerate(class_names)}
         self._refuse_unknown(class_names)
         # An undeclared class gets -1, which no label can pick: it has no objects.
@@ -128,7 +167,8 @@ class DataSet:
         )
 
     def _refuse_unknown(self, class_names: Sequence[str]) -> None:
-        counts = Counter(self.truths.labels.tolist())
+        labels = self.truths.labels
+        counts = torch.bincount(labels, minlength=len(self.class_names)).tolist()
         unknown = {
             name: counts[label]
             for label, name in enumerate(self.class_names)
@@ -167,9 +207,10 @@ def join_datasets(datasets: Sequence[DataSet]) -> DataSet:
         image_ids, has_ids = np.arange(len(image_ids)), False
     counts = torch.tensor([0] + [len(part.truths) for part in parts])
     starts = counts.cumsum(0)
+    hashes = [part.content_hashes for part in parts if part.content_hashes is not None]
     return DataSet(
         class_names=class_names,
-        paths=np.concatenate([part.paths for part in parts]),
+        paths=ImagePaths.join([part.paths for part in parts]),
         sizes=np.concatenate([part.sizes for part in parts]),
         truths=concatenate([part.truths for part in parts]),
         ends=torch.cat([part.ends + start for part, start in zip(parts, starts[:-1], strict=True)]),
@@ -181,6 +222,7 @@ def join_datasets(datasets: Sequence[DataSet]) -> DataSet:
         other_ids={key: one for part in parts for key, one in part.other_ids.items()}
         if has_ids
         else {},
+        content_hashes=np.concatenate(hashes) if len(hashes) == len(parts) else None,
     )
 
 
@@ -208,3 +250,16 @@ def concatenate(truths: Sequence[Truth]) -> Truth:
         crowd=torch.cat([truth.crowd for truth in truths]),
         areas=torch.cat([truth.areas for truth in truths]),
     )
+
+
+def _parts(number: int) -> Iterator[slice]:
+    """Yield slices of a few thousand, together as long as this number."""
+    return (slice(start, start + _AT_ONCE) for start in range(0, number, _AT_ONCE))
+
+
+def _as_tensor(value: Any) -> Any:
+    return torch.from_numpy(value) if isinstance(value, np.ndarray) else value
+
+
+def _as_array(value: Any) -> Any:
+    return value.numpy() if isinstance(value, Tensor) else value

@@ -123,7 +123,10 @@ def read_with_findings(
             assembled = assemble(read, reading, description=description, images=images)
             parts.append(assembled.dataset)
             findings.extend(assembled.findings)
-    return _without_repetition(join_datasets(parts)), _without_equal(findings)
+    dataset = join_datasets(parts)
+    if len(parts) > 1:
+        dataset = _without_repetition(dataset)
+    return dataset, _without_equal(findings)
 
 
 def splits_of(path: Path, reading: ReadingOptions = AS_IT_IS) -> tuple[str, ...]:
@@ -206,7 +209,7 @@ def _without(dataset: DataSet, images: Sequence[str]) -> DataSet:
 
     if not images:
         return dataset
-    kept = np.flatnonzero(~np.isin(dataset.paths, images)).tolist()
+    kept = np.flatnonzero(~dataset.paths.isin(images)).tolist()
     return dataset.subset(kept, description=dataset.description)
 
 
@@ -217,9 +220,7 @@ def _without_equal(findings: Findings) -> Findings:
 
 def _without_repetition(dataset: DataSet) -> DataSet:
     """Drop the second copy of an image that two joined splits share."""
-    import numpy as np  # noqa: PLC0415 (`require_splits` does without)
-
-    _, first = np.unique(dataset.paths, return_index=True)
+    first = dataset.paths.first_of_each()
     if len(first) == len(dataset):
         return dataset
-    return dataset.subset(sorted(first.tolist()), description=dataset.description)
+    return dataset.subset(first, description=dataset.description)

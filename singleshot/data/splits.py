@@ -7,8 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
-
 from singleshot.data.assembly import ImageUse
 from singleshot.data.dataset import DataSet, join_datasets
 from singleshot.data.formats.split_names import join_years, matching_splits
@@ -104,7 +102,7 @@ def _training_split_of_one(
     else:
         validation = _read(path, val_split, reading)
     messages = [f"training on {_describe(train)}", f"validating on {_describe(validation)}"]
-    if num_shared := int(np.isin(validation.paths, train.paths).sum()):
+    if num_shared := int(validation.paths.isin(train.paths).sum()):
         messages.append(
             f"{num_shared} of the validation images are also in the training split: validation "
             f"scores will be optimistic"
@@ -119,7 +117,7 @@ def _validation_outside(path: Path, train: DataSet, reading: ReadingOptions) -> 
     single = [found for one in VALIDATION_SPLITS for found in matching_splits(one, splits)]
     for name in (*joined, *single):
         validation = _read(path, name, reading)
-        if not np.isin(validation.paths, train.paths).any():
+        if not validation.paths.isin(train.paths).any():
             return validation
     return None
 

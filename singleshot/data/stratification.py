@@ -246,7 +246,7 @@ def _shuffle(dataset: DataSet, seed: int) -> np.ndarray:
     """Order the indices of the images at random, starting from their names."""
     random = torch.Generator().manual_seed(seed)
     shuffle = torch.randperm(len(dataset), generator=random).numpy()
-    by_name = np.argsort(dataset.paths, kind="stable")
+    by_name = dataset.paths.by_text()
     return np.take(by_name, shuffle)
 
 

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import hashlib
+import json
+import pickle
 from dataclasses import replace
 from pathlib import Path
 
@@ -138,3 +141,31 @@ def test_only_ids_of_the_files_are_ids():
 def test_joined_data_sets_have_ids_where_they_were_kept(other, kept):
     first = dataset_of(("x",), [0], image_ids=[139], category_ids=[90])
     assert join_datasets([first, dataset_of(("x",), [0], **other)]).has_ids is kept
+
+
+def test_the_fingerprint_is_that_of_all_names_and_boxes_at_once(monkeypatch):
+    dataset = dataset_of(("x", "y"), [0, 1], [], [1])
+    names = [Path(path).name for path in dataset.paths]
+    content = json.dumps([dataset.class_names, names, dataset.truths.boxes.tolist()])
+    expected = hashlib.sha256(content.encode()).hexdigest()
+    assert dataset.fingerprint() == expected
+    monkeypatch.setattr("singleshot.data.dataset._AT_ONCE", 2)
+    assert dataset.fingerprint() == expected
+    empty = DataSet.of(("x",), [], description="")
+    assert empty.fingerprint() == hashlib.sha256(b'[["x"], [], []]').hexdigest()
+
+
+def test_neighbours_share_the_memory_of_their_truths():
+    dataset = dataset_of(("x", "y"), [0, 1], [], [1], [0])
+    part = dataset.subset([1, 2], description="middle")
+    assert labels_of(part) == [[], [1]]
+    assert part.truths.boxes.data_ptr() == dataset.truths.boxes[2:].data_ptr()
+
+
+def test_it_is_handed_to_other_processes_as_what_it_is():
+    dataset = dataset_of(("x", "y"), [0, 1], [], [1], image_ids=[5, 7, 9], category_ids=[1, 2])
+    again = pickle.loads(pickle.dumps(dataset))
+    assert again.image_ids.tolist() == [5, 7, 9]
+    assert again.paths.tolist() == dataset.paths.tolist()
+    assert labels_of(again) == labels_of(dataset)
+    assert again.content_hashes is None

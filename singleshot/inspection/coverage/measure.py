@@ -139,7 +139,7 @@ class _Data:
 def _held_out(paths: Sequence[Path], train: DataSet) -> DataSet | None:
     """Open the split that an evaluation takes, if it has no image to train on."""
     evaluated = evaluation_split(paths, None).dataset
-    shared = np.isin(evaluated.paths, train.paths).any()
+    shared = evaluated.paths.isin(train.paths).any()
     return None if shared else evaluated
 
 

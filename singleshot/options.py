@@ -119,8 +119,9 @@ class Option:
         if numeric is None:
             self._check_type(value)
             return
-        if not isinstance(value, numeric):
-            if isinstance(value, tuple(types)):
+        is_bool = isinstance(value, bool)  # which are Integral, too
+        if is_bool or not isinstance(value, numeric):
+            if isinstance(value, tuple(types)) and not is_bool:
                 return  # of another type that the field permits
             expected = "a number" if numeric is Real else "a whole number"
             of_unit = f" of {self.unit}" if self.unit else ""

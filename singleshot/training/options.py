@@ -199,11 +199,12 @@ class TrainingOptions(ReadingOptions):
             "Images in a step: short for --set training.batch_size=N.", metavar="N", minimum=1
         ),
     )
-    input: str | None = field(
+    input: str | Sequence[int] | None = field(
         default=None,
         metadata=option(
             "Size that images are resized to, such as 320x320: short for --set model.input=[H,W].",
             metavar="HxW",
+            cli_type=str | None,
         ),
     )
     overrides: Mapping[str, object] | Sequence[str] = field(default=(), metadata=OVERRIDES)
@@ -248,7 +249,8 @@ class TrainingOptions(ReadingOptions):
     def __post_init__(self) -> None:
         """Raise SingleshotError for a value that cannot be used."""
         super().__post_init__()
-        self._input_size()
+        if (size := self._input_size()) is not None:
+            object.__setattr__(self, "input", "x".join(map(str, size)))
         if parse_class_map(self.class_map) and self.init is None and not self.resume:
             raise SingleshotError("--class-map names classes of a detector; give one to --init")
 
@@ -269,6 +271,13 @@ class TrainingOptions(ReadingOptions):
         """Parse `input` to (height, width); SingleshotError for anything else."""
         if self.input is None:
             return None
+        if not isinstance(self.input, str):
+            sides = [side for side in self.input if isinstance(side, int)]
+            if len(sides) != 2 or len(self.input) != 2:
+                raise SingleshotError(
+                    f"input: {self.input!r}: expected (height, width) in pixels, such as (320, 320)"
+                )
+            return sides
         match = re.fullmatch(r"(\d+)[xX×](\d+)", self.input)
         if match is None:
             raise SingleshotError(

@@ -58,7 +58,11 @@ def recall_command(
         ModelError: the record is missing, as in runs of earlier versions, or damaged.
     """
     folder = RunFolder(Path(recipe))
-    if not (options.resume and options.run is None and folder.path.is_dir()):
+    if not (options.resume and options.run is None):
+        return recipe, options
+    if not folder.path.exists() and len(folder.path.parts) > 1:
+        raise ModelError(f"{folder.path}: there is no such run to resume")
+    if not folder.path.is_dir():
         return recipe, options
     if not folder.command.exists():
         raise ModelError(

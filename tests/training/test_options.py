@@ -95,3 +95,17 @@ def test_options_write_the_command_that_repeats_a_training():
         "singleshot train ssdlite320-lite0 --data cells --data more --run runs/cells "
         "--set=training.epochs=3 --resume"
     )
+
+
+def test_true_is_no_number():
+    with pytest.raises(SingleshotError, match="epochs: True: expected a whole number"):
+        TrainingOptions("cells", epochs=True)
+
+
+def test_an_input_is_text_or_height_and_width():
+    for size in ("320x256", (320, 256)):
+        options = TrainingOptions("cells", input=size)
+        assert options.all_overrides == {"model.input": [320, 256]}
+        assert options.to_command("train", "r") == "singleshot train r --data cells --input 320x256"
+    with pytest.raises(SingleshotError, match=r"\(320,\): expected \(height, width\) in pixels"):
+        TrainingOptions("cells", input=(320,))

@@ -71,3 +71,9 @@ def test_a_run_without_a_record_is_resumed_by_its_command(run):
     file.unlink()
     with pytest.raises(ModelError, match=r"resume with that command and --run .*run --resume"):
         recall_command(run, RESUME)
+
+
+def test_a_run_that_is_not_there_is_named(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ModelError, match="runs/gone: there is no such run to resume"):
+        recall_command("runs/gone", RESUME)

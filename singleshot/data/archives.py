@@ -13,7 +13,15 @@ from io import BytesIO, FileIO
 from pathlib import Path
 from typing import NamedTuple
 
-__all__ = ["Member", "image_exists", "member_path", "open_file", "open_source", "read_content"]
+__all__ = [
+    "Member",
+    "file_of",
+    "image_exists",
+    "member_path",
+    "open_file",
+    "open_source",
+    "read_content",
+]
 
 _MEMBER = re.compile(r"(?P<archive>.+)#(?P<offset>\d{1,18})\+(?P<length>\d{1,18})[/\\][^/\\]+")
 
@@ -48,6 +56,12 @@ def member_path(archive: Path, offset: int, length: int, name: str) -> Path:
 def image_exists(path: Path) -> bool:
     """Check whether there is such a file, or such an archive."""
     return Member.of(path) is not None or path.exists()
+
+
+def file_of(path: Path) -> Path:
+    """Return the file that the bytes of an image are in: its own, or the archive."""
+    member = Member.of(path)
+    return path if member is None else member.archive
 
 
 def open_source(path: Path) -> Path | BytesIO:

@@ -24,6 +24,7 @@ from filelock import FileLock
 from jaxtyping import UInt8
 from torch import Tensor
 
+from singleshot.data.archives import file_of
 from singleshot.data.dataset import DataSet
 from singleshot.data.machine import available_cores
 from singleshot.files import remove_partial_files, require_writable, write_atomically
@@ -95,7 +96,7 @@ class PixelFile:
 def _state(path: Path) -> tuple[int, int]:
     """Return what changes with an image file: time in nanoseconds and size; zeros if missing."""
     try:
-        status = path.stat()
+        status = file_of(path).stat()
     except OSError:
         return 0, 0  # reading it will raise an error that names it
     return status.st_mtime_ns, status.st_size

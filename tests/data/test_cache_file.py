@@ -11,6 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
+from singleshot.data.archives import member_path
 from singleshot.data.cache import cache_images
 from singleshot.data.cache_file import PixelFile
 from singleshot.data.dataset import DataSet
@@ -58,6 +59,19 @@ def test_a_changed_image_and_another_size_are_another_file(dataset, tmp_path):
     Image.new("RGB", (8, 6), "red").save(dataset.paths[0])
     assert cached(dataset, folder)[0].image[:, 0, 0].tolist() == [255, 0, 0]
     assert len(kept(folder)) == 3
+
+
+def test_a_changed_archive_is_another_file(tmp_path):
+    def write(colour: str) -> None:
+        Image.new("RGB", (8, 6), colour).save(tmp_path / "a.bmp")
+        (tmp_path / "a.tfrecord").write_bytes((tmp_path / "a.bmp").read_bytes())
+
+    write("blue")
+    path = member_path(tmp_path / "a.tfrecord", 0, (tmp_path / "a.bmp").stat().st_size, "a.bmp")
+    packed = DataSet.of((), [(path, NONE)], description="")
+    cached(packed, tmp_path / "kept")
+    write("red")
+    assert cached(packed, tmp_path / "kept")[0].image[:, 0, 0].tolist() == [255, 0, 0]
 
 
 def test_a_file_that_was_cut_short_is_written_again(dataset, tmp_path):

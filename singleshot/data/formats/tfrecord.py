@@ -29,7 +29,7 @@ from singleshot.data.formats.annotations import (
 from singleshot.data.formats.format import Format
 from singleshot.data.formats.split_names import choose_split, names_split
 from singleshot.errors import DataError
-from singleshot.files import without_hidden
+from singleshot.files import without_hidden, write_atomically
 
 if TYPE_CHECKING:
     from singleshot.data.dataset import DataSet
@@ -84,7 +84,8 @@ def _write(
         raise DataError(f"{path}: two images are called {twice!r}; rename one")
     path.mkdir(parents=True, exist_ok=True)
     for name, indices in with_rest(splits, len(dataset)).items():
-        with (path / f"{name}.tfrecord").open("wb") as file:
+        # The images may be in the very file that is replaced.
+        with write_atomically(path / f"{name}.tfrecord") as beside, beside.open("wb") as file:
             for index in indices:
                 file.write(encode_record(_encode_image(dataset, index)))
     items = (

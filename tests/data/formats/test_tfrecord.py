@@ -278,3 +278,11 @@ def test_images_in_records_are_copied_by_other_writers(write, tmp_path):
     dataset = read_dataset(write(features()))
     coco.FORMAT.write(dataset, tmp_path / "to")
     assert (tmp_path / "to/images/a.png").read_bytes() == png()
+
+
+def test_a_file_may_be_written_over_the_one_that_is_read(write, tmp_path):
+    dataset = read_dataset(write(features("a.png"), features("b.png")))
+    tfrecord.FORMAT.write(dataset, tmp_path, splits={"train": [1, 0]})
+    again = read_dataset(tmp_path)
+    assert [Path(path).name for path in again.paths] == ["b.png", "a.png"]
+    assert again[1].image.shape == (3, 30, 40)

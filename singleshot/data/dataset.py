@@ -115,9 +115,13 @@ class DataSet:
 
     def truth(self, index: int) -> Truth:
         """Return the annotation of one image, with boxes in float32; the image is not read."""
-        start = int(self.ends[index - 1]) if index else 0
-        truth = self.truths[start : int(self.ends[index])]
+        truth = self.exact_truth(index)
         return replace(truth, boxes=truth.boxes.float(), areas=truth.areas.float())
+
+    def exact_truth(self, index: int) -> Truth:
+        """Return the annotation of one image, with boxes in float64, as they are annotated."""
+        start = int(self.ends[index - 1]) if index else 0
+        return self.truths[start : int(self.ends[index])]
 
     def subset(self, indices: Sequence[int], *, description: str) -> DataSet:
         """Select the images with these indices, in this order."""

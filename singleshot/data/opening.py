@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from singleshot.data.findings import KINDS, Finding, Findings
-from singleshot.data.formats import coco, cvat, imglab, label_studio, tfrecord, voc
+from singleshot.data.formats import (
+    coco,
+    csv_table,
+    cvat,
+    imglab,
+    label_studio,
+    labelme,
+    open_images,
+    tfrecord,
+    voc,
+    yolo,
+)
 from singleshot.data.formats.format import Format
 from singleshot.data.formats.split_names import choose_split
 from singleshot.data.layouts import Layout, find_layouts
@@ -27,6 +39,7 @@ else:
 
 __all__ = [
     "FORMATS",
+    "find_format",
     "formats",
     "open_dataset",
     "read_dataset",
@@ -43,6 +56,10 @@ FORMATS = (
     cvat.FORMAT,
     label_studio.FORMAT,
     tfrecord.FORMAT,
+    yolo.FORMAT,
+    open_images.FORMAT,
+    csv_table.FORMAT,
+    labelme.FORMAT,
 )
 
 MOST_ENTRIES = 8  # of a folder, in an error
@@ -60,6 +77,15 @@ class OpeningOptions(ReadingOptions):
 def formats() -> tuple[Format, ...]:
     """List all formats in the order in which they are tried; those of plugins come last."""
     return with_registered(FORMATS, Format)
+
+
+def find_format(name: str, flag: str) -> Format:
+    """Find a format by its name: `open-images` is Open Images; `flag` is what named it."""
+    for one in formats():
+        if _plain(one.name) == _plain(name):
+            return one
+    names = ", ".join(one.name for one in formats())
+    raise DataError(f"{flag} {name}: no such format; there are {names}")
 
 
 @takes(OpeningOptions)
@@ -148,6 +174,10 @@ def require_splits(
                 choose_split(name, layout.splits, path)
 
 
+def _plain(name: str) -> str:
+    return re.sub(r"[\s_-]", "", name).lower()
+
+
 def _layout_of(path: Path, reading: ReadingOptions) -> tuple[Layout, Findings]:
     """Detect the format and layout; of several, the first is taken and the others are noted."""
     require_existing(path)
@@ -155,11 +185,7 @@ def _layout_of(path: Path, reading: ReadingOptions) -> tuple[Layout, Findings]:
         refuse_outside_links(path)
     known = formats()
     if reading.data_format is not None:
-        named = [one for one in known if one.name.lower() == reading.data_format.lower()]
-        if not named:
-            names = ", ".join(one.name for one in known)
-            raise DataError(f"--format {reading.data_format}: no such format; there are {names}")
-        known = tuple(named)
+        known = (find_format(reading.data_format, "--format"),)
     findings = Findings()
     layouts = find_layouts(path, known)
     if not layouts:

@@ -118,9 +118,6 @@ def _write(
     """Write a JSON file for each split and copies of the images; images in no split: split "all".
 
     COCO has no difficult objects: they get `ignore`, and no metric counts them either.
-
-    Raises:
-        DataError: two images have the same file name.
     """
     copies = copy_images(dataset, path / "images")
     image_ids = dataset.image_ids.tolist() if dataset.has_ids else list(range(len(dataset)))
@@ -149,6 +146,7 @@ FORMAT = Format(
     splits=_splits,
     read=_read,
     write=_write,
+    without={"difficult": "get ignore: regions to our reader, ordinary objects to pycocotools"},
     derived_splits=_derived_splits,
 )
 
@@ -356,7 +354,7 @@ def _object_entries(
     dataset: DataSet, index: int, image_ids: Sequence[int]
 ) -> Iterator[dict[str, Any]]:
     """Write the entries of "annotations" of one image, without their ids."""
-    truth = dataset.truth(index)
+    truth = dataset.exact_truth(index)
     flags = zip(truth.crowd.tolist(), truth.difficult.tolist(), strict=True)
     columns = (truth.boxes.tolist(), truth.labels.tolist(), truth.areas.tolist(), flags)
     for (x1, y1, x2, y2), label, area, (crowd, difficult) in zip(*columns, strict=True):

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 from singleshot.data.formats.annotations import Annotations
 from singleshot.plugins import Extension
@@ -15,7 +15,12 @@ if TYPE_CHECKING:
 else:
     DataSet = Any  # importing it would import PyTorch, which recognising does without
 
-__all__ = ["Format", "ReadAnnotations", "WriteDataSet"]
+__all__ = ["Format", "Loss", "ReadAnnotations", "WriteDataSet"]
+
+
+# difficult: objects; crowd: regions; narrow: boxes narrower than a pixel; area: annotated areas
+# other than the boxes'; id: of images; classes: without objects; overlap: images in two splits.
+Loss = Literal["difficult", "crowd", "narrow", "area", "id", "classes", "overlap"]
 
 
 @runtime_checkable
@@ -44,8 +49,9 @@ class Format(Extension):
     """An annotation format: a file with these functions, and an entry in the list of formats.
 
     What `write` writes, `recognise` accepts and `read` reads as the same images, classes, boxes and
-    flags. All differences of a format from ours (1-based pixels, widths, class numbers) stay in its
-    file; what is the same for all (missing images, sizes, boxes without area) is in `assembly`.
+    flags, but for what the format has no place for. All differences of a format from ours (1-based
+    pixels, widths, class numbers) stay in its file; what is the same for all (missing images,
+    sizes, boxes without area) is in `assembly`.
 
     `recognise` looks at names and first bytes only, raises nothing, and is false for every other
     format. `read` collects what is wrong with an entry in the findings of its annotations and
@@ -58,6 +64,8 @@ class Format(Extension):
     splits: Callable[[Path], tuple[str, ...]]  # names of the splits that a data set defines
     read: ReadAnnotations
     write: WriteDataSet
+    # What the format has no place for, and what `write` does with it; see `Loss`.
+    without: Mapping[Loss, str] = field(default_factory=dict)
     # Further splits that `read` makes of those, and in words of which.
     derived_splits: Callable[[Path], Mapping[str, str]] = lambda _: {}
 

@@ -67,9 +67,6 @@ def _write(
     """Write an XML file for each split and copies of the images; images in no split: `all.xml`.
 
     The format has no difficult objects: they become ignored boxes, which no metric counts either.
-
-    Raises:
-        DataError: two images have the same file name.
     """
     images = copy_images(dataset, path / "images")
     nodes = [_image_node(dataset, index, image) for index, image in enumerate(images)]
@@ -87,6 +84,12 @@ FORMAT = Format(
     splits=_splits,
     read=_read,
     write=_write,
+    without={
+        "difficult": "become ignored boxes (regions)",
+        "area": "become those of the boxes",
+        "id": "are left out",
+        "classes": "are left out",
+    },
 )
 
 
@@ -146,7 +149,7 @@ def _image_node(dataset: DataSet, index: int, image: Path) -> Element:
     height, width = image_size(image)
     size = {"width": str(width), "height": str(height)}
     node = Element("image", {"file": f"{image.parent.name}/{image.name}", **size})
-    truth = dataset.truth(index)
+    truth = dataset.exact_truth(index)
     ignored = (truth.difficult | truth.crowd).tolist()
     for (x1, y1, x2, y2), label, ignore in zip(
         truth.boxes.tolist(), truth.labels.tolist(), ignored, strict=True

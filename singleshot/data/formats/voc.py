@@ -44,6 +44,7 @@ __all__ = ["FORMAT"]
 ONE_CLASS = re.compile(r"\S+\s+(-1|0|1)")  # a line of aeroplane_train.txt, which is no split
 MOST_LINES = 10  # read to detect such a file; VOC2012 has sixty of them, with thousands of lines
 MOST_PROBES = 3  # XML files opened to recognise a folder of them
+SLIVER = 1e-6  # pixels
 BOX_TAGS = ("xmin", "ymin", "xmax", "ymax")
 ANNOTATION_FOLDERS = ("annotations", "annotation", "annots", "xml", "xmls", "labels")
 IMAGE_FOLDERS = ("jpegimages", "images", "image", "imgs", "img", "pictures", "photos")
@@ -103,21 +104,15 @@ def _write(
     """Write a devkit folder: XML files, copies of the images, and splits given by their indices.
 
     VOC has no crowds: they become difficult objects, which no metric counts either.
-
-    Raises:
-        DataError: two images have the same name without suffix.
     """
-    stems = [Path(name).stem for name in dataset.paths]
-    if len(set(stems)) < len(stems):
-        twice = next(stem for stem in stems if stems.count(stem) > 1)
-        raise DataError(f"{path}: two images are called {twice!r}; VOC needs different names")
     for folder in ("Annotations", "ImageSets/Main"):
         (path / folder).mkdir(parents=True, exist_ok=True)
-    for index, image in enumerate(copy_images(dataset, path / "JPEGImages")):
-        root = _annotation_node(image, dataset.truth(index), dataset.class_names)
+    copies = copy_images(dataset, path / "JPEGImages", unique_stems=True)
+    for index, image in enumerate(copies):
+        root = _annotation_node(image, dataset.exact_truth(index), dataset.class_names)
         ElementTree(root).write(path / "Annotations" / f"{image.stem}.xml", encoding="utf-8")
     for name, indices in (splits or {}).items():
-        lines = "".join(f"{stems[index]}\n" for index in indices)
+        lines = "".join(f"{copies[index].stem}\n" for index in indices)
         (path / "ImageSets/Main" / f"{name}.txt").write_text(lines, encoding="utf-8")
 
 
@@ -128,6 +123,13 @@ FORMAT = Format(
     splits=_splits,
     read=_read,
     write=_write,
+    without={
+        "crowd": "become difficult objects",
+        "narrow": "are widened to one",
+        "area": "become those of the boxes",
+        "id": "are left out",
+        "classes": "are left out",
+    },
 )
 
 
@@ -343,7 +345,11 @@ def _annotation_node(image: Path, truth: Truth, class_names: Sequence[str]) -> E
 
 
 def _write_box(node: Element, box: Sequence[float]) -> None:
-    """Convert half-open pixels from 0 to VOC's: the inverse of `_read_box`."""
+    """Convert half-open pixels from 0 to VOC's: the inverse of `_read_box`.
+
+    A box narrower than a pixel is widened; one a pixel wide stays apart from a slip of the mouse.
+    """
     x1, y1, x2, y2 = box
+    x2, y2 = max(x2, x1 + 1 + SLIVER), max(y2, y1 + 1 + SLIVER)
     for tag, value in zip(BOX_TAGS, (x1 + 1, y1 + 1, x2, y2), strict=True):
         SubElement(node, tag).text = format_pixels(value)

@@ -22,6 +22,7 @@ __all__ = [
     "require_own_folder",
     "require_writable",
     "require_writable_folder",
+    "walk_files",
     "without_hidden",
     "write_atomically",
 ]
@@ -116,6 +117,13 @@ def _require_place(path: Path, parents: Iterable[Path]) -> None:
 def without_hidden(paths: Iterable[Path]) -> Iterator[Path]:
     """Drop names that begin with a dot, such as macOS' `._a.jpg` beside `a.jpg`."""
     return (path for path in paths if not path.name.startswith("."))
+
+
+def walk_files(folder: Path) -> Iterator[Path]:
+    """Yield the files in a folder and those below, in order, without hidden ones."""
+    for place, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        yield from (Path(place, name) for name in sorted(names) if not name.startswith("."))
 
 
 def remove_partial_files(folder: Path) -> None:

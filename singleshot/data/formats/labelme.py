@@ -30,7 +30,7 @@ from singleshot.data.formats.entries import Entry, as_number, first_json_key, pa
 from singleshot.data.formats.format import Format
 from singleshot.data.formats.split_names import choose_split
 from singleshot.errors import DataError
-from singleshot.files import without_hidden
+from singleshot.files import walk_files, without_hidden
 
 if TYPE_CHECKING:
     from singleshot.data.dataset import DataSet
@@ -51,6 +51,7 @@ KEYS = (  # a file begins with one of them
     "imageWidth",
 )
 WITHOUT_EXTENT = ("point", "points", "line", "linestrip")
+MOST_FILES = 100_000  # looked at to recognise a folder
 MOST_PROBES = 3  # JSON files opened to recognise a folder of them
 _PROBED = 1 << 16  # bytes at either end; between them may be the image
 _HAS_SHAPES = re.compile(rb'"shapes"\s*:\s*\[')
@@ -60,8 +61,9 @@ _VERSION = "5.5.0"  # of LabelMe, whose files these are like
 def _recognise(path: Path) -> bool:
     """Check whether this is such a JSON file, or a folder with some, perhaps in sub-folders."""
     if path.is_file():
-        return path.suffix.lower() == ".json" and _is_labelme(path)
-    return any(map(_is_labelme, islice(_jsons(path), MOST_PROBES)))
+        return _is_json(path) and _is_labelme(path)
+    jsons = (file for file in islice(walk_files(path), MOST_FILES) if _is_json(file))
+    return any(map(_is_labelme, islice(jsons, MOST_PROBES)))
 
 
 def _splits(path: Path) -> tuple[str, ...]:
@@ -136,11 +138,11 @@ FORMAT = Format(
 
 def _jsons(folder: Path) -> list[Path]:
     """List the JSON files in a folder and those below."""
-    return sorted(
-        file
-        for file in without_hidden(folder.rglob("*.[jJ][sS][oO][nN]"))
-        if not any(part.startswith(".") for part in file.relative_to(folder).parts)
-    )
+    return [file for file in walk_files(folder) if _is_json(file)]
+
+
+def _is_json(file: Path) -> bool:
+    return file.suffix.lower() == ".json"
 
 
 def _is_labelme(file: Path) -> bool:

@@ -33,10 +33,10 @@ from singleshot.data.formats.yolo_layouts import (
     find_layout,
     is_label,
     recognise,
-    walk_files,
 )
 from singleshot.data.image_suffixes import image_suffixes
 from singleshot.errors import DataError
+from singleshot.files import walk_files
 
 if TYPE_CHECKING:
     from singleshot.data.dataset import DataSet

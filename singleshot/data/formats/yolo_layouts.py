@@ -7,7 +7,6 @@ paths of another computer are found by their last parts.
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,13 +18,14 @@ from singleshot.data.findings import Findings
 from singleshot.data.formats.split_names import names_split
 from singleshot.data.image_suffixes import image_suffixes
 from singleshot.errors import DataError
-from singleshot.files import describe_damage, without_hidden
+from singleshot.files import describe_damage, walk_files, without_hidden
 
-__all__ = ["YoloLayout", "counterpart", "find_folder", "find_layout", "is_label", "walk_files"]
+__all__ = ["YoloLayout", "counterpart", "find_folder", "find_layout", "is_label", "recognise"]
 
 YAMLS = ("data.yaml", "dataset.yaml", "data.yml", "dataset.yml")  # the first of several
 CLASS_FILES = ("classes.txt", "obj.names", "voc.names", "predefined_classes.txt")
 OTHER_KEYS = ("path", "names", "nc", "download", "roboflow", "kpt_shape", "flip_idx", "channels")
+MOST_FILES = 100_000  # looked at to recognise a folder
 MOST_PROBES = 20  # files opened to recognise labels
 MOST_BYTES = 1 << 20  # of a YAML file
 _CLASSES = re.compile(rb"^\s*[\"']?(names|nc)[\"']?\s*:", re.MULTILINE)
@@ -93,13 +93,6 @@ def find_folder(text: str, root: Path, bases: Sequence[Path]) -> Path | None:
             return found
     tails = (root.joinpath(*parts[start:]) for start in range(len(parts)))
     return next((found for found in tails if found.exists()), None)
-
-
-def walk_files(folder: Path) -> Iterator[Path]:
-    """Yield the files in a folder and those below, in order, without hidden ones."""
-    for place, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        yield from (Path(place, name) for name in sorted(names) if not name.startswith("."))
 
 
 def is_label(file: Path) -> bool:
@@ -358,7 +351,9 @@ def _folders_in(path: Path) -> list[Path]:
 
 def _holds_labels(folder: Path) -> bool:
     """Check the first text files in a folder, or below, for labels."""
-    texts = (file for file in islice(walk_files(folder), 100_000) if file.suffix.lower() == ".txt")
+    texts = (
+        file for file in islice(walk_files(folder), MOST_FILES) if file.suffix.lower() == ".txt"
+    )
     return any(map(is_label, islice(texts, MOST_PROBES)))
 
 

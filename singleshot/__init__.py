@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from singleshot.backbones.settings import BackboneSettings
     from singleshot.comparison.compare import compare
     from singleshot.comparison.tutorial import compare_with_tutorial
+    from singleshot.data.converting import Conversion, convert_dataset
     from singleshot.data.dataset import DataSet
     from singleshot.data.formats.format import Format
     from singleshot.data.images import read_image
@@ -65,6 +66,7 @@ __all__ = [
     "Batch",
     "Callback",
     "ClassificationLossKind",
+    "Conversion",
     "CoverageResult",
     "DataError",
     "DataSet",
@@ -103,6 +105,7 @@ __all__ = [
     "build_backbone",
     "compare",
     "compare_with_tutorial",
+    "convert_dataset",
     "detect_shard",
     "download_model",
     "evaluate",
@@ -131,6 +134,7 @@ _MODULES = {
     "backbones.settings": ["BackboneSettings"],
     "comparison.compare": ["compare"],
     "comparison.tutorial": ["compare_with_tutorial"],
+    "data.converting": ["Conversion", "convert_dataset"],
     "data.dataset": ["DataSet"],
     "data.formats.format": ["Format"],
     "data.images": ["read_image"],

@@ -31,6 +31,8 @@ _GROUPS: Mapping[str, Sequence[str]] = {
         "report",
         "save_predictions",
         "draw",
+        "to",
+        "link",
         "json",
     ),
 }

@@ -78,12 +78,12 @@ def assemble(
     there; otherwise annotations may be of use alone.
     """
     findings = Findings(list(annotations.findings))
-    located = _locate(annotations, reading, findings, images)
+    # Fractions of an image that is not there cannot be converted to pixels.
+    use = "required" if _are_fractions(annotations, reading) else images
+    located = _locate(annotations, reading, findings, use)
     if images != "unread" or _are_fractions(annotations, reading):
         located = _inspect(located, findings)
     chosen, sizes = _sizes(located, annotations, reading, findings)
-    if _are_fractions(annotations, reading):
-        _require_sizes(chosen, sizes, annotations, findings)
     owners = np.repeat(
         np.arange(len(chosen)), [sum(len(one.objects) for one in image.entries) for image in chosen]
     )
@@ -331,20 +331,6 @@ def _scaled(
 
 def _are_fractions(annotations: Annotations, reading: ReadingOptions) -> bool:
     return annotations.normalized or reading.normalized
-
-
-def _require_sizes(
-    images: Sequence[_Image],
-    sizes: Int64[np.ndarray, "n 2"],
-    annotations: Annotations,
-    findings: Findings,
-) -> None:
-    """Report fractions of images that are not there; they cannot be converted to pixels."""
-    unknown = [image for image, size in zip(images, sizes, strict=True) if not size.all()]
-    if with_objects := [one for one in unknown if any(entry.objects for entry in one.entries)]:
-        detail = f"boxes are fractions, and {len(unknown)} of {count_of(len(images), 'images')}"
-        detail += f" are not there, the first is {with_objects[0].path.name}"
-        findings.add("missing-image", str(annotations.file), detail)
 
 
 def _refuse_fractions(

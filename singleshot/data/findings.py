@@ -91,7 +91,9 @@ KINDS: Mapping[str, FindingKind] = {
     "swapped": FindingKind("change", "put the corners of {boxes} in order"),
     "polygon": FindingKind("change", "took the bounding box of {polygons}"),
     "rotated": FindingKind("change", "took the box around {boxes} that are rotated"),
-    "no-box": FindingKind("change", "left out {shapes} that are no boxes, such as points and lines"),
+    "no-box": FindingKind(
+        "change", "left out {shapes} that are no boxes, such as points and lines"
+    ),
     "several-boxes": FindingKind("change", "took each box of {objects} with several as an object"),
     "turned": FindingKind(
         "change", "turned the boxes of {images} annotated on the pixels before EXIF orientation"

@@ -13,6 +13,7 @@ from singleshot.cli import app
 
 # Commands of a group, and what only the command line needs.
 CALLS = {
+    "data convert": "convert_dataset",
     "data coverage": "measure_coverage",
     "data split": "split_dataset",
     "models list": "list_recipes",

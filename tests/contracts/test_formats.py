@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from singleshot.data.dataset import DataSet
-from singleshot.data.formats.format import Format
+from singleshot.data.formats.format import LEFT_OUT, Format
 from singleshot.data.opening import FORMATS, open_dataset, read_dataset, splits_of
 from singleshot.data.reading import ReadingOptions
 from singleshot.errors import DataError, PluginError
@@ -45,7 +45,7 @@ def dataset(tmp_path: Path) -> DataSet:
 
 def kept_by(data_format: Format, dataset: DataSet) -> torch.Tensor:
     """Mark the objects that a format has a place for: some have none for regions."""
-    left_out = data_format.without.get("crowd") == "are left out"
+    left_out = data_format.without.get("crowd") == LEFT_OUT
     return ~(dataset.truths.crowd & left_out)
 
 

@@ -29,6 +29,7 @@ class CopyReport:
 
     link: bool  # hard links where the file system allows them
     renamed: dict[str, str] = field(default_factory=dict)  # path of the image: new name
+    num_copied: int = 0
 
 
 # The functions that write formats need not pass on how images are copied.
@@ -65,11 +66,11 @@ def copy_images(dataset: DataSet, folder: Path, *, unique_stems: bool = False) -
         if target.name != source.name:
             report.renamed[str(source)] = target.name
         if not (target.exists() and target.samefile(source)):
-            _copy(source, target, link=report.link)
+            _copy(source, target, report)
     return targets
 
 
-def _copy(source: Path, target: Path, *, link: bool) -> None:
+def _copy(source: Path, target: Path, report: CopyReport) -> None:
     """Copy a file, link it where that is possible, or write one that lies inside another."""
     member = Member.of(source)
     if member is not None:
@@ -79,7 +80,7 @@ def _copy(source: Path, target: Path, *, link: bool) -> None:
         raise DataError(
             f"{source}: there is no such image; restore it, or name its folder: --images"
         )
-    if link:
+    if report.link:
         try:
             os.link(source.resolve(), target)
         except OSError:  # another disk, or a file system without links
@@ -88,6 +89,7 @@ def _copy(source: Path, target: Path, *, link: bool) -> None:
             return
     try:
         shutil.copyfile(source, target)
+        report.num_copied += 1
     except OSError as error:
         raise StorageError(f"{target}: not written: {error.strerror or error}") from error
 

@@ -36,7 +36,7 @@ from singleshot.data.formats.csv_files import (
     write_rows,
 )
 from singleshot.data.formats.entries import Entry
-from singleshot.data.formats.format import Format
+from singleshot.data.formats.format import LEFT_OUT, Format
 from singleshot.data.formats.split_names import choose_split
 from singleshot.errors import DataError
 
@@ -169,7 +169,7 @@ FORMAT = Format(
     splits=_splits,
     read=_read,
     write=_write,
-    without={"area": "become those of the boxes", "id": "are left out"},
+    without={"area": "become those of the boxes", "id": LEFT_OUT},
 )
 
 

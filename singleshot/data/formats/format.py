@@ -15,12 +15,13 @@ if TYPE_CHECKING:
 else:
     DataSet = Any  # importing it would import PyTorch, which recognising does without
 
-__all__ = ["Format", "Loss", "ReadAnnotations", "WriteDataSet"]
+__all__ = ["LEFT_OUT", "Format", "Loss", "ReadAnnotations", "WriteDataSet"]
 
 
 # difficult: objects; crowd: regions; narrow: boxes narrower than a pixel; area: annotated areas
 # other than the boxes'; id: of images; classes: without objects; overlap: images in two splits.
 Loss = Literal["difficult", "crowd", "narrow", "area", "id", "classes", "overlap"]
+LEFT_OUT = "are left out"
 
 
 @runtime_checkable

@@ -21,7 +21,7 @@ from singleshot.data.formats.annotations import (
     with_rest,
 )
 from singleshot.data.formats.copying import copy_images
-from singleshot.data.formats.format import Format
+from singleshot.data.formats.format import LEFT_OUT, Format
 from singleshot.data.formats.split_names import choose_split
 from singleshot.data.formats.xml_files import (
     format_pixels,
@@ -87,8 +87,8 @@ FORMAT = Format(
     without={
         "difficult": "become ignored boxes (regions)",
         "area": "become those of the boxes",
-        "id": "are left out",
-        "classes": "are left out",
+        "id": LEFT_OUT,
+        "classes": LEFT_OUT,
     },
 )
 

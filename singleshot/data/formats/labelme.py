@@ -27,7 +27,7 @@ from singleshot.data.formats.annotations import (
 )
 from singleshot.data.formats.copying import copy_images
 from singleshot.data.formats.entries import Entry, as_number, first_json_key, parse_json
-from singleshot.data.formats.format import Format
+from singleshot.data.formats.format import LEFT_OUT, Format
 from singleshot.data.formats.split_names import choose_split
 from singleshot.errors import DataError
 from singleshot.files import walk_files, without_hidden
@@ -105,11 +105,12 @@ def _write(
 ) -> None:
     """Write a folder for each split with copies of the images and a JSON file beside each.
 
-    An image in several splits is in the folder of the first, one in none in `all/`.
+    An image in several splits is in the folder of the smallest, one in none in `all/`.
     """
     copies = copy_images(dataset, path, unique_stems=True)
     folders: dict[int, str] = {}
-    for name, indices in with_rest(splits, len(dataset)).items():
+    complete = with_rest(splits, len(dataset))
+    for name, indices in sorted(complete.items(), key=lambda split: len(split[1])):
         for index in indices:
             folders.setdefault(index, name if splits else "")
     for index, image in enumerate(copies):
@@ -128,10 +129,10 @@ FORMAT = Format(
     read=_read,
     write=_write,
     without={
-        "overlap": "are in the folder of the first split alone",
+        "overlap": "are in the folder of the smallest split alone",
         "area": "become those of the boxes",
-        "id": "are left out",
-        "classes": "are left out",
+        "id": LEFT_OUT,
+        "classes": LEFT_OUT,
     },
 )
 

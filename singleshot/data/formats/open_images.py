@@ -32,7 +32,7 @@ from singleshot.data.formats.csv_files import (
     read_rows,
     write_rows,
 )
-from singleshot.data.formats.format import Format
+from singleshot.data.formats.format import LEFT_OUT, Format
 from singleshot.data.formats.split_names import choose_split
 from singleshot.errors import DataError
 
@@ -140,8 +140,8 @@ FORMAT = Format(
     without={
         "difficult": "become regions (IsGroupOf)",
         "area": "become those of the boxes",
-        "id": "are left out",
-        "classes": "are left out",
+        "id": LEFT_OUT,
+        "classes": LEFT_OUT,
     },
 )
 

@@ -19,7 +19,7 @@ from xml.etree.ElementTree import Element, ElementTree, SubElement, indent
 from singleshot.data.findings import Findings
 from singleshot.data.formats.annotations import AnnotatedImage, AnnotatedObject, Annotations, Box
 from singleshot.data.formats.copying import copy_images
-from singleshot.data.formats.format import Format
+from singleshot.data.formats.format import LEFT_OUT, Format
 from singleshot.data.formats.split_names import choose_split, names_split
 from singleshot.data.formats.xml_files import (
     format_pixels,
@@ -127,8 +127,8 @@ FORMAT = Format(
         "crowd": "become difficult objects",
         "narrow": "are widened to one",
         "area": "become those of the boxes",
-        "id": "are left out",
-        "classes": "are left out",
+        "id": LEFT_OUT,
+        "classes": LEFT_OUT,
     },
 )
 

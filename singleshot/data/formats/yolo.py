@@ -23,7 +23,7 @@ from singleshot.data.formats.annotations import (
     with_rest,
 )
 from singleshot.data.formats.copying import copy_images
-from singleshot.data.formats.format import Format
+from singleshot.data.formats.format import LEFT_OUT, Format
 from singleshot.data.formats.split_names import choose_split
 from singleshot.data.formats.yolo_layouts import (
     CLASS_FILES,
@@ -112,9 +112,9 @@ FORMAT = Format(
     write=_write,
     without={
         "difficult": "become ordinary objects",
-        "crowd": "are left out",
+        "crowd": LEFT_OUT,
         "area": "become those of the boxes",
-        "id": "are left out",
+        "id": LEFT_OUT,
     },
 )
 

@@ -338,10 +338,3 @@ def test_what_was_written_is_read_again(imaged):
         assert again.truths.labels.tolist() == written.truths.labels.tolist()
         assert again.truths.difficult.tolist() == written.truths.difficult.tolist()
         torch.testing.assert_close(again.truths.boxes.float(), written.truths.boxes)
-
-
-def test_two_images_of_one_name_cannot_be_written(tmp_path):
-    none = Truth.of(torch.zeros(0, 4), torch.zeros(0, dtype=torch.int64))
-    twins = DataSet.of((), [(Path("x/a.jpg"), none), (Path("y/a.png"), none)], description="")
-    with pytest.raises(DataError, match="two images are called 'a'"):
-        voc.FORMAT.write(twins, tmp_path)

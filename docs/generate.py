@@ -18,6 +18,7 @@ from typer.testing import CliRunner
 from singleshot import metrics
 from singleshot.cli import app
 from singleshot.comparison.options import ComparisonOptions, TutorialOptions
+from singleshot.data.converting import ConvertOptions
 from singleshot.evaluation.options import EvaluationOptions, ScoreOptions
 from singleshot.inspection.coverage.options import CoverageOptions
 from singleshot.inspection.splitting.options import SplitOptions
@@ -150,6 +151,7 @@ OPTIONS = {
     "tune": TuningOptions,
     "measure_coverage": CoverageOptions,
     "split_dataset": SplitOptions,
+    "convert_dataset": ConvertOptions,
 }
 GENERATED = {
     "fine_tuning": fine_tuning,

@@ -143,7 +143,11 @@ def _locate(
     if found and all(map(is_missing, found)):
         looked_in = ", ".join(map(str, finder.folders))
         if use == "required":
-            findings.add("no-images", str(annotations.file), f"looked in {looked_in}")
+            findings.add(
+                "no-images",
+                str(annotations.file),
+                f"found none of its images; looked in {looked_in}",
+            )
             return []
         findings.add("reader", f"found no images of {annotations.file.name}; looked in {looked_in}")
         folder = finder.folders[0]

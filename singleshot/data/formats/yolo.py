@@ -244,8 +244,8 @@ class _Reader:
         is_polygon = len(values) >= 6 and len(values) % 2 == 0
         if len(values) != 4 and not is_polygon:
             raise DataError(f"{place}: has {len(columns)} columns; expected class and four numbers")
-        if max(values) > LARGEST or min(values) < 1 - LARGEST:
-            worst = max(values, key=abs)
+        if not 1 - LARGEST <= min(values) <= max(values) <= LARGEST:
+            worst = next(one for one in values if not 1 - LARGEST <= one <= LARGEST)
             raise DataError(f"{place}: {worst:g} is no fraction of the image; expected 0 to 1")
         if is_polygon:
             self.findings.add("polygon", place)

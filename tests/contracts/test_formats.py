@@ -133,7 +133,7 @@ def test_two_images_of_one_name_both_survive(data_format: Format, dataset: DataS
     assert sorted(zip(reds, lengths, strict=True)) == [(0, 2), (9, 1)]
 
 
-# Names of files as people have them; the writers keep them where they differ.
+# Names of files with spaces, commas and any letters; the writers keep them where they differ.
 NAMES = st.text(
     st.characters(
         categories=("L", "N", "P", "S", "Zs"),

@@ -50,10 +50,10 @@ def test_images_in_no_split_are_kept(add_voc, add_split, tmp_path):
 def test_what_a_format_has_no_place_for_is_counted(add_coco, tmp_path, other_path):
     crowd = {"iscrowd": 1, "bbox": [1, 2, 3, 4]}
     add_coco("train", {"area": 12}, crowd, {"bbox": [1, 2, 0.5, 4]})
-    heard: list[str] = []
-    converted = convert_dataset(tmp_path, other_path / "out", to="VOC", on_message=heard.append)
-    assert heard == list(converted.messages)
-    assert heard[1:] == [
+    messages: list[str] = []
+    converted = convert_dataset(tmp_path, other_path / "out", to="VOC", on_message=messages.append)
+    assert messages == list(converted.messages)
+    assert messages[1:] == [
         "VOC has no regions (crowd): 1 become difficult objects",
         "VOC has no boxes narrower than a pixel: 1 are widened to one",
         "VOC has no areas of objects: 1 become those of the boxes",

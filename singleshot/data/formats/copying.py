@@ -25,7 +25,7 @@ __all__ = ["CopyReport", "copy_images", "reporting_copies"]
 
 @dataclass
 class CopyReport:
-    """How images are copied, and which of them got another name."""
+    """Way in which images are copied, and new names of some."""
 
     link: bool  # hard links where the file system allows them
     renamed: dict[str, str] = field(default_factory=dict)  # path of the image: new name

@@ -50,7 +50,7 @@ __all__ = ["FORMAT"]
 FOLDERS = ("", "annotations", "data", "labels", "csv")  # in which tables are looked for
 CLASSES = "classes.csv"
 UNLABELLED = "object"  # the class of a table without classes
-_AFFIXES = re.compile(r"^(annotations?|labels?)[-_]|[-_](annotations?|labels?|boxes|bboxes|gt)$")
+_AFFIXES = re.compile(r"^(annotations?|labels?)[-_]|[-_](annotations?|labels?|boxes|bboxes)$")
 
 # Columns by their plain names (`plain_key`), the first that is there.
 IMAGE: Sequence[str] = [

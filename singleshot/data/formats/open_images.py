@@ -191,7 +191,7 @@ def _class_names(root: Path) -> dict[str, str]:
 def _read_table(table: _Table, split: str, root: Path, names: Mapping[str, str]) -> Annotations:
     """Read all rows of a table; rows of one image are its objects."""
     findings = Findings()
-    images = {image.name or str(image.stem): image for image in _listed(table.file, split)}
+    images = {image.name or str(image.stem): image for image in _listed_images(table.file, split)}
     rows = read_rows(table.file, table.separator)
     next(rows, None)
     for row in rows:
@@ -228,7 +228,7 @@ def _image(reference: str, place: str) -> AnnotatedImage:
     return AnnotatedImage(name, (0, 0), [], place, stem)
 
 
-def _listed(file: Path, split: str) -> Iterator[AnnotatedImage]:
+def _listed_images(file: Path, split: str) -> Iterator[AnnotatedImage]:
     """Yield the images that a list beside names, such as `train-images.csv`; some have no box."""
     lists = sorted(file.parent.glob(f"{split}-images*.csv")) if split != file.stem else []
     for one in lists[:1]:

@@ -35,7 +35,7 @@ _PAIR = re.compile(r"^\s*(\w+)\s*=\s*(.*?)\s*$", re.MULTILINE)
 
 @dataclass
 class YoloLayout:
-    """What a data set in YOLO's format consists of."""
+    """Parts of a data set in YOLO's format."""
 
     root: Path
     file: Path  # that states the classes, or the folder

@@ -49,7 +49,7 @@ def test_points_and_lines_are_left_out_and_counted(add_images, add_texts):
 @pytest.mark.parametrize(
     "path", ["..\\images\\b.jpg", "../images/b.jpg", "C:\\gone\\b.jpg", "/gone/b.jpg", "b.jpg"]
 )
-def test_the_image_is_where_image_path_says(add_images, add_texts, path):
+def test_the_image_is_where_image_path_points(add_images, add_texts, path):
     add_images("images/b.jpg")
     folder = add_texts({"labels/a.json": text(RECTANGLE, imagePath=path)})
     assert [Path(one).name for one in read_dataset(folder).paths] == ["b.jpg"]

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 else:
     DataSet = Any  # importing it would import PyTorch, which recognising does without
 
-__all__ = ["CopyReport", "copy_images", "reporting_copies"]
+__all__ = ["CopyReport", "copy_images", "reporting_copies", "unique_names"]
 
 
 @dataclass
@@ -57,14 +57,10 @@ def copy_images(dataset: DataSet, folder: Path, *, unique_stems: bool = False) -
         DataError: an image does not exist.
         StorageError: a copy cannot be written.
     """
-    sources = [Path(path) for path in dataset.paths]
-    names = _unique_names(sources, by_stem=unique_stems)
     report = _report.get() or CopyReport(link=False)
+    targets = [folder / name for name in unique_names(dataset, by_stem=unique_stems)]
     folder.mkdir(parents=True, exist_ok=True)
-    targets = [folder / name for name in names]
-    for source, target in zip(sources, targets, strict=True):
-        if target.name != source.name:
-            report.renamed[str(source)] = target.name
+    for source, target in zip(map(Path, dataset.paths), targets, strict=True):
         if not (target.exists() and target.samefile(source)):
             _copy(source, target, report)
     return targets
@@ -94,8 +90,18 @@ def _copy(source: Path, target: Path, report: CopyReport) -> None:
         raise StorageError(f"{target}: not written: {error.strerror or error}") from error
 
 
-def _unique_names(paths: Sequence[Path], *, by_stem: bool) -> list[str]:
-    """Choose file names that differ, whatever the case of letters."""
+def unique_names(dataset: DataSet, *, by_stem: bool) -> list[str]:
+    """Choose file names that differ, whatever the case of letters; new ones are reported."""
+    paths = [Path(path) for path in dataset.paths]
+    names = _differing_names(paths, by_stem=by_stem)
+    if (report := _report.get()) is not None:
+        pairs = zip(paths, names, strict=True)
+        report.renamed |= {str(path): name for path, name in pairs if path.name != name}
+    return names
+
+
+def _differing_names(paths: Sequence[Path], *, by_stem: bool) -> list[str]:
+    """Put folders in which they differ before equal names, and numbers behind those left."""
 
     def key(name: str) -> str:
         return (Path(name).stem if by_stem else name).casefold()

@@ -24,7 +24,7 @@ from xml.etree.ElementTree import Element, ElementTree, SubElement, indent
 from singleshot.data.findings import Findings
 from singleshot.data.formats.annotations import AnnotatedImage, AnnotatedObject, Annotations, Box
 from singleshot.data.formats.copying import copy_images
-from singleshot.data.formats.format import Format
+from singleshot.data.formats.format import LEFT_OUT, Format
 from singleshot.data.formats.split_names import choose_split
 from singleshot.data.formats.xml_files import (
     format_pixels,
@@ -82,13 +82,10 @@ def _read(path: Path, split: str | None = None) -> list[Annotations]:
 def _write(
     dataset: DataSet, path: Path, *, splits: Mapping[str, Sequence[int]] | None = None
 ) -> None:
-    """Write `annotations.xml` of CVAT for images, and copies of the images; splits are subsets.
-
-    Raises:
-        DataError: two images have the same file name.
-    """
+    """Write `annotations.xml` of CVAT for images, and copies of the images; splits are subsets."""
     images = copy_images(dataset, path / "images")
-    subset_of = {index: name for name, indices in (splits or {}).items() for index in indices}
+    smallest_last = sorted((splits or {}).items(), key=lambda split: -len(split[1]))
+    subset_of = {index: name for name, indices in smallest_last for index in indices}
     root = Element(ROOT)
     SubElement(root, "version").text = "1.1"
     _write_labels(SubElement(SubElement(SubElement(root, "meta"), "task"), "labels"), dataset)
@@ -108,6 +105,11 @@ FORMAT = Format(
     splits=_splits,
     read=_read,
     write=_write,
+    without={
+        "overlap": "are in the smallest of them alone",
+        "area": "become those of the boxes",
+        "id": LEFT_OUT,
+    },
 )
 
 
@@ -309,7 +311,7 @@ def _image_node(dataset: DataSet, index: int, image: Path) -> Element:
     height, width = image_size(image)
     size = {"width": str(width), "height": str(height)}
     node = Element("image", {"id": str(index), "name": image.name, **size})
-    truth = dataset.truth(index)
+    truth = dataset.exact_truth(index)
     flags = zip(truth.crowd.tolist(), truth.difficult.tolist(), strict=True)
     for box, label, (crowd, difficult) in zip(
         truth.boxes.tolist(), truth.labels.tolist(), flags, strict=True

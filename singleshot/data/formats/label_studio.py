@@ -31,7 +31,7 @@ from singleshot.data.formats.annotations import (
 )
 from singleshot.data.formats.copying import copy_images
 from singleshot.data.formats.entries import Entry, as_number, first_json_key, parse_json
-from singleshot.data.formats.format import Format
+from singleshot.data.formats.format import LEFT_OUT, Format
 from singleshot.data.formats.split_names import choose_split
 from singleshot.data.image_suffixes import image_suffixes
 from singleshot.errors import DataError
@@ -105,9 +105,6 @@ def _write(
     """Write a JSON file for each split and copies of the images; images in no split: `all.json`.
 
     They are named as "local files" of the folder. Objects that no metric counts get a note.
-
-    Raises:
-        DataError: two images have the same file name.
     """
     images = copy_images(dataset, path / "images")
     for name, indices in with_rest(splits, len(dataset)).items():
@@ -122,6 +119,7 @@ FORMAT = Format(
     splits=_splits,
     read=_read,
     write=_write,
+    without={"area": "become those of the boxes", "id": LEFT_OUT, "classes": LEFT_OUT},
 )
 
 
@@ -353,9 +351,9 @@ def _task(dataset: DataSet, index: int, image: Path) -> dict[str, Any]:
     from singleshot.data.images import image_size  # noqa: PLC0415 (imports PyTorch)
 
     height, width = image_size(image)
-    truth = dataset.truth(index)
+    truth = dataset.exact_truth(index)
     flags = zip(truth.crowd.tolist(), truth.difficult.tolist(), strict=True)
-    columns = (truth.boxes.double().tolist(), truth.labels.tolist(), flags)
+    columns = (truth.boxes.tolist(), truth.labels.tolist(), flags)
     results = []
     for number, (box, label, (crowd, difficult)) in enumerate(zip(*columns, strict=True), start=1):
         x1, y1, x2, y2 = box

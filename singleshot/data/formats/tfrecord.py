@@ -26,7 +26,8 @@ from singleshot.data.formats.annotations import (
     Annotations,
     with_rest,
 )
-from singleshot.data.formats.format import Format
+from singleshot.data.formats.copying import unique_names
+from singleshot.data.formats.format import LEFT_OUT, Format
 from singleshot.data.formats.split_names import choose_split, names_split
 from singleshot.errors import DataError
 from singleshot.files import without_hidden, write_atomically
@@ -71,23 +72,16 @@ def _read(path: Path, split: str | None = None) -> list[Annotations]:
 def _write(
     dataset: DataSet, path: Path, *, splits: Mapping[str, Sequence[int]] | None = None
 ) -> None:
-    """Write a file for each split, with the images in it, and a label map.
-
-    Raises:
-        DataError: two images have the same file name.
-    """
+    """Write a file for each split, with the images in it, and a label map."""
     from singleshot.data.formats.tfrecord_files import encode_record  # noqa: PLC0415 (a C library)
 
-    names = [Path(one).name for one in dataset.paths]
-    if len(set(names)) < len(names):
-        twice = next(name for name in names if names.count(name) > 1)
-        raise DataError(f"{path}: two images are called {twice!r}; rename one")
+    names = unique_names(dataset, by_stem=False)
     path.mkdir(parents=True, exist_ok=True)
     for name, indices in with_rest(splits, len(dataset)).items():
         # The images may be in the very file that is replaced.
         with write_atomically(path / f"{name}.tfrecord") as beside, beside.open("wb") as file:
             for index in indices:
-                file.write(encode_record(_encode_image(dataset, index)))
+                file.write(encode_record(_encode_image(dataset, index, names[index])))
     items = (
         f"item {{\n  name: {_quote(name)}\n  id: {number}\n}}\n"
         for number, name in enumerate(dataset.class_names, start=1)
@@ -102,6 +96,7 @@ FORMAT = Format(
     splits=_splits,
     read=_read,
     write=_write,
+    without={"overlap": "are written into each, as images of their own", "id": LEFT_OUT},
 )
 
 
@@ -300,7 +295,7 @@ def _upright(path: Path) -> bytes:
         return encoded.getvalue()
 
 
-def _encode_image(dataset: DataSet, index: int) -> bytes:
+def _encode_image(dataset: DataSet, index: int, filename: str) -> bytes:
     """Encode an image and its objects, with the keys of the Object Detection API."""
     from singleshot.data.formats.tfrecord_files import Value, encode_example  # noqa: PLC0415
     from singleshot.data.images import image_size  # noqa: PLC0415 (imports PyTorch)
@@ -308,10 +303,10 @@ def _encode_image(dataset: DataSet, index: int) -> bytes:
     path = Path(dataset.paths[index])
     height, width = image_size(path)
     content = _upright(path)
-    truth = dataset.truth(index)
-    name = path.name.encode()
+    truth = dataset.exact_truth(index)
+    name = filename.encode()
     suffix = next((one for mark, one in SUFFIXES.items() if content.startswith(mark)), path.suffix)
-    columns = dict(zip(CORNERS, truth.boxes.double().T.tolist(), strict=True))
+    columns = dict(zip(CORNERS, truth.boxes.T.tolist(), strict=True))
     labels = truth.labels.tolist()
     features: dict[str, Value] = {
         "image/filename": [name],

@@ -21,6 +21,7 @@ from singleshot.comparison.options import ComparisonOptions, TutorialOptions
 from singleshot.data.converting import ConvertOptions
 from singleshot.evaluation.options import EvaluationOptions, ScoreOptions
 from singleshot.inspection.coverage.options import CoverageOptions
+from singleshot.inspection.preview.options import PreviewOptions
 from singleshot.inspection.splitting.options import SplitOptions
 from singleshot.metrics import diagnosis
 from singleshot.options import options_of
@@ -150,6 +151,7 @@ OPTIONS = {
     "compare_with_tutorial": TutorialOptions,
     "tune": TuningOptions,
     "measure_coverage": CoverageOptions,
+    "preview_data": PreviewOptions,
     "split_dataset": SplitOptions,
     "convert_dataset": ConvertOptions,
 }

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from singleshot.evaluation.operating_point import operating_point, run_weights
     from singleshot.inspection.coverage.measure import measure_coverage
     from singleshot.inspection.coverage.result import CoverageResult
+    from singleshot.inspection.preview.preview import PreviewResult, preview_data
     from singleshot.inspection.splitting.result import SplitResult
     from singleshot.inspection.splitting.split import split_dataset
     from singleshot.metrics import Report
@@ -85,6 +86,7 @@ __all__ = [
     "PluginError",
     "PostprocessOptions",
     "Prepared",
+    "PreviewResult",
     "RecipeError",
     "RecipeFile",
     "RecipeSummary",
@@ -116,6 +118,7 @@ __all__ = [
     "open_dataset",
     "operating_point",
     "predict",
+    "preview_data",
     "read_image",
     "recipe_text",
     "register",
@@ -159,6 +162,7 @@ _MODULES = {
     "evaluation.operating_point": ["operating_point", "run_weights"],
     "inspection.coverage.measure": ["measure_coverage"],
     "inspection.coverage.result": ["CoverageResult"],
+    "inspection.preview.preview": ["PreviewResult", "preview_data"],
     "inspection.splitting.result": ["SplitResult"],
     "inspection.splitting.split": ["split_dataset"],
     "metrics": ["Report"],

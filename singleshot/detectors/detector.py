@@ -31,12 +31,12 @@ from singleshot.prediction.options import PredictionOptions
 from singleshot.structures import Batch, Detections, Truth
 
 if TYPE_CHECKING:
-    from singleshot.detectors.common.priors import PriorLayout
+    from singleshot.detectors.common.priors import MinedNegatives, PriorLayout, PriorMatches
     from singleshot.metrics import OperatingPoint
     from singleshot.prediction.result import Result
 else:
     # A network does not need metrics and drawing, nor priors where it has none.
-    OperatingPoint = PriorLayout = Result = Any
+    MinedNegatives = OperatingPoint = PriorLayout = PriorMatches = Result = Any
 
 __all__ = ["LevelSummary", "Losses", "Objective", "Prepared", "TrainableDetector", "Weight"]
 
@@ -212,6 +212,22 @@ class TrainableDetector(Objective):
 
     def prior_layout(self) -> PriorLayout | None:
         """Return the priors that objects are matched to, on the host; None without any, as here."""
+        return None
+
+    def match_objects(self, batch: Batch) -> PriorMatches | None:
+        """Match objects to priors as the loss does; None without priors, as here.
+
+        The network runs if the rule needs its outputs: then `prepare` gives None.
+        """
+        del batch
+        return None
+
+    def mine_negatives(self, batch: Batch) -> MinedNegatives | None:
+        """Choose the priors that the loss trains as background, by the network's outputs.
+
+        None where the loss does not choose them, as here.
+        """
+        del batch
         return None
 
     def enter(self, part: float) -> None:

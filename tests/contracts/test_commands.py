@@ -15,6 +15,7 @@ from singleshot.cli import app
 CALLS = {
     "data convert": "convert_dataset",
     "data coverage": "measure_coverage",
+    "data preview": "preview_data",
     "data split": "split_dataset",
     "models list": "list_recipes",
     "models show": "show_model",

@@ -6,6 +6,7 @@ SSD and MultiBox place them alike; the rules for their sizes and shapes are each
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float, Int
@@ -15,7 +16,7 @@ from typing_extensions import assert_never
 from singleshot.boxes.geometry import to_centres, to_corners
 from singleshot.detectors.common.settings import Clip
 
-__all__ = ["PriorLayout", "PriorLevel", "Shape", "prior_boxes"]
+__all__ = ["MinedNegatives", "PriorLayout", "PriorLevel", "PriorMatches", "Shape", "prior_boxes"]
 
 Shape = tuple[float, float]  # (width, height) in pixels
 
@@ -64,6 +65,23 @@ class PriorLayout:
         """Return the number of each prior's level."""
         lengths = torch.tensor([len(level) for level in self.levels])
         return torch.arange(len(self.levels)).repeat_interleave(lengths)
+
+
+class PriorMatches(NamedTuple):
+    """The priors of a batch that are trained on an object."""
+
+    image: Int[Tensor, " n"]
+    prior: Int[Tensor, " n"]
+    boxes: Float[Tensor, "n 4"]  # of the objects, in pixels of the input
+
+
+class MinedNegatives(NamedTuple):
+    """The priors of a batch that the loss trains as background, highest score first."""
+
+    image: Int[Tensor, " n"]
+    prior: Int[Tensor, " n"]
+    score: Float[Tensor, " n"]  # of its most probable class, by the network
+    label: Int[Tensor, " n"]  # of that class
 
 
 def prior_boxes(

@@ -22,7 +22,7 @@ from torchvision.ops import nms
 from singleshot.backbones.backbone import Backbone, grids
 from singleshot.boxes.geometry import from_unit, to_corners, to_unit
 from singleshot.detectors.common.postprocess import PAPER_POSTPROCESSING, PostprocessOptions
-from singleshot.detectors.common.priors import PriorLayout, PriorLevel, prior_boxes
+from singleshot.detectors.common.priors import PriorLayout, PriorLevel, PriorMatches, prior_boxes
 from singleshot.detectors.common.regions import select_scored
 from singleshot.detectors.common.single_size import InputOptions, SingleSizeDetector
 from singleshot.detectors.detector import Losses, Prepared
@@ -150,6 +150,19 @@ class MultiBox(SingleSizeDetector):
         """Return the priors grid by grid, cut off at the edges of the image."""
         boxes = from_unit(self.priors_unit.cpu(), self.input_size)
         return PriorLayout(tuple(self.levels), self.input_size, boxes)
+
+    def match_objects(self, batch: Batch) -> PriorMatches:
+        """Match one prior to each object, by the distance of their corners."""
+        priors_unit, images, priors, boxes = self.priors_unit.cpu(), [], [], []
+        for image, truth in enumerate(batch.truths):
+            objects = objects_of(truth, priors_unit.device)
+            prior, of_truth = match_by_distance(
+                priors_unit, to_unit(objects.boxes, self.input_size)
+            )
+            images.append(torch.full_like(prior, image))
+            priors.append(prior)
+            boxes.append(objects.boxes[of_truth])
+        return PriorMatches(torch.cat(images), torch.cat(priors), torch.cat(boxes))
 
     @property
     def parts(self) -> Mapping[str, nn.Module]:

@@ -49,6 +49,7 @@ __all__ = [
     "focal",
     "hard_negatives",
     "mined_cross_entropy",
+    "mined_negatives",
     "mined_sigmoid",
     "multibox_loss",
     "quality_focal",
@@ -240,11 +241,8 @@ def mined_cross_entropy(
     either, unless `min_negatives` gives it some.
     """
     positive = columns != BACKGROUND
-    negative = hard_negatives(
-        odds_against_background(logits),
-        positive,
-        ratio=negatives_per_positive,
-        at_least=min_negatives,
+    negative = mined_negatives(
+        logits, positive, scores="softmax", ratio=negatives_per_positive, at_least=min_negatives
     )
     # Of thousands of priors a few hundred are trained on: the others need no gradient.
     selected = flat_indices(positive | negative)
@@ -270,10 +268,8 @@ def mined_sigmoid(
     labels lie at ε / 2 and 1 - ε / 2.
     """
     positive = targets.any(dim=-1)
-    # The cross-entropy of every prior if it were background.
-    background = F.softplus(logits.detach()).sum(dim=-1)
-    negative = hard_negatives(
-        background, positive, ratio=negatives_per_positive, at_least=min_negatives
+    negative = mined_negatives(
+        logits, positive, scores="sigmoid", ratio=negatives_per_positive, at_least=min_negatives
     )
     selected = flat_indices(positive | negative)
     smoothed = targets * (1 - label_smoothing) + label_smoothing / 2
@@ -282,6 +278,27 @@ def mined_sigmoid(
         smoothed.flatten(0, 1).index_select(0, selected),
         reduction="sum",
     )
+
+
+@torch.no_grad()
+def mined_negatives(
+    logits: Float[Tensor, "b priors columns"],
+    positive: Bool[Tensor, "b priors"],
+    *,
+    scores: Scores,
+    ratio: float,
+    at_least: int = 0,
+) -> Bool[Tensor, "b priors"]:
+    """Mark the hard negatives of each image by its outputs, for either kind of scores."""
+    match scores:
+        case "softmax":
+            loss = odds_against_background(logits)
+        case "sigmoid":
+            # The cross-entropy of every prior if it were background.
+            loss = F.softplus(logits).sum(dim=-1)
+        case _:
+            assert_never(scores)
+    return hard_negatives(loss, positive, ratio=ratio, at_least=at_least)
 
 
 @torch.no_grad()

@@ -10,13 +10,18 @@ from torch import Tensor, nn
 from singleshot.backbones.backbone import Backbone, grids
 from singleshot.boxes.geometry import from_unit, to_corners
 from singleshot.detectors.common.postprocess import PAPER_POSTPROCESSING, PostprocessOptions
-from singleshot.detectors.common.priors import PriorLayout, PriorLevel
+from singleshot.detectors.common.priors import (
+    MinedNegatives,
+    PriorLayout,
+    PriorLevel,
+    PriorMatches,
+)
 from singleshot.detectors.common.resize import resize
 from singleshot.detectors.common.settings import PixelSettings, Resize
 from singleshot.detectors.common.single_size import pixel_statistics
 from singleshot.detectors.detector import LevelSummary, Losses, Prepared, TrainableDetector
 from singleshot.detectors.ssd.heads import Heads
-from singleshot.detectors.ssd.loss import PAPER_LOSS, LossOptions, multibox_loss
+from singleshot.detectors.ssd.loss import PAPER_LOSS, LossOptions, mined_negatives, multibox_loss
 from singleshot.detectors.ssd.matching import (
     PAPER_MATCHING,
     Matched,
@@ -30,6 +35,7 @@ from singleshot.detectors.ssd.postprocess import (
     RawOutputs,
     concatenate_outputs,
     postprocess,
+    scores_and_ceiling,
     unflip_outputs,
 )
 from singleshot.detectors.ssd.priors import Priors
@@ -162,6 +168,37 @@ class Ssd(TrainableDetector):
         """Return the priors level by level."""
         boxes = to_corners(from_unit(self.priors.boxes_cxcywh_unit, self.priors.size))
         return PriorLayout(self.priors.levels, self.priors.size, boxes)
+
+    @torch.no_grad()
+    def match_objects(self, batch: Batch) -> PriorMatches:
+        """Match objects to priors; the network runs only for a rule that needs its outputs."""
+        known = match_by_place(batch.truths, self.priors, self.matching_options)
+        found = self.match(batch)[1] if known is None else known
+        boxes = from_unit(found.boxes_unit, self.priors.size)
+        return PriorMatches(found.image.cpu(), found.prior.cpu(), boxes.cpu())
+
+    @torch.no_grad()
+    def mine_negatives(self, batch: Batch) -> MinedNegatives | None:
+        """Choose the hard negatives of the loss; None for losses of all priors."""
+        if self.loss_options.classification != "mined":
+            return None
+        outputs, matched = self.match(batch)
+        logits = outputs.logits
+        positive = torch.zeros(logits.shape[:2], dtype=torch.bool, device=logits.device)
+        positive[matched.image, matched.prior] = True
+        mined = mined_negatives(
+            logits,
+            positive,
+            scores=self.heads.scores,
+            ratio=self.loss_options.negatives_per_positive,
+            at_least=self.loss_options.min_negatives,
+        )
+        image, prior = mined.nonzero(as_tuple=True)
+        of_classes, _ = scores_and_ceiling(logits, self.heads.scores, self.heads.unused_columns)
+        score, label = of_classes[image, prior].max(dim=1)
+        order = score.argsort(descending=True, stable=True)
+        columns = (image, prior, score, label)
+        return MinedNegatives(*(column[order].cpu() for column in columns))
 
     def forward(
         self, images: UInt8[Tensor, "b 3 h w"] | Float[Tensor, "b 3 h w"]

@@ -157,3 +157,13 @@ def test_every_proposal_is_scored_for_every_class_where_it_was_proposed(detector
     assert len(scored) == 2 * len(proposed)
     assert scored.labels.tolist() == [0, 1] * len(proposed)
     torch.testing.assert_close(scored.boxes[::2], proposed)
+
+
+def test_one_prior_is_matched_to_each_object(detector, batch):
+    matches, layout = detector.match_objects(batch), detector.prior_layout()
+    assert matches.image.tolist() == [0]
+    assert torch.equal(matches.boxes, batch.truths[0].boxes)
+    distances = (layout.boxes / torch.tensor([128.0, 96, 128, 96])).sub(
+        matches.boxes / torch.tensor([128.0, 96, 128, 96])
+    )
+    assert matches.prior[0] == distances.square().sum(dim=1).argmin()

@@ -168,3 +168,39 @@ def test_an_ssd_is_made_of_parts_without_a_recipe():
     assert set(losses.terms) == {"localization", "classification"}
     [found] = detector.eval().detect([torch.zeros(3, 50, 60, dtype=torch.uint8)])
     assert len(found) == 7
+
+
+def test_matched_priors_are_those_of_the_loss_without_running_the_network(monkeypatch):
+    detector, batch = ssd(), batch_of(NOTHING, ONE)
+    _, expected = detector.match(batch)
+    monkeypatch.setattr(Ssd, "forward", None)
+    found = detector.match_objects(batch)
+    assert torch.equal(found.prior, expected.prior)
+    assert torch.equal(found.image, expected.image)
+    torch.testing.assert_close(found.boxes, ONE.boxes.expand(len(found.prior), 4))
+
+
+def test_mined_negatives_are_three_for_each_match_and_surest_first():
+    # A lower threshold, so that there is more than one match.
+    detector = ssd(model__matching__min_negatives=0, model__matching__iou_threshold=0.3).eval()
+    batch = batch_of(NOTHING, ONE)
+    matches, mined = detector.match_objects(batch), detector.mine_negatives(batch)
+    assert len(mined.prior) == 3 * len(matches.prior) > 3
+    assert set(mined.image.tolist()) == {1}
+    assert not set(mined.prior.tolist()) & set(matches.prior.tolist())
+    assert (mined.score.diff() <= 0).all()
+
+
+def test_a_loss_of_all_priors_mines_none():
+    focal = {"model.loss.classification": "focal", "model.heads.scores": "sigmoid"}
+    assert ssd(**focal).mine_negatives(batch_of(ONE)) is None
+
+
+def test_the_layout_of_priors_is_in_pixels_of_the_input():
+    detector = ssd()
+    layout = detector.prior_layout()
+    assert layout.size == (96, 128)
+    assert len(layout.boxes) == len(layout.level_of_prior()) == detector.num_boxes
+    assert layout.level_of_prior().bincount().tolist() == list(map(len, layout.levels))
+    centres = (layout.boxes[:, :2] + layout.boxes[:, 2:]) / 2
+    assert centres[0].tolist() == pytest.approx([4, 4])  # half a stride of 8 pixels

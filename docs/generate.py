@@ -23,6 +23,7 @@ from singleshot.evaluation.options import EvaluationOptions, ScoreOptions
 from singleshot.inspection.coverage.options import CoverageOptions
 from singleshot.inspection.preview.options import PreviewOptions
 from singleshot.inspection.splitting.options import SplitOptions
+from singleshot.inspection.statistics.options import StatisticsOptions
 from singleshot.metrics import diagnosis
 from singleshot.options import options_of
 from singleshot.prediction.options import PredictionOptions
@@ -154,6 +155,7 @@ OPTIONS = {
     "preview_data": PreviewOptions,
     "split_dataset": SplitOptions,
     "convert_dataset": ConvertOptions,
+    "describe_dataset": StatisticsOptions,
 }
 GENERATED = {
     "fine_tuning": fine_tuning,

@@ -45,6 +45,8 @@ if TYPE_CHECKING:
     from singleshot.inspection.preview.preview import PreviewResult, preview_data
     from singleshot.inspection.splitting.result import SplitResult
     from singleshot.inspection.splitting.split import split_dataset
+    from singleshot.inspection.statistics.describe import describe_dataset
+    from singleshot.inspection.statistics.result import DataStatistics
     from singleshot.metrics import Report
     from singleshot.models.download import download_model
     from singleshot.models.listing import RecipeSummary, list_recipes
@@ -71,6 +73,7 @@ __all__ = [
     "CoverageResult",
     "DataError",
     "DataSet",
+    "DataStatistics",
     "Detections",
     "Detector",
     "DetectorSettings",
@@ -108,6 +111,7 @@ __all__ = [
     "compare",
     "compare_with_tutorial",
     "convert_dataset",
+    "describe_dataset",
     "detect_shard",
     "download_model",
     "evaluate",
@@ -165,6 +169,8 @@ _MODULES = {
     "inspection.preview.preview": ["PreviewResult", "preview_data"],
     "inspection.splitting.result": ["SplitResult"],
     "inspection.splitting.split": ["split_dataset"],
+    "inspection.statistics.describe": ["describe_dataset"],
+    "inspection.statistics.result": ["DataStatistics"],
     "metrics": ["Report"],
     "models.download": ["download_model"],
     "models.listing": ["RecipeSummary", "list_recipes"],

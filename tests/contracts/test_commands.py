@@ -16,6 +16,7 @@ CALLS = {
     "data convert": "convert_dataset",
     "data coverage": "measure_coverage",
     "data preview": "preview_data",
+    "data stats": "describe_dataset",
     "data split": "split_dataset",
     "models list": "list_recipes",
     "models show": "show_model",

@@ -2,7 +2,7 @@
 
 import typer
 
-from singleshot.cli.data import convert, coverage, preview, split
+from singleshot.cli.data import convert, coverage, preview, split, stats
 from singleshot.cli.help import GroupedCommand
 from singleshot.cli.options import examples
 
@@ -12,6 +12,7 @@ app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 app.command(cls=GroupedCommand, epilog=convert.EXAMPLES)(convert.convert)
 app.command(cls=GroupedCommand, epilog=coverage.EXAMPLES)(coverage.coverage)
 app.command(cls=GroupedCommand, epilog=preview.EXAMPLES)(preview.preview)
+app.command(cls=GroupedCommand, epilog=stats.EXAMPLES)(stats.stats)
 app.command(cls=GroupedCommand, epilog=split.EXAMPLES)(split.split)
 
 

@@ -32,7 +32,7 @@ def test_roboflows_exports_train_validate_and_evaluate(name, build, tmp_path, tr
     done = train("--data", data, "--run", run, "--set", "training.epochs=1")
     assert done.exit_code == 0, done.stderr
     assert f"training on 6 images ({name.split()[1]} layout, split train of" in done.stderr
-    assert f"validating on 3 images ({name.split()[1]} layout, split valid of" in done.stderr
+    assert f"validating on 3 images ({name.split()[1]} layout, split val" in done.stderr
     saved = str(tmp_path / "predictions.json")
     report = str(tmp_path / "report")
     done = singleshot("evaluate", run, data, "--save-predictions", saved, "--report", report)

@@ -276,6 +276,8 @@ ROBOFLOW: dict[str, Build] = {
     "Roboflow VOC": roboflow_voc,
     "Roboflow COCO": roboflow_coco,
     "Roboflow TFRecord": roboflow_tfrecord,
+    "Roboflow YOLO": roboflow_yolo,
+    "Roboflow CSV": roboflow_csv,
 }
 LAYOUTS: dict[str, Build] = {
     "XML beside images": xml_beside,

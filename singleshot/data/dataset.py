@@ -123,7 +123,7 @@ class DataSet:
         start = int(self.ends[index - 1]) if index else 0
         return self.truths[start : int(self.ends[index])]
 
-    def subset(self, indices: Sequence[int], *, description: str) -> DataSet:
+    def subset(self, indices: Sequence[int] | Tensor, *, description: str) -> DataSet:
         """Select the images with these indices, in this order."""
         chosen = torch.as_tensor(indices, dtype=torch.int64)
         part = as_slice(chosen)

@@ -170,8 +170,10 @@ class ImagePaths(Sequence[str]):
     def _path(self, index: int) -> str:
         folder_of, names, ends, offsets, lengths = self._arrays
         start = ends[index - 1] if index else 0
-        name = names[start : ends[index]].tobytes().decode(_ENCODING, _ERRORS)
-        folder, offset = self.folders[folder_of[index]], offsets[index]
+        encoded: bytes = names[start : ends[index]].tobytes()
+        name = encoded.decode(_ENCODING, _ERRORS)
+        folder: str = self.folders[folder_of[index]]
+        offset = offsets[index]
         if offset == _NO_MEMBER:
             return folder + name
         return f"{folder}#{offset}+{lengths[index]}{os.sep}{name}"

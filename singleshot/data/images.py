@@ -30,6 +30,7 @@ __all__ = [
     "image_size",
     "open_image",
     "read_image",
+    "read_upright",
 ]
 
 ORIENTATION = 0x0112  # the EXIF tag
@@ -102,6 +103,21 @@ def _to_planes(image: Image.Image) -> UInt8[Tensor, "3 h w"]:
     # Pillow splits bands several times as fast as NumPy or PyTorch transpose.
     planes = [np.asarray(band) for band in _to_rgb(image).split()]
     return torch.from_numpy(np.stack(planes))
+
+
+def read_upright(path: Path) -> bytes:
+    """Read the file of an image, encoded anew where its EXIF orientation turns it.
+
+    Raises:
+        DataError: the file is missing or not an image.
+    """
+    with open_image(path) as image:
+        if exif_orientation(image) == 1:
+            return read_content(path)
+        encoded = BytesIO()
+        turned = ImageOps.exif_transpose(image)
+        turned.save(encoded, image.format, quality=95)
+        return encoded.getvalue()
 
 
 def image_size(path: Path) -> tuple[int, int]:

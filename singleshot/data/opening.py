@@ -17,6 +17,7 @@ from singleshot.data.formats import (
     label_studio,
     labelme,
     open_images,
+    shards,
     tfrecord,
     voc,
     yolo,
@@ -60,6 +61,7 @@ FORMATS = (
     open_images.FORMAT,
     csv_table.FORMAT,
     labelme.FORMAT,
+    shards.FORMAT,
 )
 
 MOST_ENTRIES = 8  # of a folder, in an error

@@ -19,7 +19,7 @@ from singleshot.errors import DataError, some_of
 __all__ = ["refuse_outside_links"]
 
 _ANNOTATIONS = re.compile(
-    r".+\.(csv|data|json|jsonl|names|pbtxt|record|tfrec|tfrecords?|tsv|txt|xml|ya?ml)(-[\d-]+of-\d+)?",
+    r".+\.(csv|data|json|jsonl|names|pbtxt|record|safetensors|tar|tfrec|tfrecords?|tsv|txt|xml|ya?ml)(-[\d-]+of-\d+)?",
     re.IGNORECASE,
 )
 _MOST_LEVELS = 100  # of folders; the search for files is recursive

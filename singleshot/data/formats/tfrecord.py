@@ -14,11 +14,10 @@ from __future__ import annotations
 import codecs
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from singleshot.data.archives import member_path, read_content
+from singleshot.data.archives import member_path
 from singleshot.data.findings import Findings
 from singleshot.data.formats.annotations import (
     AnnotatedImage,
@@ -280,29 +279,14 @@ def _names(example: Example, count: int, label_map: Mapping[int, str]) -> list[s
     return [label_map[label] for label in labels]
 
 
-def _upright(path: Path) -> bytes:
-    """Read the file of an image, encoded anew where its EXIF orientation turns it."""
-    from PIL import ImageOps  # noqa: PLC0415 (recognising does without)
-
-    from singleshot.data.images import exif_orientation, open_image  # noqa: PLC0415
-
-    with open_image(path) as image:
-        if exif_orientation(image) == 1:
-            return read_content(path)
-        encoded = BytesIO()
-        turned = ImageOps.exif_transpose(image)
-        turned.save(encoded, image.format, quality=95)
-        return encoded.getvalue()
-
-
 def _encode_image(dataset: DataSet, index: int, filename: str) -> bytes:
     """Encode an image and its objects, with the keys of the Object Detection API."""
     from singleshot.data.formats.tfrecord_files import Value, encode_example  # noqa: PLC0415
-    from singleshot.data.images import image_size  # noqa: PLC0415 (imports PyTorch)
+    from singleshot.data.images import image_size, read_upright  # noqa: PLC0415 (PyTorch)
 
     path = Path(dataset.paths[index])
     height, width = image_size(path)
-    content = _upright(path)
+    content = read_upright(path)
     truth = dataset.exact_truth(index)
     name = filename.encode()
     suffix = next((one for mark, one in SUFFIXES.items() if content.startswith(mark)), path.suffix)

@@ -52,7 +52,8 @@ class ConvertOptions(ReadingOptions):
     _: KW_ONLY
     to: str = field(
         metadata=option(
-            "Format to write: voc, coco, yolo, imglab, open-images, labelme, csv, or a plugin's.",
+            "Format to write: voc, coco, yolo, imglab, open-images, labelme, csv, shards, or a "
+            "plugin's.",
             metavar="FORMAT",
         )
     )

@@ -99,6 +99,7 @@ def save_index(
     types = {name: kind for name, (kind, _) in {**_IMAGES, **_OBJECTS}.items()}
     types["names"] = torch.uint8
     content = {
+        "version": VERSION,
         "class_names": dataset.class_names,
         "category_ids": dataset.category_ids,
         "has_ids": dataset.has_ids,
@@ -113,7 +114,7 @@ def save_index(
                 for name, tensor in tensors.items()
             },
             beside,
-            metadata={FORMAT_KEY: str(VERSION), "content": json.dumps(content)},
+            metadata={FORMAT_KEY: json.dumps(content)},  # one key: their order is random
         )
 
 

@@ -15,7 +15,7 @@ from singleshot.files import describe_damage, read_safetensors_header
 __all__ = ["FORMAT_KEY", "INDEX", "VERSION", "find_index", "index_content", "shard_name"]
 
 INDEX = "index.safetensors"
-FORMAT_KEY = "singleshot_shards"  # in the metadata of an index; its value is the version
+FORMAT_KEY = "singleshot_shards"  # in the metadata of an index; its only one, in JSON
 VERSION = 1
 
 
@@ -46,17 +46,15 @@ def index_content(file: Path) -> dict[str, Any]:
     if damage := describe_damage(file):
         raise DataError(f"{file}: {damage}")
     try:
-        metadata = read_safetensors_header(file)["__metadata__"]
-        version, content = metadata[FORMAT_KEY], json.loads(metadata["content"])
-    except (ValueError, KeyError, TypeError, OSError) as error:
+        content = json.loads(read_safetensors_header(file)["__metadata__"][FORMAT_KEY])
+        version, _ = content["version"], list(content["splits"])
+    except (ValueError, KeyError, TypeError, OSError, RecursionError) as error:
         raise DataError(
             f"{file}: damaged ({error}); copy it again, or convert the data set again"
         ) from error
-    if version != str(VERSION):
+    if version != VERSION:
         raise DataError(
             f"{file}: is of version {version}; this version of singleshot reads {VERSION}; "
             f"update singleshot, or convert the data set again"
         )
-    if not isinstance(content, dict) or not isinstance(content.get("splits"), list):
-        raise DataError(f"{file}: damaged (no splits); copy it again")
-    return content
+    return dict(content)

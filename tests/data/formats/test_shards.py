@@ -94,7 +94,7 @@ def test_the_same_data_gives_the_same_bytes(cells: DataSet, written: Path, tmp_p
     write_shards(cells, tmp_path / "again", splits=splits, shard_bytes=10_000)
     for path in written.iterdir():
         assert path.read_bytes() == (tmp_path / "again" / path.name).read_bytes()
-    content = json.loads(read_safetensors_header(written / INDEX)["__metadata__"]["content"])
+    content = read_content_of(written)
     for name, size, sha256 in content["shards"]:
         shard = (written / name).read_bytes()
         assert (size, sha256) == (len(shard), hashlib.sha256(shard).hexdigest())
@@ -173,18 +173,21 @@ def test_shards_that_are_missing_or_cut_short_are_named(written: Path):
     assert f"{second}: is cut short" in str(caught.value)
 
 
-def edit_index(written: Path, edit: Callable[[dict, dict], None], version: str = "1") -> None:
+def edit_index(written: Path, edit: Callable[[dict, dict], None]) -> None:
     """Write the index anew with changes."""
-    metadata = read_safetensors_header(written / INDEX)["__metadata__"]
-    content, tensors = json.loads(metadata["content"]), load_file(written / INDEX)
+    content, tensors = read_content_of(written), load_file(written / INDEX)
     edit(content, tensors)
     tensors = {name: tensor.clone() for name, tensor in tensors.items()}
-    metadata = {"singleshot_shards": version, "content": json.dumps(content)}
-    save_file(tensors, written / INDEX, metadata=metadata)
+    save_file(tensors, written / INDEX, metadata={"singleshot_shards": json.dumps(content)})
+
+
+def read_content_of(written: Path) -> dict:
+    """Read what the index states besides its tensors."""
+    return json.loads(read_safetensors_header(written / INDEX)["__metadata__"]["singleshot_shards"])
 
 
 def test_an_index_of_another_version_is_refused(written: Path):
-    edit_index(written, lambda *_: None, version="2")
+    edit_index(written, lambda content, _: content.update(version=2))
     with pytest.raises(DataError, match=r"index.safetensors: is of version 2.*reads 1; update"):
         read_dataset(written)
 

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import torch
 from jaxtyping import Int64
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 from singleshot.data.dataset import DataSet
@@ -107,15 +107,16 @@ def save_index(
         "shards": shards,
         "splits": list(splits),
     }
+    encoded = save(
+        {
+            name: tensor.to(types.get(name, torch.int64)).contiguous().clone()
+            for name, tensor in tensors.items()
+        },
+        metadata={FORMAT_KEY: json.dumps(content)},  # one key: their order is random
+    )
+    # safetensors' own `save_file` makes files that no other user can read.
     with write_atomically(file) as beside:
-        save_file(
-            {
-                name: tensor.to(types.get(name, torch.int64)).contiguous().clone()
-                for name, tensor in tensors.items()
-            },
-            beside,
-            metadata={FORMAT_KEY: json.dumps(content)},  # one key: their order is random
-        )
+        beside.write_bytes(encoded)
 
 
 def load_index(file: Path, *, description: str) -> ShardIndex:

@@ -1,6 +1,6 @@
 """Samples of WebDataset shards: an image and a JSON of the same key, one behind the other.
 
-The JSON of other people's shards is read where it has one of these layouts; boxes are in pixels:
+The JSON of shards from elsewhere is read where it has one of these layouts; boxes are in pixels:
 
     {"boxes": [[x1, y1, x2, y2], …], "classes": ["cat", …]}         as `shards` are written
     {"annotations": [{"bbox": [left, top, width, height], "category": "cat"}, …]}          as COCO

@@ -94,7 +94,7 @@ class ShardWriter:
     def _open(self) -> None:
         path = self.folder / shard_name(self._split, self._number)
         self._file = _HashedFile(path.open("wb"))
-        # tarfile writes and tells; its types ask for a whole file.
+        # tarfile calls `write` and `tell` alone; its types ask for a whole file.
         stream: Any = self._file
         self._tar = tarfile.TarFile(fileobj=stream, mode="w", format=tarfile.USTAR_FORMAT)
         self._number += 1

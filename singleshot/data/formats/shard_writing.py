@@ -31,8 +31,8 @@ _SUFFIXES = {b"\xff\xd8\xff": ".jpg", b"\x89PNG": ".png", b"GIF8": ".gif", b"BM"
 _NO_NAME = re.compile(r"[\0-\x1f\\]")  # what no name in an index has
 
 
-class _Written(NamedTuple):
-    """An image in a shard."""
+class _Place(NamedTuple):
+    """Place of an image in a shard, and what the index states of it."""
 
     member: Member
     size: tuple[int, int]  # (height, width)
@@ -48,7 +48,7 @@ def write_shards(
 ) -> None:
     """Write the shards of each split and the index; images in no split: split "all".
 
-    An image in several splits is written once.
+    An image in several splits is written once, with the smallest of them.
 
     Raises:
         DataError: an image cannot be read.
@@ -57,9 +57,10 @@ def write_shards(
     names = [_NO_NAME.sub("_", name) for name in unique_names(dataset, by_stem=False)]
     path.mkdir(parents=True, exist_ok=True)
     complete = with_rest(splits, len(dataset))
-    written: dict[int, _Written] = {}
+    written: dict[int, _Place] = {}
     with ShardWriter(path, shard_bytes) as writer:
-        for split, indices in complete.items():
+        # The smallest first: with train, val and trainval, the shards are of train and val.
+        for split, indices in sorted(complete.items(), key=lambda one: len(one[1])):
             writer.begin(split)
             new = [index for index in indices if index not in written]
             for index in _order(new, dataset, shard_bytes):
@@ -88,7 +89,7 @@ def _order(indices: Sequence[int], dataset: DataSet, shard_bytes: int) -> Sequen
 
 def _write_sample(
     writer: ShardWriter, number: int, dataset: DataSet, index: int, name: str
-) -> _Written:
+) -> _Place:
     """Write an image and the JSON of its objects."""
     path = Path(dataset.paths[index])
     content = read_upright(path)
@@ -111,10 +112,10 @@ def _write_sample(
     encoded = json.dumps(sample, ensure_ascii=False).encode()
     member = writer.add(f"{number:09d}", suffix.lower(), content, encoded)
     digest = hash_content(BytesIO(content), name)
-    return _Written(member, (height, width), int.from_bytes(digest, "big", signed=True))
+    return _Place(member, (height, width), int.from_bytes(digest, "big", signed=True))
 
 
-def _as_members(dataset: DataSet, written: Mapping[int, _Written], names: Sequence[str]) -> DataSet:
+def _as_members(dataset: DataSet, written: Mapping[int, _Place], names: Sequence[str]) -> DataSet:
     """Return the data set in the order in which it was written, with its images in the shards."""
     members = (one.member for one in written.values())
     paths = (

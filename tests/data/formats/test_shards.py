@@ -35,8 +35,8 @@ def cells(tmp_path: Path) -> DataSet:
 
 @pytest.fixture
 def written(cells: DataSet, tmp_path: Path) -> Path:
-    """Ten images in several shards of two splits; one image is in both."""
-    splits = {"train": list(range(6)), "val": [5, 6, 7, 8, 9]}
+    """Ten images in several shards; two splits share one image, a third has all."""
+    splits = {"all": list(range(10)), "train": list(range(6)), "val": [5, 6, 7, 8, 9]}
     write_shards(cells, tmp_path / "to", splits=splits, shard_bytes=10_000)
     return tmp_path / "to"
 
@@ -64,13 +64,14 @@ def content_of(path: str) -> bytes:
 
 
 def test_an_image_in_two_splits_is_stored_once(cells: DataSet, written: Path):
-    assert splits_of(written) == ("train", "val")
+    assert splits_of(written) == ("all", "train", "val")
+    assert {path.name[:5] for path in written.glob("*.tar")} == {"train", "val-0"}
     train, val = open_dataset(written, "train"), open_dataset(written, "val")
     assert set(names(train)) & set(names(val)) == {names(cells)[5]}
     assert len(open_dataset(written, "train+val")) == 10
     whole = open_dataset(written)
-    assert train.paths.tolist() == whole.paths.tolist()[:6]
-    with pytest.raises(DataError, match="no split 'test'; it has train, val"):
+    assert val.paths.tolist() == whole.paths.tolist()[:5]
+    with pytest.raises(DataError, match="no split 'test'; it has all, train, val"):
         open_dataset(written, "test")
 
 
@@ -90,7 +91,7 @@ def test_webdataset_reads_the_shards(cells: DataSet, written: Path):
 
 
 def test_the_same_data_gives_the_same_bytes(cells: DataSet, written: Path, tmp_path: Path):
-    splits = {"train": list(range(6)), "val": [5, 6, 7, 8, 9]}
+    splits = {"all": list(range(10)), "train": list(range(6)), "val": [5, 6, 7, 8, 9]}
     write_shards(cells, tmp_path / "again", splits=splits, shard_bytes=10_000)
     for path in written.iterdir():
         assert path.read_bytes() == (tmp_path / "again" / path.name).read_bytes()
@@ -101,9 +102,9 @@ def test_the_same_data_gives_the_same_bytes(cells: DataSet, written: Path, tmp_p
 
 
 def test_without_an_index_the_samples_are_read_in_one_pass(cells: DataSet, written: Path):
-    indexed = open_dataset(written)
+    indexed = open_dataset(written, "val+train")
     (written / INDEX).unlink()
-    again = open_dataset(written)
+    again = open_dataset(written, "val+train")
     assert splits_of(written) == ("train", "val")
     assert again.paths.tolist() == indexed.paths.tolist()
     assert again.class_names == cells.class_names
@@ -155,9 +156,9 @@ def test_any_name_survives(name: str, boxes: int, tmp_path_factory):
 
 
 def test_subsets_of_shards_share_their_memory(written: Path):
-    whole, train = open_dataset(written), open_dataset(written, "train")
-    assert train.truths.boxes.untyped_storage().nbytes() > train.truths.boxes.nbytes
-    assert train.ends.tolist() == whole.ends.tolist()[:6]
+    whole, val = open_dataset(written), open_dataset(written, "val")
+    assert val.truths.boxes.untyped_storage().nbytes() > val.truths.boxes.nbytes
+    assert val.ends.tolist() == whole.ends.tolist()[:5]
 
 
 # Damage.
@@ -239,7 +240,7 @@ def test_a_disk_that_is_full_leaves_no_index(cells: DataSet, tmp_path: Path, mon
     assert not (tmp_path / "to" / INDEX).exists()
 
 
-# Shards of other people.
+# Shards from elsewhere.
 
 
 @pytest.fixture

@@ -75,6 +75,15 @@ def test_fitted_priors_cover_better_and_are_shown_on_held_out_images(fitted):
     assert "split test" in held_out.data
 
 
+def test_no_image_that_priors_are_fitted_to_is_held_out(cells, tmp_path):
+    path = tmp_path / "all.toml"
+    split = "train+val+test"
+    fit = singleshot.measure_coverage(RECIPE, cells, split=split, fit=path, overrides=SMALL).fit
+    fitted_to, _, held_out = fit.gains
+    assert held_out.data.endswith("the images set aside")
+    assert fitted_to.after.objects + held_out.after.objects == 10 + 4 + 4
+
+
 def test_the_recipe_loads_with_the_same_layout_and_the_measured_coverage(fitted, cells):
     recipe = load_recipe(fitted.fit.recipe)
     before = load_recipe(RECIPE, SMALL)

@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     )
     from singleshot.evaluation.evaluate import detect_shard, evaluate, score
     from singleshot.evaluation.operating_point import operating_point, run_weights
+    from singleshot.inspection.check.check import check_dataset
+    from singleshot.inspection.check.result import CheckResult
     from singleshot.inspection.coverage.measure import measure_coverage
     from singleshot.inspection.coverage.result import CoverageResult
     from singleshot.inspection.preview.preview import PreviewResult, preview_data
@@ -68,6 +70,7 @@ __all__ = [
     "BackboneSettings",
     "Batch",
     "Callback",
+    "CheckResult",
     "ClassificationLossKind",
     "Conversion",
     "CoverageResult",
@@ -108,6 +111,7 @@ __all__ = [
     "Truth",
     "__version__",
     "build_backbone",
+    "check_dataset",
     "compare",
     "compare_with_tutorial",
     "convert_dataset",
@@ -164,6 +168,8 @@ _MODULES = {
     ],
     "evaluation.evaluate": ["detect_shard", "evaluate", "score"],
     "evaluation.operating_point": ["operating_point", "run_weights"],
+    "inspection.check.check": ["check_dataset"],
+    "inspection.check.result": ["CheckResult"],
     "inspection.coverage.measure": ["measure_coverage"],
     "inspection.coverage.result": ["CoverageResult"],
     "inspection.preview.preview": ["PreviewResult", "preview_data"],

@@ -70,12 +70,14 @@ def assemble(
     *,
     description: str,
     images: ImageUse = "optional",
+    headers: dict[str, ImageHeader] | None = None,
 ) -> Assembled:
     """Build a data set whose boxes have an area and lie inside their images.
 
     The header of every image is read, unless images are "unread": then only that of an image whose
     objects contradict its annotated size. Where they are "required" it is an error that none is
-    there; otherwise annotations may be of use alone.
+    there; otherwise annotations may be of use alone. Headers are added to `headers` by the paths
+    of their images.
     """
     findings = Findings(list(annotations.findings))
     # Fractions of an image that is not there cannot be converted to pixels.
@@ -83,6 +85,8 @@ def assemble(
     located = _locate(annotations, reading, findings, use)
     if images != "unread" or _are_fractions(annotations, reading):
         located = _inspect(located, findings)
+    if headers is not None:
+        headers |= {str(one.path): one.header for one in located if one.header is not None}
     chosen, sizes = _sizes(located, annotations, reading, findings)
     owners = np.repeat(
         np.arange(len(chosen)), [sum(len(one.objects) for one in image.entries) for image in chosen]
@@ -101,7 +105,8 @@ def assemble(
         for index in np.flatnonzero(marked).tolist():
             path = chosen[owners[index]].path
             place = f"{path.stem} {annotations.entry} {objects[index].number}"
-            findings.add(kind, place, image=str(path))
+            box = tuple(boxes[index].tolist())
+            findings.add(kind, place, image=str(path), boxes=(box,))
     keep = repaired.keep
     class_names = annotations.class_names or sorted({one.name for one in objects})
     _note_similar(class_names, findings)
@@ -160,7 +165,7 @@ def _locate(
             findings.add(result.kind, one.place, result.detail)
             continue
         if result.by_name:
-            findings.add("found-by-name", str(result.path.name))
+            findings.add("found-by-name", result.path.name, image=str(result.path))
         paths.append(result.path)
         images.append(one)
     known = set(paths)
@@ -179,7 +184,7 @@ def _joined(
     for entry, path in zip(entries, paths, strict=True):
         if path in images:
             if len(images[path].entries) == 1:
-                findings.add("merged", path.name)
+                findings.add("merged", path.name, image=str(path))
             images[path].entries.append(entry)
         else:
             images[path] = _Image(path, [entry])
@@ -252,10 +257,10 @@ def _agrees(
             continue  # only the size is that of the pixels before they are turned
         if sideways and image.header is not None:
             entry.objects = _turned(entry.objects, size, image.header.orientation, normalized)
-            findings.add("turned", image.path.name)
+            findings.add("turned", image.path.name, image=str(image.path))
         elif reading.rescale_boxes and not normalized:
             entry.objects = _scaled(entry.objects, stated, size)
-            findings.add("rescaled", image.path.name)
+            findings.add("rescaled", image.path.name, image=str(image.path))
         elif not normalized:
             findings.add("size", image.place, _different(stated, size), str(image.path))
             return False

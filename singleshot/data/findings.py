@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from singleshot.errors import DataError
 
@@ -23,6 +23,8 @@ Severity = Literal["error", "change", "note"]
 NAMED = 3  # places that a line names before "and 7 more"
 MOST_LINES = 12  # of errors in one message
 _SINGULAR = {"boxes": "box", "classes": "class", "entries": "entry", "copies": "copy"}
+
+_Box = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,8 @@ class Finding:
     place: str  # "a.json: annotation 3", "Annotations/a.xml: object 2 (cat)", "images/a.jpg"
     detail: str = ""  # the value, and of an error what is expected
     image: str = ""  # path of the image that it is about, where there is one
+    boxes: tuple[_Box, ...] = ()  # in that image, where it is about boxes
+    others: tuple[str, ...] = ()  # paths of further images
 
     def __str__(self) -> str:
         text = f"{self.place}: {self.detail}" if self.detail else self.place
@@ -112,6 +116,32 @@ KINDS: Mapping[str, FindingKind] = {
     "similar-classes": FindingKind("note", "class names that differ by case or spaces alone"),
     "other-reading": FindingKind("note", "could be read in another way"),
     "reader": FindingKind("note", "{notes}"),
+    # What a check of the whole data set finds; no reader stops at it.
+    "no-usable-image": FindingKind("error", "no image can be used"),
+    "no-object": FindingKind("error", "no objects to train on"),
+    "broken-image": FindingKind("error", "{images} that cannot be decoded"),
+    "shared-by-splits": FindingKind("error", "{images} in more than one split"),
+    "copy-across-splits": FindingKind("error", "{groups} of identical images across splits"),
+    "alike-across-splits": FindingKind("note", "{groups} of images that look alike across splits"),
+    "copy": FindingKind("note", "{groups} of identical images"),
+    "alike": FindingKind("note", "{groups} of images that look alike"),
+    "in-no-split": FindingKind("note", "{images} in no split"),
+    "annotated-twice": FindingKind("note", "{boxes} annotated twice"),
+    "two-classes": FindingKind("note", "{boxes} annotated as two classes"),
+    "tiny": FindingKind("note", "{boxes} too small to be detected"),
+    "whole-image": FindingKind("note", "{boxes} as large as the image"),
+    "unused-class": FindingKind("note", "{classes} without objects"),
+    "rare-class": FindingKind("note", "{classes} with fewer than 10 objects"),
+    "id-gap": FindingKind("note", "{gaps} in the category ids"),
+    "empty-image": FindingKind("note", "{images} without objects"),
+    "difficult-only": FindingKind("note", "{images} with difficult objects alone"),
+    "odd-size": FindingKind("note", "{images} of another size or shape than the rest"),
+    "turned-by-exif": FindingKind("note", "{images} turned by EXIF orientation"),
+    "grey-image": FindingKind("note", "{images} in grey among colour"),
+    "cmyk-image": FindingKind("note", "{images} in CMYK among RGB"),
+    "suspected-missing": FindingKind("note", "{objects} perhaps not annotated"),
+    "suspected-class": FindingKind("note", "{objects} perhaps of another class"),
+    "suspected-box": FindingKind("note", "{boxes} perhaps misplaced"),
 }
 
 
@@ -127,9 +157,9 @@ class Findings:
     def __len__(self) -> int:
         return len(self.found)
 
-    def add(self, kind: str, place: str, detail: str = "", image: str = "") -> None:
-        """Add a finding of one of KINDS."""
-        self.found.append(Finding(kind, place, detail, image))
+    def add(self, kind: str, place: str, detail: str = "", image: str = "", **more: Any) -> None:
+        """Add a finding of one of KINDS; `more` are its boxes and further images."""
+        self.found.append(Finding(kind, place, detail, image, **more))
 
     def extend(self, findings: Iterable[Finding]) -> None:
         """Add the findings of another reader."""

@@ -30,6 +30,7 @@ class ImageHeader:
     orientation: int  # by EXIF: 1 is upright
     state: State
     problem: str = ""  # why it is unreadable
+    mode: str = ""  # Pillow's: "RGB", "L" for grey, "CMYK"
 
     @property
     def is_sideways(self) -> bool:
@@ -49,22 +50,22 @@ def read_header(path: Path) -> ImageHeader:
         with open_image(path) as image:
             width, height = image.size
             orientation = exif_orientation(image)
-            kind = image.format or ""
+            kind, mode = image.format or "", image.mode
     except DataError as error:
         return ImageHeader((0, 0), 1, "unreadable", str(error).removeprefix(f"{path}: "))
     size = (width, height) if orientation in SIDEWAYS else (height, width)
     if _ends_well(path, kind):
-        return ImageHeader(size, orientation, "whole")
-    return _decoded(path, size, orientation)
+        return ImageHeader(size, orientation, "whole", mode=mode)
+    return _decoded(path, size, orientation, mode)
 
 
-def _decoded(path: Path, size: tuple[int, int], orientation: int) -> ImageHeader:
+def _decoded(path: Path, size: tuple[int, int], orientation: int, mode: str) -> ImageHeader:
     """Decode an image to see whether it is whole."""
     state: State = "whole"
     for state in ("whole", "truncated"):
         try:
             read_image(path, truncated="keep" if state == "truncated" else "refuse")
-            return ImageHeader(size, orientation, state)
+            return ImageHeader(size, orientation, state, mode=mode)
         except DataError as error:
             problem = str(error).removeprefix(f"{path}: ")
     return ImageHeader((0, 0), 1, "unreadable", problem)

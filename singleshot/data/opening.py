@@ -35,12 +35,16 @@ from singleshot.plugins import with_registered
 if TYPE_CHECKING:
     from singleshot.data.assembly import ImageUse
     from singleshot.data.dataset import DataSet
+    from singleshot.data.headers import ImageHeader
 else:
-    DataSet = ImageUse = Any  # importing it would import PyTorch, which recognising does without
+    DataSet = ImageHeader = ImageUse = (
+        Any  # importing it would import PyTorch, which recognising does without
+    )
 
 __all__ = [
     "FORMATS",
     "find_format",
+    "format_of",
     "formats",
     "open_dataset",
     "read_dataset",
@@ -129,8 +133,11 @@ def read_with_findings(
     reading: ReadingOptions = AS_IT_IS,
     *,
     images: ImageUse = "optional",
+    headers: dict[str, ImageHeader] | None = None,
 ) -> tuple[DataSet, Findings]:
     """Read what can be used of a data set, with all errors and changes.
+
+    The headers of the images are added to `headers`, by their paths.
 
     Raises:
         DataError: there is no data set, or no such split.
@@ -148,13 +155,20 @@ def read_with_findings(
             if isinstance(read, DataSet):
                 parts.append(read)
                 continue
-            assembled = assemble(read, reading, description=description, images=images)
+            assembled = assemble(
+                read, reading, description=description, images=images, headers=headers
+            )
             parts.append(assembled.dataset)
             findings.extend(assembled.findings)
     dataset = join_datasets(parts)
     if len(parts) > 1:
         dataset = _without_repetition(dataset)
     return dataset, _without_equal(findings)
+
+
+def format_of(path: Path, reading: ReadingOptions = AS_IT_IS) -> Format:
+    """Detect the format of a data set; raises DataError as `open_dataset` does."""
+    return _layout_of(path, reading)[0].format
 
 
 def splits_of(path: Path, reading: ReadingOptions = AS_IT_IS) -> tuple[str, ...]:

@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from singleshot.data.dataset import DataSet
+from singleshot.data.findings import KINDS
+from singleshot.data.object_checks import check_objects
 from singleshot.detectors.detector import TrainableDetector
 from singleshot.errors import DataError, RecipeError, some_of
+from singleshot.options import DataPaths, as_paths
 from singleshot.recipes.training import TrainingSettings
 from singleshot.runs.callbacks import OnMessage
 from singleshot.training.frozen import set_training_mode
 from singleshot.training.processes import Processes
 
 __all__ = [
+    "report_quick_check",
     "require_image_in_each_part",
     "require_images_for_batch_norm",
     "require_trainable_objects",
 ]
+
+
+# Classes without objects have a message of their own; images without objects are meant to be there.
+_QUICK_KINDS = ("annotated-twice", "two-classes", "tiny", "whole-image", "rare-class", "odd-size")
 
 
 def require_trainable_objects(train: DataSet, on_message: OnMessage) -> None:
@@ -44,6 +54,24 @@ def require_trainable_objects(train: DataSet, on_message: OnMessage) -> None:
             f"{len(missing)} of {len(counts)} classes have no objects in the training images, and "
             f"will not be detected: {some_of(missing)}"
         )
+
+
+def report_quick_check(
+    train: DataSet, input: tuple[int, int], data: DataPaths, on_message: OnMessage
+) -> None:
+    """Report in one line what a check of boxes and classes finds, beyond what the reader notes.
+
+    Args:
+        train: the images to train on.
+        input: (height, width) that they are resized to.
+        data: the data sets that they come from.
+        on_message: called with the line, if something is found.
+    """
+    counts = Counter(one.kind for one in check_objects(train, input=input))
+    found = [KINDS[kind].describe(counts[kind]) for kind in _QUICK_KINDS if counts[kind]]
+    if found:
+        commands = " and ".join(f"singleshot data check {path}" for path in as_paths(data))
+        on_message(f"checked {len(train)} images: {', '.join(found)} (more: {commands})")
 
 
 def require_image_in_each_part(settings: TrainingSettings, processes: Processes) -> None:

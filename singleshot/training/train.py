@@ -35,7 +35,7 @@ from singleshot.training.plan import resolve_plan
 from singleshot.training.precautions import explaining_lack_of_memory, keeping_memory
 from singleshot.training.processes import Processes, process_group
 from singleshot.training.record import recall_command, record_of
-from singleshot.training.requirements import require_trainable_objects
+from singleshot.training.requirements import report_quick_check, require_trainable_objects
 from singleshot.training.resume import (
     begin_run,
     describe_interrupted,
@@ -107,6 +107,7 @@ def run_training(recipe: str | Path, options: TrainingOptions) -> Run:
                 options.reading,
             )
             _announce(data, settings, detector, callbacks.on_message)
+            report_quick_check(data.train, settings.model.input, options.data, callbacks.on_message)
             start = _start(detector, options, data, processes, device, resume=resume)
             if start is not None and not resume:
                 known = start.knows(data.train.class_names)

@@ -13,6 +13,7 @@ from singleshot.cli import app
 
 # Commands of a group, and what only the command line needs.
 CALLS = {
+    "data check": "check_dataset",
     "data convert": "convert_dataset",
     "data coverage": "measure_coverage",
     "data preview": "preview_data",

@@ -2,13 +2,14 @@
 
 import typer
 
-from singleshot.cli.data import convert, coverage, preview, split, stats
+from singleshot.cli.data import check, convert, coverage, preview, split, stats
 from singleshot.cli.help import GroupedCommand
 from singleshot.cli.options import examples
 
 __all__ = ["app"]
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+app.command(cls=GroupedCommand, epilog=check.EXAMPLES)(check.check)
 app.command(cls=GroupedCommand, epilog=convert.EXAMPLES)(convert.convert)
 app.command(cls=GroupedCommand, epilog=coverage.EXAMPLES)(coverage.coverage)
 app.command(cls=GroupedCommand, epilog=preview.EXAMPLES)(preview.preview)

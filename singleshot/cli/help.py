@@ -28,6 +28,8 @@ _GROUPS: Mapping[str, Sequence[str]] = {
         "output",
         "fit",
         "fit_input",
+        "fix",
+        "keep_classes",
         "report",
         "save_predictions",
         "draw",

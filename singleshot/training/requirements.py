@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from singleshot.data.dataset import DataSet
-from singleshot.data.findings import KINDS
+from singleshot.data.findings import KINDS, count_of
 from singleshot.data.object_checks import check_objects
 from singleshot.detectors.detector import TrainableDetector
 from singleshot.errors import DataError, RecipeError, some_of
@@ -71,7 +71,9 @@ def report_quick_check(
     found = [KINDS[kind].describe(counts[kind]) for kind in _QUICK_KINDS if counts[kind]]
     if found:
         commands = " and ".join(f"singleshot data check {path}" for path in as_paths(data))
-        on_message(f"checked {len(train)} images: {', '.join(found)} (more: {commands})")
+        on_message(
+            f"checked {count_of(len(train), 'images')}: {', '.join(found)} (more: {commands})"
+        )
 
 
 def require_image_in_each_part(settings: TrainingSettings, processes: Processes) -> None:

@@ -9,7 +9,15 @@ from command_line import help_examples, singleshot
 @pytest.mark.usefixtures("cells_run")
 @pytest.mark.parametrize(
     "command",
-    ["evaluate", "predict", "models list", "models show", "data coverage", "data preview"],
+    [
+        "evaluate",
+        "predict",
+        "models list",
+        "models show",
+        "data check",
+        "data coverage",
+        "data preview",
+    ],
 )
 def test_the_examples_of_a_help_text_work(command):
     for _, *words in help_examples(command):

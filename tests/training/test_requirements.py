@@ -18,6 +18,7 @@ from singleshot.recipes.load import load_recipe
 from singleshot.structures import Truth
 from singleshot.training.processes import ALONE, Processes
 from singleshot.training.requirements import (
+    report_quick_check,
     require_images_for_batch_norm,
     require_trainable_objects,
 )
@@ -119,3 +120,24 @@ def test_nothing_is_written_where_the_training_split_has_no_objects(cells, tmp_p
 def test_one_image_is_trained_on_where_batch_norm_keeps_its_statistics(cells, tmp_path):
     one = {"training.batch_size": 1, "training.frozen": ["batch_norm"]}
     assert train_on(cells, tmp_path / "run", **one).steps == 1
+
+
+def test_a_quick_check_reports_in_one_line_what_it_finds(tmp_path):
+    box = torch.tensor([[10.0, 10, 50, 50], [10, 10, 50, 50], [60, 60, 62, 90]])
+    truth = Truth.of(box, torch.zeros(3, dtype=torch.int64))
+    train = DataSet.of(["cat"], [(tmp_path / "a.jpg", truth)], description="made up")
+    messages = []
+    report_quick_check(train, (300, 300), ["one", "two"], messages.append)
+    assert messages == [
+        "checked 1 image: 1 box annotated twice, 1 box too small to be detected, 1 class with "
+        "fewer than 10 objects (more: singleshot data check one and singleshot data check two)"
+    ]
+
+
+def test_a_quick_check_that_finds_nothing_is_silent(tmp_path):
+    boxes = torch.tensor([[10.0, 10, 50, 50]]) + torch.arange(12)[:, None] * 60
+    truth = Truth.of(boxes, torch.zeros(12, dtype=torch.int64))
+    train = DataSet.of(["cat"], [(tmp_path / "a.jpg", truth)], description="made up")
+    messages = []
+    report_quick_check(train, (300, 300), "one", messages.append)
+    assert messages == []

@@ -34,6 +34,10 @@ class Checked:
     copies: Sequence[CopyGroup] = ()
     skipped: list[str] = field(default_factory=list)
 
+    def index_of(self) -> dict[str, int]:
+        """Map the paths of images to their indices."""
+        return {path: index for index, path in enumerate(self.dataset.paths)}
+
     def broken(self) -> set[str]:
         """List the images that cannot be decoded."""
         return {one.image for one in self.findings if one.kind == "broken-image"}

@@ -11,11 +11,11 @@ from dataclasses import replace
 from pathlib import Path, PurePath
 from typing import NamedTuple
 
-import numpy as np
 from PIL import Image
 
 from singleshot.data.dataset import DataSet
 from singleshot.data.formats.format import Format
+from singleshot.data.image_paths import ImagePaths
 from singleshot.data.images import read_image
 from singleshot.errors import StorageError
 
@@ -102,7 +102,7 @@ def _with_own_names(dataset: DataSet, cut: Collection[str], folder: Path) -> Dat
             paths.append(str(path))
             continue
         paths.append(str(folder / name))
-    return replace(dataset, paths=np.array(paths, dtype=np.str_))
+    return replace(dataset, paths=ImagePaths.of(paths))
 
 
 def _free_name(path: Path, taken: Collection[str]) -> str:

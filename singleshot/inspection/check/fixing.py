@@ -131,11 +131,12 @@ def _splits_to_write(checked: Checked, options: CheckOptions) -> dict[str, Bool[
 
 def _drop_copies(fixed: _Fixing, checked: Checked) -> None:
     """Keep one of identical images."""
+    index_of = checked.index_of()
     for one in checked.findings:
         if one.kind not in ("copy", "copy-across-splits"):
             continue
         paths = [one.image, *one.others]
-        group = [int(np.flatnonzero(checked.dataset.paths == path)[0]) for path in paths]
+        group = [index_of[path] for path in paths]
         kept = min(group, key=lambda index: _rank(checked.members, index))
         for index in group:
             if index != kept:
@@ -159,6 +160,7 @@ def _rank_of(name: str) -> int:
 
 def _separate_splits(fixed: _Fixing, checked: Checked) -> None:
     """Leave an image of several splits in one of them, and in the splits made of that one."""
+    index_of = checked.index_of()
     separate = separate_splits(checked.members)
     made_of = {
         name: [part for part in separate if not (separate[part] & ~images).any()]
@@ -168,7 +170,7 @@ def _separate_splits(fixed: _Fixing, checked: Checked) -> None:
     for one in checked.findings:
         if one.kind != "shared-by-splits":
             continue
-        index = int(np.flatnonzero(checked.dataset.paths == one.image)[0])
+        index = index_of[one.image]
         owners = splits_of_image(separate, index)
         kept = min(owners, key=_rank_of)
         for name, images in fixed.splits.items():

@@ -43,7 +43,7 @@ def test_each_kind_has_a_section_with_its_images_up_to_a_number(path):
     tiny = section(text, "tiny")
     assert tiny.count("<figure") == MOST_FIGURES
     assert "2 more" in tiny
-    assert tiny.count("<g class=\"mark fp\"") == MOST_FIGURES + 1  # one in the legend
+    assert tiny.count('<g class="mark fp"') == MOST_FIGURES + 1  # one in the legend
     assert section(text, "copy-across-splits").count("data:image/jpeg") == 2  # side by side
     assert "JPEGImages/06.jpg" in section(text, "unreadable-image")  # cannot be shown
     assert "<script>alert" not in text

@@ -1,4 +1,4 @@
-"""Files of a fixed copy: images under names of their own, annotations, the log."""
+"""Files of a fixed copy: annotations, images, the log."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from typing import NamedTuple
 from PIL import Image
 
 from singleshot.data.dataset import DataSet
+from singleshot.data.formats.copying import reporting_copies
 from singleshot.data.formats.format import Format
 from singleshot.data.image_paths import ImagePaths
 from singleshot.data.images import read_image
@@ -28,7 +29,7 @@ JPEG_QUALITY = 95  # of images that are saved anew
 class Change(NamedTuple):
     """A line of the log."""
 
-    kind: str  # of the finding: key of findings.KINDS
+    kind: str  # of the finding: key of findings.KINDS; "renamed" of images of the same name
     image: str
     place: str
     detail: str
@@ -66,9 +67,14 @@ def write_copy(
     try:
         part = work / "copy"
         part.mkdir()
-        dataset = _with_own_names(dataset, set(cut), work / "images")
-        kind.write(dataset, part, splits=splits or None)
-        _write_log(log, part / LOG)
+        dataset = _with_whole_files(dataset, set(cut), work / "images")
+        with reporting_copies() as report:
+            kind.write(dataset, part, splits=splits or None)
+        renamed = [
+            Change("renamed", old, PurePath(old).name, "another has this name", f"saved as {new}")
+            for old, new in report.renamed.items()
+        ]
+        _write_log([*log, *renamed], part / LOG)
         if folder.exists():
             folder.rmdir()  # it is empty
         part.replace(folder)
@@ -81,38 +87,19 @@ def write_copy(
             shutil.rmtree(work)
 
 
-def _with_own_names(dataset: DataSet, cut: Collection[str], folder: Path) -> DataSet:
-    """Give each image a name of its own, and save anew those that are cut short.
-
-    Formats write all images into one folder; those of sub-folders may have the same name there.
-    """
+def _with_whole_files(dataset: DataSet, cut: Collection[str], folder: Path) -> DataSet:
+    """Save images anew whose files are cut short."""
     folder.mkdir()
-    taken: set[str] = set()
     paths = []
-    for path in map(Path, dataset.paths.tolist()):
-        name = _free_name(path, taken)
-        taken.add(PurePath(name).stem)
-        if str(path) in cut:
-            name = f"{PurePath(name).stem}.jpg"
-            pixels = read_image(path, truncated="keep").permute(1, 2, 0).contiguous().numpy()
-            Image.fromarray(pixels).save(folder / name, "JPEG", quality=JPEG_QUALITY, subsampling=0)
-        elif name != path.name:
-            shutil.copyfile(path, folder / name)
-        else:
-            paths.append(str(path))
-            continue
-        paths.append(str(folder / name))
+    for number, path in enumerate(dataset.paths):
+        if path in cut:
+            own = folder / str(number)  # several may have the same name
+            own.mkdir()
+            pixels = read_image(Path(path), truncated="keep").permute(1, 2, 0).contiguous().numpy()
+            path = str(own / f"{PurePath(path).stem}.jpg")  # noqa: PLW2901
+            Image.fromarray(pixels).save(path, "JPEG", quality=JPEG_QUALITY, subsampling=0)
+        paths.append(path)
     return replace(dataset, paths=ImagePaths.of(paths))
-
-
-def _free_name(path: Path, taken: Collection[str]) -> str:
-    """Put the name of its folder before that of an image whose name is taken, then a number."""
-    if path.stem not in taken:
-        return path.name
-    stem, number = f"{path.parent.name}-{path.stem}", 2
-    while stem in taken:
-        stem, number = f"{path.parent.name}-{path.stem}-{number}", number + 1
-    return f"{stem}{path.suffix}"
 
 
 def _write_log(log: Sequence[Change], file: Path) -> None:

@@ -119,6 +119,12 @@ EXPLANATIONS: Mapping[str, Explanation] = {
         title="{boxes} that are rotated",
         fixed=True,
     ),
+    "no-box": Explanation(
+        "A point or a line is left out: it encloses nothing.",
+        "Draw a box, if there is an object; --fix leaves the shape out.",
+        title="{shapes} that are no boxes, such as points and lines",
+        fixed=True,
+    ),
     "several-boxes": Explanation(
         "Each box is taken as an object of its own; other tools take the first box alone.",
         "Write an object for each box; --fix does.",

@@ -48,6 +48,7 @@ _DONE: Mapping[str, str] = {
     "swapped": "corners put in order",
     "polygon": "box around it written",
     "rotated": "box around it written",
+    "no-box": "left out",
     "several-boxes": "an object written for each box",
     "turned": "boxes turned with the image",
     "rescaled": "boxes scaled to the image",

@@ -135,7 +135,7 @@ def test_images_of_one_name_in_several_folders_get_names_of_their_own(planted, t
         [source] = (folder / name).glob("04.*")
         shutil.copy(source, folder / name / "cam2")
     assert fix(folder, tmp_path / "out", quick=True).images == 25
-    assert (tmp_path / "out/JPEGImages/cam2-04.jpg").is_file()
+    assert (tmp_path / "out/JPEGImages/cam2_04.jpg").is_file()
 
 
 def test_boxes_of_resized_images_are_scaled_on_request(planted, tmp_path):

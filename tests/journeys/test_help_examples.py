@@ -1,5 +1,10 @@
 """What a help text ends with can be pasted where there is a data set `cells`."""
 
+# Tests singleshot/cli/data/coverage.py
+# Tests singleshot/cli/data/preview.py
+# Tests singleshot/inspection/coverage/tables.py
+# Tests singleshot/inspection/preview/tables.py
+
 from __future__ import annotations
 
 import pytest

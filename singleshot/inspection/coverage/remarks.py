@@ -80,8 +80,9 @@ def _on_shared_priors(objects: InputObjects, best: BestPriors) -> Iterator[str]:
     pairs = torch.stack([objects.images, best.prior], dim=1)
     number = len(pairs) - len(torch.unique(pairs, dim=0))
     if number > FEW * len(objects):
+        have, are = ("object has", "is") if number == 1 else ("objects have", "are")
         yield (
-            f"{number:,} objects have the same best prior as another one in their image and are "
+            f"{number:,} {have} the same best prior as another one in the image and {are} "
             f"matched to a worse one: objects stand closer together than priors. A larger input or "
             f"a finer level separates them"
         )
@@ -120,7 +121,9 @@ def _on_input(
 def _on_left_out(objects: InputObjects) -> Iterator[str]:
     """Remark on objects that are not counted."""
     if objects.num_left_out:
+        number = objects.num_left_out
+        are = "annotation is" if number == 1 else "annotations are"
         yield (
-            f"{objects.num_left_out:,} annotations are left out, as training does: boxes without "
+            f"{number:,} {are} left out, as training does: boxes without "
             f"an area within the image, and regions of crowds"
         )

@@ -1,5 +1,7 @@
 """The page of a coverage, read and in a real browser."""
 
+# Tests singleshot/inspection/coverage/plots.py
+
 from __future__ import annotations
 
 import re

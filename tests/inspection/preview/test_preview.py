@@ -1,5 +1,10 @@
 """The preview of a training on made-up cells, against the training's own functions."""
 
+# Tests singleshot/inspection/preview/figures.py
+# Tests singleshot/inspection/preview/options.py
+# Tests singleshot/inspection/preview/page.py
+# Tests singleshot/inspection/preview/scene.py
+
 from __future__ import annotations
 
 import json

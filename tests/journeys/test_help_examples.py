@@ -20,6 +20,7 @@ from command_line import help_examples, singleshot
         "models list",
         "models show",
         "data check",
+        "data convert",
         "data coverage",
         "data preview",
     ],

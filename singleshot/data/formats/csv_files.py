@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import csv
+import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
@@ -111,9 +112,11 @@ def write_rows(file: Path, header: Sequence[str], rows: Iterable[Sequence[object
 
 def read_decimal(text: str) -> float | None:
     """Read a finite number, also one with a decimal comma; None for anything else."""
-    if text.count(",") == 1 and "." not in text:
-        text = text.replace(",", ".")
-    return as_number(text)
+    try:
+        number = float(text)
+    except ValueError:
+        return None if text.count(",") != 1 or "." in text else as_number(text.replace(",", "."))
+    return number if math.isfinite(number) else None
 
 
 def plain_key(name: str) -> str:

@@ -87,7 +87,7 @@ KINDS: Mapping[str, FindingKind] = {
     "duplicate-class": FindingKind("error", "{classes} of the same name", "give each its own name"),
     # Of a run with --on-error stop only; else the image is left out or used.
     "unreadable-image": FindingKind("change", "left out {images} that cannot be read"),
-    "truncated-image": FindingKind("change", "{images} cut short, used as far as they go"),
+    "truncated-image": FindingKind("change", "{images} cut short, used up to the cut"),
     # What a reader changes.
     "without-area": FindingKind("change", "dropped {boxes} without area"),
     "outside": FindingKind("change", "dropped {boxes} wholly outside the image"),

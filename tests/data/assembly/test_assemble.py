@@ -1,5 +1,10 @@
 """The rules that are the same for every format; on real files in the tests of each format."""
 
+# Tests singleshot/data/assembly/boxes.py
+# Tests singleshot/data/assembly/locating.py
+# Tests singleshot/data/assembly/sizes.py
+# Tests singleshot/data/reading.py
+
 from __future__ import annotations
 
 from pathlib import Path

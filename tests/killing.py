@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -46,13 +47,16 @@ class KilledRun:
     cells: Path
     run: Path
     overrides: dict[str, object] = field(default_factory=dict)
+    prepare: Callable[[], None] | None = None  # called first in each process
 
     def train(self, seconds: float | None, place) -> None:
         """Begin or resume in a process of its own, killed so long after its first step."""
         place.value = b"building"
         resume = RunFolder(self.run).state.exists()
         words = (self.cells, self.run, {**OVERRIDES, **self.overrides}, resume, place)
-        process = METHODS.Process(target=train_recording_method, args=words)
+        process = METHODS.Process(
+            target=train_recording_method, args=words, kwargs={"prepare": self.prepare}
+        )
         process.start()
         while seconds is not None and process.is_alive() and place.value == b"building":
             time.sleep(0.001)
@@ -63,8 +67,10 @@ class KilledRun:
             assert process.exitcode == 0
 
 
-def train_recording_method(cells, run, overrides, resume, place) -> None:
+def train_recording_method(cells, run, overrides, resume, place, *, prepare) -> None:
     """Train, and write into shared memory which method runs."""
+    if prepare is not None:
+        prepare()
 
     def recording(name, method):
         def recorded(*words):

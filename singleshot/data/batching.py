@@ -19,6 +19,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from singleshot.data.augment.pipeline import Augmentation
 from singleshot.data.augment.view import draw_index
 from singleshot.data.machine import available_cores
+from singleshot.data.shuffling import ShardWindow
 from singleshot.errors import DataError, RunFailed
 from singleshot.structures import Batch, Sample
 
@@ -65,6 +66,7 @@ class AugmentedImages(Dataset[Sample]):
     images: Images
     augmentation: Augmentation
     seed: int
+    window: ShardWindow | None = None  # of shards that are larger than the memory
 
     def __getitem__(self, draw: Draw) -> Sample:
         random = torch.Generator()
@@ -75,6 +77,8 @@ class AugmentedImages(Dataset[Sample]):
             return self.augmentation.clean(sample, random)
 
         def another() -> Sample:
+            if self.window is not None:
+                return self.images[self.window.draw_near(draw.index, random)]
             return self.images[draw_index(len(self.images), random)]
 
         return self.augmentation.mix(sample, another, random)
@@ -98,7 +102,8 @@ class Order(Sampler[list[Draw]]):
     """The order of images: each once an epoch, shuffled; a last batch is filled from the next.
 
     Of several processes, each draws its share of every batch; together they draw the same images
-    as one would.
+    as one would. Images of large shards are shuffled within a window: see `shuffling`. All
+    processes read from the same few shards at a time, which those of a machine share.
     """
 
     num_images: int
@@ -109,6 +114,7 @@ class Order(Sampler[list[Draw]]):
     clean_end: float = 0.0  # last part of all steps, with fewer variations
     share: int = 0
     num_shares: int = 1
+    window: ShardWindow | None = None
 
     def __len__(self) -> int:
         return self.num_steps - self.first_step
@@ -132,13 +138,15 @@ class Order(Sampler[list[Draw]]):
     def draw(self, position: int, *, clean: bool) -> Draw:
         """Choose the image at a position, counted over all epochs."""
         epoch, position = divmod(position, self.num_images)
-        index = int(_permutation(self.num_images, self.seed, epoch)[position])
+        index = int(_permutation(self.num_images, self.seed, epoch, self.window)[position])
         return Draw(epoch, index, clean)
 
 
 # A batch may reach into the next epoch.
 @lru_cache(maxsize=2)
-def _permutation(number: int, seed: int, epoch: int) -> np.ndarray:
+def _permutation(number: int, seed: int, epoch: int, window: ShardWindow | None) -> np.ndarray:
+    if window is not None:
+        return window.permutation(seed, epoch)
     return np.random.default_rng([seed, epoch]).permutation(number)
 
 

@@ -18,6 +18,7 @@ from singleshot.data.batching import (
     TrainingBatches,
     default_workers,
 )
+from singleshot.data.shuffling import ShardWindow
 from singleshot.data.splits import TrainingData
 from singleshot.detectors.detector import Objective, TrainableDetector
 from singleshot.errors import SingleshotError
@@ -69,11 +70,13 @@ class TrainingSetup:
         return self.data.train.fingerprint()
 
 
-def build_images(recipe: Recipe, images: Images, model: TrainableDetector) -> AugmentedImages:
+def build_images(
+    recipe: Recipe, images: Images, model: TrainableDetector, window: ShardWindow | None = None
+) -> AugmentedImages:
     """Augment images by the recipe, at the network's input size."""
     red, green, blue = (round(value) for value in model.pixel_mean.flatten().tolist())
     augmentation = Augmentation.of(recipe.augmentation, recipe.model.input, (red, green, blue))
-    return AugmentedImages(images, augmentation, recipe.training.seed)
+    return AugmentedImages(images, augmentation, recipe.training.seed, window)
 
 
 def _build_objective(
@@ -176,7 +179,8 @@ def build_training(
         if setup.start is None
         else setup.start.kept_classes(setup.data.train.class_names),
     )
-    return training, _build_batches(training, images)
+    window = ShardWindow.of(setup.data.train.paths)
+    return training, _build_batches(training, images, window)
 
 
 def _divergence_check(
@@ -249,7 +253,9 @@ def _num_steps(settings: TrainingSettings, num_images: int) -> int:
     return settings.steps or -(-(settings.epochs or 0) * num_images // settings.batch_size)
 
 
-def _build_batches(training: Training, images: Images) -> TrainingBatches:
+def _build_batches(
+    training: Training, images: Images, window: ShardWindow | None
+) -> TrainingBatches:
     """Build the batches from the next step on, or this process' share of them."""
     settings, processes = training.recipe.training, training.processes
     order = Order(
@@ -261,12 +267,13 @@ def _build_batches(training: Training, images: Images) -> TrainingBatches:
         clean_end=training.recipe.augmentation.clean_end,
         share=processes.rank,
         num_shares=processes.world_size,
+        window=window,
     )
     on_gpu = training.device.type == "cuda"
     workers = settings.workers
     if workers is None:
         workers = default_workers(on_gpu=on_gpu, num_local=processes.local_world_size)
-    varied = build_images(training.recipe, images, training.model)
+    varied = build_images(training.recipe, images, training.model, window)
     return TrainingBatches(varied, order, workers=workers, pin_memory=on_gpu)
 
 

@@ -52,8 +52,8 @@ class ConvertOptions(ReadingOptions):
     _: KW_ONLY
     to: str = field(
         metadata=option(
-            "Format to write: voc, coco, yolo, imglab, open-images, labelme, csv, shards, or a "
-            "plugin's.",
+            "Format to write: voc, coco, yolo, open-images, labelme, csv, cvat, label-studio, "
+            "tfrecord, imglab, shards, or a plugin's.",
             metavar="FORMAT",
         )
     )

@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from singleshot.data.converting import convert_dataset
+from singleshot.data.converting import ConvertOptions, convert_dataset
 from singleshot.data.opening import FORMATS, read_dataset, splits_of
 from singleshot.errors import DataError, StorageError
+from singleshot.options import options_of
 
 
 @pytest.fixture
@@ -126,3 +127,9 @@ def test_every_form_of_real_images_keeps_its_boxes(shared, tmp_path):
             truth, expected = again.exact_truth(order[Path(path).name]), voc.exact_truth(row)
             torch.testing.assert_close(truth.boxes, expected.boxes, rtol=1e-6, atol=1e-6)
             assert truth.labels.tolist() == expected.labels.tolist()
+
+
+def test_the_help_names_every_format():
+    (to,) = [one for one in options_of(ConvertOptions) if one.name == "to"]
+    for one in FORMATS:
+        assert one.name.lower().replace(" ", "-") in to.help

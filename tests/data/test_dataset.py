@@ -169,3 +169,12 @@ def test_it_is_handed_to_other_processes_as_what_it_is():
     assert again.paths.tolist() == dataset.paths.tolist()
     assert labels_of(again) == labels_of(dataset)
     assert again.content_hashes is None
+
+
+def test_the_exact_truth_is_in_double_precision():
+    box = torch.tensor([[0.1, 0.2, 10.3, 20.4]], dtype=torch.float64)
+    dataset = DataSet.of(
+        ("a",), [(Path("a.png"), Truth.of(box, torch.zeros(1).long()))], description=""
+    )
+    assert dataset.exact_truth(0).boxes.tolist() == box.tolist()
+    assert dataset.truth(0).boxes.dtype == torch.float32

@@ -40,7 +40,7 @@ START_OF_JPEG, END_OF_JPEG = b"\xff\xd8\xff", b"\xff\xd9"
 
 
 def read_image(
-    path: Path, *, truncated: Literal["refuse", "keep"] = "refuse"
+    path: str | Path, *, truncated: Literal["refuse", "keep"] = "refuse"
 ) -> UInt8[Tensor, "3 h w"]:
     """Read an image as displayed: RGB, EXIF orientation applied, transparency on white.
 
@@ -51,6 +51,7 @@ def read_image(
     Raises:
         DataError: the file is missing, not an image, or cut short.
     """
+    path = Path(path)
     try:
         return _read(path)
     except DataError:

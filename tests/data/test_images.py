@@ -174,3 +174,23 @@ def test_a_pointer_of_git_lfs_is_named(tmp_path):
     (tmp_path / "a.jpg").write_text(pointer)
     with pytest.raises(DataError, match="git lfs pull"):
         read_image(tmp_path / "a.jpg")
+
+
+def test_a_path_may_be_text(tmp_path):
+    path = tmp_path / "a.png"
+    Image.new("RGB", (4, 3), "red").save(path)
+    assert read_image(str(path)).tolist() == read_image(path).tolist()
+
+
+def test_a_jpeg_file_that_is_cut_short_is_read_on_request(tmp_path):
+    path = tmp_path / "a.jpg"
+    Image.effect_noise((400, 300), 90).convert("RGB").save(path)
+    whole = read_image(path)
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2])
+    with pytest.raises(DataError, match="truncated"):
+        read_image(path)
+    half = read_image(path, truncated="keep")
+    assert half.shape == whole.shape
+    assert (half[:, :100] == whole[:, :100]).all()
+    assert half[:, -50:].float().std() < 1

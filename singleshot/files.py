@@ -13,6 +13,8 @@ from typing import Any
 from singleshot.errors import DataError, StorageError, some_of
 
 __all__ = [
+    "CACHE",
+    "cache_folder",
     "describe_damage",
     "flush_to_disk",
     "hash_file",
@@ -32,6 +34,15 @@ _HASHED_AT_ONCE = 1 << 20  # bytes
 _LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 _LONGEST_HEADER = 100_000_000  # bytes; safetensors takes no longer one
 _ZIP = b"PK\x03\x04"  # also what torch.save writes
+
+CACHE = "SINGLESHOT_CACHE"  # environment variable
+
+
+def cache_folder() -> Path:
+    """Locate the folder of downloads: SINGLESHOT_CACHE, else `singleshot` in the user's cache."""
+    if given := os.environ.get(CACHE):
+        return Path(given).expanduser()
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "singleshot"
 
 
 @contextmanager

@@ -13,6 +13,8 @@ from io import BytesIO, FileIO
 from pathlib import Path
 from typing import NamedTuple
 
+from singleshot.data.shard_cache import is_cached, open_shard
+
 __all__ = [
     "Member",
     "file_of",
@@ -39,11 +41,14 @@ class Member(NamedTuple):
         if "#" not in path.parent.name or (found := _MEMBER.fullmatch(str(path))) is None:
             return None
         archive = Path(found["archive"])
-        return None if not archive.is_file() else cls(archive, int(found[2]), int(found[3]))
+        if not (archive.is_file() or is_cached(archive)):
+            return None
+        return cls(archive, int(found[2]), int(found[3]))
 
     def read(self) -> bytes:
         """Read its bytes; fewer where the archive ends before."""
-        with self.archive.open("rb") as file:
+        opened = open_shard(self.archive) if is_cached(self.archive) else self.archive.open("rb")
+        with opened as file:
             file.seek(self.offset)
             return file.read(self.length)
 

@@ -20,7 +20,7 @@ from singleshot.data.augment.pipeline import Augmentation
 from singleshot.data.augment.view import draw_index
 from singleshot.data.machine import available_cores
 from singleshot.data.shuffling import ShardWindow
-from singleshot.errors import DataError, RunFailed
+from singleshot.errors import RunFailed, SingleshotError
 from singleshot.structures import Batch, Sample
 
 __all__ = [
@@ -83,7 +83,7 @@ class AugmentedImages(Dataset[Sample]):
 
         return self.augmentation.mix(sample, another, random)
 
-    def __getitems__(self, draws: Sequence[Draw]) -> list[Sample] | DataError:
+    def __getitems__(self, draws: Sequence[Draw]) -> list[Sample] | SingleshotError:
         """Read the samples of a batch with as many threads as PyTorch may use.
 
         The error of a broken image is returned, not raised: a worker process would wrap it in its
@@ -93,7 +93,7 @@ class AugmentedImages(Dataset[Sample]):
             # A worker process has one thread.
             with ThreadPoolExecutor(torch.get_num_threads()) as pool:
                 return list(pool.map(self.__getitem__, draws))
-        except DataError as error:
+        except SingleshotError as error:
             return error
 
 
@@ -166,7 +166,7 @@ def training_batches(
     """Yield the batches of a training, prepared by this process or by `workers` others.
 
     Raises:
-        DataError: an image cannot be read.
+        SingleshotError: an image cannot be read, or its shard not be fetched.
         RunFailed: a worker process died.
     """
     loader = DataLoader(
@@ -183,13 +183,13 @@ def training_batches(
     # Closed in any case: a stored traceback would keep the loader's processes alive.
     with closing(_load(loader)) as batches:
         for batch in batches:
-            if isinstance(batch, DataError):
+            if isinstance(batch, SingleshotError):
                 raise batch
             with _delay_worker_errors():
                 yield batch
 
 
-def _load(loader: DataLoader[Sample]) -> Generator[Batch | DataError, None, None]:
+def _load(loader: DataLoader[Sample]) -> Generator[Batch | SingleshotError, None, None]:
     """Iterate over the loader; RunFailed when one of its processes died or had no memory."""
     try:
         yield from loader
@@ -255,5 +255,5 @@ class TrainingBatches:
         return replace(self, order=order)
 
 
-def _batch_or_error(fetched: list[Sample] | DataError) -> Batch | DataError:
-    return fetched if isinstance(fetched, DataError) else Batch.of(fetched)
+def _batch_or_error(fetched: list[Sample] | SingleshotError) -> Batch | SingleshotError:
+    return fetched if isinstance(fetched, SingleshotError) else Batch.of(fetched)

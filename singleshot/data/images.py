@@ -20,7 +20,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from singleshot.data.archives import open_file, open_source, read_content
-from singleshot.errors import DataError
+from singleshot.errors import DataError, SingleshotError
 from singleshot.files import describe_damage
 
 __all__ = [
@@ -142,7 +142,7 @@ def open_image(path: Path, content: BytesIO | None = None) -> Iterator[Image.Ima
     try:
         with Image.open(content or open_source(path)) as image:
             yield image
-    except DataError:
+    except SingleshotError:
         raise
     except FileNotFoundError:
         raise DataError(

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from singleshot.data.fetching import url_of
 from singleshot.data.findings import KINDS, Finding, Findings
 from singleshot.data.formats import (
     coco,
@@ -23,6 +24,7 @@ from singleshot.data.formats import (
     yolo,
 )
 from singleshot.data.formats.format import Format
+from singleshot.data.formats.remote_shards import open_url
 from singleshot.data.formats.split_names import choose_split
 from singleshot.data.layouts import Layout, find_layouts
 from singleshot.data.outside_links import refuse_outside_links
@@ -196,13 +198,16 @@ def _plain(name: str) -> str:
 
 def _layout_of(path: Path, reading: ReadingOptions) -> tuple[Layout, Findings]:
     """Detect the format and layout; of several, the first is taken and the others are noted."""
+    findings = Findings()
+    if (url := url_of(path)) is not None:
+        path, note = open_url(url)
+        findings.add("reader", note)
     require_existing(path)
     if path.is_dir() and not reading.follow_links:
         refuse_outside_links(path)
     known = formats()
     if reading.data_format is not None:
         known = (find_format(reading.data_format, "--format"),)
-    findings = Findings()
     layouts = find_layouts(path, known)
     if not layouts:
         raise _unknown_layout(path, known)

@@ -21,9 +21,9 @@ from filelock import FileLock, Timeout
 
 from singleshot.checkpoints.checkpoint import Checkpoint
 from singleshot.errors import RunFailed, SingleshotError, StorageError
-from singleshot.files import flush_to_disk, hash_file, require_writable
+from singleshot.files import CACHE, flush_to_disk, hash_file, require_writable
 from singleshot.models.opening import Imported, import_model
-from singleshot.models.pretrained import CACHE, DOWNLOAD_URL, PretrainedModel, pretrained_model
+from singleshot.models.pretrained import DOWNLOAD_URL, PretrainedModel, pretrained_model
 from singleshot.recipes.load import load_run_recipe
 from singleshot.runs.display import download_display
 from singleshot.runs.folder import RunFolder

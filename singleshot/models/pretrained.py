@@ -15,6 +15,7 @@ from typing import Any
 
 from singleshot.backports import tomllib
 from singleshot.errors import ModelError
+from singleshot.files import cache_folder
 from singleshot.recipes.load import recipe_files
 from singleshot.runs.folder import RunFolder
 
@@ -28,7 +29,7 @@ __all__ = [
 ]
 
 TABLE = Path(str(resources.files("singleshot.models")), "pretrained.toml")
-CACHE, DOWNLOAD_URL = "SINGLESHOT_CACHE", "SINGLESHOT_DOWNLOAD_URL"  # environment variables
+DOWNLOAD_URL = "SINGLESHOT_DOWNLOAD_URL"  # environment variable
 
 
 @dataclass(frozen=True)
@@ -71,13 +72,6 @@ class PretrainedModel:
     def to_json(self) -> dict[str, Any]:
         """Convert to the entry that `models list --pretrained --json` prints."""
         return {**vars(self), "run": str(self.folder) if self.is_downloaded else None}
-
-
-def cache_folder() -> Path:
-    """Locate the folder of downloads: SINGLESHOT_CACHE, else `singleshot` in the user's cache."""
-    if given := os.environ.get(CACHE):
-        return Path(given).expanduser()
-    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "singleshot"
 
 
 def list_pretrained() -> list[PretrainedModel]:

@@ -24,6 +24,7 @@ from singleshot.data.formats.annotations import Annotations
 from singleshot.data.formats.format import Format
 from singleshot.data.formats.shard_names import INDEX, find_index, index_content
 from singleshot.data.formats.split_names import choose_split, names_split
+from singleshot.data.shard_cache import is_cached, origin_of
 from singleshot.errors import DataError
 from singleshot.files import without_hidden
 
@@ -67,8 +68,11 @@ def _read(path: Path, split: str | None = None) -> DataSet | list[Annotations]:
 
     chosen = None if split is None else choose_split(split, _splits(path), path)
     of_split = "" if chosen is None else f", split {chosen}"
-    index = load_index(file, description=f"{FORMAT.name} layout{of_split} of {path}")
-    _require_shards(file.parent, index.shards)
+    remote = is_cached(file)
+    place = origin_of(file.parent) if remote else path
+    index = load_index(file, description=f"{FORMAT.name} layout{of_split} of {place}")
+    if not remote:
+        _require_shards(file.parent, index.shards)
     return index.dataset if chosen is None else index.of_split(chosen)
 
 

@@ -17,7 +17,7 @@ from singleshot.data.dataset import DataSet
 from singleshot.data.splits import evaluation_split, training_split
 from singleshot.detectors.common.priors import PriorLayout
 from singleshot.detectors.detector import TrainableDetector
-from singleshot.errors import DataError, RecipeError
+from singleshot.errors import DataError, RecipeError, SingleshotError
 from singleshot.families import build_detector
 from singleshot.inspection.coverage.fit import fit_shapes
 from singleshot.inspection.coverage.fitted_recipe import FittedRecipe
@@ -218,7 +218,7 @@ def _augmented_boxes(
     rounds = -(-NUM_AUGMENTED // len(places))
     draws = [Draw(epoch, int(index)) for epoch in range(rounds) for index in places]
     samples = images.__getitems__(draws[:NUM_AUGMENTED])
-    if isinstance(samples, DataError):
+    if isinstance(samples, SingleshotError):
         raise samples
     boxes = torch.cat([sample.truth[~sample.truth.crowd].boxes for sample in samples])
     return boxes[area(boxes) > 0]

@@ -11,10 +11,11 @@ import torch
 
 from singleshot.data.batching import Draw, Order
 from singleshot.data.dataset import DataSet
+from singleshot.data.shuffling import ShardWindow
 from singleshot.data.splits import training_split
 from singleshot.detectors.detector import TrainableDetector
 from singleshot.drawing import draw_boxes, save_image
-from singleshot.errors import DataError, ModelError
+from singleshot.errors import ModelError, SingleshotError
 from singleshot.families import build_detector
 from singleshot.inspection.preview.figures import draw_matches, draw_negatives
 from singleshot.inspection.preview.options import PreviewOptions
@@ -135,11 +136,12 @@ def _first_samples(
     """Draw the samples that a training of this seed begins with."""
     # A detector's labels are in the order of its own class names.
     own = train.with_classes(model.class_names)
-    images = build_images(recipe, own, model)
-    order = Order(len(train), number, num_steps=1, seed=recipe.training.seed)
+    window = ShardWindow.of(own.paths)
+    images = build_images(recipe, own, model, window)
+    order = Order(len(train), number, num_steps=1, seed=recipe.training.seed, window=window)
     draws: list[Draw] = next(iter(order))
     samples = images.__getitems__(draws)
-    if isinstance(samples, DataError):
+    if isinstance(samples, SingleshotError):
         raise samples
     return samples
 

@@ -100,7 +100,7 @@ def _read(path: Path, options: CheckOptions) -> Checked:
     )
     checked = Checked(path, dataset, findings, headers)
     _note_absent_images(checked)
-    if not len(dataset):
+    if not len(dataset) and all(one.kind != "no-images" for one in findings):
         findings.add("no-usable-image", dataset.description)
     if options.split is None:
         checked.members = read_members(path, dataset, options.reading, findings)

@@ -183,7 +183,7 @@ EXPLANATIONS: Mapping[str, Explanation] = {
     "no-images": Explanation(
         "No training begins: there are annotations, and none of their images.",
         "Restore the images, or name their folder: --images DIR.",
-        title="no image of {annotations} found",
+        title="annotations without a single image",
     ),
     "no-usable-image": Explanation(
         "There is nothing to train on.",
@@ -295,18 +295,19 @@ EXPLANATIONS: Mapping[str, Explanation] = {
         "Save it as RGB.",
     ),
     "suspected-missing": Explanation(
-        "The model is sure of an object where nothing is annotated: if it is right, the object "
-        "is trained on as background, and a detection of it counts as a false positive.",
+        "The model finds an object, as surely as it finds annotated ones, where nothing is "
+        "annotated: if it is right, the object is trained on as background, and a detection of it "
+        "counts as a false positive.",
         "Look at each; annotate the object if there is one.",
     ),
     "suspected-class": Explanation(
-        "The model is sure of another class than annotated: if it is right, the wrong one "
-        "is learned.",
+        "The model finds another class than annotated, as surely as it finds others: if it is "
+        "right, the wrong class is learned.",
         "Look at each; correct the class if it is wrong.",
     ),
     "suspected-box": Explanation(
-        "The model is sure of another box than annotated: a misplaced box costs accuracy at strict "
-        "IoU thresholds.",
+        "The model finds another box than annotated, as surely as it finds others: a misplaced box "
+        "costs accuracy at strict IoU thresholds.",
         "Look at each; draw the box anew if it does not fit.",
     ),
 }

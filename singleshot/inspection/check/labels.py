@@ -11,7 +11,7 @@ from singleshot.evaluation.detection import detect_all
 from singleshot.evaluation.evaluate_predictions import diagnose_predictions, evaluate_predictions
 from singleshot.inspection.check.options import CheckOptions
 from singleshot.metrics import Protocol
-from singleshot.metrics.diagnosis import Suspect, SuspectKind
+from singleshot.metrics.diagnosis import MOST_SUSPECTS, Suspect, SuspectKind
 from singleshot.models.opening import as_detector
 from singleshot.runs.splits import splits_of_model
 
@@ -43,6 +43,8 @@ def check_labels(dataset: DataSet, model: str, options: CheckOptions, findings: 
     )
     report = evaluate_predictions(predictions, dataset, protocol=Protocol.VOC10)
     diagnosis = diagnose_predictions(predictions, dataset, report)
+    if len(diagnosis.suspects) == MOST_SUSPECTS:
+        options.notify(f"of what {model} finds differently, the {MOST_SUSPECTS} surest are listed")
     for suspect in diagnosis.suspects:
         if suspect.kind in _KINDS:  # double annotations are found without a model
             _add_suspect(dataset, suspect, findings)

@@ -25,4 +25,9 @@ from singleshot.metrics.diagnosis.error_gains import ErrorGain, ErrorTotal, erro
 from singleshot.metrics.diagnosis.error_types import Errors, ErrorType, find_errors
 from singleshot.metrics.diagnosis.hardest import HardImage, find_hardest
 from singleshot.metrics.diagnosis.slices import Slice, find_slices
-from singleshot.metrics.diagnosis.suspects import Suspect, SuspectKind, find_suspects
+from singleshot.metrics.diagnosis.suspects import (
+    MOST_SUSPECTS,
+    Suspect,
+    SuspectKind,
+    find_suspects,
+)

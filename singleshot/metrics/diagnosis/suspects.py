@@ -26,8 +26,9 @@ from singleshot.metrics.voc_matching import (
     paired_iou,
 )
 
-__all__ = ["Suspect", "SuspectKind", "find_suspects"]
+__all__ = ["MOST_SUSPECTS", "Suspect", "SuspectKind", "find_suspects"]
 
+MOST_SUSPECTS = 100
 SAME_PLACE = 0.75  # IoU: COCO's strict threshold
 SAME_OBJECT = 0.9  # IoU: two annotators of the same object seldom agree more
 
@@ -60,7 +61,7 @@ def find_suspects(
     neighbours: Neighbours,
     *,
     ignore: Bool[np.ndarray, " m"],
-    most: int = 100,
+    most: int = MOST_SUSPECTS,
 ) -> tuple[Suspect, ...]:
     """Find likely annotation errors, at most `most`.
 

@@ -64,7 +64,7 @@ def test_a_folder_without_its_images_cannot_be_trained_on(planted):
     shutil.rmtree(planted.folder / "JPEGImages")
     result = singleshot.check_dataset(planted.folder, progress=False)
     assert result.spoils_training
-    assert [one.kind for one in result.kinds] == ["no-images", "no-usable-image"]
+    assert [one.kind for one in result.kinds] == ["no-images"]
 
 
 def test_one_split_is_checked_alone(planted):

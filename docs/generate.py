@@ -20,6 +20,7 @@ from singleshot.cli import app
 from singleshot.comparison.options import ComparisonOptions, TutorialOptions
 from singleshot.data.converting import ConvertOptions
 from singleshot.evaluation.options import EvaluationOptions, ScoreOptions
+from singleshot.inspection.check.options import CheckOptions
 from singleshot.inspection.coverage.options import CoverageOptions
 from singleshot.inspection.preview.options import PreviewOptions
 from singleshot.inspection.splitting.options import SplitOptions
@@ -156,6 +157,7 @@ OPTIONS = {
     "split_dataset": SplitOptions,
     "convert_dataset": ConvertOptions,
     "describe_dataset": StatisticsOptions,
+    "check_dataset": CheckOptions,
 }
 GENERATED = {
     "fine_tuning": fine_tuning,

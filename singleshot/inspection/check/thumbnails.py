@@ -20,6 +20,7 @@ __all__ = ["BoxOutline", "Figure", "Thumbnail", "Thumbnails"]
 LONGEST_SIDE = 320  # pixels of a thumbnail
 CONTEXT = 3.0  # side of what is shown, by the longer side of the boxes
 LEAST_SHOWN = 0.3  # of the shorter side of the image
+LEAST_SIDE = 16.0  # pixels of a box in a thumbnail: one without area could not be seen
 MOST_OUTLINES = 60  # of other objects in one thumbnail
 MOST_IN_GROUP = 4
 
@@ -121,12 +122,9 @@ def _region(boxes: Sequence[Box], height: int, width: int) -> tuple[int, int, in
 
 
 def _moved(box: Box, origin: tuple[int, int], factor: float) -> Box:
-    """Convert a box in pixels of the image to pixels of a thumbnail."""
-    left, top = origin
-    x1, y1, x2, y2 = box
-    return (
-        round((x1 - left) * factor, 1),
-        round((y1 - top) * factor, 1),
-        round((x2 - left) * factor, 1),
-        round((y2 - top) * factor, 1),
-    )
+    """Convert a box in pixels of the image to pixels of a thumbnail, where it can be seen."""
+    corners = (np.array(box).reshape(2, 2) - origin) * factor
+    middle, half = corners.mean(axis=0), np.abs(corners[1] - corners[0]) / 2
+    half = np.maximum(half, LEAST_SIDE / 2)
+    (x1, y1), (x2, y2) = (middle - half).round(1).tolist(), (middle + half).round(1).tolist()
+    return x1, y1, x2, y2

@@ -4,6 +4,8 @@
 # Tests singleshot/cli/data/preview.py
 # Tests singleshot/inspection/coverage/tables.py
 # Tests singleshot/inspection/preview/tables.py
+# Tests singleshot/cli/data/__init__.py
+# Tests singleshot/cli/data/convert.py
 
 from __future__ import annotations
 

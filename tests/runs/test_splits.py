@@ -1,5 +1,7 @@
 """Images of a run: found again in copies, counted in an evaluation, selected as a split."""
 
+# Tests singleshot/data/content_hash.py
+
 from __future__ import annotations
 
 import json

@@ -5,11 +5,10 @@ Imports no PyTorch: formats recognise a data set and list its splits without it.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from singleshot.data.findings import Findings
 
@@ -18,7 +17,6 @@ __all__ = [
     "AnnotatedObject",
     "Annotations",
     "Box",
-    "finite_number",
     "with_rest",
 ]
 
@@ -72,14 +70,6 @@ class Annotations:
     complete: Sequence[Path] = ()
     origin: float = 0  # what the reader has subtracted from x1 and y1: 1 in VOC
     findings: Findings = field(default_factory=Findings)
-
-
-def finite_number(value: Any) -> float:
-    """Convert to a float; TypeError or ValueError when it is not a number, infinite or NaN."""
-    number = float(value)
-    if not math.isfinite(number):
-        raise ValueError(f"{value} is not a finite number")
-    return number
 
 
 def with_rest(

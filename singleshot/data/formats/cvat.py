@@ -24,13 +24,13 @@ from xml.etree.ElementTree import Element, ElementTree, SubElement, indent
 from singleshot.data.findings import Findings
 from singleshot.data.formats.annotations import AnnotatedImage, AnnotatedObject, Annotations, Box
 from singleshot.data.formats.copying import copy_images
+from singleshot.data.formats.entries import as_side
 from singleshot.data.formats.format import LEFT_OUT, Format
 from singleshot.data.formats.split_names import choose_split
 from singleshot.data.formats.xml_files import (
     format_pixels,
     has_root,
     read_flag,
-    read_length,
     read_pixels,
     read_root,
 )
@@ -185,7 +185,7 @@ def _read_images(
             where = f"{place}, {shape.tag} {number}"
             with findings.collect(where):
                 objects.append(_read_shape(shape, shape.get("label"), number, where, findings))
-        size = read_length(node.get("height")), read_length(node.get("width"))
+        size = as_side(node.get("height")), as_side(node.get("width"))
         yield AnnotatedImage(name, size, objects, place, folder=_folder(xml, own))
 
 
@@ -229,7 +229,7 @@ def _folder(xml: Path, subset: str) -> Path | None:
 def _video_size(root: Element) -> tuple[int, int]:
     """Read the (height, width) of the video; (0, 0) where several differ or none is stated."""
     sizes = {
-        (read_length(one.findtext("height")), read_length(one.findtext("width")))
+        (as_side(one.findtext("height")), as_side(one.findtext("width")))
         for one in root.iterfind("meta//original_size")
     }
     return sizes.pop() if len(sizes) == 1 else (0, 0)

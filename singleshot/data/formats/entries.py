@@ -12,12 +12,12 @@ from typing import Any
 from singleshot.errors import DataError
 from singleshot.files import describe_damage
 
-__all__ = ["Entry", "as_number", "first_json_key", "parse_json"]
+__all__ = ["Entry", "as_number", "as_side", "first_json_key", "parse_json"]
 
 _PROBED = 4096  # bytes
 _FIRST_KEY = re.compile(rb'\{\s*"([^"]*)"\s*:')
 _LARGEST = 2**63 - 1  # ids are kept in 64 bits
-_SIDE = 10**7  # pixels; no image is longer
+_LONGEST_SIDE = 10**7  # pixels; no image is longer
 _LONGEST_VALUE = 60  # characters of a value in a message
 _FLAGS = {"0": False, "1": True, "false": False, "true": True, "": False}
 
@@ -90,8 +90,7 @@ class Entry:
 
     def side(self, key: str) -> int:
         """Read a side of the image in pixels; 0, for unknown, when it is no possible one."""
-        number = as_number(self.values.get(key))
-        return int(number) if number is not None and 0 < number <= _SIDE else 0
+        return as_side(self.values.get(key))
 
     def entries(self, key: str, noun: str) -> list[Any]:
         """Read a list of further entries; the caller makes them an Entry, one by one."""
@@ -112,6 +111,12 @@ def as_number(value: Any) -> float | None:
     except (ValueError, OverflowError):
         return None
     return number if math.isfinite(number) else None
+
+
+def as_side(value: Any) -> int:
+    """Convert a side of an image to whole pixels; 0, for unknown, when it is no possible one."""
+    number = as_number(value)
+    return int(number) if number is not None and 0 < number <= _LONGEST_SIDE else 0
 
 
 def first_json_key(file: Path) -> str | None:

@@ -21,13 +21,13 @@ from singleshot.data.formats.annotations import (
     with_rest,
 )
 from singleshot.data.formats.copying import copy_images
+from singleshot.data.formats.entries import as_side
 from singleshot.data.formats.format import LEFT_OUT, Format
 from singleshot.data.formats.split_names import choose_split
 from singleshot.data.formats.xml_files import (
     format_pixels,
     has_root,
     read_flag,
-    read_length,
     read_pixels,
     read_root,
 )
@@ -125,7 +125,7 @@ def _read_image(node: Element, place: str, findings: Findings) -> AnnotatedImage
         where = f"{place} ({name}), box {index}"
         with findings.collect(where):
             objects.append(_read_object(box, index, where))
-    size = read_length(node.get("height")), read_length(node.get("width"))
+    size = as_side(node.get("height")), as_side(node.get("width"))
     return AnnotatedImage(name, size, objects, place)
 
 

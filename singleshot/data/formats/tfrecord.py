@@ -26,6 +26,7 @@ from singleshot.data.formats.annotations import (
     with_rest,
 )
 from singleshot.data.formats.copying import unique_names
+from singleshot.data.formats.entries import as_side
 from singleshot.data.formats.format import LEFT_OUT, Format
 from singleshot.data.formats.split_names import choose_split, names_split
 from singleshot.errors import DataError
@@ -48,7 +49,6 @@ CORNERS = ("xmin", "ymin", "xmax", "ymax")
 BOX = "image/object/bbox/"
 TOKEN = re.compile(r""""(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|#[^\n]*|[{}:]|[^\s{}:,;"'#]+""")
 SUFFIXES = {b"\xff\xd8\xff": ".jpg", b"\x89PNG": ".png", b"GIF8": ".gif", b"BM": ".bmp"}
-LARGEST_SIDE = 10**7  # pixels
 
 
 def _recognise(path: Path) -> bool:
@@ -210,9 +210,7 @@ def _read_image(
     start, end = span
     name = _name_of(example, record, record.payload[start : start + 4])
     sides = [example.integers(f"image/{side}") for side in ("height", "width")]
-    height, width = (
-        side[0] if len(side) == 1 and 0 < side[0] <= LARGEST_SIDE else 0 for side in sides
-    )
+    height, width = (as_side(side[0]) if len(side) == 1 else 0 for side in sides)
     objects = []
     for number, stated in enumerate(_columns(example, label_map), start=1):
         area = None if stated.area is None else stated.area / max(height * width, 1)

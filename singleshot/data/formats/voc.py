@@ -19,13 +19,13 @@ from xml.etree.ElementTree import Element, ElementTree, SubElement, indent
 from singleshot.data.findings import Findings
 from singleshot.data.formats.annotations import AnnotatedImage, AnnotatedObject, Annotations, Box
 from singleshot.data.formats.copying import copy_images
+from singleshot.data.formats.entries import as_side
 from singleshot.data.formats.format import LEFT_OUT, Format
 from singleshot.data.formats.split_names import choose_split, names_split
 from singleshot.data.formats.xml_files import (
     format_pixels,
     has_root,
     read_flag,
-    read_length,
     read_pixels,
     read_root,
 )
@@ -261,7 +261,7 @@ def _read_image(xml: Path, stem: str, findings: Findings) -> AnnotatedImage:
         place = f"{xml}: object {index}"
         with findings.collect(place):
             objects += _read_objects(node, index, place, findings)
-    height, width = (read_length(root.findtext(f"size/{tag}")) for tag in ("height", "width"))
+    height, width = (as_side(root.findtext(f"size/{tag}")) for tag in ("height", "width"))
     # <filename> comes second because it grows stale when files are renamed.
     filename = (root.findtext("filename") or "").strip()
     return AnnotatedImage(filename, (height, width), objects, str(xml), stem=stem)

@@ -10,14 +10,13 @@ from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import ParseError
 from defusedxml.ElementTree import fromstring as parse_text
 
-from singleshot.data.formats.annotations import finite_number
+from singleshot.data.formats.entries import as_number
 from singleshot.errors import DataError
 
-__all__ = ["format_pixels", "has_root", "read_flag", "read_length", "read_pixels", "read_root"]
+__all__ = ["format_pixels", "has_root", "read_flag", "read_pixels", "read_root"]
 
 # Up to the end of the declaration, which text must not have.
 ENCODING = re.compile(rb"""\s*<\?xml[^>]*?encoding=["']([A-Za-z0-9._-]+)["'][^>]*\?>""")
-LONGEST_SIDE = 10**7  # pixels
 FLAGS = {"": False, "0": False, "false": False, "no": False, "1": True, "true": True, "yes": True}
 
 
@@ -61,15 +60,6 @@ def _parse(xml: Path) -> Element:
     return parse_text(content[declared.end() :].decode(encoding))
 
 
-def read_length(text: str | None) -> int:
-    """Read a side of the image in pixels; 0 when it is missing, no number or impossible."""
-    try:
-        length = finite_number(text)
-    except (TypeError, ValueError):
-        return 0
-    return int(length) if 0 < length <= LONGEST_SIDE else 0
-
-
 def read_flag(text: str | None, name: str, place: str) -> bool:
     """Read 0, 1, true or false; False when it is missing or empty."""
     word = (text or "0").strip().lower()
@@ -80,11 +70,11 @@ def read_flag(text: str | None, name: str, place: str) -> bool:
 
 def read_pixels(text: str | None, name: str, where: str) -> float:
     """Read a coordinate; the DataError names it by `name` and the object by `where`."""
-    try:
-        return finite_number(text)
-    except (TypeError, ValueError):
+    number = as_number(text)
+    if number is None:
         stated = "missing" if text is None else f"{text!r}"
-        raise DataError(f"{where}: {name} is {stated}; expected a number of pixels") from None
+        raise DataError(f"{where}: {name} is {stated}; expected a number of pixels")
+    return number
 
 
 def format_pixels(value: float) -> str:

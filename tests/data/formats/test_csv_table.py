@@ -1,3 +1,5 @@
+# Tests singleshot/data/formats/csv_files.py
+
 from __future__ import annotations
 
 from pathlib import Path

@@ -1,3 +1,9 @@
+# Tests singleshot/data/formats/shard_index.py
+# Tests singleshot/data/formats/shard_names.py
+# Tests singleshot/data/formats/shard_samples.py
+# Tests singleshot/data/formats/shard_writer.py
+# Tests singleshot/data/formats/shard_writing.py
+
 from __future__ import annotations
 
 import gc

@@ -1,5 +1,7 @@
 """TFRecord, as the TensorFlow Object Detection API reads it."""
 
+# Tests singleshot/data/formats/tfrecord_files.py
+
 from __future__ import annotations
 
 import base64

@@ -3,7 +3,6 @@ import pytest
 from singleshot.data.formats.xml_files import (
     format_pixels,
     has_root,
-    read_length,
     read_pixels,
     read_root,
 )
@@ -18,11 +17,6 @@ def test_the_root_may_have_attributes_and_follow_a_declaration(tmp_path):
     assert read_root(xml, "annotation").tag == "annotation"
     with pytest.raises(DataError, match=r"a\.xml: opens with <annotation>; expected <dataset>"):
         read_root(xml, "dataset")
-
-
-@pytest.mark.parametrize(("text", "length"), [("40", 40), ("40.9", 40), ("wide", 0), (None, 0)])
-def test_a_length_that_is_not_a_number_is_unknown(text, length):
-    assert read_length(text) == length
 
 
 @pytest.mark.parametrize(("text", "stated"), [(None, "missing"), ("x", "'x'"), ("inf", "'inf'")])

@@ -1,3 +1,5 @@
+# Tests singleshot/data/formats/yolo_layouts.py
+
 from __future__ import annotations
 
 import re

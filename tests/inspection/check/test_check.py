@@ -1,5 +1,13 @@
 """Each planted error is found, at its place and with its number, and nothing else is."""
 
+# Tests singleshot/cli/data/check.py
+# Tests singleshot/inspection/check/explanations.py
+# Tests singleshot/inspection/check/images.py
+# Tests singleshot/inspection/check/labels.py
+# Tests singleshot/inspection/check/result.py
+# Tests singleshot/inspection/check/splits.py
+# Tests singleshot/inspection/check/text.py
+
 from __future__ import annotations
 
 import json

@@ -1,5 +1,8 @@
 """The fixed copy has no errors, keeps what was right, and logs what was changed."""
 
+# Tests singleshot/inspection/check/copy_files.py
+# Tests singleshot/inspection/check/options.py
+
 from __future__ import annotations
 
 import csv

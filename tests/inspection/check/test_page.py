@@ -1,5 +1,7 @@
 """The page of a check: what it shows, in a browser on a desk and on a phone."""
 
+# Tests singleshot/inspection/check/thumbnails.py
+
 from __future__ import annotations
 
 import re

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -116,12 +116,13 @@ def read_dataset(
 ) -> DataSet:
     """Read a data set as `open_dataset` does; see `assemble` for whether images must be there."""
     dataset, findings = read_with_findings(path, split, reading, images=images)
-    kinds = ("unreadable-image", "truncated-image") if reading.on_error == "stop" else ()
+    if reading.on_error != "keep":
+        cut = [one.image for one in findings if one.kind == "truncated-image"]
+        dataset, findings = _without(dataset, cut), _with_cut_refused(findings)
     if reading.on_error == "skip":
         findings = _with_skipped(findings)
-        cut = [one.image for one in findings if one.kind == "truncated-image"]
-        dataset = _without(dataset, cut)
     else:
+        kinds = ("unreadable-image",) if reading.on_error == "stop" else ()
         findings.raise_errors(dataset.description, kinds)
     if not len(dataset):
         reasons = "".join(f"\n  {line}" for line in findings.lines(str(path)))
@@ -162,10 +163,7 @@ def read_with_findings(
             )
             parts.append(assembled.dataset)
             findings.extend(assembled.findings)
-    dataset = join_datasets(parts)
-    if len(parts) > 1:
-        dataset = _without_repetition(dataset)
-    return dataset, _without_equal(findings)
+    return join_datasets(_without_repetition(parts)), _without_equal(findings)
 
 
 def format_of(path: Path, reading: ReadingOptions = AS_IT_IS) -> Format:
@@ -240,6 +238,18 @@ def _contents(path: Path) -> str:
     return ", ".join(names[:MOST_ENTRIES]) + more if names else "an empty folder"
 
 
+def _with_cut_refused(findings: Findings) -> Findings:
+    """Replace images that are used as far as they go by errors."""
+    return Findings(
+        [
+            replace(one, kind="file", detail="the image is cut short")
+            if one.kind == "truncated-image"
+            else one
+            for one in findings
+        ]
+    )
+
+
 def _with_skipped(findings: Findings) -> Findings:
     """Replace errors by a count of what is left out because of them."""
     return Findings(
@@ -250,13 +260,14 @@ def _with_skipped(findings: Findings) -> Findings:
     )
 
 
-def _without(dataset: DataSet, images: Sequence[str]) -> DataSet:
+def _without(dataset: DataSet, images: Collection[str]) -> DataSet:
     """Leave out images by their paths."""
     import numpy as np  # noqa: PLC0415 (`require_splits` does without)
 
-    if not images:
+    left_out = dataset.paths.isin(images) if images else np.zeros(0, bool)
+    if not left_out.any():
         return dataset
-    kept = np.flatnonzero(~dataset.paths.isin(images)).tolist()
+    kept = np.flatnonzero(~left_out).tolist()
     return dataset.subset(kept, description=dataset.description)
 
 
@@ -265,9 +276,15 @@ def _without_equal(findings: Findings) -> Findings:
     return Findings(list(dict.fromkeys(findings)))
 
 
-def _without_repetition(dataset: DataSet) -> DataSet:
-    """Drop the second copy of an image that two joined splits share."""
-    first = dataset.paths.first_of_each()
-    if len(first) == len(dataset):
-        return dataset
-    return dataset.subset(first, description=dataset.description)
+def _without_repetition(parts: Sequence[DataSet]) -> list[DataSet]:
+    """Drop the second copy of an image that two joined splits share.
+
+    Before they are joined: two images of one id would make the ids of all images meaningless.
+    """
+    first, *others = parts
+    kept = [first]
+    known: set[str] = set()
+    for part in others:
+        known.update(kept[-1].paths)
+        kept.append(_without(part, known))
+    return kept

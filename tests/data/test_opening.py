@@ -39,3 +39,25 @@ def test_an_empty_split_is_an_error(voc_folder, add_split):
 def test_plus_joins_splits_and_takes_a_shared_image_once(voc_folder):
     assert len(open_dataset(voc_folder, "train+test")) == 10
     assert len(open_dataset(voc_folder, "train+trainval")) == 10
+
+
+def test_an_image_that_two_files_share_keeps_its_id(add_coco, tmp_path):
+    add_coco("train2017", num_images=2, first_id=10, images_in="images")
+    add_coco("val2017", num_images=2, first_id=11, images_in="images")
+    for split in ("train+val", None):
+        dataset = open_dataset(tmp_path, split)
+        assert dataset.has_ids
+        assert sorted(dataset.image_ids.tolist()) == [10, 11, 12]
+
+
+def test_an_image_that_is_cut_short_is_used_left_out_or_refused(voc_folder):
+    path = next((voc_folder / "JPEGImages").iterdir())
+    whole = open_dataset(voc_folder)
+    path.write_bytes(path.read_bytes()[:-20])
+    kept, skipped = (open_dataset(voc_folder, on_error=one) for one in ("keep", "skip"))
+    assert (len(kept), len(skipped)) == (len(whole), len(whole) - 1)
+    assert any(note.startswith("1 image cut short, used up to the cut") for note in kept.notes)
+    [note] = [note for note in skipped.notes if "cut short" in note]
+    assert note.startswith("left out 1 entry that cannot be used: ")
+    with pytest.raises(DataError, match=rf"{path.name}: the image is cut short; repair or remove"):
+        open_dataset(voc_folder, on_error="stop")

@@ -205,9 +205,11 @@ def join_datasets(datasets: Sequence[DataSet]) -> DataSet:
     class_names = tuple(dict.fromkeys(name for part in datasets for name in part.class_names))
     parts = [part.with_classes(class_names) for part in datasets]
     image_ids = np.concatenate([part.image_ids for part in parts])
+    other_ids = [pair for part in parts for pair in part.other_ids.items()]
     category_ids = _joint_category_ids(datasets, class_names)
     has_ids = all(part.has_ids for part in parts) and category_ids is not None
-    if len(np.unique(image_ids)) < len(image_ids):
+    all_ids = np.concatenate([image_ids, np.array([one for one, _ in other_ids], dtype=np.int64)])
+    if len(np.unique(all_ids)) < len(all_ids):
         image_ids, has_ids = np.arange(len(image_ids)), False
     counts = torch.tensor([0] + [len(part.truths) for part in parts])
     starts = counts.cumsum(0)
@@ -223,9 +225,7 @@ def join_datasets(datasets: Sequence[DataSet]) -> DataSet:
         has_ids=has_ids,
         description=" + ".join(dict.fromkeys(part.description for part in parts)),
         notes=tuple(dict.fromkeys(note for part in parts for note in part.notes)),
-        other_ids={key: one for part in parts for key, one in part.other_ids.items()}
-        if has_ids
-        else {},
+        other_ids=dict(other_ids) if has_ids else {},
         content_hashes=np.concatenate(hashes) if len(hashes) == len(parts) else None,
     )
 

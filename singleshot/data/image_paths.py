@@ -117,13 +117,6 @@ class ImagePaths(Sequence[str]):
         texts = self.tolist()
         return np.array(sorted(range(len(texts)), key=texts.__getitem__), dtype=np.int64)
 
-    def first_of_each(self) -> list[int]:
-        """List the indices of the paths without repetitions, in their order."""
-        first: dict[str, int] = {}
-        for index, path in enumerate(self):
-            first.setdefault(path, index)
-        return list(first.values())
-
     def take(self, chosen: Int64[Tensor, " m"]) -> ImagePaths:
         """Select paths; those that lie one behind the other are not copied."""
         part = as_slice(chosen)

@@ -143,6 +143,14 @@ def test_joined_data_sets_have_ids_where_they_were_kept(other, kept):
     assert join_datasets([first, dataset_of(("x",), [0], **other)]).has_ids is kept
 
 
+def test_an_id_of_one_image_that_is_another_one_elsewhere_is_none():
+    first = replace(dataset_of(("x",), [0], image_ids=[1], category_ids=[9]), other_ids={2: 1})
+    for number, kept in ((3, True), (2, False)):
+        second = dataset_of(("x",), [0], image_ids=[number], category_ids=[9])
+        joined = join_datasets([first, second])
+        assert (joined.has_ids, joined.other_ids) == (kept, {2: 1} if kept else {})
+
+
 def test_the_fingerprint_is_that_of_all_names_and_boxes_at_once(monkeypatch):
     dataset = dataset_of(("x", "y"), [0, 1], [], [1])
     names = [Path(path).name for path in dataset.paths]

@@ -51,7 +51,6 @@ def test_it_is_ordered_as_an_array():
     texts = ["b", "a", "é", "b", "B", "a"]
     paths = ImagePaths.of(texts)
     assert paths.by_text().tolist() == np.argsort(np.array(texts), kind="stable").tolist()
-    assert paths.first_of_each() == [0, 1, 2, 4]
 
 
 def test_a_million_characters_are_not_a_million_times_as_wide():

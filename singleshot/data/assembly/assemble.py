@@ -10,7 +10,12 @@ import torch
 from jaxtyping import Float64
 
 from singleshot.boxes.geometry import area
-from singleshot.data.assembly.boxes import are_fractions, refuse_fractions, repair_boxes
+from singleshot.data.assembly.boxes import (
+    are_fractions,
+    count_fractions_from_0,
+    refuse_fractions,
+    repair_boxes,
+)
 from singleshot.data.assembly.locating import (
     ImageUse,
     inspect_images,
@@ -53,6 +58,8 @@ def assemble(
     of their images.
     """
     findings = Findings(list(annotations.findings))
+    if reading.normalized:
+        count_fractions_from_0(annotations)
     # Fractions of an image that is not there cannot be converted to pixels.
     use = "required" if are_fractions(annotations, reading) else images
     located = locate_images(annotations, reading, findings, use)
@@ -68,7 +75,7 @@ def assemble(
     boxes = np.array([one.box for one in objects], dtype=np.float64).reshape(-1, 4)
     if are_fractions(annotations, reading):
         factors = sizes[owners][:, [1, 0, 1, 0]].astype(np.float64)
-        boxes = (boxes + annotations.origin * np.array([1, 1, 0, 0])) * factors
+        boxes = boxes * factors
         scale = factors[:, 0] * factors[:, 1]
     else:
         scale = np.ones(len(boxes))

@@ -12,7 +12,13 @@ from singleshot.data.findings import Findings, count_of
 from singleshot.data.formats.annotations import Annotations
 from singleshot.data.reading import ReadingOptions
 
-__all__ = ["RepairedBoxes", "are_fractions", "refuse_fractions", "repair_boxes"]
+__all__ = [
+    "RepairedBoxes",
+    "are_fractions",
+    "count_fractions_from_0",
+    "refuse_fractions",
+    "repair_boxes",
+]
 
 _ROUNDING = 0.05  # pixels; annotations rounded to a decimal or two stick out by less
 
@@ -20,6 +26,17 @@ _ROUNDING = 0.05  # pixels; annotations rounded to a decimal or two stick out by
 def are_fractions(annotations: Annotations, reading: ReadingOptions) -> bool:
     """Check whether boxes are fractions of the image: by their format, or as the user states."""
     return annotations.normalized or reading.normalized
+
+
+def count_fractions_from_0(annotations: Annotations) -> None:
+    """Add to fractions what the reader, which took them for pixels, has subtracted."""
+    origin, annotations.origin = annotations.origin, 0
+    if origin:
+        for image in annotations.images:
+            image.objects = [
+                one._replace(box=(one.box[0] + origin, one.box[1] + origin, *one.box[2:]))
+                for one in image.objects
+            ]
 
 
 def refuse_fractions(

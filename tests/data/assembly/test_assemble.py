@@ -130,6 +130,14 @@ def test_boxes_that_look_like_fractions_are_a_fault_and_read_on_request(tmp_path
     assert not len(assembled(tmp_path, image(cat(0, 0, 1, 1))).findings)  # one whole pixel
 
 
+def test_fractions_on_pixels_before_exif_are_turned_from_their_own_corner(tmp_path, save):
+    save(size=(30, 40), orientation=6)
+    options = ReadingOptions(normalized=True)
+    # 0.25, 0.5, 0.75, 1 in a format that counts pixels from 1.
+    result = assembled(tmp_path, image(cat(-0.75, -0.5, 0.75, 1)), options=options, origin=1)
+    assert result.dataset.truths.boxes.tolist() == [[0, 10, 15, 30]]
+
+
 def test_entries_of_one_file_are_joined_and_all_their_ids_are_known(tmp_path, save):
     save("a.jpg")
     save("b.jpg")

@@ -6,8 +6,10 @@ from __future__ import annotations
 
 import re
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -68,6 +70,33 @@ def test_a_data_set_written_is_read_again(data_format: Format, dataset: DataSet,
     # Not every format states sizes.
     assert again.sizes.tolist() in ([[30, 40]] * 3, [[0, 0]] * 3)
     assert [int(again[index].image[0, 0, 0]) for index in range(3)] == [0, 1, 2]
+
+
+@each_format
+def test_what_a_format_has_no_place_for_is_listed_and_nothing_else(
+    data_format: Format, dataset: DataSet, tmp_path: Path
+):
+    truths = dataset.truths
+    truths.boxes[1], truths.areas[0] = torch.tensor([0, 0.5, 0.5, 30]), 77
+    truths.difficult[1] = True
+    ids = {"image_ids": np.array([7, 3, 12]), "category_ids": (2, 5, 9), "has_ids": True}
+    dataset = replace(dataset, class_names=("a & b", "c", "unused"), **ids)
+    data_format.write(dataset, tmp_path / "to", splits={"train": [0, 1], "test": [1, 2]})
+    again = open_dataset(tmp_path / "to")
+    index_of = {Path(path).name: index for index, path in enumerate(again.paths)}
+    indices = [index_of[name] for name in ("0.png", "1.png", "2.png")]
+    first, second = (again.exact_truth(index) for index in indices[:2])
+    kept = {
+        "difficult": first.difficult.tolist() == [False, True],
+        "crowd": second.crowd.tolist() == [True],
+        "narrow": torch.allclose(first.boxes[1].float(), truths.boxes[1], atol=1e-5),
+        "area": abs(first.areas[0].item() - 77) < 1e-3,
+        "id": again.has_ids and again.image_ids[indices].tolist() == [7, 3, 12],
+        "classes": again.class_names == dataset.class_names,
+        "overlap": [len(open_dataset(tmp_path / "to", one)) for one in (None, "train", "test")]
+        == [3, 2, 2],
+    }
+    assert {loss for loss, is_kept in kept.items() if not is_kept} == {*data_format.without}
 
 
 @each_format
@@ -195,9 +224,7 @@ def assert_same(data_format: Format, again: DataSet, dataset: DataSet) -> None:
         names = [again.class_names[label] for label in found.labels.tolist()]
         assert names == [dataset.class_names[label] for label in written.labels.tolist()]
         for flag in ("difficult", "crowd"):
-            if flag not in data_format.without and not {"difficult", "crowd"} & {
-                *data_format.without
-            }:
+            if not {"difficult", "crowd"} & {*data_format.without}:
                 assert getattr(found, flag).tolist() == getattr(written, flag).tolist()
 
 

@@ -1,4 +1,4 @@
-"""Values of entries as people and programs write them, and those that are none."""
+"""Values of entries as users and programs write them, and those that are none."""
 
 from __future__ import annotations
 

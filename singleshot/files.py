@@ -4,9 +4,11 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import zipfile
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from glob import escape
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ __all__ = [
     "hash_file",
     "read_safetensors_header",
     "remove_partial_files",
+    "require_empty_folder",
     "require_existing",
     "require_own_folder",
     "require_writable",
@@ -27,6 +30,7 @@ __all__ = [
     "walk_files",
     "without_hidden",
     "write_atomically",
+    "write_folder_atomically",
 ]
 
 _PARTIAL = re.compile(r"\..+\.(\d+)\.part")  # the number is that of the process that writes it
@@ -72,6 +76,39 @@ def write_atomically(path: Path) -> Iterator[Path]:
             beside.unlink(missing_ok=True)
 
 
+@contextmanager
+def write_folder_atomically(folder: Path) -> Iterator[Path]:
+    """Yield a new folder beside, and rename it to the new or empty folder at the end.
+
+    Raises:
+        StorageError: full disk and the like. After any error nothing is left of the new folder.
+    """
+    folder = folder.absolute()
+    beside = folder.with_name(f".{folder.name}.{os.getpid()}.part")
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        _remove_abandoned(folder)
+        beside.mkdir()
+        yield beside
+        if folder.exists():
+            folder.rmdir()
+        beside.rename(folder)
+    except OSError as error:
+        raise StorageError(
+            f"{folder}: not written: {error.strerror or error}; nothing was changed"
+        ) from error
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+
+
+def _remove_abandoned(folder: Path) -> None:
+    """Delete what processes left that were killed while they wrote this folder."""
+    for left in folder.parent.glob(f"{escape(f'.{folder.name}.')}*.part"):
+        match = _PARTIAL.fullmatch(left.name)
+        if match and left.is_dir() and not is_alive(int(match[1])):
+            shutil.rmtree(left, ignore_errors=True)
+
+
 def hash_file(path: Path) -> str:
     """Compute the SHA-256 of a file, in hexadecimal."""
     digest = hashlib.sha256()
@@ -99,6 +136,15 @@ def require_writable_folder(folder: Path) -> None:
     if folder.exists() and not folder.is_dir():
         raise StorageError(f"{folder}: is a file; choose the path of a folder")
     _require_place(folder, (folder.absolute(), *folder.absolute().parents))
+
+
+def require_empty_folder(folder: Path) -> None:
+    """Raise StorageError unless the folder is new or empty, and can be written."""
+    require_writable_folder(folder)
+    if folder.exists() and (found := sorted(path.name for path in folder.iterdir())):
+        raise StorageError(
+            f"{folder}: is not empty: there is {some_of(found)}; choose a new or empty folder"
+        )
 
 
 def require_own_folder(folder: Path, names: Collection[str]) -> None:

@@ -6,7 +6,14 @@ import pytest
 
 from singleshot import files
 from singleshot.errors import StorageError
-from singleshot.files import describe_damage, hash_file, require_writable, write_atomically
+from singleshot.files import (
+    describe_damage,
+    hash_file,
+    require_empty_folder,
+    require_writable,
+    write_atomically,
+    write_folder_atomically,
+)
 
 
 def test_a_file_appears_when_it_is_complete(tmp_path):
@@ -42,6 +49,41 @@ def test_any_other_mistake_leaves_nothing_behind(tmp_path):
     with pytest.raises(KeyError):
         stumble()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_appears_when_it_is_complete(tmp_path):
+    (tmp_path / "new").mkdir()
+    with write_folder_atomically(tmp_path / "new") as beside:
+        (beside / "a.txt").write_text("whole")
+        assert list((tmp_path / "new").iterdir()) == []
+    assert (tmp_path / "new/a.txt").read_text() == "whole"
+
+
+def test_after_an_error_nothing_is_left_of_a_folder(tmp_path):
+    def write():
+        with write_folder_atomically(tmp_path / "new") as beside:
+            (beside / "a.txt").touch()
+            raise OSError(errno.ENOSPC, "No space left")
+
+    with pytest.raises(StorageError, match="new: not written: No space left; nothing was changed"):
+        write()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_killed_process_left_of_a_folder_is_deleted(tmp_path):
+    for name in (f".new.{2**22 + 1}.part", f".new.{os.getppid()}.part", ".new.mine.part"):
+        (tmp_path / name).mkdir()
+    with write_folder_atomically(tmp_path / "new"):
+        pass
+    left = sorted(path.name for path in tmp_path.iterdir())
+    assert left == sorted([f".new.{os.getppid()}.part", ".new.mine.part", "new"])
+
+
+def test_a_folder_that_holds_something_is_refused(tmp_path):
+    require_empty_folder(tmp_path / "new")
+    (tmp_path / ".hidden").touch()
+    with pytest.raises(StorageError, match=r"is not empty: there is \.hidden; choose a new"):
+        require_empty_folder(tmp_path)
 
 
 def test_a_file_where_a_folder_should_be_is_named(tmp_path):

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,8 +13,7 @@ from singleshot.data.formats.copying import CopyReport, reporting_copies
 from singleshot.data.formats.format import LEFT_OUT
 from singleshot.data.opening import find_format, read_dataset, read_with_findings, splits_of
 from singleshot.data.reading import ReadingOptions
-from singleshot.errors import StorageError, some_of
-from singleshot.files import require_writable_folder
+from singleshot.files import require_empty_folder, write_folder_atomically
 from singleshot.options import argument, callback, option, takes
 
 if TYPE_CHECKING:
@@ -26,7 +22,7 @@ if TYPE_CHECKING:
 else:
     DataSet = Any  # importing it would import PyTorch, which --help does without
 
-__all__ = ["Conversion", "ConvertOptions", "convert_dataset", "require_empty_folder"]
+__all__ = ["Conversion", "ConvertOptions", "convert_dataset", "describe_copies"]
 
 _SAME_AREA = 1e-4  # relative; an annotated area that is the box's own up to rounding
 _NAMED = 3  # renamed images in a message
@@ -123,7 +119,7 @@ def convert_dataset(data: str | Path, options: ConvertOptions) -> Conversion:
     require_empty_folder(output)
     dataset = read_dataset(path, options.split, options.reading, images="required")
     splits = _indices_of_splits(dataset, path, options.split, options.reading)
-    with _written_whole(output) as beside, reporting_copies(link=options.link) as report:
+    with write_folder_atomically(output) as beside, reporting_copies(link=options.link) as report:
         target.write(dataset, beside, splits=splits or None)
     losses = _losses(dataset, splits)
     left_out = losses["crowd"] if target.without.get("crowd") == LEFT_OUT else 0
@@ -131,7 +127,7 @@ def convert_dataset(data: str | Path, options: ConvertOptions) -> Conversion:
         f"read as {dataset.description}",
         *dataset.notes,
         *_describe_losses(losses, target),
-        *_describe_copies(report),
+        *describe_copies(report),
     )
     if options.on_message is not None:
         for message in messages:
@@ -147,15 +143,6 @@ def convert_dataset(data: str | Path, options: ConvertOptions) -> Conversion:
     )
 
 
-def require_empty_folder(folder: Path) -> None:
-    """Raise StorageError unless the folder is new or empty, and can be written."""
-    require_writable_folder(folder)
-    if folder.exists() and (found := sorted(path.name for path in folder.iterdir())):
-        raise StorageError(
-            f"{folder}: is not empty: there is {some_of(found)}; choose a new or empty folder"
-        )
-
-
 def _indices_of_splits(
     dataset: DataSet, path: Path, split: str | None, reading: ReadingOptions
 ) -> dict[str, list[int]]:
@@ -168,23 +155,6 @@ def _indices_of_splits(
         # Without those that were left out, as unreadable.
         indices[name] = [index_of[image] for image in part.paths.tolist() if image in index_of]
     return indices
-
-
-@contextmanager
-def _written_whole(folder: Path) -> Iterator[Path]:
-    """Yield a folder beside, and rename it at the end; after an error nothing is left of it."""
-    folder = folder.absolute()
-    beside = folder.with_name(f".{folder.name}.{os.getpid()}.part")
-    try:
-        beside.mkdir(parents=True)
-        yield beside
-        if folder.exists():
-            folder.rmdir()
-        beside.rename(folder)
-    except OSError as error:
-        raise StorageError(f"{folder}: not written: {error.strerror or error}") from error
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
 
 
 def _losses(dataset: DataSet, splits: Mapping[str, Sequence[int]]) -> dict[Loss, int]:
@@ -213,7 +183,7 @@ def _describe_losses(losses: Mapping[Loss, int], target: Format) -> Iterator[str
             yield f"{target.name} has no {_NOUNS[loss]}: {losses[loss]:,} {becomes}"
 
 
-def _describe_copies(report: CopyReport) -> Iterator[str]:
+def describe_copies(report: CopyReport) -> Iterator[str]:
     """Write lines about images that were renamed, or copied in place of linked."""
     if report.renamed:
         pairs = list(report.renamed.items())

@@ -9,7 +9,8 @@ import typer
 from singleshot.cli.checks import check_data
 from singleshot.cli.options import Debug, Json, examples, with_options
 from singleshot.cli.output import note, print_json, print_result
-from singleshot.data.converting import ConvertOptions, require_empty_folder
+from singleshot.data.converting import ConvertOptions
+from singleshot.files import require_empty_folder
 
 EXAMPLES = examples(
     "singleshot data convert cells --to yolo cells-yolo",

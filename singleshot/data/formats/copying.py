@@ -30,6 +30,7 @@ class CopyReport:
     link: bool  # hard links where the file system allows them
     renamed: dict[str, str] = field(default_factory=dict)  # path of the image: new name
     num_copied: int = 0
+    num_linked: int = 0
 
 
 # The functions that write formats need not pass on how images are copied.
@@ -82,6 +83,7 @@ def _copy(source: Path, target: Path, report: CopyReport) -> None:
         except OSError:  # another disk, or a file system without links
             pass
         else:
+            report.num_linked += 1
             return
     try:
         shutil.copyfile(source, target)

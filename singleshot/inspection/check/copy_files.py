@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import csv
-import shutil
-import tempfile
 from collections.abc import Collection, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path, PurePath
+from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 from PIL import Image
@@ -18,7 +16,7 @@ from singleshot.data.formats.copying import reporting_copies
 from singleshot.data.formats.format import Format
 from singleshot.data.image_paths import ImagePaths
 from singleshot.data.images import read_image
-from singleshot.errors import StorageError
+from singleshot.files import write_folder_atomically
 
 __all__ = ["LOG", "Change", "write_copy"]
 
@@ -58,38 +56,21 @@ def write_copy(
     Raises:
         StorageError: it cannot be written; nothing is left of it.
     """
-    parent = folder.absolute().parent
-    try:
-        parent.mkdir(parents=True, exist_ok=True)
-        work = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".part", dir=parent))
-    except OSError as error:
-        raise StorageError(f"{folder}: not written: {error.strerror or error}") from error
-    try:
-        part = work / "copy"
-        part.mkdir()
-        dataset = _with_whole_files(dataset, set(cut), work / "images")
-        with reporting_copies() as report:
-            kind.write(dataset, part, splits=splits or None)
+    with write_folder_atomically(folder) as beside:
+        # Beside as well: the disk of temporary files may be small.
+        with TemporaryDirectory(dir=beside.parent, prefix=".", suffix=".part") as saved_anew:
+            dataset = _with_whole_files(dataset, set(cut), Path(saved_anew))
+            with reporting_copies() as report:
+                kind.write(dataset, beside, splits=splits or None)
         renamed = [
             Change("renamed", old, PurePath(old).name, "another has this name", f"saved as {new}")
             for old, new in report.renamed.items()
         ]
-        _write_log([*log, *renamed], part / LOG)
-        if folder.exists():
-            folder.rmdir()  # it is empty
-        part.replace(folder)
-    except OSError as error:
-        raise StorageError(
-            f"{folder}: not written: {error.strerror or error}; the original is untouched"
-        ) from error
-    finally:
-        with suppress(OSError):
-            shutil.rmtree(work)
+        _write_log([*log, *renamed], beside / LOG)
 
 
 def _with_whole_files(dataset: DataSet, cut: Collection[str], folder: Path) -> DataSet:
     """Save images anew whose files are cut short."""
-    folder.mkdir()
     paths = []
     for number, path in enumerate(dataset.paths):
         if path in cut:
@@ -99,7 +80,7 @@ def _with_whole_files(dataset: DataSet, cut: Collection[str], folder: Path) -> D
             path = str(own / f"{PurePath(path).stem}.jpg")  # noqa: PLW2901
             Image.fromarray(pixels).save(path, "JPEG", quality=JPEG_QUALITY, subsampling=0)
         paths.append(path)
-    return replace(dataset, paths=ImagePaths.of(paths))
+    return replace(dataset, paths=ImagePaths.of(paths), content_hashes=None)
 
 
 def _write_log(log: Sequence[Change], file: Path) -> None:

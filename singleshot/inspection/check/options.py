@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from singleshot.data.reading import ReadingOptions
-from singleshot.errors import SingleshotError, StorageError
-from singleshot.files import require_writable, require_writable_folder, without_hidden
+from singleshot.errors import SingleshotError
+from singleshot.files import require_empty_folder, require_writable
 from singleshot.options import DEVICE, Device, callback, option
 from singleshot.runs.callbacks import OnMessage
 
@@ -74,10 +74,7 @@ class CheckOptions(ReadingOptions):
         if self.page is not None:
             require_writable(self.page)
         if self.fix is not None:
-            folder = Path(self.fix)
-            require_writable_folder(folder)
-            if folder.exists() and any(without_hidden(folder.iterdir())):
-                raise StorageError(f"{folder}: is not empty; choose a folder that is new or empty")
+            require_empty_folder(Path(self.fix))
 
     @property
     def page(self) -> Path | None:

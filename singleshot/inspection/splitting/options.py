@@ -10,8 +10,8 @@ from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path
 
 from singleshot.data.reading import ReadingOptions
-from singleshot.errors import SingleshotError, StorageError
-from singleshot.files import require_writable_folder, without_hidden
+from singleshot.errors import SingleshotError
+from singleshot.files import require_empty_folder
 from singleshot.options import argument, callback, option
 from singleshot.runs.callbacks import OnMessage
 
@@ -121,10 +121,7 @@ class SplitOptions(ReadingOptions):
     def __post_init__(self) -> None:
         """Raise SingleshotError for a value or folder that cannot be used."""
         super().__post_init__()
-        folder = Path(self.out)
-        require_writable_folder(folder)
-        if folder.exists() and any(without_hidden(folder.iterdir())):
-            raise StorageError(f"{folder}: is not empty; choose a folder that is new or empty")
+        require_empty_folder(Path(self.out))
 
     def notify(self, message: str) -> None:
         """Call `on_message`, if there is one."""

@@ -197,6 +197,22 @@ def test_images_can_be_hard_links(animals, tmp_path):
     assert image.samefile(animals / "JPEGImages/cam0_00.png")
 
 
+def test_images_of_one_name_are_all_split(animals, tmp_path):
+    for folder, suffix in (("JPEGImages", "png"), ("Annotations", "xml")):
+        (animals / folder / "cam").mkdir()
+        (animals / f"{folder}/cam0_00.{suffix}").rename(animals / f"{folder}/cam/cam0_01.{suffix}")
+    messages = []
+    singleshot.split_dataset(animals, tmp_path / "out", on_message=messages.append)
+    assert len(read_dataset(tmp_path / "out")) == 40
+    assert "renamed 1 image of equal names" in messages[-1]
+
+
+def test_the_format_is_that_which_the_user_names(animals, tmp_path):
+    coco.FORMAT.write(read_dataset(animals), animals)
+    assert singleshot.split_dataset(animals, tmp_path / "a").format == "VOC"
+    assert singleshot.split_dataset(animals, tmp_path / "b", data_format="co-co").format == "COCO"
+
+
 def test_a_missing_image_is_refused(tmp_path):
     folder = make_animals(tmp_path / "animals", coco.FORMAT)
     for image in (folder / "images").iterdir():

@@ -1,15 +1,15 @@
 """Options of an evaluation: which images, by which rules, and what to report besides."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import TYPE_CHECKING, Literal
 
 from singleshot.data.reading import ReadingOptions
 from singleshot.files import require_existing, require_writable
 from singleshot.options import DEVICE, DataPaths, Device, argument, callback, option
 from singleshot.runs.callbacks import OnMessage
+from singleshot.runs.reporting import WithPage, WithProgress
 
 if TYPE_CHECKING:
     from singleshot.metrics import Rule
@@ -19,11 +19,8 @@ __all__ = ["EvaluationOptions", "MeasurementOptions", "ProtocolName", "ScoreOpti
 ProtocolName = Literal["voc07", "voc10", "coco"]
 
 
-Chosen = TypeVar("Chosen", bound="MeasurementOptions")
-
-
 @dataclass(frozen=True)
-class MeasurementOptions(ReadingOptions):
+class MeasurementOptions(WithPage, WithProgress, ReadingOptions):
     """Images, rules and report, shared by `evaluate`, `score` and `compare`."""
 
     data: DataPaths = field(
@@ -67,30 +64,6 @@ class MeasurementOptions(ReadingOptions):
             "(images done, images in all). Default: shown on terminals and in notebooks."
         ),
     )
-
-    @property
-    def page(self) -> Path | None:
-        """Path of the report page; None without a report."""
-        return None if self.report is None else Path(self.report) / "report.html"
-
-    def notify(self, message: str) -> None:
-        """Call `on_message`, if there is one."""
-        if self.on_message is not None:
-            self.on_message(message)
-
-    def notify_progress(self, done: int, total: int) -> None:
-        """Call `progress` with a number of images, if it is a function."""
-        if callable(self.progress):
-            self.progress(done, total)
-
-    @contextmanager
-    def displayed(self: Chosen) -> Iterator[Chosen]:
-        """Yield these options with the functions of a display, where progress is to be shown."""
-        # Imports rich, for which `--help` does not wait.
-        from singleshot.runs.display import image_display  # noqa: PLC0415
-
-        with image_display(self.progress, self.on_message) as display:
-            yield self.with_callbacks(**display._asdict())
 
 
 @dataclass(frozen=True, kw_only=True)

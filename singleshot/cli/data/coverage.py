@@ -24,7 +24,7 @@ def coverage(
     writes a recipe with priors that fit the objects.
     """
     check_recipe(recipe, options.overrides)
-    check_data(options.data, options.split)
+    check_data(options.data, options.split, reading=options.reading)
     import singleshot
 
     options = replace(options, on_message=note)

@@ -24,7 +24,7 @@ def preview(
     and the hard negatives of a trained model.
     """
     check_recipe(recipe, options.overrides)
-    check_data(options.data, options.split)
+    check_data(options.data, options.split, reading=options.reading)
     if options.with_model is not None:
         check_models(options.with_model)
     import singleshot

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from singleshot.data.findings import Finding, Findings
 from singleshot.data.headers import ImageHeader
 from singleshot.data.object_checks import check_objects
 from singleshot.data.opening import read_with_findings
-from singleshot.inspection.check.images import CopyGroup, check_duplicates, check_headers
+from singleshot.inspection.check.images import check_duplicates, check_headers
 from singleshot.inspection.check.options import CheckOptions
 from singleshot.inspection.check.result import CheckResult
 from singleshot.inspection.check.splits import Members, check_splits, read_members
@@ -31,7 +31,6 @@ class Checked:
     findings: Findings
     headers: Mapping[str, ImageHeader]  # of the images, by their paths; empty without images
     members: Members = field(default_factory=dict)
-    copies: Sequence[CopyGroup] = ()
     skipped: list[str] = field(default_factory=list)
 
     def index_of(self) -> dict[str, int]:
@@ -141,7 +140,7 @@ def _check_pixels(checked: Checked, options: CheckOptions) -> None:
     if options.quick:
         checked.skipped.append("--quick: duplicates and damage within images are not looked for")
     else:
-        checked.copies = check_duplicates(
+        check_duplicates(
             checked.dataset,
             checked.members,
             checked.headers,

@@ -13,14 +13,11 @@ from singleshot.data.findings import Findings
 from singleshot.data.headers import ImageHeader
 from singleshot.inspection.check.splits import Members, separate_splits, splits_of_image
 
-__all__ = ["CopyGroup", "check_duplicates", "check_headers"]
+__all__ = ["check_duplicates", "check_headers"]
 
 # Pillow's modes of one channel, with or without transparency.
 _GREY = ("1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L", "F")
 MOST_NAMED = 4  # images of a group
-
-# Indices of images that are the same file content.
-CopyGroup = Sequence[int]
 
 
 def check_headers(headers: Mapping[str, ImageHeader], findings: Findings) -> None:
@@ -44,11 +41,8 @@ def check_duplicates(
     headers: Mapping[str, ImageHeader],
     findings: Findings,
     progress: Callable[[int, int], None],
-) -> list[CopyGroup]:
-    """Find images that cannot be decoded, that are the same or that look alike.
-
-    Returns the groups of identical images, as indices into the data set.
-    """
+) -> None:
+    """Find images that cannot be decoded, that are the same or that look alike."""
     there = np.array([index for index, path in enumerate(dataset.paths) if path in headers], int)
     found = find_duplicates(dataset.paths[there].tolist(), progress=progress)
     for index, reason in found.unreadable.items():
@@ -61,7 +55,6 @@ def check_duplicates(
     for kind, groups in (("copy", exact), ("alike", near)):
         for group in groups:
             _add_group(dataset, separate, kind, group, findings)
-    return exact
 
 
 def _add_group(

@@ -1,7 +1,6 @@
 """Options of `data check`."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,12 +9,13 @@ from singleshot.errors import SingleshotError
 from singleshot.files import require_empty_folder, require_writable
 from singleshot.options import DEVICE, Device, callback, option
 from singleshot.runs.callbacks import OnMessage
+from singleshot.runs.reporting import WithPage, WithProgress
 
 __all__ = ["CheckOptions"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class CheckOptions(ReadingOptions):
+class CheckOptions(WithPage, WithProgress, ReadingOptions):
     """Options of one check."""
 
     split: str | None = field(
@@ -75,27 +75,3 @@ class CheckOptions(ReadingOptions):
             require_writable(self.page)
         if self.fix is not None:
             require_empty_folder(Path(self.fix))
-
-    @property
-    def page(self) -> Path | None:
-        """Path of the report page; None without a report."""
-        return None if self.report is None else Path(self.report) / "report.html"
-
-    def notify(self, message: str) -> None:
-        """Call `on_message`, if there is one."""
-        if self.on_message is not None:
-            self.on_message(message)
-
-    def notify_progress(self, done: int, total: int) -> None:
-        """Call `progress` with a number of images, if it is a function."""
-        if callable(self.progress):
-            self.progress(done, total)
-
-    @contextmanager
-    def displayed(self) -> Iterator["CheckOptions"]:
-        """Yield these options with the functions of a display, where progress is to be shown."""
-        # Imports rich, for which `--help` does not wait.
-        from singleshot.runs.display import image_display  # noqa: PLC0415
-
-        with image_display(self.progress, self.on_message) as display:
-            yield self.with_callbacks(**display._asdict())

@@ -14,6 +14,7 @@ from torch import Tensor
 from singleshot.boxes.geometry import area
 from singleshot.data.batching import Draw
 from singleshot.data.dataset import DataSet
+from singleshot.data.reading import ReadingOptions
 from singleshot.data.splits import evaluation_split, training_split
 from singleshot.detectors.common.priors import PriorLayout
 from singleshot.detectors.detector import TrainableDetector
@@ -122,12 +123,12 @@ class _Data:
     @classmethod
     def open(cls, options: CoverageOptions, recipe: Recipe) -> _Data:
         """Open the split, and, where priors are fitted, images outside it."""
-        paths, seed = as_paths(options.data), recipe.training.seed
-        train, held_out = training_split(paths, options.split, "none", seed).train, None
+        paths, seed, reading = as_paths(options.data), recipe.training.seed, options.reading
+        train, held_out = training_split(paths, options.split, "none", seed, reading).train, None
         if options.fit is not None:
-            held_out = _held_out(paths, train)
+            held_out = _held_out(paths, train, reading)
             if held_out is None:  # then a tenth is set aside, as in training
-                train, held_out, *_ = training_split(paths, options.split, None, seed)
+                train, held_out, *_ = training_split(paths, options.split, None, seed, reading)
         options.notify(f"measuring {len(train)} images ({train.description})")
         if held_out is not None:
             options.notify(f"held out: {len(held_out)} images ({held_out.description})")
@@ -136,9 +137,9 @@ class _Data:
         return cls(train, image_sizes(train), held_out)
 
 
-def _held_out(paths: Sequence[Path], train: DataSet) -> DataSet | None:
+def _held_out(paths: Sequence[Path], train: DataSet, reading: ReadingOptions) -> DataSet | None:
     """Open the split that an evaluation takes, if it has no image to train on."""
-    evaluated = evaluation_split(paths, None).dataset
+    evaluated = evaluation_split(paths, None, reading).dataset
     shared = evaluated.paths.isin(train.paths).any()
     return None if shared else evaluated
 

@@ -4,17 +4,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path
 
+from singleshot.data.reading import ReadingOptions
 from singleshot.errors import SingleshotError
 from singleshot.files import require_writable
-from singleshot.options import OVERRIDES, DataPaths, Options, argument, callback, option
+from singleshot.options import OVERRIDES, DataPaths, argument, callback, option
 from singleshot.runs.callbacks import OnMessage
+from singleshot.runs.reporting import WithMessages, WithPage
 from singleshot.training.options import TRAINING_SPLIT
 
 __all__ = ["CoverageOptions"]
 
 
 @dataclass(frozen=True)
-class CoverageOptions(Options):
+class CoverageOptions(WithPage, WithMessages, ReadingOptions):
     """Options of one measurement of coverage."""
 
     data: DataPaths = field(
@@ -53,13 +55,3 @@ class CoverageOptions(Options):
         for path in (self.page, self.fit):
             if path is not None:
                 require_writable(Path(path))
-
-    @property
-    def page(self) -> Path | None:
-        """Path of the report page; None without a report."""
-        return None if self.report is None else Path(self.report) / "report.html"
-
-    def notify(self, message: str) -> None:
-        """Call `on_message`, if there is one."""
-        if self.on_message is not None:
-            self.on_message(message)

@@ -4,16 +4,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path
 
+from singleshot.data.reading import ReadingOptions
 from singleshot.files import require_writable_folder
-from singleshot.options import OVERRIDES, DataPaths, Options, argument, callback, option
+from singleshot.options import OVERRIDES, DataPaths, argument, callback, option
 from singleshot.runs.callbacks import OnMessage
+from singleshot.runs.reporting import WithMessages
 from singleshot.training.options import TRAINING_SPLIT
 
 __all__ = ["PreviewOptions"]
 
 
 @dataclass(frozen=True)
-class PreviewOptions(Options):
+class PreviewOptions(WithMessages, ReadingOptions):
     """Options of one preview."""
 
     data: DataPaths = field(
@@ -55,8 +57,3 @@ class PreviewOptions(Options):
     def page(self) -> Path | None:
         """Path of the page; None without a report."""
         return Path(self.output) / "report.html" if self.report else None
-
-    def notify(self, message: str) -> None:
-        """Call `on_message`, if there is one."""
-        if self.on_message is not None:
-            self.on_message(message)

@@ -106,7 +106,8 @@ def preview_data(recipe: str | Path, options: PreviewOptions) -> PreviewResult:
 
 def _open(options: PreviewOptions, recipe: Recipe) -> DataSet:
     """Open the images that training takes."""
-    chosen = training_split(as_paths(options.data), options.split, None, recipe.training.seed)
+    paths, seed = as_paths(options.data), recipe.training.seed
+    chosen = training_split(paths, options.split, None, seed, options.reading)
     options.notify(f"samples of {len(chosen.train)} images ({chosen.train.description})")
     for note in chosen.train.notes:
         options.notify(note)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from singleshot.errors import SingleshotError
 from singleshot.files import require_empty_folder
 from singleshot.options import argument, callback, option
 from singleshot.runs.callbacks import OnMessage
+from singleshot.runs.reporting import WithProgress
 
 __all__ = ["BY_FOLDER", "BY_LOOK", "SplitOptions", "parse_fractions"]
 
@@ -62,7 +62,7 @@ def _check_group_by(group_by: str) -> None:
 
 
 @dataclass(frozen=True)
-class SplitOptions(ReadingOptions):
+class SplitOptions(WithProgress, ReadingOptions):
     """Options of one splitting."""
 
     out: str | Path = field(
@@ -122,17 +122,3 @@ class SplitOptions(ReadingOptions):
         """Raise SingleshotError for a value or folder that cannot be used."""
         super().__post_init__()
         require_empty_folder(Path(self.out))
-
-    def notify(self, message: str) -> None:
-        """Call `on_message`, if there is one."""
-        if self.on_message is not None:
-            self.on_message(message)
-
-    @contextmanager
-    def displayed(self) -> Iterator[SplitOptions]:
-        """Yield these options with the functions of a display, where progress is to be shown."""
-        # Imports rich, for which `--help` does not wait.
-        from singleshot.runs.display import image_display  # noqa: PLC0415
-
-        with image_display(self.progress, self.on_message) as display:
-            yield self.with_callbacks(**display._asdict())

@@ -9,12 +9,13 @@ from singleshot.data.reading import ReadingOptions
 from singleshot.files import require_writable
 from singleshot.options import callback, option
 from singleshot.runs.callbacks import OnMessage
+from singleshot.runs.reporting import WithMessages, WithPage
 
 __all__ = ["StatisticsOptions"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class StatisticsOptions(ReadingOptions):
+class StatisticsOptions(WithPage, WithMessages, ReadingOptions):
     """Options of one description of a data set."""
 
     split: str | None = field(
@@ -43,13 +44,3 @@ class StatisticsOptions(ReadingOptions):
         super().__post_init__()
         if self.page is not None:
             require_writable(self.page)
-
-    @property
-    def page(self) -> Path | None:
-        """Path of the report page; None without a report."""
-        return None if self.report is None else Path(self.report) / "report.html"
-
-    def notify(self, message: str) -> None:
-        """Call `on_message`, if there is one."""
-        if self.on_message is not None:
-            self.on_message(message)

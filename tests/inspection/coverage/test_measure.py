@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import pytest
 import torch
@@ -54,6 +55,14 @@ def test_the_numbers_are_those_of_all_pairs_of_priors_and_objects(cells):
     assert coverage.all.recall == pytest.approx(float((iou >= 0.5).float().mean()))
     assert sum(coverage.histogram) == 10
     assert coverage.priors == len(priors) == 6 * 8 * 4
+
+
+def test_images_may_lie_elsewhere(cells, fitted, tmp_path):
+    folder = shutil.copytree(cells, tmp_path / "cells")
+    elsewhere = (folder / "JPEGImages").rename(tmp_path / "elsewhere")
+    out = tmp_path / "cells.toml"
+    result = singleshot.measure_coverage(RECIPE, folder, fit=out, overrides=SMALL, images=elsewhere)
+    assert result.coverage.histogram == fitted.coverage.histogram
 
 
 def test_each_object_belongs_to_one_class_one_size_and_one_level(fitted):

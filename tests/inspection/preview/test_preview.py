@@ -70,6 +70,15 @@ def first_batch(cells, run, names) -> Batch:
     return Batch.of([images[Draw(0, place)] for place in places])
 
 
+def test_images_may_lie_elsewhere(cells, tmp_path):
+    folder = shutil.copytree(cells, tmp_path / "cells")
+    elsewhere = (folder / "JPEGImages").rename(tmp_path / "elsewhere")
+    made = singleshot.preview_data(
+        RECIPE, folder, tmp_path / "out", number=1, overrides=SMALL, images=elsewhere
+    )
+    assert len(made.samples) == 1
+
+
 def test_samples_matches_and_negatives_are_those_of_training(previewed, cells, run):
     batch = first_batch(cells, run, [one.name for one in previewed.samples])
     assert [one.objects for one in previewed.samples] == [len(truth) for truth in batch.truths]

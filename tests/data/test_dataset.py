@@ -186,3 +186,15 @@ def test_the_exact_truth_is_in_double_precision():
     )
     assert dataset.exact_truth(0).boxes.tolist() == box.tolist()
     assert dataset.truth(0).boxes.dtype == torch.float32
+
+
+def test_stored_hashes_of_contents_are_in_the_fingerprint():
+    dataset = dataset_of(("x", "y"), [0, 1], [], [1])
+    hashed = replace(dataset, content_hashes=np.array([1, 2, 3]))
+    again = pickle.loads(pickle.dumps(hashed))
+    assert again.content_hashes.tolist() == [1, 2, 3]
+    assert again.fingerprint() == hashed.fingerprint()
+    other = replace(dataset, content_hashes=np.array([1, 2, 4]))
+    moved = replace(hashed, ends=torch.tensor([1, 2, 3]))
+    assert len({one.fingerprint() for one in (dataset, hashed, other, moved)}) == 4
+    assert hashed.subset([2, 0], description="").content_hashes.tolist() == [3, 1]

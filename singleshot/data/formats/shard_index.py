@@ -13,17 +13,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from jaxtyping import Int64
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save
+from safetensors.torch import save
 from torch import Tensor
 
 from singleshot.data.dataset import DataSet
 from singleshot.data.formats.shard_names import FORMAT_KEY, VERSION, index_content
 from singleshot.data.image_paths import ImagePaths
 from singleshot.errors import DataError
-from singleshot.files import write_atomically
+from singleshot.files import read_safetensors_header, write_atomically
 from singleshot.structures import Truth
 
 __all__ = ["Shard", "ShardIndex", "load_index", "save_index"]
@@ -33,6 +33,14 @@ _SHARD_NAME = re.compile(r"[^/\\\0]*[^/\\\0.][^/\\\0]*")
 _FORBIDDEN = (0, ord("/"), ord("\\"))  # in the name of an image
 _AT_ONCE = 1 << 20  # boxes that are checked together
 
+_TYPES: Mapping[str, np.dtype[Any]] = {
+    "F64": np.dtype("<f8"),
+    "F32": np.dtype("<f4"),
+    "I64": np.dtype("<i8"),
+    "I32": np.dtype("<i4"),
+    "U8": np.dtype("u1"),
+    "BOOL": np.dtype("?"),
+}
 # Of each tensor: its type, and the number of columns.
 _IMAGES: Mapping[str, tuple[torch.dtype, int]] = {
     "ends": (torch.int64, 0),
@@ -127,17 +135,39 @@ def load_index(file: Path, *, description: str) -> ShardIndex:
     """
     content = index_content(file)
     try:
-        tensors = load_file(file)
-    except (SafetensorError, OSError) as error:
-        raise _damaged(file, str(error)) from error
-    try:
+        tensors = _map_tensors(file)
         return _index_of(file.parent, content, tensors, description)
-    except (KeyError, TypeError, ValueError) as error:
-        raise _damaged(file, str(error)) from error
+    except (KeyError, TypeError, ValueError, OSError) as error:
+        raise DataError(
+            f"{file}: damaged ({error}); copy it again, or convert the data set again"
+        ) from error
 
 
-def _damaged(file: Path, reason: str) -> DataError:
-    return DataError(f"{file}: damaged ({reason}); copy it again, or convert the data set again")
+def _map_tensors(file: Path) -> dict[str, Tensor]:
+    """Map each tensor of a safetensors file into memory.
+
+    safetensors maps the file as one storage, which processes that are spawned cannot share: PyTorch
+    hands its descriptor over for each tensor, and Python refuses one that comes twice.
+    """
+    header = read_safetensors_header(file)
+    header.pop("__metadata__", None)
+    with file.open("rb") as opened:
+        begin = 8 + int.from_bytes(opened.read(8), "little")
+    tensors = {}
+    for name, entry in header.items():
+        kind, shape = _TYPES[entry["dtype"]], tuple(entry["shape"])
+        start, end = entry["data_offsets"]
+        if not 0 <= start <= end or end - start != np.prod(shape, dtype=np.int64) * kind.itemsize:
+            raise ValueError(f"{name} has another length")
+        if start == end:
+            tensors[name] = torch.from_numpy(np.zeros(shape, kind))
+            continue
+        # "c": what a process writes, it would write for itself.
+        mapped = np.memmap(file, kind, "c", begin + start, shape)
+        if not mapped.flags.aligned:
+            raise ValueError(f"{name} is not aligned")
+        tensors[name] = torch.from_numpy(mapped)
+    return tensors
 
 
 def _index_of(

@@ -10,6 +10,7 @@ import gc
 import hashlib
 import io
 import json
+import multiprocessing
 import tarfile
 from collections.abc import Callable
 from dataclasses import replace
@@ -18,6 +19,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import torch.utils.data
 from cells import make_cells
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -364,3 +366,27 @@ def test_difficult_and_crowd_ids_and_areas_survive(cells: DataSet, tmp_path: Pat
         assert torch.equal(getattr(again.truths, name), getattr(truths, name))
     assert again.image_ids.tolist() == ids.tolist()
     assert (again.category_ids, again.other_ids, again.has_ids) == ((4, 9), {3: 0}, True)
+
+
+def test_a_spawned_process_shares_the_index(written: Path):
+    context = multiprocessing.get_context("spawn")
+    loader = torch.utils.data.DataLoader(
+        Numbers(open_dataset(written)), num_workers=1, multiprocessing_context=context
+    )
+    assert [int(number) for number in loader] == [
+        len(open_dataset(written).truth(index)) for index in range(10)
+    ]
+
+
+class Numbers(torch.utils.data.Dataset):
+    """Numbers of objects by index."""
+
+    def __init__(self, dataset: DataSet) -> None:
+        self.dataset = dataset
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __getitem__(self, index: int) -> int:
+        assert self.dataset.paths[index].endswith(".jpg")
+        return len(self.dataset.truth(index))

@@ -27,7 +27,8 @@ from benchmarks.reference_training import ReferenceTraining
 from benchmarks.timing import ratio
 from singleshot.data.cache import cache_images
 from singleshot.data.dataset import DataSet
-from singleshot.data.splits import TrainingData, open_dataset
+from singleshot.data.opening import open_dataset
+from singleshot.data.splits import TrainingData
 from singleshot.recipes.load import load_recipe
 from singleshot.runs.folder import RunFolder
 from singleshot.structures import Batch, Truth

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from singleshot.comparison.tutorial import compare_with_tutorial
     from singleshot.data.converting import Conversion, convert_dataset
     from singleshot.data.dataset import DataSet
+    from singleshot.data.formats.annotations import AnnotatedImage, AnnotatedObject, Annotations
     from singleshot.data.formats.format import Format
     from singleshot.data.images import read_image
     from singleshot.data.opening import open_dataset
@@ -65,6 +66,9 @@ if TYPE_CHECKING:
     from singleshot.tuning.tune import tune
 
 __all__ = [
+    "AnnotatedImage",
+    "AnnotatedObject",
+    "Annotations",
     "Backbone",
     "BackboneKind",
     "BackboneSettings",
@@ -147,6 +151,7 @@ _MODULES = {
     "comparison.tutorial": ["compare_with_tutorial"],
     "data.converting": ["Conversion", "convert_dataset"],
     "data.dataset": ["DataSet"],
+    "data.formats.annotations": ["AnnotatedImage", "AnnotatedObject", "Annotations"],
     "data.formats.format": ["Format"],
     "data.images": ["read_image"],
     "data.opening": ["open_dataset"],

@@ -69,7 +69,7 @@ def csv(tmp_path, installed):
 def test_its_recipe_trains_its_detector_on_its_format(csv, tmp_path):
     trained = command("train", "centres", "--data", str(csv), "--run", str(tmp_path / "run"))
     assert trained.exit_code == 0, trained.stderr
-    assert "boxes.csv of" in trained.stderr
+    assert "shapes layout of" in trained.stderr
     evaluated = command("evaluate", str(tmp_path / "run"), str(csv), "--json")
     assert evaluated.exit_code == 0, evaluated.stderr
     assert json.loads(evaluated.stdout)["images"] == 5
@@ -143,4 +143,4 @@ def test_help_loads_no_plugin(tmp_path, monkeypatch):
 
 @pytest.mark.usefixtures("installed")
 def test_formats_of_plugins_come_last():
-    assert [each.name for each in formats()] == [*(each.name for each in FORMATS), "boxes.csv"]
+    assert [each.name for each in formats()] == [*(each.name for each in FORMATS), "shapes"]

@@ -1,4 +1,5 @@
-"""Reports on a data set and on what training sees of it, with pages.
+"""Look at a data set, and at what training sees of it.
 
-Read `singleshot.data` first.
+Read `singleshot.data` first; then a folder for each command: `statistics` (`data stats`), `check`,
+`splitting` (`data split`), `coverage`, `preview`.
 """

@@ -1,1 +1,8 @@
-"""Annotation formats: the contract in `format`, then a file for each format."""
+"""Annotation formats: what their files state, read and written.
+
+Read `annotations` (what a reader returns), `format` (the contract), then a file for each format:
+`voc`, `coco`, `imglab`, `cvat`, `label_studio`, `tfrecord`, `yolo`, `open_images`, `csv_table`,
+`labelme`, `shards`. They share `entries` (values in JSON, CSV and YAML), `csv_files`, `xml_files`,
+`split_names` and `copying` (images, for writers); `yolo_layouts`, `tfrecord_files`,
+`shard_*` and `remote_shards` are parts of one format. `singleshot.data.opening` lists them.
+"""

@@ -1,4 +1,4 @@
-"""Preview of a training: augmented samples, the priors that answer for their objects, negatives.
+"""Preview a training: augmented samples, the priors matched to their objects, hard negatives.
 
 Reading order: `options`, `preview` (the workflow), `scene` (a sample with its priors as boxes),
 `figures` (PNG files), `page` (the HTML page), `tables` (the terminal).

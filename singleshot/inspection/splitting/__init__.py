@@ -1,4 +1,5 @@
-"""`data split`: a data set cut into parts that have all classes and share no group.
+"""Split a data set into parts that have all classes and share no group.
 
-`options`, `groups` (what must stay together), `split` (the workflow), `result`, `tables`.
+Reading order: `options`, `groups` (what must stay together), `split` (the workflow), `result`,
+`tables`.
 """

@@ -1,5 +1,5 @@
-"""`data stats`: counts, sizes, shapes and places of the objects of a data set.
+"""Describe a data set: counts, sizes, shapes and places of its objects.
 
-`options`, `measure` (numbers from the arrays of a data set), `result` (as JSON), `describe` (the
-workflow), `tables` (terminal); `plots`, `samples` and `page` (the report).
+Reading order: `options`, `measure` (numbers from the arrays of a data set), `result` (as JSON),
+`describe` (the workflow), `remarks`, `tables` (the terminal), `page` with `plots` and `samples`.
 """

@@ -1,15 +1,13 @@
-"""A data format: a folder with `boxes.csv`, whose rows are image, x1, y1, x2, y2, label."""
+"""A data format: a folder with `boxes.shapes`, whose rows are image, x1, y1, x2, y2, label."""
 
 import csv
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import torch
-
 import singleshot
 
-NAME = "boxes.csv"
+NAME = "boxes.shapes"
 
 
 def recognise(path: Path) -> bool:
@@ -20,17 +18,17 @@ def splits(_path: Path) -> tuple[str, ...]:
     return ()
 
 
-def read(path: Path, _split: str | None) -> singleshot.DataSet:
+def read(path: Path, _split: str | None = None) -> list[singleshot.Annotations]:
+    objects: dict[str, list[singleshot.AnnotatedObject]] = {}
     with (path / NAME).open(newline="") as file:
-        rows = list(csv.reader(file))
-    class_names = sorted({row[5] for row in rows})
-    images = []
-    for name in sorted({row[0] for row in rows}):
-        own = [row for row in rows if row[0] == name]
-        boxes = torch.tensor([[float(value) for value in row[1:5]] for row in own])
-        labels = torch.tensor([class_names.index(row[5]) for row in own])
-        images.append((path / name, singleshot.Truth.of(boxes, labels)))
-    return singleshot.DataSet.of(class_names, images, description=f"boxes.csv of {path}")
+        for number, (name, x1, y1, x2, y2, label) in enumerate(csv.reader(file), start=1):
+            box = float(x1), float(y1), float(x2), float(y2)
+            objects.setdefault(name, []).append(singleshot.AnnotatedObject(label, box, number))
+    images = [
+        singleshot.AnnotatedImage(name, (0, 0), of_image, f"{path / NAME}: {name}")
+        for name, of_image in objects.items()
+    ]
+    return [singleshot.Annotations(path, images, [path], path / NAME, entry="line")]
 
 
 def write(
@@ -50,4 +48,4 @@ def write(
                 writer.writerow([image.name, *box, dataset.class_names[label]])
 
 
-CSV = singleshot.Format("boxes.csv", "a folder with boxes.csv", recognise, splits, read, write)
+SHAPES = singleshot.Format("shapes", "a folder with boxes.shapes", recognise, splits, read, write)

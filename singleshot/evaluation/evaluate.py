@@ -109,7 +109,7 @@ def _score(predictions: str | Path, options: ScoreOptions) -> Report:
         options.split,
         options.on_message,
         reading=options.reading,
-        images="unread",
+        images="optional",  # where they are, their boxes are turned and scaled as in `evaluate`
     )
     evaluation = Evaluation.prepare(dataset, options)
     loaded = read_predictions(Path(predictions), dataset, options)
@@ -199,7 +199,7 @@ def open_evaluation_data(
     """Open the images to evaluate on, with the labels of a model if class names are given.
 
     `splits` are the images of its run: the split "set-aside" is one of them. Where
-    images are "unread" none needs to be there.
+    images are "optional" none needs to be there.
     """
     if split == SET_ASIDE and splits is not None:
         chosen = splits.choose_set_aside(as_paths(data), reading)

@@ -179,8 +179,7 @@ def build_training(
         if setup.start is None
         else setup.start.kept_classes(setup.data.train.class_names),
     )
-    window = ShardWindow.of(setup.data.train.paths)
-    return training, _build_batches(training, images, window)
+    return training, _build_batches(training, images, ShardWindow.of(setup.data.train.paths))
 
 
 def _divergence_check(

@@ -9,7 +9,11 @@ import json
 from pathlib import Path
 
 import pytest
+from cells import make_cells
 from command_line import singleshot
+from PIL import Image
+
+from singleshot.data.opening import open_dataset
 
 
 def test_cocoapis_own_example_gives_its_published_numbers(shared):
@@ -35,6 +39,31 @@ def test_what_evaluate_saved_scores_the_same(cells_run, tmp_path):
     page = singleshot("score", saved, "cells", "--report", str(tmp_path / "report"))
     assert page.exit_code == 0, page.stderr
     assert (tmp_path / "report/report.html").is_file()
+
+
+def test_boxes_of_photographs_on_their_side_are_turned_as_in_evaluate(tmp_path):
+    folder = make_cells(tmp_path / "cells")
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned clockwise; the boxes are those of the stored pixels
+    for path in sorted((folder / "JPEGImages").glob("test*")):
+        with Image.open(path) as image:
+            image.save(path, exif=exif)
+    dataset = open_dataset(folder, "test")
+    detections = [
+        {
+            "image": Path(path).name,
+            "detections": [
+                {"box": box, "label": dataset.class_names[label], "score": 0.9}
+                for box, label in zip(truth.boxes.tolist(), truth.labels.tolist(), strict=True)
+            ],
+        }
+        for path, truth in (
+            (path, dataset.truth(index)) for index, path in enumerate(dataset.paths)
+        )
+    ]
+    (tmp_path / "predictions.json").write_text(json.dumps(detections))
+    scored = singleshot("score", str(tmp_path / "predictions.json"), str(folder), "--json")
+    assert json.loads(scored.stdout)["mean_average_precision"] == 1
 
 
 def test_shares_of_the_images_saved_in_one_folder_score_as_the_whole(cells_run, tmp_path):

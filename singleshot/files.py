@@ -24,6 +24,7 @@ __all__ = [
     "remove_partial_files",
     "require_empty_folder",
     "require_existing",
+    "require_outside",
     "require_own_folder",
     "require_writable",
     "require_writable_folder",
@@ -144,6 +145,18 @@ def require_empty_folder(folder: Path) -> None:
     if folder.exists() and (found := sorted(path.name for path in folder.iterdir())):
         raise StorageError(
             f"{folder}: is not empty: there is {some_of(found)}; choose a new or empty folder"
+        )
+
+
+def require_outside(folder: Path, data: Path) -> None:
+    """Raise StorageError where a folder to write lies in the data set that is read.
+
+    Its files would be taken for the data set's the next time, or for the whole of it.
+    """
+    if data.is_dir() and data.resolve() in (folder.resolve(), *folder.resolve().parents):
+        raise StorageError(
+            f"{folder}: lies inside the data set {data}, which would be read with it the next "
+            f"time; choose a folder outside"
         )
 
 

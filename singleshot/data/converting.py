@@ -13,7 +13,7 @@ from singleshot.data.formats.copying import CopyReport, reporting_copies
 from singleshot.data.formats.format import LEFT_OUT
 from singleshot.data.opening import find_format, read_dataset, read_with_findings, splits_of
 from singleshot.data.reading import ReadingOptions
-from singleshot.files import require_empty_folder, write_folder_atomically
+from singleshot.files import require_empty_folder, require_outside, write_folder_atomically
 from singleshot.options import argument, callback, option, takes
 
 if TYPE_CHECKING:
@@ -112,11 +112,12 @@ def convert_dataset(data: str | Path, options: ConvertOptions) -> Conversion:
 
     Raises:
         DataError: there is no such format or split, or the annotations cannot be used.
-        StorageError: the folder is not empty, or cannot be written.
+        StorageError: the folder is not empty, lies in the data set or cannot be written.
     """
     path, output = Path(data), Path(options.output)
     target = find_format(options.to, "--to")
     require_empty_folder(output)
+    require_outside(output, path)
     dataset = read_dataset(path, options.split, options.reading, images="required")
     splits = _indices_of_splits(dataset, path, options.split, options.reading)
     with write_folder_atomically(output) as beside, reporting_copies(link=options.link) as report:

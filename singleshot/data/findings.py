@@ -84,6 +84,9 @@ KINDS: Mapping[str, FindingKind] = {
     "fractions": FindingKind(
         "error", "{boxes} within one pixel", "are these fractions of the image? Then: --normalized"
     ),
+    "pixels": FindingKind(
+        "error", "{boxes} beyond the image", "are these pixels? Then leave out --normalized"
+    ),
     "duplicate-class": FindingKind("error", "{classes} of the same name", "give each its own name"),
     # Of a run with --on-error stop only; else the image is left out or used.
     "unreadable-image": FindingKind("change", "left out {images} that cannot be read"),

@@ -28,6 +28,7 @@ from singleshot.data.formats import (
 from singleshot.data.formats.format import Format
 from singleshot.data.formats.remote_shards import open_url
 from singleshot.data.formats.split_names import choose_split
+from singleshot.data.image_suffixes import image_suffixes
 from singleshot.data.layouts import Layout, find_layouts
 from singleshot.data.outside_links import refuse_outside_links
 from singleshot.data.reading import AS_IT_IS, ReadingOptions
@@ -216,6 +217,8 @@ def _layout_of(path: Path, reading: ReadingOptions) -> tuple[Layout, Findings]:
         path, note = open_url(url)
         findings.add("reader", note)
     require_existing(path)
+    if reading.images is not None and not Path(reading.images).is_dir():
+        raise DataError(f"--images {reading.images}: there is no such folder")
     if path.is_dir() and not reading.follow_links:
         refuse_outside_links(path)
     known = formats()
@@ -245,12 +248,17 @@ def _unknown_layout(path: Path, known: Sequence[Format]) -> DataError:
 
 
 def _contents(path: Path) -> str:
-    """Describe a folder or file for the error about an unknown layout."""
+    """Describe a folder or file for the error about an unknown layout; images come last."""
     if path.is_file():
         return "a file that is none of these"
-    names = sorted(entry.name + "/" * entry.is_dir() for entry in path.iterdir())
+    entries = sorted(path.iterdir(), key=lambda one: (_is_image(one), one.name))
+    names = [entry.name + "/" * entry.is_dir() for entry in entries]
     more = f" and {len(names) - MOST_ENTRIES} more" if len(names) > MOST_ENTRIES else ""
     return ", ".join(names[:MOST_ENTRIES]) + more if names else "an empty folder"
+
+
+def _is_image(path: Path) -> bool:
+    return path.suffix.lower() in image_suffixes()
 
 
 def _with_cut_refused(findings: Findings) -> Findings:

@@ -12,6 +12,12 @@ from singleshot.options import options_of
 
 
 @pytest.fixture
+def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder to write, outside of the data set."""
+    return tmp_path_factory.mktemp("converted") / "out"
+
+
+@pytest.fixture
 def other_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder outside that of the data set."""
     return tmp_path_factory.mktemp("other")
@@ -22,21 +28,21 @@ def names_of(path: Path, split: str) -> list[str]:
 
 
 @pytest.mark.parametrize("target", [one.name for one in FORMATS if "overlap" not in one.without])
-def test_all_splits_are_kept(voc_folder, tmp_path, target):
-    converted = convert_dataset(voc_folder, tmp_path / "out", to=target)
+def test_all_splits_are_kept(voc_folder, target, out):
+    converted = convert_dataset(voc_folder, out, to=target)
     assert converted.splits == {"test": 2, "train": 8, "trainval": 10, "val": 2}
     for split in splits_of(voc_folder):
-        assert names_of(tmp_path / "out", split) == names_of(voc_folder, split)
-    assert len(read_dataset(tmp_path / "out")) == 12
+        assert names_of(out, split) == names_of(voc_folder, split)
+    assert len(read_dataset(out)) == 12
 
 
-def test_one_split_is_converted_alone(voc_folder, tmp_path):
-    converted = convert_dataset(voc_folder, tmp_path / "out", to="coco", split="val+test")
+def test_one_split_is_converted_alone(voc_folder, out):
+    converted = convert_dataset(voc_folder, out, to="coco", split="val+test")
     assert converted.splits == {"val": 2, "test": 2}
     assert str(converted) == (
-        f"wrote 4 images (val 2, test 2) with 6 objects of 2 classes to {tmp_path / 'out'}, as COCO"
+        f"wrote 4 images (val 2, test 2) with 6 objects of 2 classes to {out}, as COCO"
     )
-    assert splits_of(tmp_path / "out") == ("test", "val")
+    assert splits_of(out) == ("test", "val")
 
 
 def test_images_in_no_split_are_kept(add_voc, add_split, tmp_path):
@@ -66,10 +72,10 @@ def test_what_a_format_has_no_place_for_is_counted(add_coco, tmp_path, other_pat
     assert len(read_dataset(other_path / "yolo").truths) == 2
 
 
-def test_coco_to_coco_keeps_ids_areas_and_regions(add_coco, tmp_path):
+def test_coco_to_coco_keeps_ids_areas_and_regions(add_coco, tmp_path, out):
     add_coco("val", {"area": 12.5, "category_id": 3}, {"iscrowd": 1})
-    convert_dataset(tmp_path, tmp_path / "out", to="coco", link=True)
-    before, after = read_dataset(tmp_path, "val"), read_dataset(tmp_path / "out", "val")
+    convert_dataset(tmp_path, out, to="coco", link=True)
+    before, after = read_dataset(tmp_path, "val"), read_dataset(out, "val")
     assert after.image_ids.tolist() == before.image_ids.tolist() == [10, 11]
     assert after.category_ids == before.category_ids == (1, 3)
     assert after.truths.areas.tolist() == before.truths.areas.tolist()
@@ -88,22 +94,29 @@ def test_equal_names_of_two_folders_both_survive(add_voc, tmp_path):
     assert names_of(tmp_path / "out", "train") == ["train_a.jpg"]
 
 
-def test_a_folder_with_files_is_refused(voc_folder, tmp_path):
-    (tmp_path / "out").mkdir()
-    (tmp_path / "out/notes.txt").touch()
+def test_a_folder_with_files_is_refused(voc_folder, out):
+    out.mkdir()
+    (out / "notes.txt").touch()
     with pytest.raises(StorageError, match="out: is not empty: there is notes"):
-        convert_dataset(voc_folder, tmp_path / "out", to="coco")
+        convert_dataset(voc_folder, out, to="coco")
 
 
-def test_after_an_error_nothing_is_left(voc_folder, tmp_path, monkeypatch):
+def test_a_folder_inside_the_data_set_is_refused(voc_folder):
+    # It would be taken for a part of the data set, or for the whole of it, the next time.
+    with pytest.raises(StorageError, match=r"out: lies inside the data set .*choose a folder"):
+        convert_dataset(voc_folder, voc_folder / "new" / "out", to="coco")
+    assert not (voc_folder / "new").exists()
+
+
+def test_after_an_error_nothing_is_left(voc_folder, monkeypatch, out):
     def fail(*_: object) -> None:
         raise OSError("No space left on device")
 
     monkeypatch.setattr("shutil.copyfile", fail)
-    before = sorted(tmp_path.iterdir())
+    before = sorted(out.parent.iterdir())
     with pytest.raises(StorageError, match="not written: No space left"):
-        convert_dataset(voc_folder, tmp_path / "out", to="coco")
-    assert sorted(tmp_path.iterdir()) == before
+        convert_dataset(voc_folder, out, to="coco")
+    assert sorted(out.parent.iterdir()) == before
 
 
 def test_an_unknown_format_and_missing_images_are_refused(add_coco, tmp_path):

@@ -30,6 +30,18 @@ def test_an_unknown_layout_lists_what_was_looked_for_and_found(tmp_path):
         open_dataset(tmp_path / "data.yaml")
 
 
+def test_of_an_unknown_layout_files_of_annotations_are_listed_before_images(tmp_path):
+    for name in (*(f"{number}.jpg" for number in range(9)), "z.manifest"):
+        (tmp_path / name).touch()
+    with pytest.raises(DataError, match=r"found: *z\.manifest, 0\.jpg, .* and 2 more"):
+        open_dataset(tmp_path)
+
+
+def test_a_folder_of_images_that_does_not_exist_is_refused(voc_folder):
+    with pytest.raises(DataError, match="--images photos: there is no such folder"):
+        open_dataset(voc_folder, images="photos")
+
+
 def test_an_empty_split_is_an_error(voc_folder, add_split):
     add_split("nothing")
     with pytest.raises(DataError, match=r"split nothing of .*has no images"):

@@ -14,6 +14,7 @@ from singleshot.data.assembly.boxes import (
     are_fractions,
     count_fractions_from_0,
     refuse_fractions,
+    refuse_pixels,
     repair_boxes,
 )
 from singleshot.data.assembly.locating import (
@@ -74,6 +75,7 @@ def assemble(
     objects = [one for image in chosen for entry in image.entries for one in entry.objects]
     boxes = np.array([one.box for one in objects], dtype=np.float64).reshape(-1, 4)
     if are_fractions(annotations, reading):
+        refuse_pixels(boxes, annotations, findings)
         factors = sizes[owners][:, [1, 0, 1, 0]].astype(np.float64)
         boxes = boxes * factors
         scale = factors[:, 0] * factors[:, 1]

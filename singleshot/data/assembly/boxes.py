@@ -17,10 +17,12 @@ __all__ = [
     "are_fractions",
     "count_fractions_from_0",
     "refuse_fractions",
+    "refuse_pixels",
     "repair_boxes",
 ]
 
 _ROUNDING = 0.05  # pixels; annotations rounded to a decimal or two stick out by less
+_FAR = 2  # image sizes; fractions reach beyond 1 by little, pixels by far
 
 
 def are_fractions(annotations: Annotations, reading: ReadingOptions) -> bool:
@@ -50,6 +52,23 @@ def refuse_fractions(
         "fractions",
         str(annotations.file),
         f"no corner of {count_of(len(boxes), 'boxes')} is beyond 1 pixel (the largest: {largest})",
+    )
+
+
+def refuse_pixels(
+    boxes: Float64[np.ndarray, "k 4"], annotations: Annotations, findings: Findings
+) -> None:
+    """Report boxes that `normalized` takes for fractions, and that mostly reach far beyond 1.
+
+    As fractions nearly all of them would lie outside their images, and be dropped.
+    """
+    if annotations.normalized or not len(boxes) or np.median(boxes[:, 2:].max(axis=1)) < _FAR:
+        return
+    largest = ", ".join(f"{value:g}" for value in boxes.max(axis=0))
+    findings.add(
+        "pixels",
+        str(annotations.file),
+        f"most of {count_of(len(boxes), 'boxes')} are beyond 1 (the largest: {largest})",
     )
 
 

@@ -11,6 +11,7 @@ from singleshot.data.findings import Finding, Findings
 from singleshot.data.headers import ImageHeader
 from singleshot.data.object_checks import check_objects
 from singleshot.data.opening import read_with_findings
+from singleshot.files import require_outside
 from singleshot.inspection.check.images import check_duplicates, check_headers
 from singleshot.inspection.check.options import CheckOptions
 from singleshot.inspection.check.result import CheckResult
@@ -60,6 +61,8 @@ def check_dataset(data: str | Path, options: CheckOptions) -> CheckResult:
 
 def _check(path: Path, options: CheckOptions) -> CheckResult:
     """Check as `check_dataset` does, with the functions of a display."""
+    if options.fix is not None:
+        require_outside(Path(options.fix), path)
     checked = _read(path, options)
     of_objects = check_objects(checked.dataset)
     kinds = {one.kind for one in checked.findings}

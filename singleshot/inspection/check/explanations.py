@@ -64,6 +64,10 @@ EXPLANATIONS: Mapping[str, Explanation] = {
         "No training begins: as pixels all boxes would be smaller than a pixel.",
         "If these are fractions of the image, --normalized reads them, also for --fix.",
     ),
+    "pixels": Explanation(
+        "No training begins: as fractions nearly all boxes would lie outside their images.",
+        "If these are pixels, leave out --normalized.",
+    ),
     "duplicate-class": Explanation(
         "No training begins: a label would mean two classes.",
         "Give each class a name of its own.",

@@ -57,7 +57,7 @@ _DONE: Mapping[str, str] = {
     "unknown-size": "size written",
 }
 # Not to be fixed before it is known what is meant.
-_UNCLEAR = ("fractions", "no-images", "no-usable-image", "no-object", "duplicate-class")
+_UNCLEAR = ("fractions", "pixels", "no-images", "no-usable-image", "no-object", "duplicate-class")
 _EVALUATION = (r"test(ing)?", r"(val(id|idation)?|dev)")  # names of splits, the most worth first
 
 

@@ -13,7 +13,7 @@ from singleshot.data.formats.copying import CopyReport, reporting_copies
 from singleshot.data.formats.format import Format
 from singleshot.data.opening import format_of, read_dataset
 from singleshot.data.stratification import stratified_parts, stratified_subset
-from singleshot.files import write_folder_atomically
+from singleshot.files import require_outside, write_folder_atomically
 from singleshot.inspection.splitting.groups import group_images
 from singleshot.inspection.splitting.options import SplitOptions, parse_fractions
 from singleshot.inspection.splitting.result import PartContent, SplitResult
@@ -35,7 +35,7 @@ def split_dataset(data: str | Path, options: SplitOptions) -> SplitResult:
 
     Raises:
         DataError: the data set cannot be read or has too few images, or no image.
-        StorageError: the folder is not empty or cannot be written.
+        StorageError: the folder is not empty, lies in the data set or cannot be written.
     """
     with options.displayed() as displayed:
         return _split(Path(data), displayed)
@@ -43,6 +43,7 @@ def split_dataset(data: str | Path, options: SplitOptions) -> SplitResult:
 
 def _split(data: Path, options: SplitOptions) -> SplitResult:
     """Choose the parts, with the functions of a display in the options, and write them."""
+    require_outside(Path(options.out), data)
     dataset = read_dataset(data, options.split, options.reading, images="required")
     for line in (dataset.description, *dataset.notes):
         options.notify(line)

@@ -130,6 +130,16 @@ def test_boxes_that_look_like_fractions_are_a_fault_and_read_on_request(tmp_path
     assert not len(assembled(tmp_path, image(cat(0, 0, 1, 1))).findings)  # one whole pixel
 
 
+def test_pixels_that_are_read_as_fractions_are_a_fault(tmp_path, save):
+    save()
+    options = ReadingOptions(normalized=True)
+    errors = assembled(tmp_path, image(cat(5, 5, 20, 9)), options=options).findings.errors
+    assert "most of 1 box are beyond 1 (the largest: 5, 5, 20, 9)" in str(errors[0])
+    assert str(errors[0]).endswith("Then leave out --normalized")
+    # A fraction may reach a little beyond the image.
+    assert not assembled(tmp_path, image(cat(0.5, 0.5, 1.2, 1)), options=options).findings.errors
+
+
 def test_fractions_on_pixels_before_exif_are_turned_from_their_own_corner(tmp_path, save):
     save(size=(30, 40), orientation=6)
     options = ReadingOptions(normalized=True)

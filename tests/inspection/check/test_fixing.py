@@ -179,6 +179,12 @@ def test_only_a_new_or_empty_folder_is_written_to(planted, tmp_path):
     assert fix(planted.write_voc(), tmp_path / "out").images == 24
 
 
+def test_a_folder_inside_the_data_set_is_refused(planted):
+    folder = planted.write_voc()
+    with pytest.raises(SingleshotError, match="lies inside the data set"):
+        fix(folder, folder / "out")
+
+
 def test_the_kangaroos_are_fixed(shared, tmp_path):
     fixed = fix(shared / "data/kangaroo", tmp_path / "out")
     assert (fixed.images, fixed.objects) == (163, 264)

@@ -174,6 +174,11 @@ def test_a_folder_that_is_not_empty_is_refused(animals):
         singleshot.split_dataset(animals, animals)
 
 
+def test_a_folder_inside_the_data_set_is_refused(animals):
+    with pytest.raises(StorageError, match="lies inside the data set"):
+        singleshot.split_dataset(animals, animals / "out")
+
+
 def test_an_empty_folder_is_taken(animals, tmp_path):
     (tmp_path / "out").mkdir()
     singleshot.split_dataset(animals, tmp_path / "out")

@@ -198,8 +198,8 @@ def open_evaluation_data(
 ) -> DataSet:
     """Open the images to evaluate on, with the labels of a model if class names are given.
 
-    `splits` are the images of its run: the split "set-aside" is one of them. Where
-    images are "optional" none needs to be there.
+    `splits` are the images of its run: the split "set-aside" is one of them. Where images are
+    "optional" none needs to be there.
     """
     if split == SET_ASIDE and splits is not None:
         chosen = splits.choose_set_aside(as_paths(data), reading)

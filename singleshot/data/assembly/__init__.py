@@ -5,7 +5,7 @@ real one), `boxes` (in pixels, in order, clipped) and `assemble`. Whatever is ch
 a finding.
 """
 
-from singleshot.data.assembly.assemble import Assembled, assemble
+from singleshot.data.assembly.assemble import Assembled, assemble, group_similar
 from singleshot.data.assembly.locating import ImageUse
 
-__all__ = ["Assembled", "ImageUse", "assemble"]
+__all__ = ["Assembled", "ImageUse", "assemble", "group_similar"]

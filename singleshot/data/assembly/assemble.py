@@ -32,7 +32,7 @@ from singleshot.data.image_paths import ImagePaths
 from singleshot.data.reading import ReadingOptions
 from singleshot.structures import Truth
 
-__all__ = ["Assembled", "assemble"]
+__all__ = ["Assembled", "assemble", "group_similar"]
 
 
 @dataclass(frozen=True)
@@ -113,12 +113,18 @@ def assemble(
 
 def _note_similar(class_names: Sequence[str], findings: Findings) -> None:
     """Note class names that a reader would take for the same."""
-    alike: dict[str, list[str]] = {}
-    for name in class_names:
-        alike.setdefault(" ".join(name.casefold().split()), []).append(name)
-    for names in alike.values():
-        if len(names) > 1:
-            findings.add("similar-classes", " and ".join(map(repr, names)))
+    for labels in group_similar(class_names):
+        if len(labels) > 1:
+            names = [repr(class_names[label]) for label in labels]
+            findings.add("similar-classes", " and ".join(names))
+
+
+def group_similar(class_names: Sequence[str]) -> list[list[int]]:
+    """Group the indices of class names that differ by case or spaces alone."""
+    alike: dict[str, list[int]] = {}
+    for label, name in enumerate(class_names):
+        alike.setdefault(" ".join(name.casefold().split()), []).append(label)
+    return list(alike.values())
 
 
 def stack_truths(

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from jaxtyping import Bool
 
+from singleshot.data.assembly import group_similar
 from singleshot.data.dataset import DataSet
 from singleshot.data.findings import Finding
 from singleshot.data.object_checks import second_annotations
@@ -183,12 +184,9 @@ def _join_classes(fixed: _Fixing) -> None:
     """Join classes that differ by case or spaces alone, under the most frequent name."""
     dataset = fixed.dataset
     counts = np.bincount(dataset.truths.labels.numpy(), minlength=len(dataset.class_names))
-    alike: dict[str, list[int]] = {}
-    for label, name in enumerate(dataset.class_names):
-        alike.setdefault(" ".join(name.casefold().split()), []).append(label)
     target = {
         label: max(labels, key=lambda one: counts[one])
-        for labels in alike.values()
+        for labels in group_similar(dataset.class_names)
         for label in labels
     }
     kept = sorted(set(target.values()))

@@ -96,6 +96,16 @@ class PlaceMap:
     centre: str  # in words, where most objects are
 
 
+@dataclass(frozen=True)
+class _Axis:
+    """The horizontal axis of a histogram; its values may be logarithms."""
+
+    label: str
+    ticks: Sequence[tuple[float, str]]
+    describe: Callable[[float, float], str]  # a bin, by its edges
+    marks: Sequence[tuple[float, str]] = ()  # limits to draw
+
+
 def object_size_panel(objects: ObjectArrays) -> BarPanel:
     """Plot the sizes of boxes on a logarithmic axis, with COCO's limits."""
     values = np.log(np.maximum(objects.lengths, 1))
@@ -105,10 +115,12 @@ def object_size_panel(objects: ObjectArrays) -> BarPanel:
         "Sizes of objects",
         values,
         np.linspace(low, high, NUM_BINS + 1),
-        x_label="side of a square of the same area, pixels",
-        ticks=[(math.log(one), format_tick(one)) for one in round_ratios(*np.exp([low, high]))],
-        describe=lambda start, end: f"{math.exp(start):.0f} to {math.exp(end):.0f} pixels",
-        marks=[(math.log(side), text) for side, text in marks.items()],
+        _Axis(
+            label="side of a square of the same area, pixels",
+            ticks=[(math.log(one), format_tick(one)) for one in round_ratios(*np.exp([low, high]))],
+            describe=lambda start, end: f"{math.exp(start):.0f} to {math.exp(end):.0f} pixels",
+            marks=[(math.log(side), text) for side, text in marks.items()],
+        ),
     )
 
 
@@ -121,9 +133,11 @@ def aspect_panel(objects: ObjectArrays) -> BarPanel:
         "Aspect ratios of objects",
         values,
         np.linspace(-limit, limit, NUM_BINS + 2),  # an odd number: one bin around 1:1
-        x_label="width : height",
-        ticks=list(zip(np.linspace(-limit, limit, 7).tolist(), names, strict=True)),
-        describe=lambda start, end: f"{2**start:.2g} to {2**end:.2g}",
+        _Axis(
+            label="width : height",
+            ticks=list(zip(np.linspace(-limit, limit, 7).tolist(), names, strict=True)),
+            describe=lambda start, end: f"{2**start:.2g} to {2**end:.2g}",
+        ),
     )
 
 
@@ -136,16 +150,18 @@ def per_image_panel(counts: Int64[np.ndarray, " images"]) -> BarPanel:
         "Objects in an image",
         counts.astype(np.float64),
         edges,
-        x_label="objects",
-        ticks=[
-            (value, format_tick(value))
-            for value in round_values(0, float(max(most, 1)))
-            if value == round(value)
-        ],
-        describe=lambda start, end: (
-            f"{math.ceil(start)} objects"
-            if step == 1
-            else f"{math.ceil(start)} to {math.floor(end)} objects"
+        _Axis(
+            label="objects",
+            ticks=[
+                (value, format_tick(value))
+                for value in round_values(0, float(max(most, 1)))
+                if value == round(value)
+            ],
+            describe=lambda start, end: (
+                f"{math.ceil(start)} objects"
+                if step == 1
+                else f"{math.ceil(start)} to {math.floor(end)} objects"
+            ),
         ),
         unit="images",
     )
@@ -264,17 +280,14 @@ def _histogram(
     title: str,
     values: Float64[np.ndarray, " n"],
     edges: Float64[np.ndarray, " bins"],
+    axis: _Axis,
     *,
-    x_label: str,
-    ticks: Sequence[tuple[float, str]],
-    describe: Callable[[float, float], str],
-    marks: Sequence[tuple[float, str]] = (),
     unit: str = "objects",
 ) -> BarPanel:
     """Plot how many values are between each two edges."""
     counts, _ = np.histogram(values, edges)
     x_range, top = (float(edges[0]), float(edges[-1])), max(float(counts.max()) * 1.08, 1.0)
-    drawn = chart(title, [], x_label=x_label, y_label=unit, x_range=x_range, y_range=(0, top))
+    drawn = chart(title, [], x_label=axis.label, y_label=unit, x_range=x_range, y_range=(0, top))
     x_scale = AxisScale(x_range, (drawn.left, drawn.right))
     y_scale = AxisScale((0, top), (drawn.bottom, drawn.top))
     bars = tuple(
@@ -283,15 +296,15 @@ def _histogram(
             y_scale(count),
             max(round(x_scale(end) - x_scale(start) - 1, 1), 0.5),
             round(drawn.bottom - y_scale(count), 1),
-            f"{describe(start, end)}: {count:,} {unit}",
+            f"{axis.describe(start, end)}: {count:,} {unit}",
         )
         for start, end, count in zip(edges[:-1], edges[1:], counts.tolist(), strict=True)
         if count
     )
-    inside = [mark for mark in marks if x_range[0] < mark[0] < x_range[1]]
+    inside = [mark for mark in axis.marks if x_range[0] < mark[0] < x_range[1]]
     drawn = replace(
         drawn,
-        x_ticks=tuple(Tick(x_scale(value), text) for value, text in ticks),
+        x_ticks=tuple(Tick(x_scale(value), text) for value, text in axis.ticks),
         y_ticks=tuple(
             tick._replace(text=f"{float(tick.text):,.0f}")
             for tick in drawn.y_ticks

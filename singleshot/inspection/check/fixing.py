@@ -95,7 +95,7 @@ def write_fixed_copy(checked: Checked, result: CheckResult, options: CheckOption
     for one in checked.findings:
         if one.kind in _DONE:
             fixed.add(one, _DONE[one.kind])
-    fixed.kept &= ~np.isin(checked.dataset.paths, list(checked.broken()))
+    fixed.kept &= ~checked.dataset.paths.isin(checked.broken())
     _drop_copies(fixed, checked)
     _separate_splits(fixed, checked)
     if not options.keep_classes:

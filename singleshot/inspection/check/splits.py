@@ -35,7 +35,7 @@ def read_members(
     known = set(findings)
     for name in names:
         split, found = read_with_findings(path, name, reading, images="unread")
-        members[name] = np.isin(dataset.paths, split.paths)
+        members[name] = dataset.paths.isin(split.paths)
         new = [one for one in found if one.kind in _OF_SPLIT and one not in known]
         findings.extend(new)
         known.update(new)

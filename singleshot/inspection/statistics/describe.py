@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Bool
 
 from singleshot.data.dataset import DataSet
-from singleshot.data.opening import read_dataset, splits_of
+from singleshot.data.opening import read_dataset, read_with_findings, splits_of
 from singleshot.inspection.statistics.measure import ObjectArrays
 from singleshot.inspection.statistics.options import StatisticsOptions
 from singleshot.inspection.statistics.page import StatisticsPage, write_statistics_page
@@ -55,10 +55,9 @@ def _members_of_splits(
     dataset: DataSet, path: Path, options: StatisticsOptions
 ) -> dict[str, Bool[np.ndarray, " images"]]:
     """Mark the images of each split that the data set defines."""
-    names = splits_of(path, options.reading)
-    return {
-        name: np.isin(
-            dataset.paths, read_dataset(path, name, options.reading, images="unread").paths
-        )
-        for name in names
-    }
+    members = {}
+    for name in splits_of(path, options.reading):
+        # Not `read_dataset`, which refuses a split without images.
+        split, _ = read_with_findings(path, name, options.reading, images="unread")
+        members[name] = dataset.paths.isin(split.paths)
+    return members

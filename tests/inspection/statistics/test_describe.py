@@ -142,3 +142,15 @@ def test_the_command_prints_json_or_a_table(tmp_path):
 def test_an_image_that_is_cut_short_is_described(shared):
     found = singleshot.describe_dataset(shared / "data/kangaroo")
     assert found.images_of_unknown_size == 0
+
+
+def test_a_split_without_images_is_counted(tmp_path):
+    folder = make_cells(tmp_path / "cells")
+    (folder / "ImageSets/Main/extra.txt").touch()
+    splits = singleshot.describe_dataset(folder).splits
+    assert {name: one.images for name, one in splits.items()} == {
+        "extra": 0,
+        "test": 2,
+        "train": 6,
+        "val": 2,
+    }

@@ -72,7 +72,9 @@ def assert_mendable(done, *parts):
     assert done.stdout == ""
     assert "Traceback" not in done.stderr
     message = done.stderr[done.stderr.index("Error: ") :]
-    assert len(message.splitlines()) <= 6
+    # The layouts that an unknown data set could have are a line each.
+    lines = [line for line in message.splitlines() if not line.startswith(" " * 14)]
+    assert len(lines) <= 6
     for part in parts:
         assert part in message
 

@@ -21,6 +21,7 @@ __all__ = ["KINDS", "Finding", "FindingKind", "Findings", "Severity", "count_of"
 Severity = Literal["error", "change", "note"]
 
 NAMED = 3  # places that a line names before "and 7 more"
+MOST_BESIDES = 5  # lines of other findings, with errors
 MOST_LINES = 12  # of errors in one message
 _SINGULAR = {"boxes": "box", "classes": "class", "entries": "entry", "copies": "copy"}
 
@@ -192,13 +193,17 @@ class Findings:
         serious = [one for one in self if KINDS[one.kind].severity == "error" or one.kind in kinds]
         if not serious:
             return
+        besides = "".join(f"\n  besides: {line}" for line in self.lines()[:MOST_BESIDES])
         if len(serious) == 1:
-            raise DataError(str(serious[0]))
+            raise DataError(f"{serious[0]}{besides}")
         shown = _spread(serious, MOST_LINES)
         more = len(serious) - len(shown)
         rest = f"\n  and {more} more: singleshot data check lists them" if more else ""
         raise DataError(
-            f"{description}: {len(serious)} errors" + "".join(f"\n  {one}" for one in shown) + rest
+            f"{description}: {len(serious)} errors"
+            + "".join(f"\n  {one}" for one in shown)
+            + rest
+            + besides
         )
 
 

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from singleshot.data.assembly import ImageUse
 from singleshot.data.dataset import DataSet, join_datasets
+from singleshot.data.findings import count_of
 from singleshot.data.formats.split_names import join_years, matching_splits
 from singleshot.data.opening import read_dataset, splits_of
 from singleshot.data.reading import AS_IT_IS, ReadingOptions
@@ -164,4 +165,4 @@ def _first_split(names: Sequence[str], path: Path, reading: ReadingOptions) -> s
 
 
 def _describe(dataset: DataSet) -> str:
-    return f"{len(dataset)} images ({dataset.description})"
+    return f"{count_of(len(dataset), 'images')} ({dataset.description})"

@@ -57,6 +57,14 @@ def test_another_exception_is_no_finding():
         raise ZeroDivisionError
 
 
+def test_errors_are_listed_with_what_else_was_found():
+    findings = Findings()
+    findings.add("entry", "a.xml: object 1", "has no <name>")
+    findings.add("unreadable-image", "b.jpg", "is empty")
+    with pytest.raises(DataError, match=r"besides: left out 1 image that cannot be read: b\.jpg"):
+        findings.raise_errors("cells")
+
+
 def test_changes_do_not_stop_unless_they_are_named():
     findings = Findings()
     findings.add("truncated-image", "a.jpg")

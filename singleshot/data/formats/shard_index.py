@@ -86,8 +86,12 @@ def save_index(
     dataset: DataSet,
     shards: Sequence[Shard],
     splits: Mapping[str, Sequence[int]],
+    notes: Sequence[str] = (),
 ) -> None:
-    """Write an index; the paths of the data set are members of the shards."""
+    """Write an index; the paths of the data set are members of the shards.
+
+    `notes` are printed when it is read.
+    """
     number_of = {shard.name: number for number, shard in enumerate(shards)}
     paths, truths = dataset.paths, dataset.truths
     numbers = [number_of[Path(folder).name] for folder in paths.folders]
@@ -114,6 +118,7 @@ def save_index(
         "other_ids": list(dataset.other_ids.items()),
         "shards": shards,
         "splits": list(splits),
+        "notes": list(notes),
     }
     encoded = save(
         {
@@ -195,6 +200,7 @@ def _index_of(
         category_ids=tuple(map(int, content["category_ids"])),
         has_ids=bool(content["has_ids"]),
         description=description,
+        notes=tuple(map(str, content.get("notes", ()))),
         other_ids={int(key): int(one) for key, one in content["other_ids"]},
         content_hashes=tensors["content_hashes"].numpy(),
     )

@@ -15,11 +15,13 @@ import numpy as np
 from singleshot.data.archives import Member, member_path
 from singleshot.data.content_hash import hash_content
 from singleshot.data.dataset import DataSet
+from singleshot.data.findings import Findings
 from singleshot.data.formats.annotations import with_rest
 from singleshot.data.formats.copying import unique_names
 from singleshot.data.formats.shard_index import save_index
 from singleshot.data.formats.shard_names import INDEX
 from singleshot.data.formats.shard_writer import ShardWriter
+from singleshot.data.headers import read_header
 from singleshot.data.image_paths import ImagePaths
 from singleshot.data.images import open_image, read_upright
 
@@ -58,6 +60,7 @@ def write_shards(
     path.mkdir(parents=True, exist_ok=True)
     complete = with_rest(splits, len(dataset))
     written: dict[int, _Place] = {}
+    cut = Findings()
     with ShardWriter(path, shard_bytes) as writer:
         # The smallest first: with train, val and trainval, the shards are of train and val.
         for split, indices in sorted(complete.items(), key=lambda one: len(one[1])):
@@ -65,12 +68,15 @@ def write_shards(
             new = [index for index in indices if index not in written]
             for index in _order(new, dataset, shard_bytes):
                 written[index] = _write_sample(writer, len(written), dataset, index, names[index])
+                if read_header(Path(dataset.paths[index])).state == "truncated":
+                    cut.add("truncated-image", names[index])
     place = {index: number for number, index in enumerate(written)}
     save_index(
         path / INDEX,
         _as_members(dataset, written, names),
         writer.shards,
         {name: sorted(place[index] for index in indices) for name, indices in complete.items()},
+        notes=cut.lines(),
     )
 
 

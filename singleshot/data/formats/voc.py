@@ -58,6 +58,7 @@ class _Devkit:
     annotations: Path
     images: Sequence[Path]  # where they are looked for
     split_files: Mapping[str, Path]
+    apart: Sequence[Path] = ()  # folders in it that are data sets of their own
 
     def xmls(self) -> list[Path]:
         """List the XML files, those in sub-folders included."""
@@ -65,6 +66,7 @@ class _Devkit:
             xml
             for xml in without_hidden(self.annotations.rglob("*.[xX][mM][lL]"))
             if not any(part.startswith(".") for part in xml.relative_to(self.annotations).parts)
+            and not any(xml.is_relative_to(folder) for folder in self.apart)
         )
 
     def stem_of(self, xml: Path) -> str:
@@ -141,6 +143,9 @@ def _devkits(path: Path) -> list[_Devkit]:
     inner = [kit for folder in folders if (kit := _devkit(folder))]
     if any(names_split(one.name) and _holds_annotations(one) for one in folders):
         return []  # a folder for each split
+    loose = without_hidden(path.glob("*.[xX][mM][lL]"))
+    if inner and any(has_root(xml, "annotation") for xml in islice(loose, MOST_PROBES)):
+        return [_Devkit(path, path, (path,), {}, apart=[kit.root for kit in inner])]
     if len(inner) > 1:
         return [_with_prefix(kit, f"{kit.root.name.removeprefix('VOC')}-") for kit in inner]
     if inner or not _holds_annotations(path):
@@ -198,6 +203,8 @@ def _lines_of(file: Path, limit: int | None = None) -> list[str]:
 def _read_devkit(kit: _Devkit, split: str | None) -> tuple[Annotations, set[str]]:
     """Read the images of a split, or all, and the class names of all XML files."""
     findings = Findings()
+    for folder in kit.apart:
+        findings.add("reader", f"left out {folder}: a data set of its own in the folder of another")
     images: dict[str, AnnotatedImage] = {}
     xmls = kit.xmls()
     for xml in xmls:
@@ -214,7 +221,7 @@ def _read_devkit(kit: _Devkit, split: str | None) -> tuple[Annotations, set[str]
         images=list(chosen),
         folders=kit.images,
         file=kit.annotations,
-        complete=kit.images[:1] if split is None else (),
+        complete=kit.images[:1] if split is None and not kit.apart else (),
         origin=1,
         findings=findings,
     )
@@ -297,9 +304,7 @@ def _read_box(node: Element, place: str, findings: Findings) -> Box:
     if x1 > x2 or y1 > y2:
         findings.add("swapped", place)
         x1, y1, x2, y2 = min(x1, x2), min(y1, y2), max(x1, x2), max(y1, y2)
-    if x1 == x2 or y1 == y2:
-        return x1 - 1, y1 - 1, x1 - 1, y1 - 1
-    return x1 - 1, y1 - 1, x2, y2
+    return x1 - 1, y1 - 1, x2 - (x1 == x2), y2 - (y1 == y2)
 
 
 def _polygon_of(node: Element, place: str) -> list[tuple[float, float]]:

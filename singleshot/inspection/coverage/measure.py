@@ -14,6 +14,7 @@ from torch import Tensor
 from singleshot.boxes.geometry import area
 from singleshot.data.batching import Draw
 from singleshot.data.dataset import DataSet
+from singleshot.data.findings import count_of
 from singleshot.data.reading import ReadingOptions
 from singleshot.data.splits import evaluation_split, training_split
 from singleshot.detectors.common.priors import PriorLayout
@@ -129,9 +130,11 @@ class _Data:
             held_out = _held_out(paths, train, reading)
             if held_out is None:  # then a tenth is set aside, as in training
                 train, held_out, *_ = training_split(paths, options.split, None, seed, reading)
-        options.notify(f"measuring {len(train)} images ({train.description})")
+        options.notify(f"measuring {count_of(len(train), 'images')} ({train.description})")
         if held_out is not None:
-            options.notify(f"held out: {len(held_out)} images ({held_out.description})")
+            options.notify(
+                f"held out: {count_of(len(held_out), 'images')} ({held_out.description})"
+            )
         for note in train.notes:
             options.notify(note)
         return cls(train, image_sizes(train), held_out)

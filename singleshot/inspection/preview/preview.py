@@ -11,6 +11,7 @@ import torch
 
 from singleshot.data.batching import Draw, Order
 from singleshot.data.dataset import DataSet
+from singleshot.data.findings import count_of
 from singleshot.data.shuffling import ShardWindow
 from singleshot.data.splits import training_split
 from singleshot.detectors.detector import TrainableDetector
@@ -108,7 +109,9 @@ def _open(options: PreviewOptions, recipe: Recipe) -> DataSet:
     """Open the images that training takes."""
     paths, seed = as_paths(options.data), recipe.training.seed
     chosen = training_split(paths, options.split, None, seed, options.reading)
-    options.notify(f"samples of {len(chosen.train)} images ({chosen.train.description})")
+    options.notify(
+        f"samples of {count_of(len(chosen.train), 'images')} ({chosen.train.description})"
+    )
     for note in chosen.train.notes:
         options.notify(note)
     return chosen.train

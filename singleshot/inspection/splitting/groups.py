@@ -12,6 +12,7 @@ from jaxtyping import Int64
 
 from singleshot.data.dataset import DataSet
 from singleshot.data.duplicates import find_duplicates
+from singleshot.data.findings import count_of
 from singleshot.errors import DataError, some_of
 from singleshot.inspection.splitting.options import BY_FOLDER, BY_LOOK
 
@@ -94,4 +95,5 @@ def _describe(numbers: Int64[np.ndarray, " n"], group_by: str) -> str:
     """Describe the number of groups and the largest."""
     sizes = np.bincount(numbers)
     sizes = sizes[sizes > 0]
-    return f"{len(sizes)} groups by {group_by}, the largest of {sizes.max()} images"
+    groups, largest = count_of(len(sizes), "groups"), count_of(int(sizes.max()), "images")
+    return f"{groups} by {group_by}, the largest of {largest}"

@@ -390,3 +390,11 @@ class Numbers(torch.utils.data.Dataset):
     def __getitem__(self, index: int) -> int:
         assert self.dataset.paths[index].endswith(".jpg")
         return len(self.dataset.truth(index))
+
+
+def test_images_that_are_cut_short_are_named_at_each_opening(cells: DataSet, tmp_path: Path):
+    path = Path(cells.paths[0])
+    path.write_bytes(path.read_bytes()[:-100])
+    write_shards(cells, tmp_path / "to")
+    [note] = open_dataset(tmp_path / "to").notes
+    assert note == f"1 image cut short, used up to the cut: {path.name}"

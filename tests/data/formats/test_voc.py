@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from PIL import Image
 
 from singleshot.data.dataset import DataSet
 from singleshot.data.formats import voc
-from singleshot.data.opening import read_dataset
+from singleshot.data.opening import read_dataset, read_with_findings
 from singleshot.errors import DataError
 from singleshot.structures import Truth
 
@@ -338,3 +339,24 @@ def test_what_was_written_is_read_again(imaged):
         assert again.truths.labels.tolist() == written.truths.labels.tolist()
         assert again.truths.difficult.tolist() == written.truths.difficult.tolist()
         torch.testing.assert_close(again.truths.boxes.float(), written.truths.boxes)
+
+
+def test_a_data_set_in_the_folder_of_another_is_left_out_and_named(add_voc, tmp_path):
+    xml = add_voc("a", CAT)
+    (tmp_path / "inner").mkdir()
+    shutil.copytree(tmp_path / "Annotations", tmp_path / "inner/Annotations")
+    shutil.copytree(tmp_path / "JPEGImages", tmp_path / "inner/JPEGImages")
+    for path in (xml, tmp_path / "JPEGImages/a.jpg"):
+        path.rename(tmp_path / path.name)
+    shutil.rmtree(tmp_path / "Annotations")
+    shutil.rmtree(tmp_path / "JPEGImages")
+    dataset = read_dataset(tmp_path)
+    assert dataset.paths.tolist() == [str(tmp_path / "a.jpg")]
+    [note] = dataset.notes
+    assert note == f"left out {tmp_path / 'inner'}: a data set of its own in the folder of another"
+
+
+def test_a_box_without_area_is_named_where_it_is(add_voc, tmp_path):
+    add_voc("a", CAT, ("cat", (5, 6, 5, 9)))
+    _, findings = read_with_findings(tmp_path)
+    assert [one.boxes for one in findings] == [((4.0, 5.0, 4.0, 9.0),)]

@@ -23,7 +23,7 @@ from torchvision import tv_tensors
 
 from singleshot.data.augment.pipeline import Augmentation
 from singleshot.data.batching import AugmentedImages, Draw
-from singleshot.data.cache import cache_images
+from singleshot.data.cache.memory import cache_images
 from singleshot.data.dataset import DataSet
 from singleshot.data.opening import open_dataset
 from singleshot.recipes.load import load_recipe

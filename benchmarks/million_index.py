@@ -21,9 +21,9 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from singleshot.data.batching import Draw, Order
 from singleshot.data.dataset import DataSet
-from singleshot.data.formats.shard_index import Shard, save_index
-from singleshot.data.formats.shard_names import INDEX, shard_name
-from singleshot.data.image_paths import ImagePaths
+from singleshot.data.formats.shards.index import Shard, save_index
+from singleshot.data.formats.shards.names import INDEX, shard_name
+from singleshot.data.image_files.paths import ImagePaths
 from singleshot.data.opening import open_dataset
 from singleshot.data.shuffling import ShardWindow
 from singleshot.structures import Truth

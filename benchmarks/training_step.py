@@ -25,7 +25,7 @@ from PIL import Image
 
 from benchmarks.reference_training import ReferenceTraining
 from benchmarks.timing import ratio
-from singleshot.data.cache import cache_images
+from singleshot.data.cache.memory import cache_images
 from singleshot.data.dataset import DataSet
 from singleshot.data.opening import open_dataset
 from singleshot.data.splits import TrainingData

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from singleshot.data.dataset import DataSet
     from singleshot.data.formats.annotations import AnnotatedImage, AnnotatedObject, Annotations
     from singleshot.data.formats.format import Format
-    from singleshot.data.images import read_image
+    from singleshot.data.image_files.decoding import read_image
     from singleshot.data.opening import open_dataset
     from singleshot.detectors.common.postprocess import PostprocessOptions
     from singleshot.detectors.common.settings import DetectorSettings
@@ -153,7 +153,7 @@ _MODULES = {
     "data.dataset": ["DataSet"],
     "data.formats.annotations": ["AnnotatedImage", "AnnotatedObject", "Annotations"],
     "data.formats.format": ["Format"],
-    "data.images": ["read_image"],
+    "data.image_files.decoding": ["read_image"],
     "data.opening": ["open_dataset"],
     "detectors.common.postprocess": ["PostprocessOptions"],
     "detectors.common.settings": ["DetectorSettings"],

@@ -251,7 +251,10 @@ def read_safetensors_header(path: Path) -> dict[str, Any]:
         length, first = int.from_bytes(file.read(8), "little"), file.read(1)
         if first != b"{" or length > _LONGEST_HEADER:
             raise ValueError("not a safetensors file")
-        header = json.loads(first + file.read(length - 1))
+        try:
+            header = json.loads(first + file.read(length - 1))
+        except RecursionError:
+            raise ValueError("nested too deeply") from None
     if not isinstance(header, dict):
         raise ValueError("not a safetensors file")
     return header
@@ -272,7 +275,7 @@ def _safetensors_size(path: Path) -> int:
         header = read_safetensors_header(path)
         tensors = [entry for name, entry in header.items() if name != "__metadata__"]
         return 8 + length + max((entry["data_offsets"][1] for entry in tensors), default=0)
-    except (KeyError, TypeError, ValueError):
+    except (LookupError, TypeError, ValueError):
         return 0
 
 

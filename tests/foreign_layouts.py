@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from singleshot.data.formats import label_studio
-from singleshot.data.formats.tfrecord_files import encode_example, encode_record
+from singleshot.data.formats.tfrecord.files import encode_example, encode_record
 
 __all__ = ["LAYOUTS", "ROBOFLOW", "Build"]
 

@@ -159,3 +159,12 @@ def test_no_damage_is_described_without_a_sign_of_any(tmp_path, content):
 def test_an_empty_file_is_described_as_one(tmp_path):
     (tmp_path / "model").touch()
     assert describe_damage(tmp_path / "model") == "empty; copy it again"
+
+
+@pytest.mark.parametrize(
+    "header", ['{"a": {"data_offsets": []}}', '{"a": 3}', '{"a": {"data_offsets": [0, "x"]}}', "{"]
+)
+def test_a_header_of_safetensors_that_is_damaged_is_no_crash(tmp_path, header):
+    path = tmp_path / "a.safetensors"
+    path.write_bytes(len(header).to_bytes(8, "little") + header.encode())
+    assert describe_damage(path) is None

@@ -13,7 +13,7 @@ from jaxtyping import Float64, Int64, UInt8
 from torch import Tensor
 
 from singleshot.data.dataset import DataSet
-from singleshot.data.images import read_image
+from singleshot.data.image_files.decoding import read_image
 from singleshot.evaluation.evaluate_predictions import truths_of
 from singleshot.evaluation.page import predictions_of_image, truths_of_image
 from singleshot.metrics import Predictions, Protocol, Report, Truths, find_true_positives

@@ -27,7 +27,7 @@ import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
-from singleshot.data.images import read_image
+from singleshot.data.image_files.decoding import read_image
 from singleshot.detectors.detector import TrainableDetector
 from singleshot.families import build_detector
 from singleshot.metrics.speed import Seconds

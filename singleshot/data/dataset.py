@@ -14,8 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from singleshot.data.image_paths import ImagePaths, as_slice, take_ragged
-from singleshot.data.images import read_image
+from singleshot.data.image_files.decoding import read_image
+from singleshot.data.image_files.paths import ImagePaths, as_slice, take_ragged
 from singleshot.errors import DataError, some_of
 from singleshot.structures import Sample, Truth
 

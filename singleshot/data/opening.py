@@ -10,7 +10,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from singleshot.data.fetching import url_of
 from singleshot.data.findings import KINDS, Finding, Findings
 from singleshot.data.formats import (
     coco,
@@ -26,12 +25,13 @@ from singleshot.data.formats import (
     yolo,
 )
 from singleshot.data.formats.format import Format
-from singleshot.data.formats.remote_shards import open_url
+from singleshot.data.formats.shards.remote import open_url
 from singleshot.data.formats.split_names import choose_split
-from singleshot.data.image_suffixes import image_suffixes
+from singleshot.data.image_files.outside_links import refuse_outside_links
+from singleshot.data.image_files.suffixes import image_suffixes
 from singleshot.data.layouts import Layout, find_layouts
-from singleshot.data.outside_links import refuse_outside_links
 from singleshot.data.reading import AS_IT_IS, ReadingOptions
+from singleshot.data.remote.fetching import url_of
 from singleshot.errors import DataError
 from singleshot.files import require_existing
 from singleshot.options import option, takes
@@ -40,7 +40,7 @@ from singleshot.plugins import with_registered
 if TYPE_CHECKING:
     from singleshot.data.assembly import ImageUse
     from singleshot.data.dataset import DataSet
-    from singleshot.data.headers import ImageHeader
+    from singleshot.data.image_files.headers import ImageHeader
 else:
     DataSet = ImageHeader = ImageUse = (
         Any  # importing it would import PyTorch, which recognising does without

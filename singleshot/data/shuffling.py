@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Int32, Int64
 
 from singleshot.data.augment.view import draw_index
-from singleshot.data.image_paths import ImagePaths
+from singleshot.data.image_files.paths import ImagePaths
 
 __all__ = ["ShardWindow"]
 

@@ -21,7 +21,7 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
-from singleshot.data.image_inputs import Images, as_tensors
+from singleshot.data.image_files.inputs import Images, as_tensors
 from singleshot.detectors.common.devices import halve_until_it_fits, require_device
 from singleshot.detectors.common.pixels import Pixels
 from singleshot.detectors.common.settings import DetectorSettings, PixelSettings

@@ -12,7 +12,7 @@ import torch
 from markupsafe import Markup
 
 from singleshot.data.dataset import DataSet
-from singleshot.data.images import read_image
+from singleshot.data.image_files.decoding import read_image
 from singleshot.errors import DataError
 from singleshot.evaluation.diagnosis_tables import tables_of
 from singleshot.evaluation.evaluate_predictions import diagnose_predictions, truths_of

@@ -14,7 +14,7 @@ from singleshot.options import DEVICE, Device, Options, argument, callback, opti
 from singleshot.prediction.sources import drawing_paths, find_images
 
 if TYPE_CHECKING:
-    from singleshot.data.image_inputs import ImageLike, Images
+    from singleshot.data.image_files.inputs import ImageLike, Images
     from singleshot.prediction.result import Result
 
     Sources = Images  # also folders and patterns
@@ -78,7 +78,7 @@ class PredictionOptions(Options):
             return find_images([self.source])
         if isinstance(self.source, list):
             return find_images(self.source)
-        from singleshot.data.image_inputs import each_image  # noqa: PLC0415 (imports PyTorch)
+        from singleshot.data.image_files.inputs import each_image  # noqa: PLC0415 (imports PyTorch)
 
         return find_images(each_image(self.source))
 

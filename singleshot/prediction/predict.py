@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from singleshot.cores import sharing_cores
-from singleshot.data.image_inputs import as_tensor
+from singleshot.data.image_files.inputs import as_tensor
 from singleshot.drawing import draw_boxes, save_image
 from singleshot.errors import DataError
 from singleshot.metrics import DEFAULT_SCORE_THRESHOLD

@@ -16,7 +16,7 @@ from jaxtyping import Float, Int
 from PIL import Image
 from torch import Tensor
 
-from singleshot.data.image_inputs import ImageLike, as_tensor
+from singleshot.data.image_files.inputs import ImageLike, as_tensor
 from singleshot.drawing import draw_boxes
 from singleshot.errors import SingleshotError
 from singleshot.structures import Detections

@@ -6,12 +6,12 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from singleshot.data.image_suffixes import image_suffixes
+from singleshot.data.image_files.suffixes import image_suffixes
 from singleshot.errors import DataError, SingleshotError
 from singleshot.files import without_hidden
 
 if TYPE_CHECKING:
-    from singleshot.data.image_inputs import ImageLike
+    from singleshot.data.image_files.inputs import ImageLike
 else:
     ImageLike = Any  # importing it would import PyTorch
 

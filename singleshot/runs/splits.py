@@ -13,9 +13,9 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from singleshot.data.archives import open_file
-from singleshot.data.content_hash import HASH_BYTES, hash_content
 from singleshot.data.dataset import DataSet, join_datasets
+from singleshot.data.image_files.archives import open_file
+from singleshot.data.image_files.content_hash import HASH_BYTES, hash_content
 from singleshot.data.opening import read_dataset
 from singleshot.data.reading import AS_IT_IS, ReadingOptions
 from singleshot.data.splits import EvaluationData, TrainingData

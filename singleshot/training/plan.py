@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from singleshot.data.batching import Images, TrainingBatches
-from singleshot.data.cache import cache_images, shrink_images
+from singleshot.data.cache.memory import cache_images, shrink_images
 from singleshot.data.machine import available_cores, free_memory
 from singleshot.errors import SingleshotError
 from singleshot.files import write_atomically

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from singleshot.checkpoints.transfer import TrainedDetector
 from singleshot.cores import sharing_cores
-from singleshot.data.cache import require_readable
+from singleshot.data.cache.memory import require_readable
 from singleshot.data.splits import TrainingData, training_split
 from singleshot.errors import ModelError, RecipeError, SingleshotError
 from singleshot.files import hash_file

@@ -2,7 +2,7 @@ import pytest
 
 import singleshot
 from singleshot.comparison.tutorial import draw_sample_images
-from singleshot.data.images import image_size
+from singleshot.data.image_files.decoding import image_size
 from singleshot.errors import SingleshotError
 
 

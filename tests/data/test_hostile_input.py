@@ -18,7 +18,7 @@ from PIL import Image
 
 from singleshot.data.dataset import DataSet
 from singleshot.data.formats.format import Format
-from singleshot.data.images import image_size, read_image
+from singleshot.data.image_files.decoding import image_size, read_image
 from singleshot.data.opening import FORMATS, open_dataset, read_dataset
 from singleshot.errors import DataError, SingleshotError
 from singleshot.structures import Truth

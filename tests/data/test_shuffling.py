@@ -6,7 +6,7 @@ import torch
 
 from singleshot.data import shuffling
 from singleshot.data.batching import Order
-from singleshot.data.image_paths import ImagePaths
+from singleshot.data.image_files.paths import ImagePaths
 from singleshot.data.shuffling import ShardWindow
 
 SHARDS, IN_EACH, BYTES = 40, 50, 1000

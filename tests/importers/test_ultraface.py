@@ -5,7 +5,7 @@ import torch
 
 from singleshot.backbones.weights import read_state_dict
 from singleshot.checkpoints.checkpoint import detector_from
-from singleshot.data.images import read_image
+from singleshot.data.image_files.decoding import read_image
 from singleshot.errors import ModelError
 from singleshot.importers.ultraface import is_ultraface, read_ultraface
 from singleshot.structures import Batch, Truth

@@ -21,7 +21,7 @@ from PIL import Image
 
 import singleshot as api
 from singleshot.cli import main
-from singleshot.data.images import read_image
+from singleshot.data.image_files.decoding import read_image
 
 SHORT = {
     "training.steps": 2,

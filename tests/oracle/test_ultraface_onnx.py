@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from singleshot.checkpoints.checkpoint import detector_from
-from singleshot.data.images import read_image
+from singleshot.data.image_files.decoding import read_image
 from singleshot.detectors.common.box_coding import decode
 from singleshot.importers.ultraface import read_ultraface
 

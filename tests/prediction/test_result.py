@@ -13,7 +13,7 @@ import pytest
 import torch
 from PIL import Image
 
-from singleshot.data.image_inputs import as_tensor
+from singleshot.data.image_files.inputs import as_tensor
 from singleshot.drawing import draw_boxes
 from singleshot.errors import DataError, SingleshotError
 from singleshot.prediction.result import Result

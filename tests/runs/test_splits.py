@@ -1,6 +1,6 @@
 """Images of a run: found again in copies, counted in an evaluation, selected as a split."""
 
-# Tests singleshot/data/content_hash.py
+# Tests singleshot/data/image_files/content_hash.py
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from killing import METHODS, KilledRun, differences, kill_and_resume, log_withou
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from singleshot.data import shuffling
-from singleshot.data.formats.shard_writing import write_shards
+from singleshot.data.formats.shards.writing import write_shards
 from singleshot.data.opening import open_dataset
 from singleshot.data.shuffling import ShardWindow
 from singleshot.runs.folder import RunFolder

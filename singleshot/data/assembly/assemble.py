@@ -27,8 +27,8 @@ from singleshot.data.assembly.sizes import agreed_sizes
 from singleshot.data.dataset import DataSet
 from singleshot.data.findings import Findings
 from singleshot.data.formats.annotations import AnnotatedObject, Annotations
-from singleshot.data.headers import ImageHeader
-from singleshot.data.image_paths import ImagePaths
+from singleshot.data.image_files.headers import ImageHeader
+from singleshot.data.image_files.paths import ImagePaths
 from singleshot.data.reading import ReadingOptions
 from singleshot.structures import Truth
 

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from singleshot.data.archives import image_exists
-from singleshot.data.finding_images import (
+from singleshot.data.findings import Findings
+from singleshot.data.formats.annotations import AnnotatedImage, Annotations
+from singleshot.data.image_files.archives import image_exists
+from singleshot.data.image_files.finding import (
     ImageFinder,
     NotFound,
     find_image,
@@ -16,9 +18,7 @@ from singleshot.data.finding_images import (
     is_missing,
     likely_path,
 )
-from singleshot.data.findings import Findings
-from singleshot.data.formats.annotations import AnnotatedImage, Annotations
-from singleshot.data.headers import ImageHeader, read_headers
+from singleshot.data.image_files.headers import ImageHeader, read_headers
 from singleshot.data.reading import ReadingOptions
 
 __all__ = ["ImageUse", "LocatedImage", "inspect_images", "locate_images", "other_ids"]

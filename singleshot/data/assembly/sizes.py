@@ -7,12 +7,12 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Int64
 
-from singleshot.data.archives import image_exists
 from singleshot.data.assembly.boxes import are_fractions
 from singleshot.data.assembly.locating import LocatedImage
 from singleshot.data.findings import Findings
 from singleshot.data.formats.annotations import AnnotatedImage, AnnotatedObject, Annotations
-from singleshot.data.images import image_size
+from singleshot.data.image_files.archives import image_exists
+from singleshot.data.image_files.decoding import image_size
 from singleshot.data.reading import ReadingOptions
 
 __all__ = ["agreed_sizes"]

@@ -344,7 +344,7 @@ def _new_id(entry: Entry, taken: Mapping[int, object]) -> int:
 
 def _image_entry(image: Path, image_id: int) -> dict[str, Any]:
     """Write an entry of "images"."""
-    from singleshot.data.images import image_size  # noqa: PLC0415 (imports PyTorch)
+    from singleshot.data.image_files.decoding import image_size  # noqa: PLC0415 (imports PyTorch)
 
     height, width = image_size(image)
     return {"id": image_id, "file_name": image.name, "height": height, "width": width}

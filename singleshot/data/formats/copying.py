@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from singleshot.data.archives import Member
+from singleshot.data.image_files.archives import Member
 from singleshot.errors import DataError, StorageError
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from singleshot.data.formats.entries import as_number
-from singleshot.data.image_suffixes import image_suffixes
+from singleshot.data.image_files.suffixes import image_suffixes
 from singleshot.errors import DataError
 from singleshot.files import without_hidden
 

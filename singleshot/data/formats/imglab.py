@@ -144,7 +144,7 @@ def _read_object(node: Element, number: int, place: str) -> AnnotatedObject:
 
 def _image_node(dataset: DataSet, index: int, image: Path) -> Element:
     """Write one `<image>`."""
-    from singleshot.data.images import image_size  # noqa: PLC0415 (imports PyTorch)
+    from singleshot.data.image_files.decoding import image_size  # noqa: PLC0415 (imports PyTorch)
 
     height, width = image_size(image)
     size = {"width": str(width), "height": str(height)}

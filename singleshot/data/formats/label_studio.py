@@ -33,7 +33,7 @@ from singleshot.data.formats.copying import copy_images
 from singleshot.data.formats.entries import Entry, as_number, first_json_key, parse_json
 from singleshot.data.formats.format import LEFT_OUT, Format
 from singleshot.data.formats.split_names import choose_split
-from singleshot.data.image_suffixes import image_suffixes
+from singleshot.data.image_files.suffixes import image_suffixes
 from singleshot.errors import DataError
 from singleshot.files import without_hidden
 
@@ -348,7 +348,7 @@ def _around(value: Entry, findings: Findings) -> Box:
 
 def _task(dataset: DataSet, index: int, image: Path) -> dict[str, Any]:
     """Write a task with an annotation."""
-    from singleshot.data.images import image_size  # noqa: PLC0415 (imports PyTorch)
+    from singleshot.data.image_files.decoding import image_size  # noqa: PLC0415 (imports PyTorch)
 
     height, width = image_size(image)
     truth = dataset.exact_truth(index)

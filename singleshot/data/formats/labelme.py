@@ -236,7 +236,7 @@ def _around_circle(centre: tuple[float, float], edge: tuple[float, float]) -> Bo
 
 def _content_of(dataset: DataSet, index: int, image: Path) -> dict[str, Any]:
     """Write the JSON of one image, which lies beside."""
-    from singleshot.data.images import image_size  # noqa: PLC0415 (imports PyTorch)
+    from singleshot.data.image_files.decoding import image_size  # noqa: PLC0415 (imports PyTorch)
 
     truth = dataset.exact_truth(index)
     columns = (truth.boxes, truth.labels, truth.difficult, truth.crowd)

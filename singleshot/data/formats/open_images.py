@@ -113,7 +113,7 @@ def _write(
     Images in no split: split "all". Names of classes stand for MIDs, and names of images have their
     suffix. Difficult objects become regions, which no metric counts either.
     """
-    from singleshot.data.images import image_size  # noqa: PLC0415 (imports PyTorch)
+    from singleshot.data.image_files.decoding import image_size  # noqa: PLC0415 (imports PyTorch)
 
     copies = copy_images(dataset, path / "images")
     sizes = [image_size(image) for image in copies]

@@ -29,7 +29,7 @@ from singleshot.data.formats.xml_files import (
     read_pixels,
     read_root,
 )
-from singleshot.data.image_suffixes import image_suffixes
+from singleshot.data.image_files.suffixes import image_suffixes
 from singleshot.errors import DataError
 from singleshot.files import without_hidden
 
@@ -330,7 +330,7 @@ def _box_around(points: Sequence[tuple[float, float]]) -> Box:
 
 def _annotation_node(image: Path, truth: Truth, class_names: Sequence[str]) -> Element:
     """Write the XML of one image."""
-    from singleshot.data.images import image_size  # noqa: PLC0415 (imports PyTorch)
+    from singleshot.data.image_files.decoding import image_size  # noqa: PLC0415 (imports PyTorch)
 
     root = Element("annotation")
     SubElement(root, "filename").text = image.name

@@ -7,7 +7,7 @@ from itertools import chain
 from pathlib import Path
 
 from singleshot.data.dataset import DataSet
-from singleshot.data.image_suffixes import image_suffixes
+from singleshot.data.image_files.suffixes import image_suffixes
 from singleshot.errors import DataError
 
 __all__ = ["AMBIGUOUS", "UNKNOWN", "ImageIds", "ImageNames", "refuse_second_name"]

@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float64, Int64
 
-from singleshot.data.archives import image_exists
 from singleshot.data.dataset import DataSet
-from singleshot.data.images import image_size
+from singleshot.data.image_files.archives import image_exists
+from singleshot.data.image_files.decoding import image_size
 from singleshot.errors import DataError, some_of
 from singleshot.evaluation.predictions.collector import PredictionCollector, Rows
 from singleshot.evaluation.predictions.image_names import UNKNOWN, ImageNames

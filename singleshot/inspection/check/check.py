@@ -8,7 +8,7 @@ from pathlib import Path
 
 from singleshot.data.dataset import DataSet
 from singleshot.data.findings import Finding, Findings
-from singleshot.data.headers import ImageHeader
+from singleshot.data.image_files.headers import ImageHeader
 from singleshot.data.object_checks import check_objects
 from singleshot.data.opening import read_with_findings
 from singleshot.files import require_outside

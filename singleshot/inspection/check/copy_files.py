@@ -14,8 +14,8 @@ from PIL import Image
 from singleshot.data.dataset import DataSet
 from singleshot.data.formats.copying import reporting_copies
 from singleshot.data.formats.format import Format
-from singleshot.data.image_paths import ImagePaths
-from singleshot.data.images import read_image
+from singleshot.data.image_files.decoding import read_image
+from singleshot.data.image_files.paths import ImagePaths
 from singleshot.files import write_folder_atomically
 
 __all__ = ["LOG", "Change", "write_copy"]

@@ -8,9 +8,9 @@ from pathlib import PurePath
 import numpy as np
 
 from singleshot.data.dataset import DataSet
-from singleshot.data.duplicates import find_duplicates
 from singleshot.data.findings import Findings
-from singleshot.data.headers import ImageHeader
+from singleshot.data.image_files.duplicates import find_duplicates
+from singleshot.data.image_files.headers import ImageHeader
 from singleshot.inspection.check.splits import Members, separate_splits, splits_of_image
 
 __all__ = ["check_duplicates", "check_headers"]

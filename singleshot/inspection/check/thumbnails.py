@@ -11,7 +11,7 @@ import numpy as np
 
 from singleshot.data.dataset import DataSet
 from singleshot.data.findings import Finding
-from singleshot.data.images import read_image
+from singleshot.data.image_files.decoding import read_image
 from singleshot.errors import DataError
 from singleshot.report.images import Box, data_uri, scale_image
 

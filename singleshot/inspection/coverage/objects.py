@@ -13,7 +13,7 @@ from torch import Tensor
 
 from singleshot.boxes.geometry import area, clip, from_unit
 from singleshot.data.dataset import DataSet
-from singleshot.data.images import image_size
+from singleshot.data.image_files.decoding import image_size
 from singleshot.data.machine import available_cores
 
 __all__ = ["InputObjects", "image_sizes", "objects_in_input"]

@@ -13,7 +13,7 @@ from jaxtyping import Float64, Int
 from torch import Tensor
 
 from singleshot.data.dataset import DataSet
-from singleshot.data.images import read_image
+from singleshot.data.image_files.decoding import read_image
 from singleshot.evaluation.gallery import Crop, CropPlan, Gallery, Outline, cut_crop
 from singleshot.files import write_atomically
 from singleshot.inspection.coverage.plots import (

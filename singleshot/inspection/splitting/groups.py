@@ -11,8 +11,8 @@ import numpy as np
 from jaxtyping import Int64
 
 from singleshot.data.dataset import DataSet
-from singleshot.data.duplicates import find_duplicates
 from singleshot.data.findings import count_of
+from singleshot.data.image_files.duplicates import find_duplicates
 from singleshot.errors import DataError, some_of
 from singleshot.inspection.splitting.options import BY_FOLDER, BY_LOOK
 

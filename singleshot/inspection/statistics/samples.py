@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from singleshot.data.dataset import DataSet
-from singleshot.data.images import read_image
+from singleshot.data.image_files.decoding import read_image
 from singleshot.errors import DataError
 from singleshot.evaluation.gallery import Crop, CropPlan, Gallery, Outline, cut_crop
 from singleshot.inspection.statistics.measure import ObjectArrays

@@ -1,0 +1,1 @@
+"""Decoded images, kept: in `memory`, in a shared `file`, perhaps smaller (`shrinking`)."""

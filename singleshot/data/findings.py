@@ -96,6 +96,7 @@ KINDS: Mapping[str, FindingKind] = {
     "without-area": FindingKind("change", "dropped {boxes} without area"),
     "outside": FindingKind("change", "dropped {boxes} wholly outside the image"),
     "clipped": FindingKind("change", "clipped {boxes} reaching beyond the image"),
+    "mostly-outside": FindingKind("change", "clipped {boxes} mostly outside the image"),
     "swapped": FindingKind("change", "put the corners of {boxes} in order"),
     "polygon": FindingKind("change", "took the bounding box of {polygons}"),
     "rotated": FindingKind("change", "took the box around {boxes} that are rotated"),

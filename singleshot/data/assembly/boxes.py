@@ -22,6 +22,7 @@ __all__ = [
 ]
 
 _ROUNDING = 0.05  # pixels; annotations rounded to a decimal or two stick out by less
+_LEAST_INSIDE = 0.25  # of the area of a box; with less it may be of another image
 _FAR = 2  # image sizes; fractions reach beyond 1 by little, pixels by far
 
 
@@ -91,6 +92,7 @@ def repair_boxes(
     inside = _clip_each(ordered, sizes)
     keep = _has_area(inside)
     clipped = keep & (np.abs(inside - ordered).max(axis=1, initial=0) > _ROUNDING)
+    mostly_outside = clipped & (_share_inside(inside, ordered) < _LEAST_INSIDE)
     return RepairedBoxes(
         # A rounding error of the annotation is no reason to change the ground truth.
         boxes=np.where(clipped[:, None], inside, ordered),
@@ -99,7 +101,8 @@ def repair_boxes(
             "swapped": np.any(boxes[:, :2] > boxes[:, 2:], axis=1),
             "without-area": ~_has_area(ordered),
             "outside": _has_area(ordered) & ~keep,
-            "clipped": clipped,
+            "clipped": clipped & ~mostly_outside,
+            "mostly-outside": mostly_outside,
         },
     )
 
@@ -110,6 +113,15 @@ def _clip_each(
     """Clip each box to its own image, whose (height, width) is given; 0: unknown."""
     limits = np.where(sizes > 0, sizes, np.inf)
     return boxes.clip(0, limits[:, [1, 0, 1, 0]])
+
+
+def _share_inside(
+    inside: Float64[np.ndarray, "n 4"], boxes: Float64[np.ndarray, "n 4"]
+) -> Float64[np.ndarray, " n"]:
+    """Compute the share of the area of each box that is left; areas themselves may overflow."""
+    left, whole = (part[:, 2:] - part[:, :2] for part in (inside, boxes))
+    shares: Float64[np.ndarray, " n"] = (left / np.where(whole > 0, whole, np.inf)).prod(axis=1)
+    return shares
 
 
 def _has_area(boxes: Float64[np.ndarray, "n 4"]) -> Bool[np.ndarray, " n"]:

@@ -105,6 +105,13 @@ EXPLANATIONS: Mapping[str, Explanation] = {
         title="{boxes} reaching beyond the image",
         fixed=True,
     ),
+    "mostly-outside": Explanation(
+        "The box is clipped to the image, and what is left is a small part of it: it may belong to "
+        "another image, or to the image at another resolution.",
+        "Look at it, and correct or remove it; --fix clips it.",
+        title="{boxes} mostly outside the image",
+        fixed=True,
+    ),
     "swapped": Explanation(
         "The corners are put in order; other tools drop such a box, or get NaN from it.",
         "Nothing, or put them in order in the annotation; --fix does.",

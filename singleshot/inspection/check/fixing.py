@@ -46,6 +46,7 @@ _DONE: Mapping[str, str] = {
     "without-area": "left out",
     "outside": "left out",
     "clipped": "clipped to the image",
+    "mostly-outside": "clipped to the image",
     "swapped": "corners put in order",
     "polygon": "box around it written",
     "rotated": "box around it written",

@@ -89,6 +89,12 @@ def a_box_beyond_the_edge(planted):
 
 
 @plants
+def a_box_mostly_beyond_the_edge(planted):
+    planted.objects["04"].append(("cat", (40, 5, 8000, 30), 0))
+    return planted.write_voc(), "mostly-outside", ["04 object 3"]
+
+
+@plants
 def a_coordinate_that_is_not_a_number(planted):
     planted.objects["04"].append(("cat", ("nan", 5, 20, 30), 0))
     return planted.write_voc(), "entry", ["Annotations/04.xml: object 3 (cat)"]

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from singleshot.data.formats import voc
+from singleshot.data.opening import read_dataset
 
 DEMO = Path(__file__).resolve().parents[2] / "demo"
 FEW = {"train": 12, "val": 3, "test": 4}
@@ -42,12 +43,12 @@ def test_one_seed_builds_the_same_files(digits, built, tmp_path):
 
 def test_splits_have_their_images_and_classes(built):
     assert voc.FORMAT.splits(built) == ("test", "train", "trainval", "val")
-    assert [len(voc.FORMAT.read(built, split)) for split in (*FEW, "trainval")] == [12, 3, 4, 15]
-    assert set(voc.FORMAT.read(built).class_names) <= set("012")
+    assert [len(read_dataset(built, split)) for split in (*FEW, "trainval")] == [12, 3, 4, 15]
+    assert set(read_dataset(built).class_names) <= set("012")
 
 
 def test_boxes_lie_inside_and_every_digit_can_be_read(built):
-    dataset = voc.FORMAT.read(built)
+    dataset = read_dataset(built)
     sides = dataset.truths.boxes[:, 2:] - dataset.truths.boxes[:, :2]
     assert dataset.notes == ()
     assert sides.min() >= 5

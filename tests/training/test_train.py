@@ -258,7 +258,7 @@ def test_a_broken_validation_image_is_found_before_anything_is_written(cells, tm
     folder = shutil.copytree(cells, tmp_path / "cells")
     (folder / "JPEGImages/val_1.jpg").write_bytes(b"no image")
     with pytest.raises(DataError, match=r"val_1\.jpg"):
-        train(folder, tmp_path / "run")
+        train(folder, tmp_path / "run", on_error="stop")
     assert not (tmp_path / "run").exists()
 
 

@@ -13,7 +13,6 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
-from functools import cached_property
 from typing import Any, overload
 
 import numpy as np
@@ -80,7 +79,7 @@ class ImagePaths(Sequence[str]):
     def __getitem__(self, index: Any) -> str | ImagePaths:
         """Return the path of an image, or those of a slice, of indices or of a mask."""
         if isinstance(index, int | np.integer):
-            return self._path(range(len(self))[index])
+            return self._path(range(len(self))[index], self._arrays())
         if isinstance(index, slice):
             index = range(len(self))[index]
         chosen = index if isinstance(index, Tensor) else torch.from_numpy(np.array(index))
@@ -89,7 +88,8 @@ class ImagePaths(Sequence[str]):
         return self.take(chosen.to(torch.int64))
 
     def __iter__(self) -> Iterator[str]:
-        return map(self._path, range(len(self)))
+        arrays = self._arrays()
+        return (self._path(index, arrays) for index in range(len(self)))
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         """Make an array of text, as wide as the longest path."""
@@ -160,8 +160,8 @@ class ImagePaths(Sequence[str]):
         """Pickle the tensors alone, not what is derived from them."""
         return type(self), tuple(getattr(self, field.name) for field in fields(self))
 
-    def _path(self, index: int) -> str:
-        folder_of, names, ends, offsets, lengths = self._arrays
+    def _path(self, index: int, arrays: tuple[np.ndarray, ...]) -> str:
+        folder_of, names, ends, offsets, lengths = arrays
         start = ends[index - 1] if index else 0
         encoded: bytes = names[start : ends[index]].tobytes()
         name = encoded.decode(_ENCODING, _ERRORS)
@@ -171,9 +171,12 @@ class ImagePaths(Sequence[str]):
             return folder + name
         return f"{folder}#{offset}+{lengths[index]}{os.sep}{name}"
 
-    @cached_property
     def _arrays(self) -> tuple[np.ndarray, ...]:
-        """The tensors as arrays, whose items are read faster."""
+        """View the tensors as arrays, whose items are read faster.
+
+        Not kept: a tensor that is handed to another process moves into shared memory, and an array
+        would point to where it was.
+        """
         columns = (self.folder_of, self.names, self.name_ends, self.offsets, self.lengths)
         return tuple(column.numpy() for column in columns)
 

@@ -84,3 +84,12 @@ def test_rows_of_different_lengths_are_taken_in_any_number(monkeypatch):
     taken, new_ends = take_ragged(values, ends, torch.tensor([3, 0, 1, 2, 0]))
     assert taken.tolist() == [5, 0, 1, 2, 3, 4, 0, 1]
     assert new_ends.tolist() == [1, 3, 3, 6, 8]
+
+
+def test_paths_stay_readable_when_their_tensors_move_into_shared_memory(tmp_path):
+    """What handing a data set to another process does."""
+    paths = ImagePaths.of([f"{tmp_path}/{index}.png" for index in range(50)])
+    before = paths.tolist()
+    for tensor in (paths.folder_of, paths.names, paths.name_ends, paths.offsets, paths.lengths):
+        tensor.share_memory_()
+    assert [paths[index] for index in range(50)] == paths.tolist() == before

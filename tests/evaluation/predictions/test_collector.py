@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from cells import make_cells
 
+from singleshot.data.image_files.paths import ImagePaths
 from singleshot.data.opening import open_dataset
 from singleshot.errors import DataError
 from singleshot.evaluation.predictions import load_predictions, write_predictions
@@ -190,7 +191,7 @@ def test_detections_of_one_split_are_not_scored_on_another(tmp_path):
 
 def test_a_split_with_the_same_image_numbers_is_detected_by_the_file_names(dataset, tmp_path):
     write_predictions(ONE_IN_THE_SECOND_IMAGE, dataset, tmp_path / "found.json")
-    other = replace(dataset, paths=np.array(["other/4.png", "other/5.png", "other/6.png"]))
+    other = replace(dataset, paths=ImagePaths.of(["other/4.png", "other/5.png", "other/6.png"]))
     with pytest.raises(DataError, match=r"entry 0 is about an image not in .*: 1; take the split"):
         load_predictions(tmp_path / "found.json", other)
 

@@ -18,6 +18,7 @@ import pytest
 import torch
 
 from singleshot.data.dataset import DataSet
+from singleshot.data.image_files.paths import ImagePaths
 from singleshot.data.opening import open_dataset
 from singleshot.errors import DataError
 from singleshot.evaluation.evaluate_predictions import evaluate_predictions
@@ -210,7 +211,7 @@ def test_shards_may_be_of_several_kinds(dataset, tmp_path):
 
 
 def test_images_of_one_name_are_distinguished_by_their_folders(dataset, tmp_path):
-    paths = np.array(["data/train/a.jpg", "data/val/a.jpg", "data/val/a.png"])
+    paths = ImagePaths.of(["data/train/a.jpg", "data/val/a.jpg", "data/val/a.png"])
     twins = replace(dataset, paths=paths)
     names = ["train/a.jpg", "/elsewhere/val/a.png", "val\\a.jpg"]
     (detection,) = OWN[2]["detections"]
@@ -226,7 +227,7 @@ def test_images_of_one_name_are_distinguished_by_their_folders(dataset, tmp_path
 
 
 def test_a_dot_in_a_name_is_no_suffix(dataset, tmp_path):
-    dotted = replace(dataset, paths=np.array(["x/07.1.jpg", "x/07.2.jpg", "x/07.jpg"]))
+    dotted = replace(dataset, paths=ImagePaths.of(["x/07.1.jpg", "x/07.2.jpg", "x/07.jpg"]))
     file = write(tmp_path / "comp4_det_test_cat.txt", "07.2 1 1 1 9 9", "07 1 1 1 9 9")
     assert load_predictions(file, dotted).predictions.images.tolist() == [1, 2]
 

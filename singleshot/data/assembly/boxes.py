@@ -46,7 +46,8 @@ def refuse_fractions(
     boxes: Float64[np.ndarray, "k 4"], annotations: Annotations, findings: Findings
 ) -> None:
     """Report boxes in pixels that look like fractions of the image: no corner is beyond 1."""
-    if not len(boxes) or boxes[:, 2:].max() > 1 or (boxes == np.rint(boxes)).all():
+    whole = np.allclose(boxes, np.rint(boxes), rtol=0, atol=1e-6)
+    if not len(boxes) or boxes[:, 2:].max() > 1 or whole:
         return
     largest = ", ".join(f"{value:g}" for value in boxes.max(axis=0))
     findings.add(

@@ -127,7 +127,8 @@ def test_boxes_that_look_like_fractions_are_a_fault_and_read_on_request(tmp_path
     # VOC's reader has taken 1 from the left and the top.
     result = assembled(tmp_path, image(cat(-0.75, -0.5, 0.75, 1)), options=options, origin=1)
     assert result.dataset.truths.boxes.tolist() == [[10, 15, 30, 30]]
-    assert not len(assembled(tmp_path, image(cat(0, 0, 1, 1))).findings)  # one whole pixel
+    for pixel in (cat(0, 0, 1, 1), cat(0, 9e-52, 1, 1)):
+        assert not len(assembled(tmp_path, image(pixel)).findings)
 
 
 def test_pixels_that_are_read_as_fractions_are_a_fault(tmp_path, save):

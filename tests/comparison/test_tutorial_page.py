@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import re
-import shutil
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from comparison_scene import EVIL, MACHINE, speed
 from page_reader import Reader
-from playwright.sync_api import sync_playwright
 
 from singleshot.comparison.published import read_published_figures, read_tutorial
 from singleshot.comparison.ranking import AccuracyEstimate
@@ -20,7 +18,6 @@ from singleshot.comparison.tutorial_page import (
     write_tutorial,
 )
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 TUTORIAL = read_tutorial()
 
 
@@ -106,18 +103,10 @@ def test_the_json_has_the_same_numbers():
 
 
 @pytest.mark.parametrize(("colours", "width"), [("light", 1440), ("dark", 390)])
-def test_axe_finds_no_violations(path, colours, width):
-    program = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if program is None:
-        pytest.skip(f"needs a browser: none of {', '.join(BROWSERS)} is installed")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=program, args=["--no-sandbox", "--disable-gpu"]
-        )
-        viewport = {"width": width, "height": 900}
-        page = browser.new_context(viewport=viewport, color_scheme=colours).new_page()
-        page.goto(path.as_uri())
-        assert page.evaluate("document.documentElement.scrollWidth") == width
-        violations = Axe().run(page).response["violations"]
-        browser.close()
+def test_axe_finds_no_violations(browser, path, colours, width):
+    viewport = {"width": width, "height": 900}
+    page = browser.new_context(viewport=viewport, color_scheme=colours).new_page()
+    page.goto(path.as_uri())
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+    violations = Axe().run(page).response["violations"]
     assert [(one["id"], one["nodes"][0]["html"]) for one in violations] == []

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import replace
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from page_reader import Reader
-from playwright.sync_api import sync_playwright
 from search_scene import PAGE
 
 from singleshot.tuning.page import short_names, write_search_page
-
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
 @pytest.fixture(scope="module")
@@ -61,21 +57,13 @@ def test_a_search_without_a_finished_trial_has_a_page(tmp_path):
 
 
 @pytest.mark.parametrize(("width", "colours"), [(390, "dark"), (1440, "light")])
-def test_the_page_fits_needs_no_network_and_axe_finds_no_violations(path, width, colours):
-    program = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if program is None:
-        pytest.skip(f"needs a browser: none of {', '.join(BROWSERS)} is installed")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=program, args=["--no-sandbox", "--disable-gpu"]
-        )
-        page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=colours)
-        requests, messages = [], []
-        page.on("request", lambda request: requests.append(request.url))
-        page.on("console", lambda message: messages.append(message.text))
-        page.goto(path.as_uri())
-        assert page.evaluate("document.documentElement.scrollWidth") == width
-        assert Axe().run(page).response["violations"] == []
-        assert [url for url in requests if not url.startswith("data:")] == [path.as_uri()]
-        assert messages == []
-        browser.close()
+def test_the_page_fits_needs_no_network_and_axe_finds_no_violations(browser, path, width, colours):
+    page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=colours)
+    requests, messages = [], []
+    page.on("request", lambda request: requests.append(request.url))
+    page.on("console", lambda message: messages.append(message.text))
+    page.goto(path.as_uri())
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+    assert Axe().run(page).response["violations"] == []
+    assert [url for url in requests if not url.startswith("data:")] == [path.as_uri()]
+    assert messages == []

@@ -5,18 +5,15 @@
 from __future__ import annotations
 
 import re
-import shutil
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from cells import make_cells
 from page_reader import Reader
-from playwright.sync_api import sync_playwright
 from small import TINY
 
 import singleshot
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 SMALL = {
     "model.input": [96, 128],
     "model.backbone": TINY,
@@ -72,19 +69,14 @@ def test_a_page_without_a_fit_has_one_column(tmp_path):
 
 
 @pytest.mark.parametrize(("width", "colours"), [(390, "dark"), (1440, "light")])
-def test_the_page_fits_needs_no_network_and_axe_finds_no_violations(measured, width, colours):
-    program = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if program is None:
-        pytest.skip(f"needs a browser: none of {', '.join(BROWSERS)} is installed")
+def test_the_page_fits_needs_no_network_and_axe_finds_no_violations(
+    browser, measured, width, colours
+):
     _, path = measured
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=program, args=["--no-sandbox", "--disable-gpu"]
-        )
-        page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=colours)
-        requests = []
-        page.on("request", lambda request: requests.append(request.url))
-        page.goto(path.as_uri())
-        assert page.evaluate("document.documentElement.scrollWidth") == width
-        assert Axe().run(page).response["violations"] == []
-        assert [url for url in requests if not url.startswith("data:")] == [path.as_uri()]
+    page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=colours)
+    requests = []
+    page.on("request", lambda request: requests.append(request.url))
+    page.goto(path.as_uri())
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+    assert Axe().run(page).response["violations"] == []
+    assert [url for url in requests if not url.startswith("data:")] == [path.as_uri()]

@@ -16,7 +16,6 @@ from axe_playwright_python.sync_playwright import Axe
 from cells import make_cells
 from page_reader import Reader
 from PIL import Image
-from playwright.sync_api import sync_playwright
 from small import TINY
 
 import singleshot
@@ -27,7 +26,6 @@ from singleshot.errors import ModelError
 from singleshot.recipes.load import load_recipe
 from singleshot.structures import Batch
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 SMALL = {
     "model.input": [96, 128],
     "model.backbone": TINY,
@@ -156,19 +154,14 @@ def test_no_random_number_of_the_caller_is_used(cells, tmp_path):
 
 
 @pytest.mark.parametrize(("width", "colours"), [(390, "dark"), (1440, "light")])
-def test_the_page_fits_needs_no_network_and_axe_finds_no_violations(previewed, width, colours):
-    program = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if program is None:
-        pytest.skip(f"needs a browser: none of {', '.join(BROWSERS)} is installed")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=program, args=["--no-sandbox", "--disable-gpu"]
-        )
-        page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=colours)
-        requests = []
-        page.on("request", lambda request: requests.append(request.url))
-        page.goto(previewed.page.as_uri())
-        assert page.evaluate("document.documentElement.scrollWidth") == width
-        assert Axe().run(page).response["violations"] == []
-        own = previewed.page.as_uri()
-        assert [url for url in requests if not url.startswith("data:")] == [own]
+def test_the_page_fits_needs_no_network_and_axe_finds_no_violations(
+    browser, previewed, width, colours
+):
+    page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=colours)
+    requests = []
+    page.on("request", lambda request: requests.append(request.url))
+    page.goto(previewed.page.as_uri())
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+    assert Axe().run(page).response["violations"] == []
+    own = previewed.page.as_uri()
+    assert [url for url in requests if not url.startswith("data:")] == [own]

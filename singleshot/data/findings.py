@@ -88,7 +88,6 @@ KINDS: Mapping[str, FindingKind] = {
     "pixels": FindingKind(
         "error", "{boxes} beyond the image", "are these pixels? Then leave out --normalized"
     ),
-    "duplicate-class": FindingKind("error", "{classes} of the same name", "give each its own name"),
     # Of a run with --on-error stop only; else the image is left out or used.
     "unreadable-image": FindingKind("change", "left out {images} that cannot be read"),
     "truncated-image": FindingKind("change", "{images} cut short, used up to the cut"),
@@ -112,14 +111,10 @@ KINDS: Mapping[str, FindingKind] = {
     "found-by-name": FindingKind(
         "change", "found {images} by name: the annotated folder or suffix does not exist"
     ),
-    "unknown-size": FindingKind(
-        "change", "took the size of {images} from the file: {count} states none"
-    ),
     "skipped": FindingKind("change", "left out {entries} that cannot be used"),
     # Worth knowing.
     "not-annotated": FindingKind("note", "left out {images} without annotation"),
     "similar-classes": FindingKind("note", "class names that differ by case or spaces alone"),
-    "other-reading": FindingKind("note", "could be read in another way"),
     "reader": FindingKind("note", "{notes}"),
     # What a check of the whole data set finds; no reader stops at it.
     "no-usable-image": FindingKind("error", "no image can be used"),
@@ -176,7 +171,7 @@ class Findings:
 
     @property
     def errors(self) -> list[Finding]:
-        """Those that stop a run."""
+        """List those that stop a run."""
         return [one for one in self if KINDS[one.kind].severity == "error"]
 
     def lines(

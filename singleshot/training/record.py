@@ -8,6 +8,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
+from singleshot.data.reading import ReadingOptions
 from singleshot.errors import ModelError
 from singleshot.files import write_atomically
 from singleshot.options import as_paths
@@ -17,9 +18,8 @@ from singleshot.training.options import TrainingOptions
 
 __all__ = ["recall_command", "record_of", "save_record"]
 
-_PATHS = ("data", "init", "teacher", "images")
-_READING = ("on_error", "data_format", "normalized", "rescale_boxes", "follow_links")
-_LATER = ("images", *_READING)
+_PATHS = ("data", "init", "teacher")
+_READING = tuple(one.name for one in fields(ReadingOptions))
 _NAMES = (
     *_PATHS,
     "split",
@@ -73,7 +73,7 @@ def recall_command(
         record = json.loads(folder.command.read_bytes())
         directory = Path(record["directory"])
         # Runs of earlier versions have recorded no options of reading.
-        values = {name: record[name] for name in _NAMES if name in record or name not in _LATER}
+        values = {name: record[name] for name in _NAMES if name in record or name not in _READING}
         recorded = str(record["recipe"])
     except (KeyError, TypeError, ValueError) as error:
         raise ModelError(f"{folder.command}: damaged ({error}); delete it") from error

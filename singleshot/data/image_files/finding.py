@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
@@ -58,8 +58,8 @@ class ImageFinder:
     def __init__(
         self, root: Path, folders: Sequence[Path], *, given: Path | None, follow_links: bool
     ) -> None:
-        self.root = root
         self.given = given  # the folder that the user names
+        self.roots = tuple(dict.fromkeys([root] if given is None else [root, given]))
         self.folders = tuple(dict.fromkeys(folders if given is None else (given, *folders)))
         self.follow_links = follow_links
         self._listings: dict[Path, _Listing] = {}
@@ -137,8 +137,7 @@ class ImageFinder:
 
     @cached_property
     def _real_roots(self) -> Sequence[Path]:
-        roots = [self.root] if self.given is None else [self.root, self.given]
-        return [Path(os.path.realpath(root)) for root in roots]
+        return [Path(os.path.realpath(root)) for root in self.roots]
 
     def _list(self, folder: Path) -> _Listing:
         """List the image files of a folder once; none where there is no such folder."""
@@ -156,8 +155,8 @@ class ImageFinder:
     def _all(self) -> list[Path]:
         """List all image files of the data set."""
         found: list[Path] = []
-        for start in dict.fromkeys([self.root] if self.given is None else [self.root, self.given]):
-            for folder in _folders_below(start):
+        for root in self.roots:
+            for folder in _folders_below(root):
                 found += (folder / name for name in self._list(folder).names)
                 if len(found) > MOST_FILES:
                     return found
@@ -165,17 +164,11 @@ class ImageFinder:
 
     @cached_property
     def _by_name(self) -> Mapping[str, list[Path]]:
-        named: dict[str, list[Path]] = {}
-        for path in self._all:
-            named.setdefault(path.name.lower(), []).append(path)
-        return named
+        return _grouped(self._all, lambda path: path.name.lower())
 
     @cached_property
     def _by_stem(self) -> Mapping[str, list[Path]]:
-        named: dict[str, list[Path]] = {}
-        for path in self._all:
-            named.setdefault(path.stem.lower(), []).append(path)
-        return named
+        return _grouped(self._all, lambda path: path.stem.lower())
 
 
 def find_image(finder: ImageFinder, image: AnnotatedImage) -> FoundImage | NotFound:
@@ -223,6 +216,13 @@ def _list_images(folder: Path) -> _Listing:
     except (OSError, ValueError):  # none, a file, or a name that no file can have
         pass
     return _Listing(names, stems)
+
+
+def _grouped(paths: Sequence[Path], key: Callable[[Path], str]) -> dict[str, list[Path]]:
+    groups: dict[str, list[Path]] = {}
+    for path in paths:
+        groups.setdefault(key(path), []).append(path)
+    return groups
 
 
 def _folders_below(folder: Path) -> Iterator[Path]:

@@ -68,10 +68,6 @@ EXPLANATIONS: Mapping[str, Explanation] = {
         "No training begins: as fractions nearly all boxes would lie outside their images.",
         "If these are pixels, leave out --normalized.",
     ),
-    "duplicate-class": Explanation(
-        "No training begins: a label would mean two classes.",
-        "Give each class a name of its own.",
-    ),
     "unreadable-image": Explanation(
         "The image is left out of training and evaluation, with all of its objects.",
         "Copy the file again, or remove it with its annotation; --fix leaves both out.",
@@ -168,13 +164,6 @@ EXPLANATIONS: Mapping[str, Explanation] = {
         title="{images} found by name alone",
         fixed=True,
     ),
-    "unknown-size": Explanation(
-        "The annotation states no size: that of the image is taken, so that nothing shows whether "
-        "the boxes belong to it.",
-        "Look at a few images with their boxes; --fix writes the sizes.",
-        title="{images} without an annotated size",
-        fixed=True,
-    ),
     "skipped": Explanation("It is left out.", "Correct it, or leave it so.", fixed=True),
     "not-annotated": Explanation(
         "The image is not used at all, neither for training nor as an image without objects.",
@@ -189,7 +178,6 @@ EXPLANATIONS: Mapping[str, Explanation] = {
         severity="error",
         fixed=True,
     ),
-    "other-reading": Explanation("The data set could be read in another way.", ""),
     "reader": Explanation("Remarks on how the data set was read.", "", title="{remarks}"),
     "no-images": Explanation(
         "No training begins: there are annotations, and none of their images.",

@@ -56,10 +56,9 @@ _DONE: Mapping[str, str] = {
     "rescaled": "boxes scaled to the image",
     "merged": "entries joined",
     "found-by-name": "file name corrected",
-    "unknown-size": "size written",
 }
 # Not to be fixed before it is known what is meant.
-_UNCLEAR = ("fractions", "pixels", "no-images", "no-usable-image", "no-object", "duplicate-class")
+_UNCLEAR = ("fractions", "pixels", "no-images", "no-usable-image", "no-object")
 _EVALUATION = (r"test(ing)?", r"(val(id|idation)?|dev)")  # names of splits, the most worth first
 
 

@@ -1,7 +1,4 @@
-"""Download published detectors, only on request: resumed, verified by SHA-256, imported.
-
-Plain HTTP through the standard library: libraries that verify (pooch, torch.hub) do not resume.
-"""
+"""Download published detectors, only on request: resumed, verified by SHA-256, imported."""
 
 from __future__ import annotations
 
@@ -12,14 +9,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from http import HTTPStatus
-from http.client import HTTPException, HTTPResponse
+from http.client import HTTPResponse
 from pathlib import Path
-from urllib.error import HTTPError
-from urllib.request import Request, urlopen
 
 from filelock import FileLock, Timeout
 
 from singleshot.checkpoints.checkpoint import Checkpoint
+from singleshot.connections import ConnectionFailed, RequestRefused, connect, read_blocks
 from singleshot.errors import RunFailed, SingleshotError, StorageError
 from singleshot.files import CACHE, flush_to_disk, hash_file, require_writable
 from singleshot.models.opening import Imported, import_model
@@ -27,17 +23,14 @@ from singleshot.models.pretrained import DOWNLOAD_URL, PretrainedModel, pretrain
 from singleshot.recipes.load import load_run_recipe
 from singleshot.runs.display import download_display
 from singleshot.runs.folder import RunFolder
-from singleshot.version import __version__
 
 __all__ = ["download_model"]
 
 OnProgress = Callable[[int, int], None]
 
-SECONDS_WITHOUT_BYTES = 30.0
 ATTEMPTS = 3  # in a row without a new byte
 SECONDS_BETWEEN_ATTEMPTS = 1.0
 BYTES_AT_ONCE = 1 << 16
-TRANSIENT = {408, 429, 500, 502, 503, 504}  # HTTP statuses worth another attempt
 
 
 def download_model(name: str, *, progress: bool | OnProgress | None = None) -> Imported:
@@ -131,7 +124,7 @@ def _receive_all(model: PretrainedModel, partial: Path, on_progress: OnProgress 
         try:
             _receive(model, partial, on_progress)
             reason = "closed by the server"
-        except _ConnectionFailed as error:
+        except ConnectionFailed as error:
             reason = str(error)
         attempts = 0 if _size(partial) > before else attempts + 1
         if attempts == ATTEMPTS:
@@ -140,7 +133,7 @@ def _receive_all(model: PretrainedModel, partial: Path, on_progress: OnProgress 
 
 
 def _receive(model: PretrainedModel, partial: Path, on_progress: OnProgress | None) -> None:
-    """Append what one connection sends; raises _ConnectionFailed, StorageError or RunFailed."""
+    """Append what one connection sends; raises ConnectionFailed, StorageError or RunFailed."""
     received = _size(partial)
     with _connect(model, received) as response:
         if response.status != HTTPStatus.PARTIAL_CONTENT:
@@ -174,42 +167,26 @@ def _receive(model: PretrainedModel, partial: Path, on_progress: OnProgress | No
         )
 
 
-class _ConnectionFailed(Exception):
-    """Another attempt may help."""
-
-
 def _connect(model: PretrainedModel, start: int) -> HTTPResponse:
     """Ask for the file from byte `start` on."""
     if not model.address.startswith(("http://", "https://")):
         raise SingleshotError(
             f"{DOWNLOAD_URL}={os.environ[DOWNLOAD_URL]}: expected http://… or https://…"
         )
-    headers = {"User-Agent": f"singleshot/{__version__}"}
-    if start:
-        headers["Range"] = f"bytes={start}-"
     try:
-        response: HTTPResponse = urlopen(
-            Request(model.address, headers=headers), timeout=SECONDS_WITHOUT_BYTES
-        )
-    except HTTPError as error:
-        if error.code in TRANSIENT:
-            raise _ConnectionFailed(f"HTTP {error.code} {error.reason}") from error
+        response = connect(model.address, start)
+    except RequestRefused as error:
         raise RunFailed(
-            f"{model.address}: HTTP {error.code} {error.reason}; see {model.source} for its "
-            f"present address, and name its folder: {DOWNLOAD_URL}=https://…"
+            f"{model.address}: {error}; see {model.source} for its present address, and name its "
+            f"folder: {DOWNLOAD_URL}=https://…"
         ) from error
-    except (HTTPException, OSError) as error:
-        raise _ConnectionFailed(str(getattr(error, "reason", error))) from error
+    assert response is not None  # only where a version is given
     return response
 
 
 def _blocks(response: HTTPResponse) -> Iterator[bytes]:
     """Read the body block by block."""
-    try:
-        while block := response.read(BYTES_AT_ONCE):
-            yield block
-    except (HTTPException, OSError) as error:
-        raise _ConnectionFailed(str(error)) from error
+    return read_blocks(response, BYTES_AT_ONCE)
 
 
 def _failure(model: PretrainedModel, received: int, reason: str) -> RunFailed:

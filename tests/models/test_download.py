@@ -1,5 +1,7 @@
 """Downloads from a server on this machine, which cuts connections and sends other files."""
 
+# Tests singleshot/connections.py
+
 from __future__ import annotations
 
 import hashlib

@@ -13,8 +13,6 @@ from io import BytesIO, FileIO
 from pathlib import Path
 from typing import NamedTuple
 
-from singleshot.data.remote.shard_cache import is_cached, open_shard
-
 __all__ = [
     "Member",
     "file_of",
@@ -40,6 +38,8 @@ class Member(NamedTuple):
         """Split the path of a member; None for that of a file of its own."""
         if "#" not in path.parent.name or (found := _MEMBER.fullmatch(str(path))) is None:
             return None
+        from singleshot.data.remote.shard_cache import is_cached  # noqa: PLC0415 (the network's)
+
         archive = Path(found["archive"])
         if not (archive.is_file() or is_cached(archive)):
             return None
@@ -47,6 +47,8 @@ class Member(NamedTuple):
 
     def read(self) -> bytes:
         """Read its bytes; fewer where the archive ends before."""
+        from singleshot.data.remote.shard_cache import is_cached, open_shard  # noqa: PLC0415
+
         opened = open_shard(self.archive) if is_cached(self.archive) else self.archive.open("rb")
         with opened as file:
             file.seek(self.offset)

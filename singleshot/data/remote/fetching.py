@@ -13,22 +13,18 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 from http import HTTPStatus
-from http.client import HTTPException, HTTPResponse
+from http.client import HTTPResponse
 from pathlib import Path
 from typing import Any, NamedTuple
-from urllib.error import HTTPError
-from urllib.request import Request, urlopen
 
+from singleshot.connections import ConnectionFailed, RequestRefused, connect, read_blocks
 from singleshot.errors import DataError, StorageError
-from singleshot.version import __version__
 
 __all__ = ["Fetched", "fetch_file", "url_of"]
 
-SECONDS_WITHOUT_BYTES = 30.0
 ATTEMPTS = 5  # in a row without a new byte
 SECONDS_BETWEEN_ATTEMPTS = 1.0
 BYTES_AT_ONCE = 1 << 18
-TRANSIENT = {408, 429, 500, 502, 503, 504}  # HTTP statuses worth another attempt
 # `Path` makes one slash of two. One letter is a drive of Windows.
 _URL = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]+):/+(?P<rest>[^/].*)")
 
@@ -38,10 +34,6 @@ class Fetched(NamedTuple):
 
     is_new: bool  # False: the file is the one that was fetched before
     version: str  # of the file, as the server names it; "" where it names none
-
-
-class _ConnectionFailed(Exception):
-    """Another attempt may help."""
 
 
 def url_of(path: Path) -> str | None:
@@ -74,7 +66,7 @@ def fetch_file(url: str, partial: Path, *, size: int | None = None, version: str
             answer, size = _receive(url, partial, size, version)
             if answer is not None:
                 return answer
-        except _ConnectionFailed as error:
+        except ConnectionFailed as error:
             reason = str(error)
         attempts = 0 if _size(partial) > before else attempts + 1
         time.sleep(SECONDS_BETWEEN_ATTEMPTS if attempts else 0)
@@ -90,13 +82,16 @@ def _receive(
 ) -> tuple[Fetched | None, int | None]:
     """Append what one connection sends; returns None for the answer where some is missing."""
     if not url.startswith(("http://", "https://")):
-        _copy(_open_other(url), partial, 0, url)
+        _copy(_open_other(url), partial, 0)
         if size is not None and _size(partial) != size:
             partial.unlink()
-            raise _ConnectionFailed("another size was sent")
+            raise ConnectionFailed("another size was sent")
         return Fetched(True, ""), size
     start = _size(partial) if size is not None else 0
-    opened = _connect(url, start, version)
+    try:
+        opened = connect(url, start, version=version)
+    except RequestRefused as error:
+        raise DataError(f"{url}: {error}; check the address") from error
     if opened is None:
         return Fetched(False, version), size
     with closing(opened) as response:
@@ -110,15 +105,15 @@ def _receive(
             )
         headers = response.headers
         found = headers.get("ETag") or headers.get("Last-Modified") or ""
-        _copy(response, partial, start, url)
+        _copy(response, partial, start)
     whole = size if size is not None else offered
     is_whole = whole is None or _size(partial) == whole
     return (Fetched(True, found) if is_whole else None), whole
 
 
-def _copy(stream: Any, partial: Path, start: int, url: str) -> None:
+def _copy(stream: Any, partial: Path, start: int) -> None:
     """Write a stream behind the first `start` bytes of a file."""
-    blocks = _blocks(stream, url)
+    blocks = _blocks(stream)
     try:
         with partial.open("ab") as file:
             file.truncate(start)
@@ -128,39 +123,14 @@ def _copy(stream: Any, partial: Path, start: int, url: str) -> None:
         raise StorageError(f"{partial}: not written: {error.strerror or error}") from error
 
 
-def _blocks(stream: Any, url: str) -> Iterator[bytes]:
-    """Read block by block; raises _ConnectionFailed."""
-    try:
-        while block := stream.read(BYTES_AT_ONCE):
-            yield block
-        if not isinstance(stream, HTTPResponse):
+def _blocks(stream: Any) -> Iterator[bytes]:
+    """Read block by block; raises ConnectionFailed."""
+    yield from read_blocks(stream, BYTES_AT_ONCE)
+    if not isinstance(stream, HTTPResponse):
+        try:
             stream.close()  # waits for the program, which may have failed
-    except (HTTPException, OSError) as error:
-        raise _ConnectionFailed(f"{url}: {error}") from error
-
-
-def _connect(url: str, start: int, version: str) -> HTTPResponse | None:
-    """Ask for a file from byte `start` on; None where it still is of this version."""
-    headers = {"User-Agent": f"singleshot/{__version__}"}
-    if start:
-        headers["Range"] = f"bytes={start}-"
-    elif version:
-        is_tag = version.startswith(('"', "W/"))
-        headers["If-None-Match" if is_tag else "If-Modified-Since"] = version
-    try:
-        response: HTTPResponse = urlopen(
-            Request(url, headers=headers), timeout=SECONDS_WITHOUT_BYTES
-        )
-    except HTTPError as error:
-        error.close()
-        if error.code == HTTPStatus.NOT_MODIFIED:
-            return None
-        if error.code in TRANSIENT:
-            raise _ConnectionFailed(f"HTTP {error.code} {error.reason}") from error
-        raise DataError(f"{url}: HTTP {error.code} {error.reason}; check the address") from error
-    except (HTTPException, OSError) as error:
-        raise _ConnectionFailed(str(getattr(error, "reason", error))) from error
-    return response
+        except OSError as error:
+            raise ConnectionFailed(str(error)) from error
 
 
 def _open_other(url: str) -> Any:
@@ -180,7 +150,7 @@ def _open_other(url: str) -> Any:
     try:
         return gopen(url, "rb")
     except (OSError, ValueError, ImportError) as error:
-        raise _ConnectionFailed(str(error)) from error
+        raise ConnectionFailed(str(error)) from error
 
 
 def _size(path: Path) -> int:

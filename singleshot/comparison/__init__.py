@@ -1,8 +1,8 @@
 """Compare detectors on the same images, by the same rules, on one machine.
 
 Reading order: `options`, `compare` (the workflow), `ranking` (intervals, p-values and the Pareto
-front), `timing` and `timing_worker` (speed and memory in alternating turns), `result` (all numbers,
-and the JSON), `tables` (the terminal), `page` with `plots` and `side_by_side` (the HTML page),
-`published` (numbers of papers), `tutorial` with `tutorial_page` (the tables of the tutorial that
-the project follows, rebuilt).
+front), `result` (all numbers, and the JSON), `tables` (the terminal), `page` with `plots` and
+`side_by_side` (the HTML page), `published` (numbers of papers), `tutorial` with `tutorial_page`
+(the tables of the tutorial that the project follows, rebuilt). Speed and memory are measured by
+`benchmarking`.
 """

@@ -7,6 +7,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from singleshot.benchmarking.timing import (
+    DetectorTimings,
+    TimingJob,
+    TimingPlan,
+    spread_images,
+    time_in_turns,
+)
 from singleshot.checkpoints.checkpoint import Checkpoint
 from singleshot.comparison.options import ComparisonOptions
 from singleshot.comparison.page import ComparisonPage, write_comparison
@@ -17,13 +24,6 @@ from singleshot.comparison.published import (
 from singleshot.comparison.ranking import rank_detectors
 from singleshot.comparison.result import ComparedDetector, ComparisonResult, Machine
 from singleshot.comparison.side_by_side import select_images
-from singleshot.comparison.timing import (
-    DetectorTimings,
-    TimingJob,
-    TimingPlan,
-    spread_images,
-    time_in_turns,
-)
 from singleshot.data.dataset import DataSet
 from singleshot.detectors.common.settings import DetectorSettings
 from singleshot.errors import DataError, SingleshotError

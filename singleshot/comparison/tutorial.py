@@ -7,6 +7,13 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
+from singleshot.benchmarking.timing import (
+    DetectorTimings,
+    TimingJob,
+    TimingPlan,
+    spread_images,
+    time_in_turns,
+)
 from singleshot.comparison.compare import ComparedModel, evaluate_models
 from singleshot.comparison.options import TutorialOptions
 from singleshot.comparison.published import (
@@ -17,13 +24,6 @@ from singleshot.comparison.published import (
 )
 from singleshot.comparison.ranking import rank_detectors
 from singleshot.comparison.result import Machine
-from singleshot.comparison.timing import (
-    DetectorTimings,
-    TimingJob,
-    TimingPlan,
-    spread_images,
-    time_in_turns,
-)
 from singleshot.comparison.tutorial_page import (
     MeasuredSystem,
     TrainedRun,

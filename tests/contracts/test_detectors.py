@@ -12,8 +12,8 @@ from small import SMALL, small
 from tiny import tiny
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from singleshot.benchmarking.timing_worker import time_detections
 from singleshot.checkpoints.checkpoint import Checkpoint, detector_from
-from singleshot.comparison.timing_worker import time_detections
 from singleshot.detectors.detector import TrainableDetector
 from singleshot.errors import DataError, ModelError, TooLittleMemory
 from singleshot.families import build_detector

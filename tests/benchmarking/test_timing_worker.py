@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from singleshot.comparison.timing_worker import (
+from singleshot.benchmarking.timing_worker import (
     TimedDetector,
     peak_memory_mb,
     roll_columns,

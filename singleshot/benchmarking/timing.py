@@ -131,7 +131,7 @@ class _Process:
         self.job = job
         self.stderr_file = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115 (until exit)
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "singleshot.comparison.timing_worker"],
+            [sys.executable, "-m", "singleshot.benchmarking.timing_worker"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self.stderr_file,

@@ -1,6 +1,6 @@
 import pytest
 
-from singleshot.comparison.timing import DetectorTimings, TimingJob, TimingPlan, time_in_turns
+from singleshot.benchmarking.timing import DetectorTimings, TimingJob, TimingPlan, time_in_turns
 from singleshot.comparison.tutorial import draw_sample_images
 from singleshot.errors import RunFailed
 from singleshot.metrics.speed import Seconds

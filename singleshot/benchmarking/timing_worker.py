@@ -1,6 +1,6 @@
 """Time one detector in a process of its own, so that its memory is measured alone.
 
-    python -m singleshot.comparison.timing_worker
+    python -m singleshot.benchmarking.timing_worker
 
 The process reads one JSON object a line from stdin, first the job, then one object for each turn,
 and answers each with one line.

@@ -9,23 +9,18 @@ from pathlib import Path
 
 from markupsafe import Markup
 
-from singleshot.comparison.plots import CostPlot, Grouping, cost_plot
 from singleshot.comparison.published import PublishedTradeOff
-from singleshot.comparison.ranking import (
-    SIGNIFICANCE,
-    AccuracyEstimate,
-    PairwiseDifference,
-    pareto_front,
-    pareto_front_by_cost,
-)
+from singleshot.comparison.ranking import SIGNIFICANCE, PairwiseDifference
 from singleshot.comparison.result import ComparedDetector, ComparisonResult
 from singleshot.comparison.side_by_side import SharedImage
 from singleshot.evaluation.page import IN_WORDS
 from singleshot.files import write_atomically
 from singleshot.metrics import Protocol
-from singleshot.metrics.intervals import FEWEST_IMAGES
+from singleshot.metrics.intervals import FEWEST_IMAGES, AccuracyEstimate
+from singleshot.metrics.pareto import pareto_front, pareto_front_by_cost
 from singleshot.metrics.speed import Speed
-from singleshot.report.page import content_hash, environment
+from singleshot.report.cost_plots import CostPlot, Grouping, cost_plot
+from singleshot.report.page import content_hash, environment, sorting_script
 
 __all__ = [
     "FOLDER",
@@ -33,8 +28,6 @@ __all__ = [
     "ComparisonRow",
     "clearly_less",
     "format_p_value",
-    "format_rounded",
-    "format_whole",
     "write_comparison",
 ]
 
@@ -111,12 +104,8 @@ def _render(page: ComparisonPage) -> str:
     result, pairs = page.result, page.result.ranking.pairs
     rows = _rows(result)
     filled = environment(FOLDER)
-    filled.filters |= {
-        "rounded": format_rounded,
-        "whole": format_whole,
-        "p_value": format_p_value,
-    }
-    script = (FOLDER / "comparison.js").read_text(encoding="utf-8")
+    filled.filters["p_value"] = format_p_value
+    script = sorting_script() + (FOLDER / "comparison.js").read_text(encoding="utf-8")
     known = [row for row in rows if row.estimate.value is not None]
     return filled.get_template("comparison.html").render(
         page=page,
@@ -327,22 +316,6 @@ def clearly_less(costs: Sequence[float | None]) -> Callable[[int, int], bool]:
         return own is not None and others is not None and own < (1 - SAME_MEMORY) * others
 
     return is_cheaper
-
-
-def format_rounded(value: float | None) -> str:
-    """Write at least three significant digits: 0.0123, 1.23, 12.3, 12,345; a dash for None."""
-    if value is None:
-        return "\N{EN DASH}"
-    if value >= 100:
-        return f"{value:,.0f}"
-    if value < 1:
-        return f"{value:#.3g}"
-    return f"{value:.2f}" if value < 10 else f"{value:.1f}"
-
-
-def format_whole(value: float | None) -> str:
-    """Write a number without decimals, with commas; a dash for None."""
-    return "\N{EN DASH}" if value is None else f"{value:,.0f}"
 
 
 def format_p_value(value: float | None) -> str:

@@ -1,4 +1,4 @@
-"""Rank detectors: intervals and p-values of their accuracy, and the Pareto front with their cost.
+"""Rank detectors: intervals and p-values of their accuracy.
 
 All detectors are evaluated on the same bootstrap draws of the images (see `metrics.bootstrap`), so
 that each has an interval of its own, and every pair an interval and a p-value of its difference
@@ -12,7 +12,7 @@ dependence between the pairs.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import NamedTuple
@@ -25,6 +25,7 @@ from singleshot.metrics.bootstrap import each_weights
 from singleshot.metrics.detection_tables import Predictions, Truths
 from singleshot.metrics.intervals import (
     FEWEST_IMAGES,
+    AccuracyEstimate,
     estimate_interval,
     few_images_note,
     interval_of_difference,
@@ -40,28 +41,17 @@ from singleshot.metrics.weighted_average_precision import (
 
 __all__ = [
     "SIGNIFICANCE",
-    "AccuracyEstimate",
     "PairwiseDifference",
     "Ranking",
     "adjust_p_values",
     "draw_means",
     "num_resamples_for",
-    "pareto_front",
-    "pareto_front_by_cost",
     "rank_detectors",
     "rank_means",
 ]
 
 SIGNIFICANCE = 0.05  # largest adjusted p-value at which a pair is called different
 FEWEST_RESAMPLES, MOST_RESAMPLES = 1000, 40_000
-
-
-class AccuracyEstimate(NamedTuple):
-    """Mean average precision on all images with its interval; None where undefined."""
-
-    value: float | None
-    low: float | None
-    high: float | None
 
 
 class PairwiseDifference(NamedTuple):
@@ -234,47 +224,3 @@ def adjust_p_values(p_values: Sequence[float]) -> list[float]:
         largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[index]))
         adjusted[index] = largest
     return adjusted
-
-
-def pareto_front(
-    accuracies: Sequence[float | None], is_cheaper: Callable[[int, int], bool]
-) -> list[bool]:
-    """Mark the detectors on the Pareto front of accuracy and cost.
-
-    A detector is dominated by another that is at least as accurate and not more expensive, and
-    better in one of the two. `is_cheaper(i, j)` compares the costs of two detectors; where it is
-    false both ways, as for timings that overlap, the costs count as equal. Such equality is not
-    transitive, so that a detector may be dominated by one that is itself dominated. Detectors are
-    therefore taken by falling accuracy, and only those already on the front dominate others: every
-    detector off the front is dominated by one on it. A detector without a number is off the front.
-    """
-    known = [index for index, value in enumerate(accuracies) if value is not None]
-
-    def order(index: int) -> tuple[float, int]:
-        # Of equally accurate detectors the cheapest first.
-        equals = [other for other in known if accuracies[other] == accuracies[index]]
-        return -(accuracies[index] or 0.0), sum(is_cheaper(other, index) for other in equals)
-
-    front: list[int] = []
-    for index in sorted(known, key=order):
-        dominated = any(
-            not is_cheaper(index, rival)
-            and (accuracies[rival] != accuracies[index] or is_cheaper(rival, index))
-            for rival in front
-        )
-        if not dominated:
-            front.append(index)
-    return [index in front for index in range(len(accuracies))]
-
-
-def pareto_front_by_cost(
-    costs: Sequence[float | None], accuracies: Sequence[float | None]
-) -> list[bool]:
-    """Mark the detectors on the Pareto front by costs that are known exactly."""
-
-    def is_cheaper(one: int, other: int) -> bool:
-        own, others = costs[one], costs[other]
-        return own is not None and others is not None and own < others
-
-    pairs = zip(costs, accuracies, strict=True)
-    return pareto_front([None if cost is None else value for cost, value in pairs], is_cheaper)

@@ -7,14 +7,10 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from singleshot.comparison.published import PublishedFigure, PublishedTradeOff
-from singleshot.comparison.ranking import (
-    SIGNIFICANCE,
-    AccuracyEstimate,
-    PairwiseDifference,
-    Ranking,
-    pareto_front,
-)
+from singleshot.comparison.ranking import SIGNIFICANCE, PairwiseDifference, Ranking
 from singleshot.metrics import CocoNumbers, Protocol
+from singleshot.metrics.intervals import AccuracyEstimate
+from singleshot.metrics.pareto import pareto_front
 from singleshot.metrics.speed import Speed
 
 __all__ = ["ComparedDetector", "ComparisonResult", "Machine"]

@@ -10,13 +10,13 @@ from typing import Any
 
 from markupsafe import Markup
 
-from singleshot.comparison.page import FOLDER, format_rounded, format_whole
+from singleshot.comparison.page import FOLDER
 from singleshot.comparison.published import PublishedFigure, Tutorial, TutorialSystem
-from singleshot.comparison.ranking import AccuracyEstimate
 from singleshot.comparison.result import Machine
 from singleshot.files import write_atomically
+from singleshot.metrics.intervals import AccuracyEstimate
 from singleshot.metrics.speed import Speed
-from singleshot.report.page import content_hash, environment
+from singleshot.report.page import content_hash, environment, sorting_script
 
 __all__ = ["MeasuredSystem", "TrainedRun", "TutorialResult", "write_tutorial"]
 
@@ -129,8 +129,7 @@ def write_tutorial(result: TutorialResult, path: Path, *, command: str, version:
 def _render(result: TutorialResult, *, command: str, version: str) -> str:
     """Fill in the template; everything from outside is escaped."""
     filled = environment(FOLDER)
-    filled.filters |= {"rounded": format_rounded, "whole": format_whole}
-    script = (FOLDER / "comparison.js").read_text(encoding="utf-8")
+    script = sorting_script() + (FOLDER / "comparison.js").read_text(encoding="utf-8")
     return filled.get_template("tutorial.html").render(
         result=result,
         systems=list(result.systems.values()),

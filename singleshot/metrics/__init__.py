@@ -10,6 +10,7 @@ thresholds          score thresholds that reach a precision, a recall, few false
 sweep               counts and curves at every score threshold
 bootstrap           difference of two detectors with its confidence interval
 intervals           confidence intervals and p-values from bootstrap draws
+pareto              the best accuracy for each cost
 coco                the twelve numbers of the COCO challenge
 diagnosis           analysis of errors: types, confusion, calibration, slices …
 report              all of the above for one set of detections

@@ -26,6 +26,7 @@ from jaxtyping import Float64
 __all__ = [
     "FEWEST_IMAGES",
     "FEW_IMAGES",
+    "AccuracyEstimate",
     "Interval",
     "estimate_interval",
     "few_images_note",
@@ -41,6 +42,14 @@ ROUNDING = 1e-12  # two average precisions that differ by less do so by the orde
 EDGE = 1e-3  # of average precision: 0 and 1 have no logit
 
 _NORMAL = NormalDist()
+
+
+class AccuracyEstimate(NamedTuple):
+    """Mean average precision on all images with its interval; None where undefined."""
+
+    value: float | None
+    low: float | None
+    high: float | None
 
 
 class Interval(NamedTuple):

@@ -8,7 +8,15 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-__all__ = ["HERE", "content_hash", "environment", "signed"]
+__all__ = [
+    "HERE",
+    "content_hash",
+    "environment",
+    "format_rounded",
+    "format_whole",
+    "signed",
+    "sorting_script",
+]
 
 UNDEFINED = "\N{EN DASH}"
 HERE = Path(__file__).parent
@@ -30,7 +38,9 @@ def environment(folder: Path = HERE) -> Environment:
         "per_image": _per_image,
         "percent": _percent,
         "reached": _or_never,
+        "rounded": format_rounded,
         "signed": signed,
+        "whole": format_whole,
     }
     return templates
 
@@ -38,6 +48,11 @@ def environment(folder: Path = HERE) -> Environment:
 def content_hash(text: str) -> str:
     """Hash a script as a content security policy requires (CSP level 2, §4.2.5)."""
     return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
+def sorting_script() -> str:
+    """Read the script that sorts tables."""
+    return (HERE / "sorting.js").read_text(encoding="utf-8")
 
 
 def _number(value: float | None, digits: int = 3) -> str:
@@ -56,6 +71,22 @@ def signed(value: float | None, digits: int = 3) -> str:
         return UNDEFINED
     rounded = round(value, digits)
     return f"{rounded:+.{digits}f}".replace("-", "\N{MINUS SIGN}") if rounded else f"{0:.{digits}f}"
+
+
+def format_rounded(value: float | None) -> str:
+    """Write at least three significant digits: 0.0123, 1.23, 12.3, 12,345; a dash for None."""
+    if value is None:
+        return UNDEFINED
+    if value >= 100:
+        return f"{value:,.0f}"
+    if value < 1:
+        return f"{value:#.3g}"
+    return f"{value:.2f}" if value < 10 else f"{value:.1f}"
+
+
+def format_whole(value: float | None) -> str:
+    """Write a number without decimals, with commas; a dash for None."""
+    return UNDEFINED if value is None else f"{value:,.0f}"
 
 
 def _counted(count: int, thing: str) -> str:

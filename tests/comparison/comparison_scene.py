@@ -7,11 +7,12 @@ import torch
 
 from singleshot.comparison.page import ComparisonPage
 from singleshot.comparison.published import read_published_figures, read_published_trade_offs
-from singleshot.comparison.ranking import AccuracyEstimate, PairwiseDifference, Ranking
+from singleshot.comparison.ranking import PairwiseDifference, Ranking
 from singleshot.comparison.result import ComparedDetector, ComparisonResult, Machine
 from singleshot.comparison.side_by_side import mark_image
 from singleshot.metrics import Predictions, Protocol, Truths
 from singleshot.metrics.coco import CocoNumbers
+from singleshot.metrics.intervals import AccuracyEstimate
 from singleshot.metrics.speed import Seconds, Speed
 
 EVIL = "<script>alert('cat')</script>"

@@ -10,13 +10,13 @@ from comparison_scene import EVIL, MACHINE, speed
 from page_reader import Reader
 
 from singleshot.comparison.published import read_published_figures, read_tutorial
-from singleshot.comparison.ranking import AccuracyEstimate
 from singleshot.comparison.tutorial_page import (
     MeasuredSystem,
     TrainedRun,
     TutorialResult,
     write_tutorial,
 )
+from singleshot.metrics.intervals import AccuracyEstimate
 
 TUTORIAL = read_tutorial()
 

@@ -3,7 +3,9 @@ from itertools import combinations
 
 import pytest
 
-from singleshot.comparison.plots import (
+from singleshot.metrics.intervals import AccuracyEstimate
+from singleshot.metrics.pareto import pareto_front_by_cost
+from singleshot.report.cost_plots import (
     LARGE,
     Grouping,
     cost_plot,
@@ -11,7 +13,6 @@ from singleshot.comparison.plots import (
     label_block,
     place_names,
 )
-from singleshot.comparison.ranking import AccuracyEstimate, pareto_front_by_cost
 
 
 def grouping(count: int) -> Grouping:

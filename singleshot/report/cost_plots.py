@@ -1,4 +1,7 @@
-"""Scatter plots of a comparison: accuracy against time, memory and size."""
+"""Scatter plots of detectors: accuracy against time, memory or size.
+
+`parts/cost_plots.html` draws them, `detectors.css` has their colours.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from singleshot.comparison.ranking import AccuracyEstimate
+from singleshot.metrics.intervals import AccuracyEstimate
 from singleshot.report.charts import AxisScale, Tick, format_tick, round_ratios, round_values
 
 __all__ = [

@@ -8,44 +8,28 @@ and no image is seen twice. Reported numbers are medians.
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import numpy as np
 
+from singleshot.benchmarking.machine import Machine
+from singleshot.benchmarking.timing_process import TimingJob, TimingProcess
 from singleshot.data.dataset import DataSet
 from singleshot.errors import RunFailed
 from singleshot.metrics.speed import Seconds, Speed
 
-__all__ = ["DetectorTimings", "TimingJob", "TimingPlan", "spread_images", "time_in_turns"]
-
-
-@dataclass(frozen=True)
-class TimingJob:
-    """A detector to time: a trained model, or the network of a recipe with random weights."""
-
-    name: str
-    images: Sequence[Path]
-    model: Path | None = None
-    recipe: str = ""
-    num_classes: int = 0
-    device: str = "auto"
-
-    def to_json(self) -> dict[str, Any]:
-        """Convert to the first line that the worker reads."""
-        detector: dict[str, Any] = {"recipe": self.recipe, "num_classes": self.num_classes}
-        if self.model is not None:
-            detector = {"model": str(self.model)}
-        images = [str(path) for path in self.images]
-        return {**detector, "device": self.device, "images": images}
+__all__ = [
+    "DetectorTimings",
+    "TimingJob",
+    "TimingPlan",
+    "spread_images",
+    "time_in_turns",
+    "wait_until_ready",
+]
 
 
 @dataclass(frozen=True)
@@ -64,12 +48,17 @@ class TimingPlan:
 class DetectorTimings:
     """Timings of one detector so far."""
 
+    machine: Machine
     failure: str = ""  # why it could not be timed
-    machine: Mapping[str, Any] = field(default_factory=dict)
+    about: Mapping[str, Any] = field(
+        default_factory=dict
+    )  # runtime, precision … (`about_detector`)
     summary: Mapping[str, Any] = field(default_factory=dict)  # the JSON of `models show`
     memory_before_mb: float | None = None  # of the process, before the detector was loaded
     rounds: dict[int, list[list[Seconds]]] = field(default_factory=dict)  # by size of batches
     peaks: dict[int, float | None] = field(default_factory=dict)
+    joules: dict[int, list[float | None]] = field(default_factory=dict)  # per image, of each turn
+    detections: dict[int, list[float]] = field(default_factory=dict)  # per image, of each turn
 
     @property
     def speeds(self) -> tuple[Speed, ...]:
@@ -100,12 +89,10 @@ def time_in_turns(
 
     Raises RunFailed when one cannot be timed, unless the plan skips failures.
     """
-    timings = [DetectorTimings() for _ in jobs]
     with ExitStack() as stack:
-        processes = [stack.enter_context(_Process(job)) for job in jobs]
+        processes = [stack.enter_context(TimingProcess(job)) for job in jobs]
+        timings = [wait_until_ready(process) for process in processes]
         pairs = list(zip(processes, timings, strict=True))
-        for process, own in pairs:
-            process.wait_until_ready(own)
         for batch in sorted(plan.batches):
             if not plan.rebuild:
                 # With many processes the first turns of some were twice as slow as all others.
@@ -124,98 +111,43 @@ def spread_images(dataset: DataSet, number: int) -> list[Path]:
     return [Path(str(dataset.paths[index])) for index in indices]
 
 
-class _Process:
-    """A process with a detector in it."""
+def wait_until_ready(process: TimingProcess) -> DetectorTimings:
+    """Wait until the images are read, and note machine and memory."""
+    reply = process.receive()
+    machine = Machine.from_json(reply["machine"])
+    return DetectorTimings(machine, memory_before_mb=reply["memory_before_mb"])
 
-    def __init__(self, job: TimingJob) -> None:
-        self.job = job
-        self.stderr_file = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115 (until exit)
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "singleshot.benchmarking.timing_worker"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self.stderr_file,
-            text=True,
-            encoding="utf-8",
-        )
-        self.send(job.to_json())
 
-    def __enter__(self) -> _Process:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.process.kill()
-        self.process.communicate()
-        self.stderr_file.close()
-
-    def send(self, document: Mapping[str, Any]) -> None:
-        """Write one line; a process that has ended is noticed when its reply is read."""
-        assert self.process.stdin is not None
-        try:
-            self.process.stdin.write(json.dumps(document) + "\n")
-            self.process.stdin.flush()
-        except OSError:
-            pass
-
-    def receive(self) -> dict[str, Any]:
-        """Wait for one line.
-
-        Raises RunFailed when the process has ended, as for want of memory.
-        """
-        assert self.process.stdout is not None
-        line = self.process.stdout.readline()
-        if not line:
-            raise RunFailed(f"{self.job.name}: could not be timed: {self.exit_reason()}")
-        reply: dict[str, Any] = json.loads(line)
-        return reply
-
-    def exit_reason(self) -> str:
-        """Return the error at the end of stderr, or the exit code."""
-        code = self.process.wait()
-        self.stderr_file.seek(0)
-        lines = self.stderr_file.read().strip().splitlines()
-        if code < 0:
-            return f"its process was killed (signal {-code}); is there enough memory for it?"
-        # Further lines of an error are indented.
-        starts = [number for number, line in enumerate(lines) if line == line.lstrip()]
-        if not starts:
-            return f"its process ended with code {code}"
-        return "\n".join(lines[starts[-1] :])
-
-    def wait_until_ready(self, timings: DetectorTimings) -> None:
-        """Wait until the images are read, and note machine and memory."""
-        reply = self.receive()
-        timings.machine = reply["machine"]
-        timings.memory_before_mb = reply["memory_before_mb"]
-
-    def take_turn(
-        self, timings: DetectorTimings, batch: int, plan: TimingPlan, num_batches: int
-    ) -> None:
-        """Time so many batches of one size; with none, only warm up."""
-        self.send(
-            {
-                "batch": batch,
-                "num_batches": num_batches,
-                "max_seconds": plan.max_seconds,
-                "rebuild": plan.rebuild,
-                "summarise": plan.summarise and not timings.summary,
-            }
-        )
-        reply = self.receive()
-        if num_batches:
-            rounds = timings.rounds.setdefault(batch, [])
-            rounds.append([Seconds(*one) for one in reply["timings"]])
-        timings.peaks[batch] = reply["peak_memory_mb"]
-        timings.summary = reply["summary"] or timings.summary
+def _take_turn(
+    process: TimingProcess,
+    timings: DetectorTimings,
+    batch: int,
+    plan: TimingPlan,
+    num_batches: int,
+) -> None:
+    """Time so many batches of one size; with none, only warm up."""
+    process.send(
+        {
+            "batch": batch,
+            "num_batches": num_batches,
+            "max_seconds": plan.max_seconds,
+            "rebuild": plan.rebuild,
+            "summarise": plan.summarise and not timings.summary,
+        }
+    )
+    reply = process.receive()
+    if num_batches:
+        rounds = timings.rounds.setdefault(batch, [])
+        rounds.append([Seconds(*one) for one in reply["timings"]])
+        timings.joules.setdefault(batch, []).append(reply["joules_per_image"])
+        timings.detections.setdefault(batch, []).append(reply["detections_per_image"])
+    timings.peaks[batch] = reply["peak_memory_mb"]
+    timings.about = reply["about"]
+    timings.summary = reply["summary"] or timings.summary
 
 
 def _time_round(
-    pairs: Sequence[tuple[_Process, DetectorTimings]],
+    pairs: Sequence[tuple[TimingProcess, DetectorTimings]],
     batch: int,
     plan: TimingPlan,
     num_batches: int,
@@ -225,7 +157,7 @@ def _time_round(
         if own.failure or own.exceeds(batch, plan.max_seconds):
             continue
         try:
-            process.take_turn(own, batch, plan, num_batches)
+            _take_turn(process, own, batch, plan, num_batches)
         except RunFailed as error:
             if not plan.skip_failures:
                 raise

@@ -3,114 +3,43 @@
     python -m singleshot.benchmarking.timing_worker
 
 The process reads one JSON object a line from stdin, first the job, then one object for each turn,
-and answers each with one line.
-
-Hooks divide the detector's own `detect` into phases: preprocessing ends when the pixels are
-normalised, the network when its raw outputs are there; the rest is postprocessing. Of a detector
-that is no `TrainableDetector` only the total is known.
+and answers each with one line. A turn is a number of batches, or so many seconds of them.
 """
 
 from __future__ import annotations
 
 import json
-import os
-import platform
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
+from singleshot.benchmarking.about import about_detector, set_score_threshold
+from singleshot.benchmarking.machine import describe_machine, joules_between, read_energy
+from singleshot.benchmarking.phases import time_detections
 from singleshot.data.image_files.decoding import read_image
 from singleshot.detectors.detector import TrainableDetector
 from singleshot.families import build_detector
 from singleshot.metrics.speed import Seconds
 from singleshot.models.devices import choose_device
+from singleshot.models.locating import checkpoint_file
 from singleshot.models.opening import load
 from singleshot.models.summary import numbered_classes, summarise
 from singleshot.recipes.load import load_recipe
-from singleshot.structures import Detector
+from singleshot.structures import Detections, Detector
 
-__all__ = ["TimedDetector", "peak_memory_mb", "roll_columns", "time_detections"]
+__all__ = ["TimedDetector", "peak_memory_mb", "roll_columns"]
 
 MEGABYTE = 1 << 20
 FIRST_WARM_UP, WARM_UP = 3, 1  # uncounted detections of a turn
 LONGEST_WARM_UP = 2.0  # seconds
-PREPROCESS, NETWORK, POSTPROCESS = range(3)
-
-
-class _Stopwatch:
-    """The seconds of each phase."""
-
-    def __init__(self, device: torch.device) -> None:
-        self.device = device
-        self.start()
-
-    def start(self) -> None:
-        """Reset, and begin with preprocessing."""
-        self.seconds = [0.0, 0.0, 0.0]
-        self.phase = PREPROCESS
-        self.since = self.now()
-
-    def begin(self, phase: int) -> None:
-        """Add the time since the last call to its phase, and begin another."""
-        now = self.now()
-        self.seconds[self.phase] += now - self.since
-        self.phase, self.since = phase, now
-
-    def now(self) -> float:
-        """Wait for the device, and read the clock."""
-        if self.device.type == "cuda":
-            torch.cuda.synchronize(self.device)
-        return time.perf_counter()
-
-    def read(self) -> Seconds:
-        """Return the seconds so far; phases only if a network was seen."""
-        self.begin(POSTPROCESS)
-        preprocess, network, postprocess = self.seconds
-        total = sum(self.seconds)
-        if not network:
-            return Seconds(None, None, None, total)
-        return Seconds(preprocess, network, postprocess, total)
-
-
-def time_detections(
-    detector: Detector, batches: Sequence[Sequence[UInt8[Tensor, "3 _h _w"]]]
-) -> list[Seconds]:
-    """Detect objects in each batch, and return the time of each."""
-    with _hooked(detector) as stopwatch:
-        timings = []
-        for batch in batches:
-            stopwatch.start()
-            detector.detect(batch)
-            timings.append(stopwatch.read())
-    return timings
-
-
-@contextmanager
-def _hooked(detector: Detector) -> Iterator[_Stopwatch]:
-    """Return a stopwatch that the modules of a detector switch from phase to phase."""
-    if not isinstance(detector, TrainableDetector):
-        yield _Stopwatch(torch.device("cpu"))
-        return
-    stopwatch = _Stopwatch(detector.pixel_mean.device)
-    handles = [
-        detector.register_forward_pre_hook(lambda *_: stopwatch.begin(PREPROCESS)),
-        detector.register_forward_hook(lambda *_: stopwatch.begin(POSTPROCESS)),
-        # Normalising is the first thing that a network does, once for each copy of the images.
-        detector.pixels.register_forward_hook(lambda *_: stopwatch.begin(NETWORK)),
-    ]
-    try:
-        yield stopwatch
-    finally:
-        for handle in handles:
-            handle.remove()
 
 
 def roll_columns(image: UInt8[Tensor, "3 h w"], number: int) -> UInt8[Tensor, "3 h w"]:
@@ -124,35 +53,60 @@ class TimedDetector:
 
     job: dict[str, Any]
     images: list[UInt8[Tensor, "3 _h _w"]]
-    detector: TrainableDetector | None = None
+    detector: Detector | None = None
     num_seen: int = 0
+    num_found: list[int] = field(default_factory=list)  # in each image of the last turn
     warm_sizes: set[int] = field(default_factory=set)  # of batches seen since it was built
 
     def run(self, turn: dict[str, Any]) -> dict[str, Any]:
         """Time some batches; release the detector afterwards if it is rebuilt each turn."""
         size: int = turn["batch"]
-        if self.detector is None:
-            self.detector = _detector_of(self.job)
-        summary = summarise(self.detector, recipe="").to_json() if turn["summarise"] else {}
-        self.warm_up(self.detector, size)
-        timings = self.time(self.detector, size, turn["num_batches"], turn["max_seconds"])
-        if turn["rebuild"]:
+        detector = self.detector = self.detector or _detector_of(self.job)
+        summary = {}
+        if turn.get("summarise") and isinstance(detector, TrainableDetector):
+            summary = summarise(detector, recipe="").to_json()
+        self.warm_up(detector, size)
+        before = read_energy()
+        timed = self.time(detector, size, turn.get("num_batches"), turn["max_seconds"])
+        joules = joules_between(before, read_energy())
+        reply = {
+            "timings": [seconds for _, seconds in timed],
+            "starts": [start for start, _ in timed],
+            "joules_per_image": joules / len(timed) / size if joules and timed else None,
+            "detections_per_image": fmean(self.num_found) if timed else None,
+            "peak_memory_mb": peak_memory_mb(choose_device(self.job["device"])),
+            "summary": summary,
+            "about": about_detector(detector, _file_of(self.job)),
+        }
+        if turn.get("rebuild"):
             self.detector = None
             self.warm_sizes.clear()
-        peak = peak_memory_mb(choose_device(self.job["device"]))
-        return {"timings": timings, "peak_memory_mb": peak, "summary": summary}
+        return reply
 
     def time(
-        self, detector: TrainableDetector, size: int, num_batches: int, max_seconds: float
-    ) -> list[Seconds]:
-        """Time so many batches, or fewer where they take too long."""
-        end = time.perf_counter() + max_seconds
-        timings: list[Seconds] = []
-        while len(timings) < num_batches and (not timings or time.perf_counter() < end):
-            timings += time_detections(detector, [self.next_batch(size)])
-        return timings
+        self, detector: Detector, size: int, num_batches: int | None, max_seconds: float
+    ) -> list[tuple[float, Seconds]]:
+        """Time so many batches, or fewer where they take too long; without a number, all that fit.
 
-    def warm_up(self, detector: TrainableDetector, size: int) -> None:
+        Each has the moment when it began, by a clock that all processes of the machine share.
+        """
+        end = time.perf_counter() + max_seconds
+        timed: list[tuple[float, Seconds]] = []
+        self.num_found.clear()
+        while num_batches is None or len(timed) < num_batches:
+            batch = self.next_batch(size)
+            start = time.perf_counter()
+            if timed and start >= end:
+                break
+            timings = time_detections(detector, [batch], self.count)
+            timed += [(start, seconds) for seconds in timings]
+        return timed
+
+    def count(self, found: list[Detections]) -> None:
+        """Note how many detections there are, on which the time of postprocessing depends."""
+        self.num_found += map(len, found)
+
+    def warm_up(self, detector: Detector, size: int) -> None:
         """Detect without counting: three times with a new batch size, then once a turn."""
         end = time.perf_counter() + LONGEST_WARM_UP
         for _ in range(WARM_UP if size in self.warm_sizes else FIRST_WARM_UP):
@@ -169,37 +123,24 @@ class TimedDetector:
         return [roll_columns(self.images[number % count], number // count) for number in numbers]
 
 
-def _detector_of(job: dict[str, Any]) -> TrainableDetector:
+def _detector_of(job: dict[str, Any]) -> Detector:
     """Load a trained detector, or build the network of a recipe with random weights."""
     if "model" in job:
-        return load(job["model"], job["device"])
-    torch.manual_seed(0)
-    settings = load_recipe(job["recipe"]).model
-    classes = numbered_classes(job["num_classes"])
-    return build_detector(settings, classes, pretrained=False).to(choose_device(job["device"]))
+        detector: Detector = load(job["model"], job["device"])
+    else:
+        torch.manual_seed(0)
+        settings = load_recipe(job["recipe"]).model
+        classes = numbered_classes(job["num_classes"])
+        built = build_detector(settings, classes, pretrained=False)
+        detector = built.to(choose_device(job["device"]))
+    if job.get("score_threshold") is not None:
+        set_score_threshold(detector, job["score_threshold"])
+    return detector
 
 
-def _machine(device: torch.device) -> dict[str, Any]:
-    """Describe the machine and the software."""
-    return {
-        "processor": _processor(),
-        "cores": os.cpu_count(),
-        "threads": torch.get_num_threads(),
-        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
-        "system": platform.system(),
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-    }
-
-
-def _processor() -> str:
-    """Return the processor's name as far as the system provides it."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.processor() or platform.machine()
-    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(names, platform.machine())
+def _file_of(job: dict[str, Any]) -> Path | None:
+    """Return the file of the weights; None where they are random."""
+    return checkpoint_file(job["model"]) if "model" in job else None
 
 
 def _reset_peak_memory() -> None:
@@ -242,10 +183,14 @@ def main() -> None:
         replies.flush()
 
     job = json.loads(sys.stdin.readline())
+    if job["threads"] is not None:
+        torch.set_num_threads(job["threads"])
     timed = TimedDetector(job, [read_image(Path(path)) for path in job["images"]])
     _reset_peak_memory()
     device = choose_device(job["device"])
-    reply({"machine": _machine(device), "memory_before_mb": peak_memory_mb(device)})
+    reply(
+        {"machine": describe_machine(device).to_json(), "memory_before_mb": peak_memory_mb(device)}
+    )
     for line in sys.stdin:
         reply(timed.run(json.loads(line)))
 

@@ -22,7 +22,7 @@ from singleshot.comparison.published import (
     read_published_trade_offs,
 )
 from singleshot.comparison.ranking import rank_detectors
-from singleshot.comparison.result import ComparedDetector, ComparisonResult, Machine
+from singleshot.comparison.result import ComparedDetector, ComparisonResult
 from singleshot.comparison.side_by_side import select_images
 from singleshot.data.dataset import DataSet
 from singleshot.detectors.common.settings import DetectorSettings
@@ -136,7 +136,7 @@ def _compare(models: Sequence[str | Path], options: ComparisonOptions) -> Compar
         truths=evaluated[0].report.truths,
         detectors=tuple(map(_compared_detector, evaluated, timings)),
         ranking=ranking,
-        machine=Machine(**timings[0].machine),
+        machine=timings[0].machine,
         num_rounds=ROUNDS,
         notes=notes,
         published=tuple(read_published_figures()) if options.published else (),

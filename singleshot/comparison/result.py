@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
+from singleshot.benchmarking.machine import Machine
 from singleshot.comparison.published import PublishedFigure, PublishedTradeOff
 from singleshot.comparison.ranking import SIGNIFICANCE, PairwiseDifference, Ranking
 from singleshot.metrics import CocoNumbers, Protocol
@@ -13,20 +14,7 @@ from singleshot.metrics.intervals import AccuracyEstimate
 from singleshot.metrics.pareto import pareto_front
 from singleshot.metrics.speed import Speed
 
-__all__ = ["ComparedDetector", "ComparisonResult", "Machine"]
-
-
-@dataclass(frozen=True)
-class Machine:
-    """The machine and the software that speed was measured with."""
-
-    processor: str
-    cores: int
-    threads: int  # of PyTorch
-    device: str
-    system: str
-    python: str
-    torch: str
+__all__ = ["ComparedDetector", "ComparisonResult"]
 
 
 @dataclass(frozen=True)
@@ -121,7 +109,7 @@ class ComparisonResult:
             "iou_threshold": self.iou_threshold,
             "images": self.images,
             "truths": self.truths,
-            "machine": asdict(self.machine),
+            "machine": self.machine.to_json(),
             "models": [one.to_json(estimate, on_front=front) for one, estimate, front in rows],
             "notes": list(self.notes),
             "bootstrap": {

@@ -4,9 +4,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
-from PIL import Image, ImageDraw
-
+from singleshot.benchmarking.sample_images import draw_sample_images
 from singleshot.benchmarking.timing import (
     DetectorTimings,
     TimingJob,
@@ -23,7 +21,6 @@ from singleshot.comparison.published import (
     read_tutorial,
 )
 from singleshot.comparison.ranking import rank_detectors
-from singleshot.comparison.result import Machine
 from singleshot.comparison.tutorial_page import (
     MeasuredSystem,
     TrainedRun,
@@ -42,7 +39,7 @@ from singleshot.options import takes
 from singleshot.recipes.load import recipe_files
 from singleshot.version import __version__
 
-__all__ = ["compare_with_tutorial", "draw_sample_images"]
+__all__ = ["compare_with_tutorial"]
 
 NUM_CLASSES = 20  # VOC's
 # One network after the other in memory: all at full size would not fit into that of a laptop.
@@ -101,7 +98,7 @@ def _compare_with_tutorial(
             one.recipe: _measured_system(one, timings.get(one.recipe), trained.get(one.recipe))
             for one in tutorial.systems
         },
-        machine=Machine(**next(iter(timings.values())).machine),
+        machine=next(iter(timings.values())).machine,
         num_classes=NUM_CLASSES,
         images=SAMPLE_IMAGES if dataset is None else dataset.description,
         data=dataset.description if dataset is not None and runs else "",
@@ -172,7 +169,7 @@ def _time_systems(
     ]
     with tempfile.TemporaryDirectory() as folder:
         if dataset is None:
-            images = draw_sample_images(Path(folder))
+            images = draw_sample_images(Path(folder), NUM_IMAGES, (HEIGHT, WIDTH))
         else:
             images = spread_images(dataset, NUM_IMAGES)
         device = str(options.device)
@@ -182,24 +179,6 @@ def _time_systems(
         ]
         timings = time_in_turns(jobs, PLAN, options.notify)
     return dict(zip(names, timings, strict=True))
-
-
-def draw_sample_images(folder: Path) -> list[Path]:
-    """Draw images of coloured discs and boxes, which give selective search regions to find."""
-    random = np.random.default_rng(0)
-    paths = []
-    for number in range(NUM_IMAGES):
-        image = Image.new("RGB", (WIDTH, HEIGHT), tuple(random.integers(60, 200, 3).tolist()))
-        canvas = ImageDraw.Draw(image)
-        for shape in range(60):
-            x, y = random.integers(0, WIDTH), random.integers(0, HEIGHT)
-            width, height = random.integers(12, 140, 2)
-            draw = canvas.ellipse if shape % 2 else canvas.rectangle
-            box = (int(x), int(y), int(x + width), int(y + height))
-            draw(box, fill=tuple(random.integers(0, 256, 3).tolist()))
-        paths.append(folder / f"{number}.png")
-        image.save(paths[-1])
-    return paths
 
 
 def _measured_system(

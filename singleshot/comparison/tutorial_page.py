@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from markupsafe import Markup
 
+from singleshot.benchmarking.machine import Machine
 from singleshot.comparison.page import FOLDER
 from singleshot.comparison.published import PublishedFigure, Tutorial, TutorialSystem
-from singleshot.comparison.result import Machine
 from singleshot.files import write_atomically
 from singleshot.metrics.intervals import AccuracyEstimate
 from singleshot.metrics.speed import Speed
@@ -105,7 +105,7 @@ class TutorialResult:
     def to_json(self) -> dict[str, Any]:
         """Convert to the document that `compare --tutorial --json` prints."""
         return {
-            "machine": asdict(self.machine),
+            "machine": self.machine.to_json(),
             "num_classes": self.num_classes,
             "images": self.images,
             "data": self.data or None,

@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from singleshot.benchmarking.machine import Machine
 from singleshot.comparison.page import ComparisonPage
 from singleshot.comparison.published import read_published_figures, read_published_trade_offs
 from singleshot.comparison.ranking import PairwiseDifference, Ranking
-from singleshot.comparison.result import ComparedDetector, ComparisonResult, Machine
+from singleshot.comparison.result import ComparedDetector, ComparisonResult
 from singleshot.comparison.side_by_side import mark_image
 from singleshot.metrics import Predictions, Protocol, Truths
 from singleshot.metrics.coco import CocoNumbers

@@ -1,18 +1,7 @@
 import pytest
 
 import singleshot
-from singleshot.comparison.tutorial import draw_sample_images
-from singleshot.data.image_files.decoding import image_size
 from singleshot.errors import SingleshotError
-
-
-def test_sample_images_are_the_same_each_time(tmp_path):
-    (tmp_path / "a").mkdir()
-    (tmp_path / "b").mkdir()
-    first, second = draw_sample_images(tmp_path / "a"), draw_sample_images(tmp_path / "b")
-    for one, other in zip(first, second, strict=True):
-        assert one.read_bytes() == other.read_bytes()
-        assert image_size(one) == (375, 500)
 
 
 def test_systems_are_measured_without_any_run_or_data(tmp_path):

@@ -12,7 +12,7 @@ from small import SMALL, small
 from tiny import tiny
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from singleshot.benchmarking.timing_worker import time_detections
+from singleshot.benchmarking.phases import time_detections
 from singleshot.checkpoints.checkpoint import Checkpoint, detector_from
 from singleshot.detectors.detector import TrainableDetector
 from singleshot.errors import DataError, ModelError, TooLittleMemory

@@ -1,0 +1,58 @@
+"""Describe a timed detector: its runtime, precision, input and size on disk."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from singleshot.detectors.detector import TrainableDetector
+from singleshot.errors import SingleshotError
+from singleshot.structures import Detector
+
+__all__ = ["about_detector", "set_score_threshold"]
+
+
+def about_detector(detector: Detector, model: Path | None) -> dict[str, Any]:
+    """Describe a detector in plain values; `model` is its checkpoint, None for random weights."""
+    if isinstance(detector, TrainableDetector):
+        return {
+            "runtime": "pytorch",
+            "runtime_version": torch.__version__,
+            "precision": str(next(detector.parameters()).dtype).removeprefix("torch."),
+            "input": list(detector.settings.input),
+            "size_bytes": None if model is None else model.stat().st_size,
+            "score_threshold": score_threshold_of(detector),
+        }
+    return {
+        "runtime": type(detector).__name__,
+        "runtime_version": None,
+        "precision": None,
+        "input": None,
+        "size_bytes": None,
+        "score_threshold": score_threshold_of(detector),
+    }
+
+
+def score_threshold_of(detector: Detector) -> float | None:
+    """Return the score below which postprocessing drops boxes at once; None where unknown."""
+    options = getattr(detector, "postprocess_options", None)
+    return None if options is None else float(options.score_threshold)
+
+
+def set_score_threshold(detector: Detector, threshold: float) -> None:
+    """Let postprocessing drop boxes below another score.
+
+    Raises SingleshotError for a detector that has it built in.
+    """
+    options = getattr(detector, "postprocess_options", None)
+    if options is None:
+        raise SingleshotError(
+            f"{type(detector).__name__} has no score threshold that can be changed; leave out "
+            f"--score-threshold"
+        )
+    detector.postprocess_options = replace(  # type: ignore[attr-defined]
+        options, score_threshold=threshold
+    )

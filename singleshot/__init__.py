@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     )
     from singleshot.evaluation.evaluate import detect_shard, evaluate, score
     from singleshot.evaluation.operating_point import operating_point, run_weights
+    from singleshot.exporting.export import ExportResult, export
     from singleshot.inspection.check.check import check_dataset
     from singleshot.inspection.check.result import CheckResult
     from singleshot.inspection.coverage.measure import measure_coverage
@@ -60,6 +61,7 @@ if TYPE_CHECKING:
     from singleshot.prediction.result import Result
     from singleshot.recipes.load import RecipeFile, recipe_text
     from singleshot.runs.callbacks import Callback, EvaluationRecord, StartRecord, StepRecord
+    from singleshot.runtimes.exported import ExportedDetector
     from singleshot.structures import Batch, Detections, Detector, Truth
     from singleshot.training.train import Run, train
     from singleshot.tuning.report import SearchResult
@@ -85,6 +87,8 @@ __all__ = [
     "Detector",
     "DetectorSettings",
     "EvaluationRecord",
+    "ExportResult",
+    "ExportedDetector",
     "Family",
     "Format",
     "Imported",
@@ -123,6 +127,7 @@ __all__ = [
     "detect_shard",
     "download_model",
     "evaluate",
+    "export",
     "import_model",
     "list_recipes",
     "load",
@@ -173,6 +178,7 @@ _MODULES = {
     ],
     "evaluation.evaluate": ["detect_shard", "evaluate", "score"],
     "evaluation.operating_point": ["operating_point", "run_weights"],
+    "exporting.export": ["ExportResult", "export"],
     "inspection.check.check": ["check_dataset"],
     "inspection.check.result": ["CheckResult"],
     "inspection.coverage.measure": ["measure_coverage"],
@@ -192,6 +198,7 @@ _MODULES = {
     "prediction.result": ["Result"],
     "recipes.load": ["RecipeFile", "recipe_text"],
     "runs.callbacks": ["Callback", "EvaluationRecord", "StartRecord", "StepRecord"],
+    "runtimes.exported": ["ExportedDetector"],
     "structures": ["Batch", "Detections", "Detector", "Truth"],
     "training.train": ["Run", "train"],
     "tuning.report": ["SearchResult"],

@@ -19,6 +19,7 @@ OPENINGS = {"What", "How", "Whether", "That", "Where", "Which", "Who", "Whose", 
 # Names that several modules of one folder define on purpose: the interface that all of them have.
 INTERFACES = {
     "singleshot/evaluation/predictions": {"read", "rows_of", "looks_like"},
+    "singleshot/exporting/formats": {"convert", "finish"},
 }
 PARTICIPLES = re.findall(
     r"\w+",
@@ -62,7 +63,9 @@ def is_shared(name: str, path: Path) -> bool:
     interface = any(
         inside.startswith(folder) and name in names for folder, names in INTERFACES.items()
     )
-    return name.startswith("_") or inside.startswith("singleshot/cli/") or interface
+    # Commands, and a program that is copied to devices, which shares no names with the package.
+    programs = ("singleshot/cli/", "singleshot/runtimes/standalone/")
+    return name.startswith("_") or inside.startswith(programs) or interface
 
 
 def find_openings(path: Path) -> Iterator[str]:

@@ -22,6 +22,7 @@ _GROUPS: Mapping[str, Sequence[str]] = {
     "Start": ("init", "class_map", "teacher"),
     "Evaluation": ("protocol", "iou_threshold", "threshold_rule", "diagnose"),
     "Detections": ("score_threshold",),
+    "Export": ("contract", "pixels", "batch", "half", "int8", "calibrate", "target"),
     "Results": (
         "run",
         "resume",

@@ -35,7 +35,7 @@ from singleshot.metrics import Predictions, Protocol, Report
 from singleshot.metrics.coco import CocoNumbers, coco_numbers
 from singleshot.metrics.coco_matching import count_images_over_limit, limit_note
 from singleshot.models.locating import checkpoint_file
-from singleshot.models.opening import load
+from singleshot.models.opening import load_trainable
 from singleshot.models.summary import ModelSummary, summarise
 from singleshot.options import Device, takes
 from singleshot.runs.splits import splits_of_model
@@ -254,7 +254,7 @@ def _evaluate_model(
     device: Device,
 ) -> EvaluatedModel:
     """Detect with one model, and evaluate its detections."""
-    detector = load(model.checkpoint, device)
+    detector = load_trainable(model.checkpoint, device)
     own = dataset.with_classes(detector.class_names)
     predictions = relabel(
         detect_all(detector, own, progress=progress), detector.class_names, dataset.class_names

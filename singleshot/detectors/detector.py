@@ -31,12 +31,13 @@ from singleshot.prediction.options import PredictionOptions
 from singleshot.structures import Batch, Detections, Truth
 
 if TYPE_CHECKING:
+    from singleshot.detectors.common.exportable import Exportable
     from singleshot.detectors.common.priors import MinedNegatives, PriorLayout, PriorMatches
     from singleshot.metrics import OperatingPoint
     from singleshot.prediction.result import Result
 else:
     # A network does not need metrics and drawing, nor priors where it has none.
-    MinedNegatives = OperatingPoint = PriorLayout = PriorMatches = Result = Any
+    Exportable = MinedNegatives = OperatingPoint = PriorLayout = PriorMatches = Result = Any
 
 __all__ = ["LevelSummary", "Losses", "Objective", "Prepared", "TrainableDetector", "Weight"]
 
@@ -209,6 +210,10 @@ class TrainableDetector(Objective):
     def level_summaries(self) -> Sequence[LevelSummary]:
         """Describe the feature maps with priors, finest first; here there are none."""
         return ()
+
+    def exportable(self) -> Exportable | None:
+        """Copy what exporters need; None, as here, without raw outputs at priors."""
+        return None
 
     def prior_layout(self) -> PriorLayout | None:
         """Return the priors that objects are matched to, on the host; None without any, as here."""

@@ -1,4 +1,4 @@
-"""Load detectors from runs and checkpoints, and import weights of other libraries."""
+"""Load detectors from runs, checkpoints and exported models; import weights of other libraries."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -8,14 +8,21 @@ from singleshot.checkpoints.checkpoint import Checkpoint, detector_from
 from singleshot.checkpoints.transfer import TrainedDetector
 from singleshot.detectors.common.devices import require_device
 from singleshot.detectors.detector import TrainableDetector
-from singleshot.errors import ModelError
+from singleshot.errors import ModelError, SingleshotError
 from singleshot.importers.recognise import WEIGHT_KINDS, detect_weight_kind, import_weights
 from singleshot.models.devices import choose_device
-from singleshot.models.locating import Model, ModelPath, checkpoint_file
+from singleshot.models.locating import (
+    Model,
+    ModelPath,
+    checkpoint_file,
+    exported_model,
+    refuse_exported,
+)
 from singleshot.models.pretrained import find_model
-from singleshot.options import Device
+from singleshot.options import Device, check_device
 from singleshot.runs.folder import RunFolder, default_folder
 from singleshot.runs.weights import RunWeights
+from singleshot.runtimes.exported import ExportedDetector, open_exported
 from singleshot.structures import Detector
 
 __all__ = [
@@ -23,6 +30,7 @@ __all__ = [
     "as_detector",
     "import_model",
     "load",
+    "load_trainable",
     "start_from",
     "teacher_from",
 ]
@@ -38,23 +46,40 @@ class Imported:
     input: tuple[int, int]  # height, width
 
 
-def load(model: ModelPath, device: Device = "auto") -> TrainableDetector:
-    """Load a detector from a run folder, a checkpoint or the name of a downloaded detector.
+def load(
+    model: ModelPath, device: Device = "auto", *, threads: int = 0
+) -> TrainableDetector | ExportedDetector:
+    """Load a detector from a run folder, a checkpoint, an exported model or a downloaded one.
 
     Args:
-        model: the folder or file, or the name.
+        model: the folder or file, or the name of a downloaded detector.
         device: cpu, cuda, cuda:1, mps or, by default, auto: the accelerator if there is one.
+            Exported models run on the CPU.
+        threads: of the runtime of an exported model; 0: as many as it takes by itself.
 
     Raises:
-        ModelError: there is none at this path or of this name, or it cannot be read.
+        ModelError: there is none at this path or of this name, or it cannot be read; or the
+            runtime of an exported model is missing.
         SingleshotError: there is no such device.
     """
-    if not isinstance(model, str | Path):
-        remedy = "its .folder" if hasattr(model, "folder") else "a path"
-        raise ModelError(
-            f"a model of type {type(model).__name__}; expected a run folder or a checkpoint: "
-            f"give {remedy}"
+    _require_path(model)
+    check_device(device)
+    artifact = exported_model(model)
+    if artifact is None:
+        return load_trainable(model, device)
+    if str(device) not in ("auto", "cpu"):
+        raise SingleshotError(
+            f"device: {device}: {model} is an exported model, which runs on the CPU; leave it out"
         )
+    return open_exported(artifact, threads)
+
+
+def load_trainable(model: ModelPath, device: Device = "auto") -> TrainableDetector:
+    """Load a detector from a run folder, a checkpoint or the name of a downloaded detector.
+
+    Raises as `load` does, and ModelError for an exported model: it has no weights to train.
+    """
+    _require_path(model)
     chosen = choose_device(device)
     path = checkpoint_file(model)
     # Hashed before they are loaded: score thresholds hold for these weights, not for later ones.
@@ -64,6 +89,17 @@ def load(model: ModelPath, device: Device = "auto") -> TrainableDetector:
     if weights is not None:
         detector.score_thresholds = partial(weights.score_thresholds, str(model))
     return detector
+
+
+def _require_path(model: object) -> None:
+    """Raise ModelError for what is neither a path nor a name, with the remedy."""
+    if isinstance(model, str | Path):
+        return
+    remedy = "its .folder" if hasattr(model, "folder") else "a path"
+    raise ModelError(
+        f"a model of type {type(model).__name__}; expected a run folder or a checkpoint: "
+        f"give {remedy}"
+    )
 
 
 def as_detector(model: Model, device: Device = "auto") -> Detector:
@@ -86,6 +122,7 @@ def _is_run(path: Path) -> bool:
 def start_from(init: str | Path) -> TrainedDetector | None:
     """Read a run, a checkpoint or weights of another library; None for any other file."""
     path = find_model(init)
+    refuse_exported(path, init)
     if _is_run(path) or Checkpoint.is_one(path):
         return TrainedDetector(Checkpoint.load(checkpoint_file(path)), str(init))
     kind = detect_weight_kind(path)

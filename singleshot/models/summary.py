@@ -65,7 +65,9 @@ def summarise(detector: TrainableDetector, recipe: str) -> ModelSummary:
 def count_macs(detector: TrainableDetector) -> int:
     """Count multiply-adds of convolutions and fully connected layers on one image."""
     image = torch.zeros(1, 3, *detector.settings.input, device=detector.pixel_mean.device)
+    training = detector.training
     with FlopCounterMode(display=False) as counter:
         detector.eval()(image)
+    detector.train(training)
     flops: int = counter.get_total_flops()
     return flops // 2

@@ -177,18 +177,19 @@ class Heads(nn.Module):
         self, features: list[Tensor]
     ) -> tuple[Float[Tensor, "b priors 4"], Float[Tensor, "b priors columns"]]:
         """Predict offsets and logits of all priors, in the priors' order."""
+        of_levels, logits_of_levels = self.level_outputs(features)
+        offsets = [_to_priors(outputs, 4) for outputs in of_levels]
+        logits = [_to_priors(outputs, self.num_columns) for outputs in logits_of_levels]
+        return torch.cat(offsets, dim=1), torch.cat(logits, dim=1)
+
+    def level_outputs(self, features: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+        """Compute the convolutions (b, channels, rows, columns) of each level: offsets, logits."""
         features = [
             module(feature) for module, feature in zip(self.prediction, features, strict=True)
         ]
-        offsets = [
-            _to_priors(head(feature), 4)
-            for head, feature in zip(self.offsets, features, strict=True)
-        ]
-        logits = [
-            _to_priors(head(feature), self.num_columns)
-            for head, feature in zip(self.logits, features, strict=True)
-        ]
-        return torch.cat(offsets, dim=1), torch.cat(logits, dim=1)
+        offsets = [head(feature) for head, feature in zip(self.offsets, features, strict=True)]
+        logits = [head(feature) for head, feature in zip(self.logits, features, strict=True)]
+        return offsets, logits
 
 
 def _build_predictor(in_channels: int, channels: int, kernel: int, block: Block) -> nn.Module:

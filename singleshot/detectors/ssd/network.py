@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from singleshot.backbones.backbone import Backbone, grids
 from singleshot.boxes.geometry import from_unit, to_corners
+from singleshot.detectors.common.exportable import Exportable
 from singleshot.detectors.common.postprocess import PAPER_POSTPROCESSING, PostprocessOptions
 from singleshot.detectors.common.priors import (
     MinedNegatives,
@@ -20,6 +21,7 @@ from singleshot.detectors.common.resize import resize
 from singleshot.detectors.common.settings import PixelSettings, Resize
 from singleshot.detectors.common.single_size import pixel_statistics
 from singleshot.detectors.detector import LevelSummary, Losses, Prepared, TrainableDetector
+from singleshot.detectors.ssd.exportable import export_form
 from singleshot.detectors.ssd.heads import Heads
 from singleshot.detectors.ssd.loss import PAPER_LOSS, LossOptions, mined_negatives, multibox_loss
 from singleshot.detectors.ssd.matching import (
@@ -163,6 +165,10 @@ class Ssd(TrainableDetector):
             )
             for level, channels in zip(self.levels, self.pyramid.channels, strict=True)
         ]
+
+    def exportable(self) -> Exportable:
+        """Copy the network and the numbers that exporters need."""
+        return export_form(self)
 
     def prior_layout(self) -> PriorLayout:
         """Return the priors level by level."""

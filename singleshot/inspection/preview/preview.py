@@ -22,7 +22,7 @@ from singleshot.inspection.preview.figures import draw_matches, draw_negatives
 from singleshot.inspection.preview.options import PreviewOptions
 from singleshot.inspection.preview.page import PreviewPage, write_preview_page
 from singleshot.inspection.preview.scene import SampleScene, make_scenes
-from singleshot.models.opening import load
+from singleshot.models.opening import load_trainable
 from singleshot.options import as_paths, takes
 from singleshot.recipes.load import load_recipe
 from singleshot.recipes.schema import Recipe
@@ -122,7 +122,7 @@ def _detector(options: PreviewOptions, recipe: Recipe, train: DataSet) -> Traina
     if options.with_model is None:
         with torch.random.fork_rng(devices=[]):
             return build_detector(recipe.model, train.class_names, pretrained=False)
-    model = load(options.with_model, "cpu")
+    model = load_trainable(options.with_model, "cpu")
     if model.settings.input != recipe.model.input:
         ours, theirs = list(recipe.model.input), list(model.settings.input)
         raise ModelError(

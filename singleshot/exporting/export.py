@@ -1,0 +1,197 @@
+"""Export a detector: from a checkpoint to a folder that runs without this package."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from singleshot.checkpoints.header import read_about
+from singleshot.detectors.common.exportable import Exportable
+from singleshot.detectors.detector import TrainableDetector
+from singleshot.errors import ModelError, SingleshotError
+from singleshot.exporting.contracts import PixelForm, contract_network
+from singleshot.exporting.formats import find_format_named
+from singleshot.exporting.formats.format import ExportFormat, ExportJob, ModelFiles
+from singleshot.exporting.options import ExportOptions
+from singleshot.exporting.record import describe_decoding, describe_detector, describe_thresholds
+from singleshot.files import require_empty_folder, write_folder_atomically
+from singleshot.models.opening import load_trainable
+from singleshot.options import takes
+from singleshot.runtimes.manifest import (
+    MANIFEST_NAME,
+    FileRecord,
+    Manifest,
+    PostprocessingNumbers,
+    Precision,
+)
+from singleshot.runtimes.standalone import detect as standalone
+from singleshot.version import __version__
+
+__all__ = ["ExportResult", "export"]
+
+# Resizing to whole numbers loses nothing in bytes.
+WHOLE_NUMBERS = ("antialias", "opencv")
+
+
+@dataclass(frozen=True)
+class ExportResult:
+    """The folder of an exported model."""
+
+    folder: Path
+    manifest: Manifest
+
+    def to_json(self) -> dict[str, Any]:
+        """Convert to plain lists and dictionaries."""
+        manifest = self.manifest
+        return {
+            "folder": str(self.folder),
+            "format": manifest.format,
+            "contract": manifest.contract,
+            "precision": manifest.precision,
+            "files": {name: file.bytes for name, file in manifest.files.items()},
+            "parity": manifest.parity,
+        }
+
+
+@takes(ExportOptions)
+def export(model: str | Path | TrainableDetector, options: ExportOptions) -> ExportResult:
+    """Export a detector to another runtime, as a folder with all that it needs to run.
+
+    The detector itself stays as it is.
+
+    Args:
+        model: a run folder, a checkpoint, the name of a downloaded detector, or a detector.
+
+    Raises:
+        ModelError: the model cannot be read, or is of a kind that cannot be exported.
+        SingleshotError: the format lacks what the options ask for, or a package is missing.
+        StorageError: the folder is not empty, or cannot be written.
+    """
+    form = find_format_named(options.to)
+    form.require_support(contract=options.contract, target=options.target)
+    _require_precision(form, options)
+    form.require_modules()
+    folder = Path(options.output or _default_folder(model, options))
+    require_empty_folder(folder)
+    detector = model if isinstance(model, TrainableDetector) else load_trainable(model, "cpu")
+    exportable = exportable_of(detector)
+    for key in exportable.left_out:
+        options.notify(f"{key} is not exported: the model detects without it")
+    manifest = _write(detector, exportable, form, options, folder)
+    return ExportResult(folder, manifest)
+
+
+def exportable_of(detector: TrainableDetector) -> Exportable:
+    """Return what exporters need of a detector; ModelError where its kind cannot be exported."""
+    exportable = detector.exportable()
+    if exportable is None:
+        kind = getattr(getattr(detector, "settings", None), "kind", type(detector).__name__)
+        raise ModelError(
+            f"a detector of kind {kind!r} cannot be exported: it has no raw outputs at priors; "
+            f"those of kind 'ssd' can (SSD, SSDLite, DSSD)"
+        )
+    return exportable
+
+
+def _require_precision(form: ExportFormat, options: ExportOptions) -> None:
+    """Raise SingleshotError for a precision or batch that the format does not have."""
+    if options.half and form.half is None:
+        raise SingleshotError(f"half: {form.name} has no 16-bit floats; leave --half out")
+    if options.int8 and not form.int8:
+        raise SingleshotError(f"int8: not there for {form.name}; leave --int8 out")
+    if not options.batch and not form.any_batch:
+        raise SingleshotError(f"batch: {form.name} takes a fixed number of images, 1 or more")
+
+
+def _default_folder(model: str | Path | TrainableDetector, options: ExportOptions) -> Path:
+    """Name the folder after the run, the checkpoint or the downloaded model."""
+    source = model.source if isinstance(model, TrainableDetector) else Path(model)
+    name = "detector"
+    if source is not None:
+        path = source.resolve()
+        in_run = path.parent.name == "checkpoints"
+        name = path.parent.parent.name if in_run else path.stem if path.suffix else path.name
+    kind = "-int8" if options.int8 else "-half" if options.half else ""
+    return Path("exports", f"{name}-{options.to}{kind}")
+
+
+def _write(
+    detector: TrainableDetector,
+    exportable: Exportable,
+    form: ExportFormat,
+    options: ExportOptions,
+    folder: Path,
+) -> Manifest:
+    """Write the folder whole or not at all, and return its manifest."""
+    pixels = options.pixels or _default_pixels(form, exportable)
+    precision: Precision = (form.half or "float32") if options.half else "float32"
+    with write_folder_atomically(folder) as beside:
+        job = ExportJob(
+            contract_network(exportable, options.contract, pixels),
+            options.batch,
+            precision,
+            options.target,
+            beside,
+            options.notify,
+        )
+        files = form.convert(job)
+        manifest = _manifest(detector, exportable, form, options, files)
+        if form.finish is not None:
+            form.finish(beside / files.names[0], manifest)
+        records = {name: FileRecord.of(beside / name) for name in files.names}
+        manifest = manifest.model_copy(update={"files": records})
+        (beside / MANIFEST_NAME).write_text(manifest.to_text(), encoding="utf-8")
+        shutil.copyfile(standalone.__file__, beside / "detect.py")
+    return manifest
+
+
+def _default_pixels(form: ExportFormat, exportable: Exportable) -> PixelForm:
+    """Choose bytes where the format takes them and resizing makes whole numbers."""
+    if form.pixels == "uint8" and exportable.resize not in WHOLE_NUMBERS:
+        return "float32"
+    return form.pixels
+
+
+def _manifest(
+    detector: TrainableDetector,
+    exportable: Exportable,
+    form: ExportFormat,
+    options: ExportOptions,
+    files: ModelFiles,
+) -> Manifest:
+    """Describe the model, but for its files and its parity."""
+    post = exportable.postprocessing
+    return Manifest(
+        singleshot=__version__,
+        format=form.name,
+        contract=options.contract,
+        precision=files.precision,
+        target=options.target,
+        class_names=exportable.class_names,
+        input=files.input,
+        outputs=files.outputs,
+        decoding=describe_decoding(exportable),
+        postprocessing=PostprocessingNumbers(
+            score_threshold=post.score_threshold,
+            iou_threshold=post.iou_threshold,
+            top_k=post.top_k,
+            keep=post.keep,
+            clip_before_nms=post.clip_before_nms,
+            nms=post.nms,
+            soft_sigma=post.soft_sigma,
+        ),
+        operating_point=describe_thresholds(detector),
+        detector=describe_detector(detector),
+        metrics=_metrics_of(detector),
+    )
+
+
+def _metrics_of(detector: TrainableDetector) -> dict[str, Any]:
+    """Read the metrics of the checkpoint that the detector was loaded from."""
+    if detector.source is None:
+        return {}
+    metrics: Mapping[str, Any] = read_about(detector.source)["metrics"]
+    return dict(metrics)

@@ -1,0 +1,89 @@
+"""A format of exported models: its name, what it supports, and what converts to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from singleshot.errors import SingleshotError
+from singleshot.runtimes.manifest import Contract, Manifest, ModelInput, ModelOutput, Precision
+
+if TYPE_CHECKING:
+    from singleshot.exporting.contracts import ContractNetwork, PixelForm
+else:
+    # Formats are read without PyTorch.
+    ContractNetwork = PixelForm = Any
+
+__all__ = ["ExportFormat", "ExportJob", "ModelFiles"]
+
+
+@dataclass(frozen=True)
+class ModelFiles:
+    """The files that a conversion wrote, and the input and outputs that their model has."""
+
+    names: tuple[str, ...]  # within the folder; the one to open first
+    input: ModelInput
+    outputs: tuple[ModelOutput, ...]
+    precision: Precision = "float32"
+
+
+@dataclass(frozen=True)
+class ExportJob:
+    """A network to convert into files."""
+
+    network: ContractNetwork
+    batch: int  # images at once; 0: any number
+    precision: Precision
+    target: str | None
+    folder: Path  # for the files; it exists
+    notify: Callable[[str], None]  # called with each message
+    input_name: str = "images"
+
+    def described(self, *names: str) -> ModelFiles:
+        """Describe files whose model has the input and outputs of the network itself."""
+        return ModelFiles(
+            names,
+            self.network.input(self.batch, self.input_name),
+            self.network.outputs(self.batch),
+            self.precision,
+        )
+
+
+@dataclass(frozen=True)
+class ExportFormat:
+    """A format that `export` can write."""
+
+    name: str
+    about: str
+    contracts: tuple[Contract, ...]
+    extra: str  # of this package, with all that the conversion needs
+    modules: tuple[str, ...]  # of that extra
+    convert: Callable[[ExportJob], ModelFiles]
+    finish: Callable[[Path, Manifest], None] | None = None  # write the manifest into the model
+    pixels: PixelForm = "uint8"  # the default
+    half: Precision | None = None  # the 16-bit floats of `--half`
+    any_batch: bool = False
+    targets: tuple[str, ...] = ()
+    int8: bool = False
+
+    def require_modules(self) -> None:
+        """Raise SingleshotError, with what to install, where a package is missing."""
+        if missing := [name for name in self.modules if find_spec(name) is None]:
+            raise SingleshotError(
+                f"{' and '.join(missing)} needed to export to {self.name}; install with: "
+                f"pip install 'singleshot[{self.extra}]'"
+            )
+
+    def require_support(self, *, contract: Contract, target: str | None) -> None:
+        """Raise SingleshotError for a contract or a target that the format does not have."""
+        if contract not in self.contracts:
+            raise SingleshotError(
+                f"contract: {self.name} has no {contract!r}; it has {', '.join(self.contracts)}"
+            )
+        if target is not None and target not in self.targets:
+            known = ", ".join(self.targets)
+            remedy = f"it has {known}" if known else "leave --target out"
+            raise SingleshotError(f"target: {self.name} has no target {target!r}; {remedy}")

@@ -1,0 +1,75 @@
+"""Options of `export`."""
+
+from __future__ import annotations
+
+from dataclasses import KW_ONLY, dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from singleshot.errors import SingleshotError
+from singleshot.options import callback, option
+from singleshot.runs.callbacks import OnMessage
+from singleshot.runs.reporting import WithMessages
+
+__all__ = ["ExportOptions", "FormatName"]
+
+FormatName = Literal["onnx", "openvino"]
+
+
+@dataclass(frozen=True)
+class ExportOptions(WithMessages):
+    """Format and contract of an exported model."""
+
+    to: FormatName = field(metadata=option("Format of the model."))
+    _: KW_ONLY
+    contract: Literal["raw", "decoded", "detections"] = field(
+        default="decoded",
+        metadata=option(
+            "Outputs: 'raw', offsets and logits of each level, without reshaping; 'decoded', boxes "
+            "and scores of all priors; 'detections', after NMS."
+        ),
+    )
+    pixels: Literal["uint8", "float32", "normalized"] | None = field(
+        default=None,
+        metadata=option(
+            "Input: 'uint8', RGB bytes (b, h, w, 3); 'float32', (b, 3, h, w) from 0 to 255; "
+            "'normalized', (b, 3, h, w) less the mean, by the deviation. Default: uint8 where the "
+            "format has it."
+        ),
+    )
+    batch: int = field(
+        default=1, metadata=option("Images at once; 0: any number.", metavar="N", minimum=0)
+    )
+    half: bool = field(
+        default=False, metadata=option("Compute in 16-bit floats, where the format has them.")
+    )
+    int8: bool = field(
+        default=False, metadata=option("Quantise to 8-bit integers; needs --calibrate.")
+    )
+    calibrate: str | Path | None = field(
+        default=None,
+        metadata=option(
+            "Data set whose images int8 is calibrated on: those trained on.", metavar="DATA"
+        ),
+    )
+    target: str | None = field(
+        default=None,
+        metadata=option("Device that the model is for, where the format has several."),
+    )
+    output: str | Path | None = field(
+        default=None,
+        metadata=option("Folder to write. Default: exports/NAME-FORMAT.", metavar="DIR"),
+    )
+    on_message: OnMessage | None = field(
+        default=None, metadata=callback("Called with each message, such as what is left out.")
+    )
+
+    def __post_init__(self) -> None:
+        """Raise SingleshotError also for options that contradict each other."""
+        super().__post_init__()
+        if self.int8 and self.half:
+            raise SingleshotError("int8, half: a model has one of them; choose --int8 or --half")
+        if self.int8 and self.calibrate is None:
+            raise SingleshotError(
+                "int8: name the images to calibrate on, those trained on: --calibrate DATA"
+            )

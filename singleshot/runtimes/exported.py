@@ -1,0 +1,210 @@
+"""Exported models as detectors: evaluated, compared, timed and predicted with like any other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import UInt8
+from torch import Tensor
+
+from singleshot.data.image_files.inputs import Images, as_tensors
+from singleshot.detectors.common.postprocess import (
+    PostprocessOptions,
+    apply_nms,
+    best_of_each_label,
+)
+from singleshot.detectors.common.resize import resize
+from singleshot.errors import ModelError, some_of
+from singleshot.metrics import Choice, OperatingPoint, Rule
+from singleshot.options import takes
+from singleshot.prediction.options import PredictionOptions
+from singleshot.prediction.predict import predict_with
+from singleshot.prediction.result import Result
+from singleshot.runtimes.artifact import Artifact, find_artifact
+from singleshot.runtimes.manifest import Manifest
+from singleshot.runtimes.standalone import detect as standalone
+from singleshot.structures import Detections
+
+__all__ = ["ExportedDetector", "open_exported"]
+
+
+class ExportedDetector:
+    """A model in a runtime other than PyTorch, from images to detections.
+
+    `detect` runs three phases, which benchmarks time one by one: `preprocess`, `infer`,
+    `postprocess`.
+    """
+
+    def __init__(
+        self, manifest: Manifest, engine: standalone.Engine, artifact: Artifact | None = None
+    ) -> None:
+        """`engine` runs the model that `manifest` describes."""
+        self.manifest, self.engine, self.artifact = manifest, engine, artifact
+        self.class_names = manifest.class_names
+        self.postprocess_options = PostprocessOptions(**dict(manifest.postprocessing))
+        self._document = manifest.to_json()
+        self._priors = manifest.decoding.priors()
+
+    @property
+    def source(self) -> Path | None:
+        """The folder or file it was loaded from."""
+        return None if self.artifact is None else self.artifact.path
+
+    @property
+    def runtime(self) -> str:
+        """Name and version of the runtime."""
+        return self.engine.runtime
+
+    @property
+    def input_size(self) -> tuple[int, int]:
+        """(height, width) in pixels that images are resized to."""
+        return self.manifest.input.size
+
+    @property
+    def num_boxes(self) -> int:
+        """Boxes of an image that are scored, before NMS."""
+        return self.manifest.detector.num_boxes
+
+    def __repr__(self) -> str:
+        manifest = self.manifest
+        size = "{} x {} (height x width)".format(*self.input_size)
+        return (
+            f"{manifest.detector.kind} detector of {len(self.class_names)} classes: "
+            f"{some_of(self.class_names)}\n"
+            f"input {size}, exported to {manifest.format} ({manifest.contract}, "
+            f"{manifest.precision})\nin {self.runtime}"
+        )
+
+    def detect(self, images: Images) -> list[Detections]:
+        """Detect objects in images of any sizes; boxes are in pixels of their own image.
+
+        Args:
+            images: as of any detector.
+
+        Raises:
+            DataError: an image is of another type or shape, or cannot be read.
+        """
+        tensors = as_tensors(images)
+        return [found for part in self._batches(tensors) for found in self._detect_batch(part)]
+
+    def _batches(
+        self, images: Sequence[UInt8[Tensor, "3 _h _w"]]
+    ) -> Iterator[Sequence[UInt8[Tensor, "3 _h _w"]]]:
+        """Cut images into batches of the model's size; all are one where it takes any number."""
+        size = self.manifest.input.batch or max(len(images), 1)
+        for start in range(0, len(images), size):
+            yield images[start : start + size]
+
+    def _detect_batch(self, images: Sequence[UInt8[Tensor, "3 _h _w"]]) -> list[Detections]:
+        """Run the three phases on one batch."""
+        sizes = [(image.shape[1], image.shape[2]) for image in images]
+        return self.postprocess(self.infer(self.preprocess(images)), sizes)
+
+    def preprocess(self, images: Sequence[UInt8[Tensor, "3 _h _w"]]) -> np.ndarray:
+        """Resize images as the detector's own `detect` does, and lay them out for the model.
+
+        A batch of fixed size is filled up with its last image.
+        """
+        how = self.manifest.input.resize
+        resized = [resize(image.cpu(), self.input_size, how) for image in images]
+        arrays = [image.permute(1, 2, 0).numpy() for image in resized]
+        arrays += arrays[-1:] * (self.manifest.input.batch - len(arrays))
+        return standalone.to_input(arrays, self._document["input"])
+
+    def infer(self, batch: np.ndarray) -> dict[str, np.ndarray]:
+        """Run the model; outputs are float32, by name.
+
+        Raises RunFailed when the runtime does.
+        """
+        outputs: dict[str, np.ndarray] = self.engine.run(batch)
+        return outputs
+
+    def postprocess(
+        self, outputs: Mapping[str, np.ndarray], sizes: Sequence[tuple[int, int]]
+    ) -> list[Detections]:
+        """Turn outputs into detections in images of these (height, width) sizes."""
+        return [self._detections(outputs, index, size) for index, size in enumerate(sizes)]
+
+    def _detections(
+        self, outputs: Mapping[str, np.ndarray], index: int, size: tuple[int, int]
+    ) -> Detections:
+        """Select the detections of one image of the batch, in its pixels and clipped to it."""
+        boxes, scores, labels = standalone.candidates(outputs, self._document, index, self._priors)
+        found = Detections(
+            torch.from_numpy(np.ascontiguousarray(boxes)),
+            torch.from_numpy(np.ascontiguousarray(scores)),
+            torch.from_numpy(labels.astype(np.int64)),
+        )
+        height, width = size
+        sides = found.boxes.new_tensor([width, height] * 2)
+        if self.manifest.contract != "detections":
+            found = self._select(found, sides)
+        return Detections(
+            (found.boxes * sides).clamp(min=0).minimum(sides), found.scores, found.labels
+        )
+
+    def _select(self, found: Detections, sides: Tensor) -> Detections:
+        """Keep the best of each label, apply NMS, and keep the best of all, best first."""
+        options = self.postprocess_options
+        if options.clip_before_nms:
+            found = Detections(found.boxes.clamp(0, 1), found.scores, found.labels)
+        found = found[found.boxes.isfinite().all(dim=1)]
+        candidates = best_of_each_label(found, options.top_k)
+        kept = apply_nms(candidates, sides.expand(len(candidates), 4), options)
+        return kept[kept.scores.argsort(descending=True, stable=True)][: options.keep]
+
+    def score_thresholds(
+        self, on_message: Callable[[str], None] | None = None
+    ) -> OperatingPoint | None:
+        """Return the score thresholds that were chosen for the weights; None without any.
+
+        `on_message` is called with the score from which detections are kept.
+        """
+        stored = self.manifest.operating_point
+        if stored is None:
+            return None
+        choices = {
+            name: Choice(stored.score_thresholds[name], None, None, None, None, None)
+            for name in self.class_names
+        }
+        point = OperatingPoint(Rule.parse(stored.rule), stored.iou_threshold, stored.data, choices)
+        if on_message is not None:
+            for sentence in point.sentences():
+                on_message(sentence)
+        return point
+
+    @takes(PredictionOptions)
+    def predict(self, options: PredictionOptions) -> list[Result]:
+        """Detect objects in images, files or folders; results have names, and can be drawn.
+
+        Raises:
+            DataError: an image is missing, broken, or of another type or shape.
+        """
+        return predict_with(self, options)
+
+
+def open_exported(path: str | Path | Artifact, threads: int = 0) -> ExportedDetector:
+    """Open an exported folder or model file in its runtime.
+
+    Args:
+        path: the folder or file.
+        threads: of the runtime; 0: as many as it takes by itself.
+
+    Raises:
+        ModelError: there is no such model, a file of it is damaged, or its runtime is missing.
+    """
+    artifact = path if isinstance(path, Artifact) else find_artifact(Path(path))
+    if artifact is None:
+        raise ModelError(f"{path}: not an exported model; expected what `singleshot export` wrote")
+    document, (file, *_) = artifact.manifest.to_json(), artifact.files
+    try:
+        if document["files"]:
+            standalone.check_files(file.parent, document)
+        return ExportedDetector(
+            artifact.manifest, standalone.open_engine(file, document, threads), artifact
+        )
+    except standalone.ModelFileError as error:
+        raise ModelError(str(error)) from error

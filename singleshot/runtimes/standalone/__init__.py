@@ -1,0 +1,1 @@
+"""The program beside every exported model; the package imports the same file."""

@@ -1,0 +1,108 @@
+"""One contract for every runtime, and for every contract of an exported model."""
+
+# Tests singleshot/detectors/common/exportable.py
+# Tests singleshot/detectors/ssd/exportable.py
+# Tests singleshot/exporting/contracts.py
+# Tests singleshot/exporting/export.py
+# Tests singleshot/exporting/formats/__init__.py
+# Tests singleshot/exporting/formats/format.py
+# Tests singleshot/exporting/formats/onnx.py
+# Tests singleshot/exporting/formats/openvino.py
+# Tests singleshot/exporting/record.py
+# Tests singleshot/runtimes/artifact.py
+# Tests singleshot/runtimes/exported.py
+# Tests singleshot/runtimes/manifest.py
+# Tests singleshot/runtimes/standalone/detect.py
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+from small_ssd import CLASSES, make_images, make_run, small_ssd, unchecked_shapes
+
+import singleshot
+from singleshot.errors import ModelError
+from singleshot.exporting.contracts import contract_network
+from singleshot.exporting.formats import FORMATS
+from singleshot.structures import Detector
+
+CASES = [
+    (form.name, contract, batch)
+    for form in FORMATS
+    for contract in form.contracts
+    for batch in ((1, 0) if form.any_batch else (1,))
+]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    return make_run(tmp_path_factory.mktemp("runs") / "small")
+
+
+@pytest.fixture(scope="module", params=CASES, ids=lambda case: "-".join(map(str, case)))
+def exported(request, run, tmp_path_factory):
+    to, contract, batch = request.param
+    form = next(one for one in FORMATS if one.name == to)
+    for module in form.modules:
+        pytest.importorskip(module)
+    folder = tmp_path_factory.mktemp(to) / "model"
+    with unchecked_shapes():
+        singleshot.export(run, to, contract=contract, batch=batch, output=folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def loaded(exported):
+    return singleshot.load(exported, threads=1)
+
+
+def test_it_is_a_detector(loaded):
+    assert isinstance(loaded, Detector)
+    assert loaded.class_names == CLASSES
+    assert loaded.detect([]) == []
+
+
+def test_outputs_are_those_of_pytorch(loaded):
+    if loaded.manifest.contract == "detections":
+        pytest.skip("detections are compared below")
+    number = loaded.manifest.input.batch or 2
+    batch = loaded.preprocess(make_images()[:number])
+    network = contract_network(small_ssd().exportable(), loaded.manifest.contract, "uint8")
+    with torch.no_grad():
+        expected = network(torch.from_numpy(batch))
+    outputs = loaded.infer(batch)
+    for description, tensor in zip(loaded.manifest.outputs, expected, strict=True):
+        output = torch.from_numpy(outputs[description.name])
+        assert output.shape[1:] == description.shape[1:]
+        torch.testing.assert_close(output, tensor, atol=2e-4, rtol=0)
+
+
+def test_detections_are_those_of_the_detector(loaded):
+    images = make_images(5)
+    for found, expected in zip(loaded.detect(images), small_ssd().detect(images), strict=True):
+        assert len(found) > 10
+        torch.testing.assert_close(found.scores, expected.scores, atol=1e-4, rtol=0)
+        torch.testing.assert_close(found.boxes, expected.boxes, atol=0.02, rtol=0)
+        assert found.labels.tolist() == expected.labels.tolist()
+
+
+def test_a_model_file_alone_is_opened(exported, loaded):
+    manifest = json.loads((exported / "model.json").read_text())
+    alone = singleshot.load(exported / next(iter(manifest["files"])), threads=1)
+    assert alone.manifest == loaded.manifest
+
+
+def test_a_file_that_is_cut_short_is_refused(exported, tmp_path):
+    for path in exported.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    for name in json.loads((exported / "model.json").read_text())["files"]:
+        whole = (tmp_path / name).read_bytes()
+        (tmp_path / name).write_bytes(whole[: len(whole) // 2])
+        with pytest.raises(ModelError, match=f"{name}: cut short: {len(whole) // 2} of"):
+            singleshot.load(tmp_path)
+        (tmp_path / name).write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+        with pytest.raises(ModelError, match=f"{name}: not the file that model.json describes"):
+            singleshot.load(tmp_path)
+        (tmp_path / name).write_bytes(whole)

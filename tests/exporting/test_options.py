@@ -1,0 +1,36 @@
+"""What `export` refuses before it begins."""
+
+# Tests singleshot/exporting/options.py
+# Tests singleshot/cli/export.py
+
+from __future__ import annotations
+
+import pytest
+from command_line import singleshot
+from small_ssd import make_run
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--to", "tflite"], "tflite"),
+        (["--to", "onnx", "--int8"], "int8: name the images to calibrate on"),
+        (["--to", "onnx", "--half", "--int8", "--calibrate", "x"], "choose --int8 or --half"),
+        (["--to", "onnx", "--half"], "half: onnx has no 16-bit floats"),
+        (["--to", "onnx", "--target", "moon"], "target: onnx has no target 'moon'"),
+        (["--to", "onnx", "--output", "."], r"is not empty"),
+    ],
+)
+def test_what_cannot_be_exported_is_refused(words, message, tmp_path, monkeypatch):
+    run = make_run(tmp_path / "run")
+    monkeypatch.chdir(tmp_path)
+    done = singleshot("export", str(run), *words)
+    assert done.exit_code == 2
+    assert message in done.stderr
+    assert not (tmp_path / "exports").exists()
+
+
+def test_a_model_that_is_not_there_is_refused(tmp_path):
+    done = singleshot("export", str(tmp_path / "nothing"), "--to", "onnx")
+    assert done.exit_code == 2
+    assert "nothing" in done.stderr

@@ -45,12 +45,19 @@ AnyDetector = Annotated[DetectorSettings, ByKind(families, default=DEFAULT_KIND)
 def build_detector(
     settings: DetectorSettings, class_names: Sequence[str], *, pretrained: bool
 ) -> TrainableDetector:
-    """Build a detector with random weights, except for its backbone's if `pretrained`."""
+    """Build a detector with random weights, except for its backbone's if `pretrained`.
+
+    Raises RecipeError for one that cannot be quantised, and is to be.
+    """
     import torch
 
     build = {family.kind: family.build for family in families()}[settings.kind]
     detector: TrainableDetector = build(settings, class_names, pretrained)
     detector.settings = settings
+    if settings.quantization is not None:
+        from singleshot.detectors.common.quantization import quantize_detector
+
+        quantize_detector(detector)
     return detector.to(memory_format=torch.channels_last).eval()
 
 

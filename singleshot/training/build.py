@@ -20,6 +20,7 @@ from singleshot.data.batching import (
 )
 from singleshot.data.shuffling import ShardWindow
 from singleshot.data.splits import TrainingData
+from singleshot.detectors.common.quantization import quantize_detector
 from singleshot.detectors.detector import Objective, TrainableDetector
 from singleshot.errors import SingleshotError
 from singleshot.families import build_detector, distil
@@ -39,6 +40,7 @@ from singleshot.training.optimizers import WeightAverage, build_optimizer
 from singleshot.training.precautions import compile_network
 from singleshot.training.precision import Precision, measured_precision
 from singleshot.training.processes import ALONE, Processes
+from singleshot.training.quantization import observe_ranges
 from singleshot.training.requirements import (
     require_image_in_each_part,
     require_images_for_batch_norm,
@@ -124,6 +126,8 @@ def build_training(
     torch.manual_seed(settings.seed)
     device = setup.device
     model = _build_model(recipe, setup, callback, resume=resume).to(device)
+    if _quantizes(recipe, setup) and not (resume or dry_run):
+        observe_ranges(model, images)
     require_images_for_batch_norm(model, settings, processes)
     teacher = setup.teacher
     if teacher is not None and not settings.distillation.weight:
@@ -216,12 +220,27 @@ def _build_model(
 ) -> TrainableDetector:
     """Build the detector with its initial weights; those of a resumed run are loaded later."""
     start, class_names = setup.start, setup.data.train.class_names
-    model = build_detector(recipe.model, class_names, pretrained=not (resume or start))
+    settings = recipe.model
+    if quantizes := _quantizes(recipe, setup):
+        # Weights of the start have other names, and batch norms, than those that are quantised.
+        settings = settings.model_copy(update={"quantization": None})
+    model = build_detector(settings, class_names, pretrained=not (resume or start))
     for loaded in loaded_weights(model):
         callback.on_message(str(loaded))
     if start is not None and not resume:
         callback.on_message(f"{start.detector.source}: {start.transfer_to(model)}")
+    if quantizes:
+        model.settings = recipe.model
+        quantize_detector(model)
     return model
+
+
+def _quantizes(recipe: Recipe, setup: TrainingSetup) -> bool:
+    """Return whether a detector is quantised that starts from one that is not."""
+    start = setup.start
+    if recipe.model.quantization is None or start is None:
+        return False
+    return start.detector.checkpoint.recipe.model.quantization is None
 
 
 def _set_up_model(

@@ -187,6 +187,13 @@ class TrainingOptions(ReadingOptions):
             cli_type=str | None,
         ),
     )
+    quantize: bool = field(
+        default=False,
+        metadata=option(
+            "Fine-tune the detector of --init with the rounding of int8 inference: fake "
+            "quantisation, a hundredth of the learning rate, 5 epochs; --set overrides these."
+        ),
+    )
     epochs: int | None = field(
         default=None,
         metadata=option(
@@ -253,6 +260,8 @@ class TrainingOptions(ReadingOptions):
             object.__setattr__(self, "input", "x".join(map(str, size)))
         if parse_class_map(self.class_map) and self.init is None and not self.resume:
             raise SingleshotError("--class-map names classes of a detector; give one to --init")
+        if self.quantize and self.init is None and not self.resume:
+            raise SingleshotError("--quantize fine-tunes a trained detector; give it to --init")
 
     @property
     def all_overrides(self) -> Mapping[str, object]:

@@ -20,6 +20,7 @@ __all__ = ["recall_command", "record_of", "save_record"]
 
 _PATHS = ("data", "init", "teacher")
 _READING = tuple(one.name for one in fields(ReadingOptions))
+_LATER = ("quantize", *_READING)  # that runs of earlier versions have not recorded
 _NAMES = (
     *_PATHS,
     "split",
@@ -30,7 +31,7 @@ _NAMES = (
     "input",
     "overrides",
     "track",
-    *_READING,
+    *_LATER,
 )
 
 
@@ -72,8 +73,7 @@ def recall_command(
     try:
         record = json.loads(folder.command.read_bytes())
         directory = Path(record["directory"])
-        # Runs of earlier versions have recorded no options of reading.
-        values = {name: record[name] for name in _NAMES if name in record or name not in _READING}
+        values = {name: record[name] for name in _NAMES if name in record or name not in _LATER}
         recorded = str(record["recipe"])
     except (KeyError, TypeError, ValueError) as error:
         raise ModelError(f"{folder.command}: damaged ({error}); delete it") from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -34,6 +35,7 @@ from singleshot.training.options import TimeBudget, TrainingOptions, parse_class
 from singleshot.training.plan import resolve_plan
 from singleshot.training.precautions import explaining_lack_of_memory, keeping_memory
 from singleshot.training.processes import Processes, process_group
+from singleshot.training.quantization import quantization_overrides
 from singleshot.training.record import recall_command, record_of
 from singleshot.training.requirements import report_quick_check, require_trainable_objects
 from singleshot.training.resume import (
@@ -89,12 +91,13 @@ def run_training(recipe: str | Path, options: TrainingOptions) -> Run:
     ):
         options = options.with_callbacks(callback=callback)
         device = training_device(processes, options.device)
-        settings, detector = _recipe_and_start(source, options)
+        detector, overrides = _start_and_overrides(source, options)
+        settings = _plain_recipe(source, options, detector, overrides)
         folder = _run_folder(options, Path(recipe).stem, processes)
         with immediate_interrupts(lambda: describe_interrupted(folder, processes)):
             resume = is_resumed(folder, processes, requested=options.resume)
             if resume:
-                settings = _recipe_to_resume(folder, source, options, settings, detector)
+                settings = _recipe_to_resume(folder, source, overrides, settings, detector)
             tracker = _tracker(folder, options, processes)
             callbacks = _callbacks(folder, options.callback, tracker, processes)
             if resume:
@@ -111,7 +114,9 @@ def run_training(recipe: str | Path, options: TrainingOptions) -> Run:
             start = _start(detector, options, data, processes, device, resume=resume)
             if start is not None and not resume:
                 known = start.knows(data.train.class_names)
-                settings = _fine_tuned(settings, source, options, callbacks.on_message, known=known)
+                settings = _fine_tuned(
+                    settings, source, overrides, callbacks.on_message, known=known
+                )
                 if data.validation is None:
                     callbacks.on_message(
                         "without validation images, the detector is not evaluated before training"
@@ -171,18 +176,32 @@ def _plan_and_train(
     return progress, None if progress.finished else interrupt.signal
 
 
-def _recipe_and_start(
+def _start_and_overrides(
     recipe: str | Path, options: TrainingOptions
-) -> tuple[Recipe, TrainedDetector | None]:
-    """Load the recipe, and the detector to start from."""
+) -> tuple[TrainedDetector | None, Mapping[str, object]]:
+    """Load the detector to start from; list the values by key that the recipe does not decide."""
     start = None if options.init is None else start_from(options.init)
-    settings = load_recipe(recipe, options.all_overrides)
-    if options.class_map and start is None:
-        raise SingleshotError("--class-map names classes of a detector; give one to --init")
+    if start is None and (options.class_map or options.quantize) and options.init is not None:
+        option = "--quantize fine-tunes" if options.quantize else "--class-map names classes of"
+        raise SingleshotError(f"{option} a detector, and {options.init} is none known here")
+    overrides = options.all_overrides
+    if options.quantize:
+        overrides = quantization_overrides(load_recipe(recipe, overrides), overrides)
+    return start, overrides
+
+
+def _plain_recipe(
+    recipe: str | Path,
+    options: TrainingOptions,
+    start: TrainedDetector | None,
+    overrides: Mapping[str, object],
+) -> Recipe:
+    """Load the recipe for a start from a classifier: from that of --init if it is one."""
+    settings = load_recipe(recipe, overrides)
     if options.init is not None and start is None:
         # Not a detector, so a classifier: its weights are for the backbone.
         settings = _with_backbone_weights(settings, str(options.init))
-    return settings, start
+    return settings
 
 
 def _start(
@@ -252,13 +271,13 @@ def _announce(
 def _fine_tuned(
     plain: Recipe,
     recipe: str | Path,
-    options: TrainingOptions,
+    overrides: Mapping[str, object],
     on_message: OnMessage,
     *,
     known: bool,
 ) -> Recipe:
     """Load the recipe for a start from a detector, and report what differs from the plain one."""
-    settings = load_recipe(recipe, options.all_overrides, start="known" if known else "detector")
+    settings = load_recipe(recipe, overrides, start="known" if known else "detector")
     if changed := differences(plain, settings):
         listed = "; ".join(text.replace(", ", " becomes ", 1) for text in changed)
         classes = "that knows all classes" if known else "that does not know all classes"
@@ -276,7 +295,7 @@ def _fine_tuned(
 def _recipe_to_resume(
     folder: RunFolder,
     recipe: str | Path,
-    options: TrainingOptions,
+    overrides: Mapping[str, object],
     settings: Recipe,
     detector: TrainedDetector | None,
 ) -> Recipe:
@@ -287,8 +306,8 @@ def _recipe_to_resume(
     if detector is None:
         return folder.recipe_to_resume(settings)
     # Whether the detector knows all classes was measured when the run began.
-    known = load_recipe(recipe, options.all_overrides, start="known")
-    new = load_recipe(recipe, options.all_overrides, start="detector")
+    known = load_recipe(recipe, overrides, start="known")
+    new = load_recipe(recipe, overrides, start="detector")
     try:
         return folder.recipe_to_resume(known)
     except RecipeError:

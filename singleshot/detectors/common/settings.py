@@ -18,6 +18,7 @@ __all__ = [
     "Nms",
     "PixelSettings",
     "PriorShapes",
+    "QuantizationSettings",
     "Resize",
     "ResultSettings",
     "SamplingSettings",
@@ -116,6 +117,21 @@ class WideSamplingSettings(SamplingSettings):
     )
 
 
+class QuantizationSettings(Settings):
+    """Fake quantisation: training with the rounding of int8 inference (train --quantize)."""
+
+    weights: Literal["per-channel", "per-tensor"] = Field(
+        "per-channel",
+        description="scales of int8 weights: one for each output channel, or one for a tensor, "
+        "for devices that have no others",
+    )
+    activations: Literal["affine", "symmetric"] = Field(
+        "affine",
+        description="'affine': uint8 with a zero point; 'symmetric': int8 without, as TensorRT "
+        "wants it",
+    )
+
+
 class DetectorSettings(Settings):
     """The table `model`; each family adds its own keys."""
 
@@ -131,6 +147,9 @@ class DetectorSettings(Settings):
     )
     backbone: AnyBackbone
     results: ResultSettings = ResultSettings()
+    quantization: QuantizationSettings | None = Field(
+        None, description="fake quantisation of weights and feature maps; left out: none"
+    )
 
     def class_columns(self, class_names: Sequence[str]) -> Sequence[str | int | None]:
         """Name the class that each column of the class outputs belongs to.

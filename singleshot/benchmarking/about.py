@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,20 +11,32 @@ import torch
 
 from singleshot.detectors.detector import TrainableDetector
 from singleshot.errors import SingleshotError
+from singleshot.runtimes.exported import ExportedDetector
 from singleshot.structures import Detector
 
 __all__ = ["about_detector", "set_score_threshold"]
 
 
-def about_detector(detector: Detector, model: Path | None) -> dict[str, Any]:
-    """Describe a detector in plain values; `model` is its checkpoint, None for random weights."""
+def about_detector(detector: Detector, files: Sequence[Path] = ()) -> dict[str, Any]:
+    """Describe a detector in plain values; `files` are its model's, none for random weights."""
+    size_bytes = sum(file.stat().st_size for file in files) or None
     if isinstance(detector, TrainableDetector):
         return {
             "runtime": "pytorch",
             "runtime_version": torch.__version__,
             "precision": str(next(detector.parameters()).dtype).removeprefix("torch."),
             "input": list(detector.settings.input),
-            "size_bytes": None if model is None else model.stat().st_size,
+            "size_bytes": size_bytes,
+            "score_threshold": score_threshold_of(detector),
+        }
+    if isinstance(detector, ExportedDetector):
+        runtime, _, version = detector.runtime.partition(" ")
+        return {
+            "runtime": runtime,
+            "runtime_version": version,
+            "precision": detector.manifest.precision,
+            "input": list(detector.input_size),
+            "size_bytes": size_bytes,
             "score_threshold": score_threshold_of(detector),
         }
     return {
@@ -31,7 +44,7 @@ def about_detector(detector: Detector, model: Path | None) -> dict[str, Any]:
         "runtime_version": None,
         "precision": None,
         "input": None,
-        "size_bytes": None,
+        "size_bytes": size_bytes,
         "score_threshold": score_threshold_of(detector),
     }
 

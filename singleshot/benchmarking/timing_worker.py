@@ -29,7 +29,7 @@ from singleshot.detectors.detector import TrainableDetector
 from singleshot.families import build_detector
 from singleshot.metrics.speed import Seconds
 from singleshot.models.devices import choose_device
-from singleshot.models.locating import checkpoint_file
+from singleshot.models.locating import model_files
 from singleshot.models.opening import load
 from singleshot.models.summary import numbered_classes, summarise
 from singleshot.recipes.load import load_recipe
@@ -76,7 +76,7 @@ class TimedDetector:
             "detections_per_image": fmean(self.num_found) if timed else None,
             "peak_memory_mb": peak_memory_mb(choose_device(self.job["device"])),
             "summary": summary,
-            "about": about_detector(detector, _file_of(self.job)),
+            "about": about_detector(detector, _files_of(self.job)),
         }
         if turn.get("rebuild"):
             self.detector = None
@@ -138,9 +138,9 @@ def _detector_of(job: dict[str, Any]) -> Detector:
     return detector
 
 
-def _file_of(job: dict[str, Any]) -> Path | None:
-    """Return the file of the weights; None where they are random."""
-    return checkpoint_file(job["model"]) if "model" in job else None
+def _files_of(job: dict[str, Any]) -> tuple[Path, ...]:
+    """List the files of the model; none where weights are random."""
+    return model_files(job["model"]) if "model" in job else ()
 
 
 def _reset_peak_memory() -> None:

@@ -14,7 +14,6 @@ from singleshot.benchmarking.timing import (
     spread_images,
     time_in_turns,
 )
-from singleshot.checkpoints.checkpoint import Checkpoint
 from singleshot.comparison.options import ComparisonOptions
 from singleshot.comparison.page import ComparisonPage, write_comparison
 from singleshot.comparison.published import (
@@ -25,7 +24,6 @@ from singleshot.comparison.ranking import rank_detectors
 from singleshot.comparison.result import ComparedDetector, ComparisonResult
 from singleshot.comparison.side_by_side import select_images
 from singleshot.data.dataset import DataSet
-from singleshot.detectors.common.settings import DetectorSettings
 from singleshot.errors import DataError, SingleshotError
 from singleshot.evaluation.detection import detect_all
 from singleshot.evaluation.evaluate import open_evaluation_data
@@ -34,11 +32,11 @@ from singleshot.files import require_writable
 from singleshot.metrics import Predictions, Protocol, Report
 from singleshot.metrics.coco import CocoNumbers, coco_numbers
 from singleshot.metrics.coco_matching import count_images_over_limit, limit_note
-from singleshot.models.locating import checkpoint_file
-from singleshot.models.opening import load_trainable
-from singleshot.models.summary import ModelSummary, summarise
+from singleshot.models.locating import class_names_of, model_files
+from singleshot.models.opening import load
+from singleshot.models.origin import training_splits
+from singleshot.models.summary import DetectorFacts, facts_of
 from singleshot.options import Device, takes
-from singleshot.runs.splits import splits_of_model
 from singleshot.version import __version__
 
 __all__ = [
@@ -62,7 +60,17 @@ class ComparedModel(NamedTuple):
 
     name: str
     path: Path  # as it was given
-    checkpoint: Path
+    files: tuple[Path, ...]  # the checkpoint, or those of an exported model
+
+    @property
+    def file(self) -> Path:
+        """The file that opens it."""
+        return self.files[0]
+
+    @property
+    def num_bytes(self) -> int:
+        """The size of its files."""
+        return sum(file.stat().st_size for file in self.files)
 
 
 @dataclass(frozen=True)
@@ -70,8 +78,7 @@ class EvaluatedModel:
     """A model of a comparison with its detections and their evaluation."""
 
     model: ComparedModel
-    settings: DetectorSettings
-    summary: ModelSummary
+    facts: DetectorFacts
     predictions: Predictions  # with the labels of the data set
     report: Report
     coco: CocoNumbers
@@ -156,9 +163,9 @@ def _compare(models: Sequence[str | Path], options: ComparisonOptions) -> Compar
 
 def training_notes(models: Sequence[ComparedModel], dataset: DataSet) -> list[str]:
     """State of each model that is of a run how many of the images it was trained on, if some."""
-    notes = []
+    notes: list[str] = []
     for model in models:
-        splits = splits_of_model(model.checkpoint)
+        splits = training_splits(model.file, notes.append)
         if splits is not None and (number := splits.count_trained(dataset)):
             notes.append(
                 f"{model.name}: was trained on {number} of the {len(dataset)} images; its numbers "
@@ -179,8 +186,8 @@ def name_models(models: Sequence[str | Path]) -> list[ComparedModel]:
         )
     named: dict[Path, ComparedModel] = {}
     for name, path in zip(distinct_names(paths), paths, strict=True):
-        checkpoint = checkpoint_file(path)
-        same = named.setdefault(checkpoint.resolve(), ComparedModel(name, path, checkpoint))
+        model = ComparedModel(name, path, model_files(path))
+        same = named.setdefault(model.file.resolve(), model)
         if same.path is not path:
             raise SingleshotError(f"{path} is given twice, first as {same.path}; name each once")
     return list(named.values())
@@ -231,10 +238,9 @@ def evaluate_models(
 
 def _require_classes(model: ComparedModel, dataset: DataSet) -> None:
     """Raise DataError, naming the model, if it lacks a class that the data set has objects of."""
-    if not Checkpoint.is_one(model.checkpoint):
-        Checkpoint.load(model.checkpoint)  # raises an error with the reason
+    class_names = class_names_of(model.file)
     try:
-        dataset.with_classes(Checkpoint.class_names_of(model.checkpoint))
+        dataset.with_classes(class_names)
     except DataError as error:
         raise DataError(f"{model.path} cannot be compared here: {error}") from error
 
@@ -254,7 +260,7 @@ def _evaluate_model(
     device: Device,
 ) -> EvaluatedModel:
     """Detect with one model, and evaluate its detections."""
-    detector = load_trainable(model.checkpoint, device)
+    detector = load(model.file, device)
     own = dataset.with_classes(detector.class_names)
     predictions = relabel(
         detect_all(detector, own, progress=progress), detector.class_names, dataset.class_names
@@ -263,8 +269,7 @@ def _evaluate_model(
         predictions, dataset, protocol=protocol, iou_threshold=iou_threshold
     )
     coco, _ = coco_numbers(predictions, truths_of(dataset), len(dataset.class_names))
-    summary = summarise(detector, recipe="")
-    return EvaluatedModel(model, detector.settings, summary, predictions, report, coco)
+    return EvaluatedModel(model, facts_of(detector), predictions, report, coco)
 
 
 def relabel(
@@ -288,8 +293,7 @@ def _time_models(
     images = spread_images(dataset, options.speed_images)
     device = str(options.device)
     jobs = [
-        TimingJob(one.model.name, images, model=one.model.checkpoint, device=device)
-        for one in evaluated
+        TimingJob(one.model.name, images, model=one.model.file, device=device) for one in evaluated
     ]
     each_turn = -(-options.speed_images // ROUNDS)
     plan = TimingPlan({1: each_turn, BATCH: 1}, rounds=ROUNDS)
@@ -298,17 +302,17 @@ def _time_models(
 
 def _compared_detector(evaluated: EvaluatedModel, timings: DetectorTimings) -> ComparedDetector:
     """Join all measurements of one detector."""
-    classes = evaluated.report.per_class
+    classes, facts = evaluated.report.per_class, evaluated.facts
     return ComparedDetector(
         name=evaluated.model.name,
         path=str(evaluated.model.path),
-        kind=evaluated.settings.kind,
-        backbone=evaluated.settings.backbone.name,
-        input=evaluated.summary.input,
-        num_boxes=evaluated.summary.num_boxes,
-        parameters=evaluated.summary.parameters,
-        macs=evaluated.summary.macs,
-        file_bytes=evaluated.model.checkpoint.stat().st_size,
+        kind=facts.kind,
+        backbone=facts.backbone,
+        input=facts.input,
+        num_boxes=facts.num_boxes,
+        parameters=facts.parameters,
+        macs=facts.macs,
+        file_bytes=evaluated.model.num_bytes,
         coco=evaluated.coco,
         per_class={name: one.average_precision for name, one in classes.items()},
         speeds=timings.speeds,

@@ -34,7 +34,7 @@ from singleshot.evaluation.evaluate_predictions import truths_of
 from singleshot.files import require_writable
 from singleshot.metrics import Protocol
 from singleshot.metrics.intervals import few_images_note
-from singleshot.models.locating import checkpoint_file
+from singleshot.models.locating import model_files
 from singleshot.options import takes
 from singleshot.recipes.load import recipe_files
 from singleshot.version import __version__
@@ -132,7 +132,7 @@ def _evaluate_runs(
     if not runs:
         return {}
     paths = {name: Path(path) for name, path in runs.items()}
-    models = [ComparedModel(name, path, checkpoint_file(path)) for name, path in paths.items()]
+    models = [ComparedModel(name, path, model_files(path)) for name, path in paths.items()]
     protocol = Protocol(options.protocol)
     evaluated = evaluate_models(
         models,
@@ -152,7 +152,7 @@ def _evaluate_runs(
     if rough := few_images_note(ranking.images):
         options.notify(rough)
     return {
-        one.model.name: TrainedRun(str(one.model.path), one.summary.input, estimate, one.coco.AP50)
+        one.model.name: TrainedRun(str(one.model.path), one.facts.input, estimate, one.coco.AP50)
         for one, estimate in zip(evaluated, ranking.estimates, strict=True)
     }
 

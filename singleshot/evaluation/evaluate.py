@@ -31,10 +31,11 @@ from singleshot.metrics import (
 from singleshot.metrics.coco_matching import limit_note
 from singleshot.metrics.intervals import few_images_note
 from singleshot.models.locating import Model
+from singleshot.models.origin import training_splits
 from singleshot.options import DataPaths, Device, as_paths, takes
 from singleshot.runs.callbacks import OnMessage
 from singleshot.runs.display import image_display
-from singleshot.runs.splits import SET_ASIDE, RunSplits, splits_of_model
+from singleshot.runs.splits import SET_ASIDE, RunSplits
 from singleshot.runs.weights import RunWeights
 
 __all__ = ["detect_shard", "evaluate", "open_evaluation_data", "score"]
@@ -60,7 +61,7 @@ def _evaluate(detector: Model, options: EvaluationOptions) -> Report:
     # Hashed before they are loaded: the thresholds hold for these weights, not for later ones.
     weights = weights_to_choose_for(detector) if options.threshold_rule else None
     loaded = as_detector(detector, options.device)
-    splits = _splits_of(detector)
+    splits = _splits_of(detector, options.on_message)
     dataset = open_evaluation_data(
         options.data,
         options.split,
@@ -160,7 +161,7 @@ def detect_shard(
             split,
             display.on_message,
             class_names=tuple(loaded.class_names),
-            splits=_splits_of(detector),
+            splits=_splits_of(detector, display.on_message),
             reading=reading,
         )
         predictions = detect_all(
@@ -180,10 +181,10 @@ def weights_to_choose_for(detector: Model) -> RunWeights | None:
     return run_weights(detector) if isinstance(detector, str | Path) else None
 
 
-def _splits_of(detector: Model) -> RunSplits | None:
+def _splits_of(detector: Model, on_message: OnMessage | None) -> RunSplits | None:
     """Load the images of the run that a detector belongs to; None for one of no run."""
     source = detector if isinstance(detector, str | Path) else getattr(detector, "source", None)
-    return None if source is None else splits_of_model(source)
+    return None if source is None else training_splits(source, on_message)
 
 
 def open_evaluation_data(

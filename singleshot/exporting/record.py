@@ -6,13 +6,14 @@ from singleshot.checkpoints.header import read_about
 from singleshot.detectors.common.exportable import Exportable
 from singleshot.detectors.detector import TrainableDetector
 from singleshot.files import hash_file
-from singleshot.models.summary import summarise
+from singleshot.models.summary import facts_of
 from singleshot.runtimes.manifest import (
     DecodingNumbers,
     DetectorRecord,
     LevelRecord,
     ThresholdsRecord,
 )
+from singleshot.runtimes.thresholds import record_thresholds
 
 __all__ = ["describe_decoding", "describe_detector", "describe_thresholds"]
 
@@ -34,17 +35,15 @@ def describe_decoding(exportable: Exportable) -> DecodingNumbers:
 
 def describe_detector(detector: TrainableDetector) -> DetectorRecord:
     """Collect kind, size and origin of a detector."""
-    settings = detector.settings
-    size = summarise(detector, recipe="")
-    source = detector.source
+    facts, source = facts_of(detector), detector.source
     preset = "" if source is None else str(read_about(source)["recipe"].get("preset", ""))
     return DetectorRecord(
-        kind=settings.kind,
-        backbone=settings.backbone.name,
+        kind=facts.kind,
+        backbone=facts.backbone,
         preset=preset,
-        parameters=size.parameters,
-        macs=size.macs,
-        num_boxes=size.num_boxes,
+        parameters=facts.parameters,
+        macs=facts.macs,
+        num_boxes=facts.num_boxes,
         checkpoint="" if source is None else str(source),
         checkpoint_sha256="" if source is None else hash_file(source),
     )
@@ -53,11 +52,4 @@ def describe_detector(detector: TrainableDetector) -> DetectorRecord:
 def describe_thresholds(detector: TrainableDetector) -> ThresholdsRecord | None:
     """Load the score thresholds that were chosen for the weights; None without any."""
     point = None if detector.score_thresholds is None else detector.score_thresholds(None)
-    if point is None:
-        return None
-    return ThresholdsRecord(
-        rule=str(point.rule),
-        iou_threshold=point.iou_threshold,
-        data=point.data,
-        score_thresholds={name: choice.score_threshold for name, choice in point.per_class.items()},
-    )
+    return None if point is None else record_thresholds(point)

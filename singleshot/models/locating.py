@@ -22,7 +22,9 @@ __all__ = [
     "Model",
     "ModelPath",
     "checkpoint_file",
+    "class_names_of",
     "exported_model",
+    "model_files",
     "refuse_exported",
     "require_model",
     "require_weights",
@@ -49,18 +51,35 @@ def exported_model(model: str | Path) -> Artifact | None:
     return None if RunFolder(path).recipe.exists() else find_artifact(path)
 
 
+def class_names_of(model: str | Path) -> tuple[str, ...]:
+    """Read the class names of a model, but not its weights.
+
+    Raises ModelError where there is no such model.
+    """
+    artifact = exported_model(model)
+    if artifact is not None:
+        return artifact.manifest.class_names
+    return tuple(read_about(checkpoint_file(model))["class_names"])
+
+
+def model_files(model: str | Path) -> tuple[Path, ...]:
+    """List the files of a model: its checkpoint, or those of an exported one.
+
+    The first is what opens it. Raises ModelError where there is no such model.
+    """
+    artifact = exported_model(model)
+    return (checkpoint_file(model),) if artifact is None else artifact.files
+
+
 def refuse_exported(path: Path, model: str | Path) -> None:
     """Raise ModelError where an exported model is given for a checkpoint."""
-    artifact = None if RunFolder(path).recipe.exists() else find_artifact(path)
+    artifact = exported_model(path)
     if artifact is not None:
+        checkpoint = artifact.manifest.detector.checkpoint
         raise ModelError(
             f"{model}: is an exported model ({artifact.manifest.format}), which has no weights to "
             f"train or to export; give the run that it was exported from"
-            + (
-                f": {artifact.manifest.detector.checkpoint}"
-                if artifact.manifest.detector.checkpoint
-                else ""
-            )
+            + (f": {checkpoint}" if checkpoint else "")
         )
 
 

@@ -11,8 +11,28 @@ from torch.utils.flop_counter import FlopCounterMode
 from singleshot.detectors.detector import LevelSummary, TrainableDetector
 from singleshot.families import build_detector
 from singleshot.recipes.load import load_recipe
+from singleshot.runtimes.exported import ExportedDetector
 
-__all__ = ["ModelSummary", "numbered_classes", "show_model", "summarise"]
+__all__ = [
+    "DetectorFacts",
+    "ModelSummary",
+    "facts_of",
+    "numbered_classes",
+    "show_model",
+    "summarise",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class DetectorFacts:
+    """Kind and size of a detector, whether it is trained or exported."""
+
+    kind: str
+    backbone: str
+    input: tuple[int, int]  # height, width
+    parameters: int
+    macs: int  # multiply-adds of one image
+    num_boxes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +53,29 @@ class ModelSummary:
             down, across = level["stride"]
             level["stride"] = down if down == across else [down, across]
         return document
+
+
+def facts_of(detector: TrainableDetector | ExportedDetector) -> DetectorFacts:
+    """Count what a detector has; of an exported one, take it from the manifest."""
+    if isinstance(detector, ExportedDetector):
+        about = detector.manifest.detector
+        return DetectorFacts(
+            about.kind,
+            about.backbone,
+            detector.input_size,
+            about.parameters,
+            about.macs,
+            about.num_boxes,
+        )
+    settings, size = detector.settings, summarise(detector, recipe="")
+    return DetectorFacts(
+        settings.kind,
+        settings.backbone.name,
+        settings.input,
+        size.parameters,
+        size.macs,
+        size.num_boxes,
+    )
 
 
 def show_model(

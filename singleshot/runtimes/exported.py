@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,7 +19,7 @@ from singleshot.detectors.common.postprocess import (
 )
 from singleshot.detectors.common.resize import resize
 from singleshot.errors import ModelError, some_of
-from singleshot.metrics import Choice, OperatingPoint, Rule
+from singleshot.metrics import OperatingPoint
 from singleshot.options import takes
 from singleshot.prediction.options import PredictionOptions
 from singleshot.prediction.predict import predict_with
@@ -26,6 +27,7 @@ from singleshot.prediction.result import Result
 from singleshot.runtimes.artifact import Artifact, find_artifact
 from singleshot.runtimes.manifest import Manifest
 from singleshot.runtimes.standalone import detect as standalone
+from singleshot.runtimes.thresholds import operating_point_of
 from singleshot.structures import Detections
 
 __all__ = ["ExportedDetector", "open_exported"]
@@ -45,7 +47,7 @@ class ExportedDetector:
         self.manifest, self.engine, self.artifact = manifest, engine, artifact
         self.class_names = manifest.class_names
         self.postprocess_options = PostprocessOptions(**dict(manifest.postprocessing))
-        self._document = manifest.to_json()
+        self._manifest_json = manifest.to_json()
         self._priors = manifest.decoding.priors()
 
     @property
@@ -112,7 +114,7 @@ class ExportedDetector:
         resized = [resize(image.cpu(), self.input_size, how) for image in images]
         arrays = [image.permute(1, 2, 0).numpy() for image in resized]
         arrays += arrays[-1:] * (self.manifest.input.batch - len(arrays))
-        return standalone.to_input(arrays, self._document["input"])
+        return standalone.to_input(arrays, self._manifest_json["input"])
 
     def infer(self, batch: np.ndarray) -> dict[str, np.ndarray]:
         """Run the model; outputs are float32, by name.
@@ -146,6 +148,16 @@ class ExportedDetector:
             (found.boxes * sides).clamp(min=0).minimum(sides), found.scores, found.labels
         )
 
+    @property
+    def _document(self) -> dict[str, Any]:
+        """The manifest with the present score threshold, which benchmarks change."""
+        numbers = self._manifest_json["postprocessing"]
+        threshold = self.postprocess_options.score_threshold
+        return {
+            **self._manifest_json,
+            "postprocessing": {**numbers, "score_threshold": threshold},
+        }
+
     def _select(self, found: Detections, sides: Tensor) -> Detections:
         """Keep the best of each label, apply NMS, and keep the best of all, best first."""
         options = self.postprocess_options
@@ -163,18 +175,7 @@ class ExportedDetector:
 
         `on_message` is called with the score from which detections are kept.
         """
-        stored = self.manifest.operating_point
-        if stored is None:
-            return None
-        choices = {
-            name: Choice(stored.score_thresholds[name], None, None, None, None, None)
-            for name in self.class_names
-        }
-        point = OperatingPoint(Rule.parse(stored.rule), stored.iou_threshold, stored.data, choices)
-        if on_message is not None:
-            for sentence in point.sentences():
-                on_message(sentence)
-        return point
+        return operating_point_of(self.manifest, on_message)
 
     @takes(PredictionOptions)
     def predict(self, options: PredictionOptions) -> list[Result]:

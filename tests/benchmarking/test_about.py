@@ -15,7 +15,7 @@ def detector():
 
 def test_a_detector_in_pytorch_is_described(detector, tmp_path):
     (tmp_path / "weights").write_bytes(b"12345")
-    assert about_detector(detector, tmp_path / "weights") == {
+    assert about_detector(detector, [tmp_path / "weights"]) == {
         "runtime": "pytorch",
         "runtime_version": torch.__version__,
         "precision": "float32",
@@ -23,7 +23,7 @@ def test_a_detector_in_pytorch_is_described(detector, tmp_path):
         "size_bytes": 5,
         "score_threshold": 0.01,
     }
-    assert about_detector(detector, None)["size_bytes"] is None
+    assert about_detector(detector)["size_bytes"] is None
 
 
 def test_a_higher_score_threshold_leaves_fewer_detections(detector):
@@ -33,7 +33,7 @@ def test_a_higher_score_threshold_leaves_fewer_detections(detector):
     set_score_threshold(detector, 0.999)
     (none,) = detector.detect([image])
     assert len(every) > len(none) == 0
-    assert about_detector(detector, None)["score_threshold"] == 0.999
+    assert about_detector(detector)["score_threshold"] == 0.999
 
 
 def test_a_detector_without_a_threshold_is_refused():

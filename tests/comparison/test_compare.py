@@ -70,6 +70,6 @@ def test_a_model_that_was_trained_on_the_images_is_noted(tmp_path):
         run.best.touch()
         run.recipe.touch()
         RunSplits.of(TrainingData(open_dataset(cells, split), None, ())).save(run.splits)
-        models.append(ComparedModel(name, run.path, run.best))
+        models.append(ComparedModel(name, run.path, (run.best,)))
     (note,) = training_notes(models, open_dataset(cells, "train+test"))
     assert note.startswith("seen: was trained on 6 of the 8 images")

@@ -13,7 +13,7 @@ from singleshot.inspection.check.options import CheckOptions
 from singleshot.metrics import Protocol
 from singleshot.metrics.diagnosis import MOST_SUSPECTS, Suspect, SuspectKind
 from singleshot.models.opening import as_detector
-from singleshot.runs.splits import splits_of_model
+from singleshot.models.origin import training_splits
 
 __all__ = ["check_labels"]
 
@@ -32,7 +32,7 @@ def check_labels(dataset: DataSet, model: str, options: CheckOptions, findings: 
     """
     loaded = as_detector(model, options.device)
     dataset = dataset.with_classes(tuple(loaded.class_names))
-    splits = splits_of_model(model)
+    splits = training_splits(model, options.on_message)
     if splits is not None and (number := splits.count_trained(dataset)):
         options.notify(
             f"{model} was trained on {number} of these images: errors that it has learned from "

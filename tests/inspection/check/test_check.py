@@ -123,7 +123,7 @@ class FromMemory:
 def test_a_trained_model_shows_labels_that_look_wrong(planted, monkeypatch):
     detector = FromMemory(list(planted.objects.values()))
     monkeypatch.setattr(labels, "as_detector", lambda *_: detector)
-    monkeypatch.setattr(labels, "splits_of_model", lambda _: None)
+    monkeypatch.setattr(labels, "training_splits", lambda *_: None)
     findings = found(planted.write_voc(), model="runs/pets")
     assert findings == {
         "suspected-class": ["07.jpg: cat at (29, 7, 50, 27)"],

@@ -1,0 +1,42 @@
+"""Score thresholds of an exported model: those that were chosen for the detector."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from singleshot.metrics import Choice, OperatingPoint, Rule
+from singleshot.runtimes.manifest import Manifest, ThresholdsRecord
+
+__all__ = ["operating_point_of", "record_thresholds"]
+
+
+def record_thresholds(point: OperatingPoint) -> ThresholdsRecord:
+    """Take over what a device needs of an operating point."""
+    choices = point.per_class.items()
+    return ThresholdsRecord(
+        rule=str(point.rule),
+        iou_threshold=point.iou_threshold,
+        data=point.data,
+        score_thresholds={name: choice.score_threshold for name, choice in choices},
+    )
+
+
+def operating_point_of(
+    manifest: Manifest, on_message: Callable[[str], None] | None = None
+) -> OperatingPoint | None:
+    """Return the score thresholds in a manifest; None without any.
+
+    `on_message` is called with the score from which detections are kept.
+    """
+    stored = manifest.operating_point
+    if stored is None:
+        return None
+    choices = {
+        name: Choice(stored.score_thresholds.get(name), None, None, None, None, None)
+        for name in manifest.class_names
+    }
+    point = OperatingPoint(Rule.parse(stored.rule), stored.iou_threshold, stored.data, choices)
+    if on_message is not None:
+        for sentence in point.sentences():
+            on_message(sentence)
+    return point

@@ -25,6 +25,7 @@ LEVELS: dict[str, object] = {
     "model.input": [64, 96],
     "model.pyramid.extra": [{"squeeze": 8, "channels": 16}],
     "model.pyramid.top_down": 0,
+    "model.results": {"nms": "hard", "top_k": 60, "keep": 100},
     "model.priors.sizes_unit": [0.2, 0.5, 0.8],
     "model.priors.aspect_ratios": [[2], [2, 3]],
 }

@@ -26,7 +26,8 @@ def operating_point(
         ModelError: the run's `operating_point.json` is damaged or of other classes.
     """
     if (artifact := exported_model(model)) is not None:
-        return operating_point_of(artifact.manifest, on_message)
+        manifest = artifact.manifest
+        return operating_point_of(manifest.operating_point, manifest.class_names, on_message)
     weights = run_weights(model)
     return None if weights is None else weights.score_thresholds(str(model), on_message)
 

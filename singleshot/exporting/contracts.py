@@ -131,7 +131,8 @@ class ContractNetwork(nn.Module):
                     ),
                 )
             case "detections":
-                keep = exportable.postprocessing.keep
+                num_scores = len(exportable.priors_cxcywh_unit) * len(exportable.class_names)
+                keep = min(exportable.postprocessing.keep, num_scores)
                 return (ModelOutput(name="detections", kind="detections", shape=(batch, keep, 6)),)
             case _:
                 assert_never(self.contract)

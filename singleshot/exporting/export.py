@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +80,8 @@ def export(model: str | Path | TrainableDetector, options: ExportOptions) -> Exp
     exportable = exportable_of(detector)
     for key in exportable.left_out:
         options.notify(f"{key} is not exported: the model detects without it")
+    if options.contract == "detections":
+        exportable = _with_hard_nms(exportable, options)
     manifest = _write(detector, exportable, form, options, folder)
     return ExportResult(folder, manifest)
 
@@ -94,6 +96,18 @@ def exportable_of(detector: TrainableDetector) -> Exportable:
             f"those of kind 'ssd' can (SSD, SSDLite, DSSD)"
         )
     return exportable
+
+
+def _with_hard_nms(exportable: Exportable, options: ExportOptions) -> Exportable:
+    """Replace another NMS, which the operators of runtimes do not have, and state it."""
+    numbers = exportable.postprocessing
+    if numbers.nms == "hard":
+        return exportable
+    options.notify(
+        f"model.results.nms = {numbers.nms!r} is not exported: the contract 'detections' has hard "
+        f"NMS, so that detections differ; with 'decoded' they are the same"
+    )
+    return replace(exportable, postprocessing=replace(numbers, nms="hard"))
 
 
 def _require_precision(form: ExportFormat, options: ExportOptions) -> None:

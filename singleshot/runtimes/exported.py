@@ -175,7 +175,7 @@ class ExportedDetector:
 
         `on_message` is called with the score from which detections are kept.
         """
-        return operating_point_of(self.manifest, on_message)
+        return operating_point_of(self.manifest.operating_point, self.class_names, on_message)
 
     @takes(PredictionOptions)
     def predict(self, options: PredictionOptions) -> list[Result]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from singleshot.metrics import Choice, OperatingPoint, Rule
-from singleshot.runtimes.manifest import Manifest, ThresholdsRecord
+from singleshot.runtimes.manifest import ThresholdsRecord
 
 __all__ = ["operating_point_of", "record_thresholds"]
 
@@ -22,18 +22,19 @@ def record_thresholds(point: OperatingPoint) -> ThresholdsRecord:
 
 
 def operating_point_of(
-    manifest: Manifest, on_message: Callable[[str], None] | None = None
+    stored: ThresholdsRecord | None,
+    class_names: Sequence[str],
+    on_message: Callable[[str], None] | None = None,
 ) -> OperatingPoint | None:
-    """Return the score thresholds in a manifest; None without any.
+    """Return the score thresholds of a manifest; None without any.
 
     `on_message` is called with the score from which detections are kept.
     """
-    stored = manifest.operating_point
     if stored is None:
         return None
     choices = {
         name: Choice(stored.score_thresholds.get(name), None, None, None, None, None)
-        for name in manifest.class_names
+        for name in class_names
     }
     point = OperatingPoint(Rule.parse(stored.rule), stored.iou_threshold, stored.data, choices)
     if on_message is not None:

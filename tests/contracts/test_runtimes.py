@@ -7,6 +7,7 @@
 # Tests singleshot/exporting/formats/__init__.py
 # Tests singleshot/exporting/formats/format.py
 # Tests singleshot/exporting/formats/onnx.py
+# Tests singleshot/exporting/formats/onnx_detections.py
 # Tests singleshot/exporting/formats/openvino.py
 # Tests singleshot/exporting/record.py
 # Tests singleshot/runtimes/artifact.py

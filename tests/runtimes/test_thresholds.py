@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 from singleshot.metrics import Choice, OperatingPoint, Rule
 from singleshot.runtimes.thresholds import operating_point_of, record_thresholds
 
@@ -15,13 +13,12 @@ def choice(threshold):
 def test_thresholds_come_back():
     chosen = {"cat": choice(0.7), "dog": choice(None)}
     point = OperatingPoint(Rule.parse("precision=0.9"), 0.5, "pets", chosen)
-    manifest = SimpleNamespace(operating_point=record_thresholds(point), class_names=("cat", "dog"))
     messages = []
-    again = operating_point_of(manifest, messages.append)
+    again = operating_point_of(record_thresholds(point), ("cat", "dog"), messages.append)
     assert again == point
     assert again.score_thresholds.tolist() == [0.7, 0.3]
     assert "cat from 0.70" in messages[0]
 
 
 def test_without_thresholds_there_is_no_operating_point():
-    assert operating_point_of(SimpleNamespace(operating_point=None)) is None
+    assert operating_point_of(None, ("cat",)) is None

@@ -44,6 +44,10 @@ def build_onnx(job: ExportJob) -> onnx.ModelProto:
     _remove_traces(model)
     model.ir_version = IR_VERSION
     model.producer_name = "singleshot"
+    if network.contract == "detections":
+        from singleshot.exporting.formats.onnx_detections import append_detections
+
+        model = append_detections(model, network.exportable)
     onnx.checker.check_model(model, full_check=True)
     return model
 
@@ -99,7 +103,7 @@ def finish(file: Path, manifest: Manifest) -> None:
 FORMAT = ExportFormat(
     name="onnx",
     about="ONNX, for onnxruntime, TensorRT and most converters",
-    contracts=("raw", "decoded"),
+    contracts=("raw", "decoded", "detections"),
     extra="onnx",
     modules=("onnx", "onnxscript", "onnxruntime"),
     convert=convert,

@@ -28,7 +28,7 @@ def convert(job: ExportJob) -> ModelFiles:
 FORMAT = ExportFormat(
     name="openvino",
     about="OpenVINO, for Intel and Arm processors",
-    contracts=("raw", "decoded"),
+    contracts=("raw", "decoded", "detections"),
     extra="openvino",
     modules=("onnx", "onnxscript", "openvino"),
     convert=convert,

@@ -54,15 +54,28 @@ class ContractNetwork(nn.Module):
         self, images: UInt8[Tensor, "b h w 3"] | Float[Tensor, "b 3 h w"]
     ) -> tuple[Tensor, ...]:
         """Compute the outputs in the order of `outputs`."""
-        raw: tuple[Tensor, ...] = self.network(self._normalise(images))
         if self.contract == "raw":
-            return raw
+            return self.raw(images)
+        offsets, scores = self.joined(images)
+        return decode(offsets, self.priors, self.exportable.offset_scales), scores
+
+    def raw(
+        self, images: UInt8[Tensor, "b h w 3"] | Float[Tensor, "b 3 h w"]
+    ) -> tuple[Tensor, ...]:
+        """Compute offsets of each level, then logits of each level."""
+        outputs: tuple[Tensor, ...] = self.network(self._normalise(images))
+        return outputs
+
+    def joined(
+        self, images: UInt8[Tensor, "b h w 3"] | Float[Tensor, "b 3 h w"]
+    ) -> tuple[Float[Tensor, "b priors 4"], Float[Tensor, "b priors c"]]:
+        """Compute offsets and scores of all priors."""
+        raw = self.raw(images)
         num_levels = len(self.exportable.levels)
         offsets = torch.cat([_by_prior(one, 4) for one in raw[:num_levels]], dim=1)
         columns = self.exportable.num_columns
         logits = torch.cat([_by_prior(one, columns) for one in raw[num_levels:]], dim=1)
-        boxes = decode(offsets, self.priors, self.exportable.offset_scales)
-        return boxes, self._scores(logits)
+        return offsets, self._scores(logits)
 
     def _normalise(self, images: Tensor) -> Float[Tensor, "b 3 h w"]:
         """Normalise as far as the host does not."""

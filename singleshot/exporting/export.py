@@ -150,6 +150,7 @@ def _write(
             options.target,
             beside,
             options.notify,
+            make_environment=options.make_environment,
         )
         files = form.convert(job)
         manifest = _manifest(detector, exportable, form, options, files)

@@ -13,7 +13,7 @@ from singleshot.runs.reporting import WithMessages
 
 __all__ = ["ExportOptions", "FormatName"]
 
-FormatName = Literal["onnx", "openvino"]
+FormatName = Literal["onnx", "openvino", "litert", "executorch", "ncnn"]
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,13 @@ class ExportOptions(WithMessages):
     target: str | None = field(
         default=None,
         metadata=option("Device that the model is for, where the format has several."),
+    )
+    make_environment: bool = field(
+        default=False,
+        metadata=option(
+            "Make the Python environment of a converter whose dependencies contradict this "
+            "package's, in the cache folder."
+        ),
     )
     output: str | Path | None = field(
         default=None,

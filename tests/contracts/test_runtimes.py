@@ -5,7 +5,13 @@
 # Tests singleshot/exporting/contracts.py
 # Tests singleshot/exporting/export.py
 # Tests singleshot/exporting/formats/__init__.py
+# Tests singleshot/exporting/formats/executorch.py
 # Tests singleshot/exporting/formats/format.py
+# Tests singleshot/exporting/formats/litert/__init__.py
+# Tests singleshot/exporting/formats/litert/convert.py
+# Tests singleshot/exporting/formats/litert/converter.py
+# Tests singleshot/exporting/formats/litert/postprocess.py
+# Tests singleshot/exporting/formats/ncnn.py
 # Tests singleshot/exporting/formats/onnx.py
 # Tests singleshot/exporting/formats/onnx_detections.py
 # Tests singleshot/exporting/formats/openvino.py
@@ -21,12 +27,13 @@ import json
 
 import pytest
 import torch
-from small_ssd import CLASSES, make_images, make_run, small_ssd, unchecked_shapes
+from small_ssd import CLASSES, make_images, make_run, small_recipe, small_ssd, unchecked_shapes
 
 import singleshot
 from singleshot.errors import ModelError
 from singleshot.exporting.contracts import contract_network
 from singleshot.exporting.formats import FORMATS
+from singleshot.exporting.formats.litert.convert import LITERT_TORCH
 from singleshot.structures import Detector
 
 CASES = [
@@ -38,20 +45,33 @@ CASES = [
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    return make_run(tmp_path_factory.mktemp("runs") / "small")
+def runs(tmp_path_factory):
+    """Runs by the kind of NMS; within models there is no other than "hard"."""
+    folder = tmp_path_factory.mktemp("runs")
+    return {nms: make_run(folder / nms, recipe_with(nms)) for nms in ("hard", "weighted")}
+
+
+def recipe_with(nms):
+    return small_recipe(results__nms=nms)
 
 
 @pytest.fixture(scope="module", params=CASES, ids=lambda case: "-".join(map(str, case)))
-def exported(request, run, tmp_path_factory):
+def exported(request, runs, tmp_path_factory):
     to, contract, batch = request.param
     form = next(one for one in FORMATS if one.name == to)
     for module in form.modules:
         pytest.importorskip(module)
+    if to == "litert" and LITERT_TORCH.find() is None:
+        pytest.skip(f"litert-torch has no environment here ({LITERT_TORCH.variable})")
     folder = tmp_path_factory.mktemp(to) / "model"
     with unchecked_shapes():
+        run = runs[nms_of(contract)]
         singleshot.export(run, to, contract=contract, batch=batch, output=folder)
     return folder
+
+
+def nms_of(contract):
+    return "hard" if contract == "detections" else "weighted"
 
 
 @pytest.fixture(scope="module")
@@ -68,21 +88,28 @@ def test_it_is_a_detector(loaded):
 def test_outputs_are_those_of_pytorch(loaded):
     if loaded.manifest.contract == "detections":
         pytest.skip("detections are compared below")
-    number = loaded.manifest.input.batch or 2
-    batch = loaded.preprocess(make_images()[:number])
-    network = contract_network(small_ssd().exportable(), loaded.manifest.contract, "uint8")
+    taken = loaded.manifest.input
+    batch = loaded.preprocess(make_images()[: taken.batch or 2])
+    pixels = "uint8" if taken.dtype == "uint8" else "normalized"
+    network = contract_network(small_ssd().exportable(), loaded.manifest.contract, pixels)
+    images = torch.from_numpy(batch)
+    if pixels == "normalized" and taken.layout == "NHWC":
+        images = images.permute(0, 3, 1, 2)
     with torch.no_grad():
-        expected = network(torch.from_numpy(batch))
+        expected = network(images)
     outputs = loaded.infer(batch)
     for description, tensor in zip(loaded.manifest.outputs, expected, strict=True):
         output = torch.from_numpy(outputs[description.name])
         assert output.shape[1:] == description.shape[1:]
+        if description.layout == "NHWC":
+            output = output.permute(0, 3, 1, 2)
         torch.testing.assert_close(output, tensor, atol=2e-4, rtol=0)
 
 
 def test_detections_are_those_of_the_detector(loaded):
     images = make_images(5)
-    for found, expected in zip(loaded.detect(images), small_ssd().detect(images), strict=True):
+    detector = small_ssd(recipe_with(nms_of(loaded.manifest.contract)))
+    for found, expected in zip(loaded.detect(images), detector.detect(images), strict=True):
         assert len(found) > 10
         torch.testing.assert_close(found.scores, expected.scores, atol=1e-4, rtol=0)
         torch.testing.assert_close(found.boxes, expected.boxes, atol=0.02, rtol=0)

@@ -1,12 +1,18 @@
 """Formats of exported models, one file each; `format` is what they have in common."""
 
 from singleshot.errors import SingleshotError
-from singleshot.exporting.formats import onnx, openvino
+from singleshot.exporting.formats import executorch, litert, ncnn, onnx, openvino
 from singleshot.exporting.formats.format import ExportFormat
 
 __all__ = ["FORMATS", "find_format_named"]
 
-FORMATS: tuple[ExportFormat, ...] = (onnx.FORMAT, openvino.FORMAT)
+FORMATS: tuple[ExportFormat, ...] = (
+    onnx.FORMAT,
+    openvino.FORMAT,
+    litert.FORMAT,
+    executorch.FORMAT,
+    ncnn.FORMAT,
+)
 
 
 def find_format_named(name: str) -> ExportFormat:

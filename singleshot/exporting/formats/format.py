@@ -41,6 +41,7 @@ class ExportJob:
     folder: Path  # for the files; it exists
     notify: Callable[[str], None]  # called with each message
     input_name: str = "images"
+    make_environment: bool = False  # of a converter that needs one of its own
 
     def described(self, *names: str) -> ModelFiles:
         """Describe files whose model has the input and outputs of the network itself."""

@@ -2,8 +2,8 @@
 
     python detect.py photo.jpg
 
-needs NumPy, the runtime of the model (onnxruntime, openvino) and, for image files other than .npy
-and .ppm, Pillow. Python 3.8 is enough. As a module:
+needs NumPy, the runtime of the model (onnxruntime, openvino, ai-edge-litert, ncnn, executorch) and,
+for image files other than .npy and .ppm, Pillow. Python 3.8 is enough. As a module:
 
     import detect
     model = detect.load(".")
@@ -16,9 +16,13 @@ from __future__ import annotations
 import argparse
 import base64
 import hashlib
+import importlib
+import importlib.metadata
 import json
 import math
+import os
 import sys
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -315,7 +319,7 @@ class OnnxRuntimeEngine(Engine):
         _require_outputs(file, manifest, self.outputs)
 
     def run(self, batch: Array) -> dict[str, Array]:
-        return dict(zip(self.outputs, self.session.run(None, {self.input: batch}), strict=False))
+        return dict(zip(self.outputs, self.session.run(None, {self.input: batch})))
 
 
 class OpenVinoEngine(Engine):
@@ -343,7 +347,127 @@ class OpenVinoEngine(Engine):
         return {name: results[index] for index, name in enumerate(self.outputs)}
 
 
-ENGINES = {"onnx": OnnxRuntimeEngine, "openvino": OpenVinoEngine}
+class LiteRtEngine(Engine):
+    """A LiteRT (TensorFlow Lite) model, on the CPU."""
+
+    def __init__(self, file: Path, manifest: Mapping[str, Any], threads: int) -> None:
+        package, litert = _import_litert()
+        try:
+            self.interpreter = litert.Interpreter(
+                model_path=str(file), num_threads=threads or os.cpu_count()
+            )
+            self.interpreter.allocate_tensors()
+        except (RuntimeError, ValueError) as error:
+            raise _unreadable(file, package, error) from error
+        self.runtime = f"{package} {_version(package)}"
+        self.input = self.interpreter.get_input_details()[0]["index"]
+        self.outputs = self.interpreter.get_output_details()
+        self.has_nms = len(manifest["outputs"]) == 1
+        if not self.has_nms:
+            _require_outputs(file, manifest, [one["name"] for one in self.outputs])
+
+    def run(self, batch: Array) -> dict[str, Array]:
+        self.interpreter.set_tensor(self.input, batch)
+        self.interpreter.invoke()
+        values = [
+            _dequantize(self.interpreter.get_tensor(one["index"]), *one["quantization"])
+            for one in self.outputs
+        ]
+        if self.has_nms:
+            return {"detections": _join_detections(*values)}
+        return {one["name"]: value for one, value in zip(self.outputs, values)}
+
+
+def _import_litert() -> tuple[str, Any]:
+    """Import LiteRT's interpreter, which was tflite-runtime's before Python 3.10."""
+    try:
+        return "tflite_runtime", importlib.import_module("tflite_runtime.interpreter")
+    except ImportError:
+        return "ai-edge-litert", _import("ai_edge_litert.interpreter", "litert", "ai-edge-litert")
+
+
+def _dequantize(values: Array, scale: float, zero_point: int) -> Array:
+    """Turn whole numbers into what they stand for; a scale of 0 marks float32."""
+    if not scale:
+        return values
+    real: Array = (values.astype(np.float32) - zero_point) * np.float32(scale)
+    return real
+
+
+def _join_detections(boxes: Array, labels: Array, scores: Array, count: Array) -> Array:
+    """Join the outputs of TFLite_Detection_PostProcess: x1, y1, x2, y2, score, label."""
+    rows = np.concatenate(
+        [np.clip(boxes[..., (1, 0, 3, 2)], 0, 1), scores[..., None], labels[..., None]], axis=2
+    )
+    rows[:, int(count[0]) :] = (0, 0, 0, 0, 0, -1)
+    joined: Array = rows
+    return joined
+
+
+class NcnnEngine(Engine):
+    """An ncnn model, on the CPU; it takes one image at a time."""
+
+    def __init__(self, file: Path, manifest: Mapping[str, Any], threads: int) -> None:
+        self.ncnn = _import("ncnn", "ncnn")
+        self.net = self.ncnn.Net()
+        self.net.opt.num_threads = threads or os.cpu_count() or 1
+        half = manifest["precision"] == "float16"
+        for option in ("use_fp16_packed", "use_fp16_storage", "use_fp16_arithmetic"):
+            setattr(self.net.opt, option, half)
+        weights = file.with_suffix(".bin")
+        for path, load in ((file, self.net.load_param), (weights, self.net.load_model)):
+            if load(str(path)) != 0:
+                raise _unreadable(path, "ncnn", ValueError("see above"))
+        self.runtime = f"ncnn {self.ncnn.__version__}"
+        self.input = manifest["input"]["name"]
+        self.outputs = [one["name"] for one in manifest["outputs"]]
+        _require_outputs(file, manifest, list(self.net.output_names()))
+
+    def run(self, batch: Array) -> dict[str, Array]:
+        results: dict[str, list[Array]] = {name: [] for name in self.outputs}
+        for image in batch:
+            extractor = self.net.create_extractor()
+            extractor.input(self.input, self.ncnn.Mat(np.ascontiguousarray(image)).clone())
+            for name in self.outputs:
+                code, values = extractor.extract(name)
+                if code != 0:
+                    raise RuntimeError(f"ncnn failed to compute {name} (code {code})")
+                results[name].append(np.array(values))
+        return {name: np.stack(values) for name, values in results.items()}
+
+
+class ExecuTorchEngine(Engine):
+    """An ExecuTorch program; its Python runtime takes PyTorch's tensors."""
+
+    def __init__(self, file: Path, manifest: Mapping[str, Any], threads: int) -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # it calls itself experimental
+            runtime = _import("executorch.runtime", "executorch", "executorch").Runtime.get()
+            library = importlib.import_module("executorch.extension.pybindings.portable_lib")
+        self.torch = importlib.import_module("torch")
+        if threads and threads != library._threadpool_get_thread_count():
+            library._unsafe_reset_threadpool(threads)  # of the whole process
+        try:
+            # The program reads its weights from these bytes.
+            self.program = runtime.load_program(file.read_bytes())
+            self.method = self.program.load_method("forward")
+        except Exception as error:  # RuntimeError for all there is
+            raise _unreadable(file, "executorch", error) from error
+        self.runtime = f"executorch {_version('executorch')}"
+        self.outputs = [one["name"] for one in manifest["outputs"]]
+
+    def run(self, batch: Array) -> dict[str, Array]:
+        results = self.method.execute([self.torch.from_numpy(batch)])
+        return {name: one.numpy() for name, one in zip(self.outputs, results)}
+
+
+ENGINES = {
+    "onnx": OnnxRuntimeEngine,
+    "openvino": OpenVinoEngine,
+    "litert": LiteRtEngine,
+    "ncnn": NcnnEngine,
+    "executorch": ExecuTorchEngine,
+}
 
 
 def open_engine(file: Path, manifest: Mapping[str, Any], threads: int = 0) -> Engine:
@@ -358,15 +482,20 @@ def open_engine(file: Path, manifest: Mapping[str, Any], threads: int = 0) -> En
     return engine(file, manifest, threads)
 
 
-def _import(package: str, extra: str) -> Any:
+def _import(package: str, extra: str, distribution: str = "") -> Any:
     """Import a runtime; ModelFileError, with what to install, where it is missing."""
     try:
-        return __import__(package)
+        return importlib.import_module(package)
     except ImportError as error:
         raise ModelFileError(
-            f"{package} is needed to run this model ({error}); install it with: "
-            f"pip install {package}, or pip install 'singleshot[{extra}]'"
+            f"{package} is needed to run this model ({error}); install it with: pip install "
+            f"{distribution or package}, or pip install 'singleshot[{extra}]'"
         ) from error
+
+
+def _version(distribution: str) -> str:
+    """Look up the version of an installed package."""
+    return importlib.metadata.version(distribution)
 
 
 def _unreadable(file: Path, runtime: str, error: Exception) -> ModelFileError:

@@ -1,0 +1,127 @@
+"""Environments of converters whose dependencies contradict this package's.
+
+Such a converter is a script that runs in a Python environment of its own: the one that an
+environment variable names, else the one in the cache folder, which is made on request.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+from filelock import FileLock
+
+from singleshot.errors import RunFailed, SingleshotError
+from singleshot.files import cache_folder, write_atomically
+
+__all__ = ["ConverterEnvironment"]
+
+_COMPLETE = "complete.json"  # in an environment whose packages are all installed
+_LAST_LINES = 4  # of the output of a program that failed
+
+
+@dataclass(frozen=True)
+class ConverterEnvironment:
+    """A Python environment that one converter runs in."""
+
+    name: str  # of its folder in the cache
+    module: str  # that the script imports
+    requirements: tuple[tuple[str, ...], ...]  # arguments of `pip install`, call by call
+    size: str  # on disk, in words
+
+    @property
+    def variable(self) -> str:
+        """The environment variable that names a Python, or the folder of an environment."""
+        return f"SINGLESHOT_{self.name.upper()}_PYTHON"
+
+    @property
+    def folder(self) -> Path:
+        """The folder in the cache."""
+        return cache_folder() / "environments" / self.name
+
+    def require(self, *, make: bool, notify: Callable[[str], None]) -> Path:
+        """Return the Python of the environment, which is made where there is none and `make`.
+
+        Raises:
+            SingleshotError: there is none; the message has how to make it.
+            RunFailed: a package could not be installed.
+        """
+        found = self.find()
+        if found is not None:
+            return found
+        if not make:
+            raise SingleshotError(
+                f"{self.module} needs a Python environment of its own, {self.size}; make it with: "
+                f"--make-environment, or name one that has it: {self.variable}=FOLDER"
+            )
+        return self._make(notify)
+
+    def find(self) -> Path | None:
+        """Find the Python of the environment; None where there is none.
+
+        Raises SingleshotError where the variable names no Python.
+        """
+        if given := os.environ.get(self.variable):
+            python = _python_of(Path(given).expanduser())
+            if not python.is_file():
+                raise SingleshotError(f"{self.variable}: no Python at {given}; give its folder")
+            return python
+        if find_spec(self.module) is not None:
+            return Path(sys.executable)
+        python = _python_of(self.folder)
+        return python if (self.folder / _COMPLETE).is_file() and python.is_file() else None
+
+    def _make(self, notify: Callable[[str], None]) -> Path:
+        """Make the environment; one that is not complete is made again."""
+        self.folder.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(self.folder.with_suffix(".lock")):
+            if (found := self.find()) is not None:  # another process has made it
+                return found
+            notify(f"making the environment of {self.module} in {self.folder} ({self.size})")
+            shutil.rmtree(self.folder, ignore_errors=True)
+            _run([sys.executable, "-m", "venv", str(self.folder)], f"making {self.folder}")
+            python = _python_of(self.folder)
+            for words in self.requirements:
+                _run([str(python), "-m", "pip", "install", "--quiet", *words], "pip install")
+            with write_atomically(self.folder / _COMPLETE) as beside:
+                beside.write_text(json.dumps({"requirements": self.requirements}) + "\n")
+        return python
+
+    def run(self, python: Path, script: Path, *arguments: str | Path) -> str:
+        """Run a script in the environment, and return what it printed.
+
+        Raises RunFailed, with its last lines, where it fails.
+        """
+        words = [str(python), str(script), *map(str, arguments)]
+        return _run(words, f"{self.module} in {python}")
+
+
+def _python_of(place: Path) -> Path:
+    """Locate the Python of an environment; a file is taken for the Python itself."""
+    if place.is_dir():
+        return place / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    return place
+
+
+def _run(words: Sequence[str], what: str) -> str:
+    """Run a program, and return what it printed; RunFailed with its last lines if it fails."""
+    # Packages of the environment alone: this package's own would be of other versions.
+    variables = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    try:
+        done = subprocess.run(
+            words, capture_output=True, text=True, errors="replace", env=variables, check=False
+        )
+    except OSError as error:
+        raise RunFailed(f"{what}: {words[0]} cannot be run: {error.strerror}") from error
+    if done.returncode:
+        lines = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
+        reason = "\n".join(lines[-_LAST_LINES:]) or f"exit code {done.returncode}"
+        raise RunFailed(f"{what} failed:\n{reason}")
+    return done.stdout

@@ -1,0 +1,81 @@
+"""ncnn, for Arm boards and phones: model.ncnn.param with its weights in model.ncnn.bin.
+
+pnnx converts it, by way of ONNX. ncnn takes one image at a time, without a batch dimension.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from singleshot.errors import RunFailed, SingleshotError
+from singleshot.exporting.formats.format import ExportFormat, ExportJob, ModelFiles
+from singleshot.exporting.formats.onnx import build_onnx
+
+__all__ = ["FORMAT", "rename_blobs"]
+
+PARAM, BIN = "model.ncnn.param", "model.ncnn.bin"
+_FIRST_BLOB = 4  # words of a layer's line before them: type, name, number of inputs, of outputs
+_LAST_LINES = 4
+
+
+def convert(job: ExportJob) -> ModelFiles:
+    """Write model.ncnn.param and model.ncnn.bin."""
+    import onnx
+
+    if job.batch != 1:
+        raise SingleshotError(f"batch: ncnn takes 1 image at a time, not {job.batch}")
+    with tempfile.TemporaryDirectory() as folder:
+        onnx.save(build_onnx(job), str(Path(folder, "model.onnx")))
+        _run_pnnx(Path(folder), half=job.precision == "float16")
+        param = Path(folder, PARAM).read_text(encoding="utf-8")
+        weights = Path(folder, BIN).read_bytes()
+    names = {"in0": job.input_name}
+    names |= {f"out{index}": one.name for index, one in enumerate(job.network.outputs(1))}
+    (job.folder / PARAM).write_text(rename_blobs(param, names), encoding="utf-8")
+    (job.folder / BIN).write_bytes(weights)
+    return replace(job.described(PARAM, BIN), precision=job.precision)
+
+
+def _run_pnnx(folder: Path, *, half: bool) -> None:
+    """Convert model.onnx in a folder; RunFailed with pnnx's last lines where it fails."""
+    import pnnx
+
+    # The package puts its program beside the interpreter's, and finds it there itself.
+    words = [str(pnnx.EXEC_PATH), "model.onnx", f"fp16={int(half)}"]
+    done = subprocess.run(
+        words, cwd=folder, capture_output=True, text=True, errors="replace", check=False
+    )
+    if done.returncode or not Path(folder, PARAM).is_file():
+        lines = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
+        reason = "\n".join(lines[-_LAST_LINES:]) or f"exit code {done.returncode}"
+        raise RunFailed(f"pnnx failed:\n{reason}")
+
+
+def rename_blobs(param: str, names: Mapping[str, str]) -> str:
+    """Rename inputs and outputs in the text of a .param file."""
+    magic, counts, *layers = param.splitlines()
+    return "\n".join([magic, counts, *(_renamed(line.split(), names) for line in layers)]) + "\n"
+
+
+def _renamed(words: Sequence[str], names: Mapping[str, str]) -> str:
+    """Rename the blobs of one layer, which stand before its parameters."""
+    num_blobs = int(words[2]) + int(words[3])
+    blobs = [names.get(word, word) for word in words[_FIRST_BLOB : _FIRST_BLOB + num_blobs]]
+    layer = f"{words[0]:<24} {words[1]:<24} {words[2]} {words[3]}"
+    return " ".join([layer, *blobs, *words[_FIRST_BLOB + num_blobs :]])
+
+
+FORMAT = ExportFormat(
+    name="ncnn",
+    about="ncnn, for Arm boards and phones",
+    contracts=("raw", "decoded"),
+    extra="ncnn",
+    modules=("onnx", "onnxscript", "ncnn", "pnnx"),
+    convert=convert,
+    pixels="normalized",
+    half="float16",
+)

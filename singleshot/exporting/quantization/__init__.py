@@ -1,0 +1,1 @@
+"""Int8: quantisation after training."""

@@ -16,6 +16,7 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 from singleshot import metrics
+from singleshot.benchmarking.options import BenchmarkOptions
 from singleshot.cli import app
 from singleshot.comparison.options import ComparisonOptions, TutorialOptions
 from singleshot.data.converting import ConvertOptions
@@ -149,6 +150,7 @@ OPTIONS = {
     "evaluate": EvaluationOptions,
     "score": ScoreOptions,
     "predict": PredictionOptions,
+    "benchmark": BenchmarkOptions,
     "compare": ComparisonOptions,
     "compare_with_tutorial": TutorialOptions,
     "tune": TuningOptions,

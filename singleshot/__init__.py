@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from singleshot.backbones.backbone import Backbone
     from singleshot.backbones.kinds import BackboneKind, build_backbone
     from singleshot.backbones.settings import BackboneSettings
+    from singleshot.benchmarking.benchmark import benchmark
+    from singleshot.benchmarking.result import BenchmarkResult
     from singleshot.comparison.compare import compare
     from singleshot.comparison.tutorial import compare_with_tutorial
     from singleshot.data.converting import Conversion, convert_dataset
@@ -75,6 +77,7 @@ __all__ = [
     "BackboneKind",
     "BackboneSettings",
     "Batch",
+    "BenchmarkResult",
     "Callback",
     "CheckResult",
     "ClassificationLossKind",
@@ -118,6 +121,7 @@ __all__ = [
     "TrainableDetector",
     "Truth",
     "__version__",
+    "benchmark",
     "build_backbone",
     "check_dataset",
     "compare",
@@ -152,6 +156,8 @@ _MODULES = {
     "backbones.backbone": ["Backbone"],
     "backbones.kinds": ["build_backbone", "BackboneKind"],
     "backbones.settings": ["BackboneSettings"],
+    "benchmarking.benchmark": ["benchmark"],
+    "benchmarking.result": ["BenchmarkResult"],
     "comparison.compare": ["compare"],
     "comparison.tutorial": ["compare_with_tutorial"],
     "data.converting": ["Conversion", "convert_dataset"],

@@ -6,7 +6,7 @@ import os
 import re
 import shutil
 import zipfile
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from glob import escape
 from pathlib import Path
@@ -18,6 +18,7 @@ __all__ = [
     "CACHE",
     "cache_folder",
     "describe_damage",
+    "distinct_names",
     "flush_to_disk",
     "hash_file",
     "read_safetensors_header",
@@ -48,6 +49,24 @@ def cache_folder() -> Path:
     if given := os.environ.get(CACHE):
         return Path(given).expanduser()
     return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "singleshot"
+
+
+def distinct_names(paths: Sequence[Path]) -> list[str]:
+    """Shorten each path to the shortest end that no other path has."""
+    all_parts = [path.parts for path in paths]
+
+    def ending(parts: tuple[str, ...], length: int) -> tuple[str, ...]:
+        return parts[-length:]
+
+    return [
+        next(
+            "/".join(ending(parts, length)).replace("//", "/")
+            for length in range(1, len(parts) + 1)
+            if length == len(parts)
+            or sum(ending(other, length) == ending(parts, length) for other in all_parts) == 1
+        )
+        for parts in all_parts
+    ]
 
 
 @contextmanager

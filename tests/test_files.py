@@ -1,6 +1,7 @@
 import errno
 import os
 import zipfile
+from pathlib import Path
 
 import pytest
 
@@ -8,6 +9,7 @@ from singleshot import files
 from singleshot.errors import StorageError
 from singleshot.files import (
     describe_damage,
+    distinct_names,
     hash_file,
     require_empty_folder,
     require_writable,
@@ -168,3 +170,16 @@ def test_a_header_of_safetensors_that_is_damaged_is_no_crash(tmp_path, header):
     path = tmp_path / "a.safetensors"
     path.write_bytes(len(header).to_bytes(8, "little") + header.encode())
     assert describe_damage(path) is None
+
+
+@pytest.mark.parametrize(
+    ("paths", "names"),
+    [
+        (["runs/a", "runs/b"], ["a", "b"]),
+        (["one/s0", "two/s0", "two/s1"], ["one/s0", "two/s0", "s1"]),
+        (["s0", "two/s0"], ["s0", "two/s0"]),
+        (["/x/s0", "/y/s0"], ["x/s0", "y/s0"]),
+    ],
+)
+def test_a_name_is_the_shortest_end_of_a_path_that_no_other_has(paths, names):
+    assert distinct_names([Path(path) for path in paths]) == names

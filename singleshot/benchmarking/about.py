@@ -9,12 +9,13 @@ from typing import Any
 
 import torch
 
+from singleshot.detectors.common.postprocess import PostprocessOptions
 from singleshot.detectors.detector import TrainableDetector
 from singleshot.errors import SingleshotError
 from singleshot.runtimes.exported import ExportedDetector
 from singleshot.structures import Detector
 
-__all__ = ["about_detector", "set_score_threshold"]
+__all__ = ["about_detector", "with_score_threshold"]
 
 
 def about_detector(detector: Detector, files: Sequence[Path] = ()) -> dict[str, Any]:
@@ -55,17 +56,23 @@ def score_threshold_of(detector: Detector) -> float | None:
     return None if options is None else float(options.score_threshold)
 
 
-def set_score_threshold(detector: Detector, threshold: float) -> None:
-    """Let postprocessing drop boxes below another score.
+def with_score_threshold(detector: Detector, threshold: float) -> Detector:
+    """Return a detector whose postprocessing drops boxes below another score.
 
-    Raises SingleshotError for a detector that has it built in.
+    Raises SingleshotError for a detector that has its threshold built in.
     """
+    if isinstance(detector, ExportedDetector) and detector.manifest.contract != "detections":
+        manifest = detector.manifest
+        numbers = manifest.postprocessing.model_copy(update={"score_threshold": threshold})
+        changed = manifest.model_copy(update={"postprocessing": numbers})
+        return ExportedDetector(changed, detector.engine, detector.artifact)
     options = getattr(detector, "postprocess_options", None)
-    if options is None:
-        raise SingleshotError(
-            f"{type(detector).__name__} has no score threshold that can be changed; leave out "
-            f"--score-threshold"
+    if isinstance(detector, TrainableDetector) and isinstance(options, PostprocessOptions):
+        detector.postprocess_options = replace(  # type: ignore[assignment]
+            options, score_threshold=threshold
         )
-    detector.postprocess_options = replace(  # type: ignore[attr-defined]
-        options, score_threshold=threshold
+        return detector
+    raise SingleshotError(
+        "the model has its score threshold built in: leave out --score-threshold, or export it "
+        "with another contract than 'detections'"
     )

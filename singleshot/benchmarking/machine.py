@@ -115,7 +115,7 @@ def busy_note(used: float | None, cores: int) -> str | None:
     if used is None or used < BUSY:
         return None
     return (
-        f"warning: other programs use {used:.1f} of {cores} cores: timings are longer than on a "
+        f"other programs use {used:.1f} of {cores} cores: timings are longer than on a "
         f"free machine, and vary; end the programs, or only compare models of one run"
     )
 

@@ -21,8 +21,9 @@ import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
-from singleshot.benchmarking.about import about_detector, set_score_threshold
+from singleshot.benchmarking.about import about_detector, with_score_threshold
 from singleshot.benchmarking.machine import describe_machine, joules_between, read_energy
+from singleshot.benchmarking.network_check import time_network
 from singleshot.benchmarking.phases import time_detections
 from singleshot.data.image_files.decoding import read_image
 from singleshot.detectors.detector import TrainableDetector
@@ -58,10 +59,17 @@ class TimedDetector:
     num_found: list[int] = field(default_factory=list)  # in each image of the last turn
     warm_sizes: set[int] = field(default_factory=set)  # of batches seen since it was built
 
+    def load(self) -> Detector:
+        """Return the detector, loaded or built at the first call."""
+        self.detector = self.detector or _detector_of(self.job)
+        return self.detector
+
     def run(self, turn: dict[str, Any]) -> dict[str, Any]:
         """Time some batches; release the detector afterwards if it is rebuilt each turn."""
+        if "check" in turn:
+            return {"check": time_network(self.load())}
         size: int = turn["batch"]
-        detector = self.detector = self.detector or _detector_of(self.job)
+        detector = self.load()
         summary = {}
         if turn.get("summarise") and isinstance(detector, TrainableDetector):
             summary = summarise(detector, recipe="").to_json()
@@ -126,7 +134,7 @@ class TimedDetector:
 def _detector_of(job: dict[str, Any]) -> Detector:
     """Load a trained detector, or build the network of a recipe with random weights."""
     if "model" in job:
-        detector: Detector = load(job["model"], job["device"])
+        detector: Detector = load(job["model"], job["device"], threads=torch.get_num_threads())
     else:
         torch.manual_seed(0)
         settings = load_recipe(job["recipe"]).model
@@ -134,7 +142,7 @@ def _detector_of(job: dict[str, Any]) -> Detector:
         built = build_detector(settings, classes, pretrained=False)
         detector = built.to(choose_device(job["device"]))
     if job.get("score_threshold") is not None:
-        set_score_threshold(detector, job["score_threshold"])
+        return with_score_threshold(detector, job["score_threshold"])
     return detector
 
 

@@ -7,7 +7,18 @@ from typing import NoReturn
 
 import typer
 
-from singleshot.cli import compare, data, evaluate, export, models, predict, score, train, tune
+from singleshot.cli import (
+    benchmark,
+    compare,
+    data,
+    evaluate,
+    export,
+    models,
+    predict,
+    score,
+    train,
+    tune,
+)
 from singleshot.cli.help import GroupedCommand
 from singleshot.cli.options import Debug, Session, Version, examples
 from singleshot.cli.output import abandon_stdout, flush_results, prepare_streams
@@ -26,6 +37,7 @@ app.command(cls=GroupedCommand, epilog=tune.EXAMPLES)(tune.tune)
 app.command(cls=GroupedCommand, epilog=evaluate.EXAMPLES)(evaluate.evaluate)
 app.command(cls=GroupedCommand, epilog=score.EXAMPLES)(score.score)
 app.command(cls=GroupedCommand, epilog=compare.EXAMPLES)(compare.compare)
+app.command(cls=GroupedCommand, epilog=benchmark.EXAMPLES)(benchmark.benchmark)
 app.command(cls=GroupedCommand, epilog=predict.EXAMPLES)(predict.predict)
 app.command(cls=GroupedCommand, epilog=export.EXAMPLES)(export.export)
 app.add_typer(data.app, name="data")

@@ -21,6 +21,7 @@ __all__ = [
     "check_models",
     "check_recipe",
     "check_search",
+    "check_subjects",
     "check_training",
     "check_weights",
 ]
@@ -43,6 +44,13 @@ def check_models(*models: str | Path) -> None:
 
     for model in models:
         require_model(model)
+
+
+def check_subjects(models: Sequence[str | Path], **_others: object) -> None:
+    """Raise ModelError or RecipeError for what is neither a model nor a recipe."""
+    from singleshot.benchmarking.subjects import find_subjects
+
+    find_subjects(models)
 
 
 def check_weights(file: str | Path) -> None:

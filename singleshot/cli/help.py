@@ -21,6 +21,16 @@ _GROUPS: Mapping[str, Sequence[str]] = {
     "Recipe": ("epochs", "batch_size", "input", "overrides", "search"),
     "Start": ("init", "class_map", "teacher"),
     "Evaluation": ("protocol", "iou_threshold", "threshold_rule", "diagnose"),
+    "Timing": (
+        "size",
+        "batch",
+        "threads",
+        "streams",
+        "timings",
+        "rounds",
+        "max_seconds",
+        "check",
+    ),
     "Detections": ("score_threshold",),
     "Export": ("contract", "pixels", "batch", "half", "int8", "calibrate", "target"),
     "Results": (

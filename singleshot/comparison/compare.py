@@ -28,7 +28,7 @@ from singleshot.errors import DataError, SingleshotError
 from singleshot.evaluation.detection import detect_all
 from singleshot.evaluation.evaluate import open_evaluation_data
 from singleshot.evaluation.evaluate_predictions import evaluate_predictions, truths_of
-from singleshot.files import require_writable
+from singleshot.files import distinct_names, require_writable
 from singleshot.metrics import Predictions, Protocol, Report
 from singleshot.metrics.coco import CocoNumbers, coco_numbers
 from singleshot.metrics.coco_matching import count_images_over_limit, limit_note
@@ -43,7 +43,6 @@ __all__ = [
     "ComparedModel",
     "EvaluatedModel",
     "compare",
-    "distinct_names",
     "evaluate_models",
     "name_models",
     "relabel",
@@ -191,24 +190,6 @@ def name_models(models: Sequence[str | Path]) -> list[ComparedModel]:
         if same.path is not path:
             raise SingleshotError(f"{path} is given twice, first as {same.path}; name each once")
     return list(named.values())
-
-
-def distinct_names(paths: Sequence[Path]) -> list[str]:
-    """Shorten each path to the shortest end that no other path has."""
-    all_parts = [path.parts for path in paths]
-
-    def ending(parts: tuple[str, ...], length: int) -> tuple[str, ...]:
-        return parts[-length:]
-
-    return [
-        next(
-            "/".join(ending(parts, length)).replace("//", "/")
-            for length in range(1, len(parts) + 1)
-            if length == len(parts)
-            or sum(ending(other, length) == ending(parts, length) for other in all_parts) == 1
-        )
-        for parts in all_parts
-    ]
 
 
 def evaluate_models(

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from singleshot.report.text import number, table
+from singleshot.report.text import number, short, table
 
 __all__ = ["format_comparison", "format_tutorial"]
 
@@ -61,17 +61,17 @@ def _speed_row(one: Document, *, batch: bool) -> list[str]:
     peak, before = single["peak_memory_mb"], one["memory_before_mb"]
     memory = None if peak is None or before is None else max(peak - before, 0.0)
     phases = ("total_ms", "preprocess_ms", "network_ms", "postprocess_ms")
-    batched = [_short(more[-1]["images_per_second"] if more else None)] if batch else []
+    batched = [short(more[-1]["images_per_second"] if more else None)] if batch else []
     return [
         one["name"],
-        *(_short(single[phase]) for phase in phases),
-        _short(single["images_per_second"]),
+        *(short(single[phase]) for phase in phases),
+        short(single["images_per_second"]),
         *batched,
-        _short(memory),
-        _short(one["parameters"] / 1e6),
-        _short(one["macs"] / 1e9),
+        short(memory),
+        short(one["parameters"] / 1e6),
+        short(one["macs"] / 1e9),
         f"{one['num_boxes']:,}",
-        _short(one["file_bytes"] / 1e6),
+        short(one["file_bytes"] / 1e6),
         "yes" if one["on_pareto_front"] else "",
     ]
 
@@ -160,12 +160,12 @@ def _system_row(one: Document, document: Document) -> list[str]:
         one["recipe"],
         "-" if one["input"] is None else "{}x{}".format(*one["input"]),
         "-" if one["num_boxes"] is None else f"{one['num_boxes']:,}",
-        _short(millions),
-        _short(billions),
-        _short(speed["preprocess_ms"]),
-        _short(speed["network_ms"]),
-        _short(one["frames_per_second"]),
-        _short(one["memory_mb"]),
+        short(millions),
+        short(billions),
+        short(speed["preprocess_ms"]),
+        short(speed["network_ms"]),
+        short(one["frames_per_second"]),
+        short(one["memory_mb"]),
         one["boxes"],
         *run,
     ]
@@ -187,14 +187,3 @@ def _marked(cell: Document) -> str:
 def _marks(notes: Sequence[str]) -> str:
     """Write the keys of errata."""
     return "".join(f" [{note}]" for note in notes)
-
-
-def _short(value: float | None) -> str:
-    """Write at least three significant digits, as on the page; a dash for None."""
-    if value is None:
-        return "-"
-    if value >= 100:
-        return f"{value:,.0f}"
-    if value < 1:
-        return f"{value:#.3g}"
-    return f"{value:.2f}" if value < 10 else f"{value:.1f}"

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from singleshot.report.text import short
+
 __all__ = [
     "HERE",
     "content_hash",
@@ -74,14 +76,8 @@ def signed(value: float | None, digits: int = 3) -> str:
 
 
 def format_rounded(value: float | None) -> str:
-    """Write at least three significant digits: 0.0123, 1.23, 12.3, 12,345; a dash for None."""
-    if value is None:
-        return UNDEFINED
-    if value >= 100:
-        return f"{value:,.0f}"
-    if value < 1:
-        return f"{value:#.3g}"
-    return f"{value:.2f}" if value < 10 else f"{value:.1f}"
+    """Write at least three significant digits, as `short` does; a dash for None."""
+    return short(value, UNDEFINED)
 
 
 def format_whole(value: float | None) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-__all__ = ["number", "table"]
+__all__ = ["number", "short", "table"]
 
 LONGEST_CELL = 100
 
@@ -10,6 +10,17 @@ LONGEST_CELL = 100
 def number(value: float | None) -> str:
     """Format with three decimals; a dash where undefined."""
     return "-" if value is None else f"{value:.3f}"
+
+
+def short(value: float | None, undefined: str = "-") -> str:
+    """Write at least three significant digits: 0.0123, 1.23, 12.3, 12,345; a dash for None."""
+    if value is None:
+        return undefined
+    if value >= 100:
+        return f"{value:,.0f}"
+    if value < 1:
+        return f"{value:#.3g}"
+    return f"{value:.2f}" if value < 10 else f"{value:.1f}"
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

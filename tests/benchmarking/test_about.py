@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from singleshot.benchmarking.about import about_detector, set_score_threshold
+from singleshot.benchmarking.about import about_detector, with_score_threshold
 from singleshot.errors import SingleshotError
 from singleshot.families import build_detector
 from singleshot.recipes.load import load_recipe
@@ -28,10 +28,8 @@ def test_a_detector_in_pytorch_is_described(detector, tmp_path):
 
 def test_a_higher_score_threshold_leaves_fewer_detections(detector):
     image = torch.zeros(3, 90, 70, dtype=torch.uint8)
-    set_score_threshold(detector, 0.0)
-    (every,) = detector.detect([image])
-    set_score_threshold(detector, 0.999)
-    (none,) = detector.detect([image])
+    (every,) = with_score_threshold(detector, 0.0).detect([image])
+    (none,) = with_score_threshold(detector, 0.999).detect([image])
     assert len(every) > len(none) == 0
     assert about_detector(detector)["score_threshold"] == 0.999
 
@@ -43,5 +41,5 @@ def test_a_detector_without_a_threshold_is_refused():
         def detect(self, images):
             return [None for _ in images]
 
-    with pytest.raises(SingleshotError, match="Foreign has no score threshold"):
-        set_score_threshold(Foreign(), 0.5)
+    with pytest.raises(SingleshotError, match="score threshold built in"):
+        with_score_threshold(Foreign(), 0.5)

@@ -1,5 +1,3 @@
-from pathlib import Path
-
 import numpy as np
 import pytest
 from cells import make_cells
@@ -7,7 +5,6 @@ from cells import make_cells
 import singleshot
 from singleshot.comparison.compare import (
     ComparedModel,
-    distinct_names,
     name_models,
     relabel,
     training_notes,
@@ -18,19 +15,6 @@ from singleshot.errors import SingleshotError
 from singleshot.metrics import Predictions
 from singleshot.runs.folder import RunFolder
 from singleshot.runs.splits import RunSplits
-
-
-@pytest.mark.parametrize(
-    ("paths", "names"),
-    [
-        (["runs/a", "runs/b"], ["a", "b"]),
-        (["one/s0", "two/s0", "two/s1"], ["one/s0", "two/s0", "s1"]),
-        (["s0", "two/s0"], ["s0", "two/s0"]),
-        (["/x/s0", "/y/s0"], ["x/s0", "y/s0"]),
-    ],
-)
-def test_a_name_is_the_shortest_end_of_a_path_that_no_other_has(paths, names):
-    assert distinct_names([Path(path) for path in paths]) == names
 
 
 def test_labels_are_replaced_by_name_and_other_classes_are_dropped():

@@ -17,6 +17,7 @@ from command_line import help_examples, singleshot
 @pytest.mark.parametrize(
     "command",
     [
+        "benchmark",
         "evaluate",
         "predict",
         "models list",

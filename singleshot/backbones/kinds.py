@@ -51,7 +51,7 @@ def build_vgg16(settings: Vgg16Settings, pretrained: bool) -> Backbone:
     from singleshot.backbones.vgg import Vgg16
     from singleshot.backbones.vgg_weights import load_vgg16
 
-    vgg = Vgg16(conv4_3=settings.conv4_3, pixels=settings.pixels)
+    vgg = Vgg16(conv4_3=settings.conv4_3, pixels=settings.pixels, channels=settings.channels)
     if pretrained:
         vgg.loaded = load_vgg16(vgg, Path(settings.weights))
     return vgg

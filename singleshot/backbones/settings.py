@@ -7,6 +7,7 @@ by that number, or counted back from themselves, as -1 for the layer before.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
@@ -15,6 +16,7 @@ from singleshot.settings import Count, Positive, Settings
 
 __all__ = [
     "IMAGE",
+    "VGG16_CHANNELS",
     "BackboneSettings",
     "ClassifierSettings",
     "ConvolutionLayer",
@@ -52,6 +54,20 @@ class BackboneSettings(Settings):
     name: str = Field(description="of the network, for messages")
     weights: str = Field("none", description="'none', or the weights to start from")
 
+    @property
+    def widths(self) -> Sequence[int]:
+        """Channels of each layer that may have fewer; none, as here, where widths are tied."""
+        return ()
+
+    def with_widths(self, widths: Sequence[int]) -> Mapping[str, object]:
+        """Return the keys of this table that give each of these layers so many channels."""
+        assert not widths
+        return {}
+
+
+# Of the 13 convolutions, fc6 and fc7.
+VGG16_CHANNELS = (64, 64, 128, 128, *(256,) * 3, *(512,) * 6, 1024, 1024)
+
 
 class Vgg16Settings(BackboneSettings):
     """The paper's VGG16: fc6 and fc7 as convolutions, conv4_3 normalised (§3, §3.1)."""
@@ -61,6 +77,13 @@ class Vgg16Settings(BackboneSettings):
     conv4_3: Literal["l2-norm", "batch-norm"] = Field(
         "l2-norm",
         description="normalisation to the magnitude of the levels above; 'l2-norm': the paper's",
+    )
+    channels: tuple[Count, ...] = Field(
+        VGG16_CHANNELS,
+        min_length=len(VGG16_CHANNELS),
+        max_length=len(VGG16_CHANNELS),
+        description="of the 13 convolutions, fc6 and fc7; fewer than the paper's after train "
+        "--prune",
     )
     pixels: VggPixels = Field(
         "caffe",
@@ -72,6 +95,15 @@ class Vgg16Settings(BackboneSettings):
         description="'none', or a file of ImageNet's VGG16: vgg16_reducedfc.pth, a .caffemodel, "
         "torchvision's or timm's; fc6 and fc7 of a whole one are decimated as the original's",
     )
+
+    @property
+    def widths(self) -> Sequence[int]:
+        """Channels of all layers: each is the input of the next alone."""
+        return self.channels
+
+    def with_widths(self, widths: Sequence[int]) -> Mapping[str, object]:
+        """Return `channels`."""
+        return {"channels": tuple(widths)}
 
 
 class HogSettings(BackboneSettings):
@@ -246,6 +278,27 @@ class GraphSettings(BackboneSettings):
         if missing := [name for name in self.outputs if name not in known]:
             raise ValueError(f"outputs has {missing[0]!r}, which is not a layer")
         return self
+
+    @property
+    def widths(self) -> Sequence[int]:
+        """Channels of the convolutions, unless sums, concatenations or groups tie them."""
+        for layer in self.layers:
+            if isinstance(layer, MergeLayer):
+                return ()
+            if isinstance(layer, ConvolutionLayer) and layer.groups > 1:
+                return ()
+        return [layer.channels for layer in self.layers if isinstance(layer, ConvolutionLayer)]
+
+    def with_widths(self, widths: Sequence[int]) -> Mapping[str, object]:
+        """Return `layers` with convolutions of so many channels."""
+        left = iter(widths)
+        layers = [
+            layer.model_copy(update={"channels": next(left)})
+            if isinstance(layer, ConvolutionLayer)
+            else layer
+            for layer in self.layers
+        ]
+        return {"layers": [layer.model_dump() for layer in layers]}
 
 
 class PlainLayer(Settings):

@@ -1,5 +1,7 @@
 """The paper's VGG16 (§3): fc6 and fc7 as convolutions, dilated; conv4_3 normalised (§3.1)."""
 
+from collections.abc import Sequence
+from itertools import pairwise
 from typing import Literal
 
 import torch
@@ -9,12 +11,13 @@ from torch import Tensor, nn
 
 from singleshot.backbones.backbone import Backbone, scaled_to_255
 from singleshot.backbones.initial import caffe_xavier
-from singleshot.backbones.settings import VggPixels
+from singleshot.backbones.settings import VGG16_CHANNELS, VggPixels
 
 __all__ = ["CONVOLUTIONS", "L2Norm", "Vgg16"]
 
 CONVOLUTIONS = (0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28)  # of `Vgg16.features`
 CONV4_3 = 23  # feature layers up to conv4_3 and its ReLU
+BLOCK_ENDS = (0, 2, 4, 7, 10, 13)  # of the convolutions
 
 
 class L2Norm(nn.Module):
@@ -42,7 +45,6 @@ class Vgg16(Backbone):
     `features` has torchvision's layer numbers, so that its ImageNet weights fit by name.
     """
 
-    channels = (512, 1024)
     # Caffe's mean in RGB; it does not scale.
     pixel_mean = (123.0, 117.0, 104.0)
     pixel_std = (1.0, 1.0, 1.0)
@@ -52,36 +54,42 @@ class Vgg16(Backbone):
         *,
         conv4_3: Literal["l2-norm", "batch-norm"] = "l2-norm",
         pixels: VggPixels = "caffe",
+        channels: Sequence[int] = VGG16_CHANNELS,
     ) -> None:
         """`conv4_3` names its normalisation; batch norm is qfgaohao's (vision/ssd/vgg_ssd.py).
 
-        `pixels` are those of the ImageNet training that its weights are from.
+        `pixels` are those of the ImageNet training that its weights are from; `channels` are those
+        of the 13 convolutions, fc6 and fc7.
         """
         super().__init__()
+        *of_features, fc6, fc7 = channels
         self.pixels: VggPixels = pixels
         if pixels == "torchvision":
             self.pixel_mean = scaled_to_255(IMAGENET_DEFAULT_MEAN)
             self.pixel_std = scaled_to_255(IMAGENET_DEFAULT_STD)
+        *blocks, last = (of_features[first:end] for first, end in pairwise(BLOCK_ENDS))
         self.features = nn.Sequential(
-            *_block(3, 64, convolutions=2),
+            *_block(3, blocks[0]),
             nn.MaxPool2d(2),
-            *_block(64, 128, convolutions=2),
+            *_block(blocks[0][-1], blocks[1]),
             nn.MaxPool2d(2),
-            *_block(128, 256, convolutions=3),
+            *_block(blocks[1][-1], blocks[2]),
             # 75 columns become 38, as Caffe's pooling rounds up.
             nn.MaxPool2d(2, ceil_mode=True),
-            *_block(256, 512, convolutions=3),
+            *_block(blocks[2][-1], blocks[3]),
             nn.MaxPool2d(2),
-            *_block(512, 512, convolutions=3),
+            *_block(blocks[3][-1], last),
         )
-        self.rescale: nn.Module = L2Norm(512, scale=20.0)
+        conv4_3_channels = blocks[3][-1]
+        self.channels = (conv4_3_channels, fc7)
+        self.rescale: nn.Module = L2Norm(conv4_3_channels, scale=20.0)
         if conv4_3 == "batch-norm":
-            self.rescale = nn.BatchNorm2d(512)
+            self.rescale = nn.BatchNorm2d(conv4_3_channels)
         self.fc = nn.Sequential(
             nn.MaxPool2d(3, stride=1, padding=1),
-            nn.Conv2d(512, 1024, 3, padding=6, dilation=6),
+            nn.Conv2d(last[-1], fc6, 3, padding=6, dilation=6),
             nn.ReLU(inplace=True),
-            nn.Conv2d(1024, 1024, 1),
+            nn.Conv2d(fc6, fc7, 1),
             nn.ReLU(inplace=True),
         )
         self.apply(caffe_xavier)
@@ -93,9 +101,9 @@ class Vgg16(Backbone):
         return [self.rescale(conv4_3), fc7]
 
 
-def _block(in_channels: int, channels: int, *, convolutions: int) -> list[nn.Module]:
+def _block(in_channels: int, channels: Sequence[int]) -> list[nn.Module]:
     layers: list[nn.Module] = []
-    for number in range(convolutions):
-        layers.append(nn.Conv2d(in_channels if number == 0 else channels, channels, 3, padding=1))
+    for width_in, width in pairwise((in_channels, *channels)):
+        layers.append(nn.Conv2d(width_in, width, 3, padding=1))
         layers.append(nn.ReLU(inplace=True))
     return layers

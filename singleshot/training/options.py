@@ -187,6 +187,14 @@ class TrainingOptions(ReadingOptions):
             cli_type=str | None,
         ),
     )
+    prune: float | None = field(
+        default=None,
+        metadata=option(
+            "Remove this share of the channels of the wide layers of --init's backbone, those "
+            "with the smallest weights, and fine-tune what is left.",
+            metavar="SHARE",
+        ),
+    )
     quantize: bool = field(
         default=False,
         metadata=option(
@@ -260,8 +268,11 @@ class TrainingOptions(ReadingOptions):
             object.__setattr__(self, "input", "x".join(map(str, size)))
         if parse_class_map(self.class_map) and self.init is None and not self.resume:
             raise SingleshotError("--class-map names classes of a detector; give one to --init")
-        if self.quantize and self.init is None and not self.resume:
-            raise SingleshotError("--quantize fine-tunes a trained detector; give it to --init")
+        if self.prune is not None and not 0 < self.prune < 1:
+            raise SingleshotError(f"--prune {self.prune:g}: expected a share, such as 0.5")
+        for option_, given in (("quantize", self.quantize), ("prune", self.prune)):
+            if given and self.init is None and not self.resume:
+                raise SingleshotError(f"--{option_} is of a trained detector; give it to --init")
 
     @property
     def all_overrides(self) -> Mapping[str, object]:

@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
-from pydantic import ValidationError
 
 from singleshot.checkpoints.transfer import TrainedDetector
 from singleshot.cores import sharing_cores
 from singleshot.data.cache.memory import require_readable
 from singleshot.data.splits import TrainingData, training_split
-from singleshot.errors import ModelError, RecipeError, SingleshotError
+from singleshot.errors import SingleshotError
 from singleshot.files import hash_file
-from singleshot.models.opening import start_from, teacher_from
+from singleshot.models.opening import teacher_from
 from singleshot.models.pretrained import find_recipe
 from singleshot.options import as_paths, takes
-from singleshot.recipes.load import differences, load_recipe, to_toml
+from singleshot.recipes.load import to_toml
 from singleshot.recipes.schema import Recipe
 from singleshot.runs.callbacks import Callback, CallbackList, OnMessage
 from singleshot.runs.display import training_display
@@ -35,7 +33,6 @@ from singleshot.training.options import TimeBudget, TrainingOptions, parse_class
 from singleshot.training.plan import resolve_plan
 from singleshot.training.precautions import explaining_lack_of_memory, keeping_memory
 from singleshot.training.processes import Processes, process_group
-from singleshot.training.quantization import quantization_overrides
 from singleshot.training.record import recall_command, record_of
 from singleshot.training.requirements import report_quick_check, require_trainable_objects
 from singleshot.training.resume import (
@@ -45,6 +42,7 @@ from singleshot.training.resume import (
     is_resumed,
 )
 from singleshot.training.start import Start
+from singleshot.training.starting_recipe import StartingRecipe
 from singleshot.training.state import require_same_training
 from singleshot.training.validation import report_on_validation
 from singleshot.version import __version__
@@ -91,13 +89,13 @@ def run_training(recipe: str | Path, options: TrainingOptions) -> Run:
     ):
         options = options.with_callbacks(callback=callback)
         device = training_device(processes, options.device)
-        detector, overrides = _start_and_overrides(source, options)
-        settings = _plain_recipe(source, options, detector, overrides)
+        starting = StartingRecipe.of(source, options)
+        settings, detector = starting.plain, starting.detector
         folder = _run_folder(options, Path(recipe).stem, processes)
         with immediate_interrupts(lambda: describe_interrupted(folder, processes)):
             resume = is_resumed(folder, processes, requested=options.resume)
             if resume:
-                settings = _recipe_to_resume(folder, source, overrides, settings, detector)
+                settings = starting.to_resume(folder)
             tracker = _tracker(folder, options, processes)
             callbacks = _callbacks(folder, options.callback, tracker, processes)
             if resume:
@@ -114,9 +112,7 @@ def run_training(recipe: str | Path, options: TrainingOptions) -> Run:
             start = _start(detector, options, data, processes, device, resume=resume)
             if start is not None and not resume:
                 known = start.knows(data.train.class_names)
-                settings = _fine_tuned(
-                    settings, source, overrides, callbacks.on_message, known=known
-                )
+                settings = starting.fine_tuned(callbacks.on_message, known=known)
                 if data.validation is None:
                     callbacks.on_message(
                         "without validation images, the detector is not evaluated before training"
@@ -174,34 +170,6 @@ def _plan_and_train(
         with graceful_interrupts() as interrupt:
             progress = training.run(plan.in_time(training, batches), interrupt)
     return progress, None if progress.finished else interrupt.signal
-
-
-def _start_and_overrides(
-    recipe: str | Path, options: TrainingOptions
-) -> tuple[TrainedDetector | None, Mapping[str, object]]:
-    """Load the detector to start from; list the values by key that the recipe does not decide."""
-    start = None if options.init is None else start_from(options.init)
-    if start is None and (options.class_map or options.quantize) and options.init is not None:
-        option = "--quantize fine-tunes" if options.quantize else "--class-map names classes of"
-        raise SingleshotError(f"{option} a detector, and {options.init} is none known here")
-    overrides = options.all_overrides
-    if options.quantize:
-        overrides = quantization_overrides(load_recipe(recipe, overrides), overrides)
-    return start, overrides
-
-
-def _plain_recipe(
-    recipe: str | Path,
-    options: TrainingOptions,
-    start: TrainedDetector | None,
-    overrides: Mapping[str, object],
-) -> Recipe:
-    """Load the recipe for a start from a classifier: from that of --init if it is one."""
-    settings = load_recipe(recipe, overrides)
-    if options.init is not None and start is None:
-        # Not a detector, so a classifier: its weights are for the backbone.
-        settings = _with_backbone_weights(settings, str(options.init))
-    return settings
 
 
 def _start(
@@ -268,52 +236,6 @@ def _announce(
         require_readable(validation)
 
 
-def _fine_tuned(
-    plain: Recipe,
-    recipe: str | Path,
-    overrides: Mapping[str, object],
-    on_message: OnMessage,
-    *,
-    known: bool,
-) -> Recipe:
-    """Load the recipe for a start from a detector, and report what differs from the plain one."""
-    settings = load_recipe(recipe, overrides, start="known" if known else "detector")
-    if changed := differences(plain, settings):
-        listed = "; ".join(text.replace(", ", " becomes ", 1) for text in changed)
-        classes = "that knows all classes" if known else "that does not know all classes"
-        on_message(f"starts from a detector {classes}: {listed} (--set overrides)")
-    else:
-        rate = settings.training.learning_rate
-        on_message(
-            f"the recipe has no values of its own for a start from a detector (fine_tuning): the "
-            f"learning rate is {rate:g}, as from a classifier; --set training.learning_rate=… "
-            f"lowers it"
-        )
-    return settings
-
-
-def _recipe_to_resume(
-    folder: RunFolder,
-    recipe: str | Path,
-    overrides: Mapping[str, object],
-    settings: Recipe,
-    detector: TrainedDetector | None,
-) -> Recipe:
-    """Return the recipe that a run was begun with; RecipeError where this one is another.
-
-    `settings` is this one for a start from a classifier.
-    """
-    if detector is None:
-        return folder.recipe_to_resume(settings)
-    # Whether the detector knows all classes was measured when the run began.
-    known = load_recipe(recipe, overrides, start="known")
-    new = load_recipe(recipe, overrides, start="detector")
-    try:
-        return folder.recipe_to_resume(known)
-    except RecipeError:
-        return folder.recipe_to_resume(new)
-
-
 def require_same_inputs(recipe: Recipe, setup: TrainingSetup) -> None:
     """Raise SingleshotError where processes were started with different inputs."""
     if not setup.processes.is_distributed:
@@ -367,18 +289,3 @@ def _write_report(progress: TrainingProgress, setup: TrainingSetup, command: str
         return
     if not processes.broadcast(setup.folder.is_done):
         report_on_validation(setup.folder, validation, command, processes, setup.device)
-
-
-def _with_backbone_weights(recipe: Recipe, file: str) -> Recipe:
-    """Let the backbone start from a file; ModelError for one that has no weights to start from."""
-    backbone = recipe.model.backbone
-    try:
-        backbone = type(backbone).model_validate({**backbone.model_dump(), "weights": file})
-    except ValidationError:
-        raise ModelError(
-            f"{file}: not a detector known here, and a backbone of kind {backbone.kind!r} takes no "
-            f"classifier's weights; give a detector to --init"
-        ) from None
-    return recipe.model_copy(
-        update={"model": recipe.model.model_copy(update={"backbone": backbone})}
-    )

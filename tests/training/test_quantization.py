@@ -101,10 +101,6 @@ def test_interrupted_and_resumed_by_its_folder_is_as_if_never_interrupted(
     assert [name for name in theirs if not torch.equal(ours[name], theirs[name])] == []
 
 
-def test_it_fine_tunes_a_detector_alone(cells, tmp_path):
+def test_it_needs_a_detector(cells):
     with pytest.raises(SingleshotError, match="give it to --init"):
         TrainingOptions(cells, quantize=True)
-    weights = tmp_path / "weights.pth"
-    torch.save({"some.weight": torch.zeros(3)}, weights)
-    with pytest.raises(SingleshotError, match=r"--quantize fine-tunes a detector, and .*weights"):
-        singleshot.train("ssdlite320-lite0", cells, init=weights, quantize=True)

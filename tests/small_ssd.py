@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -37,10 +37,10 @@ def small_recipe(**overrides: object) -> Recipe:
     return load_recipe("ssdlite320-lite0", LEVELS | dotted)
 
 
-def small_ssd(recipe: Recipe | None = None) -> TrainableDetector:
+def small_ssd(recipe: Recipe | None = None, classes: Sequence[str] = CLASSES) -> TrainableDetector:
     """The detector, with logits that differ from prior to prior."""
     torch.manual_seed(0)
-    detector = build_detector((recipe or small_recipe()).model, CLASSES, pretrained=False)
+    detector = build_detector((recipe or small_recipe()).model, classes, pretrained=False)
     for parameter in detector.heads.parameters():
         torch.nn.init.normal_(parameter, std=0.15)
     return detector.eval()
@@ -56,11 +56,11 @@ def unchecked_shapes() -> Iterator[None]:
         jaxtyping.config.update("jaxtyping_disable", False)
 
 
-def make_run(folder: Path, recipe: Recipe | None = None) -> Path:
+def make_run(folder: Path, recipe: Recipe | None = None, classes: Sequence[str] = CLASSES) -> Path:
     """Write the detector as a run folder."""
     recipe = recipe or small_recipe()
-    weights = {name: tensor.cpu() for name, tensor in small_ssd(recipe).state_dict().items()}
-    checkpoint = Checkpoint(weights, recipe, CLASSES, {"steps": 7})
+    weights = {name: one.cpu() for name, one in small_ssd(recipe, classes).state_dict().items()}
+    checkpoint = Checkpoint(weights, recipe, tuple(classes), {"steps": 7})
     checkpoint.save(folder / "checkpoints" / "last.safetensors")
     (folder / "recipe.toml").write_text("")
     return folder

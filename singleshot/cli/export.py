@@ -41,6 +41,7 @@ def print_export(result: "ExportResult", *, json: bool) -> None:
     if json:
         print_json(result.to_json())
         return
-    print_result(f"exported: {result.folder}")
-    for name, file in result.manifest.files.items():
-        print_result(f"  {name}: {file.bytes / 1e6:.1f} MB")
+    from singleshot.exporting.parity_table import format_parity
+
+    print_result(f"exported: {result.folder} ({', '.join(result.manifest.files)})")
+    print_result(format_parity(result.manifest.parity))

@@ -16,6 +16,7 @@ from singleshot.exporting.contracts import PixelForm, contract_network
 from singleshot.exporting.formats import find_format_named
 from singleshot.exporting.formats.format import ExportFormat, ExportJob, ModelFiles
 from singleshot.exporting.options import ExportOptions
+from singleshot.exporting.parity import measure_parity
 from singleshot.exporting.record import describe_decoding, describe_detector, describe_thresholds
 from singleshot.files import require_empty_folder, write_folder_atomically
 from singleshot.models.opening import load_trainable
@@ -158,6 +159,9 @@ def _write(
             form.finish(beside / files.names[0], manifest)
         records = {name: FileRecord.of(beside / name) for name in files.names}
         manifest = manifest.model_copy(update={"files": records})
+        (beside / MANIFEST_NAME).write_text(manifest.to_text(), encoding="utf-8")
+        parity = measure_parity(beside, detector, exportable, options)
+        manifest = manifest.model_copy(update={"parity": parity})
         (beside / MANIFEST_NAME).write_text(manifest.to_text(), encoding="utf-8")
         shutil.copyfile(standalone.__file__, beside / "detect.py")
     return manifest

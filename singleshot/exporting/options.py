@@ -52,6 +52,24 @@ class ExportOptions(WithMessages):
             "Data set whose images int8 is calibrated on: those trained on.", metavar="DATA"
         ),
     )
+    evaluate: str | Path | None = field(
+        default=None,
+        metadata=option(
+            "Data set to compare detections and AP on, before and after: test, else val, else all.",
+            metavar="DATA",
+        ),
+    )
+    threads: int = field(
+        default=0,
+        metadata=option(
+            "Threads of the runtime when the model is timed; 0: as many as it takes.",
+            metavar="N",
+            minimum=0,
+        ),
+    )
+    skip_timing: bool = field(
+        default=False, metadata=option("Do not time the model and the detector at the end.")
+    )
     target: str | None = field(
         default=None,
         metadata=option("Device that the model is for, where the format has several."),

@@ -1,0 +1,78 @@
+"""The table that an export ends with."""
+
+# Tests singleshot/exporting/parity_table.py
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+import torch
+from cells import COLOURS, make_cells
+from command_line import singleshot as run_program
+from small_ssd import make_images, make_run, small_ssd
+
+import singleshot
+from singleshot.exporting.parity import is_same, output_errors
+from singleshot.structures import Detections
+
+SIZE = (100, 200)
+
+
+def detections(*rows):
+    boxes = torch.tensor([[10.0, 10.0, 10.0 + width, 50.0] for width, _, _ in rows]).reshape(-1, 4)
+    scores = torch.tensor([score for _, score, _ in rows])
+    return Detections(boxes, scores, torch.tensor([label for _, _, label in rows], dtype=torch.int))
+
+
+def test_detections_in_another_order_are_the_same():
+    ones = detections((20, 0.9, 0), (40, 0.9, 1), (60, 0.5, 1))
+    others = detections((40.1, 0.9001, 1), (20, 0.8999, 0), (60, 0.5, 1))
+    assert is_same(ones, others, SIZE, 0.01)
+
+
+@pytest.mark.parametrize("row", [(21, 0.9, 0), (20, 0.89, 0), (20, 0.9, 1)])
+def test_another_box_score_or_label_is_not_the_same(row):
+    rest = [(60, 0.1, 1)]
+    assert not is_same(detections((20, 0.9, 0), *rest), detections(row, *rest), SIZE, 0.01)
+
+
+def test_a_score_at_the_threshold_may_be_above_and_below():
+    found = detections((20, 0.9, 0), (60, 0.0101, 1))
+    assert is_same(found, detections((20, 0.9, 0)), SIZE, 0.01)
+    assert not is_same(detections((20, 0.9, 0), (60, 0.02, 1)), detections(), SIZE, 0.01)
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory):
+    pytest.importorskip("onnxscript")
+    home = tmp_path_factory.mktemp("parity")
+    make_cells(home / "cells")
+    make_run(home / "run", classes=tuple(COLOURS))
+    done = run_program(
+        *("export", str(home / "run"), "--to", "onnx", "--output", str(home / "model")),
+        *("--evaluate", str(home / "cells"), "--skip-timing"),
+    )
+    assert done.exit_code == 0, done.stderr
+    return home / "model", done.stdout
+
+
+def test_the_table_compares_outputs_detections_ap_and_size(exported):
+    folder, table = exported
+    parity = singleshot.load(folder).manifest.parity
+    assert parity["same_detections"] == parity["images"] > 0
+    assert parity["outputs"]["scores"]["max_error"] < 2e-4
+    precision = parity["average_precision"]
+    assert precision["exported"] == pytest.approx(precision["pytorch"], abs=1e-6)
+    for row in ("largest error of boxes", "images with the same detections", "AP, ", "size, MB"):
+        assert row in table
+
+
+def test_another_network_is_noticed(exported):
+    detector = singleshot.load(exported[0])
+    exportable = small_ssd(classes=tuple(COLOURS)).exportable()
+    priors = exportable.priors_cxcywh_unit + 0.25
+    moved = dataclasses.replace(exportable, priors_cxcywh_unit=priors)
+    errors = output_errors(detector, moved, make_images(2))
+    assert errors["boxes"]["max_error"] > 0.2
+    assert errors["scores"]["max_error"] < 1e-4

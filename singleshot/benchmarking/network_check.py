@@ -14,8 +14,10 @@ from typing import Any
 import torch
 
 from singleshot.benchmarking.result import NetworkCheck
+from singleshot.benchmarking.runtime_tools import time_with_own_tool
 from singleshot.benchmarking.timing_process import TimingJob, TimingProcess
 from singleshot.detectors.detector import TrainableDetector
+from singleshot.runtimes.exported import ExportedDetector
 from singleshot.structures import Detector
 
 __all__ = ["check_in_process", "time_network"]
@@ -40,6 +42,8 @@ def time_network(detector: Detector) -> dict[str, Any] | None:
     """Time the bare network of a detector; None for a detector of an unknown kind."""
     if isinstance(detector, TrainableDetector):
         return _time_module(detector)
+    if isinstance(detector, ExportedDetector):
+        return _time_engine(detector)
     return None
 
 
@@ -56,6 +60,20 @@ def _time_module(detector: TrainableDetector) -> dict[str, Any]:
             "detector.pixels(images)", detector, images
         )
     return {"plain_ms": plain, "own_ms": own, "own_tool": "torch.utils.benchmark"}
+
+
+def _time_engine(detector: ExportedDetector) -> dict[str, Any]:
+    """Time a model in its runtime, and with the runtime's own tool."""
+    height, width = detector.input_size
+    images = torch.randint(0, 256, (1, 3, height, width), dtype=torch.uint8)
+    batch = detector.preprocess(list(images))
+    plain = _plain_loop(lambda: detector.infer(batch))
+    own = time_with_own_tool(detector, batch, torch.get_num_threads())
+    return {
+        "plain_ms": plain,
+        "own_ms": own.milliseconds if own else None,
+        "own_tool": own.tool if own else None,
+    }
 
 
 def _finish(outputs: object, device: torch.device) -> None:

@@ -131,8 +131,8 @@ class BenchmarkOptions(WithPage, WithProgress, ReadingOptions):
     check: bool = field(
         default=False,
         metadata=option(
-            "Also time the network in a plain loop and, of OpenVINO and PyTorch, with the "
-            "runtime's own benchmark; all should agree."
+            "Also time the network in a plain loop, and with the runtime's own benchmark where it "
+            "has one; all should agree."
         ),
     )
     report: str | Path | None = field(

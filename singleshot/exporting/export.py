@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,6 +12,7 @@ from singleshot.detectors.common.exportable import Exportable
 from singleshot.detectors.detector import TrainableDetector
 from singleshot.errors import ModelError, SingleshotError
 from singleshot.exporting.contracts import PixelForm, contract_network
+from singleshot.exporting.folder import write_companions
 from singleshot.exporting.formats import find_format_named
 from singleshot.exporting.formats.format import ExportFormat, ExportJob, ModelFiles
 from singleshot.exporting.options import ExportOptions
@@ -28,7 +28,6 @@ from singleshot.runtimes.manifest import (
     PostprocessingNumbers,
     Precision,
 )
-from singleshot.runtimes.standalone import detect as standalone
 from singleshot.version import __version__
 
 __all__ = ["ExportResult", "export"]
@@ -163,7 +162,7 @@ def _write(
         parity = measure_parity(beside, detector, exportable, options)
         manifest = manifest.model_copy(update={"parity": parity})
         (beside / MANIFEST_NAME).write_text(manifest.to_text(), encoding="utf-8")
-        shutil.copyfile(standalone.__file__, beside / "detect.py")
+        write_companions(beside, manifest)
     return manifest
 
 

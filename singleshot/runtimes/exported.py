@@ -12,12 +12,8 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from singleshot.data.image_files.inputs import Images, as_tensors
-from singleshot.detectors.common.postprocess import (
-    PostprocessOptions,
-    apply_nms,
-    best_of_each_label,
-)
-from singleshot.detectors.common.resize import resize
+from singleshot.detectors.common.postprocess import PostprocessOptions
+from singleshot.detectors.common.resize import resize, resize_to_bytes
 from singleshot.errors import ModelError, some_of
 from singleshot.metrics import OperatingPoint
 from singleshot.options import takes
@@ -49,6 +45,12 @@ class ExportedDetector:
         self.postprocess_options = PostprocessOptions(**dict(manifest.postprocessing))
         self._manifest_json = manifest.to_json()
         self._priors = manifest.decoding.priors()
+        # Where someone built the C++ decoder of the folder, it is used.
+        self._native = (
+            standalone.Native.find(artifact.files[0].parent, self._manifest_json)
+            if artifact is not None
+            else None
+        )
 
     @property
     def source(self) -> Path | None:
@@ -111,7 +113,9 @@ class ExportedDetector:
         A batch of fixed size is filled up with its last image.
         """
         how = self.manifest.input.resize
-        resized = [resize(image.cpu(), self.input_size, how) for image in images]
+        # Bytes are neither turned into floats nor back.
+        resizer = resize_to_bytes if self.manifest.input.dtype == "uint8" else resize
+        resized = [resizer(image.cpu(), self.input_size, how) for image in images]
         arrays = [image.permute(1, 2, 0).numpy() for image in resized]
         arrays += arrays[-1:] * (self.manifest.input.batch - len(arrays))
         return standalone.to_input(arrays, self._manifest_json["input"])
@@ -134,19 +138,21 @@ class ExportedDetector:
         self, outputs: Mapping[str, np.ndarray], index: int, size: tuple[int, int]
     ) -> Detections:
         """Select the detections of one image of the batch, in its pixels and clipped to it."""
-        boxes, scores, labels = standalone.candidates(outputs, self._document, index, self._priors)
-        found = Detections(
-            torch.from_numpy(np.ascontiguousarray(boxes)),
-            torch.from_numpy(np.ascontiguousarray(scores)),
-            torch.from_numpy(labels.astype(np.int64)),
-        )
         height, width = size
-        sides = found.boxes.new_tensor([width, height] * 2)
+        if self._native is not None:
+            self._native.set_score_threshold(self.postprocess_options.score_threshold)
+            rows = torch.from_numpy(self._native.select(outputs, index, size))
+            return Detections(rows[:, :4].contiguous(), rows[:, 4].contiguous(), rows[:, 5].long())
+        manifest = self._document
+        found = standalone.candidates(outputs, manifest, index, self._priors)
         if self.manifest.contract != "detections":
-            found = self._select(found, sides)
-        return Detections(
-            (found.boxes * sides).clamp(min=0).minimum(sides), found.scores, found.labels
+            found = standalone.select(found, manifest["postprocessing"], (width, height))
+        boxes, scores = (
+            torch.from_numpy(np.ascontiguousarray(one)) for one in (found.boxes, found.scores)
         )
+        sides = boxes.new_tensor([width, height] * 2)
+        labels = torch.from_numpy(found.labels.astype(np.int64))
+        return Detections((boxes * sides).clamp(min=0).minimum(sides), scores, labels)
 
     @property
     def _document(self) -> dict[str, Any]:
@@ -157,16 +163,6 @@ class ExportedDetector:
             **self._manifest_json,
             "postprocessing": {**numbers, "score_threshold": threshold},
         }
-
-    def _select(self, found: Detections, sides: Tensor) -> Detections:
-        """Keep the best of each label, apply NMS, and keep the best of all, best first."""
-        options = self.postprocess_options
-        if options.clip_before_nms:
-            found = Detections(found.boxes.clamp(0, 1), found.scores, found.labels)
-        found = found[found.boxes.isfinite().all(dim=1)]
-        candidates = best_of_each_label(found, options.top_k)
-        kept = apply_nms(candidates, sides.expand(len(candidates), 4), options)
-        return kept[kept.scores.argsort(descending=True, stable=True)][: options.keep]
 
     def score_thresholds(
         self, on_message: Callable[[str], None] | None = None

@@ -8,7 +8,7 @@ from typing_extensions import assert_never
 
 from singleshot.detectors.common.settings import Resize
 
-__all__ = ["resize"]
+__all__ = ["resize", "resize_to_bytes"]
 
 
 def resize(
@@ -17,9 +17,9 @@ def resize(
     """Resize to (height, width), bilinearly; `how` is a recipe's `model.resize`."""
     match how:
         case "antialias":
-            # Whole numbers are several times faster where there is a kernel for them.
-            whole = image.device.type == "cpu"
-            return _bilinear(image if whole else image.float(), size, antialias=True).round()
+            if image.device.type == "cpu":
+                return _antialias_bytes(image, size).float()
+            return _bilinear(image.float(), size, antialias=True).round()
         case "opencv":
             return _opencv(image, size).float()
         case "torchvision":
@@ -30,6 +30,31 @@ def resize(
             return _darknet(image.float(), size)
         case _:
             assert_never(how)
+
+
+def resize_to_bytes(
+    image: UInt8[Tensor, "3 h w"], size: tuple[int, int], how: Resize
+) -> UInt8[Tensor, "3 rows columns"]:
+    """Resize to (height, width) and round to whole numbers, as models take them that want bytes."""
+    if how == "antialias" and image.device.type == "cpu":
+        return _antialias_bytes(image, size)
+    return resize(image, size, how).round().to(torch.uint8)
+
+
+def _antialias_bytes(
+    image: UInt8[Tensor, "3 h w"], size: tuple[int, int]
+) -> UInt8[Tensor, "3 rows columns"]:
+    """Resize by PyTorch's kernel of whole numbers, several times as fast as that of floats.
+
+    Images are decoded pixel by pixel. The kernel takes and returns them so if the strides of the
+    batch are those of channels-last memory, and is twice as fast as with planes.
+    """
+    if image.stride(0) == 1:
+        batch = image.permute(1, 2, 0)[None].permute(0, 3, 1, 2)
+    else:
+        batch = image[None]
+    resized = F.interpolate(batch, size, mode="bilinear", align_corners=False, antialias=True)
+    return resized[0]
 
 
 def _bilinear(image: Tensor, size: tuple[int, int], *, antialias: bool = False) -> Tensor:

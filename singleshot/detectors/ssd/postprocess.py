@@ -65,10 +65,14 @@ def postprocess(
     """Compute scores, drop low ones, keep the best of each class, apply NMS, keep the best of all.
 
     `sizes` are the (height, width) of the original images; boxes are in their pixels. Equal scores
-    are ordered by label, then by prior.
+    are ordered by label, then by prior. A prior with NaN among its logits is no detection.
     """
     front = FRONT * options.keep
     all_scores, ceiling = scores_and_ceiling(logits, scores, unused_columns)
+    broken = ceiling.isnan()
+    if broken.any():  # NaN would count among the largest
+        all_scores = all_scores.masked_fill(broken[..., None], -1)
+        ceiling = ceiling.masked_fill(broken, -1)
     scored = _ScoredPriors(offsets, all_scores, ceiling, priors_cxcywh_unit)
     possible = (ceiling > options.score_threshold).sum(dim=1)
     if int(possible.max()) <= front:

@@ -3,7 +3,7 @@
     python detect.py photo.jpg
 
 needs NumPy, the runtime of the model (onnxruntime, openvino, ai-edge-litert, ncnn, executorch) and,
-for image files other than .npy and .ppm, Pillow. Python 3.8 is enough. As a module:
+for image files other than .npy and .ppm, Pillow or OpenCV. Python 3.8 is enough. As a module:
 
     import detect
     model = detect.load(".")
@@ -15,12 +15,14 @@ from __future__ import annotations
 
 import argparse
 import base64
+import ctypes
 import hashlib
 import importlib
 import importlib.metadata
 import json
 import math
 import os
+import re
 import sys
 import warnings
 from collections.abc import Mapping, Sequence
@@ -33,6 +35,7 @@ __all__ = [
     "Candidates",
     "Engine",
     "Model",
+    "Native",
     "candidates",
     "check_files",
     "load",
@@ -107,56 +110,112 @@ def check_files(folder: Path, manifest: Mapping[str, Any]) -> Path:
 
 
 def resize(image: Array, size: tuple[int, int], how: str) -> Array:
-    """Resize (h, w, 3) to (height, width), bilinearly, as the library does that `how` names."""
-    rows = _weights(image.shape[0], size[0], how)
-    columns = _weights(image.shape[1], size[1], how)
-    height, width = size
-    stretched = rows @ image.reshape(image.shape[0], -1).astype(np.float32)
-    stretched = stretched.reshape(height, image.shape[1], 3)
-    resized = np.einsum("cw,hwk->hck", columns, stretched, optimize=True)
-    resized = resized.reshape(height, width, 3)
-    whole = how in ("antialias", "opencv")
-    result: Array = np.rint(resized) if whole else resized
-    return result
+    """Resize uint8 (h, w, 3) to (height, width), bilinearly, as the library that `how` names.
 
-
-def _weights(side: int, cells: int, how: str) -> Array:
-    """Compute how much each of `side` pixels counts in each of `cells` pixels of the result."""
-    cell = np.arange(cells, dtype=np.float64)
-    scale = side / cells
+    The result is uint8 for `antialias` and `opencv`, which make whole numbers, else float32.
+    """
     if how == "antialias":
-        reach = max(scale, 1.0)
-        centre = (cell + 0.5) * scale
-        distance = np.abs(np.arange(side) + 0.5 - centre[:, None])
-        triangle = np.maximum(0.0, 1.0 - distance / reach)
-        shares: Array = triangle / triangle.sum(axis=1, keepdims=True)
-        return shares.astype(np.float32)
+        # Along rows first, and of columns that lie together in memory, as rows do.
+        columns = _sum_taps(np.ascontiguousarray(image.transpose(1, 0, 2)), size[1])
+        return _sum_taps(np.ascontiguousarray(columns.transpose(1, 0, 2)), size[0])
+    if how == "opencv":
+        return _resize_as_opencv(image, size)
     if how == "tensorflow1":
-        place = cell * scale
+        resized = _between(image, _neighbours(image.shape[0], size[0], how), axis=0)
+        return _between(resized, _neighbours(image.shape[1], size[1], how), axis=1)
+    resized = _between(image, _neighbours(image.shape[1], size[1], how), axis=1)
+    return _between(resized, _neighbours(image.shape[0], size[0], how), axis=0)
+
+
+def _sum_taps(rows: Array, cells: int) -> Array:
+    """Resize along the first axis with antialiasing: PyTorch's kernel of whole numbers."""
+    first, weights, precision = _triangle(len(rows), cells)
+    total = np.full((cells, *rows.shape[1:]), 1 << (precision - 1), np.int32)
+    product = np.empty_like(total)
+    for tap in range(weights.shape[1]):
+        source = rows[np.minimum(first + tap, len(rows) - 1)]
+        np.multiply(source, weights[:, tap, None, None], out=product)
+        total += product
+    total >>= precision
+    return total.astype(np.uint8)
+
+
+def _triangle(side: int, cells: int) -> tuple[Array, Array, int]:
+    """Return first pixel and weights (cells, taps) of each cell, in units of 2^-precision."""
+    scale = side / cells
+    reach = max(scale, 1.0)
+    centre = scale * (np.arange(cells) + 0.5)
+    first = np.maximum((centre - reach + 0.5).astype(np.int64), 0)
+    last = np.minimum((centre + reach + 0.5).astype(np.int64), side)
+    pixel = first[:, None] + np.arange((last - first).max())
+    triangle = np.maximum(1 - np.abs((pixel - centre[:, None] + 0.5) * (1 / reach)), 0)
+    triangle[pixel >= last[:, None]] = 0
+    weights = triangle / triangle.sum(axis=1, keepdims=True)
+    # The most digits that the largest weight has in 16 bits.
+    precision = 0
+    while precision < 22 and int(0.5 + weights.max() * (2 << precision)) < 1 << 15:
+        precision += 1
+    return first, (weights * (1 << precision) + 0.5).astype(np.int32), precision
+
+
+def _neighbours(side: int, cells: int, how: str) -> tuple[Array, Array, Array]:
+    """Return the two pixels around each cell of the result, and the second one's part."""
+    cell = np.arange(cells, dtype=np.float32)
+    if how == "tensorflow1":
+        place = cell * np.float32(side / cells)
     elif how == "darknet":
-        place = cell * (side - 1) / max(cells - 1, 1)
-    else:  # torchvision, opencv
-        place = np.maximum((cell + 0.5) * scale - 0.5, 0.0)
-    first = np.minimum(np.floor(place).astype(int), side - 1)
-    second = np.minimum(first + 1, side - 1)
-    part = np.clip(place - first, 0.0, 1.0)
-    weights = np.zeros((cells, side))
-    weights[np.arange(cells), first] += 1 - part
-    weights[np.arange(cells), second] += part
-    return weights.astype(np.float32)
+        place = cell * np.float32((side - 1) / max(cells - 1, 1))
+    elif how == "opencv":
+        scale = 1 / (cells / side)
+        place = ((np.arange(cells) + 0.5) * scale - 0.5).astype(np.float32)
+    else:
+        place = np.maximum(np.float32(side / cells) * (cell + np.float32(0.5)) - np.float32(0.5), 0)
+    before = np.floor(place)
+    first = np.clip(before, 0, side - 1).astype(np.int64)
+    second = np.clip(before + 1, 0, side - 1).astype(np.int64)
+    return first, second, place - before
+
+
+def _between(image: Array, neighbours: tuple[Array, Array, Array], axis: int) -> Array:
+    """Interpolate along an axis of (rows, columns, 3)."""
+    first, second, part = neighbours
+    part = part.reshape((-1, 1, 1) if axis == 0 else (-1, 1))
+    near = image.take(first, axis=axis).astype(np.float32)
+    blended: Array = near + (image.take(second, axis=axis) - near) * part
+    return blended
+
+
+def _resize_as_opencv(image: Array, size: tuple[int, int]) -> Array:
+    """Resize as INTER_LINEAR does bytes: weights are whole numbers of 1/2048."""
+    top, bottom, down = _neighbours(image.shape[0], size[0], "opencv")
+    left, right, across = _neighbours(image.shape[1], size[1], "opencv")
+    before, after, above, below = (
+        np.rint(part * 2048).astype(np.int32) for part in (1 - across, across, 1 - down, down)
+    )
+    # Beyond the first and the last column there is no second one.
+    before, after = np.where(left == right, 2048, before), np.where(left == right, 0, after)
+    wide = image.astype(np.int32)
+    stretched = (wide[:, left] * before[:, None] + wide[:, right] * after[:, None]) >> 4
+    upper = stretched[top] * above[:, None, None] >> 16
+    lower = stretched[bottom] * below[:, None, None] >> 16
+    blended: Array = ((upper + lower + 2) >> 2).astype(np.uint8)
+    return blended
 
 
 def to_input(images: Sequence[Array], description: Mapping[str, Any]) -> Array:
     """Stack resized images (h, w, 3) as the model takes them: normalised, typed, laid out."""
-    batch = np.stack(list(images)).astype(np.float32)
+    batch = np.stack(list(images))
     mean = np.array(description["mean"], np.float32)
     std = np.array(description["std"], np.float32)
     if mean.any() or (std != 1).any():
         batch = (batch - mean) / std
     quantization = description.get("quantization")
     if quantization is not None:
-        batch = np.rint(batch / quantization["scale"]) + quantization["zero_point"]
-    if description["dtype"] != "float32":
+        batch = (
+            np.rint(batch.astype(np.float32) / np.float32(quantization["scale"]))
+            + quantization["zero_point"]
+        )
+    if description["dtype"] not in ("float32", batch.dtype):
         limits = np.iinfo(description["dtype"])
         batch = np.clip(np.rint(batch), limits.min, limits.max)
     if description["layout"] == "NCHW":
@@ -178,111 +237,271 @@ def candidates(
 ) -> Candidates:
     """Return boxes, scores and labels above the score threshold, of one image of the batch.
 
-    By prior, then by label. Of the contract `detections` NMS is done.
+    By label, then by prior. Of the contract `detections` NMS is done.
     """
     threshold = manifest["postprocessing"]["score_threshold"]
-    by_kind = {one["kind"]: outputs[one["name"]][image] for one in manifest["outputs"]}
+    num_classes = len(manifest["class_names"])
+    by_kind: dict[str, list[Array]] = {}
+    for one in manifest["outputs"]:
+        by_kind.setdefault(one["kind"], []).append(outputs[one["name"]][image])
     if manifest["contract"] == "detections":
-        rows = by_kind["detections"]
+        rows = by_kind["detections"][0]
         rows = rows[rows[:, 5] >= 0]
         return Candidates(rows[:, :4], rows[:, 4], rows[:, 5].astype(np.int64))
     if manifest["contract"] == "raw":
-        offsets, logits = _join_levels(outputs, manifest, image)
-        prior, label, scores = _scores_above(logits, manifest, threshold)
-        boxes = _decode(offsets[prior], priors[prior], manifest["decoding"]["offset_scales"])
-        return Candidates(boxes, scores, label)
-    first = next(one["first_column"] for one in manifest["outputs"] if one["kind"] == "scores")
-    scores = by_kind["scores"][:, first : first + len(manifest["class_names"])]
-    prior, label = np.nonzero(scores > threshold)
-    return Candidates(by_kind["boxes"][prior], scores[prior, label], label)
+        prior, label, scores = _scores_of_levels(by_kind["logits"], manifest, threshold)
+    else:
+        first = next(one["first_column"] for one in manifest["outputs"] if one["kind"] == "scores")
+        table = by_kind["scores"][0]
+        prior, column, scores = _above(table, threshold)
+        label = column - first
+        known = (label >= 0) & (label < num_classes) & np.isfinite(scores)
+        prior, label, scores = prior[known], label[known], scores[known]
+    order = np.argsort(label * len(priors) + prior)
+    prior, label, scores = prior[order], label[order], scores[order]
+    if manifest["contract"] != "raw":
+        return Candidates(by_kind["boxes"][0][prior], scores, label)
+    offsets = _offsets_at(prior, by_kind["offsets"], manifest)
+    boxes = _decode(offsets, priors[prior], manifest["decoding"]["offset_scales"])
+    return Candidates(boxes, scores, label)
 
 
-def _join_levels(
-    outputs: Mapping[str, Array], manifest: Mapping[str, Any], image: int
-) -> tuple[Array, Array]:
-    """Order raw outputs by prior: offsets (n, 4), logits (n, columns)."""
-    widths = {"offsets": 4, "logits": manifest["decoding"]["num_columns"]}
-    joined: dict[str, list[Array]] = {"offsets": [], "logits": []}
-    for one in manifest["outputs"]:
-        values = outputs[one["name"]][image]
-        if one["layout"] == "NCHW":
-            values = values.transpose(1, 2, 0)
-        joined[one["kind"]].append(values.reshape(-1, widths[one["kind"]]))
-    return np.concatenate(joined["offsets"]), np.concatenate(joined["logits"])
+def _above(table: Array, threshold: float) -> tuple[Array, Array, Array]:
+    """Return row, column and value of the numbers above a threshold."""
+    flat = table.reshape(-1)
+    index = np.flatnonzero(flat > np.float32(threshold))
+    row, column = np.divmod(index, table.shape[1])
+    return row, column, flat[index]
 
 
-def _scores_above(
-    logits: Array, manifest: Mapping[str, Any], threshold: float
+def _scores_of_levels(
+    logits: Sequence[Array], manifest: Mapping[str, Any], threshold: float
 ) -> tuple[Array, Array, Array]:
     """Return prior, label and score of all scores above the threshold."""
     decoding = manifest["decoding"]
-    first = decoding["first_column"]
-    last = first + len(manifest["class_names"])
-    if decoding["scores"] == "sigmoid":
-        lowest = -math.inf if threshold <= 0 else math.log(threshold / max(1 - threshold, 1e-30))
-        prior, label = np.nonzero(logits[:, first:last] > lowest - 1e-4)
-        scores = 1 / (1 + np.exp(-logits[prior, first + label]))
-    else:
-        # No score exceeds exp(logit - greatest logit): most priors need no exponentials.
-        greatest = logits.max(axis=1)
-        of_classes = logits[:, first:last].max(axis=1)
-        margin = math.log(threshold) - 1e-4 if threshold > 0 else -math.inf
-        possible = np.nonzero(of_classes - greatest >= margin)[0]
-        powers = np.exp(logits[possible] - greatest[possible, None])
-        everything = powers[:, first:last] / powers.sum(axis=1, keepdims=True)
-        row, label = np.nonzero(everything > threshold)
-        return possible[row], label, everything[row, label]
-    above = scores > threshold
-    return prior[above], label[above], scores[above]
+    layouts = [one["layout"] for one in manifest["outputs"] if one["kind"] == "logits"]
+    first, num_classes = decoding["first_column"], len(manifest["class_names"])
+    sigmoid = decoding["scores"] == "sigmoid"
+    parts, before = [], 0
+    for values, level, layout in zip(logits, decoding["levels"], layouts):
+        cells, per_cell = level["grid"][0] * level["grid"][1], level["priors_per_cell"]
+        shape = (per_cell, -1, cells) if layout == "NCHW" else (cells, per_cell, -1)
+        with np.errstate(invalid="ignore", over="ignore"):
+            table = values.reshape(shape)
+            if np.isnan(table.max()):  # a prior with NaN among its logits is no detection
+                broken = np.isnan(table).any(axis=1 if layout == "NCHW" else 2, keepdims=True)
+                table = np.where(broken, np.float32(-np.inf), table)
+            one, other, column, scores = (
+                _sigmoid_above(table, layout, threshold)
+                if sigmoid
+                else _softmax_above(table, layout, first, threshold)
+            )
+        prior = other * per_cell + one if layout == "NCHW" else one * per_cell + other
+        label = column - first
+        known = (scores > np.float32(threshold)) & (label >= 0) & (label < num_classes)
+        parts.append(((prior + before)[known], label[known], scores[known]))
+        before += cells * per_cell
+    prior, label, scores = (np.concatenate(column) for column in zip(*parts))
+    return prior, label, scores
+
+
+def _sigmoid_above(
+    table: Array, layout: str, threshold: float
+) -> tuple[Array, Array, Array, Array]:
+    """Compare with the logit of the threshold: most logits need no sigmoid."""
+    lowest = -math.inf if threshold <= 0 else math.log(threshold / max(1 - threshold, 1e-30))
+    flat = table.reshape(-1)
+    index = np.flatnonzero(flat > np.float32(lowest - 1e-3))
+    scores = 1 / (1 + np.exp(-flat[index]))
+    rest, inner = np.divmod(index, table.shape[2])
+    outer, middle = np.divmod(rest, table.shape[1])
+    if layout == "NCHW":
+        return outer, inner, middle, scores
+    return outer, middle, inner, scores
+
+
+def _softmax_above(
+    table: Array, layout: str, first: int, threshold: float
+) -> tuple[Array, Array, Array, Array]:
+    """Compute the softmax of priors alone of which a class comes close to the background."""
+    axis = 1 if layout == "NCHW" else 2
+    gap = np.float32(math.log(threshold) - 1e-3) if threshold > 0 else -np.inf
+    background, classes = np.split(table, [first], axis=axis)
+    one, other = np.nonzero(classes.max(axis=axis) >= background.max(axis=axis) + gap)
+    logits = table[one, :, other] if layout == "NCHW" else table[one, other]
+    powers = np.exp(logits - logits.max(axis=1, keepdims=True, initial=-np.inf))
+    row, column, scores = _above(powers / powers.sum(axis=1, keepdims=True), threshold)
+    return one[row], other[row], column, scores
+
+
+def _offsets_at(prior: Array, offsets: Sequence[Array], manifest: Mapping[str, Any]) -> Array:
+    """Return the offsets (n, 4) of some priors."""
+    layouts = [one["layout"] for one in manifest["outputs"] if one["kind"] == "offsets"]
+    rows = [
+        (values.transpose(1, 2, 0) if layout == "NCHW" else values).reshape(-1, 4)
+        for values, layout in zip(offsets, layouts)
+    ]
+    found: Array = np.concatenate(rows)[prior]
+    return found
 
 
 def _decode(offsets: Array, priors: Array, scales: Sequence[float]) -> Array:
     """Decode offsets from priors into boxes: corners as fractions of the image."""
-    centres = offsets[:, :2] * np.float32(scales[0]) * priors[:, 2:] + priors[:, :2]
-    ratios = np.exp(np.minimum(offsets[:, 2:] * np.float32(scales[1]), LARGEST_LOG_RATIO))
-    halves = ratios.astype(np.float32) * priors[:, 2:] / 2
-    return np.concatenate([centres - halves, centres + halves], axis=1)
+    with np.errstate(invalid="ignore", over="ignore"):
+        centres = offsets[:, :2] * np.float32(scales[0]) * priors[:, 2:] + priors[:, :2]
+        largest = np.float32(LARGEST_LOG_RATIO)
+        ratios = np.exp(np.minimum(offsets[:, 2:] * np.float32(scales[1]), largest))
+        halves = ratios * priors[:, 2:] / np.float32(2)
+        return np.concatenate([centres - halves, centres + halves], axis=1)
 
 
-def select(found: Candidates, postprocessing: Mapping[str, Any]) -> Candidates:
-    """Select detections: the best of each label, NMS within each, the best of all; best first."""
+def select(
+    found: Candidates, postprocessing: Mapping[str, Any], sides: Sequence[float] = (1, 1)
+) -> Candidates:
+    """Select detections: the best of each label, NMS within each, the best of all; best first.
+
+    `sides` are width and height of the image, in which NMS of the kind `distance` measures.
+    """
     boxes, scores, labels = found
-    if postprocessing["nms"] != "hard":
-        raise ModelFileError(
-            "NMS of kind {!r} is not in this program; singleshot itself has it".format(
-                postprocessing["nms"]
-            )
-        )
     if postprocessing["clip_before_nms"]:
         boxes = np.clip(boxes, 0, 1)
     finite = np.isfinite(boxes).all(axis=1)
-    boxes, scores, labels = boxes[finite], scores[finite], labels[finite]
-    kept: list[Array] = []
-    for label in np.unique(labels):
-        own = np.nonzero(labels == label)[0]
-        own = own[np.argsort(-scores[own], kind="stable")][: postprocessing["top_k"]]
-        kept.append(own[_nms(boxes[own], postprocessing["iou_threshold"])])
-    index = np.concatenate(kept) if kept else np.zeros(0, np.int64)
-    index = index[np.argsort(-scores[index], kind="stable")][: postprocessing["keep"]]
-    return Candidates(np.clip(boxes[index], 0, 1), scores[index], labels[index])
+    if not finite.all():
+        boxes, scores, labels = boxes[finite], scores[finite], labels[finite]
+    keep, kind = postprocessing["keep"], postprocessing["nms"]
+    order = np.lexsort((-scores, labels))
+    order = order[_rank(labels[order])[0] < postprocessing["top_k"]]
+    if kind == "soft":
+        scores = _decay(boxes, scores, labels, order, postprocessing["soft_sigma"])
+        kept = order[scores[order] > np.float32(postprocessing["score_threshold"])]
+    else:
+        kept = _greedy(Candidates(boxes, scores, labels), order, postprocessing, sides)
+    kept = kept[np.argsort(-scores[kept], kind="stable")][:keep]
+    chosen = boxes[kept]
+    if kind == "weighted" and len(kept):
+        chosen = _average(Candidates(boxes, scores, labels), kept, order, postprocessing)
+    return Candidates(np.clip(chosen, 0, 1), scores[kept], labels[kept])
 
 
-def _nms(boxes: Array, iou_threshold: float) -> Array:
-    """Return the indices of the boxes to keep, given best first: greedy NMS."""
-    areas = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
-    left = np.arange(len(boxes))
-    kept = []
-    while len(left):
-        best, left = left[0], left[1:]
-        kept.append(best)
-        top_left = np.maximum(boxes[best, :2], boxes[left, :2])
-        bottom_right = np.minimum(boxes[best, 2:], boxes[left, 2:])
-        sides = np.maximum(bottom_right - top_left, 0)
-        overlap = sides[:, 0] * sides[:, 1]
-        with np.errstate(invalid="ignore", divide="ignore"):
-            close = overlap / (areas[best] + areas[left] - overlap) > iou_threshold
-        left = left[~close]
-    return np.array(kept, np.int64)
+def _greedy(
+    found: Candidates, order: Array, postprocessing: Mapping[str, Any], sides: Sequence[float]
+) -> Array:
+    """Return those of `order` that greedy NMS keeps; of many, enough of the best."""
+    front = 4 * postprocessing["keep"]
+    if len(order) > front:
+        # Worse boxes are not needed, unless too many of the best suppress each other.
+        scores = found.scores[order]
+        least = np.partition(scores, len(scores) - front)[len(scores) - front]
+        kept = _suppress(found, order[scores >= least], postprocessing, sides)
+        if len(kept) >= postprocessing["keep"]:
+            return kept
+    return _suppress(found, order, postprocessing, sides)
+
+
+def _suppress(
+    found: Candidates, index: Array, postprocessing: Mapping[str, Any], sides: Sequence[float]
+) -> Array:
+    """Return those of `index` that greedy NMS keeps, given by label, best first."""
+    boxes, labels = found.boxes, found.labels
+    _, later = _rank(labels[index])
+    # All pairs of one label, the better box first.
+    better = np.repeat(np.arange(len(index)), later)
+    start = np.repeat(np.cumsum(later) - later, later)
+    worse = better + 1 + np.arange(len(better)) - start
+    distance = postprocessing["nms"] == "distance"
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+        placed = boxes[index]
+        if distance:
+            placed = placed * np.array([*sides, *sides], np.float32)
+        corners = np.ascontiguousarray(placed.T)
+        overlap = _iou(corners, better, worse)
+        if distance:
+            overlap -= _distance(corners, better, worse)
+        close = overlap > np.float32(postprocessing["iou_threshold"])
+    better, worse = better[close], worse[close]
+    # A box stays unless a better one that stays is close: right for the k-th after k rounds.
+    stays = np.ones(len(index), bool)
+    while True:
+        before, stays = stays, np.ones(len(index), bool)
+        stays[worse[before[better]]] = False
+        if (before == stays).all():
+            return index[stays]
+
+
+def _average(
+    found: Candidates, kept: Array, order: Array, postprocessing: Mapping[str, Any]
+) -> Array:
+    """Average each box that is kept with those it removes, weighted by score."""
+    boxes, scores, labels = found
+    counts = np.bincount(labels[order], minlength=labels[kept].max() + 1)
+    numbers = counts[labels[kept]]
+    # All pairs of a kept box and a candidate of its label, the best kept box first.
+    one = np.repeat(np.arange(len(kept)), numbers)
+    start = (np.cumsum(counts) - counts)[labels[kept]] - (np.cumsum(numbers) - numbers)
+    other = np.arange(len(one)) + np.repeat(start, numbers)
+    both = np.concatenate([boxes[kept], boxes[order]]).T
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+        iou = _iou(np.ascontiguousarray(both), one, len(kept) + other)
+        close = iou > np.float32(postprocessing["iou_threshold"])
+    close |= kept[one] == order[other]
+    # A box belongs to the best of those that are kept and close: the last that is written.
+    owner = np.full(len(order), -1)
+    owner[other[close][::-1]] = one[close][::-1]
+    owned = order[owner >= 0]
+    terms = np.concatenate([boxes[owned], np.ones((len(owned), 1))], axis=1)
+    terms *= scores[owned, None]
+    owner = owner[owner >= 0]
+    sums = np.stack([np.bincount(owner, column, len(kept)) for column in terms.T], axis=1)
+    averaged: Array = (sums[:, :4] / sums[:, 4:]).astype(np.float32)
+    return averaged
+
+
+def _decay(boxes: Array, scores: Array, labels: Array, order: Array, sigma: float) -> Array:
+    """Lower the scores of each label's boxes by their overlap with every better one."""
+    decayed = scores.copy()
+    for label in np.unique(labels[order]):
+        left = order[labels[order] == label]
+        corners = np.ascontiguousarray(boxes[left].T)
+        own, places = scores[left], np.arange(len(left))
+        while len(places):
+            best = int(own[places].argmax())
+            taken, places = places[best], np.delete(places, best)
+            with np.errstate(invalid="ignore", divide="ignore"):
+                iou = np.nan_to_num(_iou(corners, np.array([taken]), places))
+            own[places] *= np.exp(-(iou**2) / np.float32(sigma))
+        decayed[left] = own
+    lowered: Array = decayed
+    return lowered
+
+
+def _rank(labels: Array) -> tuple[Array, Array]:
+    """Return how many of the same label come before and after each; equal ones are neighbours."""
+    counts = np.bincount(labels)
+    ends = np.cumsum(counts)[labels]
+    place = np.arange(len(labels))
+    return place - (ends - counts[labels]), ends - place - 1
+
+
+def _iou(corners: Array, one: Array, other: Array) -> Array:
+    """Compute the IoU of pairs of boxes, whose four coordinates are rows of `corners`."""
+    x1, y1, x2, y2 = corners
+    areas = (x2 - x1) * (y2 - y1)
+    width = np.minimum(x2[one], x2[other]) - np.maximum(x1[one], x1[other])
+    height = np.minimum(y2[one], y2[other]) - np.maximum(y1[one], y1[other])
+    both = np.maximum(width, 0) * np.maximum(height, 0)
+    iou: Array = both / (areas[one] + areas[other] - both)
+    return iou
+
+
+def _distance(corners: Array, one: Array, other: Array) -> Array:
+    """Compute squared distances of centres, in squared diagonals of the enclosing boxes."""
+    x1, y1, x2, y2 = corners
+    x, y = (x1 + x2) / 2, (y1 + y2) / 2
+    width = np.maximum(x2[one], x2[other]) - np.minimum(x1[one], x1[other])
+    height = np.maximum(y2[one], y2[other]) - np.minimum(y1[one], y1[other])
+    apart = (x[one] - x[other]) ** 2 + (y[one] - y[other]) ** 2
+    relative: Array = apart / np.maximum(width**2 + height**2, 1e-12)
+    return relative
 
 
 # ---------------------------------------------------------------- runtimes
@@ -521,66 +740,237 @@ def _require_outputs(file: Path, manifest: Mapping[str, Any], names: Sequence[st
 # ---------------------------------------------------------------- the whole
 
 
+class Native:
+    """The library `singleshot_decoder` of `example/`: the same in C++, many times as fast."""
+
+    VERSION = 1
+    RESIZES = ("antialias", "opencv", "torchvision", "tensorflow1", "darknet")
+
+    def __init__(self, path: Path, manifest: Mapping[str, Any]) -> None:
+        """Load the library at `path`, for outputs as `manifest` describes them."""
+        try:
+            self.library = ctypes.CDLL(str(path.resolve()))
+            version = self.library.singleshot_version()
+        except (OSError, AttributeError) as error:
+            raise ModelFileError(f"{path}: cannot be loaded ({error}); build it again") from error
+        if version != self.VERSION:
+            raise ModelFileError(
+                f"{path}: of version {version}, not {self.VERSION}; build it again or delete it"
+            )
+        self.manifest = manifest
+        self.priors = np.ascontiguousarray(priors_of(manifest))
+        self.rows = np.zeros((manifest["postprocessing"]["keep"], 6), np.float32)
+        for name in ("singleshot_new_decoder", "singleshot_new_resizer"):
+            getattr(self.library, name).restype = ctypes.c_void_p
+        self.decoder = ctypes.c_void_p(self._new_decoder())
+        self.resizers: dict[tuple[int, ...], ctypes.c_void_p] = {}
+        if not self.decoder:
+            raise ModelFileError(f"{path}: refuses the numbers of {MANIFEST}; export again")
+
+    @classmethod
+    def find(cls, folder: Path, manifest: Mapping[str, Any]) -> Native | None:
+        """Load the library in a folder or its `build`; None where it was not built."""
+        if manifest["contract"] == "detections":
+            return None
+        for place in (folder, folder / "build", folder / "example" / "build"):
+            for name in ("libsingleshot_decoder.so", "libsingleshot_decoder.dylib"):
+                if (place / name).is_file():
+                    return cls(place / name, manifest)
+        return None
+
+    def _new_decoder(self) -> int | None:
+        """Make a decoder with the numbers of the manifest."""
+        decoding, post = self.manifest["decoding"], self.manifest["postprocessing"]
+        kinds = ("hard", "distance", "soft", "weighted")
+        whole = [
+            decoding["scores"] == "sigmoid",
+            decoding["num_columns"],
+            decoding["first_column"],
+            len(self.manifest["class_names"]),
+            post["top_k"],
+            post["keep"],
+            post["clip_before_nms"],
+            kinds.index(post["nms"]),
+        ]
+        fractions = [*decoding["offset_scales"], post["score_threshold"], post["iou_threshold"]]
+        fractions.append(post["soft_sigma"])
+        levels = [(*level["grid"], level["priors_per_cell"]) for level in decoding["levels"]]
+        made: int | None = self.library.singleshot_new_decoder(
+            np.array(whole, np.int32).ctypes,
+            np.array(fractions, np.float32).ctypes,
+            np.array(levels, np.int32).ctypes,
+            len(levels),
+            self.priors.ctypes,
+        )
+        return made
+
+    def __del__(self) -> None:
+        """Release what the library allocated."""
+        for resizer in getattr(self, "resizers", {}).values():
+            self.library.singleshot_delete_resizer(resizer)
+        if getattr(self, "decoder", None):
+            self.library.singleshot_delete_decoder(self.decoder)
+
+    def set_score_threshold(self, score_threshold: float) -> None:
+        """Set the score threshold, where it is not that of the manifest."""
+        self.library.singleshot_set_score_threshold(self.decoder, ctypes.c_float(score_threshold))
+
+    def resize(self, image: Array, size: tuple[int, int], how: str) -> Array:
+        """Resize as `resize` does."""
+        key = (image.shape[0], image.shape[1], *size, self.RESIZES.index(how))
+        if key not in self.resizers:
+            resizer = self.library.singleshot_new_resizer(*key)
+            if not resizer:
+                raise ModelFileError(f"an image of {image.shape[1]} x {image.shape[0]} pixels")
+            self.resizers[key] = ctypes.c_void_p(resizer)
+        whole = how in ("antialias", "opencv")
+        result = np.empty((*size, 3), np.uint8 if whole else np.float32)
+        call = getattr(self.library, "singleshot_resize_to_" + ("bytes" if whole else "floats"))
+        call(self.resizers[key], np.ascontiguousarray(image).ctypes, result.ctypes)
+        return result
+
+    def select(self, outputs: Mapping[str, Array], image: int, size: tuple[int, int]) -> Array:
+        """Turn outputs of an image of (height, width) into rows x1, y1, x2, y2, score, label."""
+        kinds: dict[str, list[Array]] = {}
+        layouts: dict[str, list[bool]] = {}
+        for one in self.manifest["outputs"]:
+            values = np.ascontiguousarray(outputs[one["name"]][image], np.float32)
+            kinds.setdefault(one["kind"], []).append(values)
+            layouts.setdefault(one["kind"], []).append(one["layout"] == "NHWC")
+        height, width = size
+        if self.manifest["contract"] == "raw":
+            pairs = np.array([layouts["offsets"], layouts["logits"]], np.int32).T
+            count = self.library.singleshot_decode(
+                self.decoder,
+                *(_pointers(kinds[kind]).ctypes for kind in ("offsets", "logits")),
+                np.ascontiguousarray(pairs).ctypes,
+                len(pairs),
+                width,
+                height,
+                self.rows.ctypes,
+            )
+        else:
+            scores = kinds["scores"][0]
+            first = next(
+                one["first_column"] for one in self.manifest["outputs"] if one["kind"] == "scores"
+            )
+            boxes, columns = kinds["boxes"][0], scores.shape[1]
+            count = self.library.singleshot_select(
+                self.decoder,
+                *(boxes.ctypes, scores.ctypes, columns, first, width, height, self.rows.ctypes),
+            )
+        detections: Array = self.rows[:count].copy()
+        return detections
+
+
+def _pointers(arrays: Sequence[Array]) -> Array:
+    """Return the addresses of arrays."""
+    return np.array([array.ctypes.data for array in arrays], np.uintp)
+
+
 class Model:
     """A model with its manifest, from an image to detections."""
 
-    def __init__(self, manifest: Mapping[str, Any], engine: Engine) -> None:
-        self.manifest, self.engine = manifest, engine
+    def __init__(
+        self, manifest: Mapping[str, Any], engine: Engine, native: Native | None = None
+    ) -> None:
+        """`native` is used in place of NumPy where it was built."""
+        self.manifest, self.engine, self.native = manifest, engine, native
         self.class_names: list[str] = list(manifest["class_names"])
         self.priors = priors_of(manifest)
 
     def detect(self, image: Array) -> Array:
-        """Detect objects in an RGB image (h, w, 3): rows x1, y1, x2, y2, score, label."""
+        """Detect objects in an RGB image (h, w, 3): rows x1, y1, x2, y2, score, label.
+
+        Boxes are in pixels of the image, best first; scores as low as `score_threshold` in
+        `model.json`.
+        """
+        outputs = self.engine.run(self.preprocess(image))
+        return self.postprocess(outputs, (image.shape[0], image.shape[1]))
+
+    def preprocess(self, image: Array) -> Array:
+        """Turn an image into a batch as the model takes it."""
         description = self.manifest["input"]
         size = (int(description["size"][0]), int(description["size"][1]))
-        resized = resize(image, size, description["resize"])
-        batch = to_input([resized] * max(description["batch"], 1), description)
-        outputs = self.engine.run(batch)
-        boxes, scores, labels = self.select(outputs)
-        sides = np.array([image.shape[1], image.shape[0]] * 2, np.float32)
-        return np.concatenate([boxes * sides, scores[:, None], labels[:, None]], axis=1)
+        resized = (self.native.resize if self.native else resize)(
+            _require_image(image), size, description["resize"]
+        )
+        return to_input([resized] * max(description["batch"], 1), description)
 
-    def select(self, outputs: Mapping[str, Array]) -> Candidates:
-        """Select the detections of the first image."""
+    def postprocess(self, outputs: Mapping[str, Array], size: tuple[int, int]) -> Array:
+        """Turn outputs into the detections in the first image, of this (height, width)."""
+        if self.native:
+            return self.native.select(outputs, 0, size)
         found = candidates(outputs, self.manifest, 0, self.priors)
-        if self.manifest["contract"] == "detections":
-            return found
-        return select(found, self.manifest["postprocessing"])
+        sides = np.array([size[1], size[0]] * 2, np.float32)
+        if self.manifest["contract"] != "detections":
+            found = select(found, self.manifest["postprocessing"], size[::-1])
+        columns = [found.boxes * sides, found.scores[:, None], found.labels[:, None]]
+        return np.concatenate(columns, axis=1, dtype=np.float32)
 
 
 def load(path: str, threads: int = 0) -> Model:
     """Load the model of a folder, or a model file with its manifest beside it."""
     place = Path(path)
     manifest = read_manifest(place)
-    file = check_files(place if place.is_dir() else place.parent, manifest)
-    return Model(manifest, open_engine(file, manifest, threads))
+    folder = place if place.is_dir() else place.parent
+    file = check_files(folder, manifest)
+    engine = open_engine(file, manifest, threads)
+    return Model(manifest, engine, Native.find(folder, manifest))
+
+
+def _require_image(image: Array) -> Array:
+    """Raise ModelFileError for what is no RGB image of bytes."""
+    is_image = image.ndim == 3 and image.shape[2] == 3 and image.size
+    if image.dtype != np.uint8 or not is_image:
+        raise ModelFileError(
+            f"expected an RGB image, uint8 (height, width, 3); got {image.dtype} {image.shape}"
+        )
+    return image
 
 
 def read_image(path: str) -> Array:
-    """Read an image as uint8 RGB (h, w, 3): .npy and binary .ppm, all else through Pillow."""
+    """Read an image as uint8 RGB (h, w, 3): .npy and binary .ppm, others by Pillow or OpenCV."""
     if path.endswith(".npy"):
-        return np.asarray(np.load(path), np.uint8)
+        return _require_image(np.load(path))
     if path.endswith(".ppm"):
-        return _read_ppm(Path(path).read_bytes())
+        return _read_ppm(path)
     try:
         from PIL import Image, ImageOps
+    except ImportError:
+        return _read_by_opencv(path)
+    with Image.open(path) as image:
+        upright = ImageOps.exif_transpose(image)
+        return np.asarray((image if upright is None else upright).convert("RGB"))
+
+
+def _read_by_opencv(path: str) -> Array:
+    """Read an image by OpenCV, which turns it upright."""
+    try:
+        import cv2
     except ImportError as error:
         raise ModelFileError(
             f"{path}: Pillow is needed to read it; install it with: pip install pillow, or give a "
             ".npy or .ppm file"
         ) from error
-    with Image.open(path) as image:
-        return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
+    image: Array | None = cv2.imread(path, cv2.IMREAD_COLOR)
+    if image is None:
+        raise ModelFileError(f"{path}: missing, or no image that OpenCV can read")
+    return np.ascontiguousarray(image[:, :, ::-1])
 
 
-def _read_ppm(content: bytes) -> Array:
+def _read_ppm(path: str) -> Array:
     """Read a binary PPM (P6) of 8 bits."""
-    parts = content.split(None, 4)
-    if len(parts) < 5 or parts[0] != b"P6" or parts[3] != b"255":
-        raise ModelFileError("not a binary PPM of 8 bits")
-    width, height = int(parts[1]), int(parts[2])
-    pixels = np.frombuffer(content, np.uint8, offset=len(content) - width * height * 3)
-    return pixels.reshape(height, width, 3)
+    content = Path(path).read_bytes()
+    found = re.match(rb"P6(?:\s|#.*\n)+(\d+)(?:\s|#.*\n)+(\d+)(?:\s|#.*\n)+255\s", content)
+    if found is None:
+        raise ModelFileError(f"{path}: not a binary PPM (P6) of 8 bits")
+    width, height = int(found[1]), int(found[2])
+    pixels = content[found.end() :]
+    if len(pixels) < width * height * 3:
+        raise ModelFileError(f"{path}: cut short: {width} x {height} pixels need more bytes")
+    image = np.frombuffer(pixels, np.uint8, count=width * height * 3)
+    return _require_image(image.reshape(height, width, 3))
 
 
 def thresholds_of(manifest: Mapping[str, Any], given: float | None) -> Array:
@@ -593,6 +983,25 @@ def thresholds_of(manifest: Mapping[str, Any], given: float | None) -> Array:
     return np.array([DEFAULT_SCORE_THRESHOLD if one is None else one for one in found])
 
 
+def draw(image: Array, found: Sequence[Mapping[str, Any]], path: Path) -> None:
+    """Save an image with its detections as boxes. Needs Pillow."""
+    try:
+        from PIL import Image, ImageDraw
+    except ImportError as error:
+        raise ModelFileError("--draw needs Pillow; install it with: pip install pillow") from error
+    canvas = Image.fromarray(image)
+    pen = ImageDraw.Draw(canvas)
+    for one in found:
+        x1, y1, x2, y2 = one["box"]
+        pen.rectangle((x1, y1, x2, y2), outline=(255, 60, 0), width=2)
+        text = "{} {:.2f}".format(one["label"], one["score"])
+        place = (x1 + 3, max(y1 - 13, 0))
+        pen.rectangle(pen.textbbox(place, text), fill=(255, 60, 0))
+        pen.text(place, text, fill=(255, 255, 255))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    canvas.save(path.with_suffix(".png"))
+
+
 def main(words: Sequence[str] | None = None) -> int:
     """Print the detections in images; the exit code is 2 for what cannot be read."""
     here = str(Path(__file__).resolve().parent)
@@ -601,6 +1010,7 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--model", default=here, help="folder or file of the model")
     parser.add_argument("--score-threshold", type=float, help="lowest score of a detection")
     parser.add_argument("--threads", type=int, default=0, help="threads of the runtime")
+    parser.add_argument("--draw", metavar="DIR", help="save the images with boxes in this folder")
     parser.add_argument("--json", action="store_true", help="print JSON")
     options = parser.parse_args(words)
     document = []
@@ -608,7 +1018,10 @@ def main(words: Sequence[str] | None = None) -> int:
         model = load(options.model, options.threads)
         lowest = thresholds_of(model.manifest, options.score_threshold)
         for path in options.images:
-            document.append(_describe(path, read_image(path), model, lowest))
+            image = read_image(path)
+            document.append(_describe(path, image, model, lowest))
+            if options.draw:
+                draw(image, document[-1]["detections"], Path(options.draw, Path(path).name))
             if not options.json:
                 _print(document[-1])
     except (ModelFileError, OSError, ValueError) as error:

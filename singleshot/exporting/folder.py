@@ -1,0 +1,142 @@
+"""The folder of an exported model: what runs it without this package, and what explains it."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from singleshot.detectors.common.settings import Resize
+from singleshot.exporting.priors_header import priors_header
+from singleshot.runtimes.manifest import Manifest, ModelInput, ModelOutput
+from singleshot.runtimes.standalone import detect as standalone
+
+__all__ = ["write_companions"]
+
+FILES = Path(__file__).parent / "folder_files"
+CPP_FILES = ("decoder.hpp", "resize.hpp")
+
+# What pip installs to run a format on this computer; others run on their target alone.
+RUNTIMES: Final = {
+    "onnx": "onnxruntime",
+    "openvino": "openvino",
+    "litert": "ai-edge-litert",
+    "executorch": "executorch",
+    "ncnn": "ncnn",
+}
+
+RESIZING: Final[Mapping[Resize, str]] = {
+    "antialias": "Bilinearly with antialiasing, as Pillow's `Image.resize(..., Image.BILINEAR)` or "
+    "PyTorch's `interpolate(..., antialias=True)`; OpenCV's INTER_LINEAR is something else.",
+    "opencv": "Bilinearly as OpenCV's INTER_LINEAR; Pillow's filters are something else.",
+    "torchvision": "Bilinearly without antialiasing, between the centres of pixels.",
+    "tensorflow1": "Bilinearly without antialiasing; pixel i of the result is at i · scale, as in "
+    "TensorFlow 1 with `align_corners=False`.",
+    "darknet": "Bilinearly without antialiasing; the centres of corner pixels stay there, as in "
+    "darknet.",
+}
+
+
+def write_companions(folder: Path, manifest: Manifest) -> None:
+    """Write what accompanies the model files: programs, headers, labels and a README."""
+    shutil.copyfile(standalone.__file__, folder / "detect.py")
+    labels = "".join(f"{name}\n" for name in manifest.class_names)
+    (folder / "labels.txt").write_text(labels, encoding="utf-8")
+    if _has_decoder(manifest):
+        for name in CPP_FILES:
+            shutil.copyfile(FILES / name, folder / name)
+        shutil.copytree(FILES / "example", folder / "example")
+        (folder / "priors.h").write_text(priors_header(manifest), encoding="utf-8")
+    (folder / "README.md").write_text(readme(manifest), encoding="utf-8")
+
+
+def readme(manifest: Manifest) -> str:
+    """Describe the folder for those who have nothing else."""
+    environment = Environment(
+        loader=FileSystemLoader(FILES),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    model_input = manifest.input
+    text = environment.get_template("README.md.jinja").render(
+        title=_title(manifest),
+        manifest=manifest,
+        names=manifest.class_names,
+        input=model_input,
+        decoding=manifest.decoding,
+        post=manifest.postprocessing,
+        has_decoder=_has_decoder(manifest),
+        runtime=RUNTIMES.get(manifest.format),
+        resizing=RESIZING[model_input.resize],
+        normalised=any(model_input.mean) or model_input.std != (1, 1, 1),
+        measured=list(_measured(manifest)),
+        shape=_shape,
+        content_of=_content_of,
+    )
+    return re.sub(r"\n{3,}", "\n\n", text)
+
+
+def _has_decoder(manifest: Manifest) -> bool:
+    """Return whether anything is left to decode: with NMS in the model nothing is."""
+    return manifest.contract != "detections"
+
+
+def _title(manifest: Manifest) -> str:
+    names = manifest.class_names
+    some = ", ".join(names[:5])
+    return f"Detector of {some}" + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+
+
+def _shape(model_input: ModelInput) -> str:
+    rows, columns = model_input.size
+    batch = model_input.batch or "n"
+    if model_input.layout == "NHWC":
+        return f"{batch} x {rows} x {columns} x 3"
+    return f"{batch} x 3 x {rows} x {columns}"
+
+
+def _content_of(output: ModelOutput) -> str:
+    """Describe an output in words."""
+    words = {
+        "offsets": "offsets of boxes from priors",
+        "logits": "class outputs of priors",
+        "boxes": "boxes at priors",
+        "scores": "scores (probabilities) at priors",
+        "detections": "detections, best first",
+    }[output.kind]
+    if output.level is not None:
+        words += f", level {output.level}, {output.layout}; channels prior by prior"
+    if output.first_column:
+        words += "; the first column is the background"
+    if output.quantization is not None:
+        scale, zero_point = output.quantization.scale, output.quantization.zero_point
+        words += f"; value = {scale:.9g} · (number - ({zero_point}))"
+    return words
+
+
+def _measured(manifest: Manifest) -> Iterator[tuple[str, str]]:
+    """List what was measured: of the detector, then of the exported model beside it."""
+    detector = manifest.detector
+    yield "parameters", f"{detector.parameters:,}"
+    yield "multiply-accumulates", f"{detector.macs:,}"
+    for source, numbers in (("checkpoint", manifest.metrics), ("export", manifest.parity)):
+        for name, value in _flatten(numbers):
+            yield f"{source}: {name}", value
+
+
+def _flatten(numbers: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, str]]:
+    """Walk through nested numbers and texts."""
+    for name, value in numbers.items():
+        key = f"{before}{name}".replace("_", " ")
+        if isinstance(value, Mapping):
+            yield from _flatten(value, f"{key}, ")
+        elif isinstance(value, float):
+            yield key, f"{value:.6g}"
+        elif isinstance(value, int | str):
+            yield key, str(value)

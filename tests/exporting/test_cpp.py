@@ -1,0 +1,163 @@
+"""The C++ decoder against the package: the program of `example/`, by three compilers."""
+
+# Tests singleshot/exporting/folder.py
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from small_folder import COMPILERS, Compiler, outputs_of, small_manifest
+from small_ssd import make_images, small_recipe, small_ssd
+
+import singleshot
+from singleshot.data.image_files.decoding import read_image
+from singleshot.detectors.common.resize import resize, resize_to_bytes
+from singleshot.detectors.ssd.postprocess import postprocess
+from singleshot.exporting.folder import FILES, write_companions
+from singleshot.importers.recognise import import_weights
+
+FUZZ = Path(__file__).with_name("fuzz_decoder.cpp")
+
+
+@pytest.fixture(scope="module", params=COMPILERS, ids=lambda compiler: compiler.name)
+def compiler(request):
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def imported(shared, tmp_path_factory):
+    weights = shared / "weights" / "ssdlite_mnv2_coco_tfjs"
+    if not weights.is_dir():
+        pytest.skip(f"needs the weights {weights}")
+    path = tmp_path_factory.mktemp("imported") / "checkpoint.safetensors"
+    import_weights(weights, "tensorflow").save(path)
+    return singleshot.load(path, device="cpu")
+
+
+@pytest.fixture(scope="module")
+def on_real_images(imported, shared):
+    """Sizes, outputs and detections of 50 images."""
+    paths = sorted((shared / "data" / "tiny_coco" / "val2017").iterdir())[:50]
+    images = [read_image(path) for path in paths]
+    resized = [resize(image, (300, 300), imported.resize) for image in images]
+    outputs = outputs_of(imported, "raw", resized)
+    sizes = [(image.shape[1], image.shape[2]) for image in images]
+    return (
+        sizes,
+        outputs,
+        [postprocessed(imported, one, size) for one, size in zip(outputs, sizes, strict=True)],
+    )
+
+
+def postprocessed(detector, outputs, size):
+    """Detect by the package's own code, from the very same outputs."""
+    joined = {"offsets": [], "logits": []}
+    widths = {"offsets": 4, "logits": detector.heads.num_columns}
+    for name, values in outputs.items():
+        kind = name.split("_")[0]
+        by_cell = torch.from_numpy(values).permute(0, 2, 3, 1)
+        joined[kind].append(by_cell.reshape(1, -1, widths[kind]))
+    return postprocess(
+        torch.cat(joined["offsets"], dim=1),
+        torch.cat(joined["logits"], dim=1),
+        detector.priors_cxcywh_unit,
+        [size],
+        scores=detector.heads.scores,
+        options=detector.postprocess_options,
+    )[0]
+
+
+def run_decoder(program, folder, outputs, sizes):
+    words = []
+    for index, (one, (height, width)) in enumerate(zip(outputs, sizes, strict=True)):
+        path = folder / f"{index}.bin"
+        path.write_bytes(b"".join(values.tobytes() for values in one.values()))
+        words += [str(path), str(width), str(height)]
+    done = subprocess.run([*program, "decode", *words], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return [one["detections"] for one in json.loads(done.stdout)]
+
+
+def require_equal(found, expected, class_names):
+    assert [one["label"] for one in found] == [class_names[label] for label in expected.labels]
+    boxes = np.array([one["box"] for one in found]).reshape(-1, 4)
+    np.testing.assert_allclose(boxes, expected.boxes, atol=2e-3)
+    np.testing.assert_allclose([one["score"] for one in found], expected.scores, atol=2e-6)
+
+
+def test_boxes_on_50_images_are_those_of_the_package(compiler, imported, on_real_images, tmp_path):
+    write_companions(tmp_path, small_manifest(imported))
+    program = compiler.build(tmp_path / "example" / "main.cpp", tmp_path / "detector")
+    sizes, outputs, expected = on_real_images
+    for found, theirs in zip(run_decoder(program, tmp_path, outputs, sizes), expected, strict=True):
+        require_equal(found, theirs, imported.class_names)
+
+
+def test_random_tensors_with_nan_and_infinity_decode_without_allocation(compiler, tmp_path):
+    program = compiler.build(FUZZ, tmp_path / "fuzz", "-I", str(FILES))
+    rounds = "1000" if compiler.runner else "5000"  # of two tensors each; an emulator is slow
+    done = subprocess.run(
+        [*program, rounds], capture_output=True, text=True, check=False, timeout=120
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.stdout.startswith(f"{rounds} rounds")
+
+
+@pytest.fixture(scope="module")
+def softmax_folder(tmp_path_factory):
+    """A detector with a background, decoded in the model, and the program for it."""
+    folder = tmp_path_factory.mktemp("softmax")
+    detector = small_ssd(small_recipe(heads__scores="softmax", loss__classification="mined"))
+    write_companions(folder, small_manifest(detector, "decoded"))
+    plain = Compiler("g++", ("-O1",))
+    return detector, folder, plain.build(folder / "example" / "main.cpp", folder / "detector")
+
+
+def test_decoded_outputs_are_selected_as_by_the_package(softmax_folder, tmp_path):
+    detector, _, program = softmax_folder
+    images = make_images(5)
+    resized = [resize(image, (64, 96), "antialias") for image in images]
+    outputs = outputs_of(detector, "decoded", resized)
+    sizes = [image.shape[1:] for image in images]
+    for found, expected in zip(
+        run_decoder(program, tmp_path, outputs, sizes), detector.detect(images), strict=True
+    ):
+        assert len(found) > 10
+        require_equal(found, expected, detector.class_names)
+
+
+def test_the_program_resizes_as_training_did(softmax_folder, tmp_path):
+    _, _, program = softmax_folder
+    image = make_images()[1]
+    height, width = image.shape[1:]
+    content = b"P6 %d %d 255\n" % (width, height) + image.permute(1, 2, 0).numpy().tobytes()
+    (tmp_path / "image.ppm").write_bytes(content)
+    words = ["resize", str(tmp_path / "image.ppm"), str(tmp_path / "input.bin")]
+    subprocess.run([*program, *words], check=True)
+    found = np.fromfile(tmp_path / "input.bin", np.uint8).reshape(64, 96, 3)
+    expected = resize_to_bytes(image, (64, 96), "antialias").permute(1, 2, 0)
+    assert torch.equal(torch.from_numpy(found), expected)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["decode", "short.bin", "8", "8"], "short.bin: 3 bytes; the outputs of an image are"),
+        (["decode", "none.bin", "8", "8"], "none.bin: not readable"),
+        (["resize", "short.bin", "x"], "short.bin: not a binary PPM"),
+        (["decode", "short.bin", "8"], "usage"),
+    ],
+)
+def test_what_cannot_be_read_is_refused(softmax_folder, tmp_path, words, message):
+    (tmp_path / "short.bin").write_bytes(b"abc")
+    _, _, program = softmax_folder
+    done = subprocess.run(
+        [*program, *words], capture_output=True, text=True, check=False, cwd=tmp_path
+    )
+    assert done.returncode == 2
+    assert message in done.stderr

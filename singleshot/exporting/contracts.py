@@ -39,7 +39,7 @@ class ContractNetwork(nn.Module):
     def __init__(
         self, exportable: Exportable, contract: Contract, pixels: PixelForm, *, background: bool
     ) -> None:
-        """`background` keeps its column in the scores."""
+        """`background` keeps its column in the scores, 0 where the detector has none."""
         super().__init__()
         self.exportable, self.contract, self.pixels = exportable, contract, pixels
         self.network = exportable.network
@@ -92,12 +92,13 @@ class ContractNetwork(nn.Module):
     def _scores(self, logits: Float[Tensor, "b priors columns"]) -> Float[Tensor, "b priors c"]:
         """Compute the probability of each class, or of the background as well."""
         if self.exportable.scores == "sigmoid":
-            return logits.sigmoid()
+            scores = logits.sigmoid()
+            none = torch.zeros_like(scores[..., :1])
+            return torch.cat([none, scores], dim=-1) if self.background else scores
         probabilities = F.softmax(logits, dim=-1)
-        if self.background:
-            return probabilities
         first = self.exportable.first_column
-        return probabilities[..., first : first + len(self.exportable.class_names)]
+        last = first + len(self.exportable.class_names)
+        return probabilities[..., 0 if self.background else first : last]
 
     def input(self, batch: int, name: str = "images") -> ModelInput:
         """Describe the images it takes."""
@@ -132,8 +133,8 @@ class ContractNetwork(nn.Module):
                 )
             case "decoded":
                 num_priors = len(exportable.priors_cxcywh_unit)
-                first = exportable.first_column if self.background else 0
-                width = exportable.num_columns if self.background else len(exportable.class_names)
+                first = int(self.background)
+                width = first + len(exportable.class_names)
                 return (
                     ModelOutput(name="boxes", kind="boxes", shape=(batch, num_priors, 4)),
                     ModelOutput(

@@ -14,7 +14,7 @@ from singleshot.errors import ModelError, SingleshotError
 from singleshot.exporting.contracts import PixelForm, contract_network
 from singleshot.exporting.folder import write_companions
 from singleshot.exporting.formats import find_format_named
-from singleshot.exporting.formats.format import ExportFormat, ExportJob, ModelFiles
+from singleshot.exporting.formats.format import ExportFormat, ExportJob, ModelFiles, TargetForm
 from singleshot.exporting.options import ExportOptions
 from singleshot.exporting.parity import measure_parity
 from singleshot.exporting.record import describe_decoding, describe_detector, describe_thresholds
@@ -140,16 +140,18 @@ def _write(
     folder: Path,
 ) -> Manifest:
     """Write the folder whole or not at all, and return its manifest."""
-    pixels = options.pixels or _default_pixels(form, exportable)
+    target = form.target_forms.get(options.target or "", TargetForm("decoded", form.pixels))
+    pixels = options.pixels or _default_pixels(target.pixels, exportable)
     precision: Precision = (form.half or "float32") if options.half else "float32"
     with write_folder_atomically(folder) as beside:
         job = ExportJob(
-            contract_network(exportable, options.contract, pixels),
+            contract_network(exportable, options.contract, pixels, background=target.background),
             options.batch,
             precision,
             options.target,
             beside,
             options.notify,
+            input_name=target.input_name,
             make_environment=options.make_environment,
         )
         files = form.convert(job)
@@ -166,11 +168,11 @@ def _write(
     return manifest
 
 
-def _default_pixels(form: ExportFormat, exportable: Exportable) -> PixelForm:
-    """Choose bytes where the format takes them and resizing makes whole numbers."""
-    if form.pixels == "uint8" and exportable.resize not in WHOLE_NUMBERS:
+def _default_pixels(pixels: PixelForm, exportable: Exportable) -> PixelForm:
+    """Replace bytes by floats where resizing does not make whole numbers."""
+    if pixels == "uint8" and exportable.resize not in WHOLE_NUMBERS:
         return "float32"
-    return form.pixels
+    return pixels
 
 
 def _manifest(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -43,11 +42,11 @@ class ExportedDetector:
         self.manifest, self.engine, self.artifact = manifest, engine, artifact
         self.class_names = manifest.class_names
         self.postprocess_options = PostprocessOptions(**dict(manifest.postprocessing))
-        self._manifest_json = manifest.to_json()
+        self._document = manifest.to_json()
         self._priors = manifest.decoding.priors()
         # Where someone built the C++ decoder of the folder, it is used.
         self._native = (
-            standalone.Native.find(artifact.files[0].parent, self._manifest_json)
+            standalone.Native.find(artifact.files[0].parent, self._document)
             if artifact is not None
             else None
         )
@@ -118,15 +117,27 @@ class ExportedDetector:
         resized = [resizer(image.cpu(), self.input_size, how) for image in images]
         arrays = [image.permute(1, 2, 0).numpy() for image in resized]
         arrays += arrays[-1:] * (self.manifest.input.batch - len(arrays))
-        return standalone.to_input(arrays, self._manifest_json["input"])
+        return standalone.to_input(arrays, self._document["input"])
 
     def infer(self, batch: np.ndarray) -> dict[str, np.ndarray]:
         """Run the model; outputs are float32, by name.
 
-        Raises RunFailed when the runtime does.
+        Raises ModelError for a batch of another shape or type than the model takes.
         """
+        self._require_input(batch)
         outputs: dict[str, np.ndarray] = self.engine.run(batch)
         return outputs
+
+    def _require_input(self, batch: np.ndarray) -> None:
+        """Raise ModelError for a batch that the model does not take."""
+        taken = self.manifest.input
+        size = (*taken.size, 3) if taken.layout == "NHWC" else (3, *taken.size)
+        shape = (taken.batch or len(batch), *size)
+        if batch.shape != shape or batch.dtype != taken.dtype:
+            raise ModelError(
+                f"{self.source or 'the model'}: given a batch of {batch.dtype} {batch.shape}; it "
+                f"takes {taken.dtype} {shape}, as `preprocess` makes it"
+            )
 
     def postprocess(
         self, outputs: Mapping[str, np.ndarray], sizes: Sequence[tuple[int, int]]
@@ -153,16 +164,6 @@ class ExportedDetector:
         sides = boxes.new_tensor([width, height] * 2)
         labels = torch.from_numpy(found.labels.astype(np.int64))
         return Detections((boxes * sides).clamp(min=0).minimum(sides), scores, labels)
-
-    @property
-    def _document(self) -> dict[str, Any]:
-        """The manifest with the present score threshold, which benchmarks change."""
-        numbers = self._manifest_json["postprocessing"]
-        threshold = self.postprocess_options.score_threshold
-        return {
-            **self._manifest_json,
-            "postprocessing": {**numbers, "score_threshold": threshold},
-        }
 
     def score_thresholds(
         self, on_message: Callable[[str], None] | None = None

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,7 @@ else:
     # Formats are read without PyTorch.
     ContractNetwork = PixelForm = Any
 
-__all__ = ["ExportFormat", "ExportJob", "ModelFiles"]
+__all__ = ["ExportFormat", "ExportJob", "ModelFiles", "TargetForm"]
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,16 @@ class ExportJob:
 
 
 @dataclass(frozen=True)
+class TargetForm:
+    """What a target requires of input and outputs, where that is another than the format's own."""
+
+    contract: Contract
+    pixels: PixelForm
+    input_name: str = "images"
+    background: bool = False  # a first column of it in the scores
+
+
+@dataclass(frozen=True)
 class ExportFormat:
     """A format that `export` can write."""
 
@@ -68,6 +78,7 @@ class ExportFormat:
     half: Precision | None = None  # the 16-bit floats of `--half`
     any_batch: bool = False
     targets: tuple[str, ...] = ()
+    target_forms: Mapping[str, TargetForm] = field(default_factory=dict)
     int8: bool = False
 
     def require_modules(self) -> None:
@@ -88,3 +99,9 @@ class ExportFormat:
             known = ", ".join(self.targets)
             remedy = f"it has {known}" if known else "leave --target out"
             raise SingleshotError(f"target: {self.name} has no target {target!r}; {remedy}")
+        form = self.target_forms.get(target or "")
+        if form is not None and contract != form.contract:
+            raise SingleshotError(
+                f"contract: the target {target!r} takes {form.contract!r}, not {contract!r}; leave "
+                f"--contract out"
+            )

@@ -9,7 +9,7 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from singleshot.exporting.formats.format import ExportFormat, ExportJob, ModelFiles
+from singleshot.exporting.formats.format import ExportFormat, ExportJob, ModelFiles, TargetForm
 from singleshot.runtimes.artifact import METADATA_KEY
 from singleshot.runtimes.manifest import Manifest
 
@@ -21,6 +21,9 @@ __all__ = ["FORMAT", "build_onnx"]
 OPSET = 18
 IR_VERSION = 8  # of the same year; TensorRT 8.6 and onnxruntime 1.14 read it
 FILE = "model.onnx"
+# dusty-nv's jetson-inference (detectNet): input_0 to scores and boxes, normalised on the host.
+JETSON, LABELS = "jetson", "labels.txt"
+JETSON_OPSET = 17  # the latest of TensorRT 8.5, JetPack 5's
 
 
 def convert(job: ExportJob) -> ModelFiles:
@@ -28,8 +31,29 @@ def convert(job: ExportJob) -> ModelFiles:
     import onnx
 
     model = build_onnx(job)
+    if job.target == JETSON:
+        model = lower_opset(model, job)
+        write_jetson_labels(job)
     onnx.save(model, str(job.folder / FILE))
     return job.described(FILE)
+
+
+def lower_opset(model: onnx.ModelProto, job: ExportJob) -> onnx.ModelProto:
+    """Convert to the opset of older Jetsons, where its operators are the same."""
+    import onnx
+
+    try:
+        lowered: onnx.ModelProto = onnx.version_converter.convert_version(model, JETSON_OPSET)
+    except RuntimeError as error:  # an operator that has changed since, such as Pad
+        job.notify(f"opset {OPSET} is kept, for which TensorRT 8.6 is needed ({error})")
+        return model
+    return lowered
+
+
+def write_jetson_labels(job: ExportJob) -> None:
+    """Write labels.txt, whose first line is the background, as detectNet counts the columns."""
+    lines = "\n".join(["BACKGROUND", *job.network.exportable.class_names])
+    (job.folder / LABELS).write_text(lines + "\n", encoding="utf-8")
 
 
 def build_onnx(job: ExportJob) -> onnx.ModelProto:
@@ -109,5 +133,9 @@ FORMAT = ExportFormat(
     convert=convert,
     finish=finish,
     any_batch=True,
+    targets=(JETSON,),
+    target_forms={
+        JETSON: TargetForm("decoded", "normalized", input_name="input_0", background=True)
+    },
     int8=True,
 )

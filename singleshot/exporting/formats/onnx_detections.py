@@ -28,7 +28,6 @@ detections (float[b, {priors}, 4] boxes, float[b, {priors}, {classes}] scores)
     float one = {{1.0}},
     float nothing = {{-1.0}},
     int64 priors = {{{priors}}},
-    int64[3] by_score = {{0, -1, 1}},
     int64[1] last = {{2}},
     int64[2] flat = {{0, -1}}
 >
@@ -96,6 +95,7 @@ def append_detections(model: onnx.ModelProto, exportable: Exportable) -> onnx.Mo
     tail = onnx.parser.parse_model(text)
     names = [(name, name) for name in ("boxes", "scores")]
     whole: onnx.ModelProto = onnx.compose.merge_models(model, tail, io_map=names, prefix2=PREFIX)
+    del whole.opset_import[1:]  # both have the same
     _rename_output(whole.graph, f"{PREFIX}detections", "detections")
     return whole
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -25,7 +26,10 @@ from singleshot.runtimes.standalone import detect as standalone
 from singleshot.runtimes.thresholds import operating_point_of
 from singleshot.structures import Detections
 
-__all__ = ["ExportedDetector", "open_exported"]
+__all__ = ["NATIVE", "ExportedDetector", "open_exported"]
+
+# Environment variable: if set, the C++ decoder that was built in the folder of a model is used.
+NATIVE = "SINGLESHOT_NATIVE"
 
 
 class ExportedDetector:
@@ -44,10 +48,10 @@ class ExportedDetector:
         self.postprocess_options = PostprocessOptions(**dict(manifest.postprocessing))
         self._document = manifest.to_json()
         self._priors = manifest.decoding.priors()
-        # Where someone built the C++ decoder of the folder, it is used.
+        # Loading a library runs the code in it, and a folder may be from anywhere.
         self._native = (
             standalone.Native.find(artifact.files[0].parent, self._document)
-            if artifact is not None
+            if artifact is not None and os.environ.get(NATIVE)
             else None
         )
 

@@ -12,6 +12,7 @@ import singleshot
 from singleshot.benchmarking.about import with_score_threshold
 from singleshot.errors import DataError, ModelError, SingleshotError
 from singleshot.models.opening import load_trainable
+from singleshot.runtimes.exported import NATIVE
 
 pytest.importorskip("onnxscript")
 
@@ -78,6 +79,17 @@ def test_it_has_no_weights_to_train_and_runs_on_the_cpu(exported, run):
         singleshot.export(exported, "onnx")
     with pytest.raises(SingleshotError, match="runs on the CPU"):
         singleshot.load(exported, "cuda")
+
+
+def test_a_library_in_the_folder_is_loaded_only_on_request(exported, tmp_path, monkeypatch):
+    for path in exported.iterdir():
+        if path.is_file():
+            (tmp_path / path.name).write_bytes(path.read_bytes())
+    (tmp_path / "libsingleshot_decoder.so").write_bytes(b"not a library")
+    singleshot.load(tmp_path)
+    monkeypatch.setenv(NATIVE, "1")
+    with pytest.raises(ModelError, match=r"libsingleshot_decoder\.so: cannot be loaded"):
+        singleshot.load(tmp_path)
 
 
 def test_it_describes_itself(detector):

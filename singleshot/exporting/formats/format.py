@@ -55,7 +55,7 @@ class ExportJob:
 
 @dataclass(frozen=True)
 class TargetForm:
-    """What a target requires of input and outputs, where that is another than the format's own."""
+    """Input and outputs of a target, where they are others than the format's own."""
 
     contract: Contract
     pixels: PixelForm

@@ -15,6 +15,7 @@ from singleshot.exporting.contracts import PixelForm, contract_network
 from singleshot.exporting.folder import write_companions
 from singleshot.exporting.formats import find_format_named
 from singleshot.exporting.formats.format import ExportFormat, ExportJob, ModelFiles, TargetForm
+from singleshot.exporting.learned_int8 import prepare_learned_int8
 from singleshot.exporting.options import ExportOptions
 from singleshot.exporting.parity import measure_parity
 from singleshot.exporting.record import describe_decoding, describe_detector, describe_thresholds
@@ -143,6 +144,8 @@ def _write(
     target = form.target_forms.get(options.target or "", TargetForm("decoded", form.pixels))
     pixels = options.pixels or _default_pixels(target.pixels, exportable)
     precision: Precision = (form.half or "float32") if options.half else "float32"
+    if prepare_learned_int8(exportable.network, form, options):
+        precision = "int8"
     with write_folder_atomically(folder) as beside:
         job = ExportJob(
             contract_network(exportable, options.contract, pixels, background=target.background),

@@ -80,6 +80,7 @@ class ExportFormat:
     targets: tuple[str, ...] = ()
     target_forms: Mapping[str, TargetForm] = field(default_factory=dict)
     int8: bool = False
+    takes_ranges: bool = False  # of feature maps, learned in training: QuantizeLinear
 
     def require_modules(self) -> None:
         """Raise SingleshotError, with what to install, where a package is missing."""

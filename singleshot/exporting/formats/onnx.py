@@ -72,6 +72,10 @@ def build_onnx(job: ExportJob) -> onnx.ModelProto:
         from singleshot.exporting.formats.onnx_detections import append_detections
 
         model = append_detections(model, network.exportable)
+    if job.precision == "int8":
+        from singleshot.exporting.formats.onnx_weights import fold_rounded_weights
+
+        fold_rounded_weights(model)
     onnx.checker.check_model(model, full_check=True)
     return model
 
@@ -138,4 +142,5 @@ FORMAT = ExportFormat(
         JETSON: TargetForm("decoded", "normalized", input_name="input_0", background=True)
     },
     int8=True,
+    takes_ranges=True,
 )

@@ -20,7 +20,7 @@ def convert(job: ExportJob) -> ModelFiles:
     finally:
         through.unlink()
     # Weights in float16 would differ from the detector's in the fourth digit.
-    half = job.precision != "float32"
+    half = job.precision in {"float16", "bfloat16"}
     openvino.save_model(model, str(job.folder / "model.xml"), compress_to_fp16=half)
     return job.described("model.xml", "model.bin")
 
@@ -35,4 +35,5 @@ FORMAT = ExportFormat(
     half="bfloat16",
     any_batch=True,
     int8=True,
+    takes_ranges=True,
 )

@@ -8,6 +8,7 @@ import torch
 from benchmarks import (
     coverage,
     evaluation,
+    host,
     kills,
     load,
     loading,
@@ -23,6 +24,7 @@ from benchmarks import (
 
 BENCHMARKS = {
     "postprocess": postprocess.main,
+    "host": host.main,
     "matching-and-loss": matching_and_loss.main,
     "training-step": training_step.main,
     "evaluation": evaluation.main,

@@ -11,6 +11,7 @@ from typing import Any, Final
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from singleshot.detectors.common.settings import Resize
+from singleshot.exporting.parity_table import parity_rows
 from singleshot.exporting.priors_header import priors_header
 from singleshot.runtimes.manifest import Manifest, ModelInput, ModelOutput
 from singleshot.runtimes.standalone import detect as standalone
@@ -76,6 +77,8 @@ def readme(manifest: Manifest) -> str:
         resizing=RESIZING[model_input.resize],
         normalised=any(model_input.mean) or model_input.std != (1, 1, 1),
         measured=list(_measured(manifest)),
+        parity=manifest.parity,
+        parity_rows=list(parity_rows(manifest.parity)) if manifest.parity else [],
         shape=_shape,
         content_of=_content_of,
     )
@@ -121,13 +124,11 @@ def _content_of(output: ModelOutput) -> str:
 
 
 def _measured(manifest: Manifest) -> Iterator[tuple[str, str]]:
-    """List what was measured: of the detector, then of the exported model beside it."""
+    """List the size of the detector and the metrics of its checkpoint."""
     detector = manifest.detector
     yield "parameters", f"{detector.parameters:,}"
     yield "multiply-accumulates", f"{detector.macs:,}"
-    for source, numbers in (("checkpoint", manifest.metrics), ("export", manifest.parity)):
-        for name, value in _flatten(numbers):
-            yield f"{source}: {name}", value
+    yield from _flatten(manifest.metrics)
 
 
 def _flatten(numbers: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, str]]:

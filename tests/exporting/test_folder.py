@@ -76,10 +76,19 @@ def test_the_readme_has_measured_numbers_and_the_operating_point(detector):
             detector,
             operating_point=point,
             metrics={"coco": {"AP": 0.31}},
-            parity={"max_error": 3e-05, "same_detections": "50 of 50"},
+            parity={
+                "size_mb": {"pytorch": 17.2, "exported": 4.5},
+                "data": "cells (val)",
+                "images": 50,
+                "runtime": "openvino 2026",
+                "outputs": {"logits": {"max_error": 3e-05, "relative_rms": 1e-6}},
+                "same_detections": 49,
+            },
         )
     )
     assert "(precision=0.9, chosen on cells (val))" in text
-    assert "| checkpoint: coco, AP | 0.31 |" in text
-    assert "| export: max error | 3e-05 |" in text
-    assert "| export: same detections | 50 of 50 |" in text
+    assert "| coco, AP | 0.31 |" in text
+    assert "model in openvino 2026, on 50 images (cells (val)):" in text
+    assert "| largest error of logits |  | 3.0e-05 |" in text
+    assert "| images with the same detections |  | 49 of 50 |" in text
+    assert "| size, MB | 17.2 | 4.5 |" in text

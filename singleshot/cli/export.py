@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from singleshot.exporting.export import ExportResult
 
 EXAMPLES = examples(
-    "singleshot export runs/cells --to onnx",
-    "singleshot export runs/cells --to openvino --contract raw --output exports/cells",
+    "singleshot export runs/cells --to onnx --evaluate cells",
+    "singleshot export runs/cells --to openvino --contract raw --skip-timing --output exports/raw",
 )
 
 

@@ -22,6 +22,7 @@ from command_line import help_examples, singleshot
         "predict",
         "models list",
         "models show",
+        "export",
         "data check",
         "data convert",
         "data coverage",

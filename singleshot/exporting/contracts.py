@@ -21,9 +21,12 @@ from singleshot.detectors.common.box_coding import decode
 from singleshot.detectors.common.exportable import Exportable
 from singleshot.runtimes.manifest import Contract, ModelInput, ModelOutput
 
-__all__ = ["ContractNetwork", "PixelForm", "contract_network"]
+__all__ = ["WHOLE_NUMBERS", "ContractNetwork", "PixelForm", "contract_network"]
 
 PixelForm = Literal["uint8", "float32", "normalized"]
+
+# Resizing to whole numbers loses nothing in bytes.
+WHOLE_NUMBERS = ("antialias", "opencv")
 
 
 class ContractNetwork(nn.Module):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +12,14 @@ from singleshot.checkpoints.header import read_about
 from singleshot.detectors.common.exportable import Exportable
 from singleshot.detectors.detector import TrainableDetector
 from singleshot.errors import ModelError, SingleshotError
-from singleshot.exporting.contracts import PixelForm, contract_network
+from singleshot.exporting.contracts import WHOLE_NUMBERS, PixelForm, contract_network
 from singleshot.exporting.folder import write_companions
 from singleshot.exporting.formats import find_format_named
 from singleshot.exporting.formats.format import ExportFormat, ExportJob, ModelFiles, TargetForm
 from singleshot.exporting.learned_int8 import prepare_learned_int8
 from singleshot.exporting.options import ExportOptions
 from singleshot.exporting.parity import measure_parity
+from singleshot.exporting.quantization.quantize import quantize
 from singleshot.exporting.record import describe_decoding, describe_detector, describe_thresholds
 from singleshot.files import require_empty_folder, write_folder_atomically
 from singleshot.models.opening import load_trainable
@@ -32,9 +34,6 @@ from singleshot.runtimes.manifest import (
 from singleshot.version import __version__
 
 __all__ = ["ExportResult", "export"]
-
-# Resizing to whole numbers loses nothing in bytes.
-WHOLE_NUMBERS = ("antialias", "opencv")
 
 
 @dataclass(frozen=True)
@@ -115,7 +114,7 @@ def _require_precision(form: ExportFormat, options: ExportOptions) -> None:
     """Raise SingleshotError for a precision or batch that the format does not have."""
     if options.half and form.half is None:
         raise SingleshotError(f"half: {form.name} has no 16-bit floats; leave --half out")
-    if options.int8 and not form.int8:
+    if options.int8 and form.int8 is None:
         raise SingleshotError(f"int8: not there for {form.name}; leave --int8 out")
     if not options.batch and not form.any_batch:
         raise SingleshotError(f"batch: {form.name} takes a fixed number of images, 1 or more")
@@ -157,8 +156,13 @@ def _write(
             input_name=target.input_name,
             make_environment=options.make_environment,
         )
-        files = form.convert(job)
-        manifest = _manifest(detector, exportable, form, options, files)
+        describe = partial(describe_model, detector, exportable, form, options)
+        if options.int8:
+            files, record = quantize(form, job, options, describe)
+            manifest = describe(files).model_copy(update={"quantization": record.to_json()})
+        else:
+            files = form.convert(job)
+            manifest = describe(files)
         if form.finish is not None:
             form.finish(beside / files.names[0], manifest)
         records = {name: FileRecord.of(beside / name) for name in files.names}
@@ -178,7 +182,7 @@ def _default_pixels(pixels: PixelForm, exportable: Exportable) -> PixelForm:
     return pixels
 
 
-def _manifest(
+def describe_model(
     detector: TrainableDetector,
     exportable: Exportable,
     form: ExportFormat,

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Literal
 
 from singleshot.errors import SingleshotError
+from singleshot.exporting.quantization.options import QuantizationOptions
 from singleshot.options import callback, option
 from singleshot.runs.callbacks import OnMessage
-from singleshot.runs.reporting import WithMessages
 
 __all__ = ["ExportOptions", "FormatName"]
 
@@ -17,7 +17,7 @@ FormatName = Literal["onnx", "openvino", "litert", "executorch", "ncnn"]
 
 
 @dataclass(frozen=True)
-class ExportOptions(WithMessages):
+class ExportOptions(QuantizationOptions):
     """Format and contract of an exported model."""
 
     to: FormatName = field(metadata=option("Format of the model."))
@@ -42,22 +42,6 @@ class ExportOptions(WithMessages):
     )
     half: bool = field(
         default=False, metadata=option("Compute in 16-bit floats, where the format has them.")
-    )
-    int8: bool = field(
-        default=False, metadata=option("Quantise to 8-bit integers; needs --calibrate.")
-    )
-    calibrate: str | Path | None = field(
-        default=None,
-        metadata=option(
-            "Data set whose images int8 is calibrated on: those trained on.", metavar="DATA"
-        ),
-    )
-    evaluate: str | Path | None = field(
-        default=None,
-        metadata=option(
-            "Data set to compare detections and AP on, before and after: test, else val, else all.",
-            metavar="DATA",
-        ),
     )
     threads: int = field(
         default=0,
@@ -94,7 +78,4 @@ class ExportOptions(WithMessages):
         super().__post_init__()
         if self.int8 and self.half:
             raise SingleshotError("int8, half: a model has one of them; choose --int8 or --half")
-        if self.int8 and self.calibrate is None:
-            raise SingleshotError(
-                "int8: name the images to calibrate on, those trained on: --calibrate DATA"
-            )
+        self.check_quantization()

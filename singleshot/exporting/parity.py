@@ -105,11 +105,10 @@ def _evaluated(detector: TrainableDetector) -> Iterator[None]:
 
 def _open_data(detector: TrainableDetector, options: ExportOptions) -> DataSet | None:
     """Open the split to evaluate on, with the labels of the detector; None without data."""
-    if options.evaluate is None:
+    data = options.evaluate or options.calibrate
+    if data is None:
         return None
-    return open_evaluation_data(
-        options.evaluate, None, options.on_message, class_names=detector.class_names
-    )
+    return open_evaluation_data(data, None, options.on_message, class_names=detector.class_names)
 
 
 def output_errors(

@@ -176,6 +176,7 @@ class Manifest(Settings):
     operating_point: ThresholdsRecord | None = None
     detector: DetectorRecord
     metrics: dict[str, Any] = Field(default_factory=dict)  # of the checkpoint
+    quantization: dict[str, Any] = Field(default_factory=dict)  # how int8 was found; see `record`
     parity: dict[str, Any] = Field(default_factory=dict)  # how the model compares with the detector
 
     def to_text(self) -> str:

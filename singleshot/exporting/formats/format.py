@@ -13,9 +13,10 @@ from singleshot.runtimes.manifest import Contract, Manifest, ModelInput, ModelOu
 
 if TYPE_CHECKING:
     from singleshot.exporting.contracts import ContractNetwork, PixelForm
+    from singleshot.exporting.quantization.settings import Int8Support
 else:
     # Formats are read without PyTorch.
-    ContractNetwork = PixelForm = Any
+    ContractNetwork = PixelForm = Int8Support = Any
 
 __all__ = ["ExportFormat", "ExportJob", "ModelFiles", "TargetForm"]
 
@@ -79,7 +80,7 @@ class ExportFormat:
     any_batch: bool = False
     targets: tuple[str, ...] = ()
     target_forms: Mapping[str, TargetForm] = field(default_factory=dict)
-    int8: bool = False
+    int8: Int8Support | None = None  # None: there is none
     takes_ranges: bool = False  # of feature maps, learned in training: QuantizeLinear
 
     def require_modules(self) -> None:

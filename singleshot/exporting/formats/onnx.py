@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from singleshot.exporting.formats.format import ExportFormat, ExportJob, ModelFiles, TargetForm
+from singleshot.exporting.quantization.graph import name_convolutions
+from singleshot.exporting.quantization.onnx import INT8
 from singleshot.runtimes.artifact import METADATA_KEY
 from singleshot.runtimes.manifest import Manifest
 
@@ -66,6 +68,7 @@ def build_onnx(job: ExportJob) -> onnx.ModelProto:
         outputs = [one.name for one in network.outputs(batch)]
     model = _exported(network, batch, job.input_name, outputs)
     _remove_traces(model)
+    name_convolutions(model)
     model.ir_version = IR_VERSION
     model.producer_name = "singleshot"
     if network.contract == "detections":
@@ -141,6 +144,6 @@ FORMAT = ExportFormat(
     target_forms={
         JETSON: TargetForm("decoded", "normalized", input_name="input_0", background=True)
     },
-    int8=True,
+    int8=INT8,
     takes_ranges=True,
 )

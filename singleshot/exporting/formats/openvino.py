@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from singleshot.exporting.formats.format import ExportFormat, ExportJob, ModelFiles
 from singleshot.exporting.formats.onnx import build_onnx
+from singleshot.exporting.quantization.openvino import INT8
 
 __all__ = ["FORMAT"]
 
@@ -34,6 +35,6 @@ FORMAT = ExportFormat(
     convert=convert,
     half="bfloat16",
     any_batch=True,
-    int8=True,
+    int8=INT8,
     takes_ranges=True,
 )

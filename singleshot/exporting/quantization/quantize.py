@@ -1,0 +1,190 @@
+"""Quantise a detector for a format: the settings in turn, until one passes the gate."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import torch
+from torch import nn
+
+from singleshot.exporting.contracts import ContractNetwork, contract_network
+from singleshot.exporting.formats.format import ExportFormat, ExportJob, ModelFiles
+from singleshot.exporting.quantization.bias_correction import corrected_biases, folded
+from singleshot.exporting.quantization.gate import Gate, NetworkEngine
+from singleshot.exporting.quantization.images import CalibrationImages, open_images
+from singleshot.exporting.quantization.ladder import find_setting
+from singleshot.exporting.quantization.options import QuantizationOptions
+from singleshot.exporting.quantization.record import QuantizationRecord, TriedSetting
+from singleshot.exporting.quantization.sensitivity import LayerGroup, rank_layers
+from singleshot.exporting.quantization.settings import (
+    QuantizationJob,
+    QuantizationSetting,
+)
+from singleshot.runtimes.exported import ExportedDetector
+from singleshot.runtimes.manifest import Manifest
+from singleshot.runtimes.standalone import detect as standalone
+
+__all__ = ["quantize"]
+
+Describe = Callable[[ModelFiles], Manifest]
+
+# Images that go through the network together: as many as take this many multiply-adds.
+CORRECTION_MACS, SENSITIVITY_MACS = 16e9, 6e9
+FEWEST, MOST = 4, 32
+
+
+def quantize(
+    form: ExportFormat, job: ExportJob, options: QuantizationOptions, describe: Describe
+) -> tuple[ModelFiles, QuantizationRecord]:
+    """Write a quantised model to the folder of a job, if one passes the gate.
+
+    Args:
+        form: the format, which has int8.
+        job: the conversion; its network computes in floating point.
+        options: images and limits.
+        describe: makes the manifest of a model with these files.
+
+    Raises:
+        RunFailed: no setting passes; the message has the table of what was tried.
+        DataError: the images cannot be read.
+    """
+    assert form.int8 is not None
+    network = job.network
+    images = open_images(options, network.exportable.class_names, job.notify)
+    with ExitStack() as stack:
+        workshop = Path(stack.enter_context(TemporaryDirectory()))
+        calibration = CalibrationImages.of(images.calibration, network.exportable)
+        quantizer = _Quantizer(form, job, calibration, describe, workshop)
+        gate = Gate(
+            images.evaluation,
+            quantizer.reference(),
+            max_drop=options.max_drop,
+            max_error=options.max_error,
+        )
+        record = QuantizationRecord(
+            images.calibration.description,
+            len(images.calibration),
+            images.evaluation.description,
+            len(images.evaluation),
+            gate.average_precision,
+            options.max_drop,
+            options.max_error,
+        )
+
+        def try_setting(setting: QuantizationSetting) -> TriedSetting:
+            measured = gate.measure(quantizer.trial(setting))
+            return TriedSetting(setting, measured, gate.passes(measured))
+
+        setting = find_setting(form.int8, try_setting, quantizer.rank, record, job.notify)
+        return quantizer.write(setting), record
+
+
+@dataclass
+class _Quantizer:
+    """Makes models of a network by any setting; conversions in floating point are kept."""
+
+    form: ExportFormat
+    job: ExportJob
+    calibration: CalibrationImages
+    describe: Describe
+    workshop: Path  # an empty folder
+
+    @cached_property
+    def plain(self) -> nn.Module:
+        """The network without batch norm."""
+        exportable = self.job.network.exportable
+        return folded(exportable.network, torch.zeros(1, 3, *exportable.input_size))
+
+    @cached_property
+    def corrected(self) -> nn.Module:
+        """The network with corrected biases."""
+        return corrected_biases(self.plain, self._images(CORRECTION_MACS))
+
+    def reference(self) -> ExportedDetector:
+        """Build the detector in floating point, with raw outputs."""
+        network = self._network(self.job.network.exportable.network, raw=True)
+        files = ModelFiles((), network.input(1), network.outputs(1))
+        return ExportedDetector(self._manifest(files), NetworkEngine(network))
+
+    def trial(self, setting: QuantizationSetting) -> ExportedDetector:
+        """Quantise with raw outputs, and open the model."""
+        folder = self.workshop / "trial"
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+        files = self._quantize(setting, folder, raw=True)
+        manifest = self._manifest(files)
+        engine = standalone.open_engine(folder / files.names[0], manifest.to_json(), 0)
+        return ExportedDetector(manifest, engine)
+
+    def write(self, setting: QuantizationSetting) -> ModelFiles:
+        """Quantise with the outputs of the job, into its folder."""
+        return self._quantize(setting, self.job.folder, raw=False)
+
+    def rank(self) -> list[LayerGroup]:
+        """Rank the layers by what rounding them alone does."""
+        return rank_layers(self.plain, self._images(SENSITIVITY_MACS))
+
+    def _quantize(self, setting: QuantizationSetting, folder: Path, *, raw: bool) -> ModelFiles:
+        assert self.form.int8 is not None
+        source, files = self._converted(correct=setting.correct_biases, raw=raw)
+        description = files.input
+        made = self.form.int8.quantize(
+            QuantizationJob(
+                source,
+                files,
+                replace(self.job, folder=folder),
+                setting,
+                lambda: self.calibration.batches(description),
+            )
+        )
+        return replace(made, precision="int8")
+
+    def _converted(self, *, correct: bool, raw: bool) -> tuple[Path, ModelFiles]:
+        """Convert in floating point; each kind once."""
+        key = (correct, raw or self._is_raw)
+        if key not in self._conversions:
+            folder = self.workshop / f"float-{len(self._conversions)}"
+            folder.mkdir()
+            network = self._network(self.corrected if correct else self.plain, raw=raw)
+            batch = 1 if raw else self.job.batch
+            job = replace(self.job, network=network, folder=folder, batch=batch)
+            self._conversions[key] = (folder, self.form.convert(job))
+        return self._conversions[key]
+
+    @cached_property
+    def _conversions(self) -> dict[tuple[bool, bool], tuple[Path, ModelFiles]]:
+        return {}
+
+    @property
+    def _is_raw(self) -> bool:
+        """Tell whether the model to write is that of the trials."""
+        return self.job.network.contract == "raw" and self.job.batch == 1
+
+    def _network(self, network: nn.Module, *, raw: bool) -> ContractNetwork:
+        """Put the contract of the job around a network, or that of the trials."""
+        own = self.job.network
+        exportable = replace(own.exportable, network=network)
+        contract = "raw" if raw else own.contract
+        return contract_network(exportable, contract, own.pixels, background=own.background)
+
+    def _manifest(self, files: ModelFiles) -> Manifest:
+        """Describe a model of a trial."""
+        changes = {"contract": "raw", "input": files.input, "outputs": files.outputs}
+        return self._described.model_copy(update={**changes, "precision": files.precision})
+
+    @cached_property
+    def _described(self) -> Manifest:
+        """The manifest of a model without outputs."""
+        return self.describe(ModelFiles((), self.job.network.input(1), ()))
+
+    def _images(self, multiply_adds: float) -> torch.Tensor:
+        """Stack as many images as take this many multiply-adds."""
+        number = int(multiply_adds / max(self._described.detector.macs, 1))
+        number = max(FEWEST, min(MOST, number))
+        return self.calibration.normalized(number, self.job.network.exportable)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import pytest
 from small_ssd import make_run
@@ -25,9 +26,7 @@ def source(tmp_path_factory):
 
 @pytest.fixture
 def exported(source, tmp_path):
-    for path in source.iterdir():
-        (tmp_path / path.name).write_bytes(path.read_bytes())
-    return tmp_path
+    return shutil.copytree(source, tmp_path, dirs_exist_ok=True)
 
 
 def test_an_onnx_file_has_its_manifest_inside(exported):

@@ -42,11 +42,14 @@ __all__ = [
     "open_engine",
     "read_manifest",
     "resize",
+    "run",
     "select",
     "to_input",
 ]
 
 MANIFEST = "model.json"
+REQUIRED_KEYS = ("format", "contract", "class_names", "files", "input", "outputs")
+REQUIRED_KEYS += ("decoding", "postprocessing")
 DEFAULT_SCORE_THRESHOLD = 0.3
 # exp(x) of a wild prediction would overflow.
 LARGEST_LOG_RATIO = math.log(1000 / 16)
@@ -80,6 +83,8 @@ def read_manifest(path: Path) -> dict[str, Any]:
         raise ModelFileError(f"{file}: damaged: {error}; copy it again") from error
     if not isinstance(document, dict) or "manifest_version" not in document:
         raise ModelFileError(f"{file}: not the manifest of an exported model")
+    if missing := [key for key in REQUIRED_KEYS if key not in document]:
+        raise ModelFileError(f"{file}: damaged: no {', '.join(missing)}; copy it again")
     return document
 
 
@@ -885,7 +890,7 @@ class Model:
         Boxes are in pixels of the image, best first; scores as low as `score_threshold` in
         `model.json`.
         """
-        outputs = self.engine.run(self.preprocess(image))
+        outputs = run(self.engine, self.preprocess(image))
         return self.postprocess(outputs, (image.shape[0], image.shape[1]))
 
     def preprocess(self, image: Array) -> Array:
@@ -919,12 +924,24 @@ def load(path: str, threads: int = 0) -> Model:
     return Model(manifest, engine, Native.find(folder, manifest))
 
 
-def _require_image(image: Array) -> Array:
+def run(engine: Engine, batch: Array) -> dict[str, Array]:
+    """Run a model; ModelFileError where its runtime fails, as for an input of another shape."""
+    try:
+        return engine.run(batch)
+    except Exception as error:  # each runtime has its own kinds
+        reason = " ".join(str(error).split())
+        raise ModelFileError(
+            f"{engine.runtime} failed on an input of {batch.dtype} {batch.shape}: {reason}; the "
+            f"model and {MANIFEST} may not belong together: export again"
+        ) from error
+
+
+def _require_image(image: Array, place: str = "the image") -> Array:
     """Raise ModelFileError for what is no RGB image of bytes."""
     is_image = image.ndim == 3 and image.shape[2] == 3 and image.size
     if image.dtype != np.uint8 or not is_image:
         raise ModelFileError(
-            f"expected an RGB image, uint8 (height, width, 3); got {image.dtype} {image.shape}"
+            f"{place}: expected RGB, uint8 (height, width, 3); got {image.dtype} {image.shape}"
         )
     return image
 
@@ -932,7 +949,10 @@ def _require_image(image: Array) -> Array:
 def read_image(path: str) -> Array:
     """Read an image as uint8 RGB (h, w, 3): .npy and binary .ppm, others by Pillow or OpenCV."""
     if path.endswith(".npy"):
-        return _require_image(np.load(path))
+        try:
+            return _require_image(np.load(path), path)
+        except ValueError as error:
+            raise ModelFileError(f"{path}: no array of numbers ({error})") from error
     if path.endswith(".ppm"):
         return _read_ppm(path)
     try:
@@ -970,7 +990,7 @@ def _read_ppm(path: str) -> Array:
     if len(pixels) < width * height * 3:
         raise ModelFileError(f"{path}: cut short: {width} x {height} pixels need more bytes")
     image = np.frombuffer(pixels, np.uint8, count=width * height * 3)
-    return _require_image(image.reshape(height, width, 3))
+    return _require_image(image.reshape(height, width, 3), path)
 
 
 def thresholds_of(manifest: Mapping[str, Any], given: float | None) -> Array:

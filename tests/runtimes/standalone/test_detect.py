@@ -173,6 +173,7 @@ def test_images_are_read_from_npy_ppm_and_png(image, tmp_path):
         ("a.ppm", b"P5 1 1 255 a", "not a binary PPM"),
         ("a.ppm", b"P6 9 9 255 abc", "cut short: 9 x 9"),
         ("a.png", b"no image", "cannot identify image"),
+        ("a.npy", b"no array", r"a.npy: no array of numbers"),
     ],
 )
 def test_a_broken_image_is_refused(name, content, message, tmp_path):
@@ -184,7 +185,7 @@ def test_a_broken_image_is_refused(name, content, message, tmp_path):
 @pytest.mark.parametrize("shape", [(8, 8), (8, 8, 4), (0, 8, 3)])
 def test_what_is_no_image_of_three_bytes_is_refused(shape):
     model = detect.Model(small_manifest(small_ssd()).to_json(), detect.Engine())
-    with pytest.raises(detect.ModelFileError, match=r"expected an RGB image, uint8"):
+    with pytest.raises(detect.ModelFileError, match=r"the image: expected RGB, uint8"):
         model.preprocess(np.zeros(shape, np.uint8))
 
 
@@ -241,6 +242,31 @@ def test_scores_below_the_threshold_are_not_printed(folder, image, capsys):
 def test_a_missing_model_ends_with_2(tmp_path, capsys):
     assert detect.main([str(tmp_path / "a.npy"), "--model", str(tmp_path)]) == 2
     assert "model.json: not readable" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("{", "model.json: damaged: Expecting"),
+        ("[]", "not the manifest of an exported model"),
+        ('{"manifest_version": 1, "format": "onnx"}', "damaged: no contract, class_names, files"),
+    ],
+)
+def test_a_damaged_manifest_ends_with_2(content, message, tmp_path, capsys):
+    (tmp_path / "model.json").write_text(content)
+    assert detect.main([str(tmp_path / "a.npy"), "--model", str(tmp_path)]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_a_runtime_that_fails_ends_with_2(folder, image, capsys, monkeypatch):
+    def fail(batch):
+        raise RuntimeError(f"got {batch.shape[1]},\n expected 300")
+
+    monkeypatch.setattr(OneBox, "run", staticmethod(fail))
+    np.save(folder / "a.npy", image)
+    assert detect.main([str(folder / "a.npy"), "--model", str(folder)]) == 2
+    printed = capsys.readouterr().err
+    assert "failed on an input of uint8 (1, 64, 96, 3): got 64, expected 300; the model" in printed
 
 
 def test_priors_survive_the_manifest():

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from singleshot.detectors.common.postprocess import PostprocessOptions
 from singleshot.detectors.detector import TrainableDetector
-from singleshot.exporting.contracts import contract_network
+from singleshot.exporting.contracts import PixelForm, contract_network
 from singleshot.exporting.record import describe_decoding, describe_detector
 from singleshot.runtimes.manifest import Contract, Manifest, PostprocessingNumbers
 
@@ -60,12 +60,14 @@ def small_manifest(
     detector: TrainableDetector,
     contract: Contract = "raw",
     options: PostprocessOptions | None = None,
+    *,
+    pixels: PixelForm = "uint8",
     **changes: object,
 ) -> Manifest:
     """Describe a detector as its export does, without a file of a model."""
     exportable = detector.exportable()
     assert exportable is not None
-    network = contract_network(exportable, contract, "uint8")
+    network = contract_network(exportable, contract, pixels)
     post = options or exportable.postprocessing
     names = PostprocessingNumbers.model_fields
     manifest = Manifest(

@@ -47,7 +47,8 @@ def priors_header(manifest: Manifest) -> str:
         f"typedef {_C_TYPES[manifest.input.dtype]} singleshot_pixel; /* of the input */",
         f"typedef {_number_type(manifest.outputs)} singleshot_number; /* of the outputs */",
         "",
-        "/* What the host subtracts from RGB values of 0 to 255, and then divides by. */",
+        "/* What the host subtracts from RGB values of 0 to 255, then divides by. Where the input",
+        " * scale is not 0, the input is round(value / scale) + zero point after that. */",
         _array("float singleshot_mean[3]", map(_float, manifest.input.mean)),
         _array("float singleshot_std[3]", map(_float, manifest.input.std)),
         "",
@@ -84,11 +85,14 @@ def fixed_point(
 
 def _definitions(manifest: Manifest) -> list[str]:
     decoding, post = manifest.decoding, manifest.postprocessing
-    outputs = manifest.outputs
+    outputs, quantization = manifest.outputs, manifest.input.quantization
     scores = next((output for output in outputs if output.kind == "scores"), None)
     definitions: dict[str, int | float] = {
         "INPUT_HEIGHT": manifest.input.size[0],
         "INPUT_WIDTH": manifest.input.size[1],
+        "INPUT_NCHW": int(manifest.input.layout == "NCHW"),
+        "INPUT_SCALE": 0.0 if quantization is None else float(quantization.scale),
+        "INPUT_ZERO_POINT": 0 if quantization is None else quantization.zero_point,
         "RESIZE": RESIZE_KINDS.index(manifest.input.resize),
         "NUM_PRIORS": len(decoding.priors()),
         "NUM_LEVELS": len(decoding.levels),

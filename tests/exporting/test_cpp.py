@@ -20,6 +20,8 @@ from singleshot.detectors.common.resize import resize, resize_to_bytes
 from singleshot.detectors.ssd.postprocess import postprocess
 from singleshot.exporting.folder import FILES, write_companions
 from singleshot.importers.recognise import import_weights
+from singleshot.runtimes.manifest import Quantization
+from singleshot.runtimes.standalone import detect
 
 FUZZ = Path(__file__).with_name("fuzz_decoder.cpp")
 
@@ -142,6 +144,26 @@ def test_the_program_resizes_as_training_did(softmax_folder, tmp_path):
     found = np.fromfile(tmp_path / "input.bin", np.uint8).reshape(64, 96, 3)
     expected = resize_to_bytes(image, (64, 96), "antialias").permute(1, 2, 0)
     assert torch.equal(torch.from_numpy(found), expected)
+
+
+@pytest.mark.parametrize("quantization", [None, Quantization(scale=0.05, zero_point=-7)])
+def test_the_program_normalises_lays_out_and_quantises(quantization, tmp_path):
+    manifest = small_manifest(small_ssd(), pixels="normalized")
+    if quantization:
+        change = {"dtype": "int8", "quantization": quantization}
+        manifest = manifest.model_copy(update={"input": manifest.input.model_copy(update=change)})
+    write_companions(tmp_path, manifest)
+    program = Compiler("g++", ("-O1",)).build(tmp_path / "example" / "main.cpp", tmp_path / "a")
+    image = make_images()[0].permute(1, 2, 0).numpy()
+    header = b"P6 %d %d 255\n" % (image.shape[1], image.shape[0])
+    (tmp_path / "image.ppm").write_bytes(header + image.tobytes())
+    words = ["resize", str(tmp_path / "image.ppm"), str(tmp_path / "input.bin")]
+    subprocess.run([*program, *words], check=True)
+    description = manifest.to_json()["input"]
+    resized = detect.resize(image, (64, 96), "antialias")
+    expected = detect.to_input([resized], description)
+    found = np.fromfile(tmp_path / "input.bin", expected.dtype).reshape(expected.shape)
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
 
 
 @pytest.mark.parametrize(

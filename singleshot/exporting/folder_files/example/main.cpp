@@ -7,6 +7,7 @@
 // the model gives them (priors.h: singleshot_number); 640 480 are width and height of the image.
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -14,9 +15,11 @@
 #include <fstream>
 #include <iostream>
 #include <iterator>
+#include <limits>
 #include <sstream>
 #include <stdexcept>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #include "../decoder.hpp"
@@ -57,13 +60,31 @@ Image read_ppm(const std::string& path) {
   return {{height, width}, std::move(pixels)};
 }
 
-/// Write the resized image, rows of RGB, in the numbers that the network takes.
+/// Convert to a number of the input: whole ones are rounded and clipped.
+singleshot_pixel to_pixel(float value) {
+  if constexpr (std::is_floating_point_v<singleshot_pixel>) return value;
+  if (SINGLESHOT_INPUT_SCALE > 0.0F) value /= SINGLESHOT_INPUT_SCALE;
+  value = std::nearbyint(value) + static_cast<float>(SINGLESHOT_INPUT_ZERO_POINT);
+  constexpr auto lowest = static_cast<float>(std::numeric_limits<singleshot_pixel>::lowest());
+  constexpr auto highest = static_cast<float>(std::numeric_limits<singleshot_pixel>::max());
+  return static_cast<singleshot_pixel>(std::clamp(value, lowest, highest));
+}
+
+/// Write the resized image as the network takes it: normalised, typed, laid out.
 void write_input(const std::string& image_path, const std::string& path) {
   const Image image = read_ppm(image_path);
   const singleshot::Size size{SINGLESHOT_INPUT_HEIGHT, SINGLESHOT_INPUT_WIDTH};
   singleshot::Resizer resizer(image.size, size, singleshot::Resize{SINGLESHOT_RESIZE});
-  std::vector<singleshot_pixel> pixels(SINGLESHOT_INPUT_HEIGHT * SINGLESHOT_INPUT_WIDTH * 3);
-  resizer(image.pixels.data(), pixels.data());
+  constexpr std::size_t area = SINGLESHOT_INPUT_HEIGHT * SINGLESHOT_INPUT_WIDTH;
+  std::vector<float> resized(3 * area);
+  resizer(image.pixels.data(), resized.data());
+  std::vector<singleshot_pixel> pixels(resized.size());
+  for (std::size_t i = 0; i < resized.size(); ++i) {
+    const std::size_t channel = i % 3;
+    const std::size_t place = SINGLESHOT_INPUT_NCHW ? channel * area + i / 3 : i;
+    const float centred = resized[i] - singleshot_mean[channel];
+    pixels[place] = to_pixel(centred / singleshot_std[channel]);
+  }
   std::ofstream file(path, std::ios::binary);
   file.write(reinterpret_cast<const char*>(pixels.data()),
              static_cast<std::streamsize>(pixels.size() * sizeof(singleshot_pixel)));

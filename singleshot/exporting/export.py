@@ -157,7 +157,7 @@ def _write(
             make_environment=options.make_environment,
         )
         describe = partial(describe_model, detector, exportable, form, options)
-        if options.int8:
+        if options.int8 and precision != "int8":
             files, record = quantize(form, job, options, describe)
             manifest = describe(files).model_copy(update={"quantization": record.to_json()})
         else:

@@ -132,20 +132,20 @@ class _Quantizer:
 
     def _quantize(self, setting: QuantizationSetting, folder: Path, *, raw: bool) -> ModelFiles:
         assert self.form.int8 is not None
-        source, files = self._converted(correct=setting.correct_biases, raw=raw)
+        job, files = self._converted(correct=setting.correct_biases, raw=raw)
         description = files.input
         made = self.form.int8.quantize(
             QuantizationJob(
-                source,
+                job.folder,
                 files,
-                replace(self.job, folder=folder),
+                replace(job, folder=folder),
                 setting,
                 lambda: self.calibration.batches(description),
             )
         )
         return replace(made, precision="int8")
 
-    def _converted(self, *, correct: bool, raw: bool) -> tuple[Path, ModelFiles]:
+    def _converted(self, *, correct: bool, raw: bool) -> tuple[ExportJob, ModelFiles]:
         """Convert in floating point; each kind once."""
         key = (correct, raw or self._is_raw)
         if key not in self._conversions:
@@ -154,11 +154,11 @@ class _Quantizer:
             network = self._network(self.corrected if correct else self.plain, raw=raw)
             batch = 1 if raw else self.job.batch
             job = replace(self.job, network=network, folder=folder, batch=batch)
-            self._conversions[key] = (folder, self.form.convert(job))
+            self._conversions[key] = (job, self.form.convert(job))
         return self._conversions[key]
 
     @cached_property
-    def _conversions(self) -> dict[tuple[bool, bool], tuple[Path, ModelFiles]]:
+    def _conversions(self) -> dict[tuple[bool, bool], tuple[ExportJob, ModelFiles]]:
         return {}
 
     @property

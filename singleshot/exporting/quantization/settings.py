@@ -81,7 +81,7 @@ class QuantizationJob:
 
     source: Path  # folder of the model in floating point, as `convert` wrote it
     files: ModelFiles  # in that folder
-    job: ExportJob  # the same conversion; its folder is that of the model to write
+    job: ExportJob  # that conversion, of that network; its folder is that of the model to write
     setting: QuantizationSetting
     batches: Callable[[], Iterator[np.ndarray]]  # calibration images as the model takes them
 

@@ -180,8 +180,8 @@ Model = Annotated[
     str,
     typer.Argument(
         metavar="MODEL",
-        help="A run folder, a checkpoint, or the name of a downloaded detector (see: models "
-        "download).",
+        help="A run folder, a checkpoint, an exported model, or the name of a downloaded detector "
+        "(see: models download).",
     ),
 ]
 Recipe = Annotated[

@@ -30,13 +30,14 @@ from singleshot.metrics import (
 )
 from singleshot.metrics.coco_matching import limit_note
 from singleshot.metrics.intervals import few_images_note
-from singleshot.models.locating import Model
+from singleshot.models.locating import Model, exported_model
 from singleshot.models.origin import training_splits
 from singleshot.options import DataPaths, Device, as_paths, takes
 from singleshot.runs.callbacks import OnMessage
 from singleshot.runs.display import image_display
 from singleshot.runs.splits import SET_ASIDE, RunSplits
 from singleshot.runs.weights import RunWeights
+from singleshot.runtimes.thresholds import save_thresholds
 
 __all__ = ["detect_shard", "evaluate", "open_evaluation_data", "score"]
 
@@ -81,12 +82,12 @@ def _evaluate(detector: Model, options: EvaluationOptions) -> Report:
     if report.warning is not None:
         options.notify(f"warning: {report.warning}")
     if report.operating_point is not None:
-        if weights is None:
+        if weights is not None:
+            weights.save_operating_point(report.operating_point)
+        elif not _keep_in_export(detector, report.operating_point):
             options.notify(
                 f"{name} belongs to no run: its score thresholds are printed, but not kept"
             )
-        else:
-            weights.save_operating_point(report.operating_point)
     evaluation.write_page(report, predictions, name, options.to_command("evaluate", name))
     return report
 
@@ -179,6 +180,12 @@ def detect_shard(
 def weights_to_choose_for(detector: Model) -> RunWeights | None:
     """Identify the weights of a run; None for a detector that belongs to no run."""
     return run_weights(detector) if isinstance(detector, str | Path) else None
+
+
+def _keep_in_export(detector: Model, point: OperatingPoint) -> bool:
+    """Save the score thresholds of an exported model in its folder; False for other detectors."""
+    artifact = exported_model(detector) if isinstance(detector, str | Path) else None
+    return artifact is not None and save_thresholds(artifact, point)
 
 
 def _splits_of(detector: Model, on_message: OnMessage | None) -> RunSplits | None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from singleshot.files import write_atomically
 from singleshot.metrics import Choice, OperatingPoint, Rule
-from singleshot.runtimes.manifest import ThresholdsRecord
+from singleshot.runtimes.artifact import Artifact
+from singleshot.runtimes.manifest import MANIFEST_NAME, ThresholdsRecord
 
-__all__ = ["operating_point_of", "record_thresholds"]
+__all__ = ["operating_point_of", "record_thresholds", "save_thresholds"]
 
 
 def record_thresholds(point: OperatingPoint) -> ThresholdsRecord:
@@ -19,6 +21,22 @@ def record_thresholds(point: OperatingPoint) -> ThresholdsRecord:
         data=point.data,
         score_thresholds={name: choice.score_threshold for name, choice in choices},
     )
+
+
+def save_thresholds(artifact: Artifact, point: OperatingPoint) -> bool:
+    """Write score thresholds into the manifest beside an exported model, in place of those before.
+
+    Returns False where there is none beside it: an ONNX file alone stays as it is. Raises
+    StorageError when the disk does not take it.
+    """
+    path = artifact.files[0].with_name(MANIFEST_NAME)
+    if not path.is_file():
+        return False
+    record = record_thresholds(point)
+    manifest = artifact.manifest.model_copy(update={"operating_point": record})
+    with write_atomically(path) as beside:
+        beside.write_text(manifest.to_text(), encoding="utf-8")
+    return True
 
 
 def operating_point_of(

@@ -6,6 +6,7 @@ import sys
 
 import numpy as np
 import pytest
+from cells import COLOURS, make_cells
 from small_ssd import make_images, make_run
 
 import singleshot
@@ -90,6 +91,20 @@ def test_a_library_in_the_folder_is_loaded_only_on_request(exported, tmp_path, m
     monkeypatch.setenv(NATIVE, "1")
     with pytest.raises(ModelError, match=r"libsingleshot_decoder\.so: cannot be loaded"):
         singleshot.load(tmp_path)
+
+
+def test_score_thresholds_are_kept_in_the_folder(tmp_path):
+    make_cells(tmp_path / "cells")
+    run, folder = make_run(tmp_path / "run", classes=tuple(COLOURS)), tmp_path / "model"
+    singleshot.export(run, "onnx", output=folder, skip_timing=True)
+    messages = []
+    report = singleshot.evaluate(
+        folder, tmp_path / "cells", threshold_rule="fppi=2", on_message=messages.append
+    )
+    assert not any("not kept" in line for line in messages)
+    kept = singleshot.load(folder).score_thresholds()
+    assert kept.score_thresholds.tolist() == report.operating_point.score_thresholds.tolist()
+    assert singleshot.operating_point(folder) == kept
 
 
 def test_it_describes_itself(detector):

@@ -9,6 +9,7 @@ from benchmarks import (
     coverage,
     evaluation,
     host,
+    int8,
     kills,
     load,
     loading,
@@ -25,6 +26,7 @@ from benchmarks import (
 BENCHMARKS = {
     "postprocess": postprocess.main,
     "host": host.main,
+    "int8": int8.main,
     "matching-and-loss": matching_and_loss.main,
     "training-step": training_step.main,
     "evaluation": evaluation.main,

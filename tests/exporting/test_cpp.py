@@ -85,6 +85,19 @@ def run_decoder(program, folder, outputs, sizes):
     return [one["detections"] for one in json.loads(done.stdout)]
 
 
+def run_resizer(program, folder, image, size):
+    write_ppm(folder / "image.ppm", image)
+    words = ["resize", str(folder / "image.ppm"), str(folder / "input.bin")]
+    subprocess.run([*program, *words], check=True)
+    pixels = np.fromfile(folder / "input.bin", np.uint8).reshape(*size, 3)
+    return torch.from_numpy(pixels).permute(2, 0, 1)
+
+
+def write_ppm(path, image):
+    header = b"P6 %d %d 255\n" % (image.shape[2], image.shape[1])
+    path.write_bytes(header + image.permute(1, 2, 0).numpy().tobytes())
+
+
 def require_equal(found, expected, class_names):
     assert [one["label"] for one in found] == [class_names[label] for label in expected.labels]
     boxes = np.array([one["box"] for one in found]).reshape(-1, 4)
@@ -92,12 +105,23 @@ def require_equal(found, expected, class_names):
     np.testing.assert_allclose([one["score"] for one in found], expected.scores, atol=2e-6)
 
 
-def test_boxes_on_50_images_are_those_of_the_package(compiler, imported, on_real_images, tmp_path):
-    write_companions(tmp_path, small_manifest(imported))
-    program = compiler.build(tmp_path / "example" / "main.cpp", tmp_path / "detector")
+@pytest.fixture(scope="module")
+def program(compiler, imported, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("program")
+    write_companions(folder, small_manifest(imported))
+    return compiler.build(folder / "example" / "main.cpp", folder / "detector")
+
+
+def test_boxes_on_50_images_are_those_of_the_package(program, imported, on_real_images, tmp_path):
     sizes, outputs, expected = on_real_images
     for found, theirs in zip(run_decoder(program, tmp_path, outputs, sizes), expected, strict=True):
         require_equal(found, theirs, imported.class_names)
+
+
+def test_an_image_is_resized_to_the_same_bytes(program, shared, tmp_path):
+    image = read_image(next((shared / "data" / "tiny_coco" / "val2017").iterdir()))
+    found = run_resizer(program, tmp_path, image, (300, 300))
+    assert torch.equal(found, resize_to_bytes(image, (300, 300), "antialias"))
 
 
 def test_random_tensors_with_nan_and_infinity_decode_without_allocation(compiler, tmp_path):
@@ -136,14 +160,8 @@ def test_decoded_outputs_are_selected_as_by_the_package(softmax_folder, tmp_path
 def test_the_program_resizes_as_training_did(softmax_folder, tmp_path):
     _, _, program = softmax_folder
     image = make_images()[1]
-    height, width = image.shape[1:]
-    content = b"P6 %d %d 255\n" % (width, height) + image.permute(1, 2, 0).numpy().tobytes()
-    (tmp_path / "image.ppm").write_bytes(content)
-    words = ["resize", str(tmp_path / "image.ppm"), str(tmp_path / "input.bin")]
-    subprocess.run([*program, *words], check=True)
-    found = np.fromfile(tmp_path / "input.bin", np.uint8).reshape(64, 96, 3)
-    expected = resize_to_bytes(image, (64, 96), "antialias").permute(1, 2, 0)
-    assert torch.equal(torch.from_numpy(found), expected)
+    found = run_resizer(program, tmp_path, image, (64, 96))
+    assert torch.equal(found, resize_to_bytes(image, (64, 96), "antialias"))
 
 
 @pytest.mark.parametrize("quantization", [None, Quantization(scale=0.05, zero_point=-7)])
@@ -154,13 +172,12 @@ def test_the_program_normalises_lays_out_and_quantises(quantization, tmp_path):
         manifest = manifest.model_copy(update={"input": manifest.input.model_copy(update=change)})
     write_companions(tmp_path, manifest)
     program = Compiler("g++", ("-O1",)).build(tmp_path / "example" / "main.cpp", tmp_path / "a")
-    image = make_images()[0].permute(1, 2, 0).numpy()
-    header = b"P6 %d %d 255\n" % (image.shape[1], image.shape[0])
-    (tmp_path / "image.ppm").write_bytes(header + image.tobytes())
+    image = make_images()[0]
+    write_ppm(tmp_path / "image.ppm", image)
     words = ["resize", str(tmp_path / "image.ppm"), str(tmp_path / "input.bin")]
     subprocess.run([*program, *words], check=True)
     description = manifest.to_json()["input"]
-    resized = detect.resize(image, (64, 96), "antialias")
+    resized = detect.resize(image.permute(1, 2, 0).numpy(), (64, 96), "antialias")
     expected = detect.to_input([resized], description)
     found = np.fromfile(tmp_path / "input.bin", expected.dtype).reshape(expected.shape)
     np.testing.assert_allclose(found, expected, rtol=1e-6)

@@ -223,8 +223,11 @@ inline int in_2048ths(float part) { return static_cast<int>(std::nearbyint(part 
 
 template <typename Number>
 Number to_number(float value) {
-  if constexpr (std::is_same_v<Number, float>) return value;
-  return static_cast<Number>(std::clamp(std::nearbyint(value), 0.0F, 255.0F));
+  if constexpr (std::is_same_v<Number, float>) {
+    return value;
+  } else {
+    return static_cast<Number>(std::clamp(std::nearbyint(value), 0.0F, 255.0F));
+  }
 }
 
 }  // namespace detail

@@ -61,13 +61,17 @@ Image read_ppm(const std::string& path) {
 }
 
 /// Convert to a number of the input: whole ones are rounded and clipped.
-singleshot_pixel to_pixel(float value) {
-  if constexpr (std::is_floating_point_v<singleshot_pixel>) return value;
-  if (SINGLESHOT_INPUT_SCALE > 0.0F) value /= SINGLESHOT_INPUT_SCALE;
-  value = std::nearbyint(value) + static_cast<float>(SINGLESHOT_INPUT_ZERO_POINT);
-  constexpr auto lowest = static_cast<float>(std::numeric_limits<singleshot_pixel>::lowest());
-  constexpr auto highest = static_cast<float>(std::numeric_limits<singleshot_pixel>::max());
-  return static_cast<singleshot_pixel>(std::clamp(value, lowest, highest));
+template <typename Number>
+Number to_number(float value) {
+  if constexpr (std::is_floating_point_v<Number>) {
+    return value;
+  } else {
+    if (SINGLESHOT_INPUT_SCALE > 0.0F) value /= SINGLESHOT_INPUT_SCALE;
+    value = std::nearbyint(value) + static_cast<float>(SINGLESHOT_INPUT_ZERO_POINT);
+    constexpr auto lowest = static_cast<float>(std::numeric_limits<Number>::lowest());
+    constexpr auto highest = static_cast<float>(std::numeric_limits<Number>::max());
+    return static_cast<Number>(std::clamp(value, lowest, highest));
+  }
 }
 
 /// Write the resized image as the network takes it: normalised, typed, laid out.
@@ -83,7 +87,7 @@ void write_input(const std::string& image_path, const std::string& path) {
     const std::size_t channel = i % 3;
     const std::size_t place = SINGLESHOT_INPUT_NCHW ? channel * area + i / 3 : i;
     const float centred = resized[i] - singleshot_mean[channel];
-    pixels[place] = to_pixel(centred / singleshot_std[channel]);
+    pixels[place] = to_number<singleshot_pixel>(centred / singleshot_std[channel]);
   }
   std::ofstream file(path, std::ios::binary);
   file.write(reinterpret_cast<const char*>(pixels.data()),

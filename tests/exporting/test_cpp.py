@@ -164,23 +164,51 @@ def test_the_program_resizes_as_training_did(softmax_folder, tmp_path):
     assert torch.equal(found, resize_to_bytes(image, (64, 96), "antialias"))
 
 
-@pytest.mark.parametrize("quantization", [None, Quantization(scale=0.05, zero_point=-7)])
-def test_the_program_normalises_lays_out_and_quantises(quantization, tmp_path):
+@pytest.mark.parametrize("whole", [False, True], ids=["float32", "int8"])
+def test_the_program_takes_floats_and_whole_numbers(whole, tmp_path):
     manifest = small_manifest(small_ssd(), pixels="normalized")
-    if quantization:
-        change = {"dtype": "int8", "quantization": quantization}
-        manifest = manifest.model_copy(update={"input": manifest.input.model_copy(update=change)})
+    if whole:
+        manifest = quantized(manifest)
     write_companions(tmp_path, manifest)
     program = Compiler("g++", ("-O1",)).build(tmp_path / "example" / "main.cpp", tmp_path / "a")
     image = make_images()[0]
     write_ppm(tmp_path / "image.ppm", image)
     words = ["resize", str(tmp_path / "image.ppm"), str(tmp_path / "input.bin")]
     subprocess.run([*program, *words], check=True)
-    description = manifest.to_json()["input"]
     resized = detect.resize(image.permute(1, 2, 0).numpy(), (64, 96), "antialias")
-    expected = detect.to_input([resized], description)
+    expected = detect.to_input([resized], manifest.to_json()["input"])
     found = np.fromfile(tmp_path / "input.bin", expected.dtype).reshape(expected.shape)
     np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+    random = np.random.default_rng(0)
+    outputs = {
+        one.name: random.integers(-128, 128, one.shape).astype("int8" if whole else np.float32)
+        for one in manifest.outputs
+    }
+    (found,) = run_decoder(program, tmp_path, [outputs], [(48, 64)])
+    scale, zero_point = (0.05, -7) if whole else (1, 0)
+    real = {
+        name: (values.astype(np.float32) - zero_point) * np.float32(scale)
+        for name, values in outputs.items()
+    }
+    rows = detect.Model(manifest.to_json(), detect.Engine()).postprocess(real, (48, 64))
+    assert len(found) == len(rows) > 10
+    boxes = np.array([one["box"] for one in found])
+    # The order of equal scores depends on the last digit of a softmax.
+    np.testing.assert_allclose(np.sort(boxes, axis=0), np.sort(rows[:, :4], axis=0), atol=2e-3)
+
+
+def quantized(manifest):
+    """The manifest of a model in int8, with channels last."""
+    steps = Quantization(scale=0.05, zero_point=-7)
+    changes = {"dtype": "int8", "quantization": steps, "layout": "NHWC"}
+    outputs = []
+    for one in manifest.outputs:
+        batch, channels, *grid = one.shape
+        last = {"quantization": steps, "layout": "NHWC", "shape": (batch, *grid, channels)}
+        outputs.append(one.model_copy(update=last))
+    described = manifest.input.model_copy(update=changes)
+    return manifest.model_copy(update={"input": described, "outputs": tuple(outputs)})
 
 
 @pytest.mark.parametrize(

@@ -42,10 +42,15 @@ RESIZING: Final[Mapping[Resize, str]] = {
 }
 
 
+BACKGROUND = "BACKGROUND"  # as jetson-inference names it
+
+
 def write_companions(folder: Path, manifest: Manifest) -> None:
     """Write what accompanies the model files: programs, headers, labels and a README."""
     shutil.copyfile(standalone.__file__, folder / "detect.py")
-    labels = "".join(f"{name}\n" for name in manifest.class_names)
+    # A line for each column of the scores.
+    background = [BACKGROUND] if any(one.first_column for one in manifest.outputs) else []
+    labels = "".join(f"{name}\n" for name in (*background, *manifest.class_names))
     (folder / "labels.txt").write_text(labels, encoding="utf-8")
     if _has_decoder(manifest):
         for name in CPP_FILES:

@@ -24,7 +24,7 @@ OPSET = 18
 IR_VERSION = 8  # of the same year; TensorRT 8.6 and onnxruntime 1.14 read it
 FILE = "model.onnx"
 # dusty-nv's jetson-inference (detectNet): input_0 to scores and boxes, normalised on the host.
-JETSON, LABELS = "jetson", "labels.txt"
+JETSON = "jetson"
 JETSON_OPSET = 17  # the latest of TensorRT 8.5, JetPack 5's
 
 
@@ -35,7 +35,6 @@ def convert(job: ExportJob) -> ModelFiles:
     model = build_onnx(job)
     if job.target == JETSON:
         model = lower_opset(model, job)
-        write_jetson_labels(job)
     onnx.save(model, str(job.folder / FILE))
     return job.described(FILE)
 
@@ -50,12 +49,6 @@ def lower_opset(model: onnx.ModelProto, job: ExportJob) -> onnx.ModelProto:
         job.notify(f"opset {OPSET} is kept, for which TensorRT 8.6 is needed ({error})")
         return model
     return lowered
-
-
-def write_jetson_labels(job: ExportJob) -> None:
-    """Write labels.txt, whose first line is the background, as detectNet counts the columns."""
-    lines = "\n".join(["BACKGROUND", *job.network.exportable.class_names])
-    (job.folder / LABELS).write_text(lines + "\n", encoding="utf-8")
 
 
 def build_onnx(job: ExportJob) -> onnx.ModelProto:

@@ -26,6 +26,7 @@ from singleshot.models.opening import load_trainable
 from singleshot.options import takes
 from singleshot.runtimes.manifest import (
     MANIFEST_NAME,
+    Contract,
     FileRecord,
     Manifest,
     PostprocessingNumbers,
@@ -71,7 +72,8 @@ def export(model: str | Path | TrainableDetector, options: ExportOptions) -> Exp
         StorageError: the folder is not empty, or cannot be written.
     """
     form = find_format_named(options.to)
-    form.require_support(contract=options.contract, target=options.target)
+    contract = _contract_of(form, options)
+    form.require_support(contract=contract, target=options.target)
     _require_precision(form, options)
     form.require_modules()
     folder = Path(options.output or _default_folder(model, options))
@@ -80,10 +82,15 @@ def export(model: str | Path | TrainableDetector, options: ExportOptions) -> Exp
     exportable = exportable_of(detector)
     for key in exportable.left_out:
         options.notify(f"{key} is not exported: the model detects without it")
-    if options.contract == "detections":
+    if contract == "detections":
         exportable = _with_hard_nms(exportable, options)
     manifest = _write(detector, exportable, form, options, folder)
     return ExportResult(folder, manifest)
+
+
+def _contract_of(form: ExportFormat, options: ExportOptions) -> Contract:
+    """Return the contract that is chosen, or the default one."""
+    return options.contract or form.default_contract(options.target)
 
 
 def exportable_of(detector: TrainableDetector) -> Exportable:
@@ -114,6 +121,10 @@ def _require_precision(form: ExportFormat, options: ExportOptions) -> None:
     """Raise SingleshotError for a precision or batch that the format does not have."""
     if options.half and form.half is None:
         raise SingleshotError(f"half: {form.name} has no 16-bit floats; leave --half out")
+    if form.only_int8 and not options.int8:
+        raise SingleshotError(
+            f"to: {form.name} computes in 8-bit integers only; add --int8 --calibrate DATA"
+        )
     if options.int8 and form.int8 is None:
         raise SingleshotError(f"int8: not there for {form.name}; leave --int8 out")
     if not options.batch and not form.any_batch:
@@ -147,7 +158,9 @@ def _write(
         precision = "int8"
     with write_folder_atomically(folder) as beside:
         job = ExportJob(
-            contract_network(exportable, options.contract, pixels, background=target.background),
+            contract_network(
+                exportable, _contract_of(form, options), pixels, background=target.background
+            ),
             options.batch,
             precision,
             options.target,
@@ -169,6 +182,8 @@ def _write(
         manifest = manifest.model_copy(update={"files": records})
         (beside / MANIFEST_NAME).write_text(manifest.to_text(), encoding="utf-8")
         parity = measure_parity(beside, detector, exportable, options)
+        if files.estimates:
+            parity["estimates"] = dict(files.estimates)
         manifest = manifest.model_copy(update={"parity": parity})
         (beside / MANIFEST_NAME).write_text(manifest.to_text(), encoding="utf-8")
         write_companions(beside, manifest)
@@ -194,7 +209,7 @@ def describe_model(
     return Manifest(
         singleshot=__version__,
         format=form.name,
-        contract=options.contract,
+        contract=_contract_of(form, options),
         precision=files.precision,
         target=options.target,
         class_names=exportable.class_names,

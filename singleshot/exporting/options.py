@@ -13,7 +13,7 @@ from singleshot.runs.callbacks import OnMessage
 
 __all__ = ["ExportOptions", "FormatName"]
 
-FormatName = Literal["onnx", "openvino", "litert", "executorch", "ncnn"]
+FormatName = Literal["onnx", "openvino", "litert", "executorch", "ncnn", "vela", "rknn"]
 
 
 @dataclass(frozen=True)
@@ -22,11 +22,12 @@ class ExportOptions(QuantizationOptions):
 
     to: FormatName = field(metadata=option("Format of the model."))
     _: KW_ONLY
-    contract: Literal["raw", "decoded", "detections"] = field(
-        default="decoded",
+    contract: Literal["raw", "decoded", "detections"] | None = field(
+        default=None,
         metadata=option(
             "Outputs: 'raw', offsets and logits of each level, without reshaping; 'decoded', boxes "
-            "and scores of all priors; 'detections', after NMS."
+            "and scores of all priors; 'detections', after NMS. Default: decoded, unless format or "
+            "target has another."
         ),
     )
     pixels: Literal["uint8", "float32", "normalized"] | None = field(

@@ -30,6 +30,8 @@ def parity_rows(parity: Mapping[str, Any]) -> Iterator[list[str]]:
         yield [name, _number(precision["pytorch"], 4), _number(precision["exported"], 4)]
     sizes = parity["size_mb"]
     yield ["size, MB", _number(sizes["pytorch"], 1), _number(sizes["exported"], 1)]
+    for name, number in parity.get("estimates", {}).items():
+        yield [f"{name.replace('_', ' ')}, estimated", "", f"{number:,}"]
     if latency := parity.get("latency_ms"):
         threads = latency["threads"]
         of = f", {threads} thread{'s' * (threads > 1)}" if threads else ""

@@ -35,11 +35,13 @@ from singleshot.errors import ModelError
 from singleshot.exporting.contracts import contract_network
 from singleshot.exporting.formats import FORMATS
 from singleshot.exporting.formats.litert.convert import LITERT_TORCH
+from singleshot.runtimes.standalone.detect import ENGINES
 from singleshot.structures import Detector
 
 CASES = [
     (form.name, contract, batch)
     for form in FORMATS
+    if form.name in ENGINES and not form.only_int8
     for contract in form.contracts
     for batch in ((1, 0) if form.any_batch else (1,))
 ]

@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from singleshot.exporting.formats.format import ExportFormat, ExportJob, ModelFiles
+from singleshot.exporting.quantization.settings import Int8Support, QuantizationJob, ladder_of
 
 if TYPE_CHECKING:
     from torch.export import ExportedProgram
@@ -27,6 +28,13 @@ def convert(job: ExportJob) -> ModelFiles:
         program = torch.export.export(job.network, (job.network.example(job.batch),))
         (job.folder / FILE).write_bytes(lower(program))
     return replace(job.described(FILE), precision=job.precision)
+
+
+def _quantize(request: QuantizationJob) -> ModelFiles:
+    """Write model.pte in int8."""
+    from singleshot.exporting.quantization.executorch import quantize_executorch
+
+    return quantize_executorch(request)
 
 
 def lower(program: ExportedProgram) -> bytes:
@@ -59,5 +67,5 @@ FORMAT = ExportFormat(
     modules=("executorch",),
     convert=convert,
     pixels="normalized",
-    # int8
+    int8=Int8Support(_quantize, ladder_of("minmax"), mixed_precision=False),
 )

@@ -29,6 +29,8 @@ class ModelFiles:
     input: ModelInput
     outputs: tuple[ModelOutput, ...]
     precision: Precision = "float32"
+    # What a compiler reckons of the device: cycles, time, memory.
+    estimates: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,15 @@ class ExportFormat:
     targets: tuple[str, ...] = ()
     target_forms: Mapping[str, TargetForm] = field(default_factory=dict)
     int8: Int8Support | None = None  # None: there is none
+    only_int8: bool = False
     takes_ranges: bool = False  # of feature maps, learned in training: QuantizeLinear
+
+    def default_contract(self, target: str | None) -> Contract:
+        """Return the contract of a target, else `decoded`, where the format has it."""
+        form = self.target_forms.get(target or "")
+        if form is not None:
+            return form.contract
+        return "decoded" if "decoded" in self.contracts else self.contracts[0]
 
     def require_modules(self) -> None:
         """Raise SingleshotError, with what to install, where a package is missing."""

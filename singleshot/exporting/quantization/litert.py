@@ -7,11 +7,13 @@ with 256 values a corner would have steps of a pixel.
 from __future__ import annotations
 
 import io
+import tempfile
 import warnings
-from collections.abc import Iterable
-from contextlib import redirect_stderr, redirect_stdout
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Float32
@@ -22,9 +24,16 @@ from singleshot.exporting.formats.litert.flatbuffer import (
     read_model,
     write_model,
 )
+from singleshot.exporting.formats.litert.postprocess import append_nms, detach_nms
+from singleshot.exporting.quantization.settings import Calibration, QuantizationJob
 from singleshot.runtimes.manifest import Quantization
 
-__all__ = ["quantization_of", "quantize_litert", "refit_biases"]
+if TYPE_CHECKING:
+    from singleshot.exporting.formats.format import ModelFiles
+
+__all__ = ["quantization_of", "quantize_litert", "quantize_model_file", "refit_biases"]
+
+Range = dict[str, np.ndarray]  # "min" and "max"
 
 CONVOLUTIONS = ("CONV_2D", "DEPTHWISE_CONV_2D")
 DECODING = "decoding_"  # begins the names of tensors that stay float32
@@ -33,10 +42,53 @@ INT8 = "images|tensor_.*|offsets_.*|logits_.*"
 LARGEST_BIAS = 2**30
 
 
-def quantize_litert(
-    float_file: Path, batches: Iterable[Float32[np.ndarray, "b h w 3"]], file: Path
+def quantize_litert(request: QuantizationJob) -> ModelFiles:
+    """Write the model with the same name in the folder of the job."""
+    name, network = request.files.names[0], request.job.network
+    file = request.job.folder / name
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder, name)
+        model = read_model(request.source / name)
+        has_nms = network.contract == "detections"
+        if has_nms:
+            detach_nms(model)
+        write_model(model, source)
+        quantize_model_file(source, request.batches(), file, request.setting.calibration)
+    model = read_model(file)
+    if has_nms:
+        append_nms(model, network.exportable)
+        write_model(model, file)
+    return _describe(model, request.files)
+
+
+def _describe(model: Any, files: ModelFiles) -> ModelFiles:
+    """Add the steps of the input, and of outputs that are whole numbers."""
+    tensors = {one.name.decode(): one for one in model.subgraphs[0].tensors}
+    steps = quantization_of(tensors[files.input.name])
+    outputs = [
+        one.model_copy(update={"quantization": quantization_of(tensors[one.name])})
+        if one.name in tensors
+        else one
+        for one in files.outputs
+    ]
+    taken = files.input.model_copy(update={"dtype": "int8", "quantization": steps})
+    return replace(files, input=taken, outputs=tuple(outputs), precision="int8")
+
+
+def quantize_model_file(
+    float_file: Path,
+    batches: Iterable[Float32[np.ndarray, "b h w 3"]],
+    file: Path,
+    calibration: Calibration = "minmax",
 ) -> None:
-    """Quantise a LiteRT model in float32; ranges are those of these batches of its input."""
+    """Quantise a LiteRT model in float32.
+
+    Args:
+        float_file: the model; its tensors get other names.
+        batches: of its input; they give the ranges of activations.
+        file: to be written.
+        calibration: how the range of a tensor follows from those in the batches.
+    """
     from ai_edge_quantizer import quantizer, recipe_manager
     from ai_edge_quantizer.qtyping import TFLOperationName
 
@@ -50,21 +102,60 @@ def quantize_litert(
         activation_num_bits=8,
         weight_num_bits=8,
     )
-    signature = model.signatureDefs[0]
+    with _quiet():
+        ranges = find_tensor_ranges(float_file, recipe, batches, calibration)
+        worker = quantizer.Quantizer(str(float_file), recipe.get_quantization_recipe())
+        beside = float_file.with_suffix(".int8")
+        worker.quantize(ranges).export_model(str(beside), overwrite=True)
+    quantized = read_model(beside)
+    refit_biases(quantized, model)
+    write_model(quantized, file)
+
+
+def find_tensor_ranges(
+    file: Path,
+    recipe: Any,
+    batches: Iterable[Float32[np.ndarray, "b h w 3"]],
+    calibration: Calibration,
+) -> dict[str, Range]:
+    """Find the range of each tensor that the recipe quantises, by its name.
+
+    ai-edge-quantizer's own is a moving average, which depends on the order of the batches.
+    """
+    from ai_edge_quantizer import calibrator
+
+    signature = read_model(file).signatureDefs[0]
     key, name = signature.signatureKey.decode(), signature.inputs[0].name.decode()
-    # It prints sizes on stdout, where results belong, and bars of progress.
+    found: dict[str, list[Range]] = {}
+    worker = calibrator.Calibrator(str(file), num_threads=1)
+    for batch in batches:
+        worker.calibrate({key: [{name: batch}]}, recipe)
+        for tensor, one in worker.get_model_qsvs().items():
+            found.setdefault(tensor, []).append(one)
+        worker.reset_model_qsvs()
+    return {tensor: _join_ranges(ranges, calibration) for tensor, ranges in found.items()}
+
+
+def _join_ranges(ranges: Sequence[Range], calibration: Calibration) -> Range:
+    """Join the ranges of a tensor in several batches; {} for a tensor that has none."""
+    known = [one for one in ranges if one]
+    if not known:
+        return {}
+    least, greatest = (np.stack([one[end] for one in known]) for end in ("min", "max"))
+    if calibration == "mean":
+        return {"min": least.mean(axis=0), "max": greatest.mean(axis=0)}
+    return {"min": least.min(axis=0), "max": greatest.max(axis=0)}
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Silence ai-edge-quantizer: sizes on stdout, bars of progress, and warnings."""
     silent = io.StringIO()
     with redirect_stdout(silent), redirect_stderr(silent), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*experimental_preserve_all_tensors")
         # Of biases beyond int32; `refit_biases` writes them again.
         warnings.filterwarnings("ignore", message="invalid value encountered in cast")
-        worker = quantizer.Quantizer(str(float_file), recipe.get_quantization_recipe())
-        samples = [{name: batch} for batch in batches]  # it goes over them twice
-        ranges = worker.calibrate({key: samples})
-        worker.quantize(ranges).export_model(str(file), overwrite=True)
-    quantized = read_model(file)
-    refit_biases(quantized, model)
-    write_model(quantized, file)
+        yield
 
 
 def _mark_decoding(model: Any) -> None:

@@ -48,7 +48,7 @@ __all__ = [
 ]
 
 MANIFEST = "model.json"
-REQUIRED_KEYS = ("format", "contract", "class_names", "files", "input", "outputs")
+REQUIRED_KEYS: tuple[str, ...] = ("format", "contract", "class_names", "files", "input", "outputs")
 REQUIRED_KEYS += ("decoding", "postprocessing")
 DEFAULT_SCORE_THRESHOLD = 0.3
 # exp(x) of a wild prediction would overflow.
@@ -685,18 +685,39 @@ class ExecuTorchEngine(Engine):
         return {name: one.numpy() for name, one in zip(self.outputs, results)}
 
 
+class RknnEngine(Engine):
+    """A Rockchip model on the board, as rknn-toolkit-lite2 documents it."""
+
+    def __init__(self, file: Path, manifest: Mapping[str, Any], threads: int) -> None:
+        del threads  # the NPU has none
+        self.lite = _import("rknnlite.api", "", "rknn-toolkit-lite2").RKNNLite()
+        for call in (lambda: self.lite.load_rknn(str(file)), self.lite.init_runtime):
+            code = call()
+            if code != 0:
+                raise _unreadable(file, "rknnlite", ValueError(f"code {code}"))
+        self.runtime = f"rknn-toolkit-lite2 {_version('rknn-toolkit-lite2')}"
+        self.outputs = [one["name"] for one in manifest["outputs"]]
+
+    def run(self, batch: Array) -> dict[str, Array]:
+        return dict(zip(self.outputs, self.lite.inference(inputs=[batch])))
+
+
 ENGINES = {
     "onnx": OnnxRuntimeEngine,
     "openvino": OpenVinoEngine,
     "litert": LiteRtEngine,
+    # The model before it was compiled: the NPU computes the same numbers.
+    "vela": LiteRtEngine,
     "ncnn": NcnnEngine,
     "executorch": ExecuTorchEngine,
 }
+# Of runtimes that are on their boards only.
+BOARD_ENGINES = {"rknn": RknnEngine}
 
 
 def open_engine(file: Path, manifest: Mapping[str, Any], threads: int = 0) -> Engine:
     """Open a model file in the runtime of its format; 0 threads: as many as the runtime likes."""
-    engine = ENGINES.get(manifest["format"])
+    engine = ENGINES.get(manifest["format"], BOARD_ENGINES.get(manifest["format"]))
     if engine is None:
         raise ModelFileError(
             "{}: models of format {!r} cannot be run here; there are {}".format(
@@ -713,7 +734,8 @@ def _import(package: str, extra: str, distribution: str = "") -> Any:
     except ImportError as error:
         raise ModelFileError(
             f"{package} is needed to run this model ({error}); install it with: pip install "
-            f"{distribution or package}, or pip install 'singleshot[{extra}]'"
+            f"{distribution or package}"
+            + (f", or pip install 'singleshot[{extra}]'" if extra else "")
         ) from error
 
 

@@ -7,7 +7,7 @@ from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from small_litert import calibration_batches, copy_of_litert_model, load_litert
 
 from singleshot.exporting.formats.litert.flatbuffer import float_constant, read_model, write_model
-from singleshot.exporting.quantization.litert import quantize_litert
+from singleshot.exporting.quantization.litert import quantize_model_file
 
 LARGE = 1024  # bytes of a tensor that ai-edge-quantizer leaves behind the FlatBuffer
 
@@ -16,7 +16,7 @@ LARGE = 1024  # bytes of a tensor that ai-edge-quantizer leaves behind the FlatB
 def quantized(tmp_path_factory):
     folder = tmp_path_factory.mktemp("int8")
     file = folder / "int8.tflite"
-    quantize_litert(copy_of_litert_model(folder), calibration_batches(), file)
+    quantize_model_file(copy_of_litert_model(folder), calibration_batches(), file)
     return file
 
 
@@ -84,7 +84,7 @@ def test_biases_of_channels_without_weights_are_kept(tmp_path):
         tensor = model.subgraphs[0].tensors[index]
         model.buffers[tensor.buffer].data = values.reshape(-1).view(np.uint8)
     write_model(model, file)
-    quantize_litert(file, calibration_batches(), tmp_path / "int8.tflite")
+    quantize_model_file(file, calibration_batches(), tmp_path / "int8.tflite")
     quantized = read_model(tmp_path / "int8.tflite")
     tensor = quantized.subgraphs[0].tensors[quantized.subgraphs[0].operators[2].inputs[2]]
     whole = quantized.buffers[tensor.buffer].data.view(np.int32)

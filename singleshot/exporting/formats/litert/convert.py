@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from singleshot.exporting.environments import ConverterEnvironment
-from singleshot.exporting.formats.format import ExportFormat, ExportJob, ModelFiles
+from singleshot.exporting.formats.format import ExportFormat, ExportJob, ModelFiles, TargetForm
 from singleshot.exporting.formats.litert.flatbuffer import (
     read_model,
     rename_tensors,
     write_model,
 )
 from singleshot.exporting.formats.litert.postprocess import NMS_INPUTS, append_nms, nms_inputs
+from singleshot.exporting.quantization.settings import Int8Support, QuantizationJob, ladder_of
 from singleshot.runtimes.manifest import ModelInput, ModelOutput
 
 if TYPE_CHECKING:
@@ -43,8 +44,6 @@ def convert(job: ExportJob) -> ModelFiles:
     file = job.folder / FILE
     network = job.network
     if network.contract == "detections":
-        if (kind := network.exportable.postprocessing.nms) != "hard":
-            job.notify(f"NMS within the model is 'hard', not {kind!r}: its operator has no other")
         convert_module(job, nms_inputs(network), NMS_INPUTS, file)
         model = read_model(file)
         append_nms(model, network.exportable)
@@ -57,6 +56,13 @@ def convert(job: ExportJob) -> ModelFiles:
         _channels_last_outputs(network.outputs(job.batch)),
         job.precision,
     )
+
+
+def _quantize(request: QuantizationJob) -> ModelFiles:
+    """Write model.tflite in int8."""
+    from singleshot.exporting.quantization.litert import quantize_litert
+
+    return quantize_litert(request)
 
 
 def convert_module(
@@ -118,5 +124,6 @@ FORMAT = ExportFormat(
     convert=convert,
     pixels="normalized",
     targets=TARGETS,
-    # int8
+    target_forms={target: TargetForm("detections", "normalized") for target in TARGETS},
+    int8=Int8Support(_quantize, ladder_of("minmax", "mean"), mixed_precision=False),
 )

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from singleshot.exporting.contracts import ContractNetwork
 
-__all__ = ["NMS_INPUTS", "OUTPUTS", "append_nms", "nms_inputs"]
+__all__ = ["NMS_INPUTS", "OUTPUTS", "append_nms", "detach_nms", "nms_inputs"]
 
 OPERATOR = b"TFLite_Detection_PostProcess"
 NMS_INPUTS = ("all_offsets", "all_scores")
@@ -73,6 +73,16 @@ def append_nms(model: Any, exportable: Exportable) -> None:
     graph.operators.append(operator)
     graph.outputs = outputs
     signature.outputs = [_signature_entry(graph, index) for index in outputs]
+
+
+def detach_nms(model: Any) -> None:
+    """Remove the operator again: the outputs are offsets and scores."""
+    graph = model.subgraphs[0]
+    operator = graph.operators.pop()
+    assert model.operatorCodes[operator.opcodeIndex].customCode == OPERATOR
+    model.operatorCodes.pop(operator.opcodeIndex)
+    graph.outputs = list(operator.inputs[:2])
+    model.signatureDefs[0].outputs = [_signature_entry(graph, index) for index in graph.outputs]
 
 
 def _options(exportable: Exportable) -> bytes:

@@ -29,7 +29,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
+try:
+    import numpy as np
+except ImportError:
+    if __name__ != "__main__":
+        raise
+    print("Error: NumPy is needed; install it with: pip install numpy", file=sys.stderr)
+    sys.exit(2)
 
 __all__ = [
     "Candidates",
@@ -48,8 +54,16 @@ __all__ = [
 ]
 
 MANIFEST = "model.json"
-REQUIRED_KEYS: tuple[str, ...] = ("format", "contract", "class_names", "files", "input", "outputs")
-REQUIRED_KEYS += ("decoding", "postprocessing")
+REQUIRED_KEYS = (
+    "format",
+    "contract",
+    "class_names",
+    "files",
+    "input",
+    "outputs",
+    "decoding",
+    "postprocessing",
+)
 DEFAULT_SCORE_THRESHOLD = 0.3
 # exp(x) of a wild prediction would overflow.
 LARGEST_LOG_RATIO = math.log(1000 / 16)

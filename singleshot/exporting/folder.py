@@ -83,11 +83,30 @@ def readme(manifest: Manifest) -> str:
         normalised=any(model_input.mean) or model_input.std != (1, 1, 1),
         measured=list(_measured(manifest)),
         parity=manifest.parity,
+        quantization_rows=list(_quantization_rows(manifest.quantization)),
         parity_rows=list(parity_rows(manifest.parity)) if manifest.parity else [],
         shape=_shape,
         content_of=_content_of,
     )
     return re.sub(r"\n{3,}", "\n\n", text)
+
+
+def _quantization_rows(quantization: Mapping[str, Any]) -> Iterator[list[str]]:
+    """List the settings of int8 that were tried, with their numbers; none of other models."""
+
+    def text(value: float | None, digits: int) -> str:
+        return "" if value is None else f"{value:.{digits}f}"
+
+    for trial in quantization.get("trials", ()):
+        low, high = text(trial["drop_low"], 2), text(trial["drop_high"], 2)
+        yield [
+            trial["setting"],
+            text(trial["average_precision"], 4),
+            text(trial["drop"], 2),
+            f"{low} to {high}" if low else "",
+            text(trial["offsets_error"], 3),
+            text(trial["logits_error"], 3),
+        ]
 
 
 def _has_decoder(manifest: Manifest) -> bool:

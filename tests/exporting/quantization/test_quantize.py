@@ -64,6 +64,9 @@ def test_a_setting_passes_and_is_recorded(exported):
     trials = manifest["quantization"]["trials"]
     assert [trial["passes"] for trial in trials] == [True]
     assert 0 < trials[0]["offsets_error"] < 0.12
+    readme = (folder / "README.md").read_text()
+    assert "6 images to calibrate on (VOC layout, split train" in readme
+    assert f"| {trials[0]['setting']} | {trials[0]['average_precision']:.4f} |" in readme
 
 
 def test_convolutions_are_int8_and_what_follows_them_is_not(exported):

@@ -9,13 +9,15 @@ which is announced for removal, nor torchao's, which would be a dependency.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 import torch.distributed as dist
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.autograd import Function
 
 __all__ = [
     "ActivationQuantizer",
@@ -54,11 +56,37 @@ class WeightQuantizer(nn.Module):
 
     def forward(self, weight: Float[Tensor, "out inside h w"]) -> Float[Tensor, "out inside h w"]:
         """Round; gradients pass unchanged, since no weight is beyond the range."""
+        if torch.is_grad_enabled():
+            rounded: Tensor = _Straight.apply(weight, self.round)
+            return rounded
+        return self.round(weight)
+
+    def round(self, weight: Float[Tensor, "out inside h w"]) -> Float[Tensor, "out inside h w"]:
+        """Round, without a gradient."""
         scale = self.scale(weight) if self.fixed_scale is None else self.fixed_scale
         zero = torch.zeros_like(scale, dtype=torch.int32)
         if self.per_channel:
             return torch.fake_quantize_per_channel_affine(weight, scale, zero, 0, *INT8)
         return torch.fake_quantize_per_tensor_affine(weight, scale, zero, *INT8)
+
+
+class _Straight(Function):
+    """A function whose gradient is that of the identity.
+
+    The operator's own has the memory layout of its mask, which DistributedDataParallel warns of.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, value: Tensor, function: Callable[[Tensor], Tensor]) -> Tensor:
+        """Call the function."""
+        del ctx
+        return function(value)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        """Return the gradient as it is."""
+        del ctx
+        return gradients[0], None
 
 
 class RoundedWeight(nn.Module):

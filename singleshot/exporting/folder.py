@@ -21,13 +21,21 @@ __all__ = ["write_companions"]
 FILES = Path(__file__).parent / "folder_files"
 CPP_FILES = ("decoder.hpp", "resize.hpp")
 
-# What pip installs to run a format on this computer; others run on their target alone.
+# What pip installs to run a format.
 RUNTIMES: Final = {
     "onnx": "onnxruntime",
     "openvino": "openvino",
     "litert": "ai-edge-litert",
-    "executorch": "executorch",
+    "vela": "ai-edge-litert",
+    "executorch": "executorch torch",
     "ncnn": "ncnn",
+    "rknn": "rknn-toolkit-lite2",
+}
+NOTES: Final = {
+    "litert": "Before Python 3.10 the runtime is `tflite-runtime`.",
+    "vela": "`model_vela.tflite` is the one for the NPU; `detect.py` runs `model.tflite`, of the "
+    "same numbers, on any processor.",
+    "rknn": "The model runs on Rockchip's boards alone.",
 }
 
 RESIZING: Final[Mapping[Resize, str]] = {
@@ -78,7 +86,8 @@ def readme(manifest: Manifest) -> str:
         decoding=manifest.decoding,
         post=manifest.postprocessing,
         has_decoder=_has_decoder(manifest),
-        runtime=RUNTIMES.get(manifest.format),
+        runtime=RUNTIMES[manifest.format],
+        note=NOTES.get(manifest.format, ""),
         resizing=RESIZING[model_input.resize],
         normalised=any(model_input.mean) or model_input.std != (1, 1, 1),
         measured=list(_measured(manifest)),

@@ -61,7 +61,7 @@ def test_the_readme_describes_normalising_and_quantising(detector):
     text = readme(manifest.model_copy(update={"input": quantized, "format": "vela"}))
     assert "Subtract the mean (127.5, 127.5, 127.5)" in text
     assert "round(value / 0.0078) + -1, clipped to int8" in text
-    assert "runs on its target alone" in text
+    assert "`model_vela.tflite` is the one for the NPU" in text
 
 
 def test_the_readme_has_measured_numbers_and_the_operating_point(detector):

@@ -42,8 +42,11 @@ def prepare_learned_int8(network: nn.Module, form: ExportFormat, options: Export
         fix_scales(network)
         return True
     remove_quantization(network)
+    ranges = "finds ranges of feature maps on images (--int8 --calibrate DATA)"
+    if form.int8 is None:
+        ranges = "computes in floating point"
     options.notify(
-        f"the detector was trained with the rounding of int8; {form.name} takes its rounded "
-        f"weights, but ranges of feature maps only from images: --int8 --calibrate DATA"
+        f"the detector was trained with the rounding of int8: {form.name} takes its rounded "
+        f"weights, and {ranges}"
     )
     return False

@@ -12,7 +12,7 @@ from singleshot.detectors.common.fake_quantization import observing_ranges
 from singleshot.detectors.common.quantization import is_quantized
 from singleshot.errors import SingleshotError
 from singleshot.exporting.export import export
-from singleshot.exporting.formats import litert, onnx, openvino
+from singleshot.exporting.formats import litert, ncnn, onnx, openvino
 from singleshot.exporting.learned_int8 import prepare_learned_int8
 from singleshot.exporting.options import ExportOptions
 from singleshot.families import build_detector
@@ -105,13 +105,16 @@ def test_the_file_holds_int8_weights_and_no_rounding_of_constants(exported):
     assert set(stored) <= used
 
 
-def test_formats_without_ranges_get_rounded_weights(detector):
+@pytest.mark.parametrize(
+    ("form", "message"), [(litert, "--calibrate"), (ncnn, "computes in floating point")]
+)
+def test_formats_without_ranges_get_rounded_weights(detector, form, message):
     messages = []
-    options = ExportOptions(to="litert", on_message=messages.append)
+    options = ExportOptions(to=form.FORMAT.name, on_message=messages.append)
     exportable = detector.exportable()
-    assert not prepare_learned_int8(exportable.network, litert.FORMAT, options)
+    assert not prepare_learned_int8(exportable.network, form.FORMAT, options)
     assert not is_quantized(exportable.network)
-    assert "--calibrate" in messages[0]
+    assert message in messages[0]
     assert is_quantized(detector)
 
 

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from singleshot.detectors.common.resize import resize
+from singleshot.detectors.common.resize import resize, resize_to_bytes
 
 KINDS = ["antialias", "torchvision", "opencv", "tensorflow1", "darknet"]
 # Three columns, the same in all channels and rows.
@@ -35,6 +35,22 @@ def test_antialiasing_averages_where_it_shrinks():
     sampled = resize(stripes, (4, 4), "tensorflow1")[0, 0]
     assert averaged.sub(127.5).abs().max() < 32
     assert sampled.tolist() == [0, 0, 0, 0]
+
+
+@pytest.mark.parametrize("how", KINDS)
+def test_bytes_are_the_rounded_result(how, random):
+    image = torch.randint(256, (3, 40, 60), generator=random, dtype=torch.uint8)
+    rounded = resize(image, (17, 23), how).round()
+    assert torch.equal(resize_to_bytes(image, (17, 23), how).float(), rounded)
+
+
+def test_planes_and_interleaved_pixels_give_the_same_bytes(random):
+    planes = torch.randint(256, (3, 480, 640), generator=random, dtype=torch.uint8)
+    interleaved = planes.permute(1, 2, 0).contiguous().permute(2, 0, 1)
+    expected = resize_to_bytes(planes, (300, 300), "antialias")
+    found = resize_to_bytes(interleaved, (300, 300), "antialias")
+    assert torch.equal(found, expected)
+    assert found.stride(0) == 1  # nothing was moved
 
 
 def test_another_kind_is_refused():

@@ -103,6 +103,20 @@ def test_boxes_that_are_no_numbers_are_no_postprocess():
     assert found.boxes.tolist() == [[100, 50, 200, 100]]
 
 
+def test_nan_at_some_priors_costs_the_others_nothing():
+    number, broken = 200, 50
+    centres = (torch.arange(number) + 0.5) / number
+    priors = torch.stack([centres, centres, *[torch.full_like(centres, 1 / number)] * 2], dim=1)
+    logits = torch.zeros(1, number, 2)
+    logits[0, :, 1] = torch.linspace(3, 1, number)
+    logits[0, :broken, 1] = math.nan
+    options = PostprocessOptions(keep=10, top_k=5, nms="weighted")
+    offsets = torch.zeros(1, number, 4)
+    [result] = postprocess(offsets, logits, priors, [(100, 200)], options=options)
+    expected = logits[0, broken : broken + 5, 1].sigmoid()
+    torch.testing.assert_close(result.scores, expected)
+
+
 def test_distances_are_those_of_the_image_and_not_of_the_square():
     logits = [[0.0, 4.0], [0.0, 5.0], [9.0, 0.0]]
     # The centres are 0.05 apart in a hull of 0.55 by 0.5: in a very wide image 1 / 11.

@@ -181,6 +181,16 @@ def test_images_are_read_from_npy_ppm_and_png(image, tmp_path):
         np.testing.assert_array_equal(detect.read_image(str(tmp_path / name)), image)
 
 
+def test_without_pillow_opencv_reads_images(image, tmp_path, monkeypatch):
+    pytest.importorskip("cv2")
+    Image.fromarray(image).save(tmp_path / "a.png")
+    monkeypatch.setitem(sys.modules, "PIL", None)
+    np.testing.assert_array_equal(detect.read_image(str(tmp_path / "a.png")), image)
+    monkeypatch.setitem(sys.modules, "cv2", None)
+    with pytest.raises(detect.ModelFileError, match="Pillow is needed to read it"):
+        detect.read_image(str(tmp_path / "a.png"))
+
+
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [

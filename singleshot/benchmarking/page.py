@@ -85,8 +85,10 @@ def _title(rows: Sequence[BenchmarkRow]) -> str:
 
 
 def _page_rows(rows: Sequence[BenchmarkRow]) -> list[PageRow]:
-    """Number the rows: those of one image at a time first, the fastest before the others."""
-    order = sorted(rows, key=lambda row: (row.streams, row.batch, row.total.median))
+    """Number the rows: those in the plot first, as there, then small batches, then fast ones."""
+    order = sorted(
+        rows, key=lambda row: (not _is_plotted(row), row.streams, row.batch, row.total.median)
+    )
     several_threads = len({row.threads for row in rows}) > 1
     plotted = [row for row in order if _is_plotted(row)]
     front = pareto_front_by_cost(

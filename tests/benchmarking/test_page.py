@@ -49,7 +49,17 @@ def test_without_accuracies_there_is_no_plot(tmp_path):
     assert "Pareto" not in text
 
 
-def test_threads_tell_rows_apart_where_they_differ(tmp_path):
+def test_numbers_of_the_plot_are_those_of_the_tables(tmp_path):
+    rows = [make_row("unknown", 1.0), make_row("slow", 9.0, average_precision=0.6)]
+    page = write(tmp_path, *rows).read_text()
+    plot = page.partition('<svg class="plot"')[2].partition("</svg>")[0]
+    assert '<text class="plot-name"' in plot
+    assert "slow: 0.600" in plot
+    assert '<span class="number">1</span> slow' in page
+    assert '<span class="number">2</span> unknown' in page
+
+
+def test_labels_have_the_threads_where_they_differ(tmp_path):
     text = Reader.of(write(tmp_path, make_row("a", 5.0), make_row("a", 3.0, threads=2))).text
     assert "a, 1 thread" in text
     assert "a, 2 threads" in text

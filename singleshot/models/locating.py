@@ -9,6 +9,7 @@ from singleshot.files import describe_damage
 from singleshot.models.pretrained import find_model
 from singleshot.runs.folder import RunFolder
 from singleshot.runtimes.artifact import Artifact, find_artifact
+from singleshot.runtimes.manifest import MANIFEST_NAME
 
 if TYPE_CHECKING:
     from singleshot.structures import Detector
@@ -73,7 +74,8 @@ def model_files(model: str | Path) -> tuple[Path, ...]:
 
 def refuse_exported(path: Path, model: str | Path) -> None:
     """Raise ModelError where an exported model is given for a checkpoint."""
-    artifact = exported_model(path)
+    folder = path if path.is_dir() else path.parent
+    artifact = exported_model(path) if (folder / MANIFEST_NAME).is_file() else None
     if artifact is not None:
         checkpoint = artifact.manifest.detector.checkpoint
         raise ModelError(

@@ -13,6 +13,7 @@ __all__ = ["METADATA_KEY", "MODEL_SUFFIXES", "Artifact", "find_artifact"]
 
 METADATA_KEY = "singleshot"  # of the manifest in the metadata of an ONNX file
 MODEL_SUFFIXES = frozenset((".bin", ".onnx", ".param", ".pte", ".rknn", ".tflite", ".xml"))
+AMBIGUOUS_SUFFIX = ".bin"  # also of weights in PyTorch's and TensorFlow.js' formats
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ def find_artifact(path: Path) -> Artifact | None:
     manifest_file = folder / MANIFEST_NAME
     if manifest_file.is_file():
         return _from_manifest(path, manifest_file)
-    if path.is_dir():
+    if path.is_dir() or path.suffix.lower() == AMBIGUOUS_SUFFIX:
         return None
     if not path.is_file():
         raise ModelError(f"{path}: no such file")
@@ -61,13 +62,16 @@ def _from_manifest(path: Path, manifest_file: Path) -> Artifact | None:
     except (OSError, ValueError, RecursionError) as error:
         raise ModelError(f"{manifest_file}: damaged: {error}; export the model again") from error
     if not isinstance(document, dict) or "manifest_version" not in document:
-        if path.is_dir():
+        if path.is_dir() or path.suffix.lower() == AMBIGUOUS_SUFFIX:
             return None
         raise ModelError(f"{manifest_file}: not the manifest of an exported model")
     manifest = Manifest.from_json(document, str(manifest_file))
     files = tuple(manifest_file.parent / name for name in manifest.files)
-    if not files:
-        raise ModelError(f"{manifest_file}: damaged: names no files; export the model again")
+    if not files or any(Path(name).name != name for name in manifest.files):
+        raise ModelError(
+            f"{manifest_file}: damaged: names no files, or some outside its folder; export the "
+            f"model again"
+        )
     if not path.is_dir() and path.name not in manifest.files:
         raise ModelError(
             f"{path}: {manifest_file} describes another model: {', '.join(manifest.files)}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 import torch
 from command_line import singleshot as run_program
@@ -36,8 +38,10 @@ def test_a_detector_in_memory_is_exported_and_stays_as_it_was(run, tmp_path):
 
 def test_the_default_folder_is_named_after_run_and_format(run, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    done = run_program("export", str(run), "--to", "onnx", "--contract", "raw", "--skip-timing")
+    words = ("--to", "onnx", "--contract", "raw", "--skip-timing", "--json")
+    done = run_program("export", str(run), *words)
     assert done.exit_code == 0, done.stderr
+    assert json.loads(done.stdout)["folder"] == "exports/small-onnx"
     folder = tmp_path / "exports" / "small-onnx"
     assert {"model.onnx", "model.json", "detect.py"} <= {path.name for path in folder.iterdir()}
     again = run_program("export", str(run), "--to", "onnx")

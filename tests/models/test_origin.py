@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+from pathlib import Path
 
 import pytest
 from small_ssd import make_run
@@ -29,13 +31,12 @@ def test_an_exported_model_knows_the_images_of_its_run(exported):
 
 
 def test_a_run_that_is_not_there_any_more_is_named(exported, tmp_path):
-    for path in exported.iterdir():
-        (tmp_path / path.name).write_bytes(path.read_bytes())
-    manifest = json.loads((tmp_path / "model.json").read_text())
+    copy = Path(shutil.copytree(exported, tmp_path / "copy"))
+    manifest = json.loads((copy / "model.json").read_text())
     manifest["detector"]["checkpoint"] = "elsewhere/checkpoints/best.safetensors"
-    (tmp_path / "model.json").write_text(json.dumps(manifest))
+    (copy / "model.json").write_text(json.dumps(manifest))
     messages = []
-    assert training_splits(tmp_path, messages.append) is None
+    assert training_splits(copy, messages.append) is None
     assert (
         "elsewhere/checkpoints/best.safetensors, which it was exported from, is not" in messages[0]
     )

@@ -76,6 +76,7 @@ def test_a_missing_file_is_named(exported):
         ({"manifest_version": 2}, "of a newer singleshot"),
         ({"class_names": 5}, "damaged: class_names"),
         ({"files": {}}, "names no files"),
+        ({"files": {"../model.onnx": {"bytes": 1, "sha256": ""}}}, "or some outside its folder"),
         ({"colour": "red"}, "damaged: colour"),
     ],
 )
@@ -91,6 +92,14 @@ def test_what_is_no_manifest_is_refused(text, exported):
     (exported / "model.json").write_text(text)
     with pytest.raises(ModelError, match=r"model\.json"):
         singleshot.load(exported / "model.onnx")
+
+
+def test_weights_of_other_formats_are_no_artifacts(tmp_path):
+    (tmp_path / "pytorch_model.bin").write_bytes(b"weights")
+    assert find_artifact(tmp_path / "pytorch_model.bin") is None
+    (tmp_path / "model.json").write_text('{"format": "layers-model"}')
+    assert find_artifact(tmp_path / "pytorch_model.bin") is None
+    assert find_artifact(tmp_path) is None
 
 
 def test_a_folder_of_images_is_no_artifact(tmp_path):

@@ -76,12 +76,14 @@ def append_nms(model: Any, exportable: Exportable) -> None:
 
 
 def detach_nms(model: Any) -> None:
-    """Remove the operator again: the outputs are offsets and scores."""
+    """Undo `append_nms` of a model in float32: the outputs are offsets and scores."""
     graph = model.subgraphs[0]
     operator = graph.operators.pop()
-    assert model.operatorCodes[operator.opcodeIndex].customCode == OPERATOR
-    model.operatorCodes.pop(operator.opcodeIndex)
-    graph.outputs = list(operator.inputs[:2])
+    code = model.operatorCodes.pop()
+    assert code.customCode == OPERATOR
+    graph.outputs = list(operator.inputs[:-1])
+    # The priors and the outputs; a tensor that nothing computes cannot be calibrated.
+    del graph.tensors[-1 - len(OUTPUTS) :], model.buffers[-1]
     model.signatureDefs[0].outputs = [_signature_entry(graph, index) for index in graph.outputs]
 
 
@@ -152,7 +154,7 @@ def _add_tensor(
     return len(graph.tensors) - 1
 
 
-def _signature_entry(graph: Any, index: int) -> Any:
+def _signature_entry(graph: Any, index: SupportsIndex) -> Any:
     """Make an entry of the signature for an output."""
     from ai_edge_litert import schema_py_generated as schema
 

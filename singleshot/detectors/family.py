@@ -42,6 +42,7 @@ class Family(Extension, Generic[S]):
     settings: type[S]
     build: Callable[[S, Sequence[str], bool], Any]  # settings, class names, pretrained
     distil: Distil | None = None  # where the family has a distillation loss
+    exports: bool = False  # whether its detectors have raw outputs at priors (`Exportable`)
 
     @property
     def key(self) -> str:

@@ -21,8 +21,10 @@ from singleshot.exporting.options import ExportOptions
 from singleshot.exporting.parity import measure_parity
 from singleshot.exporting.quantization.quantize import quantize
 from singleshot.exporting.record import describe_decoding, describe_detector, describe_thresholds
+from singleshot.families import families
 from singleshot.files import require_empty_folder, write_folder_atomically
-from singleshot.models.opening import load_trainable
+from singleshot.models.locating import ModelPath
+from singleshot.models.opening import load_trainable, require_path
 from singleshot.options import takes
 from singleshot.runtimes.manifest import (
     MANIFEST_NAME,
@@ -58,7 +60,7 @@ class ExportResult:
 
 
 @takes(ExportOptions)
-def export(model: str | Path | TrainableDetector, options: ExportOptions) -> ExportResult:
+def export(model: ModelPath | TrainableDetector, options: ExportOptions) -> ExportResult:
     """Export a detector to another runtime, as a folder with all that it needs to run.
 
     The detector itself stays as it is.
@@ -71,9 +73,11 @@ def export(model: str | Path | TrainableDetector, options: ExportOptions) -> Exp
         SingleshotError: the format lacks what the options ask for, or a package is missing.
         StorageError: the folder is not empty, or cannot be written.
     """
+    if not isinstance(model, TrainableDetector):
+        require_path(model)
     form = find_format_named(options.to)
     contract = _contract_of(form, options)
-    form.require_support(contract=contract, target=options.target)
+    form.require_support(contract=contract, pixels=options.pixels, target=options.target)
     _require_precision(form, options)
     form.require_modules()
     folder = Path(options.output or _default_folder(model, options))
@@ -98,9 +102,10 @@ def exportable_of(detector: TrainableDetector) -> Exportable:
     exportable = detector.exportable()
     if exportable is None:
         kind = getattr(getattr(detector, "settings", None), "kind", type(detector).__name__)
+        known = ", ".join(repr(family.kind) for family in families() if family.exports)
         raise ModelError(
             f"a detector of kind {kind!r} cannot be exported: it has no raw outputs at priors; "
-            f"those of kind 'ssd' can (SSD, SSDLite, DSSD)"
+            f"those of kind {known} can"
         )
     return exportable
 

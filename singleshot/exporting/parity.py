@@ -25,6 +25,7 @@ from singleshot.data.image_files.decoding import read_image
 from singleshot.detectors.common.exportable import Exportable
 from singleshot.detectors.common.resize import resize
 from singleshot.detectors.detector import TrainableDetector
+from singleshot.errors import RunFailed
 from singleshot.evaluation.detection import detect_all
 from singleshot.evaluation.evaluate import open_evaluation_data
 from singleshot.evaluation.evaluate_predictions import evaluate_predictions
@@ -45,6 +46,7 @@ DRAWN_SIZE = (480, 640)
 TIMED_IMAGES, ROUNDS = 12, 6
 # Scores and corners (as a part of the image) that differ by less are the same.
 SCORE_TOLERANCE, BOX_TOLERANCE = 1e-3, 2e-3
+HALVES = ("float16", "bfloat16")
 
 Images = list[UInt8[Tensor, "3 _h _w"]]
 
@@ -118,6 +120,8 @@ def output_errors(
 
     `max_error` is the largest absolute difference, `relative_rms` the root mean square of all
     differences, relative to that of PyTorch's outputs. Empty after NMS, where places change.
+
+    Raises RunFailed where outputs are NaN or infinite.
     """
     manifest = exported.manifest
     if manifest.contract == "detections":
@@ -132,6 +136,13 @@ def output_errors(
         outputs = exported.infer(exported.preprocess([image]))
         for kind, one, other in _paired(exported, outputs, expected):
             pairs.setdefault(kind, []).append((one, other))
+    for kind, found in pairs.items():
+        if not all(np.isfinite(one).all() for one, _ in found):
+            remedy = "leave --half out" if manifest.precision in HALVES else "check the weights"
+            raise RunFailed(
+                f"{kind} of the exported model ({manifest.format}, {manifest.precision}) are NaN "
+                f"or infinite; nothing is written; {remedy}"
+            )
     return {kind: _errors(found) for kind, found in pairs.items()}
 
 

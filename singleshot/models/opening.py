@@ -31,6 +31,7 @@ __all__ = [
     "import_model",
     "load",
     "load_trainable",
+    "require_path",
     "start_from",
     "teacher_from",
 ]
@@ -62,7 +63,7 @@ def load(
             runtime of an exported model is missing.
         SingleshotError: there is no such device.
     """
-    _require_path(model)
+    require_path(model)
     check_device(device)
     artifact = exported_model(model)
     if artifact is None:
@@ -79,7 +80,7 @@ def load_trainable(model: ModelPath, device: Device = "auto") -> TrainableDetect
 
     Raises as `load` does, and ModelError for an exported model: it has no weights to train.
     """
-    _require_path(model)
+    require_path(model)
     chosen = choose_device(device)
     path = checkpoint_file(model)
     # Hashed before they are loaded: score thresholds hold for these weights, not for later ones.
@@ -91,7 +92,7 @@ def load_trainable(model: ModelPath, device: Device = "auto") -> TrainableDetect
     return detector
 
 
-def _require_path(model: object) -> None:
+def require_path(model: object) -> None:
     """Raise ModelError for what is neither a path nor a name, with the remedy."""
     if isinstance(model, str | Path):
         return

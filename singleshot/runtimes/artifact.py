@@ -106,6 +106,8 @@ def _from_metadata(path: Path) -> Manifest | None:
         return None
     try:
         document = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ModelError(f"{path}: its metadata is damaged: {error}; export it again") from error
+    if not isinstance(document, dict):
+        raise ModelError(f"{path}: its metadata is damaged: no manifest; export it again")
     return Manifest.from_json(document, str(path))

@@ -126,11 +126,14 @@ class ExportedDetector:
     def infer(self, batch: np.ndarray) -> dict[str, np.ndarray]:
         """Run the model; outputs are float32, by name.
 
-        Raises ModelError for a batch of another shape or type than the model takes.
+        Raises ModelError for a batch of another shape or type than the model takes, and where the
+        runtime fails.
         """
         self._require_input(batch)
-        outputs: dict[str, np.ndarray] = self.engine.run(batch)
-        return outputs
+        try:
+            return standalone.run(self.engine, batch)
+        except standalone.ModelFileError as error:
+            raise ModelError(f"{self.source or 'the model'}: {error}") from error
 
     def _require_input(self, batch: np.ndarray) -> None:
         """Raise ModelError for a batch that the model does not take."""

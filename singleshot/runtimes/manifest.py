@@ -13,12 +13,12 @@ from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Float32
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from singleshot.detectors.common.settings import Nms, Resize
 from singleshot.errors import ModelError
 from singleshot.files import hash_file
-from singleshot.settings import Settings
+from singleshot.settings import Count, Settings
 
 __all__ = [
     "MANIFEST_NAME",
@@ -73,7 +73,7 @@ class ModelInput(Settings):
     dtype: Literal["uint8", "int8", "float32"]
     layout: Layout
     batch: int = Field(1, ge=0)  # images at once; 0: any number
-    size: tuple[int, int]  # height, width
+    size: tuple[Count, Count]  # height, width
     color: Literal["RGB"] = "RGB"
     # To be applied before the model runs: 0 and 1 where the model does it.
     mean: Triple = (0.0, 0.0, 0.0)
@@ -110,6 +110,16 @@ class DecodingNumbers(Settings):
     offset_scales: tuple[float, float]
     levels: tuple[LevelRecord, ...]
     priors_float32_base64: str  # centre x, centre y, width, height as fractions; little endian
+
+    @model_validator(mode="after")
+    def _check_priors(self) -> DecodingNumbers:
+        """Raise ValueError for a table of priors of another length than the levels have."""
+        expected = sum(
+            level.grid[0] * level.grid[1] * level.priors_per_cell for level in self.levels
+        )
+        if len(self.priors()) != expected:
+            raise ValueError(f"{len(self.priors())} priors; the levels have {expected}")
+        return self
 
     def priors(self) -> Float32[np.ndarray, "priors 4"]:
         """Decode the table of priors."""
@@ -179,6 +189,15 @@ class Manifest(Settings):
     quantization: dict[str, Any] = Field(default_factory=dict)  # how int8 was found; see `record`
     parity: dict[str, Any] = Field(default_factory=dict)  # how the model compares with the detector
 
+    @model_validator(mode="after")
+    def _check_columns(self) -> Manifest:
+        """Raise ValueError for scores of other classes than there are names."""
+        number = len(self.class_names)
+        for one in self.outputs:
+            if one.kind == "scores" and one.shape[-1] - one.first_column != number:
+                raise ValueError(f"{number} class names; the scores have shape {one.shape}")
+        return self
+
     def to_text(self) -> str:
         """Write the manifest as JSON."""
         return json.dumps(self.to_json(), indent=2, allow_nan=False) + "\n"
@@ -200,7 +219,7 @@ class Manifest(Settings):
             return cls.model_validate(document)
         except ValidationError as error:
             problem = error.errors(include_url=False)[0]
-            place = ".".join(map(str, problem["loc"]))
+            place = ".".join(map(str, problem["loc"])) or "classes and outputs"
             raise ModelError(
                 f"{source}: damaged: {place}: {problem['msg']}; export the model again"
             ) from error

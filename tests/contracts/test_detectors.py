@@ -16,7 +16,7 @@ from singleshot.benchmarking.phases import time_detections
 from singleshot.checkpoints.checkpoint import Checkpoint, detector_from
 from singleshot.detectors.detector import TrainableDetector
 from singleshot.errors import DataError, ModelError, TooLittleMemory
-from singleshot.families import build_detector
+from singleshot.families import build_detector, families
 from singleshot.recipes.load import load_recipe, recipe_files
 from singleshot.structures import Batch, Detector, Truth
 
@@ -110,6 +110,11 @@ def test_a_gpu_without_memory_names_the_images_that_fit(detector, images, monkey
     monkeypatch.setattr(detector, "detect_tensors", limited)
     with pytest.raises(TooLittleMemory, match="memory on cpu with 2 images at once; 1 fit: give"):
         detector.detect(images)
+
+
+def test_kinds_that_export_are_marked_in_their_family(detector):
+    (family,) = (one for one in families() if one.kind == detector.settings.kind)
+    assert (detector.exportable() is not None) is family.exports
 
 
 def test_training_mode_is_refused(detector, images):

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 import torch
 from command_line import singleshot as run_program
 from small_ssd import make_images, make_run, small_recipe, small_ssd
 
 import singleshot
-from singleshot.errors import ModelError
+from singleshot.errors import ModelError, RunFailed
 from singleshot.families import build_detector
 from singleshot.recipes.load import load_recipe
 
@@ -111,6 +112,21 @@ def test_a_kind_without_priors_is_refused(tmp_path):
     with pytest.raises(ModelError, match=r"of kind 'localizer' cannot be exported.*'ssd' can"):
         singleshot.export(detector, "onnx", output=tmp_path / "model")
     assert not (tmp_path / "model").exists()
+
+
+def test_what_is_no_model_is_refused(tmp_path):
+    with pytest.raises(ModelError, match="a model of type NoneType; expected a run folder"):
+        singleshot.export(None, "onnx", output=tmp_path / "model")
+
+
+def test_outputs_that_are_not_finite_are_refused(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        "singleshot.runtimes.exported.ExportedDetector.infer",
+        lambda self, _: {one.name: np.full(one.shape, np.nan) for one in self.manifest.outputs},
+    )
+    with pytest.raises(RunFailed, match=r"boxes of the exported model \(onnx, float32\) are NaN"):
+        singleshot.export(run, "onnx", output=tmp_path / "model")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_failure_leaves_nothing(run, tmp_path, monkeypatch):

@@ -18,6 +18,11 @@ from small_ssd import make_run
         (["--to", "onnx", "--half", "--int8", "--calibrate", "x"], "choose --int8 or --half"),
         (["--to", "onnx", "--half"], "half: onnx has no 16-bit floats"),
         (["--to", "onnx", "--target", "moon"], "target: onnx has no target 'moon'"),
+        (["--to", "rknn", "--pixels", "uint8"], "pixels: rknn takes normalized, not uint8"),
+        (
+            ["--to", "onnx", "--target", "jetson", "--pixels", "uint8"],
+            "pixels: the target 'jetson' takes normalized, not uint8",
+        ),
         (["--to", "onnx", "--output", "."], r"is not empty"),
     ],
 )

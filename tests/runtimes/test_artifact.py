@@ -10,7 +10,7 @@ from small_ssd import make_run
 
 import singleshot
 from singleshot.errors import ModelError
-from singleshot.runtimes.artifact import find_artifact
+from singleshot.runtimes.artifact import METADATA_KEY, find_artifact
 
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxscript")
@@ -78,13 +78,32 @@ def test_a_missing_file_is_named(exported):
         ({"files": {}}, "names no files"),
         ({"files": {"../model.onnx": {"bytes": 1, "sha256": ""}}}, "or some outside its folder"),
         ({"colour": "red"}, "damaged: colour"),
+        ({"class_names": ["cat"]}, r"damaged: .*1 class names; the scores have shape"),
+        ({"decoding": {"priors_float32_base64": "abc"}}, r"damaged: decoding: .*padding"),
+        ({"decoding": {"priors_float32_base64": "A" * 64}}, "3 priors; the levels have 132"),
+        ({"input": {"size": [0, 96]}}, r"damaged: input\.size\.0"),
     ],
 )
 def test_a_damaged_manifest_is_refused(change, message, exported):
     document = json.loads((exported / "model.json").read_text())
-    (exported / "model.json").write_text(json.dumps(document | change))
+    for key, value in change.items():
+        if key in ("decoding", "input"):
+            document[key] |= value
+        else:
+            document[key] = value
+    (exported / "model.json").write_text(json.dumps(document))
     with pytest.raises(ModelError, match=message):
         singleshot.load(exported)
+
+
+@pytest.mark.parametrize("text", ["{", "[1]", "null"])
+def test_damaged_metadata_is_refused(text, exported):
+    (exported / "model.json").unlink()
+    model = onnx.load(str(exported / "model.onnx"))
+    onnx.helper.set_model_props(model, {METADATA_KEY: text})
+    onnx.save(model, str(exported / "model.onnx"))
+    with pytest.raises(ModelError, match="its metadata is damaged"):
+        singleshot.load(exported / "model.onnx")
 
 
 @pytest.mark.parametrize("text", ["{", "[1]", "null"])

@@ -46,6 +46,15 @@ def test_a_batch_of_another_shape_is_refused(detector):
         detector.infer(batch.astype(np.float32))
 
 
+def test_a_runtime_that_fails_is_a_model_error(detector, monkeypatch):
+    def fail(_batch):
+        raise RuntimeError("out of\nmemory")
+
+    monkeypatch.setattr(detector.engine, "run", fail)
+    with pytest.raises(ModelError, match=r"model: onnxruntime .* failed on .*: out of memory"):
+        detector.detect(make_images(1))
+
+
 def test_images_are_refused_as_by_any_detector(detector):
     with pytest.raises(DataError, match=r"image 0: .*float32"):
         detector.detect([make_images(1)[0] / 255])

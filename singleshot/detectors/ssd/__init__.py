@@ -63,4 +63,4 @@ def distil_ssd(
     return DistilledSsd(student, frozen, weight), frozen.describe(student)
 
 
-FAMILY = Family("ssd", SsdSettings, build_ssd, distil_ssd)
+FAMILY = Family("ssd", SsdSettings, build_ssd, distil_ssd, exports=True)

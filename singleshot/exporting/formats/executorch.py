@@ -67,5 +67,6 @@ FORMAT = ExportFormat(
     modules=("executorch",),
     convert=convert,
     pixels="normalized",
+    other_pixels=("uint8", "float32"),
     int8=Int8Support(_quantize, ladder_of("minmax"), mixed_precision=False),
 )

@@ -78,6 +78,7 @@ class ExportFormat:
     convert: Callable[[ExportJob], ModelFiles]
     finish: Callable[[Path, Manifest], None] | None = None  # write the manifest into the model
     pixels: PixelForm = "uint8"  # the default
+    other_pixels: tuple[PixelForm, ...] = ()  # that it takes as well
     half: Precision | None = None  # the 16-bit floats of `--half`
     any_batch: bool = False
     targets: tuple[str, ...] = ()
@@ -101,8 +102,13 @@ class ExportFormat:
                 f"pip install 'singleshot[{self.extra}]'"
             )
 
-    def require_support(self, *, contract: Contract, target: str | None) -> None:
-        """Raise SingleshotError for a contract or a target that the format does not have."""
+    def require_support(
+        self, *, contract: Contract, pixels: PixelForm | None, target: str | None
+    ) -> None:
+        """Raise SingleshotError for a contract, pixels or a target that the format does not have.
+
+        `pixels` may be left open.
+        """
         if contract not in self.contracts:
             raise SingleshotError(
                 f"contract: {self.name} has no {contract!r}; it has {', '.join(self.contracts)}"
@@ -117,3 +123,7 @@ class ExportFormat:
                 f"contract: the target {target!r} takes {form.contract!r}, not {contract!r}; leave "
                 f"--contract out"
             )
+        taken = (self.pixels, *self.other_pixels) if form is None else (form.pixels,)
+        if pixels is not None and pixels not in taken:
+            who = self.name if form is None else f"the target {target!r}"
+            raise SingleshotError(f"pixels: {who} takes {' or '.join(taken)}, not {pixels}")

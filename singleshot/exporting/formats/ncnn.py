@@ -77,5 +77,6 @@ FORMAT = ExportFormat(
     modules=("onnx", "onnxscript", "ncnn", "pnnx"),
     convert=convert,
     pixels="normalized",
+    other_pixels=("float32",),
     half="float16",
 )

@@ -132,6 +132,7 @@ FORMAT = ExportFormat(
     modules=("onnx", "onnxscript", "onnxruntime"),
     convert=convert,
     finish=finish,
+    other_pixels=("float32", "normalized"),
     any_batch=True,
     targets=(JETSON,),
     target_forms={

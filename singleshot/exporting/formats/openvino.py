@@ -34,6 +34,7 @@ FORMAT = ExportFormat(
     modules=("onnx", "onnxscript", "openvino"),
     convert=convert,
     half="bfloat16",
+    other_pixels=("float32", "normalized"),
     any_batch=True,
     int8=INT8,
     takes_ranges=True,

@@ -7,6 +7,7 @@ outputs is precise on a few images and ranks settings, but does not tell what th
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -44,8 +45,9 @@ class Measurement:
 
     @property
     def error(self) -> float:
-        """The larger error."""
-        return max(self.offsets_error, self.logits_error)
+        """The larger error; infinite where outputs are NaN."""
+        errors = (self.offsets_error, self.logits_error)
+        return math.inf if any(map(math.isnan, errors)) else max(errors)
 
     def __str__(self) -> str:
         words = [f"error of offsets {self.offsets_error:.3f}, of logits {self.logits_error:.3f}"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
+from math import isfinite
 from typing import Any
 
 from singleshot.exporting.quantization.gate import Measurement
@@ -27,11 +28,12 @@ class TriedSetting:
         return f"{self.setting}: {self.measured}: {'passes' if self.passes else 'does not pass'}"
 
     def to_json(self) -> dict[str, Any]:
-        """Convert to plain numbers."""
+        """Convert to plain numbers; None for one that is not finite."""
         layers = sorted(self.setting.float_layers)
+        numbers = asdict(self.measured).items()
         return {
             "setting": str(self.setting),
-            **asdict(self.measured),
+            **{name: one if one is None or isfinite(one) else None for name, one in numbers},
             "float_layers": layers,
             "passes": self.passes,
         }

@@ -104,6 +104,8 @@ def read_manifest(path: Path) -> dict[str, Any]:
 
 def check_files(folder: Path, manifest: Mapping[str, Any]) -> Path:
     """Compare the files of the model with the manifest, and return the one to open."""
+    if not isinstance(manifest["files"], dict) or not manifest["files"]:
+        raise ModelFileError(f"{folder / MANIFEST}: damaged: names no files; copy it again")
     for name, expected in manifest["files"].items():
         path = folder / name
         try:
@@ -754,8 +756,11 @@ def _import(package: str, extra: str, distribution: str = "") -> Any:
 
 
 def _version(distribution: str) -> str:
-    """Look up the version of an installed package."""
-    return importlib.metadata.version(distribution)
+    """Look up the version of an installed package; "?" where it is installed by another name."""
+    try:
+        return importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return "?"
 
 
 def _unreadable(file: Path, runtime: str, error: Exception) -> ModelFileError:
@@ -986,18 +991,25 @@ def read_image(path: str) -> Array:
     """Read an image as uint8 RGB (h, w, 3): .npy and binary .ppm, others by Pillow or OpenCV."""
     if path.endswith(".npy"):
         try:
-            return _require_image(np.load(path), path)
-        except ValueError as error:
+            with Path(path).open("rb") as file:
+                array = np.lib.format.read_array(file)
+        except (ValueError, EOFError) as error:
             raise ModelFileError(f"{path}: no array of numbers ({error})") from error
+        return _require_image(array, path)
     if path.endswith(".ppm"):
         return _read_ppm(path)
     try:
         from PIL import Image, ImageOps
     except ImportError:
         return _read_by_opencv(path)
-    with Image.open(path) as image:
-        upright = ImageOps.exif_transpose(image)
-        return np.asarray((image if upright is None else upright).convert("RGB"))
+    try:
+        with Image.open(path) as image:
+            upright = ImageOps.exif_transpose(image)
+            return np.asarray((image if upright is None else upright).convert("RGB"))
+    except FileNotFoundError:
+        raise
+    except Exception as error:  # OSError, SyntaxError and DecompressionBombError, by its format
+        raise ModelFileError(f"{path}: Pillow cannot read it ({error})") from error
 
 
 def _read_by_opencv(path: str) -> Array:
@@ -1082,6 +1094,11 @@ def main(words: Sequence[str] | None = None) -> int:
                 _print(document[-1])
     except (ModelFileError, OSError, ValueError) as error:
         print(f"Error: {error}", file=sys.stderr)
+        return 2
+    except (KeyError, IndexError, TypeError, ZeroDivisionError) as error:
+        # Keys and numbers that nothing else in the folder contradicts.
+        reason = f"{type(error).__name__}: {error}"
+        print(f"Error: {MANIFEST} is damaged ({reason}); copy it again", file=sys.stderr)
         return 2
     if options.json:
         print(json.dumps(document, indent=2))

@@ -1,6 +1,7 @@
 # Tests singleshot/exporting/quantization/record.py
 # Tests singleshot/exporting/quantization/settings.py
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -89,6 +90,8 @@ def test_the_error_is_relative_to_the_outputs(gate_and_noisy):
         ({"drop": 0.51}, False),
         ({"offsets_error": 0.121}, False),
         ({"logits_error": 0.121}, False),
+        ({"offsets_error": math.nan}, False),
+        ({"logits_error": math.nan}, False),
         ({"drop": None, "average_precision": None}, True),
     ],
 )
@@ -112,6 +115,8 @@ def test_a_record_lists_what_was_tried():
     trial = record.to_json()["trials"][1]
     assert trial["float_layers"] == ["stem"]
     assert trial["drop"] == 0.1
+    record.trials.append(TriedSetting(first, replace(GOOD, logits_error=math.nan), passes=False))
+    assert record.to_json()["trials"][2]["logits_error"] is None
 
 
 def test_settings_describe_themselves():

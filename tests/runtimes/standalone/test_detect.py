@@ -196,13 +196,16 @@ def test_without_pillow_opencv_reads_images(image, tmp_path, monkeypatch):
     [
         ("a.ppm", b"P5 1 1 255 a", "not a binary PPM"),
         ("a.ppm", b"P6 9 9 255 abc", "cut short: 9 x 9"),
-        ("a.png", b"no image", "cannot identify image"),
+        ("a.png", b"no image", r"a.png: Pillow cannot read it \(cannot identify image"),
+        ("a.png", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0", r"a.png: Pillow cannot read it"),
         ("a.npy", b"no array", r"a.npy: no array of numbers"),
+        ("a.npy", b"", r"a.npy: no array of numbers"),
+        ("a.npy", b"PK\x03\x04", r"a.npy: no array of numbers"),
     ],
 )
 def test_a_broken_image_is_refused(name, content, message, tmp_path):
     (tmp_path / name).write_bytes(content)
-    with pytest.raises((detect.ModelFileError, OSError), match=message):
+    with pytest.raises(detect.ModelFileError, match=message):
         detect.read_image(str(tmp_path / name))
 
 
@@ -280,6 +283,23 @@ def test_a_damaged_manifest_ends_with_2(content, message, tmp_path, capsys):
     (tmp_path / "model.json").write_text(content)
     assert detect.main([str(tmp_path / "a.npy"), "--model", str(tmp_path)]) == 2
     assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("files", [{}, ["model.onnx"]])
+def test_a_manifest_without_files_is_refused(files, tmp_path):
+    document = small_manifest(small_ssd()).to_json() | {"files": files}
+    with pytest.raises(detect.ModelFileError, match=r"model\.json: damaged: names no files"):
+        detect.check_files(tmp_path, document)
+
+
+@pytest.mark.parametrize("change", [{"size": [0, 0]}, {"size": None}, {"std": "red"}])
+def test_impossible_numbers_in_a_manifest_end_with_2(change, folder, image, capsys):
+    np.save(folder / "a.npy", image)
+    document = json.loads((folder / "model.json").read_text())
+    document["input"] |= change
+    (folder / "model.json").write_text(json.dumps(document))
+    assert detect.main([str(folder / "a.npy"), "--model", str(folder)]) == 2
+    assert capsys.readouterr().err.startswith("Error: ")
 
 
 def test_a_runtime_that_fails_ends_with_2(folder, image, capsys, monkeypatch):

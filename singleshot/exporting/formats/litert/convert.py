@@ -123,6 +123,7 @@ FORMAT = ExportFormat(
     modules=("ai_edge_litert", "flatbuffers"),
     convert=convert,
     pixels="normalized",
+    other_pixels=("float32",),
     targets=TARGETS,
     target_forms={target: TargetForm("detections", "normalized") for target in TARGETS},
     int8=Int8Support(_quantize, ladder_of("minmax", "mean"), mixed_precision=False),

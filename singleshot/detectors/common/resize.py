@@ -35,10 +35,17 @@ def resize(
 def resize_to_bytes(
     image: UInt8[Tensor, "3 h w"], size: tuple[int, int], how: Resize
 ) -> UInt8[Tensor, "3 rows columns"]:
-    """Resize to (height, width) and round to whole numbers, as models take them that want bytes."""
+    """Resize to (height, width) and round to whole numbers, as models take them that want bytes.
+
+    In memory they lie pixel by pixel, as these models take them, too.
+    """
     if how == "antialias" and image.device.type == "cpu":
-        return _antialias_bytes(image, size)
-    return resize(image, size, how).round().to(torch.uint8)
+        resized = _antialias_bytes(image, size)
+    else:
+        resized = resize(image, size, how).round().to(torch.uint8)
+    if resized.stride(0) == 1:
+        return resized
+    return torch.stack(resized.unbind(0), dim=-1).permute(2, 0, 1)
 
 
 def _antialias_bytes(

@@ -11,8 +11,11 @@ from small_ssd import make_images, make_run
 
 import singleshot
 from singleshot.benchmarking.about import with_score_threshold
+from singleshot.comparison.compare import name_models
 from singleshot.errors import DataError, ModelError, SingleshotError
+from singleshot.models.locating import class_names_of, model_files
 from singleshot.models.opening import load_trainable
+from singleshot.models.summary import facts_of
 from singleshot.runtimes.exported import NATIVE
 
 pytest.importorskip("onnxscript")
@@ -114,6 +117,16 @@ def test_score_thresholds_are_kept_in_the_folder(tmp_path):
     kept = singleshot.load(folder).score_thresholds()
     assert kept.score_thresholds.tolist() == report.operating_point.score_thresholds.tolist()
     assert singleshot.operating_point(folder) == kept
+
+
+def test_it_is_compared_by_what_its_manifest_states(exported, detector, run):
+    assert facts_of(detector) == facts_of(singleshot.load(run, "cpu"))
+    assert model_files(exported) == (exported / "model.onnx",)
+    assert class_names_of(exported) == class_names_of(run) == ("cat", "dog", "bird")
+    assert [model.num_bytes for model in name_models([run, exported])] == [
+        (run / "checkpoints" / "last.safetensors").stat().st_size,
+        (exported / "model.onnx").stat().st_size,
+    ]
 
 
 def test_it_describes_itself(detector):

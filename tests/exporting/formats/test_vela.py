@@ -2,10 +2,12 @@ import pytest
 
 pytest.importorskip("ethosu.vela")
 pytest.importorskip("ai_edge_quantizer")
-from small_litert import calibration_batches, copy_of_litert_model
+from small_litert import calibration_batches, copy_of_litert_model, quantization_job
+from small_ssd import make_run
 
-from singleshot.errors import ModelError
-from singleshot.exporting.formats.vela import TARGETS, compile_model
+import singleshot
+from singleshot.errors import ModelError, SingleshotError
+from singleshot.exporting.formats.vela import FORMAT, TARGETS, compile_model
 from singleshot.exporting.quantization.litert import quantize_model_file
 
 
@@ -33,3 +35,17 @@ def test_a_model_in_float_is_refused(tmp_path):
     with pytest.raises(ModelError, match="cannot compute"):
         compile_model(file, "ethos-u55-256", tmp_path / "model_vela.tflite")
     assert not (tmp_path / "model_vela.tflite").exists()
+
+
+def test_the_folder_has_the_model_before_and_after_vela(tmp_path):
+    files = FORMAT.int8.quantize(quantization_job(tmp_path))
+    assert files.names == ("model.tflite", "model_vela.tflite")
+    assert all((tmp_path / name).is_file() for name in files.names)
+    assert files.estimates["operators_on_npu"] > 10
+    assert files.input.quantization is not None
+
+
+def test_without_int8_there_is_no_model(tmp_path):
+    run = make_run(tmp_path / "run")
+    with pytest.raises(SingleshotError, match="8-bit integers only; add --int8 --calibrate"):
+        singleshot.export(run, "vela", output=tmp_path / "model")

@@ -4,10 +4,18 @@ import pytest
 pytest.importorskip("ai_edge_quantizer")
 from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
-from small_litert import calibration_batches, copy_of_litert_model, load_litert
+from small_litert import (
+    calibration_batches,
+    copy_of_litert_model,
+    load_litert,
+    quantization_job,
+)
+from small_ssd import make_images
 
 from singleshot.exporting.formats.litert.flatbuffer import float_constant, read_model, write_model
-from singleshot.exporting.quantization.litert import quantize_model_file
+from singleshot.exporting.quantization.litert import quantize_litert, quantize_model_file
+from singleshot.runtimes.exported import ExportedDetector
+from singleshot.runtimes.standalone.detect import open_engine
 
 LARGE = 1024  # bytes of a tensor that ai-edge-quantizer leaves behind the FlatBuffer
 
@@ -90,3 +98,22 @@ def test_biases_of_channels_without_weights_are_kept(tmp_path):
     whole = quantized.buffers[tensor.buffer].data.view(np.int32)
     assert whole[0] * tensor.quantization.scale[0] == pytest.approx(0.75, rel=1e-4)
     assert whole[0] <= 2**30
+
+
+def test_steps_of_input_and_outputs_are_described(tmp_path):
+    files = quantize_litert(quantization_job(tmp_path))
+    assert files.precision == files.input.dtype == "int8"
+    detector = load_litert()
+    described = detector.manifest.model_copy(
+        update={"precision": "int8", "input": files.input, "outputs": files.outputs}
+    )
+    engine = open_engine(tmp_path / files.names[0], described.to_json(), 1)
+    quantized = ExportedDetector(described, engine)
+    images = make_images(3)
+    for image in images:
+        expected = detector.infer(detector.preprocess([image]))
+        outputs = quantized.infer(quantized.preprocess([image]))
+        for one in files.outputs:
+            assert one.quantization is not None
+            error = np.abs(outputs[one.name] - expected[one.name]).max()
+            assert error < 12 * one.quantization.scale

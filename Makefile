@@ -16,7 +16,7 @@ DEMO_OPTIONS = $(if $(DATA),,--set model.input=[192,256] --set training.epochs=1
 .PHONY: help setup demo test check format bench docs clean
 
 help:
-	@echo "make demo [DATA=folder]  train, evaluate and draw, on made images or on yours"
+	@echo "make demo [DATA=folder]  train, evaluate, draw and export, on made images or on yours"
 	@echo "make test                run the tests"
 	@echo "make check               formatting, lint, types, layers, language"
 	@echo "make format              fix formatting and what lint can fix"
@@ -39,12 +39,14 @@ setup: .venv/.setup-done
 	@touch $@
 
 demo: setup
-	@rm -rf $(DEMO)/run $(DEMO)/report $(DEMO)/drawn
+	@rm -rf $(DEMO)/run $(DEMO)/report $(DEMO)/drawn $(DEMO)/exported
 	$(if $(DATA),,$(BIN)/python demo/digits.py $(DEMO_DATA))
 	$(BIN)/singleshot train $(DEMO_RECIPE) --data $(DEMO_DATA) --run $(DEMO)/run $(DEMO_OPTIONS)
 	$(BIN)/singleshot evaluate $(DEMO)/run $(DEMO_DATA) --protocol coco --report $(DEMO)/report
 	find "$(DEMO_DATA)" -iname '*.jpg' -o -iname '*.jpeg' -o -iname '*.png' | sort | head -n 8 | \
 	  tr '\n' '\0' | xargs -0 -r $(BIN)/singleshot predict $(DEMO)/run --draw $(DEMO)/drawn
+	$(BIN)/singleshot export $(DEMO)/run --to onnx --int8 --calibrate $(DEMO_DATA) --output $(DEMO)/exported
+	@echo "$(CURDIR)/$(DEMO)/exported"
 	@echo "$(CURDIR)/$(DEMO)/report/report.html"
 
 test: setup

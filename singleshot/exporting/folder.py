@@ -13,8 +13,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from singleshot.detectors.common.settings import Resize
 from singleshot.exporting.parity_table import parity_rows
 from singleshot.exporting.priors_header import priors_header
+from singleshot.exporting.program import detect_program
 from singleshot.runtimes.manifest import Manifest, ModelInput, ModelOutput
-from singleshot.runtimes.standalone import detect as standalone
 
 __all__ = ["write_companions"]
 
@@ -55,7 +55,7 @@ BACKGROUND = "BACKGROUND"  # as jetson-inference names it
 
 def write_companions(folder: Path, manifest: Manifest) -> None:
     """Write what accompanies the model files: programs, headers, labels and a README."""
-    shutil.copyfile(standalone.__file__, folder / "detect.py")
+    (folder / "detect.py").write_text(detect_program(), encoding="utf-8")
     # A line for each column of the scores.
     background = [BACKGROUND] if any(one.first_column for one in manifest.outputs) else []
     labels = "".join(f"{name}\n" for name in (*background, *manifest.class_names))

@@ -203,7 +203,7 @@ class Manifest(Settings):
         return json.dumps(self.to_json(), indent=2, allow_nan=False) + "\n"
 
     def to_json(self) -> dict[str, Any]:
-        """Convert to plain lists and dictionaries, as `standalone/detect.py` reads them."""
+        """Convert to plain lists and dictionaries, as `standalone` reads them."""
         return self.model_dump(mode="json")
 
     @classmethod

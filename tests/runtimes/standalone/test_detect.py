@@ -1,15 +1,20 @@
 """The program of an exported folder against the package, in NumPy and with its C++ library."""
 
+# Tests singleshot/runtimes/standalone/decoding.py
+# Tests singleshot/runtimes/standalone/engines.py
+# Tests singleshot/runtimes/standalone/image_files.py
+# Tests singleshot/runtimes/standalone/model_files.py
+# Tests singleshot/runtimes/standalone/native.py
+# Tests singleshot/runtimes/standalone/resizing.py
+# Tests singleshot/runtimes/standalone/selection.py
+
 from __future__ import annotations
 
-import ast
 import base64
 import dataclasses
 import json
 import math
-import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -138,32 +143,6 @@ def test_images_are_resized_as_by_the_package(how, native, request, random):
         # Bytes are the same; fractions differ in the order of additions.
         tolerance = 0 if how in ("antialias", "opencv") else 2e-3
         torch.testing.assert_close(found, expected, atol=tolerance, rtol=0)
-
-
-def test_it_is_python_of_version_3_8_with_numpy_alone():
-    source = Path(detect.__file__).read_text()
-    tree = ast.parse(source, feature_version=(3, 8))
-    tried = [node for one in tree.body if isinstance(one, ast.Try) for node in one.body]
-    imported = {
-        name.split(".")[0]
-        for node in (*tree.body, *tried)
-        if isinstance(node, ast.Import | ast.ImportFrom)
-        for name in ([node.module] if isinstance(node, ast.ImportFrom) else [node.names[0].name])
-    }
-    assert imported - set(sys.stdlib_module_names) == {"numpy"}
-    assert "strict=" not in source  # of zip: Python 3.10's
-
-
-def test_without_numpy_it_ends_with_2():
-    # Without site packages there is none.
-    done = subprocess.run(
-        [sys.executable, "-S", "-I", detect.__file__, "a.npy"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 2
-    assert done.stderr == "Error: NumPy is needed; install it with: pip install numpy\n"
 
 
 @pytest.fixture

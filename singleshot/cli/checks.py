@@ -13,11 +13,13 @@ from singleshot.options import DataPaths, as_paths
 
 if TYPE_CHECKING:
     from singleshot.data.reading import ReadingOptions
+    from singleshot.exporting.options import ExportOptions
     from singleshot.training.options import TrainingOptions
     from singleshot.tuning.options import TuningOptions
 
 __all__ = [
     "check_data",
+    "check_export",
     "check_models",
     "check_recipe",
     "check_search",
@@ -51,6 +53,15 @@ def check_subjects(models: Sequence[str | Path], **_others: object) -> None:
     from singleshot.benchmarking.subjects import find_subjects
 
     find_subjects(models)
+
+
+def check_export(model: str, options: "ExportOptions") -> None:
+    """Raise SingleshotError for a model that is none to export, or for what a format lacks."""
+    from singleshot.exporting.request import check_request
+    from singleshot.models.locating import require_checkpoint
+
+    require_checkpoint(model)
+    check_request(model, options)
 
 
 def check_weights(file: str | Path) -> None:

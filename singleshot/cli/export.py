@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from singleshot.cli.checks import check_models
+from singleshot.cli.checks import check_export
 from singleshot.cli.options import Debug, Json, Model, examples, with_options
 from singleshot.cli.output import note, print_json, print_result
 from singleshot.exporting.options import ExportOptions
@@ -29,7 +29,7 @@ def export(
     Writes a folder with the model, its manifest and a program that runs it, which needs neither
     this package nor PyTorch.
     """
-    check_models(model)
+    check_export(model, options)
     import singleshot
 
     result = singleshot.export(model, **vars(options.with_callbacks(on_message=note)))

@@ -11,24 +11,23 @@ from typing import Any
 from singleshot.checkpoints.header import read_about
 from singleshot.detectors.common.exportable import Exportable
 from singleshot.detectors.detector import TrainableDetector
-from singleshot.errors import ModelError, SingleshotError
+from singleshot.errors import ModelError
 from singleshot.exporting.contracts import WHOLE_NUMBERS, PixelForm, contract_network
 from singleshot.exporting.folder import write_companions
-from singleshot.exporting.formats import find_format_named
 from singleshot.exporting.formats.format import ExportFormat, ExportJob, ModelFiles, TargetForm
 from singleshot.exporting.learned_int8 import prepare_learned_int8
 from singleshot.exporting.options import ExportOptions
 from singleshot.exporting.parity import measure_parity
 from singleshot.exporting.quantization.quantize import quantize
 from singleshot.exporting.record import describe_decoding, describe_detector, describe_thresholds
+from singleshot.exporting.request import check_request, contract_of
 from singleshot.families import families
-from singleshot.files import require_empty_folder, write_folder_atomically
+from singleshot.files import write_folder_atomically
 from singleshot.models.locating import ModelPath
 from singleshot.models.opening import load_trainable, require_path
 from singleshot.options import takes
 from singleshot.runtimes.manifest import (
     MANIFEST_NAME,
-    Contract,
     FileRecord,
     Manifest,
     PostprocessingNumbers,
@@ -75,13 +74,9 @@ def export(model: ModelPath | TrainableDetector, options: ExportOptions) -> Expo
     """
     if not isinstance(model, TrainableDetector):
         require_path(model)
-    form = find_format_named(options.to)
-    contract = _contract_of(form, options)
-    form.require_support(contract=contract, pixels=options.pixels, target=options.target)
-    _require_precision(form, options)
-    form.require_modules()
-    folder = Path(options.output or _default_folder(model, options))
-    require_empty_folder(folder)
+    source = model.source if isinstance(model, TrainableDetector) else model
+    form, folder = check_request(source, options)
+    contract = contract_of(form, options)
     detector = model if isinstance(model, TrainableDetector) else load_trainable(model, "cpu")
     exportable = exportable_of(detector)
     for key in exportable.left_out:
@@ -90,11 +85,6 @@ def export(model: ModelPath | TrainableDetector, options: ExportOptions) -> Expo
         exportable = _with_hard_nms(exportable, options)
     manifest = _write(detector, exportable, form, options, folder)
     return ExportResult(folder, manifest)
-
-
-def _contract_of(form: ExportFormat, options: ExportOptions) -> Contract:
-    """Return the contract that is chosen, or the default one."""
-    return options.contract or form.default_contract(options.target)
 
 
 def exportable_of(detector: TrainableDetector) -> Exportable:
@@ -122,32 +112,6 @@ def _with_hard_nms(exportable: Exportable, options: ExportOptions) -> Exportable
     return replace(exportable, postprocessing=replace(numbers, nms="hard"))
 
 
-def _require_precision(form: ExportFormat, options: ExportOptions) -> None:
-    """Raise SingleshotError for a precision or batch that the format does not have."""
-    if options.half and form.half is None:
-        raise SingleshotError(f"half: {form.name} has no 16-bit floats; leave --half out")
-    if form.only_int8 and not options.int8:
-        raise SingleshotError(
-            f"to: {form.name} computes in 8-bit integers only; add --int8 --calibrate DATA"
-        )
-    if options.int8 and form.int8 is None:
-        raise SingleshotError(f"int8: not there for {form.name}; leave --int8 out")
-    if not options.batch and not form.any_batch:
-        raise SingleshotError(f"batch: {form.name} takes a fixed number of images, 1 or more")
-
-
-def _default_folder(model: str | Path | TrainableDetector, options: ExportOptions) -> Path:
-    """Name the folder after the run, the checkpoint or the downloaded model."""
-    source = model.source if isinstance(model, TrainableDetector) else Path(model)
-    name = "detector"
-    if source is not None:
-        path = source.resolve()
-        in_run = path.parent.name == "checkpoints"
-        name = path.parent.parent.name if in_run else path.stem if path.suffix else path.name
-    kind = "-int8" if options.int8 else "-half" if options.half else ""
-    return Path("exports", f"{name}-{options.to}{kind}")
-
-
 def _write(
     detector: TrainableDetector,
     exportable: Exportable,
@@ -164,7 +128,7 @@ def _write(
     with write_folder_atomically(folder) as beside:
         job = ExportJob(
             contract_network(
-                exportable, _contract_of(form, options), pixels, background=target.background
+                exportable, contract_of(form, options), pixels, background=target.background
             ),
             options.batch,
             precision,
@@ -214,7 +178,7 @@ def describe_model(
     return Manifest(
         singleshot=__version__,
         format=form.name,
-        contract=_contract_of(form, options),
+        contract=contract_of(form, options),
         precision=files.precision,
         target=options.target,
         class_names=exportable.class_names,

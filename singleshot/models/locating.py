@@ -27,6 +27,7 @@ __all__ = [
     "exported_model",
     "model_files",
     "refuse_exported",
+    "require_checkpoint",
     "require_model",
     "require_weights",
 ]
@@ -88,7 +89,12 @@ def refuse_exported(path: Path, model: str | Path) -> None:
 def require_model(model: str | Path) -> None:
     """Raise ModelError unless this is a run with a checkpoint, a checkpoint or an export."""
     if exported_model(model) is None:
-        read_about(checkpoint_file(model))
+        require_checkpoint(model)
+
+
+def require_checkpoint(model: str | Path) -> None:
+    """Raise ModelError unless this is a run with a checkpoint, or a checkpoint."""
+    read_about(checkpoint_file(model))
 
 
 def require_weights(model: str | Path) -> None:

@@ -1,9 +1,13 @@
 """What `export` refuses before it begins."""
 
 # Tests singleshot/exporting/options.py
+# Tests singleshot/exporting/request.py
 # Tests singleshot/cli/export.py
 
 from __future__ import annotations
+
+import subprocess
+import sys
 
 import pytest
 from command_line import singleshot
@@ -39,3 +43,18 @@ def test_a_model_that_is_not_there_is_refused(tmp_path):
     done = singleshot("export", str(tmp_path / "nothing"), "--to", "onnx")
     assert done.exit_code == 2
     assert "nothing" in done.stderr
+
+
+def test_a_refusal_does_not_wait_for_pytorch(tmp_path):
+    run = make_run(tmp_path / "run")
+    code = (
+        "import sys; from singleshot.cli import main\n"
+        "try: main(sys.argv[1:])\n"
+        "except SystemExit as end: print(end.code, 'torch' in sys.modules)"
+    )
+    words = ["export", str(run), "--to", "onnx", "--half"]
+    done = subprocess.run(
+        [sys.executable, "-c", code, *words], capture_output=True, text=True, check=True
+    )
+    assert "half: onnx has no 16-bit floats" in done.stderr
+    assert done.stdout.split() == ["2", "False"]

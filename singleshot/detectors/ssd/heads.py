@@ -177,9 +177,9 @@ class Heads(nn.Module):
         self, features: list[Tensor]
     ) -> tuple[Float[Tensor, "b priors 4"], Float[Tensor, "b priors columns"]]:
         """Predict offsets and logits of all priors, in the priors' order."""
-        of_levels, logits_of_levels = self.level_outputs(features)
-        offsets = [_to_priors(outputs, 4) for outputs in of_levels]
-        logits = [_to_priors(outputs, self.num_columns) for outputs in logits_of_levels]
+        level_offsets, level_logits = self.level_outputs(features)
+        offsets = [_to_priors(outputs, 4) for outputs in level_offsets]
+        logits = [_to_priors(outputs, self.num_columns) for outputs in level_logits]
         return torch.cat(offsets, dim=1), torch.cat(logits, dim=1)
 
     def level_outputs(self, features: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:

@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING, Any, SupportsIndex
 
 import numpy as np
 
-from singleshot.detectors.common.exportable import Exportable
-
 if TYPE_CHECKING:
     from torch import nn
 
+    from singleshot.detectors.common.exportable import Exportable
     from singleshot.exporting.contracts import ContractNetwork
 
 __all__ = ["NMS_INPUTS", "OUTPUTS", "append_nms", "detach_nms", "nms_inputs"]

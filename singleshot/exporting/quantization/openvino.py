@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 __all__ = ["INT8", "quantize_openvino"]
 
 CONVOLUTIONS = ("Convolution", "GroupConvolution")
+# What an L2 norm consists of; its sum of squares would leave the range of 8 bits.
+NORMS = frozenset(
+    ("Divide", "Multiply", "NormalizeL2", "Power", "ReduceL2", "ReduceSum", "Sqrt", "Subtract")
+)
 
 
 def quantize_openvino(request: QuantizationJob) -> ModelFiles:
@@ -69,7 +73,7 @@ def _parameters(calibration: Calibration, *, correct: bool) -> Any:
 
 
 def _float_nodes(model: Any, float_layers: Collection[str]) -> set[str]:
-    """Name the operations to leave alone: of these layers, and all after the last convolutions."""
+    """Name the operations to leave alone: of these layers, of norms, all after the last ones."""
     operations = model.get_ordered_ops()
     convolutions = [one for one in operations if one.get_type_name() in CONVOLUTIONS]
     chosen = {one.get_friendly_name() for one in convolutions if _layer(one) in float_layers}
@@ -86,11 +90,15 @@ def _float_nodes(model: Any, float_layers: Collection[str]) -> set[str]:
         ):
             leads_on.add(operation.get_friendly_name())
     last = {one.get_friendly_name() for one in convolutions} - leads_on
+    computed = leads_on | last
     return chosen | {
-        name
-        for operation in operations
-        if (name := operation.get_friendly_name()) not in leads_on | last
-        and operation.get_type_name() not in ("Constant", "Result")
+        one.get_friendly_name()
+        for one in operations
+        if one.get_type_name() in NORMS
+        or (
+            one.get_friendly_name() not in computed
+            and one.get_type_name() not in ("Constant", "Result")
+        )
     }
 
 

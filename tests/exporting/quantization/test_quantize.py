@@ -1,6 +1,5 @@
 """Int8 from a run to a folder, by onnxruntime and by NNCF."""
 
-# Tests singleshot/exporting/quantization/graph.py
 # Tests singleshot/exporting/quantization/onnx.py
 # Tests singleshot/exporting/quantization/openvino.py
 

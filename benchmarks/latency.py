@@ -1,15 +1,16 @@
 """Latency of SSDs in each runtime: PyTorch, onnxruntime, OpenVINO and LiteRT; float32, bf16, int8.
 
     python -m benchmarks latency
-    python -m benchmarks.latency [--only NAME...] [--threads 1,2] [--timings 120] [--write]
+    python -m benchmarks.latency [--only NAME...] [--threads 1,2] [--folder F] [--write]
 
 Network alone, and from decoded images of 640 × 480 to boxes, by `singleshot benchmark`: all
 runtimes of a detector in turns. The network in PyTorch with contiguous tensors, and torchvision's
 SSDLite beside the same weights exported, run in this process.
 
-Takes some 20 minutes on a quiet machine with two cores. Real data and weights are found in
-SINGLESHOT_SHARED, else `shared` beside the repository; without it images are drawn, and imported
-weights and int8 are left out. LiteRT's converter is used if it is there (SINGLESHOT_LITERT_PYTHON).
+Most of the time goes into exports, which --folder keeps for another run. Real data and weights
+are found in SINGLESHOT_SHARED, else `shared` beside the repository; without it images are drawn,
+and imported weights and int8 are left out. LiteRT's converter is used if it is there
+(SINGLESHOT_LITERT_PYTHON).
 """
 
 import argparse
@@ -19,7 +20,7 @@ import statistics
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from functools import partial
 from importlib.metadata import version
@@ -117,8 +118,12 @@ def command() -> None:
     parser.add_argument("--write", action="store_true", help=f"write {RESULTS}")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
-        plan = make_plan(
-            given.folder or Path(temporary), given.only, given.threads, given.timings, given.rounds
+        plan = replace(
+            make_plan(given.folder or Path(temporary)),
+            names=given.only,
+            threads=given.threads,
+            timings=given.timings,
+            rounds=given.rounds,
         )
         lines = []
         for line in report(plan):
@@ -128,19 +133,12 @@ def command() -> None:
         RESULTS.write_text("\n".join([*head(), *lines]) + "\n", encoding="utf-8")
 
 
-def make_plan(
-    folder: Path,
-    names: Sequence[str] = NAMES,
-    threads: str = "1,2",
-    timings: int = 120,
-    rounds: int = 6,
-) -> Plan:
+def make_plan(folder: Path) -> Plan:
     """Find data and images."""
     shared = Path(os.environ.get("SINGLESHOT_SHARED", SHARED))
     found = shared if (shared / "data").is_dir() else None
     source = None if found is None else found / "data" / "tiny_coco"
-    images = copy_images(source, folder / "images")
-    return Plan(folder, found, images, names, threads, timings, rounds)
+    return Plan(folder, found, copy_images(source, folder / "images"))
 
 
 def report(plan: Plan) -> Iterator[str]:
@@ -250,7 +248,8 @@ def table(name: str, measured: Measured) -> Iterator[str]:
     rows, counts = measured.rows, sorted(measured.eager_ms)
     network = [f"network, {count} thread{'s' * (count > 1)}, ms" for count in counts]
     whole = [f"to boxes, {count} thread{'s' * (count > 1)}, ms" for count in counts]
-    last = ["images/s, one thread", "two streams", "MB", "× PyTorch", "× OpenVINO float32"]
+    last = ["pre + post, one thread, ms", "images/s, one thread", "two streams", "MB"]
+    last += ["× PyTorch", "× OpenVINO float32"]
     header = ["runtime", "precision", *network, *whole, *last]
     yield f"### {name}"
     yield ""
@@ -262,10 +261,11 @@ def table(name: str, measured: Measured) -> Iterator[str]:
     for key in dict.fromkeys(key[:2] for key in rows):
         yield f"| {' | '.join(cells(key, measured, counts))} |"
     yield ""
-    detections = {f"{row.detections_per_image:.0f}" for row in rows.values()}
+    detections = sorted(row.detections_per_image for row in rows.values())
     yield (
         f"`× PyTorch` and `× OpenVINO float32`: of the network with one thread. Detections in an "
-        f"image: {' to '.join(sorted(detections, key=int))}."
+        f"image: {detections[0]:.0f} to {detections[-1]:.0f}, above a score of "
+        f"{next(iter(rows.values())).score_threshold}."
     )
     for (to, precision), reason in measured.exports.missing.items():
         yield f"Left out: {to}, {precision}: {reason}"
@@ -294,6 +294,7 @@ def cells(key: tuple[str, str], measured: Measured, counts: Sequence[int]) -> li
             for row in single
         ),
         *("–" if row is None else short(row.total.median) for row in single),
+        "–" if first is None else pre_and_post(first),
         "–" if first is None else short(first.images_per_second),
         "–" if streams is None else short(streams.images_per_second),
         "–" if first is None or first.size_mb is None else short(first.size_mb),
@@ -302,6 +303,13 @@ def cells(key: tuple[str, str], measured: Measured, counts: Sequence[int]) -> li
             for other in (network(("pytorch", "float32")), network(("openvino", "float32")))
         ),
     ]
+
+
+def pre_and_post(row: BenchmarkRow) -> str:
+    """Add up what is not the network's."""
+    if row.preprocess is None or row.postprocess is None:
+        return "–"
+    return short(row.preprocess.median + row.postprocess.median)
 
 
 def beside_torchvision(plan: Plan) -> Iterator[str]:

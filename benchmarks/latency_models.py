@@ -45,7 +45,7 @@ VARIANTS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("litert", "int8", ("--int8",)),
 )
 # With random weights there is no AP to lose.
-NO_GATE = ["--max-drop", "100", "--max-error", "100"]
+NO_GATE = ["--max-drop", "100", "--max-error", "100", "--calibration-images", "32"]
 
 
 @dataclass(frozen=True)

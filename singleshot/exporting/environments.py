@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,13 +17,13 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from singleshot.errors import RunFailed, SingleshotError
+from singleshot.errors import SingleshotError
+from singleshot.exporting.external_programs import run_program
 from singleshot.files import cache_folder, write_atomically
 
 __all__ = ["ConverterEnvironment"]
 
 _COMPLETE = "complete.json"  # in an environment whose packages are all installed
-_LAST_LINES = 4  # of the output of a program that failed
 
 
 @dataclass(frozen=True)
@@ -111,17 +110,7 @@ def _python_of(place: Path) -> Path:
 
 
 def _run(words: Sequence[str], what: str) -> str:
-    """Run a program, and return what it printed; RunFailed with its last lines if it fails."""
-    # Packages of the environment alone: this package's own would be of other versions.
+    """Run a program with the packages of its environment alone; RunFailed if it fails."""
+    # This package's own would be of other versions.
     variables = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
-    try:
-        done = subprocess.run(
-            words, capture_output=True, text=True, errors="replace", env=variables, check=False
-        )
-    except OSError as error:
-        raise RunFailed(f"{what}: {words[0]} cannot be run: {error.strerror}") from error
-    if done.returncode:
-        lines = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
-        reason = "\n".join(lines[-_LAST_LINES:]) or f"exit code {done.returncode}"
-        raise RunFailed(f"{what} failed:\n{reason}")
-    return done.stdout
+    return run_program(words, what, environment=variables)

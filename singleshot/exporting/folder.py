@@ -11,9 +11,9 @@ from typing import Any, Final
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from singleshot.detectors.common.settings import Resize
+from singleshot.exporting.detect_program import detect_program
 from singleshot.exporting.parity_table import parity_rows
 from singleshot.exporting.priors_header import priors_header
-from singleshot.exporting.program import detect_program
 from singleshot.runtimes.manifest import Manifest, ModelInput, ModelOutput
 
 __all__ = ["write_companions"]

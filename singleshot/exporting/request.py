@@ -29,6 +29,7 @@ def check_request(source: str | Path | None, options: ExportOptions) -> tuple[Ex
     contract = contract_of(form, options)
     form.require_support(contract=contract, pixels=options.pixels, target=options.target)
     _require_precision(form, options)
+    _require_batch(form, contract, options)
     form.require_modules()
     folder = Path(options.output or _default_folder(source, options))
     require_empty_folder(folder)
@@ -41,7 +42,7 @@ def contract_of(form: ExportFormat, options: ExportOptions) -> Contract:
 
 
 def _require_precision(form: ExportFormat, options: ExportOptions) -> None:
-    """Raise SingleshotError for a precision or batch that the format does not have."""
+    """Raise SingleshotError for a precision that the format does not have."""
     if options.half and form.half is None:
         raise SingleshotError(f"half: {form.name} has no 16-bit floats; leave --half out")
     if form.only_int8 and not options.int8:
@@ -50,6 +51,15 @@ def _require_precision(form: ExportFormat, options: ExportOptions) -> None:
         )
     if options.int8 and form.int8 is None:
         raise SingleshotError(f"int8: not there for {form.name}; leave --int8 out")
+
+
+def _require_batch(form: ExportFormat, contract: Contract, options: ExportOptions) -> None:
+    """Raise SingleshotError for a number of images that models of the format do not take."""
+    if contract in form.single_image and options.batch != 1:
+        raise SingleshotError(
+            f"batch: {form.name} with {contract} takes 1 image at a time, not {options.batch}; "
+            f"leave --batch out"
+        )
     if not options.batch and not form.any_batch:
         raise SingleshotError(f"batch: {form.name} takes a fixed number of images, 1 or more")
 

@@ -28,6 +28,14 @@ from small_ssd import make_run
             "pixels: the target 'jetson' takes normalized, not uint8",
         ),
         (["--to", "onnx", "--output", "."], r"is not empty"),
+        (
+            ["--to", "litert", "--target", "android", "--batch", "2"],
+            "batch: litert with detections takes 1 image at a time, not 2",
+        ),
+        (
+            ["--to", "ncnn", "--batch", "2"],
+            "batch: ncnn with decoded takes 1 image at a time, not 2",
+        ),
     ],
 )
 def test_what_cannot_be_exported_is_refused(words, message, tmp_path, monkeypatch):

@@ -81,6 +81,7 @@ class ExportFormat:
     other_pixels: tuple[PixelForm, ...] = ()  # that it takes as well
     half: Precision | None = None  # the 16-bit floats of `--half`
     any_batch: bool = False
+    single_image: tuple[Contract, ...] = ()  # contracts whose models take one image at a time
     targets: tuple[str, ...] = ()
     target_forms: Mapping[str, TargetForm] = field(default_factory=dict)
     int8: Int8Support | None = None  # None: there is none

@@ -5,13 +5,13 @@ pnnx converts it, by way of ONNX. ncnn takes one image at a time, without a batc
 
 from __future__ import annotations
 
-import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from singleshot.errors import RunFailed, SingleshotError
+from singleshot.errors import RunFailed
+from singleshot.exporting.external_programs import run_program
 from singleshot.exporting.formats.format import ExportFormat, ExportJob, ModelFiles
 from singleshot.exporting.formats.onnx import build_onnx
 
@@ -19,15 +19,12 @@ __all__ = ["FORMAT", "rename_blobs"]
 
 PARAM, BIN = "model.ncnn.param", "model.ncnn.bin"
 _FIRST_BLOB = 4  # words of a layer's line before them: type, name, number of inputs, of outputs
-_LAST_LINES = 4
 
 
 def convert(job: ExportJob) -> ModelFiles:
     """Write model.ncnn.param and model.ncnn.bin."""
     import onnx
 
-    if job.batch != 1:
-        raise SingleshotError(f"batch: ncnn takes 1 image at a time, not {job.batch}")
     with tempfile.TemporaryDirectory() as folder:
         onnx.save(build_onnx(job), str(Path(folder, "model.onnx")))
         _run_pnnx(Path(folder), half=job.precision == "float16")
@@ -46,13 +43,9 @@ def _run_pnnx(folder: Path, *, half: bool) -> None:
 
     # The package puts its program beside the interpreter's, and finds it there itself.
     words = [str(pnnx.EXEC_PATH), "model.onnx", f"fp16={int(half)}"]
-    done = subprocess.run(
-        words, cwd=folder, capture_output=True, text=True, errors="replace", check=False
-    )
-    if done.returncode or not Path(folder, PARAM).is_file():
-        lines = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
-        reason = "\n".join(lines[-_LAST_LINES:]) or f"exit code {done.returncode}"
-        raise RunFailed(f"pnnx failed:\n{reason}")
+    run_program(words, "pnnx", folder=folder)
+    if not Path(folder, PARAM).is_file():
+        raise RunFailed(f"pnnx failed: it wrote no {PARAM}")
 
 
 def rename_blobs(param: str, names: Mapping[str, str]) -> str:
@@ -77,6 +70,7 @@ FORMAT = ExportFormat(
     modules=("onnx", "onnxscript", "ncnn", "pnnx"),
     convert=convert,
     pixels="normalized",
+    single_image=("raw", "decoded"),
     other_pixels=("float32",),
     half="float16",
 )

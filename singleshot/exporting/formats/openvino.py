@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import tempfile
+from pathlib import Path
+
 from singleshot.exporting.formats.format import ExportFormat, ExportJob, ModelFiles
 from singleshot.exporting.formats.onnx import build_onnx
 from singleshot.exporting.quantization.openvino import INT8
@@ -14,12 +17,11 @@ def convert(job: ExportJob) -> ModelFiles:
     import onnx
     import openvino
 
-    through = job.folder / "through.onnx"
-    onnx.save(build_onnx(job), str(through))
-    try:
+    # Not in the job's folder: OpenVINO takes a path with a comma for two.
+    with tempfile.TemporaryDirectory() as folder:
+        through = Path(folder, "through.onnx")
+        onnx.save(build_onnx(job), str(through))
         model = openvino.convert_model(str(through))
-    finally:
-        through.unlink()
     # Weights in float16 would differ from the detector's in the fourth digit.
     half = job.precision in {"float16", "bfloat16"}
     openvino.save_model(model, str(job.folder / "model.xml"), compress_to_fp16=half)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import csv
 import re
-import subprocess
 import sys
 import tempfile
 from dataclasses import replace
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from singleshot.errors import ModelError, RunFailed
+from singleshot.exporting.external_programs import run_program
 from singleshot.exporting.formats.format import ExportFormat, ExportJob, ModelFiles
 from singleshot.exporting.formats.litert import convert as litert
 from singleshot.exporting.quantization.settings import Int8Support, QuantizationJob, ladder_of
@@ -30,7 +30,6 @@ TARGETS = (
     *(f"ethos-u85-{macs}" for macs in (128, 256, 512, 1024, 2048)),
 )
 _OPERATORS = re.compile(r"^(CPU|NPU) operators = (\d+)", re.MULTILINE)
-_LAST_LINES = 4
 
 
 def convert(job: ExportJob) -> ModelFiles:
@@ -58,18 +57,11 @@ def compile_model(file: Path, target: str, compiled: Path) -> dict[str, Any]:
     """
     with tempfile.TemporaryDirectory() as folder:
         words = [sys.executable, "-m", "ethosu.vela", str(file), "--accelerator-config", target]
-        done = subprocess.run(
-            [*words, "--output-dir", folder],
-            capture_output=True,
-            text=True,
-            errors="replace",
-            check=False,
-        )
+        printed = run_program([*words, "--output-dir", folder], "vela")
         made = Path(folder, f"{file.stem}_vela.tflite")
-        if done.returncode or not made.is_file():
-            lines = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
-            raise RunFailed("vela failed:\n" + "\n".join(lines[-_LAST_LINES:]))
-        operators = {kind: int(number) for kind, number in _OPERATORS.findall(done.stdout)}
+        if not made.is_file():
+            raise RunFailed(f"vela failed: it wrote no {made.name}")
+        operators = {kind: int(number) for kind, number in _OPERATORS.findall(printed)}
         if operators.get("CPU", 0):
             raise ModelError(
                 f"target: {target} cannot compute {operators['CPU']} operators of this network"

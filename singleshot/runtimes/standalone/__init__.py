@@ -1,7 +1,7 @@
 """The program of exported folders, which needs NumPy and a runtime alone; Python 3.8 is enough.
 
 The package runs exported models by these files as well; an export joins them into one `detect.py`
-(`exporting.program`). In the order of a detection:
+(`exporting.detect_program`). In the order of a detection:
 
 1. `model_files`: the manifest, and the files that it describes.
 2. `image_files`, `resizing`: from a file to the input.

@@ -123,6 +123,7 @@ FORMAT = ExportFormat(
     modules=("ai_edge_litert", "flatbuffers"),
     convert=convert,
     pixels="normalized",
+    single_image=("detections",),  # as the operator of NMS does
     other_pixels=("float32",),
     targets=TARGETS,
     target_forms={target: TargetForm("detections", "normalized") for target in TARGETS},

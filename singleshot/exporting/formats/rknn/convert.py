@@ -12,7 +12,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from singleshot.errors import SingleshotError
 from singleshot.exporting.environments import ConverterEnvironment
 from singleshot.exporting.formats.format import ExportFormat, ExportJob, ModelFiles
 from singleshot.exporting.formats.onnx import build_onnx
@@ -52,8 +51,6 @@ RKNN_TOOLKIT = ConverterEnvironment(
 
 def convert(job: ExportJob) -> ModelFiles:
     """Write model.rknn in float16, the floating point of these NPUs."""
-    if job.batch != 1:
-        raise SingleshotError(f"batch: rknn models take 1 image at a time, not {job.batch}")
     build_rknn(job, job.folder / FILE)
     return replace(job.described(FILE), input=_bytes_input(job), precision="float16")
 
@@ -108,5 +105,6 @@ FORMAT = ExportFormat(
     modules=("onnx", "onnxscript"),
     convert=convert,
     pixels="normalized",
+    single_image=("raw",),
     targets=TARGETS,
 )

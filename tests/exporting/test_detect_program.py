@@ -13,7 +13,7 @@ import pytest
 from small_folder import small_manifest
 from small_ssd import small_ssd
 
-from singleshot.exporting.program import MODULES, detect_program
+from singleshot.exporting.detect_program import MODULES, detect_program
 from singleshot.runtimes import standalone
 
 FOLDER = Path(standalone.__file__).parent

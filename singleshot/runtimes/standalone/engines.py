@@ -81,6 +81,9 @@ class LiteRtEngine(Engine):
 
     def __init__(self, file: Path, manifest: Mapping[str, Any], threads: int) -> None:
         package, litert = _import_litert()
+        self.has_nms = len(manifest["outputs"]) == 1
+        if self.has_nms:
+            threads = 1  # with more the operator of LiteRT 2.3 gives other boxes, or crashes
         try:
             self.interpreter = litert.Interpreter(
                 model_path=str(file), num_threads=threads or os.cpu_count()
@@ -91,7 +94,6 @@ class LiteRtEngine(Engine):
         self.runtime = f"{package} {_version(package)}"
         self.input = self.interpreter.get_input_details()[0]["index"]
         self.outputs = self.interpreter.get_output_details()
-        self.has_nms = len(manifest["outputs"]) == 1
         if not self.has_nms:
             _require_outputs(file, manifest, [one["name"] for one in self.outputs])
 

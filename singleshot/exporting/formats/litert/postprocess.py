@@ -22,6 +22,9 @@ __all__ = ["NMS_INPUTS", "OUTPUTS", "append_nms", "detach_nms", "nms_inputs"]
 OPERATOR = b"TFLite_Detection_PostProcess"
 NMS_INPUTS = ("all_offsets", "all_scores")
 OUTPUTS = ("boxes", "labels", "scores", "count")
+# The operator takes all boxes of a class, not its best `top_k`: in crowds those of one
+# class would push out all others (AP .3055 instead of .3100 on 50 COCO images).
+MOST_OF_A_CLASS = 40
 # From (x, y, w, h) to the operator's (y, x, h, w), which is its own inverse.
 ROW_FIRST = (1, 0, 3, 2)
 
@@ -96,7 +99,7 @@ def _options(exportable: Exportable) -> bytes:
     with builder.Map():
         builder.Int("max_detections", chosen.keep)
         builder.Int("max_classes_per_detection", 1)
-        builder.Int("detections_per_class", chosen.top_k)
+        builder.Int("detections_per_class", min(chosen.top_k, MOST_OF_A_CLASS))
         # Each class by itself; otherwise a box keeps its best class alone.
         builder.Bool("use_regular_nms", True)
         builder.Float("nms_score_threshold", chosen.score_threshold)

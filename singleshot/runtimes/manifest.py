@@ -9,16 +9,22 @@ import base64
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
-from jaxtyping import Float32
 from pydantic import Field, ValidationError, model_validator
 
 from singleshot.detectors.common.settings import Nms, Resize
 from singleshot.errors import ModelError
 from singleshot.files import hash_file
 from singleshot.settings import Count, Settings
+
+if TYPE_CHECKING:
+    import numpy as np
+    from jaxtyping import Float32
+
+    PriorTable = Float32[np.ndarray, "priors 4"]
+else:
+    PriorTable = Any  # commands read a manifest without NumPy, before they begin
 
 __all__ = [
     "MANIFEST_NAME",
@@ -121,13 +127,15 @@ class DecodingNumbers(Settings):
             raise ValueError(f"{len(self.priors())} priors; the levels have {expected}")
         return self
 
-    def priors(self) -> Float32[np.ndarray, "priors 4"]:
+    def priors(self) -> PriorTable:
         """Decode the table of priors."""
+        import numpy as np  # noqa: PLC0415 (commands read a manifest without it)
+
         content = base64.b64decode(self.priors_float32_base64)
         return np.frombuffer(content, "<f4").reshape(-1, 4)
 
     @staticmethod
-    def encode_priors(priors: Float32[np.ndarray, "priors 4"]) -> str:
+    def encode_priors(priors: PriorTable) -> str:
         """Encode a table of priors."""
         return base64.b64encode(priors.astype("<f4").tobytes()).decode("ascii")
 

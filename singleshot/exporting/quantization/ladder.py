@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 from singleshot.errors import RunFailed
+from singleshot.exporting.quantization.images import FEW_CALIBRATED
 from singleshot.exporting.quantization.record import QuantizationRecord, TriedSetting
 from singleshot.exporting.quantization.sensitivity import LayerGroup
 from singleshot.exporting.quantization.settings import Int8Support, QuantizationSetting
@@ -38,11 +39,13 @@ def find_setting(
         notify(f"int8: {trial}")
         if trial.passes:
             return setting
+    images = record.calibration_images
+    more = f"calibrate on 100 images or more, not {images}; " if images < FEW_CALIBRATED else ""
     raise RunFailed(
         f"int8: no setting passes (AP drop up to {record.max_drop} points, errors up to "
         f"{record.max_error}); nothing is written\n{record.table()}\n"
-        f"do: train the detector with the rounding of int8 (singleshot train RECIPE --init MODEL "
-        f"--quantize) and export that; or permit more with --max-drop and --max-error"
+        f"do: {more}train the detector with the rounding of int8 (singleshot train RECIPE "
+        f"--init MODEL --quantize) and export that; or permit more with --max-drop and --max-error"
     )
 
 

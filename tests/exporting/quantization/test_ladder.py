@@ -46,11 +46,14 @@ def test_at_most_half_of_the_layers_stay_in_float():
         climb(0.05)
 
 
-def test_formats_without_mixed_precision_end_with_their_settings():
+@pytest.mark.parametrize(
+    ("images", "advice"), [(100, "do: train"), (1, "100 images or more, not 1;")]
+)
+def test_formats_without_mixed_precision_end_with_their_settings(images, advice):
     refused = Int8Support(INT8.quantize, INT8.ladder, mixed_precision=False)
-    record = QuantizationRecord("train", 100, "test", 50, 0.3, 0.5, 0.12)
+    record = QuantizationRecord("train", images, "test", 50, 0.3, 0.5, 0.12)
     measured = Measurement(0.3, 0.0, None, None, 1.0, 0.0)
-    with pytest.raises(RunFailed, match="train RECIPE --init MODEL --quantize"):
+    with pytest.raises(RunFailed, match=rf"{advice}[\s\S]*RECIPE --init MODEL --quantize"):
         find_setting(
             refused,
             lambda setting: TriedSetting(setting, measured, passes=False),

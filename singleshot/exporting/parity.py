@@ -31,6 +31,7 @@ from singleshot.evaluation.evaluate import open_evaluation_data
 from singleshot.evaluation.evaluate_predictions import evaluate_predictions
 from singleshot.exporting.contracts import contract_network
 from singleshot.exporting.options import ExportOptions
+from singleshot.exporting.quantization.images import open_images
 from singleshot.metrics import Protocol
 from singleshot.metrics.speed import Speed
 from singleshot.runtimes.artifact import find_artifact
@@ -106,11 +107,17 @@ def _evaluated(detector: TrainableDetector) -> Iterator[None]:
 
 
 def _open_data(detector: TrainableDetector, options: ExportOptions) -> DataSet | None:
-    """Open the split to evaluate on, with the labels of the detector; None without data."""
-    data = options.evaluate or options.calibrate
-    if data is None:
+    """Open the images to evaluate on, with the labels of the detector; None without data.
+
+    With images to calibrate on, they are those that the gate measured AP on.
+    """
+    if options.calibrate is not None:
+        return open_images(options, detector.class_names, notify=lambda _: None).evaluation
+    if options.evaluate is None:
         return None
-    return open_evaluation_data(data, None, options.on_message, class_names=detector.class_names)
+    return open_evaluation_data(
+        options.evaluate, None, options.on_message, class_names=detector.class_names
+    )
 
 
 def output_errors(

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 
 import pytest
 import torch
@@ -66,6 +67,22 @@ def test_the_table_compares_outputs_detections_ap_and_size(exported):
     assert precision["exported"] == pytest.approx(precision["pytorch"], abs=1e-6)
     for row in ("largest error of boxes", "images with the same detections", "AP, ", "size, MB"):
         assert row in table
+
+
+def test_images_calibrated_on_are_not_evaluated(tmp_path):
+    pytest.importorskip("nncf")
+    data = make_cells(tmp_path / "cells")
+    shutil.rmtree(data / "ImageSets")
+    make_run(tmp_path / "run", classes=tuple(COLOURS))
+    done = run_program(
+        *("export", str(tmp_path / "run"), "--to", "openvino", "--output", str(tmp_path / "model")),
+        *("--int8", "--calibrate", str(data), "--max-drop", "100", "--max-error", "100"),
+        "--skip-timing",
+    )
+    assert done.exit_code == 0, done.stderr
+    manifest = singleshot.load(tmp_path / "model").manifest
+    assert manifest.quantization["calibration_images"] == 5
+    assert manifest.parity["average_precision"]["images"] == 5
 
 
 def test_another_network_is_noticed(exported):

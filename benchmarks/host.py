@@ -6,6 +6,7 @@ which about 1,300 scores are above 0.01. C++ is compiled by the system's `c++`, 
 
 from __future__ import annotations
 
+import base64
 import statistics
 import subprocess
 import tempfile
@@ -126,7 +127,7 @@ def manifest_of(
             "num_columns": CLASSES,
             "offset_scales": [0.1, 0.2],
             "levels": [{"grid": [grid, grid], "priors_per_cell": n} for grid, n in GRIDS],
-            "priors_float32_base64": detect.base64.b64encode(priors.tobytes()),
+            "priors_float32_base64": base64.b64encode(priors.tobytes()),
         },
         "postprocessing": {
             "score_threshold": threshold,

@@ -348,6 +348,8 @@ def rows_beside(
 ) -> Iterator[str]:
     """Time torchvision's detector and others on the same images, one after the other."""
     found = {}
+    # Each has its own layout in memory: torchvision reads planes, cameras give pixels.
+    interleaved = [one.permute(1, 2, 0).contiguous().permute(2, 0, 1) for one in images]
 
     @torch.inference_mode()
     def detect_theirs() -> None:
@@ -355,7 +357,7 @@ def rows_beside(
             found["torchvision", "float32"] = theirs([image / 255])[0]["scores"]
 
     def detect(key: tuple[str, str]) -> None:
-        for image in images:
+        for image in interleaved:
             found[key] = detectors[key].detect([image])[0].scores
 
     works: list[Callable[[], object]] = [

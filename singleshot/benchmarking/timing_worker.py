@@ -44,8 +44,11 @@ LONGEST_WARM_UP = 2.0  # seconds
 
 
 def roll_columns(image: UInt8[Tensor, "3 h w"], number: int) -> UInt8[Tensor, "3 h w"]:
-    """Move the columns of an image round, so that results cached by a detector are of no use."""
-    return image.roll(number, dims=2)
+    """Move the columns of an image round, so that results cached by a detector are of no use.
+
+    Pixels lie one after the other in memory, as cameras and decoders give them.
+    """
+    return image.permute(1, 2, 0).contiguous().roll(number, dims=1).permute(2, 0, 1)
 
 
 @dataclass

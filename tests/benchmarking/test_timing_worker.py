@@ -18,6 +18,7 @@ def test_a_rolled_image_has_the_same_pixels_in_other_columns():
     assert not torch.equal(moved, image)
     assert torch.equal(moved[..., 2:], image[..., :3])
     assert torch.equal(roll_columns(image, 0), image)
+    assert moved.stride() == (1, 5 * 3, 3)
 
 
 def test_an_image_is_never_seen_twice():

@@ -56,7 +56,8 @@ class OpenVinoEngine(Engine):
 
     def __init__(self, file: Path, manifest: Mapping[str, Any], threads: int) -> None:
         openvino = _import("openvino", "openvino")
-        settings: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY"}
+        # Pinned, the threads of two programs would share the first core, and leave others idle.
+        settings: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY", "ENABLE_CPU_PINNING": False}
         if threads:
             settings["INFERENCE_NUM_THREADS"] = threads
         # Left alone, OpenVINO computes in bfloat16 where the processor can.

@@ -16,7 +16,7 @@ from singleshot.evaluation.evaluate import open_evaluation_data
 from singleshot.options import DataPaths, as_paths
 from singleshot.prediction.sources import find_images
 
-__all__ = ["TimedImages", "choose_images"]
+__all__ = ["TimedImages", "choose_images", "unlabelled_images"]
 
 NUM_IMAGES = 20  # each moved by some columns when it is seen again
 
@@ -36,8 +36,8 @@ def choose_images(options: BenchmarkOptions, folder: Path) -> TimedImages:
         height, width = parse_size(options.size)
         paths = draw_sample_images(folder, NUM_IMAGES, (height, width))
         return TimedImages(paths, f"synthetic images of {width} × {height}", annotated=False)
-    if not _is_annotated(options.data):
-        found = [Path(str(one)) for one in find_images(map(str, as_paths(options.data)))]
+    found = unlabelled_images(options.data)
+    if found is not None:
         names = ", ".join(map(str, as_paths(options.data)))
         step = max(len(found) // NUM_IMAGES, 1)
         return TimedImages(found[::step][:NUM_IMAGES], f"images of {names}", annotated=False)
@@ -45,12 +45,17 @@ def choose_images(options: BenchmarkOptions, folder: Path) -> TimedImages:
     return TimedImages(spread_images(dataset, NUM_IMAGES), dataset.description, annotated=True)
 
 
-def _is_annotated(data: DataPaths) -> bool:
-    """Return False where all paths are images, or folders of images without annotations."""
+def unlabelled_images(data: DataPaths) -> list[Path] | None:
+    """List the images where all paths are images, or folders of images without annotations.
+
+    None where there are annotations, or none of both: it is then opened, or refused, as a data set.
+    """
     paths = as_paths(data)
     if any(not path.exists() or find_layouts(path, formats()) for path in paths):
-        return True  # what is missing is refused as a data set is
-    return not all(map(_holds_images, paths))
+        return None
+    if not all(map(_holds_images, paths)):
+        return None
+    return [Path(str(one)) for one in find_images(map(str, paths))]
 
 
 def _holds_images(path: Path) -> bool:

@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from singleshot.benchmarking.images import unlabelled_images
 from singleshot.data.dataset import DataSet
 from singleshot.data.findings import count_of
 from singleshot.data.splits import evaluation_split, training_split
@@ -20,6 +21,7 @@ from singleshot.exporting.contracts import WHOLE_NUMBERS
 from singleshot.exporting.quantization.options import QuantizationOptions
 from singleshot.runtimes.manifest import ModelInput
 from singleshot.runtimes.standalone import detect as standalone
+from singleshot.structures import Truth
 
 __all__ = ["CalibrationImages", "QuantizationImages", "open_images", "spread"]
 
@@ -76,11 +78,19 @@ def open_images(
 
     Those to calibrate on are of the split to train on, those to measure AP on of the split to
     evaluate on, or of the data set to evaluate on. Where that is the same images, they are divided.
+    Images without annotations are calibrated on as well; without AP, errors of outputs decide.
     """
     assert options.calibrate is not None
     path = Path(options.calibrate)
-    train = training_split([path], None, "none", 0).train
-    evaluated = evaluation_split([Path(options.evaluate or path)], None).dataset
+    unlabelled = unlabelled_images(path)
+    if unlabelled is None:
+        train = training_split([path], None, "none", 0).train
+    else:
+        train = _without_objects(unlabelled, class_names, f"images of {path}")
+    if options.evaluate is None and unlabelled is not None:
+        evaluated = train
+    else:
+        evaluated = evaluation_split([Path(options.evaluate or path)], None).dataset
     evaluated = evaluated.with_classes(class_names)
     usable = np.flatnonzero(~train.paths.isin(evaluated.paths))
     num_images = options.calibration_images
@@ -102,6 +112,14 @@ def open_images(
     return images
 
 
+def _without_objects(
+    paths: Sequence[Path], class_names: tuple[str, ...], description: str
+) -> DataSet:
+    """Make a data set of images that nobody has annotated."""
+    empty = Truth.of(torch.zeros(0, 4, dtype=torch.float64), torch.zeros(0, dtype=torch.int64))
+    return DataSet.of(class_names, [(path, empty) for path in paths], description=description)
+
+
 def spread(total: int, number: int) -> list[int]:
     """Choose `number` of `total` indices, or all, as evenly as possible."""
     count = min(number, total)
@@ -112,7 +130,13 @@ def _describe(images: QuantizationImages) -> Iterator[str]:
     """Describe which images are chosen, and where they are too few, or the same."""
     calibration, evaluation = images.calibration, images.evaluation
     yield f"int8: calibrating on {_count(calibration)}"
-    yield f"int8: measuring AP on {_count(evaluation)}"
+    if len(evaluation.truths):
+        yield f"int8: measuring AP on {_count(evaluation)}"
+    else:
+        yield (
+            f"int8: comparing outputs on {_count(evaluation)}; nothing is annotated there, so AP "
+            f"is not measured; --evaluate names annotated images"
+        )
     if len(calibration) < FEW_CALIBRATED:
         yield (
             f"int8: few images to calibrate on: ranges of feature maps may be too narrow; give "

@@ -23,7 +23,9 @@ class QuantizationOptions(WithMessages):
     calibrate: str | Path | None = field(
         default=None,
         metadata=option(
-            "Data set to calibrate int8 on: train, else trainval, else everything.", metavar="DATA"
+            "Images to calibrate int8 on: a data set (train, else trainval, else everything), or "
+            "a folder of images without annotations.",
+            metavar="DATA",
         ),
     )
     calibration_images: int = field(

@@ -48,6 +48,16 @@ def test_a_data_set_without_splits_is_divided(tmp_path):
     assert not images.evaluation.paths.isin(images.calibration.paths).any()
 
 
+def test_images_without_annotations_are_calibrated_on(tmp_path):
+    cells = make_cells(tmp_path / "cells")
+    (cells / "JPEGImages").rename(tmp_path / "images")
+    images, messages = choose(calibrate=tmp_path / "images")
+    assert len(images.calibration) == len(images.evaluation) == 5
+    assert not images.evaluation.paths.isin(images.calibration.paths).any()
+    assert "calibrating on 5 images (images of " in messages[0]
+    assert "nothing is annotated there, so AP is not measured" in messages[1]
+
+
 def test_ap_is_measured_on_another_data_set_if_there_is_one(tmp_path):
     images, _ = choose(
         calibrate=make_cells(tmp_path / "cells"),

@@ -11,7 +11,7 @@ from typing import Any
 from singleshot.checkpoints.header import read_about
 from singleshot.detectors.common.exportable import Exportable
 from singleshot.detectors.detector import TrainableDetector
-from singleshot.errors import ModelError
+from singleshot.errors import ModelError, SingleshotError
 from singleshot.exporting.contracts import WHOLE_NUMBERS, PixelForm, contract_network
 from singleshot.exporting.folder import write_companions
 from singleshot.exporting.formats.format import ExportFormat, ExportJob, ModelFiles, TargetForm
@@ -69,7 +69,8 @@ def export(model: ModelPath | TrainableDetector, options: ExportOptions) -> Expo
 
     Raises:
         ModelError: the model cannot be read, or is of a kind that cannot be exported.
-        SingleshotError: the format lacks what the options ask for, or a package is missing.
+        SingleshotError: the format lacks what the options ask for, or a package is missing or
+            broken.
         StorageError: the folder is not empty, or cannot be written.
     """
     if not isinstance(model, TrainableDetector):
@@ -83,7 +84,13 @@ def export(model: ModelPath | TrainableDetector, options: ExportOptions) -> Expo
         options.notify(f"{key} is not exported: the model detects without it")
     if contract == "detections":
         exportable = _with_hard_nms(exportable, options)
-    manifest = _write(detector, exportable, form, options, folder)
+    try:
+        manifest = _write(detector, exportable, form, options, folder)
+    except ImportError as error:  # those that are missing were named before
+        raise SingleshotError(
+            f"a package that exporting to {form.name} needs cannot be imported: {error}; install "
+            f"it again: pip install --force-reinstall 'singleshot[{form.extra}]'"
+        ) from error
     return ExportResult(folder, manifest)
 
 

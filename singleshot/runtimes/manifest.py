@@ -44,7 +44,7 @@ __all__ = [
 ]
 
 MANIFEST_NAME = "model.json"
-MANIFEST_VERSION = 1
+MANIFEST_VERSION = 1  # `standalone.model_files` refuses newer ones as well
 
 Contract = Literal["raw", "decoded", "detections"]
 Precision = Literal["float32", "float16", "bfloat16", "int8"]

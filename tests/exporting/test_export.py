@@ -11,7 +11,7 @@ from command_line import singleshot as run_program
 from small_ssd import make_images, make_run, small_recipe, small_ssd
 
 import singleshot
-from singleshot.errors import ModelError, RunFailed
+from singleshot.errors import ModelError, RunFailed, SingleshotError
 from singleshot.families import build_detector
 from singleshot.recipes.load import load_recipe
 
@@ -48,6 +48,16 @@ def test_the_default_folder_is_named_after_run_and_format(run, tmp_path, monkeyp
     again = run_program("export", str(run), "--to", "onnx")
     assert again.exit_code == 2
     assert "exports/small-onnx: is not empty" in again.stderr
+
+
+def test_a_broken_package_is_named(run, tmp_path, monkeypatch):
+    def build_onnx(_job):
+        raise ImportError("libfoo.so: cannot open shared object file")
+
+    monkeypatch.setattr("singleshot.exporting.formats.onnx.build_onnx", build_onnx)
+    with pytest.raises(SingleshotError, match=r"libfoo.*install it again: pip install"):
+        singleshot.export(run, "onnx", output=tmp_path / "model", skip_timing=True)
+    assert not (tmp_path / "model").exists()
 
 
 def test_raw_outputs_need_no_reshaping(run, tmp_path):

@@ -26,8 +26,8 @@ class ExportLevel:
 class Exportable:
     """A network with raw outputs at priors, and all that exporters need besides.
 
-    The network is a copy on the CPU in float32, for evaluation, with contiguous weights: converters
-    may change it, and some fail on channels-last ones. It turns normalised images (b, 3, h, w) into
+    The network is a copy on the CPU in float32, for evaluation, with contiguous weights, since
+    some converters fail on channels-last ones. It turns normalised images (b, 3, h, w) into
     two outputs (b, channels, rows, columns) a level: offsets of all levels, the finest first, then
     logits of all levels. Priors run row by row, cell by cell, then within the cell; channels prior
     by prior.

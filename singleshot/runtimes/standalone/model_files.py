@@ -11,7 +11,7 @@ from typing import Any
 __all__ = ["MANIFEST", "ModelFileError", "check_files", "read_manifest"]
 
 MANIFEST = "model.json"
-
+MANIFEST_VERSION = 1  # the newest that is known
 
 REQUIRED_KEYS = (
     "format",
@@ -34,12 +34,22 @@ def read_manifest(path: Path) -> dict[str, Any]:
     file = (path if path.is_dir() else path.parent) / MANIFEST
     try:
         document = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ModelFileError(
+            f"{file}: missing: it describes the model; copy the whole folder that was exported"
+        ) from error
     except OSError as error:
         raise ModelFileError(f"{file}: not readable: {error.strerror}") from error
     except ValueError as error:
         raise ModelFileError(f"{file}: damaged: {error}; copy it again") from error
     if not isinstance(document, dict) or "manifest_version" not in document:
         raise ModelFileError(f"{file}: not the manifest of an exported model")
+    version = document["manifest_version"]
+    if not isinstance(version, int) or version > MANIFEST_VERSION:
+        raise ModelFileError(
+            f"{file}: manifest version {version}, known is {MANIFEST_VERSION}: use the detect.py "
+            f"that the model was exported with"
+        )
     if missing := [key for key in REQUIRED_KEYS if key not in document]:
         raise ModelFileError(f"{file}: damaged: no {', '.join(missing)}; copy it again")
     return document

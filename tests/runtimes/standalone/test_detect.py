@@ -247,7 +247,10 @@ def test_scores_below_the_threshold_are_not_printed(folder, image, capsys):
 
 def test_a_missing_model_ends_with_2(tmp_path, capsys):
     assert detect.main([str(tmp_path / "a.npy"), "--model", str(tmp_path)]) == 2
-    assert "model.json: not readable" in capsys.readouterr().err
+    assert (
+        "model.json: missing: it describes the model; copy the whole folder"
+        in capsys.readouterr().err
+    )
 
 
 @pytest.mark.parametrize(
@@ -255,6 +258,7 @@ def test_a_missing_model_ends_with_2(tmp_path, capsys):
     [
         ("{", "model.json: damaged: Expecting"),
         ("[]", "not the manifest of an exported model"),
+        ('{"manifest_version": 2}', "manifest version 2, known is 1: use the detect.py that"),
         ('{"manifest_version": 1, "format": "onnx"}', "damaged: no contract, class_names, files"),
     ],
 )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -101,6 +102,23 @@ class ConverterEnvironment:
         words = [str(python), str(script), *map(str, arguments)]
         return _run(words, f"{self.module} in {python}")
 
+    def start(
+        self, python: Path, script: Path, *arguments: str | Path, log: Path
+    ) -> subprocess.Popen[str]:
+        """Start a script in the environment, which answers lines of input by lines of output.
+
+        What it prints as errors goes to the file `log`.
+        """
+        with log.open("w") as errors:
+            return subprocess.Popen(
+                [str(python), str(script), *map(str, arguments)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                env=_variables(),
+                text=True,
+            )
+
 
 def _python_of(place: Path) -> Path:
     """Locate the Python of an environment; a file is taken for the Python itself."""
@@ -111,6 +129,9 @@ def _python_of(place: Path) -> Path:
 
 def _run(words: Sequence[str], what: str) -> str:
     """Run a program with the packages of its environment alone; RunFailed if it fails."""
-    # This package's own would be of other versions.
-    variables = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
-    return run_program(words, what, environment=variables)
+    return run_program(words, what, environment=_variables())
+
+
+def _variables() -> dict[str, str]:
+    """Return the environment variables but those that lead to packages of other versions."""
+    return {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}

@@ -54,3 +54,18 @@ def test_a_script_that_fails_is_an_error_with_its_last_lines(tmp_path):
     script.write_text("print('begun')\nraise ValueError('the weights are of another model')\n")
     with pytest.raises(RunFailed, match=r"nowhere in .* failed:\n(.*\n)*.*of another model"):
         MISSING.run(Path(sys.executable), script)
+
+
+def test_a_script_that_is_started_answers_line_by_line(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import sys\nprint('begun', file=sys.stderr)\n"
+        "for line in sys.stdin:\n    print(line.strip() + sys.argv[1], flush=True)\n"
+    )
+    log = tmp_path / "log.txt"
+    with MISSING.start(Path(sys.executable), script, "!", log=log) as process:
+        for word in ("one", "two"):
+            process.stdin.write(f"{word}\n")
+            process.stdin.flush()
+            assert process.stdout.readline() == f"{word}!\n"
+    assert log.read_text() == "begun\n"

@@ -117,33 +117,37 @@ class _Quantizer:
         folder = self.workshop / "trial"
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
-        files = self._quantize(setting, folder, raw=True)
+        request = self._request(setting, folder, raw=True)
+        assert self.form.int8 is not None
+        if self.form.int8.simulate is not None:
+            manifest = self._manifest(replace(request.files, precision="int8"))
+            return ExportedDetector(manifest, self.form.int8.simulate(request))
+        files = self._quantize(request)
         manifest = self._manifest(files)
         engine = standalone.open_engine(folder / files.names[0], manifest.to_json(), 0)
         return ExportedDetector(manifest, engine)
 
     def write(self, setting: QuantizationSetting) -> ModelFiles:
         """Quantise with the outputs of the job, into its folder."""
-        return self._quantize(setting, self.job.folder, raw=False)
+        return self._quantize(self._request(setting, self.job.folder, raw=False))
 
     def rank(self) -> list[LayerGroup]:
         """Rank the layers by what rounding them alone does."""
         return rank_layers(self.plain, self._images(SENSITIVITY_MACS))
 
-    def _quantize(self, setting: QuantizationSetting, folder: Path, *, raw: bool) -> ModelFiles:
+    def _quantize(self, request: QuantizationJob) -> ModelFiles:
         assert self.form.int8 is not None
+        return replace(self.form.int8.quantize(request), precision="int8")
+
+    def _request(self, setting: QuantizationSetting, folder: Path, *, raw: bool) -> QuantizationJob:
         job, files = self._converted(correct=setting.correct_biases, raw=raw)
-        description = files.input
-        made = self.form.int8.quantize(
-            QuantizationJob(
-                job.folder,
-                files,
-                replace(job, folder=folder),
-                setting,
-                lambda: self.calibration.batches(description),
-            )
+        return QuantizationJob(
+            job.folder,
+            files,
+            replace(job, folder=folder),
+            setting,
+            lambda: self.calibration.batches(files.input),
         )
-        return replace(made, precision="int8")
 
     def _converted(self, *, correct: bool, raw: bool) -> tuple[ExportJob, ModelFiles]:
         """Convert in floating point; each kind once."""

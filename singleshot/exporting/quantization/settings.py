@@ -12,9 +12,10 @@ if TYPE_CHECKING:
     import numpy as np
 
     from singleshot.exporting.formats.format import ExportJob, ModelFiles
+    from singleshot.runtimes.standalone.detect import Engine
 else:
     # Formats are read without PyTorch.
-    np = Path = ExportJob = ModelFiles = Any
+    np = Path = Engine = ExportJob = ModelFiles = Any
 
 __all__ = [
     "Calibration",
@@ -93,3 +94,5 @@ class Int8Support:
     quantize: Callable[[QuantizationJob], ModelFiles]
     ladder: tuple[QuantizationSetting, ...]
     mixed_precision: bool = True  # whether single layers can stay in floating point
+    # Runs the quantised model where its runtime is on the device only; it takes batches likewise.
+    simulate: Callable[[QuantizationJob], Engine] | None = None

@@ -17,6 +17,7 @@ MODULES = (
     "resizing",
     "decoding",
     "selection",
+    "signal_stack",
     "engines",
     "native",
     "detect",

@@ -15,6 +15,7 @@ from singleshot.exporting.quantization.settings import (
     QuantizationJob,
     ladder_of,
 )
+from singleshot.runtimes.standalone.signal_stack import keep_signal_stack
 
 if TYPE_CHECKING:
     from singleshot.exporting.formats.format import ModelFiles
@@ -35,7 +36,7 @@ def quantize_openvino(request: QuantizationJob) -> ModelFiles:
     name, setting = request.files.names[0], request.setting
     model = openvino.Core().read_model(str(request.source / name))
     batches = list(request.batches())
-    with _quiet():
+    with _quiet(), keep_signal_stack():
         import nncf
 
         quantized = nncf.quantize(

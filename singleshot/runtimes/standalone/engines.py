@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from singleshot.runtimes.standalone.model_files import MANIFEST, ModelFileError
+from singleshot.runtimes.standalone.signal_stack import keep_signal_stack
 
 __all__ = ["ENGINES", "Engine", "open_engine", "run"]
 
@@ -64,7 +65,8 @@ class OpenVinoEngine(Engine):
         half = manifest["precision"] in ("float16", "bfloat16")
         settings["INFERENCE_PRECISION_HINT"] = "bf16" if half else "f32"
         try:
-            self.model = openvino.Core().compile_model(str(file), "CPU", settings)
+            with keep_signal_stack():
+                self.model = openvino.Core().compile_model(str(file), "CPU", settings)
         except Exception as error:  # RuntimeError for all there is
             raise _unreadable(file, "openvino", error) from error
         self.runtime = "openvino {}".format(openvino.__version__.split("-")[0])

@@ -12,8 +12,8 @@ from small_ssd import make_images, small_ssd
 
 import singleshot
 from singleshot.exporting.contracts import contract_network
-from singleshot.exporting.formats.format import ExportJob, ModelFiles
-from singleshot.exporting.quantization.settings import QuantizationJob, QuantizationSetting
+from singleshot.exporting.formats.format import ExportJob, ModelFiles, QuantizationJob
+from singleshot.exporting.quantization.settings import QuantizationSetting
 from singleshot.runtimes.exported import ExportedDetector
 
 __all__ = [

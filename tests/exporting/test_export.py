@@ -54,7 +54,7 @@ def test_a_broken_package_is_named(run, tmp_path, monkeypatch):
     def build_onnx(_job):
         raise ImportError("libfoo.so: cannot open shared object file")
 
-    monkeypatch.setattr("singleshot.exporting.formats.onnx.build_onnx", build_onnx)
+    monkeypatch.setattr("singleshot.exporting.formats.onnx.convert.build_onnx", build_onnx)
     with pytest.raises(SingleshotError, match=r"libfoo.*install it again: pip install"):
         singleshot.export(run, "onnx", output=tmp_path / "model", skip_timing=True)
     assert not (tmp_path / "model").exists()

@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from singleshot.errors import SingleshotError
+from singleshot.exporting.quantization.settings import QuantizationSetting
 from singleshot.runtimes.manifest import Contract, Manifest, ModelInput, ModelOutput, Precision
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from singleshot.exporting.contracts import ContractNetwork, PixelForm
-    from singleshot.exporting.quantization.settings import Int8Support
+    from singleshot.runtimes.standalone.detect import Engine
 else:
     # Formats are read without PyTorch.
-    ContractNetwork = PixelForm = Int8Support = Any
+    np = ContractNetwork = Engine = PixelForm = Any
 
-__all__ = ["ExportFormat", "ExportJob", "ModelFiles", "TargetForm"]
+__all__ = [
+    "ExportFormat",
+    "ExportJob",
+    "Int8Support",
+    "ModelFiles",
+    "QuantizationJob",
+    "TargetForm",
+]
 
 
 @dataclass(frozen=True)
@@ -64,6 +74,28 @@ class TargetForm:
     pixels: PixelForm
     input_name: str = "images"
     background: bool = False  # a first column of it in the scores
+
+
+@dataclass(frozen=True, slots=True)
+class QuantizationJob:
+    """A model in floating point to quantise."""
+
+    source: Path  # folder of the model in floating point, as `convert` wrote it
+    files: ModelFiles  # in that folder
+    job: ExportJob  # that conversion, of that network; its folder is that of the model to write
+    setting: QuantizationSetting
+    batches: Callable[[], Iterator[np.ndarray]]  # calibration images as the model takes them
+
+
+@dataclass(frozen=True, slots=True)
+class Int8Support:
+    """Quantisation by a format: settings to try in turn, and the function that applies one."""
+
+    quantize: Callable[[QuantizationJob], ModelFiles]
+    ladder: tuple[QuantizationSetting, ...]
+    mixed_precision: bool = True  # whether single layers can stay in floating point
+    # Runs the quantised model where its runtime is on the device only; it takes batches likewise.
+    simulate: Callable[[QuantizationJob], Engine] | None = None
 
 
 @dataclass(frozen=True)

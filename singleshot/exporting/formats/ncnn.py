@@ -13,7 +13,7 @@ from pathlib import Path
 from singleshot.errors import RunFailed
 from singleshot.exporting.external_programs import run_program
 from singleshot.exporting.formats.format import ExportFormat, ExportJob, ModelFiles
-from singleshot.exporting.formats.onnx import build_onnx
+from singleshot.exporting.formats.onnx.convert import build_onnx
 
 __all__ = ["FORMAT", "rename_blobs"]
 

@@ -16,9 +16,15 @@ from typing import Any
 
 from singleshot.errors import ModelError, RunFailed
 from singleshot.exporting.external_programs import run_program
-from singleshot.exporting.formats.format import ExportFormat, ExportJob, ModelFiles
+from singleshot.exporting.formats.format import (
+    ExportFormat,
+    ExportJob,
+    Int8Support,
+    ModelFiles,
+    QuantizationJob,
+)
 from singleshot.exporting.formats.litert import convert as litert
-from singleshot.exporting.quantization.settings import Int8Support, QuantizationJob, ladder_of
+from singleshot.exporting.quantization.settings import ladder_of
 
 __all__ = ["FORMAT", "TARGETS", "compile_model"]
 
@@ -39,7 +45,7 @@ def convert(job: ExportJob) -> ModelFiles:
 
 def _quantize(request: QuantizationJob) -> ModelFiles:
     """Write model.tflite in int8, and model_vela.tflite."""
-    from singleshot.exporting.quantization.litert import quantize_litert
+    from singleshot.exporting.formats.litert.quantize import quantize_litert
 
     files = quantize_litert(request)
     job = request.job

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 from singleshot.errors import RunFailed
+from singleshot.exporting.formats.format import Int8Support
 from singleshot.exporting.quantization.images import FEW_CALIBRATED
 from singleshot.exporting.quantization.record import QuantizationRecord, TriedSetting
 from singleshot.exporting.quantization.sensitivity import LayerGroup
-from singleshot.exporting.quantization.settings import Int8Support, QuantizationSetting
+from singleshot.exporting.quantization.settings import QuantizationSetting
 
 __all__ = ["find_setting"]
 

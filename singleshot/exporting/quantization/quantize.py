@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from singleshot.exporting.contracts import ContractNetwork, contract_network
-from singleshot.exporting.formats.format import ExportFormat, ExportJob, ModelFiles
+from singleshot.exporting.formats.format import ExportFormat, ExportJob, ModelFiles, QuantizationJob
 from singleshot.exporting.quantization.bias_correction import corrected_biases, folded
 from singleshot.exporting.quantization.gate import Gate, NetworkEngine
 from singleshot.exporting.quantization.images import CalibrationImages, open_images
@@ -22,10 +22,7 @@ from singleshot.exporting.quantization.ladder import find_setting
 from singleshot.exporting.quantization.options import QuantizationOptions
 from singleshot.exporting.quantization.record import QuantizationRecord, TriedSetting
 from singleshot.exporting.quantization.sensitivity import LayerGroup, rank_layers
-from singleshot.exporting.quantization.settings import (
-    QuantizationJob,
-    QuantizationSetting,
-)
+from singleshot.exporting.quantization.settings import QuantizationSetting
 from singleshot.runtimes.exported import ExportedDetector
 from singleshot.runtimes.manifest import Manifest
 from singleshot.runtimes.standalone import detect as standalone

@@ -1,29 +1,11 @@
-"""Settings of int8 quantisation, and what a format does to quantise its models by one of them."""
+"""Settings of int8 quantisation: the ways of quantising a network after training."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Literal
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    import numpy as np
-
-    from singleshot.exporting.formats.format import ExportJob, ModelFiles
-    from singleshot.runtimes.standalone.detect import Engine
-else:
-    # Formats are read without PyTorch.
-    np = Path = Engine = ExportJob = ModelFiles = Any
-
-__all__ = [
-    "Calibration",
-    "Int8Support",
-    "QuantizationJob",
-    "QuantizationSetting",
-    "ladder_of",
-]
+__all__ = ["Calibration", "QuantizationSetting", "ladder_of"]
 
 Calibration = Literal["minmax", "percentile", "mean"]
 
@@ -74,25 +56,3 @@ def ladder_of(*calibrations: Calibration) -> tuple[QuantizationSetting, ...]:
         *(QuantizationSetting(other) for other in others),
         QuantizationSetting(first, correct_biases=False),
     )
-
-
-@dataclass(frozen=True, slots=True)
-class QuantizationJob:
-    """A model in floating point to quantise."""
-
-    source: Path  # folder of the model in floating point, as `convert` wrote it
-    files: ModelFiles  # in that folder
-    job: ExportJob  # that conversion, of that network; its folder is that of the model to write
-    setting: QuantizationSetting
-    batches: Callable[[], Iterator[np.ndarray]]  # calibration images as the model takes them
-
-
-@dataclass(frozen=True, slots=True)
-class Int8Support:
-    """Quantisation by a format: settings to try in turn, and the function that applies one."""
-
-    quantize: Callable[[QuantizationJob], ModelFiles]
-    ladder: tuple[QuantizationSetting, ...]
-    mixed_precision: bool = True  # whether single layers can stay in floating point
-    # Runs the quantised model where its runtime is on the device only; it takes batches likewise.
-    simulate: Callable[[QuantizationJob], Engine] | None = None

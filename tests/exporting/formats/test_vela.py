@@ -7,8 +7,8 @@ from small_ssd import make_run
 
 import singleshot
 from singleshot.errors import ModelError, SingleshotError
+from singleshot.exporting.formats.litert.quantize import quantize_model_file
 from singleshot.exporting.formats.vela import FORMAT, TARGETS, compile_model
-from singleshot.exporting.quantization.litert import quantize_model_file
 
 
 @pytest.fixture(scope="module")

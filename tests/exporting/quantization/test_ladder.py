@@ -1,11 +1,12 @@
 import pytest
 
 from singleshot.errors import RunFailed
+from singleshot.exporting.formats.format import Int8Support
 from singleshot.exporting.quantization.gate import Measurement
 from singleshot.exporting.quantization.ladder import find_setting
 from singleshot.exporting.quantization.record import QuantizationRecord, TriedSetting
 from singleshot.exporting.quantization.sensitivity import LayerGroup
-from singleshot.exporting.quantization.settings import Int8Support, QuantizationSetting, ladder_of
+from singleshot.exporting.quantization.settings import QuantizationSetting, ladder_of
 
 INT8 = Int8Support(lambda _: None, ladder_of("minmax"))
 

@@ -1,7 +1,7 @@
 """Int8 from a run to a folder, by onnxruntime and by NNCF."""
 
-# Tests singleshot/exporting/quantization/onnx.py
-# Tests singleshot/exporting/quantization/openvino.py
+# Tests singleshot/exporting/formats/onnx/quantize.py
+# Tests singleshot/exporting/formats/openvino/quantize.py
 
 import json
 from dataclasses import replace
@@ -15,12 +15,9 @@ from small_ssd import make_run, unchecked_shapes
 from singleshot.exporting.contracts import contract_network
 from singleshot.exporting.export import exportable_of
 from singleshot.exporting.formats import find_format_named
-from singleshot.exporting.formats.format import ExportJob
+from singleshot.exporting.formats.format import ExportJob, QuantizationJob
 from singleshot.exporting.quantization.bias_correction import convolutions_of
-from singleshot.exporting.quantization.settings import (
-    QuantizationJob,
-    QuantizationSetting,
-)
+from singleshot.exporting.quantization.settings import QuantizationSetting
 from singleshot.models.opening import load_trainable
 from singleshot.runtimes.standalone.detect import open_engine
 

@@ -12,14 +12,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from singleshot.exporting.environments import ConverterEnvironment
-from singleshot.exporting.formats.format import ExportFormat, ExportJob, ModelFiles, TargetForm
+from singleshot.exporting.formats.format import (
+    ExportFormat,
+    ExportJob,
+    Int8Support,
+    ModelFiles,
+    QuantizationJob,
+    TargetForm,
+)
 from singleshot.exporting.formats.litert.flatbuffer import (
     read_model,
     rename_tensors,
     write_model,
 )
 from singleshot.exporting.formats.litert.postprocess import NMS_INPUTS, append_nms, nms_inputs
-from singleshot.exporting.quantization.settings import Int8Support, QuantizationJob, ladder_of
+from singleshot.exporting.quantization.settings import ladder_of
 from singleshot.runtimes.manifest import ModelInput, ModelOutput
 
 if TYPE_CHECKING:
@@ -60,7 +67,7 @@ def convert(job: ExportJob) -> ModelFiles:
 
 def _quantize(request: QuantizationJob) -> ModelFiles:
     """Write model.tflite in int8."""
-    from singleshot.exporting.quantization.litert import quantize_litert
+    from singleshot.exporting.formats.litert.quantize import quantize_litert
 
     return quantize_litert(request)
 

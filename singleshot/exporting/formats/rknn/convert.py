@@ -10,34 +10,28 @@ import tempfile
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from singleshot.exporting.environments import ConverterEnvironment
-from singleshot.exporting.formats.format import ExportFormat, ExportJob, ModelFiles
-from singleshot.exporting.formats.onnx import build_onnx
-from singleshot.exporting.quantization.settings import (
-    Int8Support,
-    QuantizationJob,
-    QuantizationSetting,
-)
+from singleshot.exporting.formats.format import ExportJob, ModelFiles
+from singleshot.exporting.formats.onnx.convert import build_onnx
 from singleshot.runtimes.manifest import ModelInput
 
-if TYPE_CHECKING:
-    from singleshot.runtimes.standalone.detect import Engine
-
-__all__ = ["CONVERTER", "FORMAT", "IMAGES", "OUTPUTS", "RKNN_TOOLKIT", "write_request"]
+__all__ = [
+    "CONVERTER",
+    "IMAGES",
+    "OUTPUTS",
+    "RKNN_TOOLKIT",
+    "build_rknn",
+    "convert",
+    "write_request",
+]
 
 FILE = "model.rknn"
 CONVERTER = Path(__file__).with_name("converter.py")
 IMAGES, OUTPUTS = "images.npy", "outputs.npz"  # of the simulator
 DEFAULT_TARGET = "rk3566"
-TARGETS = ("rk3562", "rk3566", "rk3568", "rk3576", "rk3588", "rv1126b")
-
-# Biases that were corrected before make it worse: the error of the offsets is .133 for .096 on
-# COCO's images. The toolkit seems to correct them itself.
-LADDER = (QuantizationSetting(correct_biases=False), QuantizationSetting())
 
 RKNN_TOOLKIT = ConverterEnvironment(
     name="rknn",
@@ -69,19 +63,6 @@ def convert(job: ExportJob) -> ModelFiles:
     """Write model.rknn in float16, the floating point of these NPUs."""
     build_rknn(job)
     return replace(job.described(FILE), input=_bytes_input(job), precision="float16")
-
-
-def _quantize(request: QuantizationJob) -> ModelFiles:
-    """Write model.rknn in int8."""
-    build_rknn(request.job, request.batches())
-    return replace(request.files, precision="int8")
-
-
-def _simulate(request: QuantizationJob) -> Engine:
-    """Build the model in int8, and run it in the toolkit's simulator."""
-    from singleshot.exporting.formats.rknn.simulator import SimulatorEngine
-
-    return SimulatorEngine(request.job, request.batches())
 
 
 def build_rknn(job: ExportJob, batches: Iterable[np.ndarray] = ()) -> None:
@@ -141,17 +122,3 @@ def _bytes_input(job: ExportJob) -> ModelInput:
     described = job.network.input(1, job.input_name)
     changes = {"dtype": "uint8", "layout": "NHWC", "mean": (0, 0, 0), "std": (1, 1, 1)}
     return described.model_copy(update=changes)
-
-
-FORMAT = ExportFormat(
-    name="rknn",
-    about="Rockchip's NPUs, such as rk3566 and rk3588",
-    contracts=("raw",),
-    extra="onnx",
-    modules=("onnx", "onnxscript"),
-    convert=convert,
-    pixels="normalized",
-    single_image=("raw",),
-    targets=TARGETS,
-    int8=Int8Support(_quantize, LADDER, mixed_precision=False, simulate=_simulate),
-)

@@ -7,7 +7,7 @@ onnx = pytest.importorskip("onnx")
 from onnx import helper, numpy_helper  # noqa: E402
 from onnx.reference import ReferenceEvaluator  # noqa: E402
 
-from singleshot.exporting.formats.onnx_weights import fold_rounded_weights  # noqa: E402
+from singleshot.exporting.formats.onnx.weights import fold_rounded_weights  # noqa: E402
 
 
 @pytest.mark.parametrize("per_channel", [False, True])

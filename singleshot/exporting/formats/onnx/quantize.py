@@ -14,18 +14,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from singleshot.exporting.quantization.graph import quantizable_nodes
-from singleshot.exporting.quantization.settings import (
-    Calibration,
-    Int8Support,
-    QuantizationJob,
-    ladder_of,
-)
+from singleshot.exporting.formats.format import Int8Support, ModelFiles, QuantizationJob
+from singleshot.exporting.formats.onnx.graph import quantizable_nodes
+from singleshot.exporting.quantization.settings import Calibration, ladder_of
 
 if TYPE_CHECKING:
     from onnx import ModelProto
 
-    from singleshot.exporting.formats.format import ModelFiles
 
 __all__ = ["INT8", "quantize_onnx"]
 

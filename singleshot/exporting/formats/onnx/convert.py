@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from singleshot.exporting.formats.format import ExportFormat, ExportJob, ModelFiles, TargetForm
-from singleshot.exporting.quantization.graph import name_convolutions
-from singleshot.exporting.quantization.onnx import INT8
+from singleshot.exporting.formats.onnx.graph import name_convolutions
+from singleshot.exporting.formats.onnx.quantize import INT8
 from singleshot.runtimes.artifact import METADATA_KEY
 from singleshot.runtimes.manifest import Manifest
 
@@ -65,11 +65,11 @@ def build_onnx(job: ExportJob) -> onnx.ModelProto:
     model.ir_version = IR_VERSION
     model.producer_name = "singleshot"
     if network.contract == "detections":
-        from singleshot.exporting.formats.onnx_detections import append_detections
+        from singleshot.exporting.formats.onnx.detections import append_detections
 
         model = append_detections(model, network.exportable)
     if job.precision == "int8":
-        from singleshot.exporting.formats.onnx_weights import fold_rounded_weights
+        from singleshot.exporting.formats.onnx.weights import fold_rounded_weights
 
         fold_rounded_weights(model)
     onnx.checker.check_model(model, full_check=True)

@@ -13,11 +13,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float32
 
+from singleshot.exporting.formats.format import ModelFiles, QuantizationJob
 from singleshot.exporting.formats.litert.flatbuffer import (
     float_constant,
     operator_names,
@@ -25,11 +26,8 @@ from singleshot.exporting.formats.litert.flatbuffer import (
     write_model,
 )
 from singleshot.exporting.formats.litert.postprocess import append_nms, detach_nms
-from singleshot.exporting.quantization.settings import Calibration, QuantizationJob
+from singleshot.exporting.quantization.settings import Calibration
 from singleshot.runtimes.manifest import Quantization
-
-if TYPE_CHECKING:
-    from singleshot.exporting.formats.format import ModelFiles
 
 __all__ = ["quantization_of", "quantize_litert", "quantize_model_file", "refit_biases"]
 

@@ -13,7 +13,7 @@ from small_litert import (
 from small_ssd import make_images
 
 from singleshot.exporting.formats.litert.flatbuffer import float_constant, read_model, write_model
-from singleshot.exporting.quantization.litert import quantize_litert, quantize_model_file
+from singleshot.exporting.formats.litert.quantize import quantize_litert, quantize_model_file
 from singleshot.runtimes.exported import ExportedDetector
 from singleshot.runtimes.standalone.detect import open_engine
 

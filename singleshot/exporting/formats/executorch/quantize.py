@@ -9,16 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from singleshot.exporting.formats.executorch import lower, quiet
-from singleshot.exporting.quantization.settings import QuantizationJob
-
-if TYPE_CHECKING:
-    from singleshot.exporting.formats.format import ModelFiles
+from singleshot.exporting.formats.executorch.convert import lower, quiet
+from singleshot.exporting.formats.format import ModelFiles, QuantizationJob
 
 __all__ = ["quantize_executorch", "quantize_network"]
 

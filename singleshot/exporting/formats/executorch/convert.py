@@ -9,13 +9,12 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from singleshot.exporting.formats.format import ExportFormat, ExportJob, ModelFiles
-from singleshot.exporting.quantization.settings import Int8Support, QuantizationJob, ladder_of
+from singleshot.exporting.formats.format import ExportJob, ModelFiles
 
 if TYPE_CHECKING:
     from torch.export import ExportedProgram
 
-__all__ = ["FORMAT", "lower", "quiet"]
+__all__ = ["convert", "lower", "quiet"]
 
 FILE = "model.pte"
 
@@ -28,13 +27,6 @@ def convert(job: ExportJob) -> ModelFiles:
         program = torch.export.export(job.network, (job.network.example(job.batch),))
         (job.folder / FILE).write_bytes(lower(program))
     return replace(job.described(FILE), precision=job.precision)
-
-
-def _quantize(request: QuantizationJob) -> ModelFiles:
-    """Write model.pte in int8."""
-    from singleshot.exporting.quantization.executorch import quantize_executorch
-
-    return quantize_executorch(request)
 
 
 def lower(program: ExportedProgram) -> bytes:
@@ -57,16 +49,3 @@ def quiet() -> Iterator[None]:
             yield
     finally:
         logging.disable(before)
-
-
-FORMAT = ExportFormat(
-    name="executorch",
-    about="ExecuTorch with XNNPACK, for phones and Arm boards",
-    contracts=("raw", "decoded"),
-    extra="executorch",
-    modules=("executorch",),
-    convert=convert,
-    pixels="normalized",
-    other_pixels=("uint8", "float32"),
-    int8=Int8Support(_quantize, ladder_of("minmax"), mixed_precision=False),
-)

@@ -5,8 +5,8 @@ pytest.importorskip("executorch")
 from small_ssd import make_images, small_ssd, unchecked_shapes
 
 from singleshot.exporting.contracts import contract_network
-from singleshot.exporting.formats.executorch import lower, quiet
-from singleshot.exporting.quantization.executorch import quantize_network
+from singleshot.exporting.formats.executorch.convert import lower, quiet
+from singleshot.exporting.formats.executorch.quantize import quantize_network
 
 
 @pytest.fixture(scope="module")

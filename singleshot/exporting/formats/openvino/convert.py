@@ -6,8 +6,8 @@ import tempfile
 from pathlib import Path
 
 from singleshot.exporting.formats.format import ExportFormat, ExportJob, ModelFiles
-from singleshot.exporting.formats.onnx import build_onnx
-from singleshot.exporting.quantization.openvino import INT8
+from singleshot.exporting.formats.onnx.convert import build_onnx
+from singleshot.exporting.formats.openvino.quantize import INT8
 
 __all__ = ["FORMAT"]
 

@@ -7,18 +7,11 @@ import warnings
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, redirect_stdout
 from io import StringIO
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from singleshot.exporting.quantization.settings import (
-    Calibration,
-    Int8Support,
-    QuantizationJob,
-    ladder_of,
-)
+from singleshot.exporting.formats.format import Int8Support, ModelFiles, QuantizationJob
+from singleshot.exporting.quantization.settings import Calibration, ladder_of
 from singleshot.runtimes.standalone.signal_stack import keep_signal_stack
-
-if TYPE_CHECKING:
-    from singleshot.exporting.formats.format import ModelFiles
 
 __all__ = ["INT8", "quantize_openvino"]
 

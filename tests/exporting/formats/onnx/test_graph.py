@@ -1,6 +1,6 @@
 import pytest
 
-from singleshot.exporting.quantization.graph import name_convolutions, quantizable_nodes
+from singleshot.exporting.formats.onnx.graph import name_convolutions, quantizable_nodes
 
 onnx = pytest.importorskip("onnx")
 parser = pytest.importorskip("onnx.parser")

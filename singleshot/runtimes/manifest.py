@@ -16,6 +16,7 @@ from pydantic import Field, ValidationError, model_validator
 from singleshot.detectors.common.settings import Nms, Resize
 from singleshot.errors import ModelError
 from singleshot.files import hash_file
+from singleshot.runtimes.standalone.model_files import MANIFEST_NAME, MANIFEST_VERSION
 from singleshot.settings import Count, Settings
 
 if TYPE_CHECKING:
@@ -43,8 +44,6 @@ __all__ = [
     "ThresholdsRecord",
 ]
 
-MANIFEST_NAME = "model.json"
-MANIFEST_VERSION = 1  # `standalone.model_files` refuses newer ones as well
 
 Contract = Literal["raw", "decoded", "detections"]
 Precision = Literal["float32", "float16", "bfloat16", "int8"]

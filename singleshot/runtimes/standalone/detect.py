@@ -26,7 +26,7 @@ from singleshot.runtimes.standalone.decoding import Candidates, candidates, prio
 from singleshot.runtimes.standalone.engines import ENGINES, Engine, open_engine, run
 from singleshot.runtimes.standalone.image_files import draw, read_image, require_image
 from singleshot.runtimes.standalone.model_files import (
-    MANIFEST,
+    MANIFEST_NAME,
     ModelFileError,
     check_files,
     read_manifest,
@@ -148,7 +148,7 @@ def main(words: Sequence[str] | None = None) -> int:
     except (KeyError, IndexError, TypeError, ZeroDivisionError) as error:
         # Keys and numbers that nothing else in the folder contradicts.
         reason = f"{type(error).__name__}: {error}"
-        print(f"Error: {MANIFEST} is damaged ({reason}); copy it again", file=sys.stderr)
+        print(f"Error: {MANIFEST_NAME} is damaged ({reason}); copy it again", file=sys.stderr)
         return 2
     if options.json:
         print(json.dumps(document, indent=2))

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from singleshot.runtimes.standalone.model_files import MANIFEST, ModelFileError
+from singleshot.runtimes.standalone.model_files import MANIFEST_NAME, ModelFileError
 from singleshot.runtimes.standalone.signal_stack import keep_signal_stack
 
 __all__ = ["ENGINES", "Engine", "open_engine", "run"]
@@ -249,7 +249,7 @@ def run(engine: Engine, batch: np.ndarray) -> dict[str, np.ndarray]:
         reason = " ".join(str(error).split())
         raise ModelFileError(
             f"{engine.runtime} failed on an input of {batch.dtype} {batch.shape}: {reason}; the "
-            f"model and {MANIFEST} may not belong together: export again"
+            f"model and {MANIFEST_NAME} may not belong together: export again"
         ) from error
 
 
@@ -288,6 +288,6 @@ def _require_outputs(file: Path, manifest: Mapping[str, Any], names: Sequence[st
     if missing:
         raise ModelFileError(
             "{}: has no output {}, only {}; it is not the model that {} describes".format(
-                file, ", ".join(missing), ", ".join(names), MANIFEST
+                file, ", ".join(missing), ", ".join(names), MANIFEST_NAME
             )
         )

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-__all__ = ["MANIFEST", "ModelFileError", "check_files", "read_manifest"]
+__all__ = ["MANIFEST_NAME", "MANIFEST_VERSION", "ModelFileError", "check_files", "read_manifest"]
 
-MANIFEST = "model.json"
+MANIFEST_NAME = "model.json"
 MANIFEST_VERSION = 1  # the newest that is known
 
 REQUIRED_KEYS = (
@@ -31,7 +31,7 @@ class ModelFileError(Exception):
 
 def read_manifest(path: Path) -> dict[str, Any]:
     """Read `model.json` of a folder, or of the folder that a model file is in."""
-    file = (path if path.is_dir() else path.parent) / MANIFEST
+    file = (path if path.is_dir() else path.parent) / MANIFEST_NAME
     try:
         document = json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
@@ -58,7 +58,7 @@ def read_manifest(path: Path) -> dict[str, Any]:
 def check_files(folder: Path, manifest: Mapping[str, Any]) -> Path:
     """Compare the files of the model with the manifest, and return the one to open."""
     if not isinstance(manifest["files"], dict) or not manifest["files"]:
-        raise ModelFileError(f"{folder / MANIFEST}: damaged: names no files; copy it again")
+        raise ModelFileError(f"{folder / MANIFEST_NAME}: damaged: names no files; copy it again")
     for name, expected in manifest["files"].items():
         path = folder / name
         try:
@@ -73,8 +73,8 @@ def check_files(folder: Path, manifest: Mapping[str, Any]) -> Path:
             )
         if hashlib.sha256(content).hexdigest() != expected["sha256"]:
             raise ModelFileError(
-                f"{path}: not the file that {MANIFEST} describes: damaged, or of another model; "
-                "copy both again, or export again"
+                f"{path}: not the file that {MANIFEST_NAME} describes: damaged, or of another "
+                "model; copy both again, or export again"
             )
     first: str = next(iter(manifest["files"]))
     return folder / first

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from singleshot.runtimes.standalone.decoding import priors_of
-from singleshot.runtimes.standalone.model_files import MANIFEST, ModelFileError
+from singleshot.runtimes.standalone.model_files import MANIFEST_NAME, ModelFileError
 
 __all__ = ["Native"]
 
@@ -40,7 +40,7 @@ class Native:
         self.decoder = ctypes.c_void_p(self._new_decoder())
         self.resizers: dict[tuple[int, ...], ctypes.c_void_p] = {}
         if not self.decoder:
-            raise ModelFileError(f"{path}: refuses the numbers of {MANIFEST}; export again")
+            raise ModelFileError(f"{path}: refuses the numbers of {MANIFEST_NAME}; export again")
 
     @classmethod
     def find(cls, folder: Path, manifest: Mapping[str, Any]) -> Native | None:

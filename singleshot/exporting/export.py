@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -145,13 +144,13 @@ def _write(
             input_name=target.input_name,
             make_environment=options.make_environment,
         )
-        describe = partial(describe_model, detector, exportable, form, options)
+        described = describe_model(detector, exportable, form, options, job.described())
         if options.int8 and precision != "int8":
-            files, record = quantize(form, job, options, describe)
-            manifest = describe(files).model_copy(update={"quantization": record.to_json()})
+            files, record = quantize(form, job, options, described)
+            described = described.model_copy(update={"quantization": record.to_json()})
         else:
             files = form.convert(job)
-            manifest = describe(files)
+        manifest = files.manifest(described)
         if form.finish is not None:
             form.finish(beside / files.names[0], manifest)
         records = {name: FileRecord.of(beside / name) for name in files.names}

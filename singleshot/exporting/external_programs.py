@@ -8,7 +8,7 @@ from pathlib import Path
 
 from singleshot.errors import RunFailed
 
-__all__ = ["run_program"]
+__all__ = ["last_lines", "run_program"]
 
 _LAST_LINES = 4  # of the output of a program that failed
 
@@ -44,7 +44,11 @@ def run_program(
     except OSError as error:
         raise RunFailed(f"{what}: {words[0]} cannot be run: {error.strerror}") from error
     if done.returncode:
-        lines = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
-        reason = "\n".join(lines[-_LAST_LINES:]) or f"exit code {done.returncode}"
+        reason = last_lines(done.stdout + done.stderr) or f"exit code {done.returncode}"
         raise RunFailed(f"{what} failed:\n{reason}")
     return done.stdout
+
+
+def last_lines(printed: str) -> str:
+    """Return the end of what a program printed, where it states why it failed."""
+    return "\n".join([line for line in printed.splitlines() if line.strip()][-_LAST_LINES:])

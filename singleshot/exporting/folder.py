@@ -12,6 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from singleshot.detectors.common.settings import Resize
 from singleshot.exporting.detect_program import detect_program
+from singleshot.exporting.formats import find_format_named
 from singleshot.exporting.parity_table import parity_rows
 from singleshot.exporting.priors_header import priors_header
 from singleshot.runtimes.manifest import Manifest, ModelInput, ModelOutput
@@ -20,23 +21,6 @@ __all__ = ["write_companions"]
 
 FILES = Path(__file__).parent / "folder_files"
 CPP_FILES = ("decoder.hpp", "resize.hpp")
-
-# What pip installs to run a format.
-RUNTIMES: Final = {
-    "onnx": "onnxruntime",
-    "openvino": "openvino",
-    "litert": "ai-edge-litert",
-    "vela": "ai-edge-litert",
-    "executorch": "executorch torch",
-    "ncnn": "ncnn",
-    "rknn": "rknn-toolkit-lite2",
-}
-NOTES: Final = {
-    "litert": "Before Python 3.10 the runtime is `tflite-runtime`.",
-    "vela": "`model_vela.tflite` is the one for the NPU; `detect.py` runs `model.tflite`, of the "
-    "same numbers, on any processor.",
-    "rknn": "The model runs on Rockchip's boards alone.",
-}
 
 RESIZING: Final[Mapping[Resize, str]] = {
     "antialias": "Bilinearly with antialiasing, as Pillow's `Image.resize(..., Image.BILINEAR)` or "
@@ -77,7 +61,7 @@ def readme(manifest: Manifest) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    model_input = manifest.input
+    form, model_input = find_format_named(manifest.format), manifest.input
     text = environment.get_template("README.md.jinja").render(
         title=_title(manifest),
         manifest=manifest,
@@ -86,8 +70,8 @@ def readme(manifest: Manifest) -> str:
         decoding=manifest.decoding,
         post=manifest.postprocessing,
         has_decoder=_has_decoder(manifest),
-        runtime=RUNTIMES[manifest.format],
-        note=NOTES.get(manifest.format, ""),
+        runtime=form.runtime,
+        note=form.note,
         resizing=RESIZING[model_input.resize],
         normalised=any(model_input.mean) or model_input.std != (1, 1, 1),
         measured=list(_measured(manifest)),

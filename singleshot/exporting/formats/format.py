@@ -42,6 +42,11 @@ class ModelFiles:
     # What a compiler reckons of the device: cycles, time, memory.
     estimates: Mapping[str, Any] = field(default_factory=dict)
 
+    def manifest(self, detector: Manifest) -> Manifest:
+        """Copy the manifest of a detector, with the input and outputs of this model."""
+        names = ("input", "outputs", "precision")
+        return detector.model_copy(update={name: getattr(self, name) for name in names})
+
 
 @dataclass(frozen=True)
 class ExportJob:
@@ -108,6 +113,8 @@ class ExportFormat:
     extra: str  # of this package, with all that the conversion needs
     modules: tuple[str, ...]  # of that extra
     convert: Callable[[ExportJob], ModelFiles]
+    runtime: str  # what pip installs to run a model
+    note: str = ""  # on that, in the README of a folder
     finish: Callable[[Path, Manifest], None] | None = None  # write the manifest into the model
     pixels: PixelForm = "uint8"  # the default
     other_pixels: tuple[PixelForm, ...] = ()  # that it takes as well

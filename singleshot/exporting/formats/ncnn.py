@@ -69,6 +69,7 @@ FORMAT = ExportFormat(
     extra="ncnn",
     modules=("onnx", "onnxscript", "ncnn", "pnnx"),
     convert=convert,
+    runtime="ncnn",
     pixels="normalized",
     single_image=("raw", "decoded"),
     other_pixels=("float32",),

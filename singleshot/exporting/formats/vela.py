@@ -99,6 +99,9 @@ FORMAT = ExportFormat(
     extra="vela",
     modules=("ai_edge_litert", "ai_edge_quantizer", "ethosu"),
     convert=convert,
+    runtime="ai-edge-litert",
+    note="`model_vela.tflite` is the one for the NPU; `detect.py` runs `model.tflite`, of the "
+    "same numbers, on any processor.",
     pixels="normalized",
     targets=TARGETS,
     int8=Int8Support(_quantize, ladder_of("minmax", "mean"), mixed_precision=False),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -29,15 +28,13 @@ from singleshot.runtimes.standalone import detect as standalone
 
 __all__ = ["quantize"]
 
-Describe = Callable[[ModelFiles], Manifest]
-
 # Images that go through the network together: as many as take this many multiply-adds.
 CORRECTION_MACS, SENSITIVITY_MACS = 16e9, 6e9
 FEWEST, MOST = 4, 32
 
 
 def quantize(
-    form: ExportFormat, job: ExportJob, options: QuantizationOptions, describe: Describe
+    form: ExportFormat, job: ExportJob, options: QuantizationOptions, described: Manifest
 ) -> tuple[ModelFiles, QuantizationRecord]:
     """Write a quantised model to the folder of a job, if one passes the gate.
 
@@ -45,7 +42,7 @@ def quantize(
         form: the format, which has int8.
         job: the conversion; its network computes in floating point.
         options: images and limits.
-        describe: makes the manifest of a model with these files.
+        described: manifest of the detector, whatever its input and outputs.
 
     Raises:
         RunFailed: no setting passes; the message has the table of what was tried.
@@ -57,7 +54,7 @@ def quantize(
     with ExitStack() as stack:
         workshop = Path(stack.enter_context(TemporaryDirectory()))
         calibration = CalibrationImages.of(images.calibration, network.exportable)
-        quantizer = _Quantizer(form, job, calibration, describe, workshop)
+        quantizer = _Quantizer(form, job, calibration, described, workshop)
         gate = Gate(
             images.evaluation,
             quantizer.reference(),
@@ -89,7 +86,7 @@ class _Quantizer:
     form: ExportFormat
     job: ExportJob
     calibration: CalibrationImages
-    describe: Describe
+    described: Manifest
     workshop: Path  # an empty folder
 
     @cached_property
@@ -176,16 +173,10 @@ class _Quantizer:
 
     def _manifest(self, files: ModelFiles) -> Manifest:
         """Describe a model of a trial."""
-        changes = {"contract": "raw", "input": files.input, "outputs": files.outputs}
-        return self._described.model_copy(update={**changes, "precision": files.precision})
-
-    @cached_property
-    def _described(self) -> Manifest:
-        """The manifest of a model without outputs."""
-        return self.describe(ModelFiles((), self.job.network.input(1), ()))
+        return files.manifest(self.described.model_copy(update={"contract": "raw"}))
 
     def _images(self, multiply_adds: float) -> torch.Tensor:
         """Stack as many images as take this many multiply-adds."""
-        number = int(multiply_adds / max(self._described.detector.macs, 1))
+        number = int(multiply_adds / max(self.described.detector.macs, 1))
         number = max(FEWEST, min(MOST, number))
         return self.calibration.normalized(number, self.job.network.exportable)

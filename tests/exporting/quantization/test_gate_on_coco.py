@@ -31,11 +31,9 @@ def test_one_scale_for_all_channels_is_refused(shared, tmp_path):
     network = contract_network(exportable, "raw", "uint8")
     job = ExportJob(network, 1, "float32", None, tmp_path / "model", lambda _: None)
 
-    def describe(files):
-        return describe_model(detector, exportable, form, options, files)
-
+    described = describe_model(detector, exportable, form, options, job.described())
     with pytest.raises(RunFailed) as refused:
-        quantize(form, job, options, describe)
+        quantize(form, job, options, described)
     row = next(line for line in str(refused.value).splitlines() if "per-tensor" in line).split()
     assert float(row[1]) > 1  # points of AP
     assert float(row[5]) == pytest.approx(0.336, abs=0.01)

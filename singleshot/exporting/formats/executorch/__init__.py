@@ -26,6 +26,7 @@ FORMAT = ExportFormat(
     extra="executorch",
     modules=("executorch",),
     convert=convert,
+    runtime="executorch torch",
     pixels="normalized",
     other_pixels=("uint8", "float32"),
     int8=Int8Support(_quantize, ladder_of("minmax"), mixed_precision=False),

@@ -131,6 +131,7 @@ FORMAT = ExportFormat(
     extra="onnx",
     modules=("onnx", "onnxscript", "onnxruntime"),
     convert=convert,
+    runtime="onnxruntime",
     finish=finish,
     other_pixels=("float32", "normalized"),
     any_batch=True,

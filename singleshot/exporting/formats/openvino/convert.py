@@ -35,6 +35,7 @@ FORMAT = ExportFormat(
     extra="openvino",
     modules=("onnx", "onnxscript", "openvino"),
     convert=convert,
+    runtime="openvino",
     half="bfloat16",
     other_pixels=("float32", "normalized"),
     any_batch=True,

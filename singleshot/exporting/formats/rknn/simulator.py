@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from singleshot.errors import RunFailed
+from singleshot.exporting.external_programs import last_lines
 from singleshot.exporting.formats.format import ExportJob
 from singleshot.exporting.formats.rknn.convert import (
     CONVERTER,
@@ -25,8 +26,6 @@ from singleshot.exporting.formats.rknn.convert import (
 from singleshot.runtimes.standalone import detect as standalone
 
 __all__ = ["SimulatorEngine"]
-
-LAST_LINES = 4  # of what the toolkit printed before it failed
 
 
 class SimulatorEngine(standalone.Engine):
@@ -66,8 +65,7 @@ class SimulatorEngine(standalone.Engine):
         """Wait for the next line; RunFailed where the process has ended instead."""
         assert self.process.stdout is not None
         if not self.process.stdout.readline():
-            lines = (self.folder / "log.txt").read_text(errors="replace").splitlines()
-            reason = "\n".join([line for line in lines if line.strip()][-LAST_LINES:])
+            reason = last_lines((self.folder / "log.txt").read_text(errors="replace"))
             raise RunFailed(f"{self.runtime} failed:\n{reason}")
 
 

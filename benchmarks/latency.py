@@ -46,6 +46,7 @@ from singleshot.benchmarking.machine import describe_machine
 from singleshot.benchmarking.result import BenchmarkResult, BenchmarkRow
 from singleshot.data.image_files.decoding import read_image
 from singleshot.data.opening import open_dataset
+from singleshot.importers.class_names import VOC_NAMES
 from singleshot.models.opening import load_trainable
 from singleshot.models.summary import numbered_classes
 from singleshot.report.text import short
@@ -56,28 +57,6 @@ Key = tuple[str, str, int, int]  # runtime, precision, threads, streams
 RESULTS = Path(__file__).parent / "results" / "latency.md"
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 FORMATS = ("onnx", "openvino", "litert")
-VOC = [
-    "aeroplane",
-    "bicycle",
-    "bird",
-    "boat",
-    "bottle",
-    "bus",
-    "car",
-    "cat",
-    "chair",
-    "cow",
-    "diningtable",
-    "dog",
-    "horse",
-    "motorbike",
-    "person",
-    "pottedplant",
-    "sheep",
-    "sofa",
-    "train",
-    "tvmonitor",
-]
 NAMES = ("ssdlite-mobilenet-v2", "ssdlite320-lite0", "ssd300-vgg16", "torchvision-ssdlite320")
 EAGER_ROUNDS = 15
 SCORE_THRESHOLDS = (0.001, 0.3)  # torchvision's own, and one to work with
@@ -171,7 +150,7 @@ def prepare_lite0(plan: Plan) -> tuple[Path, Path | None]:
 def prepare_ssd300(plan: Plan) -> tuple[Path, Path | None]:
     """The paper's SSD300, with VOC's classes."""
     data = plan.data("voc2012_100/VOC2012")
-    return random_run("ssd300-vgg16", VOC, plan.images, plan.folder / "ssd300-vgg16"), data
+    return random_run("ssd300-vgg16", VOC_NAMES, plan.images, plan.folder / "ssd300-vgg16"), data
 
 
 PREPARE = {

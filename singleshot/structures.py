@@ -118,16 +118,22 @@ class Detections:
     boxes: Float[Tensor, "n 4"]
     scores: Float[Tensor, " n"]  # probability of the label
     labels: Int[Tensor, " n"]
+    # Index of the prior that each was decoded from; None from detectors that do not tell it.
+    priors: Int[Tensor, " n"] | None = None
 
     def __len__(self) -> int:
         return len(self.scores)
 
     def __getitem__(self, keep: Tensor | slice) -> Detections:
-        return Detections(self.boxes[keep], self.scores[keep], self.labels[keep])
+        priors = None if self.priors is None else self.priors[keep]
+        return Detections(self.boxes[keep], self.scores[keep], self.labels[keep], priors)
 
     def to(self, device: torch.device) -> Detections:
         """Copy the detections to a device."""
-        return Detections(self.boxes.to(device), self.scores.to(device), self.labels.to(device))
+        priors = None if self.priors is None else self.priors.to(device)
+        return Detections(
+            self.boxes.to(device), self.scores.to(device), self.labels.to(device), priors
+        )
 
 
 @runtime_checkable

@@ -170,7 +170,9 @@ class ExportedDetector:
         )
         sides = boxes.new_tensor([width, height] * 2)
         labels = torch.from_numpy(found.labels.astype(np.int64))
-        return Detections((boxes * sides).clamp(min=0).minimum(sides), scores, labels)
+        boxes = (boxes * sides).clamp(min=0).minimum(sides)
+        priors = None if found.priors is None else torch.from_numpy(found.priors.astype(np.int64))
+        return Detections(boxes, scores, labels, priors)
 
     def score_thresholds(
         self, on_message: Callable[[str], None] | None = None

@@ -135,3 +135,10 @@ def test_it_describes_itself(detector):
     assert "onnx (decoded, float32)" in text
     assert detector.num_boxes == 132
     assert detector.manifest.metrics == {"steps": 7}
+
+
+def test_detections_have_the_priors_that_pytorch_has(run, detector):
+    ours, theirs = (one.detect(make_images(1))[0] for one in (detector, load_trainable(run)))
+    assert len(ours.priors.unique()) > 10
+    assert ours.priors.tolist() == theirs.priors.tolist()
+    assert int(ours.priors.max()) < detector.num_boxes

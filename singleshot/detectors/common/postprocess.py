@@ -1,6 +1,6 @@
 """Post-processing of scored boxes: the best of each label, NMS, the best of an image."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float
@@ -96,9 +96,9 @@ def apply_nms(
             return candidates[diou_nms(boxes * sides, scores, labels, options.iou_threshold)]
         case "soft":
             decayed = soft_nms(boxes, scores, labels, options.soft_sigma)
-            return Detections(boxes, decayed, labels)[decayed > options.score_threshold]
+            return replace(candidates, scores=decayed)[decayed > options.score_threshold]
         case "weighted":
             kept, averaged = weighted_nms(boxes, scores, labels, options.iou_threshold)
-            return Detections(averaged, scores[kept], labels[kept])
+            return replace(candidates[kept], boxes=averaged)
         case _:
             assert_never(options.nms)

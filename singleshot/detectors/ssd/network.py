@@ -1,6 +1,7 @@
 """The SSD: backbone, pyramid and heads over a fixed set of priors (paper §2)."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import ClassVar
 
 import torch
@@ -252,7 +253,7 @@ class Ssd(TrainableDetector):
         if self.flip_tta:
             flipped = self.raw_outputs(resized.flip(-1))
             outputs = concatenate_outputs(outputs, unflip_outputs(flipped))
-        return postprocess(
+        found = postprocess(
             *outputs,
             [(image.shape[1], image.shape[2]) for image in images],
             scores=self.heads.scores,
@@ -260,6 +261,13 @@ class Ssd(TrainableDetector):
             offset_scales=self.priors.offset_scales,
             options=self.postprocess_options,
         )
+        if not self.flip_tta:
+            return found
+        # Outputs for flipped images come second: their priors have the same numbers.
+        number = self.num_boxes
+        return [
+            one if one.priors is None else replace(one, priors=one.priors % number) for one in found
+        ]
 
     def raw_outputs(self, images: Float[Tensor, "b 3 h w"]) -> RawOutputs:
         """Run the network on images of the input size; float32, whatever the precision."""

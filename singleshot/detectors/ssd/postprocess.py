@@ -8,6 +8,7 @@ each time.
 Horizontal-flip test-time augmentation (TTA) is at the end.
 """
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import torch
@@ -65,7 +66,8 @@ def postprocess(
     """Compute scores, drop low ones, keep the best of each class, apply NMS, keep the best of all.
 
     `sizes` are the (height, width) of the original images; boxes are in their pixels. Equal scores
-    are ordered by label, then by prior. A prior with NaN among its logits is no detection.
+    are ordered by label, then by prior. A prior with NaN among its logits is no detection. Each
+    detection has the index of its prior.
     """
     front = FRONT * options.keep
     all_scores, ceiling = scores_and_ceiling(logits, scores, unused_columns)
@@ -145,7 +147,7 @@ def _detections_above(
         boxes_unit = boxes_unit.clamp(0, 1)
     # One label for each class of each image: NMS is over all images at once.
     scores = scored.scores[image, prior, label]
-    candidates = Detections(boxes_unit, scores, image * num_classes + label)
+    candidates = Detections(boxes_unit, scores, image * num_classes + label, prior)
     candidates = candidates[boxes_unit.isfinite().all(dim=1)]
     candidates = best_of_each_label(candidates.to(torch.device("cpu")), options.top_k)
     sides = candidates.boxes.new_tensor([(w, h, w, h) for h, w in sizes])
@@ -176,7 +178,7 @@ def _split_by_image(
     detections = detections[(detections.labels // num_classes).argsort(stable=True)]
     image = detections.labels // num_classes
     boxes = (detections.boxes * sides[image]).clamp(min=0).minimum(sides[image])
-    everything = Detections(boxes, detections.scores, detections.labels % num_classes)
+    everything = replace(detections, boxes=boxes, labels=detections.labels % num_classes)
     ends = image.bincount(minlength=len(sides)).cumsum(dim=0).tolist()
     return [
         everything[start : min(start + keep, end)]

@@ -21,6 +21,7 @@ class Candidates(NamedTuple):
     boxes: np.ndarray  # (n, 4): corners as fractions of the image
     scores: np.ndarray  # (n,)
     labels: np.ndarray  # (n,)
+    priors: np.ndarray | None = None  # (n,): indices; None after NMS within the model
 
 
 def priors_of(manifest: Mapping[str, Any]) -> np.ndarray:
@@ -57,10 +58,10 @@ def candidates(
     order = np.argsort(label * len(priors) + prior)
     prior, label, scores = prior[order], label[order], scores[order]
     if manifest["contract"] != "raw":
-        return Candidates(by_kind["boxes"][0][prior], scores, label)
+        return Candidates(by_kind["boxes"][0][prior], scores, label, prior)
     offsets = _offsets_at(prior, by_kind["offsets"], manifest)
     boxes = _decode(offsets, priors[prior], manifest["decoding"]["offset_scales"])
-    return Candidates(boxes, scores, label)
+    return Candidates(boxes, scores, label, prior)
 
 
 def _above(table: np.ndarray, threshold: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

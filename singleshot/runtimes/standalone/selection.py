@@ -19,12 +19,13 @@ def select(
 
     `sides` are width and height of the image, in which NMS of the kind `distance` measures.
     """
-    boxes, scores, labels = found
+    boxes, scores, labels, priors = found
     if postprocessing["clip_before_nms"]:
         boxes = np.clip(boxes, 0, 1)
     finite = np.isfinite(boxes).all(axis=1)
     if not finite.all():
         boxes, scores, labels = boxes[finite], scores[finite], labels[finite]
+        priors = None if priors is None else priors[finite]
     keep, kind = postprocessing["keep"], postprocessing["nms"]
     order = np.lexsort((-scores, labels))
     order = order[_rank(labels[order])[0] < postprocessing["top_k"]]
@@ -37,7 +38,8 @@ def select(
     chosen = boxes[kept]
     if kind == "weighted" and len(kept):
         chosen = _average(Candidates(boxes, scores, labels), kept, order, postprocessing)
-    return Candidates(np.clip(chosen, 0, 1), scores[kept], labels[kept])
+    priors = None if priors is None else priors[kept]
+    return Candidates(np.clip(chosen, 0, 1), scores[kept], labels[kept], priors)
 
 
 def _greedy(
@@ -89,7 +91,7 @@ def _average(
     found: Candidates, kept: np.ndarray, order: np.ndarray, postprocessing: Mapping[str, Any]
 ) -> np.ndarray:
     """Average each box that is kept with those it removes, weighted by score."""
-    boxes, scores, labels = found
+    boxes, scores, labels, _ = found
     counts = np.bincount(labels[order], minlength=labels[kept].max() + 1)
     numbers = counts[labels[kept]]
     # All pairs of a kept box and a candidate of its label, the best kept box first.

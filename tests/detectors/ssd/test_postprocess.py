@@ -1,6 +1,8 @@
 import math
 
+import pytest
 import torch
+from small_ssd import make_images, small_recipe, small_ssd
 
 from singleshot.boxes.nms import nms
 from singleshot.detectors.common.box_coding import decode
@@ -168,3 +170,21 @@ def test_flip_tta_detects_the_same_in_a_flipped_image(random):
     mixed = torch.tensor([1.0, 1.7, 2.3, 3.1])
     one_sorted, flipped_sorted = (b[(b @ mixed).argsort()] for b in (one.boxes, flipped))
     torch.testing.assert_close(one_sorted, flipped_sorted, atol=1e-2, rtol=0)
+
+
+@pytest.mark.parametrize("kind", ["hard", "distance", "soft", "weighted"])
+def test_a_detection_has_the_number_of_its_prior(kind):
+    # Without offsets a box is its prior; the first two are averaged by the weighted kind.
+    result = found([[0.0, 4.0], [0.0, 5.0], [0.0, 3.0]], nms=kind)
+    assert result.priors.tolist()[0] == 1
+    assert 2 in result.priors.tolist()
+    alone = result[result.priors == 2]
+    assert alone.boxes.tolist() == [[100, 50, 200, 100]]
+    assert result.to(torch.device("cpu")).priors.tolist() == result.priors.tolist()
+
+
+def test_priors_of_flipped_images_have_the_numbers_of_the_others():
+    detector = small_ssd(small_recipe(results__flip_tta=True))
+    (result,) = detector.detect(make_images(1))
+    assert len(result) > 0
+    assert 0 <= int(result.priors.min()) <= int(result.priors.max()) < detector.num_boxes

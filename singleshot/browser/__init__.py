@@ -1,0 +1,10 @@
+"""The detector in a browser: the files of the web export, and of a page that a server shows.
+
+In the order of a detection; the Python beside them joins them into one page.
+
+1. `worker.js`: image files are decoded in a worker, so that the page stays responsive.
+2. `resizing.js`: from pixels to the input of the model.
+3. `detector.js`: all together, with onnxruntime-web as the runtime.
+4. `selection.js`: from outputs to detections.
+5. `local.js`: the page's side, which unpacks model and runtime and starts the worker.
+"""

@@ -13,7 +13,7 @@ from singleshot.prediction.options import PredictionOptions
 from singleshot.prediction.result import Result
 from singleshot.structures import Detections, Detector
 
-__all__ = ["predict_with"]
+__all__ = ["detection_filter", "predict_with"]
 
 
 def predict_with(detector: Detector, options: PredictionOptions) -> list[Result]:
@@ -24,7 +24,7 @@ def predict_with(detector: Detector, options: PredictionOptions) -> list[Result]
 
 def _results(detector: Detector, options: PredictionOptions) -> list[Result]:
     """Detect in one image after the other."""
-    keep = _detection_filter(detector, options)
+    keep = detection_filter(detector, options.score_threshold, options.on_message)
     drawings, class_names = options.drawings, tuple(detector.class_names)
     results = []
     for index, given in enumerate(options.images):
@@ -46,16 +46,17 @@ def _results(detector: Detector, options: PredictionOptions) -> list[Result]:
     return results
 
 
-def _detection_filter(
-    detector: Detector, options: PredictionOptions
+def detection_filter(
+    detector: Detector,
+    score_threshold: float | None,
+    on_message: Callable[[str], None] | None = None,
 ) -> Callable[[Detections], Detections]:
     """Choose what to keep: from the given score, the thresholds of the run, or the default."""
-    threshold = options.score_threshold
     score_thresholds = getattr(detector, "score_thresholds", None)
-    if threshold is None and score_thresholds is not None:
-        chosen = score_thresholds(options.on_message)
+    if score_threshold is None and score_thresholds is not None:
+        chosen = score_thresholds(on_message)
         if chosen is not None:
             keep: Callable[[Detections], Detections] = chosen.keep
             return keep
-    lowest = DEFAULT_SCORE_THRESHOLD if threshold is None else threshold
+    lowest = DEFAULT_SCORE_THRESHOLD if score_threshold is None else score_threshold
     return lambda detections: detections[detections.scores >= lowest]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 from importlib import import_module
@@ -25,6 +26,7 @@ __all__ = ["Result"]
 
 NOTEBOOK_SIDE = 800  # pixels: a notebook stores what it shows
 COLUMNS = ("image", "label", "score", "x1", "y1", "x2", "y2")
+FRAME_COLUMNS = ("frame", "time", "track")
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -36,6 +38,11 @@ class Result:
     height: int
     detections: Detections
     class_names: tuple[str, ...]  # by label
+    # Of a frame, whose `image` is its pixels:
+    video: str | None = None  # path, number of the camera or URL (without its password)
+    frame: int | None = None  # number in the video, from 0
+    time: float | None = None  # seconds from the first frame
+    track: list[int] | None = None  # identity of each detection, -1 without one; None: not tracked
 
     def __len__(self) -> int:
         return len(self.detections)
@@ -43,12 +50,18 @@ class Result:
     def __repr__(self) -> str:
         counts = Counter(self.names)
         found = ", ".join(f"{count} {name}" for name, count in counts.items()) or "nothing"
-        return f"Result({self.path or 'image'}, {self.width} x {self.height}: {found})"
+        name = f"{self.video} frame {self.frame}" if self.video else self.path or "image"
+        return f"Result({name}, {self.width} x {self.height}: {found})"
 
     @property
     def path(self) -> Path | None:
         """The image file; None for an image in memory."""
         return Path(self.image) if isinstance(self.image, str | Path) else None
+
+    @property
+    def name(self) -> str | None:
+        """Name of the image file or of the video; None for an image in memory."""
+        return self.video or (None if self.path is None else str(self.path))
 
     @property
     def boxes(self) -> Float[Tensor, "n 4"]:
@@ -84,35 +97,47 @@ class Result:
         Boxes are rounded to 2 decimals; scores are not, since thresholds are compared with them.
         """
         rows = zip(self.boxes.tolist(), self.names, self.scores.tolist(), strict=True)
+        detections: list[dict[str, Any]] = [
+            {"box": [round(corner, 2) for corner in box], "label": name, "score": score}
+            for box, name, score in rows
+        ]
+        for detection, track in zip(detections, self.track or (), strict=False):
+            detection["track"] = track if track >= 0 else None
+        of_frame = {} if self.frame is None else {"frame": self.frame, "time": self.time}
         return {
-            "image": None if self.path is None else str(self.path),
+            "image": self.name,
+            **of_frame,
             "width": self.width,
             "height": self.height,
-            "detections": [
-                {
-                    "box": [round(corner, 2) for corner in box],
-                    "label": name,
-                    "score": score,
-                }
-                for box, name, score in rows
-            ],
+            "detections": detections,
         }
 
     def to_dataframe(self) -> Any:
         """Convert to a `pandas.DataFrame` with a row for each detection.
 
-        Its columns are image, label, score, x1, y1, x2, y2.
+        Its columns are image, label, score, x1, y1, x2, y2; of a frame also frame, time and track.
 
         Raises:
             SingleshotError: pandas is not installed.
         """
-        image = None if self.path is None else str(self.path)
         columns = zip(self.names, self.scores.tolist(), self.boxes.tolist(), strict=True)
-        rows = [(image, name, score, *box) for name, score, box in columns]
-        return _import_extra("pandas").DataFrame(rows, columns=list(COLUMNS))
+        rows: list[tuple[Any, ...]] = [
+            (self.name, name, score, *box) for name, score, box in columns
+        ]
+        names = list(COLUMNS)
+        if self.frame is not None:
+            tracks: Sequence[int | None] = self.track or [None] * len(rows)
+            rows = [
+                (*row, self.frame, self.time, track)
+                for row, track in zip(rows, tracks, strict=True)
+            ]
+            names += FRAME_COLUMNS
+        return _import_extra("pandas").DataFrame(rows, columns=names)
 
     def to_supervision(self) -> Any:
         """Convert to a `supervision.Detections`, with the names as its data "class_name".
+
+        Tracks are its `tracker_id`.
 
         Raises:
             SingleshotError: supervision is not installed.
@@ -122,6 +147,7 @@ class Result:
             confidence=self.scores.cpu().numpy(),
             class_id=self.labels.cpu().numpy(),
             data={"class_name": np.array(self.names, dtype=str)},
+            **({} if self.track is None else {"tracker_id": np.array(self.track, dtype=int)}),
         )
 
     def _repr_png_(self) -> bytes:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from singleshot.data.image_files.suffixes import image_suffixes
 from singleshot.errors import DataError, SingleshotError
 from singleshot.files import without_hidden
+from singleshot.video.sources import VIDEO_SUFFIXES
 
 if TYPE_CHECKING:
     from singleshot.data.image_files.inputs import ImageLike
@@ -17,7 +18,7 @@ else:
 
 __all__ = ["drawing_paths", "find_images"]
 
-VIDEO_SUFFIXES = frozenset((".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm"))
+
 DRAWN_SUFFIXES = frozenset((".jpeg", ".jpg", ".png"))  # drawings in another format become PNG
 
 

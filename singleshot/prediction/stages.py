@@ -1,0 +1,58 @@
+"""Steps between the detections in a frame and its result: tracking, counting.
+
+A tracker receives all detections of a frame, also those below the score threshold; what it returns
+is filtered with them. Stages then receive the result, in order, and may change it, draw on its
+drawing, and have counts at the end.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol, runtime_checkable
+
+from jaxtyping import Int
+from PIL.Image import Image
+from torch import Tensor
+
+from singleshot.prediction.options import PredictionOptions
+from singleshot.prediction.result import Result
+from singleshot.structures import Detections
+from singleshot.video.reader import VideoReader
+
+__all__ = ["FrameStage", "TracksDetections", "make_stages", "make_tracker"]
+
+
+@runtime_checkable
+class TracksDetections(Protocol):
+    """A tracker: gives objects the same identity from frame to frame."""
+
+    def update(self, detections: Detections) -> Int[Tensor, " n"]:
+        """Return the identity of each detection of the next frame; -1 where it has none."""
+        ...
+
+
+class FrameStage(ABC):
+    """A step that each result of a video goes through; one object for each video."""
+
+    @abstractmethod
+    def __call__(self, result: Result) -> Result:
+        """Receive the result of the next frame, and return it or a changed one."""
+
+    def draw(self, drawing: Image, result: Result) -> Image:  # noqa: ARG002
+        """Draw on the drawing of a result, which may be larger than its frame; here nothing."""
+        return drawing
+
+    def summary(self) -> Mapping[str, Any]:
+        """Return counts and the like of the video so far, as they stand in JSON; here none."""
+        return {}
+
+
+def make_tracker(_options: PredictionOptions, _video: VideoReader) -> TracksDetections | None:
+    """Make the tracker of a video; None without tracking."""
+    return None
+
+
+def make_stages(_options: PredictionOptions, _video: VideoReader) -> Sequence[FrameStage]:
+    """Make the stages of a video, in order."""
+    return ()

@@ -11,7 +11,10 @@ from typing import Any
 
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
+from mkdocs.structure.pages import Page
 from recipe_pages import common_keys, key_pages, recipe_pages, recipe_table
+from tutorial.lessons import Lesson, find_lessons
+from tutorial.notebooks import to_notebook
 from typer.main import get_command
 from typer.testing import CliRunner
 
@@ -46,10 +49,13 @@ def on_config(config: MkDocsConfig) -> None:
 
 
 def on_files(files: Files, config: MkDocsConfig) -> None:
-    """Add the generated pages."""
+    """Add the generated pages, and the notebooks of the tutorial."""
     for pages in generated_pages().values():
         for path, content in pages.items():
             files.append(File.generated(config, path, content=content))
+    for lesson in lessons().values():
+        path = f"tutorial/notebooks/{lesson.name}.ipynb"
+        files.append(File.generated(config, path, content=to_notebook(lesson)))
 
 
 @cache
@@ -58,8 +64,16 @@ def generated_pages() -> dict[str, dict[str, str]]:
     return {"Recipes": recipe_pages(), "Keys of recipes": key_pages()}
 
 
-def on_page_markdown(markdown: str, **_: object) -> str:
+@cache
+def lessons() -> dict[str, Lesson]:
+    """Read the lessons of the tutorial: the path of a page and its lesson."""
+    return {f"tutorial/{lesson.path.name}": lesson for lesson in find_lessons()}
+
+
+def on_page_markdown(markdown: str, page: Page, **_: object) -> str:
     """Replace the marks on a page; mkdocs calls this for each page."""
+    if page.file.src_uri in lessons():
+        return lessons()[page.file.src_uri].to_page()
     for mark, generate in GENERATED.items():
         comment = f"<!-- generated: {mark} -->"
         if comment in markdown:

@@ -1,39 +1,19 @@
 from __future__ import annotations
 
-import os
 import re
 import shutil
-import subprocess
-import sys
 from html import unescape
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import sync_playwright
 
 from singleshot.recipes.load import recipe_files
 
-pytest.importorskip("material", reason="needs the documentation tools: pip install -e '.[docs]'")
-
-REPOSITORY = Path(__file__).resolve().parents[2]
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 # Code that is cut off at its box; help texts scroll on a phone.
 CUT = """() => [...document.querySelectorAll('article pre > code')]
   .filter(code => !code.closest('.help') && code.scrollWidth > code.clientWidth)
   .map(code => code.textContent.slice(0, 60))"""
-
-
-@pytest.fixture(scope="module")
-def site(tmp_path_factory):
-    """The built site."""
-    folder = tmp_path_factory.mktemp("site")
-    subprocess.run(
-        [sys.executable, "-m", "mkdocs", "build", "--quiet", "--strict", "--site-dir", folder],
-        cwd=REPOSITORY,
-        env={**os.environ, "NO_MKDOCS_2_WARNING": "1"},
-        check=True,
-    )
-    return folder
 
 
 def test_the_site_loads_nothing_from_the_network(site):

@@ -26,6 +26,7 @@ __all__ = ["LOW_SCORE", "ByteTrack"]
 LOW_SCORE = 0.1  # lower ones are background
 NEW_TRACK_MARGIN = 0.1  # what a detection needs above the high score to begin a track
 FIRST_IOU, SECOND_IOU, UNCONFIRMED_IOU = 0.2, 0.5, 0.3
+STEP_RATE = 30.0  # frames per second for which the noise of `motion` was chosen
 DUPLICATE_IOU, DUPLICATE_FRAMES = 0.85, 5
 
 
@@ -61,7 +62,8 @@ class ByteTrack:
         self._high_scores = np.atleast_1d(np.asarray(high_score, dtype=np.float64))
         if not ((self._high_scores >= 0) & (self._high_scores <= 1)).all():
             raise SingleshotError(f"high_score: {high_score}: expected scores of 0 to 1")
-        self._num_kept = round(frame_rate * keep_lost)
+        self._steps_a_frame = max(1, round(STEP_RATE / frame_rate))
+        self._num_kept = max(round(frame_rate * keep_lost), 0) * self._steps_a_frame
         self._tracks = Tracks.start(np.zeros((0, 4)), np.zeros(0, dtype=np.int64))
         self._num_identities = 0
         self._in_first_frame = True
@@ -89,9 +91,9 @@ class ByteTrack:
         labels = detections.labels.cpu().numpy().astype(np.int64)
         high, low, new = self._rank(detections, boxes, labels)
         # A longer gap ends all tracks, however far they are predicted.
-        num_frames = min(num_frames, self._num_kept + 1)
-        tracks = self._tracks.predict(num_frames)
-        track_of = continued_tracks(tracks, num_frames, boxes, labels, high=high, low=low)
+        num_steps = min(num_frames * self._steps_a_frame, self._num_kept + 1)
+        tracks = self._tracks.predict(num_steps)
+        track_of = continued_tracks(tracks, num_steps, boxes, labels, high=high, low=low)
         matched = np.flatnonzero(track_of != NO_TRACK)
         tracks = self._confirm(tracks.update(track_of[matched], boxes[matched]), track_of[matched])
         begun = np.flatnonzero(new & (track_of == NO_TRACK))
@@ -136,7 +138,7 @@ class ByteTrack:
 
 def continued_tracks(
     tracks: Tracks,
-    num_frames: int,
+    num_steps: int,
     boxes: Float[np.ndarray, "n 4"],
     labels: Int[np.ndarray, " n"],
     *,
@@ -147,7 +149,7 @@ def continued_tracks(
 
     Args:
         tracks: predicted for this frame.
-        num_frames: frames that they were predicted for.
+        num_steps: steps that they were predicted for.
         boxes: of the detections.
         labels: of the detections.
         high: detections with high scores.
@@ -156,7 +158,7 @@ def continued_tracks(
     track_of, free = np.full(len(labels), NO_TRACK), np.ones(len(tracks), dtype=bool)
     predicted, confirmed = tracks.motion.boxes, tracks.confirmed
     # The authors' code gives low scores no lost tracks, where the paper's algorithm does.
-    just_seen = confirmed & (tracks.num_missed == num_frames)
+    just_seen = confirmed & (tracks.num_missed == num_steps)
     for among_tracks, among_detections, lowest_iou in (
         (confirmed, high, FIRST_IOU),
         (just_seen, low, SECOND_IOU),

@@ -19,6 +19,8 @@ settings.load_profile("untimed")
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+# A camera whose frames the browser makes, and that no permission is needed for.
+MADE_CAMERA = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
 # Modules of long tests that share no fixture, or only with tests of the same parameters.
 SPREAD = {"test_code.py", "test_learning.py", "test_detectors.py"}
 
@@ -51,13 +53,13 @@ def shared() -> Path:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Start the system's own browser, without a window; skip where there is none."""
+    """Start the system's own browser, without a window, with a camera; skip where there is none."""
     program = next(filter(None, map(shutil.which, BROWSERS)), None)
     if program is None:
         pytest.skip(f"needs a browser: none of {', '.join(BROWSERS)} is installed")
     with sync_playwright() as playwright:
         launched = playwright.chromium.launch(
-            executable_path=program, args=["--no-sandbox", "--disable-gpu"]
+            executable_path=program, args=["--no-sandbox", "--disable-gpu", *MADE_CAMERA]
         )
         yield launched
         launched.close()

@@ -3,7 +3,7 @@
 Where the detections come from is a script: it sets `openSource`, a function that resolves to a
 source of detections,
 
-    {about, place: "server" | "device", detect(frame, {scoreThreshold}) -> Promise<answer>}
+    {about, place: "server" | "device", async detect(frame, {scoreThreshold}) -> answer}
 
 `about` and the answer are what `GET /v1/model` and `POST /v1/detect` of the server send; a frame is
 {width, height, blob, imageData(), toBlob(type, quality)}.
@@ -20,7 +20,7 @@ from singleshot.drawing.colours import PALETTE, Colour, text_colour
 from singleshot.report.page import content_hash, environment
 from singleshot.version import __version__
 
-__all__ = ["PageSource", "build_page", "server_source"]
+__all__ = ["PageExample", "PageSource", "build_page", "server_source"]
 
 HERE = Path(__file__).parent / "page_files"
 
@@ -94,7 +94,7 @@ def build_page(title: str, source: PageSource, examples: Sequence[PageExample] =
             policy="; ".join(filter(None, policy)),
             scripts=scripts,
             settings=json.dumps(settings).replace("<", "\\u003c"),
-            attachments=source.attachments,
+            attachments={id_: _harmless(text) for id_, text in source.attachments.items()},
             version=__version__,
         )
     )
@@ -103,6 +103,11 @@ def build_page(title: str, source: PageSource, examples: Sequence[PageExample] =
 def _read(name: str) -> str:
     """Read a file of the page."""
     return (HERE / name).read_text(encoding="utf-8")
+
+
+def _harmless(text: str) -> str:
+    """Keep a text from ending its element; JavaScript and JSON read the backslashes away."""
+    return text.replace("</script", "<\\/script").replace("<!--", "<\\!--")
 
 
 def _css(colour: Colour) -> str:

@@ -53,6 +53,7 @@ function requestKey(enter, rejected) {
 
 const ANNOUNCE_AFTER = 600; // milliseconds without a change: a screen reader is not flooded
 let announcing;
+let summary = "";
 
 function announce(words) {
   clearTimeout(announcing);
@@ -63,7 +64,13 @@ function announceLater(shown) {
   clearTimeout(announcing);
   // A camera would never stop.
   if (!state.current || (state.current.live && !state.current.paused)) return;
-  announcing = setTimeout(() => (element("spoken").textContent = summaryOf(state.current, shown)), ANNOUNCE_AFTER);
+  announcing = setTimeout(() => announceSummary(summaryOf(state.current, shown)), ANNOUNCE_AFTER);
+}
+
+// Not again where only what is highlighted has changed.
+function announceSummary(words) {
+  if (words !== summary) announce(words);
+  summary = words;
 }
 
 function summaryOf(item, shown) {

@@ -1,0 +1,132 @@
+"""What the page does where an image, a server or a key is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from browser_page import DESK, add, image_file, opened_page, wait_until
+from page_service import PageService, serving_page
+from playwright.sync_api import Browser, Page, expect
+
+
+@pytest.fixture
+def service() -> Iterator[PageService]:
+    with serving_page(PageService()) as running:
+        yield running
+
+
+def opening(browser: Browser, service: PageService):
+    """Open the page; the browser logs answers that are errors."""
+    return opened_page(
+        browser, service.url, viewport=DESK, allowed=lambda text: "Failed to load resource" in text
+    )
+
+
+def choose(page: Page, content: bytes, name: str = "one.png") -> None:
+    page.set_input_files("#files", [{"name": name, "mimeType": "image/png", "buffer": content}])
+
+
+@pytest.mark.parametrize(
+    ("status", "title"),
+    [
+        (413, "The image is too large for this server"),
+        (415, "This server does not read such files"),
+        (500, "Refused"),
+    ],
+)
+def test_a_refused_image_is_explained_and_tried_again(browser, service, status, title):
+    with opening(browser, service) as page:
+        service.refusals = [(status, {})]
+        choose(page, image_file())
+        notice = page.get_by_role("alert")
+        expect(notice).to_contain_text(title)
+        expect(notice).to_contain_text(f"one.png. limit of {status}")
+        expect(page.locator("#state")).to_have_text("No detections")
+        notice.get_by_role("button", name="Try again").click()
+        expect(page.locator("#count")).to_have_text("4")
+        expect(notice).to_have_count(0)
+
+
+def test_a_busy_server_is_tried_again_after_the_time_it_requires(browser, service):
+    with opening(browser, service) as page:
+        service.refusals = [(429, {"Retry-After": "1"})]
+        choose(page, image_file())
+        expect(page.get_by_role("alert")).to_contain_text("tried again in 1 second")
+        expect(page.locator("#count")).to_have_text("4")
+        expect(page.get_by_role("alert")).to_have_count(0)
+
+
+def test_a_server_that_is_gone_and_comes_back(browser):
+    service = PageService()
+    with serving_page(service):
+        port = int(service.url.rpartition(":")[2])
+        context = opening(browser, service)
+        page = context.__enter__()
+        wait_until(page, "state.source !== null")
+    choose(page, image_file())
+    notice = page.get_by_role("alert")
+    expect(notice).to_contain_text("The server cannot be reached")
+    with serving_page(service, port):
+        notice.get_by_role("button", name="Try again").click()
+        expect(page.locator("#count")).to_have_text("4")
+        context.__exit__(None, None, None)
+
+
+def test_what_is_no_image_is_refused_and_others_are_not(browser, service):
+    with opening(browser, service) as page:
+        files = [
+            ("notes.txt", b"text"),
+            ("broken.png", image_file()[:60]),
+            ("one.png", image_file()),
+        ]
+        page.set_input_files(
+            "#files",
+            [{"name": name, "mimeType": "image/png", "buffer": data} for name, data in files],
+        )
+        wait_until(page, "state.items.length === 3 && state.items[2].status === 'done'")
+        assert page.evaluate("state.items.map((one) => one.status)") == ["failed", "failed", "done"]
+        expect(page.get_by_role("alert")).to_contain_text("cannot be read as an image")
+        assert len(service.bodies) == 1
+
+
+def test_a_key_is_requested_checked_and_kept_for_the_tab(browser, service):
+    service.key = "open sesame"
+    with opening(browser, service) as page:
+        expect(page.get_by_role("alert")).to_contain_text("requires an API key")
+        for key in ("wrong", "open sesame"):
+            page.fill("#key", key)
+            page.keyboard.press("Enter")
+            if key == "wrong":
+                expect(page.get_by_role("alert")).to_contain_text("not accepted")
+        expect(page.get_by_role("alert")).to_have_count(0)
+        add(page)
+        page.reload()
+        wait_until(page, "state.source !== null")
+
+
+def test_a_key_that_is_withdrawn_is_requested_again(browser, service):
+    with opening(browser, service) as page:
+        wait_until(page, "state.source !== null")
+        service.key = "new"
+        choose(page, image_file())
+        page.fill("#key", "new")
+        page.keyboard.press("Enter")
+        expect(page.locator("#count")).to_have_text("4")
+
+
+def test_a_detector_without_priors_and_operating_points_has_no_controls_for_them(browser, service):
+    service.about = {"name": "plain", "labels": ["cat", "dog"]}
+    service.answer = lambda _: {
+        "width": 320,
+        "height": 240,
+        "detections": [{"box": [1, 2, 30, 40], "label": "cat", "score": 0.5}],
+        "milliseconds": {"preprocess": None, "network": None, "postprocess": None},
+    }
+    with opening(browser, service) as page:
+        wait_until(page, "state.source !== null")
+        add(page)
+        expect(page.locator("#priors-option")).to_be_hidden()
+        expect(page.locator("#rules")).to_be_hidden()
+        expect(page.locator("#rows tr")).to_contain_text("29 × 38")
+        expect(page.locator("#time-network")).to_have_text("–")

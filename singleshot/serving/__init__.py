@@ -5,6 +5,7 @@ app          the routes, from a request to its answer
 request_body reading a body within its limits; multipart for forms
 images       decoding, within a limit of pixels
 batching     concurrent requests share batches of one detector, in a thread of its own
+page         the page at `/`, whose files are in `singleshot.browser`
 admission    limits of the rate and of the images at once
 answers      JSON of detections and of the model; `description` makes the latter
 problems     errors as problem details (RFC 9457)

@@ -26,6 +26,7 @@ from singleshot.serving.description import make_model_answer, prior_summary
 from singleshot.serving.images import IMAGE_TYPES, decode_image
 from singleshot.serving.monitoring import Metrics, Monitoring, ServerState
 from singleshot.serving.options import ServingOptions
+from singleshot.serving.page import add_page
 from singleshot.serving.problems import (
     Problem,
     document_problems,
@@ -149,6 +150,7 @@ def create_app(
     handle_problems(app)
     _add_detection(app, service)
     _add_probes(app, service)
+    add_page(app, name)
     document_problems(app)
     if options.cors_origin:
         app.add_middleware(

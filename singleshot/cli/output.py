@@ -4,7 +4,8 @@ import io
 import json
 import os
 import sys
-from collections.abc import Iterator
+import textwrap
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import typer
@@ -20,6 +21,7 @@ __all__ = [
     "prepare_streams",
     "print_json",
     "print_result",
+    "printing_json_list",
 ]
 
 SIGNAL_EXIT = 128  # a shell adds the signal's number: 130 for Ctrl-C, 143 for SIGTERM
@@ -54,10 +56,10 @@ def _explaining_lost_results() -> Iterator[None]:
         ) from error
 
 
-def print_result(text: str) -> None:
+def print_result(text: str, end: str = "\n") -> None:
     """Print a result on stdout."""
     with _explaining_lost_results():
-        typer.echo(text)
+        typer.echo(text + end, nl=False)
 
 
 def flush_results() -> None:
@@ -75,6 +77,31 @@ def abandon_stdout() -> None:
 def print_json(document: object) -> None:
     """Print one JSON document on stdout; NaN in it is a bug."""
     print_result(json.dumps(document, indent=2, allow_nan=False))
+
+
+@contextmanager
+def printing_json_list() -> Iterator[Callable[[object], None]]:
+    """Print a JSON list entry by entry, as each is passed to the function that this yields.
+
+    The list is closed in any case but one: an error before the first entry leaves stdout empty.
+    """
+    count = 0
+
+    def print_entry(entry: object) -> None:
+        nonlocal count
+        text = json.dumps(entry, indent=2, allow_nan=False)
+        print_result((",\n" if count else "[\n") + textwrap.indent(text, "  "), end="")
+        count += 1
+
+    failed = True
+    try:
+        yield print_entry
+        failed = False
+    finally:
+        if count:
+            print_result("\n]")
+        elif not failed:
+            print_result("[]")
 
 
 def note(message: str) -> None:

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from singleshot.detectors.common.exportable import Exportable
     from singleshot.detectors.common.priors import MinedNegatives, PriorLayout, PriorMatches
     from singleshot.metrics import OperatingPoint
-    from singleshot.prediction.result import Result
+    from singleshot.prediction.predict import Results
 else:
     # A network does not need metrics and drawing, nor priors where it has none.
     Exportable = MinedNegatives = OperatingPoint = PriorLayout = PriorMatches = Result = Any
@@ -275,8 +275,11 @@ class TrainableDetector(Objective):
         )
 
     @takes(PredictionOptions)
-    def predict(self, options: PredictionOptions) -> list[Result]:
-        """Detect objects in images, files or folders; results have names, and can be drawn.
+    def predict(self, options: PredictionOptions) -> Results:
+        """Detect objects in images, files, folders or videos; results have names, can be drawn.
+
+        Images give a list. With a video, camera or stream among the sources it is an iterator,
+        which reads on as results are taken, in constant memory.
 
         Raises:
             DataError: an image is missing, broken, or of another type or shape.

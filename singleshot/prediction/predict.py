@@ -1,62 +1,87 @@
-"""Detect objects in images, and draw them."""
+"""Detect objects in images and videos, and draw them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import repeat
+from pathlib import Path
+
+from jaxtyping import Float
+from torch import Tensor
 
 from singleshot.cores import sharing_cores
-from singleshot.data.image_files.inputs import as_tensor
+from singleshot.data.image_files.inputs import ImageLike, as_tensor
 from singleshot.drawing import draw_boxes, save_image
 from singleshot.errors import DataError
-from singleshot.metrics import DEFAULT_SCORE_THRESHOLD
+from singleshot.prediction.json_lines import open_json_lines
 from singleshot.prediction.options import PredictionOptions
 from singleshot.prediction.result import Result
-from singleshot.structures import Detections, Detector
+from singleshot.prediction.thresholds import class_thresholds, detection_filter
+from singleshot.prediction.videos import predict_video
+from singleshot.structures import Detector
+from singleshot.video.sources import VideoSource
 
-__all__ = ["detection_filter", "predict_with"]
+__all__ = ["Results", "detection_filter", "iterate_predictions", "predict_with"]
 
-
-def predict_with(detector: Detector, options: PredictionOptions) -> list[Result]:
-    """Detect objects in images with a detector that is loaded."""
-    with sharing_cores(options.on_message):
-        return _results(detector, options)
-
-
-def _results(detector: Detector, options: PredictionOptions) -> list[Result]:
-    """Detect in one image after the other."""
-    keep = detection_filter(detector, options.score_threshold, options.on_message)
-    drawings, class_names = options.drawings, tuple(detector.class_names)
-    results = []
-    for index, given in enumerate(options.images):
-        try:
-            image = as_tensor(given, f"image {index}")
-        except DataError as error:
-            if options.on_broken is None:
-                raise
-            options.on_broken(error)
-            continue
-        detections = keep(detector.detect([image])[0])
-        if drawings is not None:
-            drawings[index].parent.mkdir(parents=True, exist_ok=True)
-            save_image(draw_boxes(image, detections, class_names), drawings[index])
-        height, width = image.shape[-2:]
-        results.append(Result(given, width, height, detections, class_names))
-        if options.on_result is not None:
-            options.on_result(results[-1])
-    return results
+Results = list[Result] | Iterator[Result]
 
 
-def detection_filter(
+def predict_with(detector: Detector, options: PredictionOptions) -> Results:
+    """Detect objects with a detector that is loaded: images give a list, videos an iterator."""
+    results = iterate_predictions(detector, options)
+    return results if options.has_videos else list(results)
+
+
+def iterate_predictions(detector: Detector, options: PredictionOptions) -> Iterator[Result]:
+    """Detect in one image or frame after the other; each result is made when it is taken."""
+    for note in options.notes:
+        options.message(note)
+    with sharing_cores(options.on_message), open_json_lines(options.jsonl) as lines:
+        thresholds = class_thresholds(detector, options.score_threshold, options.on_message)
+        drawings = options.drawings or repeat(None)
+        for index, (source, drawing) in enumerate(zip(options.sources, drawings, strict=False)):
+            if options.is_stopped():
+                return
+            if isinstance(source, VideoSource):
+                results = predict_video(
+                    detector, source, options, thresholds=thresholds, drawing=drawing, lines=lines
+                )
+            else:
+                results = _predict_image(detector, source, f"image {index}", thresholds, drawing)
+            for result in _without_broken(results, options.on_broken):
+                lines.write(result.to_dict())
+                if options.on_result is not None:
+                    options.on_result(result)
+                yield result
+
+
+def _without_broken(
+    results: Iterator[Result], on_broken: Callable[[DataError], None] | None
+) -> Iterator[Result]:
+    """End the results of a source that cannot be read by calling `on_broken`, if there is one."""
+    try:
+        yield from results
+    except DataError as error:
+        if on_broken is None:
+            raise
+        on_broken(error)
+
+
+def _predict_image(
     detector: Detector,
-    score_threshold: float | None,
-    on_message: Callable[[str], None] | None = None,
-) -> Callable[[Detections], Detections]:
-    """Choose what to keep: from the given score, the thresholds of the run, or the default."""
-    score_thresholds = getattr(detector, "score_thresholds", None)
-    if score_threshold is None and score_thresholds is not None:
-        chosen = score_thresholds(on_message)
-        if chosen is not None:
-            keep: Callable[[Detections], Detections] = chosen.keep
-            return keep
-    lowest = DEFAULT_SCORE_THRESHOLD if score_threshold is None else score_threshold
-    return lambda detections: detections[detections.scores >= lowest]
+    given: ImageLike,
+    place: str,
+    thresholds: Float[Tensor, " num_classes"],
+    drawing: Path | None,
+) -> Iterator[Result]:
+    """Detect in one image."""
+    image = as_tensor(given, place)
+    (detections,) = detector.detect([image])
+    scores = detections.scores
+    detections = detections[scores >= thresholds.to(scores)[detections.labels]]
+    class_names = tuple(detector.class_names)
+    if drawing is not None:
+        drawing.parent.mkdir(parents=True, exist_ok=True)
+        save_image(draw_boxes(image, detections, class_names), drawing)
+    height, width = image.shape[-2:]
+    yield Result(given, width, height, detections, class_names)

@@ -1,104 +1,174 @@
-"""Image files of files, folders and patterns, and the paths of their drawings."""
+"""Images and videos by files, folders, patterns, numbers and URLs; paths of their drawings."""
 
 import glob
 import os
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from singleshot.data.image_files.suffixes import image_suffixes
 from singleshot.errors import DataError, SingleshotError
 from singleshot.files import without_hidden
-from singleshot.video.sources import VIDEO_SUFFIXES
+from singleshot.video.sources import VideoSource, find_video, is_video_file
 
 if TYPE_CHECKING:
     from singleshot.data.image_files.inputs import ImageLike
 else:
     ImageLike = Any  # importing it would import PyTorch
 
-__all__ = ["drawing_paths", "find_images"]
-
+__all__ = ["FoundSources", "drawing_paths", "find_images", "find_sources"]
 
 DRAWN_SUFFIXES = frozenset((".jpeg", ".jpg", ".png"))  # drawings in another format become PNG
+FILM_SUFFIX = ".mp4"
 
 
-def find_images(sources: Iterable[ImageLike]) -> list[ImageLike]:
-    """List the images that files, folders and patterns name, each once, in the order given.
+@dataclass
+class FoundSources:
+    """Images and videos in the order given, and what was left out."""
 
-    Images in memory stay as they are.
+    sources: list[ImageLike | VideoSource] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    _known: set[Path | VideoSource] = field(default_factory=set)
+
+    def add(self, source: Path | VideoSource) -> None:
+        """Add an image file or a video, unless it is there already."""
+        key = _file_of(source) or source
+        if key not in self._known:
+            self._known.add(key)
+            self.sources.append(source)
+
+
+def find_sources(given: Iterable[ImageLike | int]) -> FoundSources:
+    """List the images and videos that files, folders, patterns, numbers and URLs name.
+
+    Images in memory stay as they are; files and streams are there once.
+
+    Raises:
+        DataError: one names nothing that can be read.
     """
-    found: list[ImageLike] = []
-    known: set[Path] = set()
-    for source in sources:
-        if not isinstance(source, str | Path):
-            found.append(source)
-            continue
-        for path in images_of(str(source)):
-            if (resolved := path.resolve()) not in known:
-                known.add(resolved)
-                found.append(path)
+    found = FoundSources()
+    for source in given:
+        if not isinstance(source, str | Path | int):
+            found.sources.append(source)
+        elif not isinstance(source, int) and Path(source).is_dir():
+            _add_folder(found, Path(source))
+        elif video := find_video(source):
+            _add_video(found, video, str(source))
+        elif Path(str(source)).is_file():
+            found.add(Path(str(source)))
+        elif glob.has_magic(str(source)):
+            _add_pattern(found, str(source))
+        else:
+            raise DataError(f"{source}: no such image, video or folder; check the path")
     return found
 
 
-def images_of(source: str) -> list[Path]:
-    """List the images that one file, folder or pattern names."""
-    path = Path(source)
-    if path.is_dir():
-        return images_in(path)
-    if path.suffix.lower() in VIDEO_SUFFIXES or source.isdecimal() or "://" in source:
-        raise DataError(
-            f"{source}: video files, cameras and streams cannot be read yet; "
-            "give images, folders or patterns such as 'shots/*.jpg'"
-        )
-    if path.is_file():
-        return [path]
-    if glob.has_magic(source):
-        return images_like(source)
-    raise DataError(f"{source}: no such image or folder")
+def find_images(given: Iterable[ImageLike]) -> list[ImageLike]:
+    """List images as `find_sources` does.
 
-
-def images_in(folder: Path) -> list[Path]:
-    """List the images directly in a folder, by name."""
-    found = [path for path in sorted(without_hidden(folder.iterdir())) if is_image(path)]
-    if not found:
-        raise DataError(
-            f"{folder}: no image directly in this folder; '{folder}/**/*.jpg' looks deeper"
-        )
-    return found
-
-
-def images_like(pattern: str) -> list[Path]:
-    """List the images whose paths fit a pattern, `**` meaning any depth."""
-    # Path.glob takes no absolute pattern, and this one may be either.
-    found = map(Path, sorted(glob.glob(pattern, recursive=True)))  # noqa: PTH207
-    images = [path for path in without_hidden(found) if is_image(path)]
-    if not images:
-        raise DataError(f"{pattern}: no image fits this pattern")
+    Raises:
+        DataError: also for videos.
+    """
+    images: list[ImageLike] = []
+    for source in find_sources(given).sources:
+        if isinstance(source, VideoSource):
+            raise DataError(f"{source.name}: is a video; give images, or folders of images")
+        images.append(source)
     return images
 
 
+def _add_video(found: FoundSources, video: VideoSource, source: str) -> None:
+    """Add one video; what looks like a file and is none may be a pattern."""
+    if video.kind != "file" or Path(source).is_file():
+        found.add(video)
+    elif glob.has_magic(source):
+        _add_pattern(found, source)
+    else:
+        raise DataError(f"{source}: there is no such video; check the path")
+
+
+def _add_folder(found: FoundSources, folder: Path) -> None:
+    """Add the images directly in a folder, by name."""
+    paths = sorted(without_hidden(folder.iterdir()))
+    images = [path for path in paths if is_image(path)]
+    videos = [path for path in paths if is_video_file(path)]
+    if videos and not images:
+        raise DataError(
+            f"{folder}: no image directly in this folder, but {len(videos)} videos; "
+            f"'{folder}/*{videos[0].suffix}' takes them"
+        )
+    if not images:
+        raise DataError(
+            f"{folder}: no image directly in this folder; '{folder}/**/*.jpg' looks deeper"
+        )
+    if videos:
+        found.notes.append(
+            f"{folder}: {len(videos)} videos are left out beside the images; "
+            f"'{folder}/*{videos[0].suffix}' takes them"
+        )
+    for path in images:
+        found.add(path)
+
+
+def _add_pattern(found: FoundSources, pattern: str) -> None:
+    """Add the images and videos whose paths fit a pattern, `**` meaning any depth."""
+    # Path.glob takes no absolute pattern, and this one may be either.
+    paths = map(Path, sorted(glob.glob(pattern, recursive=True)))  # noqa: PTH207
+    added = False
+    for path in without_hidden(paths):
+        if is_image(path):
+            found.add(path)
+        elif is_video_file(path) and path.is_file():
+            found.add(VideoSource("file", str(path)))
+        else:
+            continue
+        added = True
+    if not added:
+        raise DataError(f"{pattern}: no image or video fits this pattern")
+
+
 def is_image(path: Path) -> bool:
-    """Tell images by their suffix."""
+    """Detect images by their suffix."""
     return path.suffix.lower() in image_suffixes() and path.is_file()
 
 
-def drawing_paths(found: Sequence[ImageLike], folder: Path) -> list[Path]:
-    """Make the path of each drawing: that of the image below the folder that all share."""
+def drawing_paths(found: Sequence[ImageLike | VideoSource], folder: Path) -> list[Path]:
+    """Make the path of each drawing: that of the file below the folder that all share.
+
+    Films of cameras and streams are directly in the folder.
+    """
     if not found:
         raise SingleshotError(f"--draw {folder}: no images are given; give at least one to draw")
-    images = [image.resolve() for image in found if isinstance(image, Path)]
-    if len(images) < len(found):
+    if not all(isinstance(source, Path | VideoSource) for source in found):
         raise SingleshotError(
             f"draw={str(folder)!r}: images in memory have no names; save result.plot() of each"
         )
-    shared = os.path.commonpath([image.parent for image in images])
-    drawings = [folder / drawing_name(image.relative_to(shared)) for image in images]
-    overwritten = {drawing.resolve() for drawing in drawings} & set(images)
+    files = {index: file for index, source in enumerate(found) if (file := _file_of(source))}
+    shared = os.path.commonpath([file.parent for file in files.values()]) if files else ""
+    drawings = []
+    for index, source in enumerate(found):
+        if isinstance(source, VideoSource):
+            name = files[index].relative_to(shared) if index in files else Path(source.file_name)
+            drawings.append(folder / film_name(name))
+        else:
+            drawings.append(folder / drawing_name(files[index].relative_to(shared)))
+    overwritten = {drawing.resolve() for drawing in drawings} & set(files.values())
     if overwritten:
+        path = min(overwritten)
+        kind = "video" if is_video_file(path) else "image"
         raise SingleshotError(
-            f"--draw {folder}: would write over the image {min(overwritten)}; choose another folder"
+            f"--draw {folder}: would write over the {kind} {path}; choose another folder"
         )
     return drawings
+
+
+def _file_of(source: ImageLike | VideoSource) -> Path | None:
+    """Locate the file of a source; None for cameras and streams."""
+    if isinstance(source, VideoSource):
+        return Path(source.location).resolve() if source.kind == "file" else None
+    assert isinstance(source, Path)
+    return source.resolve()
 
 
 def drawing_name(image: Path) -> Path:
@@ -106,3 +176,10 @@ def drawing_name(image: Path) -> Path:
     if image.suffix.lower() in DRAWN_SUFFIXES:
         return image
     return image.with_name(f"{image.name}.png")
+
+
+def film_name(video: Path) -> Path:
+    """Choose the name of the film of drawings, which is always MP4."""
+    if video.suffix.lower() == FILM_SUFFIX:
+        return video
+    return video.with_name(f"{video.name}{FILM_SUFFIX}")

@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from PIL.Image import Image
 from torch import Tensor
 
@@ -27,8 +27,12 @@ __all__ = ["FrameStage", "TracksDetections", "make_stages", "make_tracker"]
 class TracksDetections(Protocol):
     """A tracker: gives objects the same identity from frame to frame."""
 
-    def update(self, detections: Detections) -> Int[Tensor, " n"]:
-        """Return the identity of each detection of the next frame; -1 where it has none."""
+    def update(self, detections: Detections, *, num_frames: int = 1) -> Int[Tensor, " n"]:
+        """Return the identity of each detection of a frame, -1 where it has none.
+
+        `num_frames` is the number of frames since the last call: more than 1 where some were
+        dropped or left out.
+        """
         ...
 
 
@@ -48,8 +52,16 @@ class FrameStage(ABC):
         return {}
 
 
-def make_tracker(_options: PredictionOptions, _video: VideoReader) -> TracksDetections | None:
-    """Make the tracker of a video; None without tracking."""
+def make_tracker(
+    _options: PredictionOptions, _video: VideoReader, _thresholds: Float[Tensor, " num_classes"]
+) -> TracksDetections | None:
+    """Make the tracker of a video; None without tracking.
+
+    Args:
+        _options: of the prediction.
+        _video: open, with its frame rate if it is known.
+        _thresholds: lowest score of each class in results.
+    """
     return None
 
 

@@ -18,8 +18,7 @@ from singleshot.errors import ModelError, some_of
 from singleshot.metrics import OperatingPoint
 from singleshot.options import takes
 from singleshot.prediction.options import PredictionOptions
-from singleshot.prediction.predict import predict_with
-from singleshot.prediction.result import Result
+from singleshot.prediction.predict import Results, predict_with
 from singleshot.runtimes.artifact import Artifact, find_artifact
 from singleshot.runtimes.manifest import Manifest
 from singleshot.runtimes.standalone import detect as standalone
@@ -184,8 +183,11 @@ class ExportedDetector:
         return operating_point_of(self.manifest.operating_point, self.class_names, on_message)
 
     @takes(PredictionOptions)
-    def predict(self, options: PredictionOptions) -> list[Result]:
-        """Detect objects in images, files or folders; results have names, and can be drawn.
+    def predict(self, options: PredictionOptions) -> Results:
+        """Detect objects in images, files, folders or videos; results have names, can be drawn.
+
+        Images give a list. With a video, camera or stream among the sources it is an iterator,
+        which reads on as results are taken, in constant memory.
 
         Raises:
             DataError: an image is missing, broken, or of another type or shape.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 else:
     InputContainer = FFmpegError = VideoStream = Any  # of an extra
 
-__all__ = ["OpenVideo", "check_pixels", "describe_error", "open_container", "require_video"]
+__all__ = ["OpenVideo", "check_pixels", "describe_error", "open_container", "require_videos"]
 
 CONNECT_SECONDS, READ_SECONDS = 10.0, 10.0  # without an answer, before a stream counts as gone
 # Of a file that is in truth a playlist, nothing is fetched from elsewhere.
@@ -54,20 +55,26 @@ class OpenVideo:
         self.container.close()
 
 
-def require_video(source: VideoSource) -> None:
-    """Raise an error, before a model is loaded, for a video or camera that cannot be opened.
+def require_videos(sources: Sequence[VideoSource], *, alone: bool) -> None:
+    """Raise an error, before a model is loaded, for videos that cannot be read.
 
     Streams are not connected to: many cameras accept one connection at a time.
 
+    Args:
+        sources: files, cameras and streams.
+        alone: open the only file already now; one of several does not keep back the others.
+
     Raises:
-        DataError: it cannot be opened, or decoded.
+        DataError: a camera is missing, or the only file is.
         SingleshotError: PyAV is not installed.
     """
-    require_pyav()
-    if source.kind == "file":
-        open_container(source).close()
-    elif source.kind == "camera":
-        require_camera(source)
+    if sources:
+        require_pyav()
+    for source in sources:
+        if source.kind == "file" and alone:
+            open_container(source).close()
+        elif source.kind == "camera":
+            require_camera(source)
 
 
 def open_container(source: VideoSource) -> OpenVideo:

@@ -91,7 +91,7 @@ def test_thresholds_that_were_chosen_for_the_detector_are_used(photos):
         @staticmethod
         def score_thresholds(on_message):
             on_message("cat from 0.2")
-            return SimpleNamespace(keep=lambda detections: detections[detections.labels == 0])
+            return SimpleNamespace(score_thresholds=np.array([0.2, 0.8]))
 
     messages = []
     options = {"source": photos / "a.jpg", "on_message": messages.append}
@@ -107,7 +107,7 @@ def test_images_are_drawn(photos):
 
 
 def test_impossible_calls_are_refused_before_anything_is_detected(photos):
-    with pytest.raises(DataError, match="no such image or folder"):
+    with pytest.raises(DataError, match="no such image, video or folder"):
         singleshot.predict("no-model", photos / "c.jpg")
     with pytest.raises(SingleshotError, match="would write over the image"):
         singleshot.predict("no-model", photos, draw=photos)

@@ -31,5 +31,5 @@ def test_a_stage_draws_and_counts_only_if_it_does():
 
 def test_nothing_is_tracked_or_counted_unless_chosen(tmp_path):
     with open_video(make_film(tmp_path / "a.mp4")) as video:
-        assert make_tracker(PredictionOptions([]), video) is None
+        assert make_tracker(PredictionOptions([]), video, torch.tensor([0.3])) is None
         assert list(make_stages(PredictionOptions([]), video)) == []

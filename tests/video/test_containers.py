@@ -12,7 +12,7 @@ from PIL import Image
 
 from singleshot.errors import DataError
 from singleshot.video import containers
-from singleshot.video.containers import camera_input, open_container, require_video
+from singleshot.video.containers import camera_input, open_container, require_videos
 from singleshot.video.sources import VideoSource, find_video
 
 
@@ -87,7 +87,7 @@ def test_an_absent_camera_is_refused_with_those_there_are(tmp_path, monkeypatch)
     monkeypatch.setattr(containers.sys, "platform", "linux")
     monkeypatch.setattr(containers, "_linux_cameras", lambda: [tmp_path / "video4"])
     with pytest.raises(DataError, match="there is no /dev/video77; cameras here: 4;"):
-        require_video(find_video(77))
+        require_videos([find_video(77)], alone=True)
 
 
 def test_cameras_are_named_as_each_platform_names_them(monkeypatch):

@@ -56,10 +56,14 @@ class _Label(NamedTuple):
 
 
 def draw_boxes(
-    image: UInt8[Tensor, "3 h w"], objects: Detections | Truth, class_names: Sequence[str]
+    image: UInt8[Tensor, "3 h w"],
+    objects: Detections | Truth,
+    class_names: Sequence[str],
+    tracks: Sequence[int] | None = None,
 ) -> Image.Image:
     """Draw every box with its class, and its score if it is a detection.
 
+    With tracks, the identity of each (-1: none), boxes have its number and a colour of its own.
     Higher scores are drawn over lower ones, and all labels over all boxes. An image too small for
     text is enlarged by a whole factor: 80 x 60 pixels become 480 x 360.
     """
@@ -69,6 +73,8 @@ def draw_boxes(
     canvas = ImageDraw.Draw(drawing)
     style = style_for(drawing.size)
     marks = _marks_of(objects, class_names, factor)
+    if tracks is not None:
+        marks = [_with_identity(*one) for one in zip(marks, tracks, strict=True)]
     labels = place_labels(marks, style, drawing.size)
     for mark in reversed(marks):
         _draw_box(canvas, mark, style)
@@ -114,6 +120,13 @@ def _marks_of(objects: Detections | Truth, class_names: Sequence[str], factor: i
         Mark(tuple(box), class_colour(label), class_names[label], remark)
         for box, label, remark in zip(boxes, objects.labels.tolist(), remarks, strict=True)
     ]
+
+
+def _with_identity(mark: Mark, track: int) -> Mark:
+    """Add the number of an object that is tracked, and give it its colour."""
+    if track < 0:
+        return mark
+    return mark._replace(colour=class_colour(track), remark=f" #{track}{mark.remark}")
 
 
 def _draw_box(canvas: ImageDraw.ImageDraw, mark: Mark, style: _Style) -> None:

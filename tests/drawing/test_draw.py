@@ -127,3 +127,17 @@ def test_a_failed_save_leaves_the_old_file(tmp_path):
         save_image(Broken(), tmp_path / "a.png")
     assert (tmp_path / "a.png").read_text() == "old"
     assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_objects_that_are_tracked_have_their_number_and_colour():
+    both = Detections(
+        torch.tensor([[100.0, 200, 300, 350], [350.0, 200, 550, 350]]),
+        torch.tensor([0.9, 0.8]),
+        torch.tensor([0, 0]),
+    )
+    drawing = draw_boxes(GRAY, both, NAMES, tracks=[3, -1])
+    assert drawing.getpixel((100, 300)) == class_colour(3) != class_colour(0)
+    assert drawing.getpixel((350, 300)) == class_colour(0)
+    plain = draw_boxes(GRAY, both, NAMES)
+    label = 100, 170, 300, 200
+    assert drawing.crop(label).tobytes() != plain.crop(label).tobytes()

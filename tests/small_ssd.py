@@ -13,6 +13,7 @@ from torch import Tensor
 
 from singleshot.checkpoints.checkpoint import Checkpoint
 from singleshot.detectors.detector import TrainableDetector
+from singleshot.detectors.ssd.pyramid import TopDown
 from singleshot.families import build_detector
 from singleshot.recipes.load import load_recipe
 from singleshot.recipes.schema import Recipe
@@ -43,6 +44,11 @@ def small_ssd(recipe: Recipe | None = None, classes: Sequence[str] = CLASSES) ->
     detector = build_detector((recipe or small_recipe()).model, classes, pretrained=False)
     for parameter in detector.heads.parameters():
         torch.nn.init.normal_(parameter, std=0.15)
+    for module in detector.modules():
+        if isinstance(module, TopDown):
+            for parameter in module.parameters():
+                if parameter.dim() > 1:
+                    torch.nn.init.kaiming_normal_(parameter)
     return detector.eval()
 
 

@@ -36,6 +36,7 @@ from singleshot.metrics import Protocol
 from singleshot.metrics.speed import Speed
 from singleshot.runtimes.artifact import find_artifact
 from singleshot.runtimes.exported import ExportedDetector, open_exported
+from singleshot.runtimes.manifest import Manifest
 from singleshot.runtimes.standalone import detect as standalone
 from singleshot.structures import Detections, Detector
 
@@ -48,6 +49,9 @@ TIMED_IMAGES, ROUNDS = 12, 6
 # Scores and corners (as a part of the image) that differ by less are the same.
 SCORE_TOLERANCE, BOX_TOLERANCE = 1e-3, 2e-3
 HALVES = ("float16", "bfloat16")
+# Largest relative RMS error of outputs. Float32 stays below 1e-5, halves below 0.03; int8 has a
+# gate of its own. What is beyond is another network, not a rounded one.
+LARGEST_ERRORS = {"float32": 1e-3, **dict.fromkeys(HALVES, 0.1)}
 
 Images = list[UInt8[Tensor, "3 _h _w"]]
 
@@ -131,7 +135,7 @@ def output_errors(
     `max_error` is the largest absolute difference, `relative_rms` the root mean square of all
     differences, relative to that of PyTorch's outputs. Empty after NMS, where places change.
 
-    Raises RunFailed where outputs are NaN or infinite.
+    Raises RunFailed where outputs are NaN or infinite, or are those of another network.
     """
     manifest = exported.manifest
     if manifest.contract == "detections":
@@ -153,7 +157,22 @@ def output_errors(
                 f"{kind} of the exported model ({manifest.format}, {manifest.precision}) are NaN "
                 f"or infinite; nothing is written; {remedy}"
             )
-    return {kind: _errors(found) for kind, found in pairs.items()}
+    errors = {kind: _errors(found) for kind, found in pairs.items()}
+    _require_small(errors, manifest)
+    return errors
+
+
+def _require_small(errors: Mapping[str, Mapping[str, float]], manifest: Manifest) -> None:
+    """Raise RunFailed where outputs differ by more than rounding explains."""
+    largest = LARGEST_ERRORS.get(manifest.precision)
+    for kind, found in errors.items():
+        if largest is not None and found["relative_rms"] > largest:
+            raise RunFailed(
+                f"{kind} of the exported model ({manifest.format}, {manifest.precision}) differ "
+                f"from PyTorch's: relative RMS error {found['relative_rms']:.2g}, at most "
+                f"{largest:g}; nothing is written; a converter has changed the network: export to "
+                f"another format, and report this with the recipe and the converter's version"
+            )
 
 
 def _paired(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch.nn.functional as F
+from jaxtyping import Float
 from torch import Tensor, nn
 from typing_extensions import assert_never
 
@@ -16,7 +17,7 @@ from singleshot.detectors.ssd.dssd import Deconvolutions, Downsampling, Residual
 from singleshot.detectors.ssd.heads import SSDLITE, Separable
 from singleshot.detectors.ssd.settings import PyramidBlock, PyramidSettings, TopDownBlock
 
-__all__ = ["ExtraLevel", "Pyramid", "TopDown"]
+__all__ = ["ExtraLevel", "Pyramid", "TopDown", "repeat_cells"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +184,25 @@ class TopDown(nn.Module):
         """Add levels from coarse to fine, on unchanged grids."""
         levels = [lateral(feature) for lateral, feature in zip(self.lateral, features, strict=True)]
         for fine in range(len(levels) - 2, -1, -1):
-            coarse = F.interpolate(levels[fine + 1], levels[fine].shape[-2:], mode="nearest")
+            coarse = repeat_cells(levels[fine + 1], levels[fine].shape[-2:])
             levels[fine] = self.smooth[fine](levels[fine] + coarse)
         return levels
+
+
+def repeat_cells(
+    coarse: Float[Tensor, "batch channels _h _w"], size: Sequence[int]
+) -> Float[Tensor, "batch channels h w"]:
+    """Enlarge a level to the (height, width) of the next finer one, as `interpolate`'s "nearest".
+
+    Levels halve a grid and round up. The cell i * n // m of `interpolate` is then i // 2: doubling
+    and cutting gives the same, and is what every exporter and NPU knows. Of 3 cells enlarged to 5,
+    litert-torch 0.10 takes others than PyTorch, and Vela 5.2 takes whole factors only.
+    """
+    rows, columns = size
+    doubled = all(
+        2 * cells - 1 <= enlarged <= 2 * cells
+        for cells, enlarged in zip(coarse.shape[-2:], size, strict=True)
+    )
+    if doubled:
+        return F.interpolate(coarse, scale_factor=2, mode="nearest")[..., :rows, :columns]
+    return F.interpolate(coarse, (rows, columns), mode="nearest")

@@ -1,8 +1,9 @@
 import pytest
 import torch
+import torch.nn.functional as F
 
 from singleshot.detectors.ssd.heads import Separable
-from singleshot.detectors.ssd.pyramid import ExtraLevel, Pyramid
+from singleshot.detectors.ssd.pyramid import ExtraLevel, Pyramid, repeat_cells
 
 LEVEL = ExtraLevel(squeeze=8, channels=6)
 
@@ -42,3 +43,12 @@ def test_levels_of_321_pixels_fall_from_20_cells_to_1():
     levels = pyramid([torch.rand(1, 8, 20, 20)])
     assert [feature.shape[-1] for feature in levels] == [20, 10, 5, 3, 1]
     assert pyramid.channels == (8, 16, 16, 16, 16)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3, 5), (9, 13), (10, 14), (7, 2)])
+def test_cells_are_repeated_as_interpolate_does(size):
+    height, width = size
+    for enlarged in [(2 * height, 2 * width), (2 * height - 1, 2 * width - 1), (31, 17)]:
+        coarse = torch.rand(2, 3, height, width)
+        expected = F.interpolate(coarse, enlarged, mode="nearest")
+        assert torch.equal(repeat_cells(coarse, enlarged), expected)

@@ -77,8 +77,11 @@ class Live:
 class Canvas:
     """An SVG that grows part by part; units are pixels of a page at full width."""
 
-    def __init__(self, width: float, height: float) -> None:
-        self.width, self.height = width, height
+    def __init__(
+        self, width: float, height: float, corner: tuple[float, float] = (0.0, 0.0)
+    ) -> None:
+        """`corner` is the point at the upper left."""
+        self.width, self.height, self.corner = width, height, corner
         self.parts: list[str] = []
 
     def add(self, part: str) -> None:
@@ -115,8 +118,9 @@ class Canvas:
         self.rectangle(box, stroke="#000", more='stroke-width="5" opacity="0.5"')
         self.rectangle(box, stroke=colour, more=f'stroke-width="3" {dash}')
         if label:
-            width = 8 * len(label) + 8
-            left, top = box[0] - 1.5, max(box[1] - 20, 0)
+            width = 7 * len(label) + 8
+            left = min(box[0] - 1.5, self.corner[0] + self.width - width)
+            top = max(box[1] - 20, self.corner[1])
             self.rectangle((left, top, left + width, top + 20), fill="#111")
             self.text(left + 4, top + 15, label, colour="#fff", more='class="small"')
 
@@ -147,7 +151,8 @@ class Canvas:
         """Finish the figure; `text` describes it to those who do not see it."""
         label = escape(text)
         inside = "\n".join(self.parts)  # without empty lines, which would end an HTML block
-        size = f'viewBox="0 0 {self.width:g} {self.height:g}" style="max-width:{self.width:g}px"'
+        view = " ".join(f"{side:g}" for side in (*self.corner, self.width, self.height))
+        size = f'viewBox="{view}" style="max-width:{self.width:g}px"'
         return Figure(f'<svg {size} role="img" aria-label="{label}">{inside}</svg>', text)
 
 

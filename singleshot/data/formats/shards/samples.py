@@ -225,12 +225,13 @@ def _area_of(entry: Entry, key: str) -> float | None:
 
 
 def _class_of(entry: Entry) -> str:
-    """Read the class of an object: its name, else its number as text."""
+    """Read the class of an object: its name, else its number as text; a blank name is none."""
     for key in _CLASSES:
         if isinstance(value := entry.values.get(key), str) and value.strip():
             return value.strip()
     for key in (*_CLASSES, *_NUMBERS):
-        if key in entry.values:
+        value = entry.values.get(key, "")
+        if not isinstance(value, str) or value.strip():
             return str(entry.whole_number(key))
     raise entry.wrong("category", "the name of its class")
 

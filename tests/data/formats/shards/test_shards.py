@@ -21,7 +21,7 @@ import pytest
 import torch
 import torch.utils.data
 from cells import make_cells
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from safetensors.torch import load_file, save_file
@@ -142,6 +142,7 @@ def test_an_image_on_its_side_is_written_upright(tmp_path: Path):
         assert (stored.size, stored.getexif().get(0x0112, 1)) == ((30, 40), 1)
 
 
+@example(name=" ", boxes=1)  # a blank name: the class is called by its number without the index
 @settings(max_examples=20, deadline=None)
 @given(
     name=st.text(st.characters(codec="utf-8", exclude_characters="/\0"), min_size=1, max_size=40),

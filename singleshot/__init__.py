@@ -64,6 +64,7 @@ if TYPE_CHECKING:
     from singleshot.recipes.load import RecipeFile, recipe_text
     from singleshot.runs.callbacks import Callback, EvaluationRecord, StartRecord, StepRecord
     from singleshot.runtimes.exported import ExportedDetector
+    from singleshot.serving.serve import serve
     from singleshot.structures import Batch, Detections, Detector, Truth
     from singleshot.training.train import Run, train
     from singleshot.tuning.report import SearchResult
@@ -145,6 +146,7 @@ __all__ = [
     "register",
     "run_weights",
     "score",
+    "serve",
     "show_model",
     "split_dataset",
     "train",
@@ -205,6 +207,7 @@ _MODULES = {
     "recipes.load": ["RecipeFile", "recipe_text"],
     "runs.callbacks": ["Callback", "EvaluationRecord", "StartRecord", "StepRecord"],
     "runtimes.exported": ["ExportedDetector"],
+    "serving.serve": ["serve"],
     "structures": ["Batch", "Detections", "Detector", "Truth"],
     "training.train": ["Run", "train"],
     "tuning.report": ["SearchResult"],

@@ -16,6 +16,7 @@ from singleshot.cli import (
     models,
     predict,
     score,
+    serve,
     train,
     tune,
 )
@@ -40,6 +41,7 @@ app.command(cls=GroupedCommand, epilog=compare.EXAMPLES)(compare.compare)
 app.command(cls=GroupedCommand, epilog=benchmark.EXAMPLES)(benchmark.benchmark)
 app.command(cls=GroupedCommand, epilog=predict.EXAMPLES)(predict.predict)
 app.command(cls=GroupedCommand, epilog=export.EXAMPLES)(export.export)
+app.command(cls=GroupedCommand, epilog=serve.EXAMPLES)(serve.serve)
 app.add_typer(data.app, name="data")
 app.add_typer(models.app, name="models")
 

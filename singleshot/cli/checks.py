@@ -14,6 +14,7 @@ from singleshot.options import DataPaths, as_paths
 if TYPE_CHECKING:
     from singleshot.data.reading import ReadingOptions
     from singleshot.exporting.options import ExportOptions
+    from singleshot.serving.options import ServingOptions
     from singleshot.training.options import TrainingOptions
     from singleshot.tuning.options import TuningOptions
 
@@ -23,6 +24,7 @@ __all__ = [
     "check_models",
     "check_recipe",
     "check_search",
+    "check_serving",
     "check_subjects",
     "check_training",
     "check_weights",
@@ -96,6 +98,14 @@ def check_training(recipe: str, options: "TrainingOptions") -> None:
     if "TORCHELASTIC_RUN_ID" not in os.environ:  # else the processes decide together
         folder = RunFolder(Path(options.run or default_folder(Path(recipe).stem, options.resume)))
         (folder.check_left if options.resume else folder.check_free)()
+
+
+def check_serving(options: "ServingOptions") -> None:
+    """Raise SingleshotError for a missing package, or an address that cannot be served at."""
+    from singleshot.serving.listener import open_listener, require_packages
+
+    require_packages()
+    open_listener(options.host, options.port).close()
 
 
 def check_search(recipe: str, options: "TuningOptions") -> None:

@@ -44,6 +44,9 @@ _GROUPS: Mapping[str, Sequence[str]] = {
         "threads",
         "skip_timing",
     ),
+    "Server": ("host", "port", "api_key_file", "cors_origin", "drain_seconds"),
+    "Limits": ("max_megabytes", "max_megapixels", "body_seconds", "max_waiting", "rate"),
+    "Batches": ("max_batch", "batch_wait", "network_threads"),
     "Results": (
         "run",
         "resume",

@@ -11,5 +11,6 @@ answers      JSON of detections and of the model; `description` makes the latter
 problems     errors as problem details (RFC 9457)
 monitoring   access log and Prometheus metrics
 protocol     connections: time limits, and how they end
-serve        the process: socket, signals, shutdown
+server       signals, and an end without lost requests
+serve        the process: `listener`, the model, the log
 """

@@ -113,7 +113,7 @@ class ServingOptions(Options):
             unit="seconds",
         ),
     )
-    threads: int = field(
+    network_threads: int = field(
         default=0,
         metadata=option(
             "Threads of the network. Default: as many as there are cores.", metavar="N", minimum=0

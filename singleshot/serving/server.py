@@ -116,5 +116,5 @@ def _most_connections() -> int:
         resource = importlib.import_module("resource")
     except ImportError:  # on Windows
         return MOST_CONNECTIONS
-    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    soft: int = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     return max(min(MOST_CONNECTIONS, soft - SPARE_FILES), 1)

@@ -102,10 +102,10 @@ def check_training(recipe: str, options: "TrainingOptions") -> None:
 
 def check_serving(options: "ServingOptions") -> None:
     """Raise SingleshotError for a missing package, or an address that cannot be served at."""
-    from singleshot.serving.listener import open_listener, require_packages
+    from singleshot.serving.address import open_socket, require_packages
 
     require_packages()
-    open_listener(options.host, options.port).close()
+    open_socket(options.host, options.port).close()
 
 
 def check_search(recipe: str, options: "TuningOptions") -> None:

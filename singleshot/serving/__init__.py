@@ -12,5 +12,5 @@ problems     errors as problem details (RFC 9457)
 monitoring   access log and Prometheus metrics
 protocol     connections: time limits, and how they end
 server       signals, and an end without lost requests
-serve        the process: `listener`, the model, the log
+serve        the process: `address`, the model, the log
 """

@@ -15,10 +15,10 @@ from singleshot.data.machine import available_cores
 from singleshot.models.locating import Model
 from singleshot.models.opening import as_detector, load
 from singleshot.options import takes
-from singleshot.serving.listener import (
+from singleshot.serving.address import (
     address_of,
     hold_connections,
-    open_listener,
+    open_socket,
     require_packages,
 )
 from singleshot.serving.options import ServingOptions
@@ -48,22 +48,22 @@ def run_server(model: Model, options: ServingOptions) -> None:
     from singleshot.serving.app import create_app  # noqa: PLC0415 (an extra)
     from singleshot.serving.server import Server  # noqa: PLC0415
 
-    listener = open_listener(options.host, options.port)
-    with listener:
+    server_socket = open_socket(options.host, options.port)
+    with server_socket:
         detector = _open_detector(model, options)
         _warm_up(detector)
         name = Path(model).resolve().name if isinstance(model, str | Path) else "detector"
         app = create_app(detector, options, name=name)
         server = Server(app, options)
-        hold_connections(listener)
+        hold_connections(server_socket)
         if options.on_message is not None:
-            options.on_message(f"Serving {name} at {address_of(listener)} (Ctrl-C ends it)")
+            options.on_message(f"Serving {name} at {address_of(server_socket)} (Ctrl-C ends it)")
         with sharing_cores(options.on_message), _logging_to_stderr():
-            server.run(sockets=[listener])
+            server.run(sockets=[server_socket])
 
 
 def _open_detector(model: Model, options: ServingOptions) -> Detector:
-    """Load a model with the threads of this process's cores, or those that are asked for."""
+    """Load a model with the threads of this process's cores, or as many as the options have."""
     threads = options.network_threads or available_cores()
     torch.set_num_threads(threads)
     if isinstance(model, str | Path):

@@ -20,7 +20,7 @@ from types import FrameType
 import uvicorn
 from fastapi import FastAPI
 
-from singleshot.serving.listener import BACKLOG
+from singleshot.serving.address import BACKLOG
 from singleshot.serving.options import ServingOptions
 from singleshot.serving.protocol import IDLE_SECONDS, Connections, protocol_with
 
@@ -85,19 +85,19 @@ class Server(uvicorn.Server):
         while loop.time() < end and not self.force_exit:
             await asyncio.sleep(min(0.05, max(end - loop.time(), 0)))
         self.pool.ending = True
-        for listener in sockets or []:
-            await self._accept_last(listener)
+        for server_socket in sockets or []:
+            await self._accept_last(server_socket)
         await super().shutdown(sockets)
         LOG.info("ended: all requests are answered")
 
-    async def _accept_last(self, listener: socket.socket) -> None:
+    async def _accept_last(self, server_socket: socket.socket) -> None:
         """Accept the connections that the system holds: closing the socket would reset them."""
         loop = asyncio.get_running_loop()
-        loop.remove_reader(listener.fileno())
+        loop.remove_reader(server_socket.fileno())
         await asyncio.sleep(0.05)  # connections that asyncio has accepted become ours
         while True:
             try:
-                connection, _ = listener.accept()
+                connection, _ = server_socket.accept()
             except (BlockingIOError, OSError):
                 break
             connection.setblocking(False)

@@ -1,6 +1,6 @@
 """`singleshot serve`: its examples, and what it refuses before PyTorch is imported."""
 
-# Tests singleshot/serving/listener.py
+# Tests singleshot/serving/address.py
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from command_line import help_examples, singleshot
 from small_ssd import make_run
 
 from singleshot.errors import SingleshotError
-from singleshot.serving import listener
+from singleshot.serving import address
 
 
 @pytest.fixture
@@ -54,15 +54,15 @@ def test_what_cannot_be_served_is_one_line_and_exit_code_2(monkeypatch, tmp_path
     short = refusal("runs/cells", "--api-key-file", "short")
     assert "fewer than 16 characters" in short
     assert "secret" not in short
-    monkeypatch.setattr(listener, "find_spec", lambda name: None if name == "uvicorn" else name)
+    monkeypatch.setattr(address, "find_spec", lambda name: None if name == "uvicorn" else name)
     assert "pip install 'singleshot[serve]'" in refusal("runs/cells", "--port", "0")
 
 
 def test_a_port_that_is_taken_meanwhile_is_refused():
-    with listener.open_listener("127.0.0.1", 0) as first:
+    with address.open_socket("127.0.0.1", 0) as first:
         port = first.getsockname()[1]
-        assert listener.address_of(first) == f"http://127.0.0.1:{port}"
-        with listener.open_listener("127.0.0.1", port) as second:
-            listener.hold_connections(first)
+        assert address.address_of(first) == f"http://127.0.0.1:{port}"
+        with address.open_socket("127.0.0.1", port) as second:
+            address.hold_connections(first)
             with pytest.raises(SingleshotError, match="in use"):
-                listener.hold_connections(second)
+                address.hold_connections(second)

@@ -1,4 +1,4 @@
-"""Hostile connections to a server in a process of its own: it goes on answering."""
+"""Hostile connections to a server in a process of its own: it still answers."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def send_slowly(connection: socket.socket, chunk: bytes) -> None:
         time.sleep(0.01)
 
 
-def test_a_body_that_is_declared_too_long_is_not_asked_for(server):
+def test_a_body_that_is_declared_too_long_is_refused_at_once(server):
     head = HEAD + b"Content-Length: 1000000000\r\nExpect: 100-continue\r\nConnection: close\r\n\r\n"
     answer = answer_to(server, head)
     assert answer.startswith(b"HTTP/1.1 413 ")

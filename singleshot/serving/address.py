@@ -9,7 +9,7 @@ from importlib.util import find_spec
 
 from singleshot.errors import SingleshotError
 
-__all__ = ["BACKLOG", "address_of", "hold_connections", "open_listener", "require_packages"]
+__all__ = ["BACKLOG", "address_of", "hold_connections", "open_socket", "require_packages"]
 
 BACKLOG = 2048  # connections that the system holds until they are accepted
 PACKAGES = {
@@ -29,7 +29,7 @@ def require_packages() -> None:
         )
 
 
-def open_listener(host: str, port: int) -> socket.socket:
+def open_socket(host: str, port: int) -> socket.socket:
     """Open a socket at an address, where connections are not accepted yet.
 
     Raises SingleshotError for a port in use, or an address that this machine does not have.
@@ -38,35 +38,35 @@ def open_listener(host: str, port: int) -> socket.socket:
         family, kind, protocol, _, address = socket.getaddrinfo(
             host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
-        listener = socket.socket(family, kind, protocol)
+        server_socket = socket.socket(family, kind, protocol)
     except OSError as error:
         raise SingleshotError(f"--host {host}: {error.strerror or error}; try 127.0.0.1") from error
     try:
         if sys.platform != "win32":  # there it would let another program take the port
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(address)
+            server_socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        server_socket.bind(address)
     except OSError as error:
-        listener.close()
+        server_socket.close()
         raise SingleshotError(_refusal(host, port, error)) from error
-    listener.setblocking(False)
-    return listener
+    server_socket.setblocking(False)
+    return server_socket
 
 
-def hold_connections(listener: socket.socket) -> None:
+def hold_connections(server_socket: socket.socket) -> None:
     """Let the system hold connections until they are accepted.
 
     Raises SingleshotError where another program has taken the port since the socket was opened.
     """
     try:
-        listener.listen(BACKLOG)
+        server_socket.listen(BACKLOG)
     except OSError as error:
-        host, port = listener.getsockname()[:2]
+        host, port = server_socket.getsockname()[:2]
         raise SingleshotError(_refusal(host, port, error)) from error
 
 
-def address_of(listener: socket.socket) -> str:
+def address_of(server_socket: socket.socket) -> str:
     """Write the URL of a socket."""
-    host, port = listener.getsockname()[:2]
+    host, port = server_socket.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 

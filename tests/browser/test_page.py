@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ from page_service import ABOUT, FOUND, PageService, detections_in, serving_page
 from PIL import Image
 from playwright.sync_api import Page, expect
 
-from singleshot.browser.page import PageSource, build_page
+from singleshot.browser.page import PageExample, PageSource, build_page
 from singleshot.detectors.common.priors import PriorLevel, prior_boxes
 from singleshot.drawing.colours import class_colour
 
@@ -247,3 +248,32 @@ def test_attachments_cannot_end_their_script():
     assert page.count("</script>") == 4  # settings, attachment, source, page
     assert "<!--" not in page
     assert "<title>A &amp; B" in page
+
+
+SOURCE = """
+globalThis.openSource = async () => ({
+  place: "device",
+  notes: ["A note."],
+  about: {name: "middle", labels: ["middle"], input: [300, 300]},
+  async detect(frame, {scoreThreshold}) {
+    const {data, width, height} = frame.imageData();
+    const box = [width / 4, height / 4, 3 * width / 4, 3 * height / 4];
+    return {width, height, detections: [{box, label: "middle", score: data[0] / 255}]};
+  },
+});
+"""
+
+
+def test_a_page_from_disk_has_a_source_and_examples_of_its_own(browser, tmp_path):
+    red = io.BytesIO()
+    Image.new("RGB", (80, 40), (204, 0, 0)).save(red, "PNG")
+    url = "data:image/png;base64," + base64.b64encode(red.getvalue()).decode()
+    path = tmp_path / "index.html"
+    examples = [PageExample("red image", url)]
+    path.write_text(build_page("middle", PageSource([SOURCE]), examples), encoding="utf-8")
+    with opened_page(browser, path.as_uri(), viewport=DESK) as page:
+        page.get_by_role("button", name="Try red image").click()
+        expect(page.locator("#rows tr")).to_contain_text("0.80")
+        assert page.evaluate("shownIn(state.current)[0].box") == [20, 10, 60, 30]
+        expect(page.locator("#privacy")).to_have_text("Images do not leave this device. A note.")
+        expect(page.locator("#time")).to_be_hidden()

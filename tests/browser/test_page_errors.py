@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 
 import pytest
 from browser_page import DESK, add, image_file, opened_page, wait_until
-from page_service import PageService, serving_page
+from page_service import ABOUT, PageService, serving_page
+from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
 
@@ -27,25 +29,40 @@ def choose(page: Page, content: bytes, name: str = "one.png") -> None:
     page.set_input_files("#files", [{"name": name, "mimeType": "image/png", "buffer": content}])
 
 
-@pytest.mark.parametrize(
-    ("status", "title"),
-    [
-        (413, "The image is too large for this server"),
-        (415, "This server does not read such files"),
-        (500, "Refused"),
-    ],
-)
-def test_a_refused_image_is_explained_and_tried_again(browser, service, status, title):
+def test_an_error_of_the_server_is_explained_and_the_image_tried_again(browser, service):
     with opening(browser, service) as page:
-        service.refusals = [(status, {})]
+        service.refusals = [(500, {})]
         choose(page, image_file())
         notice = page.get_by_role("alert")
-        expect(notice).to_contain_text(title)
-        expect(notice).to_contain_text(f"one.png. limit of {status}")
+        expect(notice).to_contain_text("Refused one.png. limit of 500")
         expect(page.locator("#state")).to_have_text("No detections")
         notice.get_by_role("button", name="Try again").click()
         expect(page.locator("#count")).to_have_text("4")
         expect(notice).to_have_count(0)
+
+
+def test_an_image_that_is_too_large_is_shrunk(browser, service):
+    service.about = ABOUT | {"limits": {"max_pixels": 200 * 150, "max_bytes": 10_000}}
+    with opening(browser, service) as page:
+        service.refusals = [(413, {})]
+        choose(page, image_file((800, 600)))
+        notice = page.get_by_role("alert")
+        expect(notice).to_contain_text("too large for this server")
+        notice.get_by_role("button", name="Shrink and try again").click()
+        expect(page.locator("#count")).to_have_text("4")
+        width, height = Image.open(io.BytesIO(service.bodies[0])).size
+        assert width * height <= 200 * 150
+        assert len(service.bodies[0]) <= 10_000
+        # Drawn on the image as it was chosen.
+        expect(page.locator("#image-size")).to_have_text("800 × 600")
+        assert page.evaluate("shownIn(state.current)[0].box") == pytest.approx([400, 150, 800, 600])
+
+
+def test_a_type_that_the_server_does_not_read_is_explained(browser, service):
+    with opening(browser, service) as page:
+        service.refusals = [(415, {})]
+        choose(page, image_file())
+        expect(page.get_by_role("alert")).to_contain_text("does not read such files")
 
 
 def test_a_busy_server_is_tried_again_after_the_time_it_requires(browser, service):

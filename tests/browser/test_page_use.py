@@ -36,7 +36,7 @@ def test_axe_finds_nothing_and_nothing_is_wider_than_the_screen(
         page.check("#show-priors")
         page.click("#classes summary")
         page.evaluate(
-            "notify('one', 'A notice', {detail: 'with detail', actions: [['Again', retry]]})"
+            "notify('one', 'A notice', {detail: 'with detail', actions: [['Again', showSoon]]})"
         )
         settle(page)
         find_violations(page, viewport)

@@ -1,6 +1,7 @@
 // The camera: each frame is detected in and then shown, so that boxes belong to what is seen.
 
-const CAMERA_SIDE = 960; // pixels of a frame's longer side; detectors shrink it further
+// Pixels of a frame's longer side: detectors shrink it to their input, and sending takes time.
+const cameraSide = () => Math.min(1280, Math.max(480, 2 * Math.max(...(state.about.input ?? [320]))));
 const RATE_WINDOW = 2000; // milliseconds that frames per second are counted over
 
 const camera = { stream: null, video: null, item: null, shownAt: [] };
@@ -80,7 +81,7 @@ async function runCamera(item) {
 }
 
 async function showFrame(item) {
-  const frame = frameOfVideo(camera.video, CAMERA_SIDE);
+  const frame = frameOfVideo(camera.video, cameraSide());
   await answer(item, frame, 1);
   if (camera.item !== item) return;
   Object.assign(item, { canvas: frame.canvas, width: frame.width, height: frame.height, frame: item.frame + 1 });

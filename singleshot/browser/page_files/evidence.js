@@ -5,7 +5,7 @@ const SMOOTHED = 20; // answers of a camera that times are averaged over
 
 function showEvidence(shown) {
   const item = state.current;
-  const times = item?.times?.length ? meanTimes(item.times) : null;
+  const times = item?.result?.milliseconds && item.times.length ? meanTimes(item.times) : null;
   element("evidence").hidden = !times && !showsLevels(item);
   element("time").hidden = !times;
   if (times) showTimes(times, item);

@@ -18,12 +18,18 @@ function addFiles(files) {
 
 async function addExample({ name, url }) {
   try {
-    const answer = await fetch(url);
-    const blob = await answer.blob();
-    addFiles([new File([blob], name, { type: blob.type })]);
+    addFiles([await fileOfUrl(name, url)]);
   } catch {
     notify("example", `${name} could not be loaded`, { actions: [["Try again", () => addExample({ name, url })]] });
   }
+}
+
+// A data: URL is decoded here: the policy of a page from disk lets it fetch nothing.
+async function fileOfUrl(name, url) {
+  const [, type, content] = url.match(/^data:([^;,]*);base64,(.*)$/) ?? [];
+  if (content) return new File([Uint8Array.from(atob(content), (one) => one.charCodeAt(0))], name, { type });
+  const blob = await (await fetch(url)).blob();
+  return new File([blob], name, { type: blob.type });
 }
 
 // One canvas of full size is kept, that of the image on the stage.
@@ -31,6 +37,7 @@ async function select(item) {
   const before = state.current;
   if (before && before !== item && !before.live && before.blob) before.canvas = null;
   choose({ current: item, hovered: null, pinned: null });
+  requestAnimationFrame(() => requestAnimationFrame(scrollStrip));
   if (item && !item.canvas && item.blob) await loadPixels(item);
 }
 
@@ -84,7 +91,7 @@ async function detectIn(item) {
 async function answer(item, frame, attempts = 4) {
   const start = performance.now();
   try {
-    const result = await state.source.detect(frame, { scoreThreshold: LOWEST_SCORE });
+    const result = await state.source.detect(frame, { scoreThreshold: LOWEST_SCORE, shrink: item.shrink });
     item.result = result;
     item.times = [...item.times, { ...result.milliseconds, answered: performance.now() - start }].slice(-SMOOTHED);
   } catch (error) {
@@ -104,12 +111,21 @@ function fail(item, error) {
     return openAgain(true);
   }
   const { title, detail } = describeError(error);
-  const actions = error instanceof ImageError ? [] : [["Try again", () => retry()]];
+  const actions = remediesOf(error);
   notify(error.status === undefined ? "failed" : `failed-${error.status}`, title, { detail: `${item.name}. ${detail}`.trim(), actions });
 }
 
-function retry() {
-  for (const one of state.items) if (one.status === "failed" && !(one.error instanceof ImageError)) one.status = "waiting";
+// What a visitor can do about an error; nothing about a file that is no image.
+function remediesOf(error) {
+  if (error instanceof ImageError || error.status === 415) return [];
+  if (error.status === 413) return [["Shrink and try again", () => retry(413, { shrink: true })]];
+  return [["Try again", () => retry(error.status)]];
+}
+
+// Try all images again that failed in this way.
+function retry(status, changes = {}) {
+  const alike = (one) => one.status === "failed" && !(one.error instanceof ImageError) && one.error.status === status;
+  for (const one of state.items.filter(alike)) Object.assign(one, { status: "waiting", ...changes });
   workThroughImages();
 }
 
@@ -120,6 +136,16 @@ function showStrip() {
   element("strip-bar").hidden = items.length === 0;
   matchChildren(element("strip"), items, createThumbnail, updateThumbnail);
   setTabStop(all("button", element("strip")), items.indexOf(state.current));
+}
+
+// Bring the thumbnail of the image on the stage into view, without moving the page.
+function scrollStrip() {
+  const strip = element("strip");
+  const place = strip.querySelector("[aria-current]")?.parentElement;
+  if (!place) return;
+  const [left, right] = [place.offsetLeft - strip.offsetLeft, place.offsetLeft - strip.offsetLeft + place.offsetWidth];
+  if (left < strip.scrollLeft) strip.scrollLeft = left - place.offsetWidth / 2;
+  if (right > strip.scrollLeft + strip.clientWidth) strip.scrollLeft = right - strip.clientWidth + place.offsetWidth / 2;
 }
 
 function createThumbnail() {

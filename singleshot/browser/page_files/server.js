@@ -69,16 +69,44 @@
     return frame.still ? frame.toBlob("image/png") : frame.toBlob("image/jpeg", 0.92);
   }
 
+  const MOST_PIXELS = 4e6; // of an image that is shrunk: more than detectors look at
+
+  // The image, smaller, within the limits of the server.
+  async function shrunkBody({ canvas, width, height }, limits = {}) {
+    const pixels = Math.min(MOST_PIXELS, limits.max_pixels ?? Infinity);
+    for (let scale = Math.min(1, Math.sqrt(pixels / (width * height))); ; scale *= 0.7) {
+      const [w, h] = [width, height].map((side) => Math.max(1, Math.floor(side * scale)));
+      const small = Object.assign(document.createElement("canvas"), { width: w, height: h });
+      const context = small.getContext("2d");
+      context.imageSmoothingQuality = "high";
+      context.drawImage(canvas, 0, 0, w, h);
+      const body = await new Promise((resolve) => small.toBlob(resolve, "image/jpeg", 0.92));
+      if (body.size <= (limits.max_bytes ?? Infinity) || w * h < 1e4) return body;
+    }
+  }
+
+  // An answer about a smaller image, in pixels of the image itself.
+  function enlarged(answer, { width, height }) {
+    const [across, down] = [width / answer.width, height / answer.height];
+    const detections = answer.detections.map((one) => {
+      const [x1, y1, x2, y2] = one.box;
+      return { ...one, box: [x1 * across, y1 * down, x2 * across, y2 * down] };
+    });
+    return { ...answer, width, height, detections };
+  }
+
   globalThis.openSource = async ({ key = storedKey() } = {}) => {
     const about = await request("v1/model", {}, key);
     if (key) storeKey(key);
     return {
       about,
       place: "server",
-      async detect(frame, { scoreThreshold }) {
-        const body = await bodyOf(frame);
+      // `shrink`: send a smaller image in place of one that is too large.
+      async detect(frame, { scoreThreshold, shrink = false }) {
+        const body = shrink ? await shrunkBody(frame, about.limits) : await bodyOf(frame);
         const path = `v1/detect?score_threshold=${scoreThreshold}`;
-        return request(path, { method: "POST", body, headers: { "Content-Type": body.type } }, key);
+        const answer = await request(path, { method: "POST", body, headers: { "Content-Type": body.type } }, key);
+        return shrink ? enlarged(answer, frame) : answer;
       },
     };
   };

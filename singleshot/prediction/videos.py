@@ -162,7 +162,9 @@ class _VideoWork:
             f"({self.num_frames / max(seconds, 1e-9):.1f} a second)"
         ]
         if video.live:
-            parts += [f"{video.num_dropped} dropped", f"connected again {video.num_reconnects} ×"]
+            parts.append(f"{video.num_dropped} dropped")
+        if video.num_reconnects:
+            parts.append(f"connected again {video.num_reconnects} times")
         if writer is not None and self.num_frames:
             sound = ", without its sound" if video.has_audio else ""
             parts.append(f"drawn in {writer.path} ({writer.codec}{sound})")

@@ -24,12 +24,14 @@ else:
 
 __all__ = ["OpenVideo", "check_pixels", "describe_error", "open_container", "require_videos"]
 
-CONNECT_SECONDS, READ_SECONDS = 10.0, 10.0  # without an answer, before a stream counts as gone
+# Without an answer, before a stream counts as broken. FFmpeg may return a packet that it held back
+# at the first timeout: what hangs is noticed at the second.
+CONNECT_SECONDS, READ_SECONDS = 10.0, 5.0
 # Of a file that is in truth a playlist, nothing is fetched from elsewhere.
 FILE_PROTOCOLS = "file,crypto,data"
 STREAM_OPTIONS = {
     "rtsp_flags": "prefer_tcp",  # UDP loses packets, and does not pass most routers
-    "fflags": "nobuffer",
+    "fpsprobesize": "0",  # opening waits for no more frames than it needs
 }
 
 

@@ -234,6 +234,8 @@ class LiveReader(VideoReader):
                     self._put(frame)
                 if self._closing.is_set():
                     break
+        except av.ExitError:
+            return "nothing came any more"
         except av.FFmpegError as error:
             return (error.strerror or str(error)).lower()
         return "it ended"

@@ -22,6 +22,7 @@ from benchmarks import (
     postprocess,
     reading,
     training_step,
+    web,
 )
 
 BENCHMARKS = {
@@ -41,6 +42,7 @@ BENCHMARKS = {
     "kills": kills.main,
     "machines": machines.main,
     "memory-over-epochs": memory_over_epochs.main,
+    "web": web.main,
 }
 
 

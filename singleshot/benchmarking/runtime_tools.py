@@ -116,4 +116,5 @@ _TOOLS: dict[str, Callable[[ExportedDetector, np.ndarray, int], ToolTiming | Non
     "openvino": _by_benchmark_app,
     "litert": _by_litert_benchmark,
     "onnx": _by_io_binding,
+    "web": _by_io_binding,
 }

@@ -161,7 +161,10 @@ def _write(
             parity["estimates"] = dict(files.estimates)
         manifest = manifest.model_copy(update={"parity": parity})
         (beside / MANIFEST_NAME).write_text(manifest.to_text(), encoding="utf-8")
-        write_companions(beside, manifest)
+        if form.companions is None:
+            write_companions(beside, manifest)
+        else:
+            form.companions.write(beside, manifest, options)
     return manifest
 
 

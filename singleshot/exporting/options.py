@@ -13,7 +13,7 @@ from singleshot.runs.callbacks import OnMessage
 
 __all__ = ["ExportOptions", "FormatName"]
 
-FormatName = Literal["onnx", "openvino", "litert", "executorch", "ncnn", "vela", "rknn"]
+FormatName = Literal["onnx", "openvino", "litert", "executorch", "ncnn", "vela", "rknn", "web"]
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,18 @@ class ExportOptions(QuantizationOptions):
             "Make the Python environment of a converter whose dependencies contradict this "
             "package's, in the cache folder."
         ),
+    )
+    runtime: str | Path | None = field(
+        default=None,
+        metadata=option(
+            "onnxruntime-web for `web`, as `npm pack` writes it. Default: the one that was "
+            "downloaded.",
+            metavar="FILE.tgz",
+        ),
+    )
+    download_runtime: bool = field(
+        default=False,
+        metadata=option("Download onnxruntime-web for `web` from npm's registry, once."),
     )
     output: str | Path | None = field(
         default=None,

@@ -31,6 +31,7 @@ def check_request(source: str | Path | None, options: ExportOptions) -> tuple[Ex
     _require_precision(form, options)
     _require_batch(form, contract, options)
     form.require_modules()
+    _require_companions(form, options)
     folder = Path(options.output or _default_folder(source, options))
     require_empty_folder(folder)
     return form, folder
@@ -62,6 +63,17 @@ def _require_batch(form: ExportFormat, contract: Contract, options: ExportOption
         )
     if not options.batch and not form.any_batch:
         raise SingleshotError(f"batch: {form.name} takes a fixed number of images, 1 or more")
+
+
+def _require_companions(form: ExportFormat, options: ExportOptions) -> None:
+    """Raise SingleshotError for a runtime that the format does not take, or that is missing."""
+    if form.companions is not None:
+        form.companions.require(options)
+    elif options.runtime is not None or options.download_runtime:
+        raise SingleshotError(
+            f"runtime, download_runtime: {form.name} takes none along; leave --runtime and "
+            f"--download-runtime out"
+        )
 
 
 def _default_folder(source: str | Path | None, options: ExportOptions) -> Path:

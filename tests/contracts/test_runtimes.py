@@ -30,6 +30,7 @@ import shutil
 import pytest
 import torch
 from small_ssd import CLASSES, make_images, make_run, small_recipe, small_ssd, unchecked_shapes
+from web_runtime import web_runtime
 
 import singleshot
 from singleshot.errors import ModelError
@@ -68,6 +69,8 @@ def exported(request, runs, tmp_path_factory):
         pytest.importorskip(module)
     if to == "litert" and LITERT_TORCH.find() is None:
         pytest.skip(f"litert-torch has no environment here ({LITERT_TORCH.variable})")
+    if to == "web":
+        web_runtime()
     folder = tmp_path_factory.mktemp(to) / "model"
     with unchecked_shapes():
         run = runs[nms_of(contract)]

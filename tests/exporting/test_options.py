@@ -29,6 +29,12 @@ from small_ssd import make_run
         ),
         (["--to", "onnx", "--output", "."], r"is not empty"),
         (
+            ["--to", "onnx", "--download-runtime"],
+            "runtime, download_runtime: onnx takes none along",
+        ),
+        (["--to", "web", "--runtime", "x.tgz"], "x.tgz: cannot be read (No such file"),
+        (["--to", "web", "--contract", "raw"], "contract: web has no 'raw'; it has decoded"),
+        (
             ["--to", "litert", "--target", "android", "--batch", "2"],
             "batch: litert with detections takes 1 image at a time, not 2",
         ),

@@ -1,7 +1,7 @@
 """Formats of exported models, one file each; `format` is what they have in common."""
 
 from singleshot.errors import SingleshotError
-from singleshot.exporting.formats import executorch, litert, ncnn, onnx, openvino, rknn, vela
+from singleshot.exporting.formats import executorch, litert, ncnn, onnx, openvino, rknn, vela, web
 from singleshot.exporting.formats.format import ExportFormat
 
 __all__ = ["FORMATS", "find_format_named"]
@@ -14,6 +14,7 @@ FORMATS: tuple[ExportFormat, ...] = (
     ncnn.FORMAT,
     vela.FORMAT,
     rknn.FORMAT,
+    web.FORMAT,
 )
 
 

@@ -16,12 +16,14 @@ if TYPE_CHECKING:
     import numpy as np
 
     from singleshot.exporting.contracts import ContractNetwork, PixelForm
+    from singleshot.exporting.options import ExportOptions
     from singleshot.runtimes.standalone.detect import Engine
 else:
     # Formats are read without PyTorch.
-    np = ContractNetwork = Engine = PixelForm = Any
+    np = ContractNetwork = Engine = ExportOptions = PixelForm = Any
 
 __all__ = [
+    "Companions",
     "ExportFormat",
     "ExportJob",
     "Int8Support",
@@ -103,6 +105,15 @@ class Int8Support:
     simulate: Callable[[QuantizationJob], Engine] | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Companions:
+    """Files of a format's own that accompany the model, in place of programs in Python and C++."""
+
+    # Raises SingleshotError where something is missing that `write` needs.
+    require: Callable[[ExportOptions], None]
+    write: Callable[[Path, Manifest, ExportOptions], None]  # into the folder of the model
+
+
 @dataclass(frozen=True)
 class ExportFormat:
     """A format that `export` can write."""
@@ -126,6 +137,7 @@ class ExportFormat:
     int8: Int8Support | None = None  # None: there is none
     only_int8: bool = False
     takes_ranges: bool = False  # of feature maps, learned in training: QuantizeLinear
+    companions: Companions | None = None  # None: programs and a README, as of most formats
 
     def default_contract(self, target: str | None) -> Contract:
         """Return the contract of a target, else `decoded`, where the format has it."""

@@ -222,6 +222,8 @@ ENGINES = {
     "vela": LiteRtEngine,
     "ncnn": NcnnEngine,
     "executorch": ExecuTorchEngine,
+    # Here without a browser, in the same runtime.
+    "web": OnnxRuntimeEngine,
 }
 
 

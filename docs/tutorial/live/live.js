@@ -1,6 +1,15 @@
 // Shared by the interactive figures: finding them, dragging, numbers as Python prints them.
 "use strict";
 
+// A table that is wider than the page scrolls, which must be possible with the keyboard, too.
+for (const event of ["load", "resize"]) {
+  window.addEventListener(event, () => {
+    for (const table of document.querySelectorAll(".md-typeset__scrollwrap")) {
+      table.tabIndex = table.scrollWidth > table.clientWidth ? 0 : -1;
+    }
+  });
+}
+
 window.live = {
   /** Call `start(figure, data)` for each figure of this name. */
   figures(name, start) {

@@ -1,0 +1,101 @@
+"""Figures and numbers of lesson 16: NMS on the photograph, and measurements of benchmarks/."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from tutorial.drawing import Canvas, Figure
+from tutorial.figures.blood_cells import COLOURS, SIZE, photograph
+from tutorial.figures.matching_and_loss import outputs, priors_cxcywh
+from tutorial.figures.multibox import LETTERS
+from tutorial.figures.results import as_markdown, first_number, read_table
+
+from singleshot.detectors.common.postprocess import PAPER_POSTPROCESSING
+from singleshot.detectors.ssd.postprocess import postprocess
+from singleshot.structures import Detections
+
+__all__ = ["before_and_after_nms", "int8_table", "latency_table"]
+
+SCORE_THRESHOLD, IOU_THRESHOLD = 0.15, 0.45
+NO_NMS = 1.0  # no two boxes overlap by more
+PANEL, GAP = 400, 20
+
+
+def detections_with(iou_threshold: float) -> Detections:
+    """Decode the recorded outputs of the photograph."""
+    options = replace(
+        PAPER_POSTPROCESSING, score_threshold=SCORE_THRESHOLD, iou_threshold=iou_threshold
+    )
+    (found,) = postprocess(*outputs, priors_cxcywh, [SIZE], options=options)
+    return found
+
+
+everything, kept = detections_with(NO_NMS), detections_with(IOU_THRESHOLD)
+num_before, num_after = len(everything), len(kept)
+
+
+def before_and_after_nms() -> Figure:
+    """Draw the detections before and after NMS."""
+    canvas = Canvas(2 * PANEL + GAP, PANEL * SIZE[0] / SIZE[1] + 36)
+    height = PANEL * SIZE[0] / SIZE[1]
+    for number_of_panel, (found, words) in enumerate(
+        ((everything, f"{num_before} boxes"), (kept, f"{num_after} after NMS"))
+    ):
+        left = number_of_panel * (PANEL + GAP)
+        canvas.photograph(photograph(), left, 0, PANEL)
+        canvas.add(f'<svg x="{left}" y="0" width="{PANEL}" height="{height:g}">')
+        scaled = (found.boxes * PANEL / SIZE[1]).tolist()
+        for label, box in zip(found.labels.tolist(), scaled, strict=True):
+            canvas.box(box, COLOURS[label])
+        canvas.add("</svg>")
+        canvas.text(left + PANEL / 2, height + 26, words, anchor="middle", more=LETTERS)
+    return canvas.figure(
+        f"The photograph twice: with {num_before} boxes, several around most cells, and with the "
+        f"{num_after} that NMS keeps, about one around each cell."
+    )
+
+
+latency = read_table("latency.md", "SSDLite-MobileNetV2")
+int8 = read_table("int8.md", "Accuracy in int8")
+
+
+def latency_table() -> str:
+    """Show the times of one thread by runtime, as Markdown."""
+    rows = [row for row in latency if row["threads"] == "1"]
+    names = {
+        "runtime": "runtime",
+        "precision": "numbers",
+        "pre": "resize",
+        "network": "network",
+        "post": "after it",
+        "to boxes": "all",
+        "images/s": "images/s",
+        "MB": "MB",
+    }
+    return as_markdown(rows, names)
+
+
+def int8_table() -> str:
+    """Show AP before and after int8 by runtime, as Markdown."""
+    names = {
+        "data": "detector and images",
+        "format": "runtime",
+        "AP, float32 to int8": "AP, float32 to int8",
+        "drop": "drop, points",
+    }
+    return as_markdown(int8, names)
+
+
+def total_ms(runtime: str, precision: str) -> float:
+    """Look up the time of an image with one thread."""
+    row = next(
+        row
+        for row in latency
+        if row["runtime"].startswith(runtime)
+        and row["precision"] == precision
+        and row["threads"] == "1"
+    )
+    return first_number(row["to boxes"])
+
+
+speed_up = f"{total_ms('PyTorch', 'float32') / total_ms('OpenVINO', 'int8'):.0f}"

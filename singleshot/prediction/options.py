@@ -8,10 +8,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from singleshot.errors import DataError
+from singleshot.errors import DataError, SingleshotError
 from singleshot.files import require_writable, require_writable_folder
-from singleshot.options import DEVICE, Device, Options, argument, callback, option
+from singleshot.options import DEVICE, Device, argument, callback, option
 from singleshot.prediction.sources import FoundSources, drawing_paths, find_sources
+from singleshot.prediction.tile_options import WithTiles
+from singleshot.prediction.tracking_options import WithTracking
 from singleshot.video.containers import require_videos
 from singleshot.video.sources import VideoSource
 
@@ -28,7 +30,7 @@ __all__ = ["PredictionOptions"]
 
 
 @dataclass(frozen=True)
-class PredictionOptions(Options):
+class PredictionOptions(WithTiles, WithTracking):
     """Images and videos to detect objects in, and which detections to keep."""
 
     source: Sources = field(
@@ -121,6 +123,9 @@ class PredictionOptions(Options):
         _ = self.drawings
         videos = [source for source in self.sources if isinstance(source, VideoSource)]
         require_videos(videos, alone=len(self.sources) == 1)
+        if (self.track or self.count) and not videos:
+            flag = "--track" if self.track else "--count"
+            raise SingleshotError(f"{flag}: is for videos, and no video is among the sources")
 
     @property
     def sources(self) -> list[ImageLike | VideoSource]:

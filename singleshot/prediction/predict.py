@@ -34,6 +34,7 @@ def predict_with(detector: Detector, options: PredictionOptions) -> Results:
 
 def iterate_predictions(detector: Detector, options: PredictionOptions) -> Iterator[Result]:
     """Detect in one image or frame after the other; each result is made when it is taken."""
+    detector = options.tiled(detector)
     for note in options.notes:
         options.message(note)
     with sharing_cores(options.on_message), open_json_lines(options.jsonl) as lines:

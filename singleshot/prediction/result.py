@@ -43,6 +43,8 @@ class Result:
     frame: int | None = None  # number in the video, from 0
     time: float | None = None  # seconds from the first frame
     track: list[int] | None = None  # identity of each detection, -1 without one; None: not tracked
+    # So far, by line or zone, then "in" and "out" or "now" and "entered", then class name:
+    counts: dict[str, dict[str, dict[str, int]]] | None = None
 
     def __len__(self) -> int:
         return len(self.detections)
@@ -83,13 +85,19 @@ class Result:
         """Class name of each detection."""
         return [self.class_names[label] for label in self.labels.tolist()]
 
+    @property
+    def tracks(self) -> list[int | None]:
+        """Identity of each detection, the same in all frames of a video; None without one."""
+        numbers = self.track or [-1] * len(self)
+        return [number if number >= 0 else None for number in numbers]
+
     def plot(self) -> Image.Image:
         """Draw the boxes with their labels and scores; an image file is read again.
 
         Raises:
             DataError: the file is gone, or broken.
         """
-        return draw_boxes(as_tensor(self.image), self.detections, self.class_names)
+        return draw_boxes(as_tensor(self.image), self.detections, self.class_names, self.track)
 
     def to_dict(self) -> dict[str, Any]:
         """Convert to plain numbers and names, as in the JSON of `singleshot predict`.
@@ -110,6 +118,7 @@ class Result:
             "width": self.width,
             "height": self.height,
             "detections": detections,
+            **({} if self.counts is None else {"counts": self.counts}),
         }
 
     def to_dataframe(self) -> Any:

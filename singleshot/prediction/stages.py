@@ -11,16 +11,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
-from jaxtyping import Float, Int
+from jaxtyping import Int
 from PIL.Image import Image
 from torch import Tensor
 
-from singleshot.prediction.options import PredictionOptions
 from singleshot.prediction.result import Result
 from singleshot.structures import Detections
-from singleshot.video.reader import VideoReader
 
-__all__ = ["FrameStage", "TracksDetections", "make_stages", "make_tracker"]
+__all__ = ["FrameStage", "TracksDetections"]
 
 
 @runtime_checkable
@@ -51,20 +49,6 @@ class FrameStage(ABC):
         """Return counts and the like of the video so far, as they stand in JSON; here none."""
         return {}
 
-
-def make_tracker(
-    _options: PredictionOptions, _video: VideoReader, _thresholds: Float[Tensor, " num_classes"]
-) -> TracksDetections | None:
-    """Make the tracker of a video; None without tracking.
-
-    Args:
-        _options: of the prediction.
-        _video: open, with its frame rate if it is known.
-        _thresholds: lowest score of each class in results.
-    """
-    return None
-
-
-def make_stages(_options: PredictionOptions, _video: VideoReader) -> Sequence[FrameStage]:
-    """Make the stages of a video, in order."""
-    return ()
+    def describe(self) -> Sequence[str]:
+        """Describe them in sentences, which are printed at the end; here none."""
+        return ()

@@ -16,7 +16,7 @@ from torch import Tensor
 from singleshot.prediction.json_lines import JsonLines
 from singleshot.prediction.options import PredictionOptions
 from singleshot.prediction.result import Result
-from singleshot.prediction.stages import make_stages, make_tracker
+from singleshot.prediction.video_stages import make_stages, make_tracker
 from singleshot.structures import Detections, Detector
 from singleshot.video.frames import Frame
 from singleshot.video.reader import FrameOptions, VideoReader
@@ -64,6 +64,8 @@ def predict_video(
             summary = work.summary()
             if summary:
                 lines.write({"video": source.name, "frames": work.num_frames, **summary})
+            for sentence in work.sentences():
+                options.message(sentence)
             options.message(work.describe(writer))
 
 
@@ -97,7 +99,7 @@ class _VideoWork:
         self._detector, self._thresholds = detector, thresholds
         self._video, self._options = video, options
         self._tracker = make_tracker(options, video, thresholds)
-        self._stages = make_stages(options, video)
+        self._stages = make_stages(options)
         self._last_index = -1
         self._started = time.monotonic()
         self.num_frames = 0
@@ -117,7 +119,7 @@ class _VideoWork:
             yield batch
 
     def _result(self, frame: Frame, detections: Detections) -> Result:
-        """Track, then keep what reaches the score threshold of its class, then run the stages."""
+        """Track, keep what is tracked or reaches its score threshold, then run the stages."""
         tracks = None
         if self._tracker is not None:
             num_frames = frame.index - self._last_index
@@ -126,6 +128,9 @@ class _VideoWork:
         self.num_frames += 1
         scores = detections.scores
         keep = scores >= self._thresholds.to(scores)[detections.labels]
+        if tracks is not None:
+            # With a low score, too, an object that is tracked is there: half hidden, for example.
+            keep = keep | (tracks >= 0).to(keep.device)
         height, width = frame.image.shape[-2:]
         result = Result(
             frame.image,
@@ -152,6 +157,10 @@ class _VideoWork:
     def summary(self) -> dict[str, Any]:
         """Collect the counts of the stages."""
         return {name: value for stage in self._stages for name, value in stage.summary().items()}
+
+    def sentences(self) -> list[str]:
+        """List what the stages have to print at the end."""
+        return [sentence for stage in self._stages for sentence in stage.describe()]
 
     def describe(self, writer: VideoWriter | None) -> str:
         """Describe in one line how much was done, how fast, and what was left out."""

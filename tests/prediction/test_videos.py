@@ -156,8 +156,12 @@ def test_a_tracker_gets_all_detections_and_stages_the_results(film, tmp_path, mo
     assert last == {"video": str(film), "frames": 3, "count": 3}
     with open_video(tmp_path / "drawn" / "film.mkv.mp4") as video:
         assert next(iter(video)).image[0, 0, 0] > 200
+    # What is tracked stays with a low score; without a tracker it does not.
+    tracked = list(singleshot.predict(SquareDetector(), film, score_threshold=1.0))
+    assert [len(result) for result in tracked] == [1] * 12
+    monkeypatch.setattr(videos, "make_tracker", lambda *_: None)
     none = list(singleshot.predict(SquareDetector(), film, score_threshold=1.0))
-    assert [result.track for result in none] == [[]] * 12
+    assert [len(result) for result in none] == [0] * 12
 
 
 def test_a_prediction_ends_when_it_should(film):

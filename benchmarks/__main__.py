@@ -22,6 +22,7 @@ from benchmarks import (
     postprocess,
     reading,
     training_step,
+    video_memory,
     web,
 )
 
@@ -43,6 +44,7 @@ BENCHMARKS = {
     "machines": machines.main,
     "memory-over-epochs": memory_over_epochs.main,
     "web": web.main,
+    "video-memory": video_memory.main,
 }
 
 

@@ -39,7 +39,7 @@ def main() -> None:
         ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True
     ).stdout.strip()
     when = f"{datetime.now(timezone.utc):%Y-%m-%d}, commit {commit}, torch {version('torch')}"
-    (RESULTS / "memory.svg").write_text(plot(sizes))
+    (RESULTS / "memory.svg").write_text(plot(sizes, f"{len(sizes)} epochs"))
     (RESULTS / "memory.md").write_text(
         f"# Memory over {len(sizes)} epochs\n\n`python -m benchmarks memory-over-epochs`: 6 "
         f"images of 128 × 96, two steps an epoch, two workers, a validation every ten epochs. "
@@ -78,7 +78,7 @@ def train_and_note() -> None:
     print(json.dumps(sizes))
 
 
-def plot(sizes: list[float]) -> str:
+def plot(sizes: list[float], end: str) -> str:
     """Draw the sizes on an axis from 0 to a tenth above the largest."""
     top = 1.1 * max(sizes)
     points = " ".join(
@@ -95,7 +95,7 @@ def plot(sizes: list[float]) -> str:
         f'<polyline points="{points}" fill="none" stroke="teal" stroke-width="1.5"/>'
         f'{text}x="{MARGIN}" y="{MARGIN - 8}">resident memory, 0 to {top:.0f} MB</text>'
         f'{text}x="{WIDTH - MARGIN}" y="{base + 16}" text-anchor="end">'
-        f"{len(sizes)} epochs</text></svg>\n"
+        f"{end}</text></svg>\n"
     )
 
 

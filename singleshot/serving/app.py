@@ -190,7 +190,8 @@ def _add_detection(app: FastAPI, service: DetectionService) -> None:
             "type": "object",
             "properties": {"image": {"type": "string", "format": "binary"}},
             "required": ["image"],
-        }
+        },
+        "encoding": {"image": {"contentType": ", ".join(IMAGE_TYPES)}},
     }
 
     @app.post(

@@ -66,7 +66,7 @@ class BodyReader:
         A client that is sending may otherwise never read its answer: a connection that is closed
         with unread bytes is reset. One that waits for `100 Continue` sends nothing.
         """
-        if request.headers.get("expect", "").lower() == "100-continue":
+        if self._is_read(request) or request.headers.get("expect", "").lower() == "100-continue":
             return
         received = 0
         with anyio.move_on_after(self.seconds):
@@ -88,6 +88,7 @@ class BodyReader:
                     content += chunk
                     self.num_bytes += len(chunk)
                     self._check(len(content))
+            request.state.body_is_read = True
         except TimeoutError:
             raise Problem(
                 408,
@@ -108,6 +109,11 @@ class BodyReader:
         finally:
             self.num_bytes -= len(content)
         return bytes(content)
+
+    @staticmethod
+    def _is_read(request: Request) -> bool:
+        """Check whether a body has arrived whole: waiting for more would take all the time."""
+        return getattr(request.state, "body_is_read", False)
 
     def _check(self, num_bytes: int) -> None:
         """Raise Problem for a body, or all together, of too many bytes."""

@@ -86,6 +86,7 @@ def _logging_to_stderr() -> Iterator[None]:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%Y-%m-%d %H:%M:%S"))
     levels = (logging.INFO, logging.WARNING)
+    logging.getLogger("python_multipart").setLevel(logging.ERROR)  # of broken forms
     for logger, level in zip(loggers, levels, strict=True):
         logger.addHandler(handler)
         logger.setLevel(level)

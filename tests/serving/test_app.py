@@ -2,8 +2,7 @@
 
 # Tests singleshot/serving/answers.py, singleshot/serving/problems.py
 # Tests singleshot/serving/description.py, singleshot/serving/monitoring.py
-# Tests singleshot/serving/admission.py, singleshot/serving/batching.py
-# Tests singleshot/serving/request_body.py, singleshot/serving/images.py
+# Tests singleshot/serving/request_body.py
 # Tests singleshot/serving/options.py
 
 from __future__ import annotations

@@ -19,8 +19,11 @@ settings.load_profile("untimed")
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-# A camera whose frames the browser makes, and that no permission is needed for.
-MADE_CAMERA = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
+# Cameras whose frames the browser makes, and that no permission is needed for.
+MADE_CAMERA = (
+    "--use-fake-device-for-media-stream=device-count=2",
+    "--use-fake-ui-for-media-stream",
+)
 # Modules of long tests that share no fixture, or only with tests of the same parameters.
 SPREAD = {"test_code.py", "test_learning.py", "test_detectors.py"}
 

@@ -150,6 +150,8 @@ def test_levels_count_the_detections_of_their_priors(page):
         "all => all.map((row) => [...row.children].map((cell) => cell.textContent))"
     )
     assert cells == [["7 × 7", "9", "12–12", "3"], ["2 × 2", "32", "40–40", "2"]]
+    page.hover("#level-rows tr:nth-child(2)")
+    assert page.evaluate("state.level") == 1
 
 
 def test_time_is_divided_into_phases(page):

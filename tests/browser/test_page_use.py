@@ -91,6 +91,16 @@ def test_arrow_keys_move_through_the_table_and_highlight(page):
     assert page.locator("#rows [tabindex='0']").count() == 1
 
 
+def test_arrow_keys_move_through_the_levels(page):
+    add(page)
+    page.check("#show-priors")
+    page.keyboard.press("Tab")
+    page.locator("#level-rows button").first.focus()
+    page.keyboard.press("ArrowDown")
+    settle(page)
+    assert page.evaluate("state.level") == 1
+
+
 def test_arrow_keys_move_through_the_images(page):
     add(page, "one.png", "two.png", "three.png")
     page.locator("#strip button").first.focus()

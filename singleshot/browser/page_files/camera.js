@@ -4,7 +4,8 @@
 const cameraSide = () => Math.min(1280, Math.max(480, 2 * Math.max(...(state.about.input ?? [320]))));
 const RATE_WINDOW = 2000; // milliseconds that frames per second are counted over
 
-const camera = { stream: null, video: null, item: null, shownAt: [] };
+// `fresh`: a frame has come since the last one was taken; `onFrame` is called with the next.
+const camera = { stream: null, video: null, item: null, shownAt: [], fresh: false, onFrame: null };
 
 const CAMERA_ERRORS = {
   NotAllowedError: ["The camera is blocked", "Allow it for this page in the browser’s address bar, then try again."],
@@ -42,6 +43,7 @@ async function openStream(stream) {
   await listCameras();
   showCameraControls();
   announce("The camera is on");
+  watchFrames(video);
   runCamera(item);
 }
 
@@ -76,11 +78,12 @@ async function runCamera(item) {
     } catch (error) {
       if (!(await waitAfter(error, item))) return;
     }
-    await nextFrame(camera.video);
+    await nextFrame();
   }
 }
 
 async function showFrame(item) {
+  camera.fresh = false;
   const frame = frameOfVideo(camera.video, cameraSide());
   await answer(item, frame, 1);
   if (camera.item !== item) return;
@@ -110,9 +113,19 @@ async function waitAfter(error, item) {
   return camera.item === item && !item.paused;
 }
 
-function nextFrame(video) {
-  if (!video?.requestVideoFrameCallback) return new Promise(requestAnimationFrame);
-  return new Promise((resolve) => video.requestVideoFrameCallback(resolve));
+// Resolves at once where a frame has come while the last one was being detected in.
+function nextFrame() {
+  return camera.fresh ? Promise.resolve() : new Promise((resolve) => (camera.onFrame = resolve));
+}
+
+function watchFrames(video) {
+  if (camera.video !== video) return;
+  const request = (act) => (video.requestVideoFrameCallback ? video.requestVideoFrameCallback(act) : requestAnimationFrame(act));
+  request(() => {
+    camera.fresh = true;
+    camera.onFrame?.();
+    watchFrames(video);
+  });
 }
 
 function pauseCamera(paused) {

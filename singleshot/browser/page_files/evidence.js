@@ -78,5 +78,7 @@ function updateLevel(row, level, index, count, share) {
   number.textContent = count;
 }
 
+const connectEvidence = () => moveWithArrows(element("level-rows"), "button");
+
 const pairText = ([down, across]) =>
   down === across ? shortNumber(down) : `${shortNumber(down)} × ${shortNumber(across)}`;

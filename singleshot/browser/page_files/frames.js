@@ -1,9 +1,13 @@
 // One image on its way to the detector and to the screen.
 
 const SENDABLE = new Set(["image/jpeg", "image/png", "image/webp"]);
-const READABLE = "JPEG, PNG and WebP files can be read by every browser";
+const READABLE = "JPEG, PNG and WebP files can be read by every browser.";
 
-class ImageError extends Error {}
+class ImageError extends Error {
+  constructor(name) {
+    super(`${name} cannot be read as an image`);
+  }
+}
 
 // Pixels as the file has them: turned by EXIF, colours not converted.
 const DECODING = { imageOrientation: "from-image", colorSpaceConversion: "none" };
@@ -13,7 +17,7 @@ async function frameOfBlob(blob, name) {
   try {
     bitmap = await createImageBitmap(blob, DECODING);
   } catch {
-    throw new ImageError(`${name} cannot be read as an image. ${READABLE}.`);
+    throw new ImageError(name);
   }
   const canvas = canvasOf(bitmap, bitmap.width, bitmap.height);
   bitmap.close();

@@ -112,7 +112,7 @@ function fail(item, error) {
   }
   const { title, detail } = describeError(error);
   const actions = remediesOf(error);
-  notify(error.status === undefined ? "failed" : `failed-${error.status}`, title, { detail: `${item.name}. ${detail}`.trim(), actions });
+  notify(error.status === undefined ? "failed" : `failed-${error.status}`, title, { detail: error instanceof ImageError ? detail : `${item.name}. ${detail}`.trim(), actions });
 }
 
 // What a visitor can do about an error; nothing about a file that is no image.

@@ -96,5 +96,6 @@ connectPanel();
 connectImages();
 connectCamera();
 connectDownloads();
+connectEvidence();
 connectOptions();
 openDetector();

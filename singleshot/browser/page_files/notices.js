@@ -29,7 +29,7 @@ function dismiss(key) {
 
 // What a source raises: a problem of RFC 9457, or another error.
 function describeError(error) {
-  if (error instanceof ImageError) return { title: error.message, detail: "" };
+  if (error instanceof ImageError) return { title: error.message, detail: READABLE };
   return { title: error.title ?? "The detector failed", detail: error.detail ?? error.message ?? "" };
 }
 

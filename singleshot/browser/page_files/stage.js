@@ -40,7 +40,7 @@ function showStage(shown) {
 
 function drawOverlay(context, view, item, shown) {
   const size = item.result ?? item;
-  const focus = highlighted();
+  const focus = state.level === null ? highlighted() : null;
   const options = { focus, level: state.level, labels: state.labels };
   const level = state.level ?? (state.priors && focus?.level !== undefined ? focus.level : null);
   if (level !== null && state.about.levels[level]) drawGrid(context, view, state.about.levels[level], levelColour(level));

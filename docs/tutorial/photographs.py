@@ -1,7 +1,7 @@
 """The photographs of the tutorial, with what is in them.
 
-`dogs.jpg` is from dlib's examples (public domain), `blood.jpg` from BCCD (MIT licence,
-https://github.com/Shenggan/BCCD_Dataset); both are made smaller.
+`dogs.jpg` is from dlib's examples (public domain), made smaller. `blood.jpg` is BloodImage_00057 of
+BCCD (MIT licence, https://github.com/Shenggan/BCCD_Dataset), one of its test images.
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ import numpy as np
 import torch
 
 FOLDER = Path(__file__).parent / "recorded"
-PHOTOGRAPH = Path(__file__).parent / "images/blood-cells.jpg"
+PHOTOGRAPH = Path(__file__).parent / "images/blood.jpg"
 STEPS = 5  # of a line of the log, averaged
 COLUMNS = ("step", "localization", "classification", "learning_rate", "AP", "AP50", "seconds")
 

@@ -148,3 +148,16 @@ def test_mined_negatives_have_the_package_s_loss(figure):
         expected = float(whole) - float(module.class_losses[module.positive].sum())
         assert float(shown.get_attribute("data-negatives")) == pytest.approx(expected, abs=0.02)
         assert shown.locator(".negatives rect").count() == ratio * module.num_matched
+
+
+@pytest.mark.parametrize("milliseconds", [20, 30, 57, 58, 91, 105, 106, 1000])
+def test_the_budget_names_the_most_accurate_detector_within_it(milliseconds, figure):
+    module = import_module("tutorial.figures.comparison")
+    shown = figure("15-comparison", "budget")
+    shown.locator('[name="milliseconds"]').fill(str(milliseconds))
+    best = module.best_within(milliseconds)
+    text = value(shown, "summary")
+    if best is None:
+        assert "None is as fast" in text
+    else:
+        assert f"{best.framework} on {best.extractor}, AP {best.average_precision:g} %" in text

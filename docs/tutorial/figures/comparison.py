@@ -23,6 +23,7 @@ from singleshot.report.cost_plots import OUTLINES
 __all__ = ["accuracy_and_speed", "framework_and_extractor", "live_budget", "printed"]
 
 SYSTEMS, TEST_SETS, ON_VOC, ON_COCO = range(4)  # tables of the slides, in their order
+FEW = 3
 # By feature extractor; legible on both backgrounds.
 HUES = ("#3b8edb", "#2e9e5b", "#e08214", "#e0524d", "#9467bd", "#8c6d4f", "#d062a5")
 WIDE, HIGH = 640, 420
@@ -47,11 +48,15 @@ def printed(number: int) -> str:
         return f"{cell.cell or '–'}{f'<sup>{marks}</sup>' if marks else ''}"
 
     mark = "".join(f"<sup>{1 + notes.index(note)}</sup>" for note in table.notes)
-    lines = [
-        f"| system{mark} | {' | '.join(map(shown, table.printed))} |",
-        "|---|" + "---:|" * len(table.printed),
-        *(f"| {row.name} | {' | '.join(map(shown, row.cells))} |" for row in table.rows),
+    cells = [
+        [f"system{mark}", *map(shown, table.printed)],
+        *([row.name, *map(shown, row.cells)] for row in table.rows),
     ]
+    if len(table.rows) < FEW < len(table.printed):  # a wide table would not fit on a phone
+        cells = [list(column) for column in zip(*cells, strict=True)]
+    head, *rows = cells
+    lines = [f"| {' | '.join(line)} |" for line in (head, *rows)]
+    lines.insert(1, "|---|" + "---:|" * (len(head) - 1))
     below = [f"{1 + place}. {tutorial.errata[note]}" for place, note in enumerate(notes)]
     heading = ["", "Where the slides differ from their sources:", ""] if below else []
     return "\n".join([*lines, *heading, *below])

@@ -15,7 +15,6 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from tutorial.drawing import RED, Canvas, Figure, Live
 from tutorial.figures.blood_cells import (
-    CLASS_NAMES,
     COLOURS,
     NAMES,
     WBC,
@@ -265,5 +264,3 @@ CONTROLS = (
     '<table><thead><tr><th scope="col">part of the loss</th><th scope="col">sum</th>'
     '<th scope="col">share</th></tr></thead><tbody data-rows="parts"></tbody></table>'
 )
-
-assert CLASS_NAMES[WBC] == "WBC"

@@ -69,7 +69,6 @@ def latency_table() -> str:
         "network": "network",
         "post": "after it",
         "to boxes": "all",
-        "images/s": "images/s",
         "MB": "MB",
     }
     return as_markdown(rows, names)
@@ -83,7 +82,11 @@ def int8_table() -> str:
         "AP, float32 to int8": "AP, float32 to int8",
         "drop": "drop, points",
     }
-    return as_markdown(int8, names)
+    rows = [dict(row) for row in int8]
+    for row, before in zip(rows[1:], int8, strict=False):
+        if row["data"] == before["data"]:
+            row["data"] = ""
+    return as_markdown(rows, names)
 
 
 def total_ms(runtime: str, precision: str) -> float:

@@ -77,8 +77,9 @@ def test_another_camera_is_chosen(page):
     names = page.locator("#cameras option").all_text_contents()
     assert len(names) == 2
     page.select_option("#cameras", index=1)
-    wait_until(page, "state.current?.frame >= 2")
+    wait_until(page, "state.current?.live && state.current.frame >= 2")
     assert page.evaluate("camera.stream.getVideoTracks()[0].label") == names[1]
+    assert page.evaluate("state.items.length") == 1
 
 
 @pytest.mark.parametrize(

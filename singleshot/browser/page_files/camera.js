@@ -15,7 +15,7 @@ const CAMERA_ERRORS = {
 };
 
 async function startCamera(deviceId = null) {
-  stopCamera();
+  stopCamera({ keep: false });
   if (!navigator.mediaDevices?.getUserMedia) {
     const detail = "Browsers give it to pages from https:// and from this machine only.";
     return notify("camera", "The camera is not available on this page", { detail });
@@ -37,7 +37,7 @@ async function openStream(stream) {
   await video.play();
   const item = makeItem("Camera", { live: true, paused: false, rate: 0, frame: 0, status: "done" });
   Object.assign(camera, { stream, video, item, shownAt: [] });
-  stream.getVideoTracks()[0].addEventListener("ended", stopCamera);
+  stream.getVideoTracks()[0].addEventListener("ended", () => stopCamera());
   state.items.push(item);
   await select(item);
   await listCameras();
@@ -138,18 +138,22 @@ function pauseCamera(paused) {
   if (!paused) runCamera(item);
 }
 
-// The last frame stays as an image.
-function stopCamera() {
+// The last frame stays as an image, unless another camera takes over.
+function stopCamera({ keep = true } = {}) {
   const { stream, item } = camera;
   if (!stream) return;
   for (const track of stream.getTracks()) track.stop();
   Object.assign(camera, { stream: null, video: null, item: null });
   item.live = false;
   item.name = `Camera ${new Date().toLocaleTimeString("en-GB")}`;
-  if (!item.result) state.items = state.items.filter((one) => one !== item);
-  if (!item.result && state.current === item) choose({ current: state.items[0] ?? null });
+  if (!keep || !item.result) removeItem(item);
   showCameraControls();
   showSoon();
+}
+
+function removeItem(item) {
+  state.items = state.items.filter((one) => one !== item);
+  if (state.current === item) select(state.items[0] ?? null);
 }
 
 function connectCamera() {

@@ -6,6 +6,7 @@ import sys
 import torch
 
 from benchmarks import (
+    batch,
     coverage,
     evaluation,
     host,
@@ -42,6 +43,7 @@ BENCHMARKS = {
     "load": load.main,
     "kills": kills.main,
     "machines": machines.main,
+    "batch": batch.main,
     "memory-over-epochs": memory_over_epochs.main,
     "web": web.main,
     "video-memory": video_memory.main,

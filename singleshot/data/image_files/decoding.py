@@ -25,6 +25,7 @@ from singleshot.files import describe_damage
 
 __all__ = [
     "SIDEWAYS",
+    "decode_image",
     "exif_orientation",
     "from_pillow",
     "image_size",
@@ -59,6 +60,17 @@ def read_image(
             raise
         # With the mark of the end, libjpeg takes what is missing for grey, as viewers do.
         return _read(path, BytesIO(read_content(path) + END_OF_JPEG))
+
+
+def decode_image(content: bytes, name: str) -> UInt8[Tensor, "3 h w"]:
+    """Decode the content of an image file as `read_image` does; `name` names it in errors.
+
+    Raises:
+        DataError: it is not an image, or cut short.
+    """
+    if not content:
+        raise DataError(f"{name}: is empty; replace or remove it")
+    return _read(Path(name), BytesIO(content))
 
 
 def _read(path: Path, content: BytesIO | None = None) -> UInt8[Tensor, "3 h w"]:

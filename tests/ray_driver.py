@@ -31,12 +31,12 @@ IMAGES_PER_PART = 40
 class KilledPredictor(Predictor):
     """A predictor whose process ends, as after `kill -9`, when it first gets a certain image."""
 
-    def __init__(self, *words: Any, victim: str, mark: Path, **options: Any) -> None:
+    def __init__(self, *words: Any, fatal_image: str, mark: Path, **options: Any) -> None:
         super().__init__(*words, **options)
-        self.victim, self.mark = victim, mark
+        self.fatal_image, self.mark = fatal_image, mark
 
     def __call__(self, batch: Any) -> Any:
-        if self.victim in batch["path"] and not self.mark.exists():
+        if self.fatal_image in batch["path"] and not self.mark.exists():
             self.mark.touch()
             os.kill(os.getpid(), signal.SIGKILL)
         return super().__call__(batch)
@@ -103,7 +103,7 @@ def main() -> None:
     finished = finished_images(given.results)
     options: dict[str, Any] = {"model": given.run, "score_threshold": 0, "device": "cpu"}
     if given.kill_worker:
-        options |= {"victim": given.kill_worker, "mark": given.results.with_name("killed")}
+        options |= {"fatal_image": given.kill_worker, "mark": given.results.with_name("killed")}
     rows = guide.detect(
         guide.read(given.shards),
         finished=finished,

@@ -99,7 +99,7 @@ class Predictor:
 
         Raises:
             SingleshotError: a column or pyarrow is missing, or the detector cannot be loaded.
-                Images that cannot be read are no error of the batch: their row says why.
+                Images that cannot be read are no error of the batch: their row has the reason.
         """
         return _as_table(self.predict_rows(batch))
 

@@ -100,8 +100,8 @@ def test_parquet_is_resumed_after_the_driver_and_a_worker_are_killed(home, expec
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     assert not results.exists()
 
-    victim = "image_199.jpg"
-    again = drive(home, "parquet", "run", "killed/results.json", "--kill-worker", victim)
+    fatal_image = "image_199.jpg"
+    again = drive(home, "parquet", "run", "killed/results.json", "--kill-worker", fatal_image)
     assert again.returncode == 0, again.stderr
     assert (results.parent / "killed").exists()
     summary = json.loads(again.stdout.splitlines()[-1])

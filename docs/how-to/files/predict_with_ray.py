@@ -3,8 +3,8 @@
 python predict_with_ray.py SHARDS MODEL RESULTS --workers 8
 
 SHARDS is a folder or a bucket of Parquet files with columns bytes and path, or a folder of
-WebDataset's tar files with .jpg members. Started again after an interruption, it goes on with the
-other images.
+WebDataset's tar files with .jpg members. Started again after an interruption, it takes the other
+images.
 """
 
 import argparse

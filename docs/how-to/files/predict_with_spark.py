@@ -2,8 +2,7 @@
 
 spark-submit predict_with_spark.py SHARDS MODEL RESULTS
 
-SHARDS has columns bytes and path. Started again after an interruption, it goes on with the other
-images.
+SHARDS has columns bytes and path. Started again after an interruption, it takes the other images.
 """
 
 import sys

@@ -32,7 +32,7 @@ import numpy as np
 from jaxtyping import UInt8
 from torch import Tensor
 
-from singleshot.data.image_files.decoding import decode_image
+from singleshot.data.image_files.decoding import read_image_bytes
 from singleshot.data.image_files.inputs import as_tensor
 from singleshot.detectors.detector import TrainableDetector
 from singleshot.errors import DataError, SingleshotError
@@ -141,8 +141,8 @@ class Predictor:
         """The detector of this worker."""
         model = _fetch(self.model)
         # Another training may have written the same files since.
-        written = () if isinstance(model, bytes) else tuple(map(_written, model_files(model)))
-        return _load_once(model, self.score_threshold, self.device, self.threads, written)
+        version = () if isinstance(model, bytes) else tuple(map(_file_version, model_files(model)))
+        return _load_once(model, self.score_threshold, self.device, self.threads, version)
 
     def _columns(self, batch: Columns) -> tuple[Iterable[Any], Iterable[Any]]:
         """Take the ids and the images of a batch."""
@@ -203,13 +203,13 @@ class _LoadedDetector:
 
 @lru_cache(maxsize=1)
 def _load_once(
-    model: Any, score_threshold: float | None, device: Device, threads: int, _written: object
+    model: Any, score_threshold: float | None, device: Device, threads: int, _version: object
 ) -> _LoadedDetector:
     """Load a detector once in a process: Spark copies a predictor to it for each partition."""
     return _LoadedDetector.load(model, score_threshold, device, threads)
 
 
-def _written(file: Path) -> tuple[int, int]:
+def _file_version(file: Path) -> tuple[int, int]:
     """Read when a file was written last, and its size."""
     stat = file.stat()
     return stat.st_mtime_ns, stat.st_size
@@ -260,7 +260,7 @@ def _decode(content: Any, name: str) -> UInt8[Tensor, "3 h w"]:
         DataError: it is neither, or cannot be read.
     """
     if isinstance(content, bytes | bytearray | memoryview):
-        return decode_image(bytes(content), name)
+        return read_image_bytes(bytes(content), name)
     if isinstance(content, np.ndarray):
         return as_tensor(content, name)
     raise DataError(

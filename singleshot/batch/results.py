@@ -40,7 +40,7 @@ _LOCK = "lock"
 
 @dataclass(frozen=True)
 class BatchSummary:
-    """What a COCO results file holds."""
+    """Counts of a COCO results file that was written."""
 
     path: Path
     num_images: int  # also those that could not be read

@@ -21,7 +21,7 @@ from singleshot.backbones.settings import (
 )
 from singleshot.errors import ModelError
 
-__all__ = ["FINE_TUNING", "GraphWriter", "Predictor", "batch_norm_as_scale"]
+__all__ = ["FINE_TUNING", "GraphWriter", "LevelPredictor", "batch_norm_as_scale"]
 
 # For pretrained weights: small steps, few of them, and their average.
 FINE_TUNING: Mapping[str, Any] = {
@@ -34,7 +34,7 @@ FINE_TUNING: Mapping[str, Any] = {
 }
 
 
-class Predictor(NamedTuple):
+class LevelPredictor(NamedTuple):
     """The convolution that predicts offsets or logits at a level."""
 
     feature: str  # its input
@@ -62,7 +62,7 @@ class GraphWriter:
             kind: tensor.double() for kind, tensor in (weights or {}).items()
         }
 
-    def add_level(self, offsets: Predictor, logits: Predictor) -> None:
+    def add_level(self, offsets: LevelPredictor, logits: LevelPredictor) -> None:
         """Add the predictors of a level.
 
         If the two have different inputs, the level is their concatenation, and each convolution has
@@ -73,8 +73,8 @@ class GraphWriter:
             name = "_and_".join(inputs)
             self.add(MergeLayer(name=name, operation="concat", inputs=inputs))
             before, after = offsets.weight.shape[1], logits.weight.shape[1]
-            offsets = Predictor(name, _pad_channels(offsets.weight, (0, after)), offsets.bias)
-            logits = Predictor(name, _pad_channels(logits.weight, (before, 0)), logits.bias)
+            offsets = LevelPredictor(name, _pad_channels(offsets.weight, (0, after)), offsets.bias)
+            logits = LevelPredictor(name, _pad_channels(logits.weight, (before, 0)), logits.bias)
         kernel = max(offsets.weight.shape[-1], logits.weight.shape[-1])
         level = len(self.outputs)
         for kind, predictor in (("offsets", offsets), ("logits", logits)):

@@ -28,7 +28,7 @@ from singleshot.errors import ModelError
 from singleshot.importers.graph import (
     FINE_TUNING,
     GraphWriter,
-    Predictor,
+    LevelPredictor,
     batch_norm_as_scale,
 )
 from singleshot.recipes.load import recipe_from
@@ -139,12 +139,16 @@ class UltraFace:
         feature = self.add_relu(self.add_convolution("extras.0.2.0", feature, stride=2))
         return self.add_relu(self.add_convolution("extras.0.2.2", feature))
 
-    def predictor(self, prefix: str, feature: str) -> Predictor:
+    def predictor(self, prefix: str, feature: str) -> LevelPredictor:
         """Take the last convolution of a head, which is separable except on the last level."""
         if f"{prefix}.weight" in self.tensors:
-            return Predictor(feature, self.take(f"{prefix}.weight"), self.take(f"{prefix}.bias"))
+            return LevelPredictor(
+                feature, self.take(f"{prefix}.weight"), self.take(f"{prefix}.bias")
+            )
         feature = self.add_relu(self.add_convolution(f"{prefix}.0", feature))
-        return Predictor(feature, self.take(f"{prefix}.2.weight"), self.take(f"{prefix}.2.bias"))
+        return LevelPredictor(
+            feature, self.take(f"{prefix}.2.weight"), self.take(f"{prefix}.2.bias")
+        )
 
     def add_conv_norm(
         self, convolution: str, norm: str, feature: str, stride: int = 1, *, dilation: int = 1

@@ -25,12 +25,12 @@ from singleshot.files import describe_damage
 
 __all__ = [
     "SIDEWAYS",
-    "decode_image",
     "exif_orientation",
     "from_pillow",
     "image_size",
     "open_image",
     "read_image",
+    "read_image_bytes",
     "read_upright",
 ]
 
@@ -62,7 +62,7 @@ def read_image(
         return _read(path, BytesIO(read_content(path) + END_OF_JPEG))
 
 
-def decode_image(content: bytes, name: str) -> UInt8[Tensor, "3 h w"]:
+def read_image_bytes(content: bytes, name: str) -> UInt8[Tensor, "3 h w"]:
     """Decode the content of an image file as `read_image` does; `name` names it in errors.
 
     Raises:

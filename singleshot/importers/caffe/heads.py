@@ -11,7 +11,7 @@ from singleshot.backbones.settings import IMAGE
 from singleshot.errors import ModelError
 from singleshot.importers.caffe.network import CaffeLayer, extent
 from singleshot.importers.caffe.text import Message
-from singleshot.importers.graph import Predictor
+from singleshot.importers.graph import LevelPredictor
 
 __all__ = ["CaffeHeads", "heads_of", "prior_shapes", "prior_table", "result_table"]
 
@@ -118,7 +118,7 @@ def _convolution_of(part: CaffeLayer, layers: Mapping[str, CaffeLayer]) -> Caffe
     return end
 
 
-def predictor_of(layer: CaffeLayer, channels: int) -> Predictor:
+def predictor_of(layer: CaffeLayer, channels: int) -> LevelPredictor:
     """Take the weights of a head's convolution, which must have this number of channels."""
     weight = layer.kernels()
     if len(weight) != channels:
@@ -127,7 +127,7 @@ def predictor_of(layer: CaffeLayer, channels: int) -> Predictor:
         )
     parameters = layer.definition.only("convolution_param")
     bias = layer.blob(1).flatten() if parameters.flag("bias_term", default=True) else None
-    return Predictor(layer.input, weight, torch.zeros(channels) if bias is None else bias)
+    return LevelPredictor(layer.input, weight, torch.zeros(channels) if bias is None else bias)
 
 
 Size = tuple[int, int]

@@ -1,6 +1,6 @@
 """Ray Data with two workers gives what one process gives, whoever is killed meanwhile."""
 
-# Tests singleshot/batch
+# Tests singleshot/batch/predictor.py, singleshot/batch/results.py
 
 from __future__ import annotations
 

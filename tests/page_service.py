@@ -78,6 +78,7 @@ class PageService:
     answer: Callable[[bytes], dict[str, Any]] = answer_to
     key: str | None = None
     refusals: list[tuple[int, dict[str, str]]] = field(default_factory=list)  # status, headers
+    num_without_key: int = 0
     bodies: list[bytes] = field(default_factory=list)
     types: list[str] = field(default_factory=list)
 
@@ -126,6 +127,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _allowed(self) -> bool:
         sent = (self.headers["Authorization"] or "").removeprefix("Bearer ")
         if self.service.key is not None and sent != self.service.key:
+            self.service.num_without_key += 1
             self._problem(401, {"WWW-Authenticate": "Bearer"})
             return False
         return True

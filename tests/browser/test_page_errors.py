@@ -128,6 +128,7 @@ def test_a_key_that_is_withdrawn_is_requested_again(browser, service):
         service.key = "new"
         choose(page, image_file())
         page.fill("#key", "new")
+        assert service.num_without_key == 1
         page.keyboard.press("Enter")
         expect(page.locator("#count")).to_have_text("4")
 

@@ -104,7 +104,7 @@ function countFrame(item) {
 async function waitAfter(error, item) {
   if (error.status === 401) {
     pauseCamera(true);
-    openAgain(true);
+    openAgain();
     return false;
   }
   const { title, detail } = describeError(error);

@@ -69,7 +69,8 @@ let working = false;
 async function workThroughImages() {
   if (working || !state.source) return;
   working = true;
-  for (let item; (item = state.items.find((one) => one.status === "waiting" && one.blob)); ) await detectIn(item);
+  const next = () => state.source && state.items.find((one) => one.status === "waiting" && one.blob);
+  for (let item = next(); item; item = next()) await detectIn(item);
   working = false;
 }
 
@@ -108,7 +109,7 @@ function fail(item, error) {
   Object.assign(item, { status: "failed", error });
   if (error.status === 401) {
     item.status = "waiting";
-    return openAgain(true);
+    return openAgain();
   }
   const { title, detail } = describeError(error);
   const actions = remediesOf(error);

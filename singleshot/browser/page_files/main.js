@@ -40,8 +40,9 @@ function openingFailed(error, options) {
   return notify("opening", title, { detail, actions: [["Try again", () => openDetector(options)]] });
 }
 
-// Called where a request needs a key that the source does not have.
+// Called where a request needs a key that the source does not have: none is sent until it is given.
 function openAgain() {
+  state.source = null;
   if (element("key")) return;
   requestKey((key) => openDetector({ key }), true);
 }

@@ -22,6 +22,7 @@ from benchmarks import (
     million_index,
     postprocess,
     reading,
+    serving,
     training_step,
     video_memory,
     web,
@@ -45,6 +46,7 @@ BENCHMARKS = {
     "machines": machines.main,
     "batch": batch.main,
     "memory-over-epochs": memory_over_epochs.main,
+    "serving": serving.main,
     "web": web.main,
     "video-memory": video_memory.main,
 }

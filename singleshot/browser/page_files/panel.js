@@ -42,15 +42,18 @@ function showThreshold() {
 
 function showRules() {
   for (const button of element("rules").children) {
-    button.setAttribute("aria-pressed", String(button.dataset.rule === state.rule));
+    const { rule } = button.dataset;
+    const pressed = rule ? rule === state.rule : state.rule === null && !state.ofClass.size;
+    button.setAttribute("aria-pressed", String(pressed));
   }
 }
 
 function listRules() {
   const rules = rulesOf(state.about);
-  element("rules").replaceChildren(...rules.map((rule) => {
-    const button = make("button", { type: "button", data: { rule }, textContent: ruleWords(rule) });
-    button.addEventListener("click", () => chooseRule(state.rule === rule ? null : rule));
+  element("rules").replaceChildren(...["", ...rules].map((rule) => {
+    const textContent = rule ? ruleWords(rule) : "One for all";
+    const button = make("button", { type: "button", data: { rule }, textContent });
+    button.addEventListener("click", () => chooseRule(rule || null));
     return button;
   }));
   element("rules").hidden = !rules.length;

@@ -226,8 +226,12 @@ def camera_input(source: VideoSource, platform: str) -> tuple[str, str, dict[str
 
 def _windows_camera(source: VideoSource) -> str:
     """Find the name of a camera by its number, as DirectShow knows none."""
-    from av.device import enumerate_input_devices  # noqa: PLC0415 (an extra)
-
+    try:
+        from av.device import enumerate_input_devices  # noqa: PLC0415 (an extra)
+    except ImportError as error:
+        raise DataError(
+            f"{source.name}: cameras on Windows need PyAV 17; install it with: pip install -U av"
+        ) from error
     names = [
         device.name for device in enumerate_input_devices("dshow") if "video" in device.media_types
     ]

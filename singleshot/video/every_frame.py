@@ -109,6 +109,8 @@ class FileReader(VideoReader):
             except av.FFmpegError as error:
                 self._end_reason = error.strerror or str(error)
                 return
+            except IndexError:  # PyAV, at the end of a file in which streams have appeared
+                return
             if packet is None:
                 return
             try:

@@ -238,6 +238,8 @@ class LiveReader(VideoReader):
             return "nothing came any more"
         except av.FFmpegError as error:
             return (error.strerror or str(error)).lower()
+        except IndexError:  # PyAV, at the end of what has got more streams
+            pass
         return "it ended"
 
     def _put(self, frame: VideoFrame) -> None:

@@ -112,7 +112,8 @@ function describe(manifest) {
     }
   }
   return {
-    name: `${manifest.detector.kind} ${manifest.detector.backbone}`.trim(),
+    // Of a page; a model.json has the kind of detector alone.
+    name: manifest.name ?? manifest.detector.kind,
     labels: manifest.class_names,
     input: input.size,
     precision: manifest.precision,

@@ -18,12 +18,25 @@ __all__ = ["PageModel", "detector_script", "local_source"]
 HERE = Path(__file__).parent
 # In the order of their imports; the last one keeps what it exports.
 MODULES = ("resizing.js", "selection.js", "detector.js")
+# What the detector reads; paths, hashes and measurements of the export are left out.
+READ = (
+    "manifest_version",
+    "contract",
+    "precision",
+    "class_names",
+    "input",
+    "outputs",
+    "decoding",
+    "postprocessing",
+    "operating_point",
+)
 
 
 @dataclass(frozen=True)
 class PageModel:
     """A model for a page, and onnxruntime-web to run it."""
 
+    name: str  # shown as the title
     model: bytes  # ONNX, of the contract `decoded`
     manifest: Mapping[str, Any]  # its model.json
     runtime: str  # the module of onnxruntime-web
@@ -42,7 +55,7 @@ def local_source(model: PageModel) -> PageSource:
         script_policy="blob: 'wasm-unsafe-eval'",
         attachments={
             "licence": _as_text(model.licence),
-            "manifest": json.dumps(model.manifest).replace("<", "\\u003c"),
+            "manifest": json.dumps(_short(model)).replace("<", "\\u003c"),
             "detector": _as_text(detector_script()),
             "worker": _as_text(_read("worker.js")),
             "runtime": _as_text(model.runtime),
@@ -65,6 +78,11 @@ def _as_block(text: str) -> str:
     exports = ", ".join(re.findall(r"^export function (\w+)", text, flags=re.MULTILINE))
     body = re.sub(r"^export ", "", text, flags=re.MULTILINE)
     return f"const {{ {exports} }} = (() => {{\n{body}\nreturn {{ {exports} }};\n}})();\n"
+
+
+def _short(model: PageModel) -> dict[str, Any]:
+    """Copy what the page reads of the manifest."""
+    return {"name": model.name, **{key: model.manifest.get(key) for key in READ}}
 
 
 def _packed(content: bytes) -> str:

@@ -49,15 +49,18 @@ function candidates(scores, manifest) {
 
 /** Keep the best of each label with a finite box, in the order of labels, best first. */
 function bestOfEachLabel(byLabel, boxes, number) {
-  return byLabel.flatMap((found) => {
-    for (const one of found) {
-      one.box = boxes.subarray(4 * one.prior, 4 * one.prior + 4);
-    }
-    return found
-      .filter((one) => one.box.every(Number.isFinite))
+  const finite = ({ prior }) =>
+    Number.isFinite(boxes[4 * prior]) &&
+    Number.isFinite(boxes[4 * prior + 1]) &&
+    Number.isFinite(boxes[4 * prior + 2]) &&
+    Number.isFinite(boxes[4 * prior + 3]);
+  return byLabel.flatMap((found) =>
+    found
+      .filter(finite)
       .sort(byScore)
-      .slice(0, number);
-  });
+      .slice(0, number)
+      .map((one) => ({ ...one, box: boxes.subarray(4 * one.prior, 4 * one.prior + 4) })),
+  );
 }
 
 // Sorting is stable: of equal scores the earlier label, then the earlier prior stays first.

@@ -1,6 +1,7 @@
 """The detector as one module, in Node with a runtime whose outputs are given."""
 
 import base64
+import json
 
 import numpy as np
 import pytest
@@ -104,6 +105,7 @@ def test_detections_have_their_prior_and_level():
 
 def test_the_detector_is_described():
     about = run_in_node(DETECT, document())["about"]
+    assert about["name"] == "ssd"
     assert about["operatingPoints"] == {"cat": {"best_f1": 0.4}}
     assert [one["numPriors"] for one in about["levels"]] == [2, 2]
     assert [one["stride"] for one in about["levels"]] == [[2, 2], [2, 4]]
@@ -115,7 +117,10 @@ def test_a_model_of_another_contract_is_refused():
 
 
 def test_text_that_would_end_its_element_is_not_put_into_the_page():
-    model = PageModel(b"onnx", {"name": "</script>"}, "export {};", b"wasm", "MIT")
+    names = {"class_names": ["</script>"], "detector": {"checkpoint": "/home/ann/runs"}}
+    model = PageModel("cells", b"onnx", names, "export {};", b"wasm", "MIT")
     texts = local_source(model).attachments
     assert "</script>" not in texts["manifest"]
+    assert json.loads(texts["manifest"])["class_names"] == ["</script>"]
+    assert "/home/ann" not in texts["manifest"]
     assert set(texts) == {"licence", "manifest", "detector", "worker", "runtime", "wasm", "model"}

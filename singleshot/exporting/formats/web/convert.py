@@ -46,14 +46,16 @@ def write_web_page(folder: Path, manifest: Manifest, options: ExportOptions) -> 
 
     runtime = read_runtime(_runtime_path(options))
     file = next(iter(manifest.files))
+    name = _name(manifest)
     model = PageModel(
+        name,
         (folder / file).read_bytes(),
         manifest.to_json(),
         runtime.script,
         runtime.wasm,
         runtime.licence,
     )
-    page = build_page(_title(manifest), local_source(model))
+    page = build_page(name, local_source(model))
     (folder / PAGE).write_text(page, encoding="utf-8")
     (folder / LICENCE).write_text(runtime.licence, encoding="utf-8")
 
@@ -74,10 +76,12 @@ def _runtime_path(options: ExportOptions) -> Path:
     return path
 
 
-def _title(manifest: Manifest) -> str:
-    """Name the detector by its first classes."""
-    names = manifest.class_names
-    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+def _name(manifest: Manifest) -> str:
+    """Name the detector after its run, as `serve` does, else after its checkpoint or kind."""
+    checkpoint = Path(manifest.detector.checkpoint)
+    if checkpoint.parent.name == "checkpoints":
+        return checkpoint.resolve().parent.parent.name
+    return checkpoint.stem or f"{manifest.detector.kind} {manifest.detector.backbone}"
 
 
 FORMAT = ExportFormat(

@@ -174,6 +174,7 @@ def test_levels_and_priors_are_described(page, exported):
     detector = singleshot.load(exported)
     page.goto((exported / "index.html").as_uri())
     about = page.evaluate(ABOUT)["about"]
+    assert about["name"] == "run"  # the folder's
     assert about["labels"] == list(detector.class_names)
     assert sum(one["numPriors"] for one in about["levels"]) == len(about["priors"]) / 4
     for level, record in zip(about["levels"], detector.manifest.decoding.levels, strict=True):

@@ -161,3 +161,25 @@ def test_the_budget_names_the_most_accurate_detector_within_it(milliseconds, fig
         assert "None is as fast" in text
     else:
         assert f"{best.framework} on {best.extractor}, AP {best.average_precision:g} %" in text
+
+
+@pytest.mark.parametrize(("score", "iou"), [(0.05, 0.45), (0.15, 0.45), (0.5, 0.2), (0.3, 1.0)])
+def test_nms_keeps_as_many_boxes_as_the_package(score, iou, figure):
+    module = import_module("tutorial.figures.to_a_device")
+    shown = figure("16-to-a-device", "nms")
+    shown.locator('[name="score"]').fill(str(score))
+    shown.locator('[name="iou"]').fill(str(iou))
+    kept = module.detections_with(iou, score)
+    assert shown.locator(".kept rect").count() == len(kept)
+    candidates = module.detections_with(module.NO_NMS, score)
+    assert f": {len(candidates)} boxes" in value(shown, "summary")
+
+
+@pytest.mark.parametrize("width", [1, 7, 40])
+def test_the_loss_is_averaged_over_the_last_steps(width, figure):
+    module = import_module("tutorial.figures.training")
+    shown = figure("14-training", "loss")
+    shown.locator('[name="width"]').fill(str(width))
+    for part in module.PARTS:
+        mean = sum(row.values[part] for row in module.steps[-width:]) / width
+        assert f"{part} {mean:.3f}" in value(shown, "summary")

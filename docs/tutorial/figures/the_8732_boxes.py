@@ -166,7 +166,7 @@ def live_counts() -> Live:
         f"{level.grid[0]} × {level.grid[0]} cells with {level.priors_per_cell} each"
         for level in summary.levels
     )
-    canvas = Canvas(600, 190)
+    canvas = Canvas(430, 190)
     canvas.add('<g class="bars"></g>')
     start = canvas.figure(
         f"Bars of the number of priors of each level. SSD300 at 300 pixels: {rows}; together "

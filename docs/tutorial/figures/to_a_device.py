@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from tutorial.drawing import Canvas, Figure
-from tutorial.figures.blood_cells import COLOURS, SIZE, photograph
+from tutorial.drawing import Canvas, Figure, Live
+from tutorial.figures.blood_cells import COLOURS, NAMES, SIZE, photograph
 from tutorial.figures.matching_and_loss import outputs, priors_cxcywh
 from tutorial.figures.multibox import LETTERS
 from tutorial.figures.results import as_markdown, first_number, read_table
@@ -14,17 +14,18 @@ from singleshot.detectors.common.postprocess import PAPER_POSTPROCESSING
 from singleshot.detectors.ssd.postprocess import postprocess
 from singleshot.structures import Detections
 
-__all__ = ["before_and_after_nms", "int8_table", "latency_table"]
+__all__ = ["before_and_after_nms", "int8_table", "latency_table", "live_nms"]
 
 SCORE_THRESHOLD, IOU_THRESHOLD = 0.15, 0.45
 NO_NMS = 1.0  # no two boxes overlap by more
 PANEL, GAP = 400, 20
+LEAST_SCORE = 0.05  # of the interactive figure
 
 
-def detections_with(iou_threshold: float) -> Detections:
+def detections_with(iou_threshold: float, score_threshold: float = SCORE_THRESHOLD) -> Detections:
     """Decode the recorded outputs of the photograph."""
     options = replace(
-        PAPER_POSTPROCESSING, score_threshold=SCORE_THRESHOLD, iou_threshold=iou_threshold
+        PAPER_POSTPROCESSING, score_threshold=score_threshold, iou_threshold=iou_threshold
     )
     (found,) = postprocess(*outputs, priors_cxcywh, [SIZE], options=options)
     return found
@@ -54,6 +55,37 @@ def before_and_after_nms() -> Figure:
         f"{num_after} that NMS keeps, about one around each cell."
     )
 
+
+def live_nms() -> Live:
+    """Choose both thresholds: which boxes NMS keeps."""
+    canvas = Canvas(PANEL, PANEL * SIZE[0] / SIZE[1])
+    canvas.photograph(photograph(), 0, 0, PANEL)
+    canvas.add('<g class="dropped"></g><g class="kept"></g>')
+    start = canvas.figure(
+        "The boxes that NMS keeps, in the colour of their class, and those it drops, dashed. With "
+        f"scores from {SCORE_THRESHOLD:g} and an IoU threshold of {IOU_THRESHOLD:g}, "
+        f"{num_after} of {num_before} boxes are kept."
+    )
+    found = detections_with(NO_NMS, LEAST_SCORE)
+    # Exact: a rounded box may fall on the other side of the threshold.
+    boxes = zip(found.boxes.tolist(), found.scores.tolist(), found.labels.tolist(), strict=True)
+    data = {
+        "boxes": [{"box": box, "score": score, "label": label} for box, score, label in boxes],
+        "scale": PANEL / SIZE[1],
+        "colours": COLOURS,
+        "names": NAMES,
+    }
+    return Live(start, CONTROLS, data)
+
+
+CONTROLS = (
+    '<div class="controls">'
+    f'<label>Score threshold <input type="range" name="score" min="{LEAST_SCORE}" max="0.95"'
+    f' step="0.05" value="{SCORE_THRESHOLD}"></label>'
+    '<label>IoU threshold of NMS <input type="range" name="iou" min="0.05" max="1" step="0.05"'
+    f' value="{IOU_THRESHOLD}"></label></div>'
+    '<p aria-live="polite"><span data-value="summary"></span></p>'
+)
 
 latency = read_table("latency.md", "SSDLite-MobileNetV2")
 int8 = read_table("int8.md", "Accuracy in int8")

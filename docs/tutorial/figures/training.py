@@ -8,14 +8,14 @@ from typing import NamedTuple
 
 import torch
 from PIL import Image
-from tutorial.drawing import BLUE, GREEN, ORANGE, RED, Canvas, Figure, Plot
+from tutorial.drawing import BLUE, GREEN, ORANGE, RED, Canvas, Figure, Live, Plot
 from tutorial.figures.blood_cells import COLOURS, sample
 
 from singleshot.data.augment.pipeline import Augmentation
 from singleshot.data.augment.view import View
 from singleshot.recipes.load import load_recipe
 
-__all__ = ["augmentation", "curve_ap", "curve_loss", "curve_rate", "curve_rates"]
+__all__ = ["augmentation", "curve_ap", "curve_rate", "curve_rates", "live_loss"]
 
 FOLDER = Path(__file__).parents[1] / "recorded"
 RECIPE = "ssdlite320-lite0"
@@ -26,6 +26,9 @@ SEEDS = (20, 15, 21, 16, 12)
 FILL = (124, 116, 104)  # ImageNet's mean: of the canvas beyond the image
 SIDE, GAP = 240, 14
 WIDE, LEFT, TOP, BOTTOM, RIGHT = 640, 56.0, 14.0, 250.0, 620.0
+
+
+PARTS = ("classification", "localization")
 
 
 class Row(NamedTuple):
@@ -52,7 +55,7 @@ minutes = f"{log[-1].values['seconds'] / 60:.1f}"
 first_ap50 = f"{evaluations[0].values['AP50']:.2f}"
 best = max(evaluations, key=lambda row: row.values["AP"])
 best_ap50, best_ap = f"{best.values['AP50']:.2f}", f"{best.values['AP']:.2f}"
-last_loss = f"{sum(steps[-1].values[part] for part in ('localization', 'classification')):.1f}"
+last_loss = f"{sum(steps[-1].values[part] for part in PARTS):.1f}"
 
 
 def axes(
@@ -76,7 +79,7 @@ def axes(
 def draw_line(plot: Plot, rows: list[Row], column: str, colour: str, *, scale: float) -> None:
     """Draw a column of the log against epochs, or steps (scale 1)."""
     points = [plot.at(row.step / scale, row.values[column]) for row in rows]
-    plot.canvas.line(points, colour, 'stroke-width="2"')
+    plot.canvas.line(points, colour, f'stroke-width="2" class="line-{column}"')
 
 
 def draw_key(plot: Plot, entries: dict[str, str], x: float = 330, y: float = 34) -> None:
@@ -97,18 +100,31 @@ def curve_rate() -> Figure:
     )
 
 
-def curve_loss() -> Figure:
-    """Draw both parts of the loss."""
+def live_loss() -> Live:
+    """Draw both parts of the loss, averaged over as many steps as chosen."""
     plot = axes("loss", [0, 2, 4, 6, 8])
     draw_line(plot, steps, "classification", ORANGE, scale=STEPS_OF_EPOCH)
     draw_line(plot, steps, "localization", BLUE, scale=STEPS_OF_EPOCH)
     draw_key(plot, {"classification": ORANGE, "localization": BLUE})
     first, last = steps[0].values, steps[-1].values
-    return plot.canvas.figure(
+    start = plot.canvas.figure(
         f"Both parts of the loss by epoch. Classification falls from {first['classification']:.1f} "
         f"to {last['classification']:.1f}, localization from {first['localization']:.1f} to "
         f"{last['localization']:.1f}; most of it in the first five epochs, with noise all along."
     )
+    data = {
+        "steps": steps[1].step - steps[0].step,
+        "xs": [plot.at(row.step / STEPS_OF_EPOCH, 0)[0] for row in steps],
+        "lines": {part: [row.values[part] for row in steps] for part in PARTS},
+        "y": [plot.at(0, 0)[1], plot.at(0, 1)[1]],
+    }
+    return Live(start, CONTROLS, data)
+
+
+CONTROLS = (
+    '<div class="controls"><label>Average over <input type="range" name="width" min="1" max="40"'
+    ' value="1"></label></div><p aria-live="polite"><span data-value="summary"></span></p>'
+)
 
 
 def curve_ap() -> Figure:

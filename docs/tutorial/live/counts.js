@@ -56,9 +56,9 @@ live.figures("counts", (figure, data) => {
     const most = Math.max(...counts);
     kept.forEach((count, level) => {
       const y = 8 + level * 26;
-      add("text", { x: 92, y: y + 14, "text-anchor": "end", fill: "currentColor" }, `${sides[level]}² · ${recipe.priors[level]}`);
-      add("rect", { x: 100, y, width: Math.max((400 * count) / most, count ? 1 : 0), height: 18, fill: "#3b8edb" });
-      add("text", { x: 108 + (400 * count) / most, y: y + 14, fill: "currentColor" }, number.format(count));
+      add("text", { x: 62, y: y + 14, "text-anchor": "end", fill: "currentColor" }, `${sides[level]}² · ${recipe.priors[level]}`);
+      add("rect", { x: 70, y, width: Math.max((290 * count) / most, count ? 1 : 0), height: 18, fill: "#3b8edb" });
+      add("text", { x: 76 + (290 * count) / most, y: y + 14, fill: "currentColor" }, number.format(count));
     });
     const total = kept.reduce((sum, count) => sum + count, 0);
     const finest = chosen.indexOf(true);

@@ -115,3 +115,11 @@ def test_every_slide_of_the_deck_is_answered_by_a_section():
     for (_, title, answers), expected in zip(rows, SLIDES, strict=True):
         assert title.startswith(expected)
         assert "](" in answers  # building the site checks that pages and sections exist
+
+
+@pytest.mark.parametrize("recipe", ["rcnn", "faster-rcnn-vgg16", "ssd300-vgg16"])
+def test_costs_of_regions_are_those_of_the_built_networks(recipe, lessons):
+    from tutorial.costs import count_cost, read_costs
+
+    assert lessons
+    assert read_costs()[recipe] == count_cost(recipe)

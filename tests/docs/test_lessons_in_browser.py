@@ -180,3 +180,44 @@ def test_ap_at_each_iou_threshold_is_that_of_the_package(opened, lessons):
         slider.press("ArrowRight")
     assert figure.locator('[data-value="threshold"]').inner_text() == "0.75"
     assert reading.inner_text() == f"{coco.AP75:.4f}"
+
+
+def test_a_step_of_the_training_shows_what_was_recorded(opened, lessons):
+    figures = lessons["06-localization"].figures
+    page = opened("06-localization")
+    figure = page.locator('[data-live="learning"]')
+    figure.get_by_label("Training step").press("End")
+    for attach in ("convolutions", "fully_connected"):
+        figure.locator("select").select_option(attach)
+        last = figures.learn(attach)[-1]
+        assert figure.locator('[data-value="step"]').inner_text() == str(figures.SHOWN[-1])
+        shown = float(figure.locator('[data-value="iou"]').inner_text())
+        assert shown == pytest.approx(last["iou"], abs=0.02)  # another process rounds otherwise
+        assert shown > 0.85
+        x = float(figure.locator('[data-number="0"]').get_attribute("x"))
+        assert x == pytest.approx(last["boxes"][0][0], abs=2)
+
+
+def test_a_window_shows_the_score_of_the_classifier(opened, lessons):
+    figures = lessons["07-sliding-windows"].figures
+    page = opened("07-sliding-windows")
+    figure = page.locator('[data-live="window"]')
+    figure.locator("select").select_option("250")
+    for axis, presses in (("x", 2), ("y", 7)):
+        for _ in range(presses):
+            figure.locator(f'[data-axis="{axis}"]').press("ArrowRight")
+    windows = figures.all_windows()[250]
+    expected = windows.scores[7 * windows.grid[1] + 2].item()
+    assert expected > 0.9
+    shown = float(figure.locator('[data-value="score"]').inner_text())
+    assert shown == pytest.approx(expected, abs=0.001)
+
+
+def test_bars_are_as_long_as_the_costs_of_the_detectors(opened, lessons):
+    figures = lessons["08-region-proposals"].figures
+    page = opened("08-region-proposals")
+    figure = page.locator('[data-live="regions"]')
+    figure.locator("input").press("End")
+    for name, cost in figures.read_costs().items():
+        billions = f"{round((cost.once + 2000 * cost.each) / 1e9):,} billion"
+        assert figure.locator(f'[data-text="{name}"]').text_content() == billions

@@ -47,7 +47,10 @@ def count_cost(recipe: str) -> Cost:
     key = REGIONS[recipe]
     if key is None:
         return Cost(show_model(recipe, NUM_CLASSES).macs, 0, 0)
-    few, more = (show_model(recipe, NUM_CLASSES, {key: count}).macs for count in (100, 200))
+    # Random weights propose anything: nothing may be left out, or there would be fewer.
+    kept = {"model.proposals.iou_threshold": 1.0, "model.proposals.min_side": 0.0}
+    rest = kept if "proposals" in key else {}
+    few, more = (show_model(recipe, NUM_CLASSES, {key: count, **rest}).macs for count in (100, 200))
     each = (more - few) // 100
     settings: dict[str, Any] = flat(load_recipe(recipe).model_dump(mode="json"))
     return Cost(few - 100 * each, each, settings[key])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import io
 import json
@@ -9,6 +10,7 @@ import re
 from pathlib import Path
 
 import pytest
+from defusedxml.ElementTree import fromstring
 
 FOLDER = Path(__file__).resolve().parents[2] / "docs/tutorial"
 NAMES = [
@@ -106,7 +108,11 @@ def test_a_notebook_is_made_of_the_lesson(name, lessons):
     blocks = [part for part in lesson.parts if part.kind == "python"]
     assert len(code) == len(blocks) + 2 * len(lesson.exercises)
     shown = [part for part in lesson.parts if part.kind in ("figure", "live")]
-    assert len([cell for cell in cells if "attachments" in cell]) == len(shown)
+    attached = [cell["attachments"] for cell in cells if "attachments" in cell]
+    assert len(attached) == len(shown)
+    for files in attached:
+        ((_, types),) = files.items()
+        assert fromstring(base64.b64decode(types["image/svg+xml"])).tag.endswith("svg")
 
 
 def test_every_slide_of_the_deck_is_answered_by_a_section():

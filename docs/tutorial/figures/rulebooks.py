@@ -69,7 +69,7 @@ def live_iou_threshold() -> Live:
     dots = []
     for threshold in THRESHOLDS:
         x, _ = plot.at(threshold, 0)
-        dots.append(f'<circle data-dot cx="{x:g}" cy="205" r="5" fill="{BLUE}"/>')
+        dots.append(f'<circle data-dot="" cx="{x:g}" cy="205" r="5" fill="{BLUE}"/>')
     canvas.add("".join(dots))
     x, _ = plot.at(0.5, 0)
     canvas.add(

@@ -81,6 +81,8 @@ def save_shard(
         save_predictions=options.save_predictions,
         split=options.split,
         device=options.device,
+        tile=options.tile,
+        tile_overlap=options.tile_overlap,
         reading=options.reading,
         progress=True,
         on_message=note,

@@ -31,7 +31,8 @@ _GROUPS: Mapping[str, Sequence[str]] = {
         "max_seconds",
         "check",
     ),
-    "Detections": ("score_threshold",),
+    "Detections": ("score_threshold", "tile", "tile_overlap"),
+    "Tracking and counting": ("track", "keep_lost", "count", "count_at"),
     "Export": (
         "contract",
         "pixels",

@@ -33,6 +33,7 @@ from singleshot.metrics.intervals import few_images_note
 from singleshot.models.locating import Model, exported_model
 from singleshot.models.origin import training_splits
 from singleshot.options import DataPaths, Device, as_paths, takes
+from singleshot.prediction.tile_options import TileSize, WithTiles
 from singleshot.runs.callbacks import OnMessage
 from singleshot.runs.display import image_display
 from singleshot.runs.splits import SET_ASIDE, RunSplits
@@ -61,7 +62,7 @@ def _evaluate(detector: Model, options: EvaluationOptions) -> Report:
     name = str(detector) if isinstance(detector, str | Path) else type(detector).__name__
     # Hashed before they are loaded: the thresholds hold for these weights, not for later ones.
     weights = weights_to_choose_for(detector) if options.threshold_rule else None
-    loaded = as_detector(detector, options.device)
+    loaded = options.tiled(as_detector(detector, options.device))
     splits = _splits_of(detector, options.on_message)
     dataset = open_evaluation_data(
         options.data,
@@ -129,6 +130,8 @@ def detect_shard(
     save_predictions: str | Path,
     split: str | None = None,
     device: Device = "auto",
+    tile: TileSize | None = None,
+    tile_overlap: float = 0.2,
     reading: ReadingOptions = AS_IT_IS,
     progress: bool | Callable[[int, int], None] | None = None,
     on_message: OnMessage | None = None,
@@ -143,6 +146,8 @@ def detect_shard(
         save_predictions: file for COCO results JSON.
         split: split to detect in; default as in `evaluate`.
         device: cpu, cuda, cuda:1, mps or auto.
+        tile: (height, width) of tiles to detect in as well as in the whole image.
+        tile_overlap: share of a tile that it has in common with the next.
         reading: what to believe of the annotations, and what to do with damaged input.
         progress: whether to show it, or a function called with (images done, images in all).
         on_message: called with each message.
@@ -155,7 +160,8 @@ def detect_shard(
         raise SingleshotError(f"there is no shard {number} of {num_shards}; they begin with 1")
     path = Path(save_predictions)
     require_writable(path)
-    loaded = as_detector(detector, device)
+    tiles = WithTiles(tile=tile, tile_overlap=tile_overlap)
+    loaded = tiles.tiled(as_detector(detector, device))
     with image_display(progress, on_message) as display:
         dataset = open_evaluation_data(
             data,

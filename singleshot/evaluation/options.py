@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from singleshot.data.reading import ReadingOptions
 from singleshot.files import require_existing, require_writable
 from singleshot.options import DEVICE, DataPaths, Device, argument, callback, option
+from singleshot.prediction.tile_options import WithTiles
 from singleshot.runs.callbacks import OnMessage
 from singleshot.runs.reporting import WithPage, WithProgress
 
@@ -120,7 +121,7 @@ class ScoreOptions(MeasurementOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
-class EvaluationOptions(ScoreOptions):
+class EvaluationOptions(WithTiles, ScoreOptions):
     """Options of `evaluate`."""
 
     save_predictions: str | Path | None = field(

@@ -117,7 +117,7 @@ def test_neighbours_of_different_classes_or_heights_are_not_joined():
 
 
 def test_sides_at_the_border_of_the_image_are_not_cut():
-    boxes = torch.tensor([[0.0, 0, 100, 100], [3.0, 20, 50, 98]])
+    boxes = torch.tensor([[0.0, 0, 100, 100], [3.0, 20, 50, 99.2]])
     assert cut_sides(boxes, (0, 0, 100, 100), (300, 300)).tolist() == [
         [False, False, True, True],
         [False, False, False, True],

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Annotated, Any
 
@@ -23,7 +21,7 @@ from singleshot.serving.admission import RateLimit, require_key
 from singleshot.serving.answers import DetectionsAnswer, ModelAnswer, encode_detections
 from singleshot.serving.batching import Batcher
 from singleshot.serving.description import make_model_answer, prior_summary
-from singleshot.serving.images import IMAGE_TYPES, decode_image
+from singleshot.serving.images import IMAGE_TYPES, PixelLimits, decode_image
 from singleshot.serving.monitoring import Metrics, Monitoring, ServerState
 from singleshot.serving.options import ServingOptions
 from singleshot.serving.page import add_page
@@ -41,6 +39,8 @@ __all__ = ["DetectionService", "create_app"]
 
 DESCRIPTION = "Detects objects in images."
 MOST_DECODERS = 4
+# Images of the largest size that are decoded at once; of smaller ones more, up to --max-waiting.
+MOST_LARGEST, LEAST_PIXELS = 4, 20_000_000
 
 Threshold = Annotated[
     float | None,
@@ -75,6 +75,9 @@ class DetectionService:
             max_bytes_of_all=options.max_bytes * options.max_waiting,
             seconds=options.body_seconds,
         )
+        self.pixel_limits = PixelLimits(
+            options.max_pixels, max(options.max_pixels * MOST_LARGEST, LEAST_PIXELS)
+        )
         self.decoders = ThreadPoolExecutor(
             min(available_cores(), MOST_DECODERS), thread_name_prefix="decoder"
         )
@@ -87,17 +90,18 @@ class DetectionService:
         began, loop = time.perf_counter(), asyncio.get_running_loop()
         with self.batcher.admitted():
             image = await loop.run_in_executor(
-                self.decoders, decode_image, content, self.options.max_pixels
+                self.decoders, decode_image, content, self.pixel_limits
             )
             decode = time.perf_counter() - began
+            _, height, width = image.shape
             found = await self.batcher.detect(image)
+            del image
         seconds = (decode, time.perf_counter() - began)
         keep = self.keep
         if score_threshold is not None:
             keep = detection_filter(self.detector, score_threshold)
         found = replace(found, detections=keep(found.detections))
         self.metrics.count(found, decode, self.class_names)
-        _, height, width = image.shape
         request.state.summary = (
             f"{width} x {height}, {len(found.detections)} found, batch of {found.batch}"
         )
@@ -116,11 +120,6 @@ class DetectionService:
             await self.bodies.discard(request)
             raise
 
-    def close(self) -> None:
-        """End the threads once their work is done."""
-        self.batcher.close()
-        self.decoders.shutdown(wait=False)
-
 
 def create_app(
     detector: Detector, options: ServingOptions | None = None, *, name: str = "detector"
@@ -132,17 +131,11 @@ def create_app(
     options = options or ServingOptions()
     service = DetectionService(detector, options, name)
 
-    @asynccontextmanager
-    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        yield
-        service.close()
-
     # Its pages of documentation load programs from elsewhere; openapi.json is what they show.
     app = FastAPI(
         title="singleshot",
         description=DESCRIPTION,
         version=__version__,
-        lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
     )

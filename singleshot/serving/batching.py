@@ -107,10 +107,6 @@ class Batcher:
             self._worker = loop.create_task(self._work())
         return await one.future
 
-    def close(self) -> None:
-        """End the thread once its batch is done."""
-        self._thread.shutdown(wait=False)
-
     async def _work(self) -> None:
         """Run batch after batch until no image waits."""
         loop = asyncio.get_running_loop()

@@ -6,6 +6,8 @@ Nothing is unpickled, and no file is opened: images are decoded from memory.
 from __future__ import annotations
 
 from io import BytesIO
+from threading import Lock
+from weakref import finalize
 
 from jaxtyping import UInt8
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -15,7 +17,7 @@ from singleshot.data.image_files.decoding import exif_orientation, from_pillow
 from singleshot.errors import DataError
 from singleshot.serving.problems import Problem
 
-__all__ = ["IMAGE_TYPES", "decode_image"]
+__all__ = ["IMAGE_TYPES", "PixelLimits", "decode_image"]
 
 # Pillow's names; no other of its decoders sees the bytes.
 FORMATS = ("JPEG", "PNG", "WEBP")
@@ -28,20 +30,46 @@ START_OF_SCAN, MOST_SCANS = b"\xff\xda", 32
 PLACE = "body"
 
 
-def decode_image(content: bytes, max_pixels: int) -> UInt8[Tensor, "3 h w"]:
+class PixelLimits:
+    """Limits of the pixels of one image, and of all that are decoded; for several threads."""
+
+    def __init__(self, of_one: int, of_all: int) -> None:
+        self.of_one, self.of_all = of_one, of_all
+        self.number = 0  # of images that are decoded
+        self._lock = Lock()
+
+    def reserve(self, number: int) -> None:
+        """Count the pixels of an image about to be decoded; raises Problem for too many."""
+        with self._lock:
+            if self.number + number > self.of_all:
+                raise Problem(
+                    429,
+                    "too many pixels at once",
+                    place="server",
+                    value=f"{self.number / 1e6:.0f} megapixels are in work",
+                    remedy="repeat the request in 1 s",
+                    headers={"Retry-After": "1"},
+                )
+            self.number += number
+
+    def release(self, number: int) -> None:
+        """Count the pixels of an image no more."""
+        with self._lock:
+            self.number -= number
+
+
+def decode_image(content: bytes, limits: PixelLimits) -> UInt8[Tensor, "3 h w"]:
     """Decode an image as `read_image` does: upright RGB, transparency on white.
+
+    Its pixels count for the limit of all images as long as it exists.
 
     Raises:
         Problem: it is of another format, broken, or too large.
     """
     try:
         with Image.open(BytesIO(content), formats=FORMATS) as image:
-            _check_size(image, content, max_pixels)
-            must_turn = exif_orientation(image) != 1
-            image.load()
-            if must_turn:
-                ImageOps.exif_transpose(image, in_place=True)
-            return from_pillow(image, PLACE)
+            _check_size(image, content, limits.of_one)
+            return _decode(image, limits)
     except Problem:
         raise
     except UnidentifiedImageError:
@@ -53,11 +81,29 @@ def decode_image(content: bytes, max_pixels: int) -> UInt8[Tensor, "3 h w"]:
             remedy="send a JPEG, PNG or WebP image",
         ) from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise _too_large("more than Pillow decodes", max_pixels) from None
+        raise _too_large("more than Pillow decodes", limits.of_one) from None
     except DataError as error:
         raise _broken(str(error).removeprefix(f"{PLACE}: ")) from error
     except Exception as error:  # Pillow's decoders raise nearly anything on a broken file
         raise _broken(f"the image is broken ({error})") from error
+
+
+def _decode(image: Image.Image, limits: PixelLimits) -> UInt8[Tensor, "3 h w"]:
+    """Decode an image whose header has been read."""
+    number = image.width * image.height
+    limits.reserve(number)
+    try:
+        must_turn = exif_orientation(image) != 1
+        image.load()
+        if must_turn:
+            ImageOps.exif_transpose(image, in_place=True)
+        decoded = from_pillow(image, PLACE)
+    except BaseException:
+        limits.release(number)
+        raise
+    # However its request ends: with an answer, an error, or cancelled.
+    finalize(decoded, limits.release, number)
+    return decoded
 
 
 def _check_size(image: Image.Image, content: bytes, max_pixels: int) -> None:

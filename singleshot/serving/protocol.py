@@ -8,9 +8,13 @@ and then, would keep them all (slow loris).
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import Any, ClassVar
 
+import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from singleshot.serving.problems import PROBLEM_TYPE, Problem
 
 __all__ = ["IDLE_SECONDS", "Connections", "TimedProtocol", "protocol_with"]
 
@@ -84,6 +88,29 @@ class TimedProtocol(H11Protocol):
         if not self.transport.is_closing() and not self._has_request():
             self._has_begun = False
             self._wait(IDLE_SECONDS)
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what is no HTTP by problem details."""
+        problem = Problem(
+            400,
+            "no HTTP request",
+            place="connection",
+            value=msg,
+            remedy="send HTTP/1.1 with headers of 64 kB at most",
+        )
+        content = json.dumps(problem.to_json()).encode()
+        headers = [
+            (b"content-type", PROBLEM_TYPE.encode()),
+            (b"content-length", str(len(content)).encode()),
+            (b"connection", b"close"),
+        ]
+        for event in (
+            h11.Response(status_code=400, headers=headers, reason=b"Bad Request"),
+            h11.Data(data=content),
+            h11.EndOfMessage(),
+        ):
+            self.transport.write(self.conn.send(event) or b"")
+        self.transport.close()
 
     def shutdown(self) -> None:
         """Close after the request in work, or after a last moment in which one may arrive."""

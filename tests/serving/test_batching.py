@@ -27,10 +27,7 @@ def detect_together(batcher, reds):
     async def together():
         return await asyncio.gather(*map(one, reds), return_exceptions=True)
 
-    try:
-        return asyncio.run(together())
-    finally:
-        batcher.close()
+    return asyncio.run(together())
 
 
 def test_images_share_batches_and_get_their_own_detections():
@@ -86,5 +83,4 @@ def test_a_request_that_is_cancelled_is_left_out():
         return await tasks[1]
 
     asyncio.run(cancel_one())
-    batcher.close()
     assert detector.batches == [1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import resource
 import socket
 import time
@@ -50,7 +51,15 @@ def test_headers_that_never_end_are_cut_off(server):
     with send(server, b"POST /v1/detect HTTP/1.1\r\n") as connection:
         assert connection.recv(1) == b""
     assert time.monotonic() - began > 5
-    assert b"400" in answer_to(server, b"GET / HTTP/1.1\r\nx: " + b"y" * 100_000)
+
+
+@pytest.mark.parametrize(
+    "content", [b"GET / HTTP/1.1\r\nx: " + b"y" * 100_000, b"\x16\x03\x01\x02\r\n\r\n"]
+)
+def test_what_is_no_request_is_answered_by_problem_details(server, content):
+    head, _, body = answer_to(server, content).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 400 ")
+    assert json.loads(body)["type"] == "urn:singleshot:problem:no-http-request"
 
 
 def test_an_endless_body_is_refused_and_cut_off(server):

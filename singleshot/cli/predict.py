@@ -101,6 +101,7 @@ def print_prediction(result: "Result") -> None:
 
 def print_frame(result: "Result") -> None:
     """Print the time of a frame, and how many objects of each class are in it."""
-    counts = ", ".join(f"{count} {name}" for name, count in Counter(result.names).items())
+    labels = Counter(sorted(result.labels.tolist()))
+    counts = ", ".join(f"{count} {result.class_names[label]}" for label, count in labels.items())
     video = typer.format_filename(str(result.video))
     print_result(f"{video} frame {result.frame} at {result.time:.3f} s: {counts or 'nothing'}")

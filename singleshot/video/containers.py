@@ -29,6 +29,7 @@ __all__ = ["OpenVideo", "check_pixels", "describe_error", "open_container", "req
 CONNECT_SECONDS, READ_SECONDS = 10.0, 5.0
 # Of a file that is in truth a playlist, nothing is fetched from elsewhere.
 FILE_PROTOCOLS = "file,crypto,data"
+NO_TIMESTAMPS = 0x80  # AVFMT_NOTIMESTAMPS of FFmpeg's avformat.h
 STREAM_OPTIONS = {
     "rtsp_flags": "prefer_tcp",  # UDP loses packets, and does not pass most routers
     "fpsprobesize": "0",  # opening waits for no more frames than it needs
@@ -44,13 +45,18 @@ class OpenVideo:
 
     @property
     def has_audio(self) -> bool:
-        """Check for sound beside the images."""
+        """True with sound beside the images."""
         return bool(self.container.streams.audio)
 
     @property
     def frame_rate(self) -> Fraction | None:
         """Frames in a second on average; None where the container does not state it."""
         return self.stream.average_rate or self.stream.guessed_rate or None
+
+    @property
+    def has_timestamps(self) -> bool:
+        """False for Motion JPEG over HTTP and the like, where FFmpeg counts 25 frames a second."""
+        return not self.container.format.flags & NO_TIMESTAMPS
 
     def close(self) -> None:
         """Close the container."""

@@ -34,6 +34,9 @@ class FileReader(VideoReader):
         """
         super().__init__(source)
         self._opened, self._options = opened, options
+        # Noted now: PyAV reads freed memory of a stream whose file was closed.
+        self._frame_rate, self._has_audio = opened.frame_rate, opened.has_audio
+        self._time_base = opened.stream.time_base or 1 / FALLBACK_RATE
         self.num_broken_packets = 0
         self.num_damaged_frames = 0  # decoded in part; the decoder fills in the rest
         self._reason = self._end_reason = ""
@@ -41,9 +44,8 @@ class FileReader(VideoReader):
         first = next(self._rest, None)
         if first is None:
             reason = self._reason or self._end_reason or "it has none"
-            raise DataError(
-                f"{source.name}: not one frame can be decoded: {reason}; replace or remove it"
-            )
+            remedy = "replace or remove it" if source.kind == "file" else "download it first"
+            raise DataError(f"{source.name}: not one frame can be decoded: {reason}; {remedy}")
         self._first = first
         self._start = opened.stream.start_time
         if self._start is None:
@@ -63,27 +65,28 @@ class FileReader(VideoReader):
     @property
     def frame_rate(self) -> Fraction | None:
         """Frames in a second on average; None where the file does not state it."""
-        return self._opened.frame_rate
+        return self._frame_rate
 
     @property
     def time_base(self) -> Fraction:
         """Unit in seconds of which all times are multiples."""
-        base = self._opened.stream.time_base
-        return base if base else 1 / FALLBACK_RATE
+        return self._time_base
 
     @property
     def has_audio(self) -> bool:
         """True with sound, which is not read."""
-        return self._opened.has_audio
+        return self._has_audio
 
     def __iter__(self) -> Iterator[Frame]:
         """Yield every frame, or every step-th; the damage is reported once, at the end."""
-        for index, frame in enumerate(chain([self._first], self._rest)):
-            check_pixels(self.source, frame.width, frame.height)
-            if index % self._options.step == 0:
-                yield Frame(index, self._time_of(frame, index), as_image(frame))
-        if self._damage():
-            self._options.on_message(f"{self.source.name}: {self._damage()}")
+        try:
+            for index, frame in enumerate(chain([self._first], self._rest)):
+                check_pixels(self.source, frame.width, frame.height)
+                if index % self._options.step == 0:
+                    yield Frame(index, self._time_of(frame, index), as_image(frame))
+        finally:
+            if damage := self._damage():
+                self._options.on_message(f"{self.source.name}: {damage}")
 
     def close(self) -> None:
         """Close the file."""

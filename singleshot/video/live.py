@@ -231,7 +231,8 @@ class LiveReader(VideoReader):
                     continue
                 for frame in frames:
                     num_broken = 0
-                    self._put(frame)
+                    timestamp = timestamp_of(frame) if connection.has_timestamps else None
+                    self._put(frame, timestamp)
                 if self._closing.is_set():
                     break
         except av.ExitError:
@@ -242,10 +243,9 @@ class LiveReader(VideoReader):
             pass
         return "it ended"
 
-    def _put(self, frame: VideoFrame) -> None:
+    def _put(self, frame: VideoFrame, timestamp: int | None) -> None:
         """Put a frame into the slot, with its number and time."""
         now = self._last_received = time.monotonic()
-        timestamp = timestamp_of(frame)
         base = frame.time_base
         seconds = None if timestamp is None or not base else float(timestamp * base)
         index, self._num_received = self._num_received, self._num_received + 1

@@ -94,3 +94,11 @@ def test_waiting_ends_when_it_should_stop(tmp_path):
         for _ in video:
             stop.append(True)
     assert stop == [True]
+
+
+def test_motion_jpeg_without_timestamps_has_the_times_of_the_clock(tmp_path):
+    film = make_film(tmp_path / "a.mjpeg", 3, codec="mjpeg", format="mjpeg")
+    with open_video(film, live=True, options=FrameOptions(reconnect_seconds=0)) as video:
+        times = [frame.time for frame in video]
+    assert times[-1] not in (0.04, 0.08)  # 25 frames a second, which the file does not state
+    assert times == sorted(times)

@@ -14,11 +14,7 @@ from singleshot.boxes.geometry import pairwise_iou
 from singleshot.metrics import Protocol, every_point, precision_recall_curve
 
 FOLDER = Path(__file__).resolve().parents[2] / "docs/tutorial"
-NAMES = [
-    path.stem
-    for path in sorted(FOLDER.glob("[0-9][0-9]-*.md"))
-    if "```exercise" in path.read_text()
-]
+NAMES = [path.stem for path in sorted(FOLDER.glob("[0-9][0-9]-*.md"))]
 
 # The eight detections of twelve dogs.
 SCORES = np.array([0.95, 0.90, 0.85, 0.80, 0.70, 0.60, 0.50, 0.40])

@@ -84,7 +84,7 @@ def proposals() -> Figure:
 def stages() -> Figure:
     """Draw what each detector does once for an image, and what for each region."""
     rows = {
-        "R-CNN": ("selective search", "warp, whole network, SVMs"),
+        "R-CNN": ("selective search", "warp, whole network"),
         "Fast R-CNN": ("selective search; convolutions", "cut from the map, 2 layers"),
         "Faster R-CNN": ("convolutions; proposals", "cut from the map, 2 layers"),
         "R-FCN": ("convolutions; proposals; maps", "a mean over parts"),

@@ -6,11 +6,20 @@
 /**
  * Open the detector of this page; resolves to
  * {about, place, threads, notes, detect(frame, {scoreThreshold})}.
+ *
+ * `onProgress` is called with the part of the runtime and the model that is unpacked.
  */
-async function openSource() {
+async function openSource({ onProgress = () => {} } = {}) {
   const text = (name) => document.getElementById(name).textContent;
   const worker = startWorker(text("worker"));
-  const [wasm, model] = await Promise.all([unpack(text("wasm")), unpack(text("model"))]);
+  const packed = [text("wasm"), text("model")];
+  const total = packed[0].length + packed[1].length;
+  let unpacked = 0;
+  const count = (characters) => {
+    unpacked += characters;
+    onProgress(Math.min(unpacked / total, 1));
+  };
+  const [wasm, model] = await Promise.all(packed.map((one) => unpack(one, count)));
   const manifest = JSON.parse(text("manifest"));
   const parts = { runtime: text("runtime"), detector: text("detector"), wasm, model, manifest };
   const { about, threads } = await worker.request(parts, [wasm, model]);
@@ -56,8 +65,8 @@ function startWorker(source) {
   return { request };
 }
 
-/** Decode base64 of gzip into an ArrayBuffer, piece by piece. */
-async function unpack(text) {
+/** Decode base64 of gzip into an ArrayBuffer, piece by piece, each of which is counted. */
+async function unpack(text, count) {
   const characters = text.trim();
   const length = 1 << 20; // of a piece; a multiple of 4
   let start = 0;
@@ -69,6 +78,7 @@ async function unpack(text) {
       }
       const piece = atob(characters.slice(start, start + length));
       start += length;
+      count(piece.length * (4 / 3));
       controller.enqueue(Uint8Array.from(piece, (one) => one.charCodeAt(0)));
     },
   });

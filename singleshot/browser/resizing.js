@@ -191,13 +191,10 @@ function interpolateDownThenAcross(image, across, down) {
     const lower = down.second[row] * width;
     for (let column = 0; column < columns; column += 1) {
       for (let channel = 0; channel < 3; channel += 1, place += 1) {
-        const [left, right] = [across.first[column], across.second[column]].map((pixel) =>
-          blend(
-            data[(upper + pixel) * 4 + channel],
-            data[(lower + pixel) * 4 + channel],
-            down.part[row],
-          ),
-        );
+        const before = across.first[column];
+        const after = across.second[column];
+        const left = blendAt(data, 4 * (upper + before) + channel, 4 * (lower + before) + channel, down.part[row]);
+        const right = blendAt(data, 4 * (upper + after) + channel, 4 * (lower + after) + channel, down.part[row]);
         resized[place] = blend(left, right, across.part[column]);
       }
     }
@@ -213,6 +210,10 @@ function between({ data, width }, row, across, column, channel) {
     data[(start + across.second[column]) * 4 + channel],
     across.part[column],
   );
+}
+
+function blendAt(data, one, other, part) {
+  return blend(data[one], data[other], part);
 }
 
 function blend(one, other, part) {

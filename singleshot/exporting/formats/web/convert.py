@@ -58,6 +58,7 @@ def write_web_page(folder: Path, manifest: Manifest, options: ExportOptions) -> 
     page = build_page(name, local_source(model))
     (folder / PAGE).write_text(page, encoding="utf-8")
     (folder / LICENCE).write_text(runtime.licence, encoding="utf-8")
+    options.notify(f"{PAGE} holds the detector: open it in a browser, or put it on a file server")
 
 
 def _runtime_path(options: ExportOptions) -> Path:

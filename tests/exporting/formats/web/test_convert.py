@@ -183,6 +183,17 @@ def test_levels_and_priors_are_described(page, exported):
         assert level["stride"] == pytest.approx([64 / rows, 96 / columns], rel=1e-4)
 
 
+def test_progress_of_opening_is_counted(page, exported):
+    page.goto((exported / "index.html").as_uri())
+    parts = page.evaluate(
+        "async () => { const parts = [];"
+        "await openSource({ onProgress: (one) => parts.push(one) }); return parts; }"
+    )
+    assert parts == sorted(parts)
+    assert parts[-1] == pytest.approx(1, abs=1e-3)
+    assert len(parts) > 4
+
+
 def test_a_runtime_must_be_given_or_downloaded(tmp_path, monkeypatch):
     monkeypatch.setenv("SINGLESHOT_CACHE", str(tmp_path))
     run = make_run(tmp_path / "run")

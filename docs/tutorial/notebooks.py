@@ -21,7 +21,7 @@ Cell = dict[str, Any]
 
 LINK = re.compile(r"(?<!!)\[([^\]]+)\]\((?!https?:)[^)]+\)")
 ATTRIBUTES = re.compile(r"\{ [.#][^}]*\}")
-INSTALL = "The code needs `pip install 'singleshot[docs]'`; nothing is downloaded while it runs."
+INSTALL = "*A lesson of the tutorial of singleshot (`pip install singleshot`), as a notebook.*"
 
 
 def to_notebook(lesson: Lesson) -> str:
@@ -43,6 +43,7 @@ def to_notebook(lesson: Lesson) -> str:
 
 def cells_of(lesson: Lesson) -> Iterator[Cell]:
     """Write the cells of a lesson, in order."""
+    yield of_text(INSTALL)
     number = 0
     for part in lesson.parts:
         match part.kind:
@@ -59,7 +60,6 @@ def cells_of(lesson: Lesson) -> Iterator[Cell]:
                 yield of_text(folded("Hint", hint) + folded("Solution", solution))
             case _:
                 yield of_figure(lesson, part)
-    yield of_text(INSTALL)
 
 
 def of_text(source: str) -> Cell:

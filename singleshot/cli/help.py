@@ -32,6 +32,7 @@ _GROUPS: Mapping[str, Sequence[str]] = {
         "check",
     ),
     "Detections": ("score_threshold", "tile", "tile_overlap"),
+    "Videos": ("frame_step", "max_frames", "frame_batch", "reconnect_seconds"),
     "Tracking and counting": ("track", "keep_lost", "count", "count_at"),
     "Export": (
         "contract",
@@ -49,6 +50,7 @@ _GROUPS: Mapping[str, Sequence[str]] = {
     "Limits": ("max_megabytes", "max_megapixels", "body_seconds", "max_waiting", "rate"),
     "Batches": ("max_batch", "batch_wait", "network_threads"),
     "Results": (
+        "jsonl",
         "run",
         "resume",
         "output",

@@ -74,7 +74,7 @@ class PredictionOptions(WithTiles, WithTracking):
         default=None,
         metadata=option("End a video after so many frames.", metavar="N", minimum=1),
     )
-    batch_size: int = field(
+    frame_batch: int = field(
         default=1,
         metadata=option(
             "Detect in so many frames of a video file at once, which a GPU is faster with.",

@@ -116,7 +116,7 @@ class _VideoWork:
     def _batches(self) -> Iterator[list[Frame]]:
         """Group frames, until the video or the prediction ends; live sources do not wait."""
         frames = islice(self._video, self._options.max_frames)
-        size = 1 if self._video.live else self._options.batch_size
+        size = 1 if self._video.live else self._options.frame_batch
         while not self._options.is_stopped() and (batch := list(islice(frames, size))):
             yield batch
 

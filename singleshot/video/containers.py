@@ -9,8 +9,6 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from PIL import Image
-
 from singleshot.errors import DataError
 from singleshot.files import describe_damage
 from singleshot.video.sources import VideoSource, require_pyav
@@ -120,6 +118,8 @@ def check_pixels(source: VideoSource, width: int, height: int) -> None:
 
 def max_pixels() -> int:
     """Return the most pixels of an image or frame: from here on Pillow refuses images."""
+    from PIL import Image  # noqa: PLC0415 (--help waits for no library)
+
     return 2 * Image.MAX_IMAGE_PIXELS if Image.MAX_IMAGE_PIXELS else sys.maxsize
 
 

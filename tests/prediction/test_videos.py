@@ -39,13 +39,13 @@ def test_a_film_with_known_boxes_gives_the_detections_of_its_frames(film):
     assert [(result.frame, result.time) for result in results] == [(n, n / 10) for n in range(12)]
 
 
-@pytest.mark.parametrize("batch_size", [1, 5])
-def test_a_network_detects_in_a_film_as_in_its_frames(tmp_path, batch_size):
+@pytest.mark.parametrize("frame_batch", [1, 5])
+def test_a_network_detects_in_a_film_as_in_its_frames(tmp_path, frame_batch):
     random = np.random.default_rng(0)
     images = [random.integers(0, 255, (48, 64, 3), dtype=np.uint8) for _ in range(7)]
     film = make_film(tmp_path / "film.mkv", images, codec="ffv1")
     detector = small_ssd()
-    results = list(detector.predict(film, score_threshold=0.05, batch_size=batch_size))
+    results = list(detector.predict(film, score_threshold=0.05, frame_batch=frame_batch))
     expected = detector.predict(images, score_threshold=0.05)
     assert sum(map(len, expected)) > 10
     for result, alone in zip(results, expected, strict=True):
@@ -56,7 +56,7 @@ def test_a_network_detects_in_a_film_as_in_its_frames(tmp_path, batch_size):
 
 def test_frames_are_detected_in_batches(film):
     detector = SquareDetector()
-    assert len(list(singleshot.predict(detector, film, batch_size=5))) == 12
+    assert len(list(singleshot.predict(detector, film, frame_batch=5))) == 12
     assert detector.batches == [5, 5, 2]
 
 

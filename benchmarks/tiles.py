@@ -17,10 +17,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
+from PIL import Image, ImageDraw
 from torch import Tensor
 
 import singleshot
 from singleshot.data.dataset import DataSet, concatenate
+from singleshot.drawing import class_colour
 from singleshot.metrics import Predictions, Protocol, Truths, compute_metrics
 from singleshot.prediction.tiling import Tiling, merge_tiles, tile_windows
 from singleshot.structures import Detections, Sample, Truth
@@ -134,6 +136,24 @@ def merged_by_sahi(python: str, together: Sequence[Detections]) -> dict[str, lis
     }
 
 
+def draw_both(detector: singleshot.Detector, image: Tensor, columns: int) -> Image.Image:
+    """Draw part of an image: detections in the whole of it, and in tiles."""
+    height, width = (round(side * 1.5 / columns) for side in image.shape[1:])
+    x, y = (side // columns for side in (image.shape[2], image.shape[1]))
+    tile = tuple(round(0.9 * side / columns) for side in image.shape[1:])
+    both = Image.new("RGB", (2 * 640 + 16, round(640 * height / width)), "white")
+    for index, one in enumerate((detector, Tiling(detector, tile))):
+        (found,) = one.detect([image])
+        drawing = Image.fromarray(image.permute(1, 2, 0).contiguous().numpy())
+        canvas = ImageDraw.Draw(drawing)
+        for box, label, score in zip(found.boxes, found.labels, found.scores, strict=True):
+            if score >= 0.5:
+                canvas.rectangle(box.tolist(), outline=class_colour(int(label)), width=4)
+        part = drawing.crop((x, y, x + width, y + height)).resize((640, both.height))
+        both.paste(part, (index * 656, 0))
+    return both
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("model")
@@ -141,12 +161,16 @@ def main() -> None:
     parser.add_argument("--split")
     parser.add_argument("--columns", type=int, default=4)
     parser.add_argument("--python")
+    parser.add_argument("--image", help="only draw whole and tiles side by side into this file")
     chosen = parser.parse_args()
     detector = singleshot.load(chosen.model, device="cpu")
     names = tuple(detector.class_names)
     dataset = singleshot.open_dataset(chosen.data, split=chosen.split).with_classes(names)
     samples = large_images(dataset, chosen.columns)
     images = [sample.image for sample in samples]
+    if chosen.image:
+        draw_both(detector, images[0], chosen.columns).save(chosen.image, quality=80)
+        return
     number = len(samples) * chosen.columns**2
     one_by_one = [dataset[index] for index in range(number)]
     print(f"{len(samples)} images of {tuple(images[0].shape[1:])} (height, width) from {number}\n")

@@ -9,7 +9,8 @@ Tiles cut objects. Those smaller than the overlap are whole in another tile; so:
 1. a box that ends at a side where its tile was cut is dropped, if a box that is whole covers it;
 2. what is left of an object larger than the overlap is joined: two boxes that end at cut sides
    which face each other, and agree in the other direction, become one around both;
-3. what is cut and within a box of the whole image is dropped: those are less exact, and come last;
+3. of the whole image only boxes larger than half a tile count, since smaller ones are less exact
+   than those in tiles; what is cut and within one of them is dropped;
 4. NMS by the detector's own rule removes what several tiles, or the whole image, detected alike.
 
 The numbers were chosen on large images made of BCCD's (benchmarks/results/tiles.md).
@@ -181,8 +182,8 @@ def merge_tiles(
     together, cut = _in_order(found, cuts)
     kept = ~covered_by_whole(together, cut)
     together, cut = joined(together[kept], cut[kept])
-    of_image = Detections(whole.boxes, whole.scores, whole.labels).to(host)
-    uncut = torch.zeros(len(whole), 4, dtype=torch.bool)
+    of_image = larger_than_half(whole.to(host), windows[0])
+    uncut = torch.zeros(len(of_image), 4, dtype=torch.bool)
     together, cut = _in_order([together, of_image], [cut, uncut])
     return apply_nms(together[~covered_by_whole(together, cut)]).to(whole.boxes.device)
 
@@ -196,6 +197,14 @@ def _in_order(
     )
     order = scores.argsort(descending=True, stable=True)
     return Detections(boxes[order], scores[order], labels[order]), torch.cat(list(cuts))[order]
+
+
+def larger_than_half(detections: Detections, tile: Window) -> Detections:
+    """Select the detections that are wider or higher than half a tile, without their priors."""
+    x1, y1, x2, y2 = tile
+    sides = detections.boxes[:, 2:] - detections.boxes[:, :2]
+    large = (sides > sides.new_tensor([x2 - x1, y2 - y1]) / 2).any(dim=1)
+    return replace(detections[large], priors=None)
 
 
 def cut_sides(

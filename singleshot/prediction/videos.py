@@ -83,7 +83,9 @@ def _writer(drawing: Path | None, video: VideoReader) -> AbstractContextManager[
     """Prepare the film of drawings, with the rate and times of the video."""
     if drawing is None:
         return nullcontext()
-    return VideoWriter(drawing, frame_rate=video.frame_rate, time_base=video.time_base)
+    return VideoWriter(
+        drawing, frame_rate=video.frame_rate, time_base=video.time_base, endless=video.live
+    )
 
 
 class _VideoWork:

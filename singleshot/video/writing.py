@@ -1,7 +1,8 @@
 """Write films: drawings of frames with their times, in H.264, else MPEG-4.
 
 A film can be played up to the frame it has come to, also while it is written or after the program
-was killed: MP4 in fragments, which become one file with an index at the end.
+was killed: MP4 in fragments. At the end they become one with an index, which is kept in memory
+until then (75 bytes a frame); the film of a live source, which may run for months, has none.
 """
 
 from __future__ import annotations
@@ -34,6 +35,8 @@ OPTIONS = {
 BIT_RATE = 4_000_000  # of encoders that know no constant quality
 FALLBACK_RATE = Fraction(25)
 FRAGMENT_SECONDS = 2  # between whole frames, where fragments begin
+FRAGMENTS_WITH_INDEX = "hybrid_fragmented"  # https://ffmpeg.org/ffmpeg-formats.html
+FRAGMENTS = "frag_keyframe+empty_moov+default_base_moof"
 LARGEST_TICK = 65535  # of MPEG-4: its time base has 16 bits
 BT_709 = 1
 
@@ -42,7 +45,12 @@ class VideoWriter:
     """Writes a film of drawings; its size is that of the first. A context manager."""
 
     def __init__(
-        self, path: Path, *, frame_rate: Fraction | None = None, time_base: Fraction | None = None
+        self,
+        path: Path,
+        *,
+        frame_rate: Fraction | None = None,
+        time_base: Fraction | None = None,
+        endless: bool = False,
     ) -> None:
         """Prepare a film; the file is made with the first drawing.
 
@@ -50,6 +58,7 @@ class VideoWriter:
             path: of an `.mp4` file, which is written over.
             frame_rate: stated in the film; frames keep their own times.
             time_base: unit of these times in seconds, as in the video that is drawn.
+            endless: leave out the index, for constant memory.
 
         Raises:
             SingleshotError: PyAV is not installed.
@@ -59,10 +68,10 @@ class VideoWriter:
         self.num_resized = 0  # drawings of another size than the first
         self._rate = frame_rate or FALLBACK_RATE
         self._base = time_base or Fraction(1, 90_000)
+        self._flags = FRAGMENTS if endless else FRAGMENTS_WITH_INDEX
         self._container: OutputContainer | None = None
         self._stream: VideoStream | None = None
         self._last = -1  # timestamp
-        self._num_frames = 0
 
     @property
     def codec(self) -> str:
@@ -133,7 +142,7 @@ class VideoWriter:
         import av  # noqa: PLC0415 (an extra)
 
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        options = {"movflags": "hybrid_fragmented", "flush_packets": "1"}
+        options = {"movflags": self._flags, "flush_packets": "1"}
         self._container = av.open(str(self.path), "w", format="mp4", options=options)
         encoder = choose_encoder()
         stream: VideoStream = self._container.add_stream(  # type: ignore[assignment]

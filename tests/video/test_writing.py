@@ -73,9 +73,10 @@ def test_time_never_goes_back(tmp_path):
         assert [frame.time for frame in video] == pytest.approx([0, 0.5, 0.501, 0.502])
 
 
-def test_a_film_can_be_played_while_it_is_written(tmp_path):
+@pytest.mark.parametrize("endless", [False, True])
+def test_a_film_can_be_played_while_it_is_written(tmp_path, endless):
     whole, part = tmp_path / "a.mp4", tmp_path / "b.mp4"
-    with VideoWriter(whole, frame_rate=Fraction(10)) as writer:
+    with VideoWriter(whole, frame_rate=Fraction(10), endless=endless) as writer:
         for number in range(200):
             writer.write(greys(1)[0], number / 10)
         shutil.copy(whole, part)  # as after a killed process

@@ -31,7 +31,8 @@ _GROUPS: Mapping[str, Sequence[str]] = {
         "max_seconds",
         "check",
     ),
-    "Detections": ("score_threshold", "tile", "tile_overlap"),
+    "Detections": ("score_threshold",),
+    "Tiles": ("tile", "tile_overlap"),
     "Videos": ("frame_step", "max_frames", "frame_batch", "reconnect_seconds"),
     "Tracking and counting": ("track", "keep_lost", "count", "count_at"),
     "Export": (
@@ -61,12 +62,12 @@ _GROUPS: Mapping[str, Sequence[str]] = {
         "report",
         "save_predictions",
         "draw",
+        "jsonl",
         "to",
         "link",
         "json",
     ),
 }
-_GROUP_OF = {name: group for group, names in _GROUPS.items() for name in names}
 
 
 class GroupedCommand(TyperCommand):
@@ -86,7 +87,13 @@ class GroupedCommand(TyperCommand):
 
     def _rows(self, ctx: Any) -> Iterator[tuple[str, tuple[str, str]]]:
         """Yield the group, name and help of each parameter."""
-        for parameter in self.get_params(ctx):
+        parameters = self.get_params(ctx)
+        given = {one.name for one in parameters}
+        # A name that is in several groups, such as `threads`, belongs to the one that the command
+        # has the most options of.
+        fullest_last = sorted(_GROUPS.items(), key=lambda group: len(given.intersection(group[1])))
+        group_of = {name: group for group, names in fullest_last for name in names}
+        for parameter in parameters:
             record = parameter.get_help_record(ctx)
             if record is None:
                 continue
@@ -94,4 +101,4 @@ class GroupedCommand(TyperCommand):
             if parameter.param_type_name == "argument":
                 yield "Arguments", (name.partition(" <")[0], text)
             else:
-                yield _GROUP_OF.get(parameter.name or "", _OTHERS), (name, text)
+                yield group_of.get(parameter.name or "", _OTHERS), (name, text)

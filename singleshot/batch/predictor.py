@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import hashlib
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -29,7 +29,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from singleshot.data.image_files.decoding import read_image_bytes
@@ -40,8 +40,9 @@ from singleshot.files import hash_file
 from singleshot.models.locating import model_files
 from singleshot.models.opening import load
 from singleshot.options import Device
-from singleshot.prediction.predict import detection_filter
-from singleshot.structures import Detections, Detector
+from singleshot.prediction.thresholds import above_thresholds, class_thresholds
+from singleshot.runs.folder import RunFolder
+from singleshot.structures import Detector
 
 __all__ = ["Predictor"]
 
@@ -140,8 +141,7 @@ class Predictor:
     def _loaded(self) -> _LoadedDetector:
         """The detector of this worker."""
         model = _fetch(self.model)
-        # Another training may have written the same files since.
-        version = () if isinstance(model, bytes) else tuple(map(_file_version, model_files(model)))
+        version = () if isinstance(model, bytes) else _version(model)
         return _load_once(model, self.score_threshold, self.device, self.threads, version)
 
     def _columns(self, batch: Columns) -> tuple[Iterable[Any], Iterable[Any]]:
@@ -157,10 +157,10 @@ class Predictor:
 
 @dataclass(frozen=True)
 class _LoadedDetector:
-    """A detector, which of its detections are kept, and a hash of both."""
+    """A detector, the lowest scores of its detections by class, and a hash of both."""
 
     detector: Detector
-    keep: Callable[[Detections], Detections]
+    thresholds: Float[Tensor, " num_classes"]
     fingerprint: str
     on_accelerator: bool
 
@@ -175,21 +175,21 @@ class _LoadedDetector:
                 path.write_bytes(model)
                 return cls.load(path, score_threshold, device, threads)
         detector = load(model, device, threads=threads)
-        keep = detection_filter(detector, score_threshold)
+        thresholds = class_thresholds(detector, score_threshold)
         parts = [hash_file(file) for file in model_files(model)]
-        # Of a run, the thresholds that were chosen for it: their method belongs to them.
-        parts.append(repr(getattr(keep, "__self__", score_threshold)))
+        parts.append(repr(thresholds.tolist()))  # another choice for the run is another detector
         digest = hashlib.sha256("\n".join(parts).encode()).hexdigest()
         on_accelerator = (
             isinstance(detector, TrainableDetector) and detector.pixel_mean.device.type != "cpu"
         )
-        return cls(detector, keep, digest[:_HASH_LENGTH], on_accelerator)
+        return cls(detector, thresholds, digest[:_HASH_LENGTH], on_accelerator)
 
     def detect(self, images: Sequence[UInt8[Tensor, "3 _h _w"]]) -> list[Row]:
         """Detect objects in images, as the cells of four columns for each."""
         if not images:
             return []
         names = self.detector.class_names
+        all_found = self.detector.detect(images)
         return [
             {
                 "boxes": found.boxes.tolist(),
@@ -197,7 +197,7 @@ class _LoadedDetector:
                 "labels": found.labels.tolist(),
                 "names": [names[label] for label in found.labels.tolist()],
             }
-            for found in map(self.keep, self.detector.detect(images))
+            for found in (one[above_thresholds(one, self.thresholds)] for one in all_found)
         ]
 
 
@@ -209,10 +209,16 @@ def _load_once(
     return _LoadedDetector.load(model, score_threshold, device, threads)
 
 
-def _file_version(file: Path) -> tuple[int, int]:
-    """Read when a file was written last, and its size."""
-    stat = file.stat()
-    return stat.st_mtime_ns, stat.st_size
+def _version(model: str | Path) -> tuple[tuple[int, int], ...]:
+    """Read when the files of a model were written last, and their sizes.
+
+    Another training, or choice of thresholds, may have written the same files since.
+    """
+    files = list(model_files(model))
+    run = RunFolder.containing(files[0])
+    if run is not None and run.operating_point.is_file():
+        files.append(run.operating_point)
+    return tuple((stat.st_mtime_ns, stat.st_size) for stat in map(Path.stat, files))
 
 
 def _fetch(model: Any) -> Any:

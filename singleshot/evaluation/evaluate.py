@@ -34,6 +34,7 @@ from singleshot.models.locating import Model, exported_model
 from singleshot.models.origin import training_splits
 from singleshot.options import DataPaths, Device, as_paths, takes
 from singleshot.prediction.tile_options import TileSize, WithTiles
+from singleshot.prediction.tiling import in_tiles
 from singleshot.runs.callbacks import OnMessage
 from singleshot.runs.display import image_display
 from singleshot.runs.splits import SET_ASIDE, RunSplits
@@ -62,7 +63,7 @@ def _evaluate(detector: Model, options: EvaluationOptions) -> Report:
     name = str(detector) if isinstance(detector, str | Path) else type(detector).__name__
     # Hashed before they are loaded: the thresholds hold for these weights, not for later ones.
     weights = weights_to_choose_for(detector) if options.threshold_rule else None
-    loaded = options.tiled(as_detector(detector, options.device))
+    loaded = in_tiles(as_detector(detector, options.device), options)
     splits = _splits_of(detector, options.on_message)
     dataset = open_evaluation_data(
         options.data,
@@ -161,7 +162,7 @@ def detect_shard(
     path = Path(save_predictions)
     require_writable(path)
     tiles = WithTiles(tile=tile, tile_overlap=tile_overlap)
-    loaded = tiles.tiled(as_detector(detector, device))
+    loaded = in_tiles(as_detector(detector, device), tiles)
     with image_display(progress, on_message) as display:
         dataset = open_evaluation_data(
             data,

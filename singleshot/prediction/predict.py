@@ -16,12 +16,13 @@ from singleshot.errors import DataError
 from singleshot.prediction.json_lines import open_json_lines
 from singleshot.prediction.options import PredictionOptions
 from singleshot.prediction.result import Result
-from singleshot.prediction.thresholds import class_thresholds, detection_filter
+from singleshot.prediction.thresholds import above_thresholds, class_thresholds
+from singleshot.prediction.tiling import in_tiles
 from singleshot.prediction.videos import predict_video
 from singleshot.structures import Detector
 from singleshot.video.sources import VideoSource
 
-__all__ = ["Results", "detection_filter", "iterate_predictions", "predict_with"]
+__all__ = ["Results", "iterate_predictions", "predict_with"]
 
 Results = list[Result] | Iterator[Result]
 
@@ -34,7 +35,7 @@ def predict_with(detector: Detector, options: PredictionOptions) -> Results:
 
 def iterate_predictions(detector: Detector, options: PredictionOptions) -> Iterator[Result]:
     """Detect in one image or frame after the other; each result is made when it is taken."""
-    detector = options.tiled(detector)
+    detector = in_tiles(detector, options)
     for note in options.notes:
         options.message(note)
     with sharing_cores(options.on_message), open_json_lines(options.jsonl) as lines:
@@ -78,8 +79,7 @@ def _predict_image(
     """Detect in one image."""
     image = as_tensor(given, place)
     (detections,) = detector.detect([image])
-    scores = detections.scores
-    detections = detections[scores >= thresholds.to(scores)[detections.labels]]
+    detections = detections[above_thresholds(detections, thresholds)]
     class_names = tuple(detector.class_names)
     if drawing is not None:
         drawing.parent.mkdir(parents=True, exist_ok=True)

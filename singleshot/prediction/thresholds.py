@@ -5,25 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from singleshot.metrics import DEFAULT_SCORE_THRESHOLD
 from singleshot.structures import Detections, Detector
 
-__all__ = ["class_thresholds", "detection_filter"]
-
-
-def detection_filter(
-    detector: Detector,
-    score_threshold: float | None,
-    on_message: Callable[[str], None] | None = None,
-) -> Callable[[Detections], Detections]:
-    """Choose what to keep: from the given score, the thresholds of the run, or the default."""
-    thresholds = class_thresholds(detector, score_threshold, on_message)
-    return lambda detections: detections[
-        detections.scores >= thresholds.to(detections.scores)[detections.labels]
-    ]
+__all__ = ["above_thresholds", "class_thresholds"]
 
 
 def class_thresholds(
@@ -39,3 +27,10 @@ def class_thresholds(
             return torch.from_numpy(chosen.score_thresholds)
     lowest = DEFAULT_SCORE_THRESHOLD if score_threshold is None else score_threshold
     return torch.full((len(detector.class_names),), lowest, dtype=torch.float64)
+
+
+def above_thresholds(
+    detections: Detections, thresholds: Float[Tensor, " num_classes"]
+) -> Bool[Tensor, " n"]:
+    """Mark the detections whose score is the threshold of their class or more."""
+    return detections.scores >= thresholds.to(detections.scores)[detections.labels]

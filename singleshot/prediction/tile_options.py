@@ -5,15 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
 
 from singleshot.errors import SingleshotError
 from singleshot.options import Options, option
-
-if TYPE_CHECKING:
-    from singleshot.structures import Detector
-else:
-    Detector = Any  # importing it would import PyTorch
 
 __all__ = ["TileSize", "WithTiles", "parse_tile"]
 
@@ -62,11 +56,3 @@ class WithTiles(Options):
             maximum=0.9,
         ),
     )
-
-    def tiled(self, detector: Detector) -> Detector:
-        """Wrap the detector if there is a tile; it stays as it is otherwise."""
-        if self.tile is None:
-            return detector
-        from singleshot.prediction.tiling import Tiling  # noqa: PLC0415 (imports PyTorch)
-
-        return Tiling(detector, self.tile, overlap=self.tile_overlap)

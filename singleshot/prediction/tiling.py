@@ -32,10 +32,10 @@ from singleshot.boxes.geometry import area
 from singleshot.boxes.nms import diou_nms, nms, weighted_nms
 from singleshot.data.image_files.inputs import Images, as_tensors
 from singleshot.errors import SingleshotError
-from singleshot.prediction.tile_options import TileSize, parse_tile
+from singleshot.prediction.tile_options import TileSize, WithTiles, parse_tile
 from singleshot.structures import Detections, Detector
 
-__all__ = ["Tiling", "merge_tiles", "tile_windows"]
+__all__ = ["Tiling", "in_tiles", "merge_tiles", "tile_windows"]
 
 Window = tuple[int, int, int, int]  # x1, y1, x2, y2 in pixels of the image, half-open
 
@@ -133,6 +133,13 @@ class Tiling:
                 return Detections(averaged, scores[kept], labels[kept])
             case _:
                 return detections[nms(boxes, scores, labels, threshold)]
+
+
+def in_tiles(detector: Detector, options: WithTiles) -> Detector:
+    """Wrap a detector if there is a tile; it stays as it is otherwise."""
+    if options.tile is None:
+        return detector
+    return Tiling(detector, options.tile, overlap=options.tile_overlap)
 
 
 def tile_windows(size: tuple[int, int], tile: tuple[int, int], overlap: float) -> list[Window]:

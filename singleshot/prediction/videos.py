@@ -16,6 +16,7 @@ from torch import Tensor
 from singleshot.prediction.json_lines import JsonLines
 from singleshot.prediction.options import PredictionOptions
 from singleshot.prediction.result import Result
+from singleshot.prediction.thresholds import above_thresholds
 from singleshot.prediction.video_stages import make_stages, make_tracker
 from singleshot.structures import Detections, Detector
 from singleshot.video.frames import Frame
@@ -128,8 +129,7 @@ class _VideoWork:
             tracks = self._tracker.update(detections, num_frames=num_frames)
         self._last_index = frame.index
         self.num_frames += 1
-        scores = detections.scores
-        keep = scores >= self._thresholds.to(scores)[detections.labels]
+        keep = above_thresholds(detections, self._thresholds)
         if tracks is not None:
             # With a low score, too, an object that is tracked is there: half hidden, for example.
             keep = keep | (tracks >= 0).to(keep.device)

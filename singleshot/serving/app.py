@@ -16,7 +16,7 @@ from pydantic import BaseModel
 from starlette.middleware.cors import CORSMiddleware
 
 from singleshot.data.machine import available_cores
-from singleshot.prediction.predict import detection_filter
+from singleshot.prediction.thresholds import above_thresholds, class_thresholds
 from singleshot.serving.admission import RateLimit, require_key
 from singleshot.serving.answers import DetectionsAnswer, ModelAnswer, encode_detections
 from singleshot.serving.batching import Batcher
@@ -60,10 +60,12 @@ class DetectionService:
     def __init__(self, detector: Detector, options: ServingOptions, name: str) -> None:
         self.detector, self.options = detector, options
         self.class_names = tuple(detector.class_names)
-        self.keep = detection_filter(detector, options.score_threshold, options.on_message)
+        self.thresholds = class_thresholds(detector, options.score_threshold, options.on_message)
         priors = prior_summary(detector)
         self.level_of_prior = None if priors is None else priors.level_of_prior()
-        self.model = make_model_answer(detector, options, name=name, priors=priors)
+        self.model = make_model_answer(
+            detector, self.thresholds.tolist(), options, name=name, priors=priors
+        )
         self.batcher = Batcher(
             detector,
             max_images=options.max_waiting,
@@ -97,10 +99,11 @@ class DetectionService:
             found = await self.batcher.detect(image)
             del image
         seconds = (decode, time.perf_counter() - began)
-        keep = self.keep
+        thresholds = self.thresholds
         if score_threshold is not None:
-            keep = detection_filter(self.detector, score_threshold)
-        found = replace(found, detections=keep(found.detections))
+            thresholds = class_thresholds(self.detector, score_threshold)
+        kept = found.detections[above_thresholds(found.detections, thresholds)]
+        found = replace(found, detections=kept)
         self.metrics.count(found, decode, self.class_names)
         request.state.summary = (
             f"{width} x {height}, {len(found.detections)} found, batch of {found.batch}"

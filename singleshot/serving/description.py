@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +12,7 @@ from torch import Tensor
 
 from singleshot.boxes.geometry import to_centres, to_unit
 from singleshot.detectors.detector import TrainableDetector
-from singleshot.metrics import DEFAULT_SCORE_THRESHOLD, OperatingPoint
+from singleshot.metrics import OperatingPoint
 from singleshot.runtimes.exported import ExportedDetector
 from singleshot.runtimes.manifest import DecodingNumbers
 from singleshot.serving.answers import LevelAnswer, LimitsAnswer, ModelAnswer
@@ -93,12 +94,16 @@ def prior_summary(detector: Detector) -> PriorSummary | None:
 
 def make_model_answer(
     detector: Detector,
+    thresholds: Sequence[float],
     options: ServingOptions,
     *,
     name: str,
     priors: PriorSummary | None,
 ) -> ModelAnswer:
-    """Describe a detector, with its thresholds and priors, as /v1/model answers."""
+    """Describe a detector, with its priors, as /v1/model answers.
+
+    `thresholds` are the lowest scores of the classes where a request names none.
+    """
     labels = tuple(detector.class_names)
     score_thresholds = getattr(detector, "score_thresholds", None)
     point = None if score_thresholds is None else score_thresholds(None)
@@ -108,24 +113,13 @@ def make_model_answer(
         runtime=_runtime(detector),
         labels=labels,
         input=_input_size(detector),
-        score_thresholds=_score_thresholds(labels, options.score_threshold, point),
+        score_thresholds=dict(zip(labels, thresholds, strict=True)),
         operating_points={} if point is None else _operating_points(point),
         levels=() if priors is None else priors.levels,
         priors_float32_base64=None if priors is None else priors.encode(),
         limits=LimitsAnswer(max_bytes=options.max_bytes, max_pixels=options.max_pixels),
         version=__version__,
     )
-
-
-def _score_thresholds(
-    labels: tuple[str, ...], score_threshold: float | None, point: OperatingPoint | None
-) -> dict[str, float]:
-    """Return the lowest score of each class where a request names none."""
-    if score_threshold is not None:
-        return dict.fromkeys(labels, score_threshold)
-    if point is not None:
-        return dict(zip(labels, point.score_thresholds.tolist(), strict=True))
-    return dict.fromkeys(labels, DEFAULT_SCORE_THRESHOLD)
 
 
 def _operating_points(point: OperatingPoint) -> dict[str, dict[str, float | None]]:

@@ -17,6 +17,7 @@ from small_ssd import CLASSES, make_run
 import singleshot
 from singleshot.batch import Predictor
 from singleshot.errors import SingleshotError
+from singleshot.metrics import Choice, OperatingPoint, Rule
 
 pa = pytest.importorskip("pyarrow", reason="needs pyarrow: pip install 'singleshot[batch]'")
 pd = pytest.importorskip("pandas")
@@ -118,6 +119,18 @@ def test_another_threshold_or_other_weights_are_another_detector(run, arrays, tm
         for model, threshold in [(run, 0.1), (run, 0.2), (make_run(tmp_path, classes="abc"), 0.1)]
     }
     assert len(names) == 3
+
+
+def test_another_choice_of_thresholds_for_a_run_is_another_detector(arrays, tmp_path):
+    weights = singleshot.run_weights(make_run(tmp_path))
+    names = set()
+    for score in (0.2, 0.4):
+        choices = {name: Choice(score, None, None, None) for name in CLASSES}
+        weights.save_operating_point(OperatingPoint(Rule.parse("f1"), 0.5, "data", choices))
+        rows = Predictor(tmp_path).predict_rows(columns_of(arrays))
+        assert min(one for row in rows for one in row["scores"]) >= score
+        names.add(rows[0]["detector"])
+    assert len(names) == 2
 
 
 def test_weights_that_were_written_anew_are_loaded_anew(arrays, tmp_path):

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import torch
 
-from singleshot.prediction.thresholds import class_thresholds, detection_filter
+from singleshot.prediction.thresholds import above_thresholds, class_thresholds
 from singleshot.structures import Detections
 
 
@@ -32,14 +32,14 @@ class Chosen(Plain):
 
 def test_a_given_threshold_comes_before_the_chosen_and_the_default():
     assert class_thresholds(Plain(), None).tolist() == [0.3, 0.3]
-    assert class_thresholds(Chosen(), None).tolist() == [0.2, 0.8]
+    messages = []
+    assert class_thresholds(Chosen(), None, messages.append).tolist() == [0.2, 0.8]
+    assert messages == ["chosen"]
     assert class_thresholds(Chosen(), 0.5).tolist() == [0.5, 0.5]
 
 
 def test_detections_are_kept_by_the_threshold_of_their_class():
     scores, labels = torch.tensor([0.9, 0.79, 0.2, 0.1]), torch.tensor([1, 1, 0, 0])
     detections = Detections(torch.zeros(4, 4), scores, labels)
-    messages = []
-    kept = detection_filter(Chosen(), None, messages.append)(detections)
-    assert kept.scores.tolist() == scores[[0, 2]].tolist()
-    assert messages == ["chosen"]
+    above = above_thresholds(detections, class_thresholds(Chosen(), None))
+    assert above.tolist() == [True, False, True, False]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import anyio
@@ -69,11 +70,10 @@ class BodyReader:
         if self._is_read(request) or request.headers.get("expect", "").lower() == "100-continue":
             return
         received = 0
-        with anyio.move_on_after(self.seconds):
+        with anyio.move_on_after(self.seconds), suppress(ClientDisconnect):
             while received <= self.max_bytes:
-                message = await request.receive()
-                received += len(message.get("body", b""))
-                if not message.get("more_body", False):
+                received += len(await _receive_chunk(request))
+                if self._is_read(request):
                     return
 
     async def _read(self, request: Request) -> bytes:
@@ -84,11 +84,11 @@ class BodyReader:
         content = bytearray()
         try:
             with anyio.fail_after(self.seconds):
-                async for chunk in request.stream():
+                while not self._is_read(request):
+                    chunk = await _receive_chunk(request)
                     content += chunk
                     self.num_bytes += len(chunk)
                     self._check(len(content))
-            request.state.body_is_read = True
         except TimeoutError:
             raise Problem(
                 408,
@@ -128,6 +128,20 @@ class BodyReader:
                 remedy="repeat the request in 1 s",
                 headers={"Retry-After": "1"},
             )
+
+
+async def _receive_chunk(request: Request) -> bytes:
+    """Receive the next part of a body, and note whether it was the last.
+
+    Raises:
+        ClientDisconnect: the client is gone.
+    """
+    message = await request.receive()
+    if message["type"] == "http.disconnect":
+        raise ClientDisconnect
+    request.state.body_is_read = not message.get("more_body", False)
+    chunk: bytes = message.get("body", b"")
+    return chunk
 
 
 def _too_large(value: str, max_bytes: int) -> Problem:

@@ -264,6 +264,8 @@ class LiveReader(VideoReader):
             RunFailed: no frame has come for as long as the options allow.
         """
         limit, name = self._options.reconnect_seconds, self.source.name
+        if self._broken:  # it was connected to, and no frame came
+            self._require_time_left(DataError(f"{name}: {reason}"))
         if not self._num_received:
             raise DataError(f"{name}: no frame came: {reason}; check the camera or its URL")
         if not self._broken and not self._closing.is_set():
@@ -277,9 +279,14 @@ class LiveReader(VideoReader):
             try:
                 return open_container(self.source)
             except DataError as error:
-                if time.monotonic() - self._last_received > limit:
-                    raise RunFailed(
-                        f"{error}\n  no frame for {limit:g} s, after {self._num_received} frames; "
-                        f"--reconnect-seconds waits longer"
-                    ) from error
+                self._require_time_left(error)
         return None
+
+    def _require_time_left(self, error: DataError) -> None:
+        """Raise RunFailed where no frame has come for as long as the options allow."""
+        limit = self._options.reconnect_seconds
+        if time.monotonic() - self._last_received > limit:
+            raise RunFailed(
+                f"{error}\n  no frame for {limit:g} s, after {self._num_received} frames; "
+                f"--reconnect-seconds waits longer"
+            ) from error

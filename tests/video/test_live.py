@@ -79,6 +79,16 @@ def test_a_source_that_stays_away_ends_with_an_error(tmp_path, monkeypatch):
             list(video)
 
 
+def test_a_source_that_comes_back_without_frames_ends_with_an_error(tmp_path, monkeypatch):
+    film = make_film(tmp_path / "a.mkv", 3, codec="mjpeg")
+    monkeypatch.setattr(live, "FIRST_DELAY", 0.01)
+    with open_video(film, live=True, options=FrameOptions(reconnect_seconds=0.1)) as video:
+        content = film.read_bytes()
+        film.write_bytes(content[: content.index(b"\xff\xd8\xff")])
+        with pytest.raises(RunFailed, match=r"it ended\n  no frame for 0\.1 s, after \d+ frames"):
+            list(video)
+
+
 def test_a_source_without_a_frame_is_refused(tmp_path):
     film = make_film(tmp_path / "a.mkv", 3, codec="mjpeg")
     content = film.read_bytes()

@@ -16,7 +16,6 @@ HEADERS = {
     "Content-Security-Policy": "frame-ancestors 'none'",  # the rest is in the page itself
     "Permissions-Policy": "camera=(self), microphone=(), geolocation=()",
     "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
 }
 
 

@@ -98,7 +98,7 @@ class Server(uvicorn.Server):
         while True:
             try:
                 connection, _ = server_socket.accept()
-            except (BlockingIOError, OSError):
+            except OSError:  # BlockingIOError: there is none left
                 break
             connection.setblocking(False)
             await loop.connect_accepted_socket(self._make_protocol, connection)

@@ -13,6 +13,7 @@ from fastapi.responses import PlainTextResponse, Response
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import BaseModel
+from starlette.datastructures import QueryParams
 from starlette.middleware.cors import CORSMiddleware
 
 from singleshot.data.machine import available_cores
@@ -205,6 +206,7 @@ def _add_detection(app: FastAPI, service: DetectionService) -> None:
     )
     async def detect(request: Request, score_threshold: Threshold = None) -> Response:
         """Send the bytes of a JPEG, PNG or WebP image, or a form with the file."""
+        _require_known(request.query_params)
         content = await service.detect(request, score_threshold)
         return Response(content, media_type="application/json")
 
@@ -221,14 +223,30 @@ def _add_detection(app: FastAPI, service: DetectionService) -> None:
         return Response(model, media_type="application/json")
 
 
+def _require_known(query: QueryParams) -> None:
+    """Raise Problem for a parameter that is misspelt or given twice, which would have no effect."""
+    names = [name for name, _ in query.multi_items()]
+    for name in names:
+        if name != "score_threshold" or names.count(name) > 1:
+            raise Problem(
+                422,
+                "invalid parameter",
+                place="query",
+                value=repr(name)[:100] + (" twice" if name == "score_threshold" else ""),
+                remedy="send score_threshold at most, once",
+            )
+
+
 def _add_probes(app: FastAPI, service: DetectionService) -> None:
     """Add the routes for what keeps servers running."""
 
+    @app.head("/healthz", include_in_schema=False)
     @app.get("/healthz", summary="Check that the process answers", response_class=PlainTextResponse)
     async def healthz() -> str:
         """Answer at any time."""
         return "ok"
 
+    @app.head("/readyz", include_in_schema=False)
     @app.get(
         "/readyz",
         summary="Check that requests are taken",

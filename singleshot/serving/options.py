@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from functools import cached_property
@@ -15,6 +16,7 @@ __all__ = ["API_KEY", "ServingOptions"]
 
 API_KEY = "SINGLESHOT_API_KEY"  # environment variable
 SHORTEST_KEY = 16  # characters
+ORIGIN = re.compile(r"https?://[^\s/?#@]+")
 
 
 @dataclass(frozen=True)
@@ -125,9 +127,11 @@ class ServingOptions(Options):
     )
 
     def __post_init__(self) -> None:
-        """Raise SingleshotError for keys that cannot be read, or are too short to be safe."""
+        """Raise SingleshotError for keys that cannot be read or are short, and for no origins."""
         super().__post_init__()
         _ = self.api_keys
+        for origin in self.cors_origin:
+            _require_origin(origin)
 
     @cached_property
     def api_keys(self) -> tuple[bytes, ...]:
@@ -157,6 +161,15 @@ class ServingOptions(Options):
     def max_pixels(self) -> int:
         """Largest image, in pixels."""
         return int(self.max_megapixels * 1e6)
+
+
+def _require_origin(origin: str) -> None:
+    """Raise SingleshotError for what no browser sends as an origin: with it, no page is let in."""
+    if origin != "*" and not ORIGIN.fullmatch(origin):
+        raise SingleshotError(
+            f"--cors-origin {origin}: is no origin; expected scheme and host, without a path, such "
+            f"as https://example.org or http://localhost:3000; * for all"
+        )
 
 
 def _require_long(keys: Sequence[str], place: str) -> tuple[bytes, ...]:

@@ -29,6 +29,7 @@ def add_page(app: FastAPI, name: str) -> None:
     def page() -> str:
         return build_page(name, server_source())
 
+    @app.head("/", include_in_schema=False)
     @app.get("/", include_in_schema=False, response_class=HTMLResponse)
     async def index() -> HTMLResponse:
         """Show a page that detects in a visitor's images and camera."""

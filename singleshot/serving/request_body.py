@@ -33,7 +33,7 @@ class BodyReader:
         self.num_bytes = 0  # of bodies that have not arrived whole
 
     async def read_image(self, request: Request) -> bytes:
-        """Read the image of a request: its body, or the first file of a form.
+        """Read the image of a request: its body, or the file of a form.
 
         Raises:
             Problem: it is of another type, too large, too slow, empty, or cut short.
@@ -154,8 +154,8 @@ def _too_large(value: str, max_bytes: int) -> Problem:
     )
 
 
-class _FirstFile:
-    """Collects the first part of a form that has a file name."""
+class _FormFile:
+    """Collects the part of a form that has a file name, of which there may be one."""
 
     def __init__(self) -> None:
         self.content = bytearray()
@@ -195,12 +195,14 @@ class _FirstFile:
             raise FormParserError(f"a part with more than {LONGEST_HEADER} bytes of headers")
 
     def _end_header(self) -> None:
-        if bytes(self._name).lower() == b"content-disposition" and not self.found:
+        if bytes(self._name).lower() == b"content-disposition":
             self._is_file = b"filename" in parse_options_header(bytes(self._value))[1]
+            if self._is_file and self.found:
+                raise FormParserError("more than one file")
         self._name, self._value = bytearray(), bytearray()
 
     def _add_data(self, data: bytes, start: int, end: int) -> None:
-        if self._is_file and not self.found:
+        if self._is_file:
             self.content += data[start:end]
 
     def _end(self) -> None:
@@ -209,13 +211,13 @@ class _FirstFile:
 
 
 def _file_of_form(body: bytes, boundary: bytes) -> bytes:
-    """Return the first file of a form, whose name is not looked at; raises Problem without one."""
-    first = _FirstFile()
+    """Return the file of a form, whose name is not looked at; raises Problem without or for two."""
+    file = _FormFile()
     try:
-        parser = MultipartParser(boundary, first.callbacks())
+        parser = MultipartParser(boundary, file.callbacks())
         parser.write(body)
         parser.finalize()
-        reason = "" if first.found else "a form without a file"
+        reason = "" if file.found else "a form without a file"
     except (FormParserError, ValueError) as error:
         reason = f"a broken form ({error})"
     if reason:
@@ -224,6 +226,6 @@ def _file_of_form(body: bytes, boundary: bytes) -> bytes:
             "no file in the form",
             place=PLACE,
             value=reason,
-            remedy="send the image as a file of the form, as with curl --form image=@image.jpg",
+            remedy="send one image as a file of the form, as with curl --form image=@image.jpg",
         )
-    return bytes(first.content)
+    return bytes(file.content)

@@ -15,7 +15,7 @@ from small_ssd import make_images, small_ssd
 from starlette.testclient import TestClient
 from stubs import BoxDetector, encoded_image
 
-from singleshot.errors import ModelError
+from singleshot.errors import ModelError, SingleshotError
 from singleshot.serving.app import create_app
 from singleshot.serving.options import ServingOptions
 
@@ -58,6 +58,25 @@ def test_detections_below_the_threshold_are_left_out(client):
     image = encoded_image("PNG", red=127)
     assert len(post(client, image).json()["detections"]) == 1
     assert post(client, image, params={"score_threshold": 0.5}).json()["detections"] == []
+
+
+@pytest.mark.parametrize(
+    "query", [[("score_treshold", 0.5)], [("score_threshold", 0.5), ("score_threshold", 0.9)]]
+)
+def test_parameters_without_effect_are_refused(client, query):
+    assert problem_of(post(client, params=query), 422) == "invalid-parameter"
+
+
+def test_a_form_with_two_files_is_refused(client):
+    files = [("image", ("a.jpg", encoded_image())), ("image", ("b.jpg", encoded_image()))]
+    answer = client.post("/v1/detect", files=files)
+    assert problem_of(answer, 400) == "no-file-in-the-form"
+    assert "more than one file" in answer.json()["detail"]
+
+
+def test_probes_and_the_page_answer_head(client):
+    for path in ("/healthz", "/readyz", "/"):
+        assert (client.head(path).status_code, client.head(path).text) == (200, "")
 
 
 def test_an_ssd_returns_priors_levels_and_phases():
@@ -139,6 +158,12 @@ def test_other_origins_are_let_in_only_by_name():
         with TestClient(create_app(BoxDetector(), ServingOptions(cors_origin=origins))) as client:
             answer = client.options("/v1/detect", headers=preflight)
             assert answer.headers.get("access-control-allow-origin") == allowed
+
+
+@pytest.mark.parametrize("origin", ["example.org", "https://example.org/", "https://a.b/c"])
+def test_an_origin_that_no_browser_sends_is_refused(origin):
+    with pytest.raises(SingleshotError, match="is no origin"):
+        ServingOptions(cors_origin=[origin])
 
 
 def test_readiness_ends_with_the_signal_to_stop():

@@ -23,7 +23,9 @@ from singleshot.benchmarking.options import BenchmarkOptions
 from singleshot.cli import app
 from singleshot.comparison.options import ComparisonOptions, TutorialOptions
 from singleshot.data.converting import ConvertOptions
+from singleshot.data.opening import OpeningOptions
 from singleshot.evaluation.options import EvaluationOptions, ScoreOptions
+from singleshot.exporting.options import ExportOptions
 from singleshot.inspection.check.options import CheckOptions
 from singleshot.inspection.coverage.options import CoverageOptions
 from singleshot.inspection.preview.options import PreviewOptions
@@ -33,6 +35,7 @@ from singleshot.metrics import diagnosis
 from singleshot.options import options_of
 from singleshot.prediction.options import PredictionOptions
 from singleshot.recipes.load import InitialWeights, flat, load_recipe, toml_value
+from singleshot.serving.options import ServingOptions
 from singleshot.training.options import TrainingOptions
 from singleshot.tuning.options import TuningOptions
 
@@ -164,10 +167,13 @@ OPTIONS = {
     "evaluate": EvaluationOptions,
     "score": ScoreOptions,
     "predict": PredictionOptions,
+    "export": ExportOptions,
+    "serve": ServingOptions,
     "benchmark": BenchmarkOptions,
     "compare": ComparisonOptions,
     "compare_with_tutorial": TutorialOptions,
     "tune": TuningOptions,
+    "open_dataset": OpeningOptions,
     "measure_coverage": CoverageOptions,
     "preview_data": PreviewOptions,
     "split_dataset": SplitOptions,

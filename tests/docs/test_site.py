@@ -3,10 +3,12 @@ from __future__ import annotations
 import re
 import shutil
 from html import unescape
+from inspect import isfunction
 
 import pytest
 from playwright.sync_api import sync_playwright
 
+import singleshot
 from singleshot.recipes.load import recipe_files
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -34,6 +36,16 @@ def test_generated_parts_are_filled_in(site):
     for part in ("training.schedule", "learning_rate", "epochs"):
         assert part in keys
     assert "generated:" not in commands + metrics + keys
+
+
+def test_the_options_of_every_function_are_listed(site):
+    page = (site / "reference/python.html").read_text()
+    public = {name: getattr(singleshot, name) for name in singleshot.__all__}
+    functions = [
+        name for name, one in public.items() if isfunction(one) and hasattr(one, "__signature__")
+    ]
+    assert {"train", "predict", "serve"} <= set(functions)
+    assert [name for name in functions if f'id="singleshot{name}"' not in page] == []
 
 
 def test_every_recipe_has_a_page_with_its_command_and_its_levels(site):

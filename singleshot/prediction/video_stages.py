@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -15,7 +16,7 @@ from singleshot.drawing import LabelledOutline, draw_outlines
 from singleshot.prediction.options import PredictionOptions
 from singleshot.prediction.result import Result
 from singleshot.prediction.stages import FrameStage, TracksDetections
-from singleshot.video.counting import Anchor, ObjectCounter
+from singleshot.video.counting import FORGET_AFTER, Anchor, ObjectCounter
 from singleshot.video.places import Place
 from singleshot.video.reader import VideoReader
 from singleshot.video.tracking import ByteTrack
@@ -37,20 +38,31 @@ def make_tracker(
     """
     if not options.track:
         return None
-    rate = float(video.frame_rate or UNKNOWN_RATE)
-    return ByteTrack(thresholds.clamp(0, 1).tolist(), frame_rate=rate, keep_lost=options.keep_lost)
+    return ByteTrack(
+        thresholds.clamp(0, 1).tolist(), frame_rate=_rate(video), keep_lost=options.keep_lost
+    )
 
 
-def make_stages(options: PredictionOptions) -> Sequence[FrameStage]:
+def make_stages(options: PredictionOptions, video: VideoReader) -> Sequence[FrameStage]:
     """Make the stages of a video, in order."""
-    return [CountObjects(options.places, options.count_at)] if options.places else []
+    if not options.places:
+        return []
+    num_kept = math.ceil(_rate(video) * options.keep_lost) + 1
+    forget_after = max(num_kept, FORGET_AFTER)
+    return [CountObjects(options.places, options.count_at, forget_after=forget_after)]
+
+
+def _rate(video: VideoReader) -> float:
+    """Return the frames per second of a video, which may be those of most."""
+    return float(video.frame_rate or UNKNOWN_RATE)
 
 
 class CountObjects(FrameStage):
     """Counts objects at lines and in zones, and draws both."""
 
-    def __init__(self, places: Sequence[Place], anchor: Anchor) -> None:
-        self._places, self._anchor = places, anchor
+    def __init__(self, places: Sequence[Place], anchor: Anchor, *, forget_after: int) -> None:
+        """`forget_after` is in frames, as of `ObjectCounter`."""
+        self._places, self._anchor, self._forget_after = places, anchor, forget_after
         self._counter: ObjectCounter | None = None  # until the size of the frames is known
 
     def __call__(self, result: Result) -> Result:
@@ -58,7 +70,11 @@ class CountObjects(FrameStage):
         if self._counter is None:
             size = result.height, result.width
             self._counter = ObjectCounter(
-                self._places, size, result.class_names, anchor=self._anchor
+                self._places,
+                size,
+                result.class_names,
+                anchor=self._anchor,
+                forget_after=self._forget_after,
             )
         tracks = None if result.track is None else torch.tensor(result.track, dtype=torch.int64)
         self._counter.update(result.boxes, tracks, result.labels)

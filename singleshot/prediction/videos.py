@@ -102,7 +102,7 @@ class _VideoWork:
         self._detector, self._thresholds = detector, thresholds
         self._video, self._options = video, options
         self._tracker = make_tracker(options, video, thresholds)
-        self._stages = make_stages(options)
+        self._stages = make_stages(options, video)
         self._last_index = -1
         self._started = time.monotonic()
         self.num_frames = 0

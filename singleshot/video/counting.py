@@ -18,14 +18,14 @@ from torch import Tensor
 
 from singleshot.video.places import Place
 
-__all__ = ["Anchor", "ObjectCounter"]
+__all__ = ["FORGET_AFTER", "Anchor", "ObjectCounter"]
 
 Point = Float[np.ndarray, " xy"]
 Anchor = Literal["bottom", "centre"]
 
 # Of the box's mean side: an object is on the other side of a line when it is that far from it.
 MARGIN = 0.05
-FORGET_AFTER = 300  # frames without an object after which it is a new one
+FORGET_AFTER = 300  # frames
 
 
 class ObjectCounter:
@@ -38,6 +38,7 @@ class ObjectCounter:
         class_names: Sequence[str],
         *,
         anchor: Anchor = "bottom",
+        forget_after: int = FORGET_AFTER,
     ) -> None:
         """Begin at zero.
 
@@ -46,13 +47,15 @@ class ObjectCounter:
             size: (height, width) of the frames.
             class_names: by label.
             anchor: the point of a box that counts: the middle of its lower side, or its centre.
+            forget_after: frames without an object after which it is a new one: no fewer than its
+                tracker keeps its identity.
 
         Raises:
             SingleshotError: a place is smaller than 2 pixels.
         """
         self.places = tuple(place.in_pixels(size) for place in places)
         self._class_names = tuple(class_names)
-        self._anchor = anchor
+        self._anchor, self._forget_after = anchor, forget_after
         self._last_seen: dict[int, int] = {}  # frame in which each identity was detected last
         self._frame = 0
         self._counts: dict[str, LineCount | ZoneCount] = {
@@ -94,7 +97,7 @@ class ObjectCounter:
         """Forget identities that were not detected for long: they do not come back."""
         self._frame += 1
         self._last_seen |= dict.fromkeys(identities, self._frame)
-        oldest = self._frame - FORGET_AFTER
+        oldest = self._frame - self._forget_after
         for identity in [one for one, frame in self._last_seen.items() if frame < oldest]:
             del self._last_seen[identity]
             for count in self._counts.values():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,11 +12,13 @@ from films import SquareDetector, make_film, square_image
 
 from singleshot.prediction.options import PredictionOptions
 from singleshot.prediction.predict import predict_with
+from singleshot.prediction.result import Result
 from singleshot.prediction.video_stages import in_words, make_stages, make_tracker
 from singleshot.structures import Detections
 from singleshot.video.reading import open_video
 
 LINE = "door=line:0.5,0,0.5,1"  # in: to the right
+ZONE = "all=zone:0,0,1,0,1,1,0,1"
 
 
 @pytest.fixture
@@ -28,7 +31,23 @@ def test_nothing_is_tracked_or_counted_unless_chosen(film):
     with open_video(film) as video:
         options = PredictionOptions(str(film))
         assert make_tracker(options, video, torch.tensor([0.3])) is None
-        assert list(make_stages(options)) == []
+        assert list(make_stages(options, video)) == []
+
+
+@pytest.mark.parametrize(("keep_lost", "entered"), [(1.0, 2), (60.0, 1)])
+def test_an_object_is_counted_anew_after_the_tracker_may_have_forgotten_it(
+    film, keep_lost, entered
+):
+    """The film has 10 frames a second: 60 s are 600 of them, more than are kept otherwise."""
+    options = PredictionOptions(str(film), track=True, count=[ZONE], keep_lost=keep_lost)
+    with open_video(film) as video:
+        (stage,) = make_stages(options, video)
+    seen = Detections(torch.tensor([[2.0, 2, 8, 8]]), torch.ones(1), torch.zeros(1).long())
+    with_it = Result(film, 64, 48, seen, ("square",), track=[1])
+    without = replace(with_it, detections=seen[:0], track=[])
+    for result in [with_it, *[without] * 550, with_it]:
+        last = stage(result)
+    assert last.counts["all"]["entered"] == {"square": entered}
 
 
 def test_one_object_has_one_number_and_crosses_the_line_once(film, tmp_path):

@@ -18,7 +18,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 import torch.utils.data
 from cells import make_cells
 from hypothesis import example, given, settings

@@ -70,8 +70,9 @@ def build_page(title: str, source: PageSource, examples: Sequence[PageExample] =
 
     `title` is shown until the source has opened.
     """
+    check = _read("whole.js")
     scripts = [*source.scripts, "\n".join(_read(name) for name in SCRIPTS)]
-    hashes = " ".join(f"'{content_hash(script)}'" for script in scripts)
+    hashes = " ".join(f"'{content_hash(script)}'" for script in (check, *scripts))
     policy = [
         "default-src 'none'",
         "img-src 'self' data: blob:",
@@ -92,6 +93,7 @@ def build_page(title: str, source: PageSource, examples: Sequence[PageExample] =
         .render(
             title=title,
             policy="; ".join(filter(None, policy)),
+            check=check,
             scripts=scripts,
             settings=json.dumps(settings).replace("<", "\\u003c"),
             attachments={id_: _harmless(text) for id_, text in source.attachments.items()},

@@ -11,6 +11,8 @@ from page_service import ABOUT, PageService, serving_page
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
+from singleshot.browser.page import build_page, server_source
+
 
 @pytest.fixture
 def service() -> Iterator[PageService]:
@@ -148,3 +150,12 @@ def test_a_detector_without_priors_and_operating_points_has_no_controls_for_them
         expect(page.locator("#rules")).to_be_hidden()
         expect(page.locator("#rows tr")).to_contain_text("29 × 38")
         expect(page.locator("#time-network")).to_have_text("–")
+
+
+@pytest.mark.parametrize("part", [0.5, 0.99])
+def test_a_file_that_is_cut_short_is_named_as_such(browser, tmp_path, part):
+    page_text = build_page("cells", server_source())
+    file = tmp_path / "cut.html"
+    file.write_text(page_text[: int(part * len(page_text))], encoding="utf-8")
+    with opened_page(browser, file.as_uri()) as page:
+        expect(page.locator("#lead")).to_contain_text("cut short or damaged")

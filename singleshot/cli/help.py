@@ -51,7 +51,6 @@ _GROUPS: Mapping[str, Sequence[str]] = {
     "Limits": ("max_megabytes", "max_megapixels", "body_seconds", "max_waiting", "rate"),
     "Batches": ("max_batch", "batch_wait", "network_threads"),
     "Results": (
-        "jsonl",
         "run",
         "resume",
         "output",

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import io
 import re
+import time
 from collections.abc import Iterator
+from threading import Lock
 
 import pytest
 from browser_page import DESK, add, opened_page, wait_until
-from page_service import PageService, serving_page
+from page_service import PageService, answer_to, serving_page
 from PIL import Image
 from playwright.sync_api import Page, expect
 
@@ -53,6 +55,26 @@ def test_a_pause_keeps_the_frame_and_requests_nothing(page, service):
     assert (page.evaluate("state.current.frame"), len(service.bodies)) == (frame, requests)
     page.click("text=Continue")
     wait_until(page, f"state.current.frame > {frame}")
+
+
+def test_after_short_pauses_one_frame_is_detected_in_at_a_time(page, service):
+    running, most, lock = [], [], Lock()
+
+    def slowly(body):
+        with lock:
+            running.append(body)
+            most.append(len(running))
+        time.sleep(0.05)
+        with lock:
+            running.remove(body)
+        return answer_to(body)
+
+    service.answer = slowly
+    start(page)
+    page.evaluate("for (let n = 0; n < 3; n += 1) { pauseCamera(true); pauseCamera(false); }")
+    frame = page.evaluate("state.current.frame")
+    wait_until(page, f"state.current.frame > {frame + 2}")
+    assert max(most) == 1
 
 
 def test_stopping_leaves_the_last_frame_as_an_image(page):

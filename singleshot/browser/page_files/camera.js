@@ -71,15 +71,18 @@ function showCameraControls() {
 }
 
 async function runCamera(item) {
+  if (item.running) return; // a pause may be over before the frame that was in work
+  item.running = true;
   while (camera.item === item && !item.paused) {
     try {
       await showFrame(item);
       dismiss("camera-failed");
     } catch (error) {
-      if (!(await waitAfter(error, item))) return;
+      if (!(await waitAfter(error, item))) break;
     }
     await nextFrame();
   }
+  item.running = false;
 }
 
 async function showFrame(item) {

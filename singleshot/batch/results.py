@@ -168,6 +168,11 @@ def _add_parts(parts: _Parts, rows: Iterable[Row], images_per_part: int) -> int:
     for given in rows:
         row = _plain(given)
         image = row["image"]
+        if not isinstance(image, str | int):  # a file of results has one of these
+            raise DataError(
+                f"image {image!r}: an id is a name or a whole number; give each image one of its "
+                f"own, such as its path"
+            )
         if image in before:
             num_repeated += 1
             continue

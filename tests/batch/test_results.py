@@ -106,6 +106,12 @@ def test_two_images_of_one_id_are_refused(tmp_path):
         write_coco_results([row("a.jpg"), row("a.jpg")], tmp_path / "r.json")
 
 
+@pytest.mark.parametrize("image", [None, float("nan"), 1.5])
+def test_an_id_that_is_missing_or_no_whole_number_is_refused(tmp_path, image):
+    with pytest.raises(DataError, match="a name or a whole number"):
+        write_coco_results([row(image)], tmp_path / "r.json")
+
+
 def test_parts_of_another_detector_are_refused(tmp_path):
     write_coco_results([row(1)], tmp_path / "r.json")
     with pytest.raises(StorageError, match="two detectors or score thresholds"):

@@ -27,6 +27,8 @@ __all__ = ["OpenVideo", "check_pixels", "describe_error", "open_container", "req
 CONNECT_SECONDS, READ_SECONDS = 10.0, 5.0
 # Of a file that is in truth a playlist, nothing is fetched from elsewhere.
 FILE_PROTOCOLS = "file,crypto,data"
+# Of a stream of variable rate FFmpeg guesses the ticks of its clock, 1,000 to 90,000 a second.
+HIGHEST_GUESSED_RATE = 240
 NO_TIMESTAMPS = 0x80  # AVFMT_NOTIMESTAMPS of FFmpeg's avformat.h
 STREAM_OPTIONS = {
     "rtsp_flags": "prefer_tcp",  # UDP loses packets, and does not pass most routers
@@ -49,7 +51,10 @@ class OpenVideo:
     @property
     def frame_rate(self) -> Fraction | None:
         """Frames in a second on average; None where the container does not state it."""
-        return self.stream.average_rate or self.stream.guessed_rate or None
+        if self.stream.average_rate:
+            return self.stream.average_rate
+        guessed = self.stream.guessed_rate
+        return guessed if guessed and guessed <= HIGHEST_GUESSED_RATE else None
 
     @property
     def has_timestamps(self) -> bool:

@@ -12,7 +12,13 @@ from PIL import Image
 
 from singleshot.errors import DataError
 from singleshot.video import containers
-from singleshot.video.containers import camera_input, open_container, require_videos
+from singleshot.video.containers import (
+    STREAM_OPTIONS,
+    OpenVideo,
+    camera_input,
+    open_container,
+    require_videos,
+)
 from singleshot.video.sources import VideoSource, find_video
 
 
@@ -102,3 +108,12 @@ def test_cameras_are_named_as_each_platform_names_them(monkeypatch):
         camera_input(find_video(2), "win32")
     with pytest.raises(DataError, match="not on 'plan9'"):
         camera_input(first, "plan9")
+
+
+def test_the_ticks_of_a_streams_clock_are_no_frame_rate(tmp_path):
+    """Of streams no frame is read ahead: FFmpeg guesses their rate from what the codec states."""
+    film = make_film(tmp_path / "a.ts", 6, times=[0, 130, 150, 310, 420, 470], format="mpegts")
+    with av.open(str(film), options=dict(STREAM_OPTIONS)) as container:
+        stream = container.streams.video[0]
+        assert (stream.average_rate, stream.guessed_rate) == (None, 1000)
+        assert OpenVideo(container, stream).frame_rate is None

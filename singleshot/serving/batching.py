@@ -21,7 +21,7 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from singleshot.benchmarking.phases import time_detections
-from singleshot.errors import TooLittleMemory
+from singleshot.errors import ModelError, TooLittleMemory
 from singleshot.metrics.speed import Seconds
 from singleshot.serving.problems import Problem
 from singleshot.structures import Detections, Detector
@@ -160,6 +160,11 @@ class Batcher:
         """Detect, and measure the phases."""
         found: list[list[Detections]] = []
         [seconds] = time_detections(self.detector, [images], found.append)
+        if len(found[0]) != len(images):  # else the request of an image would wait without an end
+            raise ModelError(
+                f"{type(self.detector).__name__}.detect: {len(found[0])} results of {len(images)} "
+                f"images; return one Detections for each"
+            )
         return found[0], seconds
 
     def _note_speed(self, seconds: float) -> None:

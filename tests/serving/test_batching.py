@@ -60,6 +60,21 @@ def test_an_image_that_fails_does_not_fail_the_others():
     ]
 
 
+def test_a_detector_that_leaves_images_out_fails_their_requests():
+    class Forgetful(BoxDetector):
+        def detect(self, images):
+            return super().detect(images)[:1]
+
+    detector = Forgetful()
+    found = detect_together(Batcher(detector, max_images=9, max_batch=4), [1, 2])
+    assert detector.batches == [2, 1, 1]
+    assert [float(one.detections.scores[0]) * 255 for one in found] == pytest.approx([1, 2])
+
+    detector.detect = lambda _images: []
+    (error,) = detect_together(Batcher(detector, max_images=9, max_batch=4), [1])
+    assert str(error).startswith("Forgetful.detect: 0 results of 1 images")
+
+
 def test_batches_shrink_to_what_the_memory_takes():
     def fail(images):
         if len(images) > 2:

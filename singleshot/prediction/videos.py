@@ -13,6 +13,7 @@ from jaxtyping import Float
 from PIL.Image import Image
 from torch import Tensor
 
+from singleshot.data.findings import count_of
 from singleshot.prediction.json_lines import JsonLines
 from singleshot.prediction.options import PredictionOptions
 from singleshot.prediction.result import Result
@@ -169,7 +170,7 @@ class _VideoWork:
         video = self._video
         seconds = time.monotonic() - self._started
         parts = [
-            f"{self.num_frames} frames in {seconds:.1f} s "
+            f"{count_of(self.num_frames, 'frames')} in {seconds:.1f} s "
             f"({self.num_frames / max(seconds, 1e-9):.1f} a second)"
         ]
         if video.live:

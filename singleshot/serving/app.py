@@ -6,6 +6,7 @@ import asyncio
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from http import HTTPStatus
 from typing import Annotated, Any
 
 from fastapi import Depends, FastAPI, Query, Request, Security
@@ -120,8 +121,9 @@ class DetectionService:
             self.rate_limit.require_token(request.client.host if request.client else "")
             self.batcher.require_place()
             return await self.bodies.read_image(request)
-        except Problem:
-            await self.bodies.discard(request)
+        except Problem as problem:
+            if problem.status != HTTPStatus.REQUEST_TIMEOUT:  # its time is over already
+                await self.bodies.discard(request)
             raise
 
 

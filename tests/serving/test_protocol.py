@@ -41,7 +41,10 @@ def answer_to(server, content: bytes) -> bytes:
 
 
 def test_a_slow_body_is_answered_with_408(server):
-    answer = answer_to(server, HEAD + b"Content-Length: 1000\r\n\r\nxxx")
+    began = time.monotonic()
+    with send(server, HEAD + b"Content-Length: 1000\r\n\r\nxxx") as connection:
+        answer = connection.recv(4096)
+        assert time.monotonic() - began < 2 * 2.0  # its two seconds, and none to read on
     assert answer.startswith(b"HTTP/1.1 408 ")
     assert b"slow-body" in answer
 

@@ -195,6 +195,8 @@ class LiveReader(VideoReader):
         while time.monotonic() < latest and not self._options.should_stop():
             if (received := self._slot.take(POLL_SECONDS)) is not None:
                 return received
+        if self._options.should_stop():
+            raise DataError(f"{self.source.name}: was stopped before its first frame came")
         raise DataError(
             f"{self.source.name}: is connected, but sent no frame that can be decoded; check the "
             f"camera, or the codec of the stream"

@@ -106,6 +106,12 @@ def test_waiting_ends_when_it_should_stop(tmp_path):
     assert stop == [True]
 
 
+def test_waiting_for_the_first_frame_ends_when_it_should_stop(tmp_path):
+    film = make_film(tmp_path / "a.mp4", 3)
+    with pytest.raises(DataError, match="was stopped before its first frame came"):
+        open_video(film, live=True, options=FrameOptions(should_stop=lambda: True))
+
+
 def test_motion_jpeg_without_timestamps_has_the_times_of_the_clock(tmp_path):
     film = make_film(tmp_path / "a.mjpeg", 3, codec="mjpeg", format="mjpeg")
     with open_video(film, live=True, options=FrameOptions(reconnect_seconds=0)) as video:

@@ -70,7 +70,8 @@ class _Parts:
     @property
     def files(self) -> list[Path]:
         """The parts, in the order in which they were written."""
-        return sorted(self.folder.glob("[0-9]*.jsonl"))
+        files = self.folder.glob("[0-9]*.jsonl")
+        return sorted(files, key=lambda file: int(file.stem))  # after 999999 they are longer
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """Read the row of each image."""

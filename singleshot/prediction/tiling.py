@@ -44,6 +44,7 @@ NEAR_SIDE = 0.01  # of a tile's side: a box that ends so near to it is cut
 COVERED = 0.7  # of the area of a cut box, by a whole one
 WEAKER = 0.5  # of the score of a cut box, from which a whole one counts
 TINY = 1e-12  # keeps 0 / 0 away
+PAIRS_AT_ONCE = 1 << 21  # of boxes: thousands of tiles have too many for the memory
 AGREE = 0.7  # IoU of the two sides along which boxes are joined
 
 
@@ -235,15 +236,16 @@ def covered_by_whole(detections: Detections, cut: Bool[Tensor, "n 4"]) -> Bool[T
     others.
     """
     parts, wholes = cut.any(dim=1).nonzero()[:, 0], (~cut.any(dim=1)).nonzero()[:, 0]
-    part, whole = detections[parts], detections[wholes]
-    shared = intersections(part.boxes, whole.boxes) / area(part.boxes)[:, None].clamp(min=TINY)
-    covers = (
-        (shared >= COVERED)
-        & (part.labels[:, None] == whole.labels)
-        & (whole.scores >= WEAKER * part.scores[:, None])
-    )
-    covered = torch.zeros(len(detections), dtype=torch.bool)
-    covered[parts] = covers.any(dim=1)
+    whole, covered = detections[wholes], torch.zeros(len(detections), dtype=torch.bool)
+    for some in parts.split(max(PAIRS_AT_ONCE // max(len(wholes), 1), 1)):
+        part = detections[some]
+        shared = intersections(part.boxes, whole.boxes) / area(part.boxes)[:, None].clamp(min=TINY)
+        covers = (
+            (shared >= COVERED)
+            & (part.labels[:, None] == whole.labels)
+            & (whole.scores >= WEAKER * part.scores[:, None])
+        )
+        covered[some] = covers.any(dim=1)
     return covered
 
 

@@ -77,6 +77,16 @@ def test_what_was_finished_is_kept_and_the_rest_is_added(tmp_path):
     assert path.read_text() == (tmp_path / "whole.json").read_text()
 
 
+def test_no_part_is_written_over_after_the_millionth(tmp_path):
+    path = tmp_path / "results.json"
+    write_coco_results([row("a")], path)
+    parts = tmp_path / "results.json.parts"
+    (parts / "000000.jsonl").rename(parts / "999999.jsonl")
+    for image in ("b", "c"):
+        write_coco_results([row(image)], path)
+    assert finished_images(path) == {"a", "b", "c"}
+
+
 def test_a_finished_file_stays_as_it_is(tmp_path):
     write_coco_results(map(row, range(4)), tmp_path / "r.json")
     before = (tmp_path / "r.json").read_text()

@@ -7,6 +7,7 @@ import torch
 
 from singleshot.boxes.nms import nms
 from singleshot.errors import SingleshotError
+from singleshot.prediction import tiling
 from singleshot.prediction.tiling import Tiling, cut_sides, merge_tiles, tile_windows
 from singleshot.structures import Detections, Detector
 
@@ -152,3 +153,11 @@ def test_it_is_a_detector_with_the_thresholds_and_source_of_its_own():
 def test_numbers_out_of_bounds_are_named(numbers):
     with pytest.raises(SingleshotError, match=next(iter(numbers))):
         Tiling(Rectangles(), (100, 100), **numbers)
+
+
+def test_pairs_of_boxes_are_compared_in_parts(monkeypatch):
+    image = drawn((300, 300), [(70, 20, 130, 80), (150, 150, 170, 170), (20, 250, 290, 280)])
+    expected = boxes_found(Tiling(Rectangles(), (100, 100)), image)
+    monkeypatch.setattr(tiling, "PAIRS_AT_ONCE", 1)
+    assert boxes_found(Tiling(Rectangles(), (100, 100)), image) == expected
+    assert len(expected) == 3

@@ -190,9 +190,3 @@ CONTROLS = (
     '<p aria-live="polite"><strong data-value="total"></strong> priors. '
     '<span data-value="smallest"></span></p>'
 )
-
-
-def grids_at(recipe: str, side: int) -> list[int]:
-    """Compute the sides of the grids at another input size: what the script must show."""
-    levels = singleshot.show_model(recipe, NUM_CLASSES, [f"model.input=[{side},{side}]"]).levels
-    return [level.grid[0] for level in levels]

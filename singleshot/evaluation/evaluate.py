@@ -34,7 +34,6 @@ from singleshot.models.locating import Model, exported_model
 from singleshot.models.origin import training_splits
 from singleshot.options import DataPaths, Device, as_paths, takes
 from singleshot.prediction.tile_options import TileSize, WithTiles
-from singleshot.prediction.tiling import in_tiles
 from singleshot.runs.callbacks import OnMessage
 from singleshot.runs.display import image_display
 from singleshot.runs.splits import SET_ASIDE, RunSplits
@@ -59,6 +58,7 @@ def _evaluate(detector: Model, options: EvaluationOptions) -> Report:
     """Evaluate as `evaluate` does, with the functions of a display."""
     # Imports timm, which `score` does without.
     from singleshot.models.opening import as_detector  # noqa: PLC0415
+    from singleshot.prediction.tiling import in_tiles  # noqa: PLC0415
 
     name = str(detector) if isinstance(detector, str | Path) else type(detector).__name__
     # Hashed before they are loaded: the thresholds hold for these weights, not for later ones.
@@ -155,6 +155,7 @@ def detect_shard(
     """
     # Imports timm, which `score` does without.
     from singleshot.models.opening import as_detector  # noqa: PLC0415
+    from singleshot.prediction.tiling import in_tiles  # noqa: PLC0415
 
     number, num_shards = shard
     if not 1 <= number <= num_shards:

@@ -247,7 +247,7 @@ def test_names_of_classes_are_never_markup(page):
 
 def test_attachments_cannot_end_their_script():
     page = build_page("A & B", PageSource(["1"], attachments={"a": "x</script><!--y"}))
-    assert page.count("</script>") == 4  # settings, attachment, source, page
+    assert page.count("</script>") == 5  # whole, settings, attachment, source, page
     assert "<!--" not in page
     assert "<title>A &amp; B" in page
 

@@ -4,7 +4,7 @@ from torch import nn
 
 from singleshot.backbones.settings import IMAGE, ConvolutionLayer, ReluLayer, ScaleLayer
 from singleshot.errors import ModelError
-from singleshot.importers.graph import GraphWriter, Predictor, batch_norm_as_scale
+from singleshot.importers.graph import GraphWriter, LevelPredictor, batch_norm_as_scale
 
 
 def convolution(name, source, channels=4):
@@ -50,8 +50,8 @@ def test_predictors_of_different_features_get_one_with_zeros():
     graph = GraphWriter()
     graph.add(convolution("a", IMAGE), {"weight": torch.ones(4, 3, 3, 3)})
     graph.add(convolution("b", IMAGE, 2), {"weight": torch.ones(2, 3, 3, 3)})
-    offsets = Predictor("a", torch.ones(8, 4, 1, 1), torch.zeros(8))
-    logits = Predictor("b", torch.ones(6, 2, 3, 3), torch.zeros(6))
+    offsets = LevelPredictor("a", torch.ones(8, 4, 1, 1), torch.zeros(8))
+    logits = LevelPredictor("b", torch.ones(6, 2, 3, 3), torch.zeros(6))
     graph.add_level(offsets, logits)
     assert (graph.outputs, graph.kernels) == (["a_and_b"], [3])
     weight = graph.state()["heads.offsets.0.weight"]

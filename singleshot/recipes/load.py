@@ -267,7 +267,8 @@ def _find(recipe: str | Path) -> Path:
 def pairs(overrides: Mapping[str, object] | Sequence[str]) -> Iterable[tuple[str, object]]:
     """Yield key and value of each override; RecipeError for a text without `=`."""
     if isinstance(overrides, Mapping):
-        yield from overrides.items()
+        # A later key may change a table within a value, which belongs to the caller.
+        yield from deepcopy(dict(overrides)).items()
         return
     for override in overrides:
         key, equals, text = override.partition("=")

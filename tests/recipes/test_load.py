@@ -153,3 +153,10 @@ def test_differences_name_what_changed():
     other = load_recipe("ssdlite320-lite0", {"training.seed": 5})
     assert differences(begun, begun) == []
     assert differences(begun, other) == ["training.seed: 0, 5"]
+
+
+def test_tables_among_the_overrides_stay_as_they_are():
+    results = {"nms": "hard", "top_k": 60}
+    changed = {"model.results": results, "model.results.flip_tta": True}
+    assert load_recipe("ssdlite320-lite0", changed).model.results.flip_tta
+    assert results == {"nms": "hard", "top_k": 60}

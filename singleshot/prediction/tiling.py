@@ -237,7 +237,7 @@ def covered_by_whole(detections: Detections, cut: Bool[Tensor, "n 4"]) -> Bool[T
     """
     parts, wholes = cut.any(dim=1).nonzero()[:, 0], (~cut.any(dim=1)).nonzero()[:, 0]
     whole, covered = detections[wholes], torch.zeros(len(detections), dtype=torch.bool)
-    for some in parts.split(max(PAIRS_AT_ONCE // max(len(wholes), 1), 1)):
+    for some in torch.split(parts, max(PAIRS_AT_ONCE // max(len(wholes), 1), 1)):
         part = detections[some]
         shared = intersections(part.boxes, whole.boxes) / area(part.boxes)[:, None].clamp(min=TINY)
         covers = (

@@ -77,11 +77,10 @@ class _Exercise(BaseModel):
         raise NotImplementedError
 
 
-class NumberExercise(_Exercise):
-    """Answered by a number."""
+class _AnsweredByNumber(_Exercise):
+    """Exercises whose form on the page takes a number."""
 
-    kind: Literal["number"]
-    answer: str  # an expression
+    answer: str  # an expression, in a code exercise after its code
     tolerance: float = 0.0005
 
     def right_answer(self, namespace: dict[str, Any]) -> float:
@@ -95,6 +94,12 @@ class NumberExercise(_Exercise):
     def _fields(self, number: int) -> str:
         del number
         return NUMBER_FIELD
+
+
+class NumberExercise(_AnsweredByNumber):
+    """Answered by a number."""
+
+    kind: Literal["number"]
 
     def cells(self, number: int) -> tuple[str, str]:
         """Write the notebook's cell to fill in, and the one that checks it."""
@@ -159,21 +164,19 @@ class ChoiceExercise(_Exercise):
         return f"answer_{number} = {wrong!r}"
 
 
-class CodeExercise(_Exercise):
+class CodeExercise(_AnsweredByNumber):
     """Answered by code in the notebook, and on the page by a number that the code gives."""
 
     kind: Literal["code"]
     start: str
     code: str
     checks: str
-    answer: str  # an expression, after the code
-    tolerance: float = 0.0005
 
     def right_answer(self, namespace: dict[str, Any]) -> float:
         """Run the solution, and compute the number that the page takes."""
         names = dict(namespace)
         exec(self.code, names)
-        return float(eval(self.answer, names))
+        return super().right_answer(names)
 
     def _before_form(self) -> str:
         return (
@@ -184,14 +187,6 @@ class CodeExercise(_Exercise):
     def full_solution(self) -> str:
         """Return the text of the solution, and its code."""
         return f"{self.solution.strip()}\n\n```python\n{self.code.strip()}\n```"
-
-    def _data(self, namespace: dict[str, Any]) -> str:
-        right = self.right_answer(namespace)
-        return f'data-kind="number" data-answer="{right!r}" data-tolerance="{self.tolerance!r}"'
-
-    def _fields(self, number: int) -> str:
-        del number
-        return NUMBER_FIELD
 
     def cells(self, number: int) -> tuple[str, str]:
         """Write the notebook's cell to fill in, and the one that checks it."""

@@ -10,10 +10,10 @@ from threading import Lock
 from weakref import finalize
 
 from jaxtyping import UInt8
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
-from singleshot.data.image_files.decoding import exif_orientation, from_pillow
+from singleshot.data.image_files.decoding import decode_upright
 from singleshot.errors import DataError
 from singleshot.serving.problems import Problem
 
@@ -93,11 +93,7 @@ def _decode(image: Image.Image, limits: PixelLimits) -> UInt8[Tensor, "3 h w"]:
     number = image.width * image.height
     limits.reserve(number)
     try:
-        must_turn = exif_orientation(image) != 1
-        image.load()
-        if must_turn:
-            ImageOps.exif_transpose(image, in_place=True)
-        decoded = from_pillow(image, PLACE)
+        decoded = decode_upright(image)
     except BaseException:
         limits.release(number)
         raise

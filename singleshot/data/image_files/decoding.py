@@ -25,6 +25,7 @@ from singleshot.files import describe_damage
 
 __all__ = [
     "SIDEWAYS",
+    "decode_upright",
     "exif_orientation",
     "from_pillow",
     "image_size",
@@ -76,11 +77,16 @@ def read_image_bytes(content: bytes, name: str) -> UInt8[Tensor, "3 h w"]:
 def _read(path: Path, content: BytesIO | None = None) -> UInt8[Tensor, "3 h w"]:
     """Decode a file; errors name its path."""
     with open_image(path, content) as image:
-        must_turn = exif_orientation(image) != 1  # before decoding, as in `image_size`
-        image.load()
-        if must_turn:
-            ImageOps.exif_transpose(image, in_place=True)
-        return _to_planes(image)
+        return decode_upright(image)
+
+
+def decode_upright(image: Image.Image) -> UInt8[Tensor, "3 h w"]:
+    """Decode an image that Pillow has opened, turned by its EXIF orientation, as RGB."""
+    must_turn = exif_orientation(image) != 1  # before decoding, as in `image_size`
+    image.load()
+    if must_turn:
+        ImageOps.exif_transpose(image, in_place=True)
+    return _to_planes(image)
 
 
 def _is_jpeg(path: Path) -> bool:

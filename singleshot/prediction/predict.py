@@ -51,7 +51,8 @@ def iterate_predictions(detector: Detector, options: PredictionOptions) -> Itera
             else:
                 results = _predict_image(detector, source, f"image {index}", thresholds, drawing)
             for result in _without_broken(results, options.on_broken):
-                lines.write(result.to_dict())
+                if options.jsonl is not None:
+                    lines.write(result.to_dict())
                 if options.on_result is not None:
                     options.on_result(result)
                 yield result

@@ -1,0 +1,250 @@
+"""How well could a perfect detector score? The bound of label noise on AP50, estimated.
+
+python -m benchmarks label-noise --sets bccd --minutes 20 --output label-noise.jsonl
+
+Two detectors are trained on disjoint halves of the training images. Each is confident where its
+score is at least that of its best F1 on the other half, which it has not seen. On the test images,
+`label_noise_estimate` compares what both and the annotations have in common. Its assumptions:
+
+- The detectors miss objects independently of each other. In fact both miss hard objects (small,
+  hidden), agree more than that, and the bound comes out too low.
+- They miss objects independently of the annotators, and repeat none of their mistakes. In fact they
+  learned from annotations with the same habits, and the bound comes out too high.
+
+So errors that annotators make at random are in it, and habits that a detector can learn are not;
+a detector that learned which objects were left out may even exceed it. The table shows how far the
+estimate depends on the thresholds and on the images: 90 % of bootstrap draws of the test images lie
+in the interval. "Both, not annotated" are detections on which the detectors agree, and "neither"
+are annotations that no detector has: --images draws the images with most of them, to look at.
+Each training adds a line to the output file and is not repeated.
+"""
+
+import argparse
+import shlex
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+import singleshot
+from benchmarks import sweep
+from benchmarks.corpus_data import NAMES, TEST, TRAIN, find_set, names_in, prepare, write_split
+from benchmarks.corpus_tables import Results, header, row
+from benchmarks.corpus_trainings import Job, Ours
+from benchmarks.label_noise_estimate import Bound, Counts, count, interval
+from benchmarks.starts import Set
+from singleshot.data.dataset import DataSet
+from singleshot.drawing.draw import draw_boxes, save_image
+from singleshot.evaluation.detection import each_detected
+from singleshot.metrics import Predictions, Truths
+from singleshot.metrics.coco import coco_numbers
+from singleshot.structures import Detections, Detector, Truth
+
+__all__ = ["main"]
+
+OTHER_THRESHOLDS = (0.7, 1.3)  # times the threshold of the best F1
+DRAWN = 10  # images
+GAP = 4  # pixels between the drawings of an image
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Train the pairs that the output lacks, and print the table of the estimates."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks label-noise",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--output", type=Path, required=True, help="file of JSON lines")
+    parser.add_argument("--minutes", type=float, default=20.0, help="of each of the two trainings")
+    parser.add_argument("--sets", type=find_set, nargs="+", default=[*map(find_set, NAMES)])
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0], help="each has its own halves")
+    parser.add_argument("--arguments", default="ssdlite320-lite0", help="of singleshot train")
+    parser.add_argument("--folder", type=Path, default=Path("runs/corpus"), help="data and runs")
+    parser.add_argument("--images", type=Path, help="folder for drawings of the disagreements")
+    options = parser.parse_args(arguments)
+    done = {(line["set"], line["seed"], line["minutes"]) for line in sweep.lines(options.output)}
+    for seed in options.seeds:
+        for each in options.sets:
+            if (each.name, seed, options.minutes) not in done:
+                sweep.append(options.output, estimate(each, seed, options))
+    shown = [one for one in sweep.lines(options.output) if one["minutes"] == options.minutes]
+    print("\n".join(table(shown)))
+
+
+def estimate(each: Set, seed: int, options: argparse.Namespace) -> dict[str, Any]:
+    """Train on both halves, and estimate the bound: a line of the output."""
+    folder = prepare(each, options.folder / "data")
+    halves = write_halves(folder, seed)
+    ours = Ours(tuple(shlex.split(options.arguments)), keep=True)
+    runs = []
+    for half in halves:
+        place = options.folder / "runs" / f"{each.name}-{half}-{options.minutes:g}m"
+        print(f"{place.name}: began", file=sys.stderr, flush=True)
+        ours.train_only(Job(folder, half, seed, options.minutes, place))
+        runs.append(place)
+    pair = [Sure.of(run, folder, half) for run, half in zip(runs, reversed(halves), strict=True)]
+    comparison = Comparison.of(pair, singleshot.open_dataset(folder, split=TEST))
+    if options.images is not None:
+        comparison.draw(options.images / f"{each.name}-{seed}")
+    return {
+        "set": each.name,
+        "seed": seed,
+        "minutes": options.minutes,
+        "arguments": options.arguments,
+        **comparison.numbers(),
+    }
+
+
+def write_halves(folder: Path, seed: int) -> tuple[str, str]:
+    """Write the two splits of a seed, and return their names."""
+    names = names_in(folder, TRAIN)
+    order = np.random.default_rng(seed).permutation(len(names))
+    middle = len(names) // 2
+    for letter, chosen in (("a", order[:middle]), ("b", order[middle:])):
+        write_split(folder, f"half-{letter}-{seed}", [names[index] for index in chosen])
+    return f"half-a-{seed}", f"half-b-{seed}"
+
+
+@dataclass(frozen=True)
+class Sure:
+    """A detector, and the score of each class from which on it is confident."""
+
+    detector: Detector
+    thresholds: torch.Tensor  # float (classes,)
+
+    @classmethod
+    def of(cls, run: Path, folder: Path, unseen: str) -> "Sure":
+        """Choose the thresholds on a split that it was not trained on: those of the best F1."""
+        report = singleshot.evaluate(run, folder, split=unseen, device="cpu")
+        best = [own.best_f1.threshold_or_default for own in report.per_class.values()]
+        return cls(singleshot.load(run, device="cpu"), torch.tensor(best))
+
+    def detect(self, dataset: DataSet) -> list[Detections]:
+        """Detect in all images."""
+        batches = [range(index, index + 1) for index in range(len(dataset))]
+        return list(each_detected(self.detector, dataset, batches, None))
+
+    def confident(self, found: Sequence[Detections], factor: float = 1.0) -> list[Detections]:
+        """Select the detections with a score of at least the threshold times a factor."""
+        return [one[one.scores >= factor * self.thresholds[one.labels]] for one in found]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Annotations of the test images, and all detections of two detectors in them."""
+
+    dataset: DataSet
+    pair: Sequence[Sure]
+    found: Sequence[list[Detections]]
+
+    @classmethod
+    def of(cls, pair: Sequence[Sure], dataset: DataSet) -> "Comparison":
+        dataset = dataset.with_classes(pair[0].detector.class_names)
+        return cls(dataset, pair, [one.detect(dataset) for one in pair])
+
+    def truths(self) -> list[Truth]:
+        return [self.dataset.truth(index) for index in range(len(self.dataset))]
+
+    def confident(self, factor: float = 1.0) -> list[list[Detections]]:
+        """Return the confident detections of both, at the thresholds times a factor."""
+        return [one.confident(own, factor) for one, own in zip(self.pair, self.found, strict=True)]
+
+    def counts(self, factor: float = 1.0) -> Counts:
+        first, second = self.confident(factor)
+        return count(self.truths(), first, second, len(self.dataset.class_names))
+
+    def numbers(self) -> dict[str, Any]:
+        """Compute AP50 against annotations and against each other, the bound and its interval."""
+        counts = self.counts()
+        total, bounds = counts.total(), interval(counts)
+        bound = Bound.of(total)
+        first, second = self.confident()
+        annotations = self.truths()
+        return {
+            "AP50_first": self.ap50(0, annotations),
+            "AP50_second": self.ap50(1, annotations),
+            "AP50_first_by_second": self.ap50(0, as_truths(second)),
+            "AP50_second_by_first": self.ap50(1, as_truths(first)),
+            "bound": bound.mean,
+            "low": None if bounds is None else bounds[0],
+            "high": None if bounds is None else bounds[1],
+            "other_thresholds": [
+                Bound.of(self.counts(factor).total()).mean for factor in OTHER_THRESHOLDS
+            ],
+            "per_class": dict(zip(self.dataset.class_names, bound.per_class, strict=True)),
+            "annotations": int(total.annotations.sum()),
+            "unannotated": int(total.unannotated.sum()),
+            "undetected": int(total.undetected.sum()),
+        }
+
+    def ap50(self, which: int, truths: Sequence[Truth]) -> float | None:
+        """Compute AP50 of all detections of one detector, against these truths."""
+        named = ((Path(str(index)), one) for index, one in enumerate(truths))
+        joined = DataSet.of(self.dataset.class_names, named, description="")
+        columns = Truths.of(joined.truths, joined.ends)
+        numbers, _ = coco_numbers(
+            Predictions.of(self.found[which]), columns, len(self.dataset.class_names)
+        )
+        return numbers.AP50
+
+    def draw(self, folder: Path) -> None:
+        """Draw the images that the detectors agree on most against the annotations.
+
+        From left to right: annotations, and the confident detections of both.
+        """
+        counts = self.counts()
+        doubts = (counts.unannotated + counts.undetected).sum(axis=1)
+        folder.mkdir(parents=True, exist_ok=True)
+        first, second = self.confident()
+        for index in np.argsort(-doubts, kind="stable")[:DRAWN].tolist():
+            sample = self.dataset[index]
+            drawings = [
+                np.asarray(draw_boxes(sample.image, objects, self.dataset.class_names))
+                for objects in (sample.truth, first[index], second[index])
+            ]
+            gap = np.full((drawings[0].shape[0], GAP, 3), 255, dtype=np.uint8)
+            parts = [drawings[0], gap, drawings[1], gap, drawings[2]]
+            image = Image.fromarray(np.concatenate(parts, axis=1))
+            save_image(image, folder / f"{Path(sample.name).stem}.jpg")
+
+
+def as_truths(found: Sequence[Detections]) -> list[Truth]:
+    """Take detections for annotations."""
+    return [Truth.of(one.boxes, one.labels) for one in found]
+
+
+def table(lines: Sequence[dict[str, Any]]) -> Iterator[str]:
+    """Tabulate the estimates: a row a data set and seed, then the mean of the seeds."""
+    columns = ["AP50, annotations", "AP50, each other", "bound on AP50", "90 %"]
+    at = [f"thresholds × {factor:g}" for factor in OTHER_THRESHOLDS]
+    counts = ["both, not annotated", "neither", "annotations"]
+    yield from header(["data set, seed", *columns, *at, *counts])
+    results = Results(lines)
+    for line in lines:
+        pairs = (("AP50_first", "AP50_second"), ("AP50_first_by_second", "AP50_second_by_first"))
+        texts = [" and ".join(number(line[key]) for key in pair) for pair in pairs]
+        within = f"{number(line['low'])} to {number(line['high'])}"
+        others = [number(one) for one in line["other_thresholds"]]
+        totals = [str(line[key]) for key in ("unannotated", "undetected", "annotations")]
+        name = f"{line['set']}, {line['seed']}"
+        yield row([name, *texts, number(line["bound"]), within, *others, *totals])
+    for name in results.names("set"):
+        bounds = results.select(set=name).numbers("bound")
+        if len(bounds) > 1:
+            yield f"\n{name}: {sweep.spread(bounds)} over {len(bounds)} seeds"
+    for line in lines:
+        own = (f"{name} {number(one)}" for name, one in line["per_class"].items())
+        yield f"\n{line['set']}, {line['seed']}, by class: {', '.join(own)}"
+
+
+def number(value: float | None) -> str:
+    return "undefined" if value is None else f"{value:.3f}"
+
+
+if __name__ == "__main__":
+    main()

@@ -6,7 +6,7 @@ The work checks all of it again, by the same functions.
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from singleshot.errors import SingleshotError
 from singleshot.options import DataPaths, as_paths
@@ -73,7 +73,9 @@ def check_weights(file: str | Path) -> None:
     require_weights(file)
 
 
-def check_recipe(recipe: str, overrides: Mapping[str, object] | Sequence[str]) -> None:
+def check_recipe(
+    recipe: "str | Mapping[str, Any]", overrides: Mapping[str, object] | Sequence[str]
+) -> None:
     """Raise RecipeError for an unknown recipe or key, or an impossible value."""
     from singleshot.recipes.load import load_recipe
 
@@ -82,13 +84,20 @@ def check_recipe(recipe: str, overrides: Mapping[str, object] | Sequence[str]) -
 
 def check_training(recipe: str, options: "TrainingOptions") -> None:
     """Raise SingleshotError for a recipe, image folder, model or run folder that cannot be used."""
+    from singleshot.auto.constants import BASE
     from singleshot.models.pretrained import find_recipe
+    from singleshot.recipes.load import AUTO
     from singleshot.runs.folder import RunFolder, default_folder
+    from singleshot.training.options import require_options_of_auto
     from singleshot.training.record import recall_command
 
     recalled, options = recall_command(recipe, options)
     recipe = str(recalled)
-    check_recipe(str(find_recipe(recipe)), options.all_overrides)
+    require_options_of_auto(recipe, options)
+    if recipe != AUTO:
+        check_recipe(str(find_recipe(recipe)), options.all_overrides)
+    elif options.init is None:  # else the recipe is the start's, which PyTorch reads
+        check_recipe({"based_on": BASE}, options.all_overrides)
     for model in (options.init, options.teacher):
         if model is not None:
             check_weights(model)

@@ -18,7 +18,15 @@ _GROUPS: Mapping[str, Sequence[str]] = {
         "rescale_boxes",
         "follow_links",
     ),
-    "Recipe": ("epochs", "batch_size", "input", "overrides", "search"),
+    "Recipe": (
+        "epochs",
+        "batch_size",
+        "input",
+        "max_latency",
+        "max_gmac",
+        "overrides",
+        "search",
+    ),
     "Start": ("init", "class_map", "teacher"),
     "Evaluation": ("protocol", "iou_threshold", "threshold_rule", "diagnose"),
     "Timing": (

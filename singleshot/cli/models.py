@@ -67,6 +67,7 @@ def _list_models(
         return
     header = ["recipe", "input", "boxes", "parameters", "preset"]
     print_result(table(header, [_recipe_row(recipe) for recipe in found]))
+    note("auto is none of them: `singleshot train auto --data DATA` chooses one for the data")
 
 
 def _recipe_json(recipe: "RecipeSummary") -> dict[str, Any]:

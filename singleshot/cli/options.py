@@ -18,6 +18,7 @@ __all__ = [
     "Model",
     "Overrides",
     "Recipe",
+    "RecipeOrAuto",
     "Session",
     "Version",
     "examples",
@@ -125,6 +126,11 @@ def complete_recipe(incomplete: str) -> list[str]:
     return [name for name in (*recipe_files(), *files) if name.startswith(incomplete)]
 
 
+def complete_recipe_or_auto(incomplete: str) -> list[str]:
+    """List what `complete_recipe` does, and `auto`."""
+    return [*(["auto"] if "auto".startswith(incomplete) else []), *complete_recipe(incomplete)]
+
+
 def complete_key(incomplete: str) -> list[str]:
     """List the keys of recipes that begin so."""
     from singleshot.recipes.load import recipe_keys
@@ -190,6 +196,15 @@ Recipe = Annotated[
         metavar="RECIPE",
         help="The name of a shipped recipe (see: models list) or a TOML file.",
         autocompletion=complete_recipe,
+    ),
+]
+RecipeOrAuto = Annotated[
+    str,
+    typer.Argument(
+        metavar="RECIPE",
+        help="The name of a shipped recipe (see: models list) or a TOML file; or auto: one is "
+        "chosen for the data, the machine and the time, with reasons.",
+        autocompletion=complete_recipe_or_auto,
     ),
 ]
 _SET = OVERRIDES["option"]

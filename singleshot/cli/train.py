@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from singleshot.cli.checks import check_training
-from singleshot.cli.options import Debug, Recipe, examples, with_options
+from singleshot.cli.options import Debug, RecipeOrAuto, examples, with_options
 from singleshot.cli.output import exit_after_signal, handle_interrupts, note, print_result
 from singleshot.report.text import number
 from singleshot.training.options import TimeBudget, TrainingOptions
@@ -15,12 +15,13 @@ if TYPE_CHECKING:
 
 EXAMPLES = examples(
     "singleshot train ssdlite320-lite0 --data cells --run runs/cells",
+    "singleshot train auto --data cells --time-budget 20m",
     "singleshot train --resume runs/cells",
 )
 
 
 @with_options(TrainingOptions)
-def train(recipe: Recipe, *, options: TrainingOptions, _debug: Debug = False) -> None:
+def train(recipe: RecipeOrAuto, *, options: TrainingOptions, _debug: Debug = False) -> None:
     """Train a detector on annotated images.
 
     Ctrl-C interrupts cleanly; `singleshot train --resume RUN` resumes from there.

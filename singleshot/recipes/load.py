@@ -7,7 +7,7 @@ from copy import deepcopy
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from types import UnionType
+from types import MappingProxyType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
@@ -22,6 +22,7 @@ from singleshot.settings import ByKind
 
 __all__ = [
     "ABBREVIATIONS",
+    "AUTO",
     "InitialWeights",
     "RecipeFile",
     "differences",
@@ -35,8 +36,10 @@ __all__ = [
     "recipe_from",
     "recipe_keys",
     "recipe_text",
+    "table_lines",
     "to_toml",
     "toml_value",
+    "with_values",
 ]
 
 
@@ -44,6 +47,7 @@ __all__ = [
 _EXCLUSIVE = {"epochs": "steps", "steps": "epochs", "batch_size": "largest_batch"}
 
 ABBREVIATIONS = {"batch": "training.batch_size"}
+AUTO = "auto"  # in place of a recipe: one is chosen for the data
 
 # What other programs call a key, and what has none.
 _OTHER_NAMES = {
@@ -116,7 +120,7 @@ def _toml_files(folder: Path) -> dict[str, Path]:
 
 
 def load_recipe(
-    recipe: str | Path,
+    recipe: str | Path | Mapping[str, Any],
     overrides: Mapping[str, object] | Sequence[str] = (),
     *,
     start: InitialWeights = "classifier",
@@ -124,7 +128,7 @@ def load_recipe(
     """Load a shipped recipe by name, or a TOML file, with `key=value` overrides.
 
     Args:
-        recipe: a name, or a file.
+        recipe: a name, a file, or the content of one.
         overrides: values by dotted key, as a mapping or as texts.
         start: what the training starts from: "classifier"; "detector", which uses the table
             `fine_tuning` under the overrides; "known", a detector that knows all classes, which
@@ -134,27 +138,31 @@ def load_recipe(
         RecipeError: names the file, the key, its value and what is allowed; a key that an earlier
             version called otherwise is refused with its present name.
     """
-    given = _with_bases(_read_toml(_find(recipe)), (str(recipe),))
-    changes = sorted(pairs(overrides), key=lambda pair: pair[0] != _BACKBONE_KIND)
-    content = _with_preset(_with_changes(given, changes))
-    loaded = recipe_from(content, source=str(recipe))
+    if isinstance(recipe, Mapping):
+        source, given = "the chosen recipe", deepcopy(dict(recipe))
+    else:
+        source, given = str(recipe), _read_toml(_find(recipe))
+    given = _with_bases(given, (source,))
+    content = _with_preset(with_values(given, overrides))
+    loaded = recipe_from(content, source=source)
     by_start: dict[InitialWeights, Recipe] = {"classifier": loaded}
     for key, table in _FINE_TUNING.items():
         if values := content.get(table):
             given = _merged(given, values)
-            tuned = _with_preset(_with_changes(given, changes))
+            tuned = _with_preset(with_values(given, overrides))
             # Also where it is not used: a mistake is found at once.
-            loaded = recipe_from(tuned, source=f"{recipe}, with its table {table}")
+            loaded = recipe_from(tuned, source=f"{source}, with its table {table}")
         by_start[key] = loaded
     return by_start[start]
 
 
-def _with_changes(
-    content: Mapping[str, Any], changes: Iterable[tuple[str, object]]
+def with_values(
+    content: Mapping[str, Any], overrides: Mapping[str, object] | Sequence[str]
 ) -> dict[str, Any]:
-    """Copy a recipe with these values by dotted key."""
+    """Copy the content of a recipe with these values by dotted key."""
     changed = deepcopy(dict(content))
-    for key, value in changes:
+    # The kind of a backbone empties its table, for the keys that come after it.
+    for key, value in sorted(pairs(overrides), key=lambda pair: pair[0] != _BACKBONE_KIND):
         _put(changed, key, value)
     require_current_names(changed, "--set")  # those of the files are checked already
     return changed
@@ -255,6 +263,11 @@ def _find(recipe: str | Path) -> Path:
         return shipped[str(recipe)]
     if Path(recipe).is_file():
         return Path(recipe)
+    if str(recipe) == AUTO:
+        raise RecipeError(
+            f"{AUTO} is no recipe: `singleshot train {AUTO} --data DATA` chooses one for the data "
+            f"and writes it to the run folder as {AUTO}.toml, which can be given here"
+        )
     nearest = near_names(str(recipe), shipped)
     hint = f"\n  found:      {nearest}; did you mean one of these?" if nearest else ""
     raise RecipeError(
@@ -402,18 +415,25 @@ def flat(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 def to_toml(recipe: Recipe) -> str:
     """Write a recipe as TOML with every default; it loads to an equal recipe."""
-    return "\n".join(_table_lines(recipe.model_dump(mode="json", exclude_none=True), "")) + "\n"
+    return "\n".join(table_lines(recipe.model_dump(mode="json", exclude_none=True))) + "\n"
 
 
-def _table_lines(table: Mapping[str, Any], name: str) -> Iterable[str]:
+def table_lines(
+    table: Mapping[str, Any],
+    name: str = "",
+    comments: Mapping[str, Sequence[str]] = MappingProxyType({}),
+) -> Iterable[str]:
+    """Yield the lines of a table and of those within it, with comments above some dotted keys."""
     values = {key: value for key, value in table.items() if not isinstance(value, dict)}
     if values and name:
         yield f"[{name}]"
     for key, value in values.items():
+        dotted = f"{name}.{key}" if name else key
+        yield from (f"# {line}" for line in comments.get(dotted, ()))
         yield f"{key} = {toml_value(value)}"
     for key, value in table.items():
         if isinstance(value, dict):
-            yield from _table_lines(value, f"{name}.{key}" if name else key)
+            yield from table_lines(value, f"{name}.{key}" if name else key, comments)
 
 
 def toml_value(value: Any) -> str:

@@ -34,6 +34,11 @@ class RunFolder:
         return self.path / "recipe.toml"
 
     @property
+    def chosen(self) -> Path:
+        """The recipe that `train auto` has chosen, with reasons."""
+        return self.path / "auto.toml"
+
+    @property
     def log(self) -> Path:
         """One JSON object per line: steps and evaluations."""
         return self.path / "log.jsonl"
@@ -129,7 +134,7 @@ class RunFolder:
         files = (self.log, self.last.parent, self.state.parent, self.tensorboard, self.profile)
         # A recipe alone may be the user's own, which would be written over.
         recipe = {self.recipe.name} if self.requested.exists() else set()
-        return {path.name for path in (*files, self.trace, self.splits)} | recipe
+        return {path.name for path in (*files, self.trace, self.splits, self.chosen)} | recipe
 
     def check_left(self) -> None:
         """Raise ModelError when the folder holds no run that can be resumed."""

@@ -65,6 +65,7 @@ class TrainingSetup:
     resume: bool = False
     device: torch.device = field(default_factory=choose_device)
     record: Mapping[str, Any] = field(default_factory=dict)  # of the command that begins the run
+    chosen: str = ""  # the recipe file that `train auto` has chosen
 
     @cached_property
     def fingerprint(self) -> str:

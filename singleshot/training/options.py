@@ -34,13 +34,14 @@ __all__ = [
     "format_duration",
     "parse_class_map",
     "parse_duration",
+    "require_options_of_auto",
 ]
 
 AIM = 0.95  # of a time budget: machines slow down, and a program takes time to leave
 
-_UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0}
+_UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 _AMOUNT = r"(\d+(?:\.\d+)?)"
-_DURATION = re.compile(rf"(?:{_AMOUNT}h)?(?:{_AMOUNT}m)?(?:{_AMOUNT}s)?")
+_DURATION = re.compile(rf"(?:{_AMOUNT}h)?(?:{_AMOUNT}m)?(?:{_AMOUNT}s)?(?:{_AMOUNT}ms)?")
 
 
 def parse_duration(text: str) -> float:
@@ -62,6 +63,26 @@ def parse_class_map(class_map: Mapping[str, str] | Sequence[str]) -> dict[str, s
         if not (ours.strip() and theirs.strip()):
             raise SingleshotError(f"--class-map {text}: expected two names, as pedestrian=person")
     return {ours.strip(): theirs.strip() for ours, _, theirs in parsed}
+
+
+def require_options_of_auto(recipe: str | Path, options: TrainingOptions) -> None:
+    """Raise SingleshotError for options that `train auto` alone has, or does not have."""
+    from singleshot.recipes.load import AUTO  # noqa: PLC0415 (`--help` does not wait)
+
+    limits = {"--max-latency": options.max_latency, "--max-gmac": options.max_gmac}
+    for flag, value in limits.items():
+        if value is not None and str(recipe) != AUTO:
+            raise SingleshotError(
+                f"{flag} bounds what `train {AUTO}` chooses; {recipe} has its size already: leave "
+                f"it out, or give {AUTO} in place of {recipe}"
+            )
+    changes = {"--prune": options.prune is not None, "--quantize": options.quantize}
+    for flag, is_given in changes.items():
+        if is_given and str(recipe) == AUTO:
+            raise SingleshotError(
+                f"{flag} keeps the network of --init as it is, so that there is nothing to choose; "
+                f"give {options.init} in place of {AUTO}"
+            )
 
 
 def duration_option(help: str, minimum: float) -> dict[str, Option]:
@@ -237,6 +258,21 @@ class TrainingOptions(ReadingOptions):
             minimum=0.001,
         ),
     )
+    max_latency: float | None = field(
+        default=None,
+        metadata=duration_option(
+            "With auto: the detector takes at most this time from a decoded image to its boxes on "
+            "this machine, as in 20ms.",
+            minimum=0.0001,
+        ),
+    )
+    max_gmac: float | None = field(
+        default=None,
+        metadata=option(
+            "With auto: the detector has at most so many billions of multiply-adds an image.",
+            metavar="GMAC",
+        ),
+    )
     device: Device = field(default="auto", metadata=DEVICE)
     profile: bool = field(
         default=False,
@@ -270,6 +306,10 @@ class TrainingOptions(ReadingOptions):
             raise SingleshotError("--class-map names classes of a detector; give one to --init")
         if self.prune is not None and not 0 < self.prune < 1:
             raise SingleshotError(f"--prune {self.prune:g}: expected a share, such as 0.5")
+        if self.max_gmac is not None and not self.max_gmac > 0:
+            raise SingleshotError(
+                f"--max-gmac {self.max_gmac:g}: expected more than 0, such as 0.5"
+            )
         for option_, given in (("quantize", self.quantize), ("prune", self.prune)):
             if given and self.init is None and not self.resume:
                 raise SingleshotError(f"--{option_} is of a trained detector; give it to --init")

@@ -20,7 +20,13 @@ __all__ = ["recall_command", "record_of", "save_record"]
 
 _PATHS = ("data", "init", "teacher")
 _READING = tuple(one.name for one in fields(ReadingOptions))
-_LATER = ("prune", "quantize", *_READING)  # that runs of earlier versions have not recorded
+_LATER = (
+    "prune",
+    "quantize",
+    "max_latency",
+    "max_gmac",
+    *_READING,
+)  # that runs of earlier versions have not recorded
 _NAMES = (
     *_PATHS,
     "split",

@@ -1,6 +1,7 @@
 """Decide whether a run starts, resumes or is refused, and describe one that was interrupted."""
 
 from singleshot.errors import ModelError
+from singleshot.files import write_atomically
 from singleshot.recipes.schema import Recipe
 from singleshot.runs.folder import RunFolder
 from singleshot.runs.progress import load_progress
@@ -59,6 +60,9 @@ def begin_run(
         splits = RunSplits.of(setup.data, start=start)
         splits.save(folder.splits)
         save_record(folder, setup.record)
+        if setup.chosen:
+            with write_atomically(folder.chosen) as beside:
+                beside.write_text(setup.chosen, encoding="utf-8")
         folder.begin(recipe, requested=requested)
     # Nobody looks before it is there.
     processes.broadcast(None)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
+from singleshot.auto.start import base_content
 from singleshot.checkpoints.transfer import TrainedDetector
 from singleshot.errors import ModelError, RecipeError, SingleshotError
 from singleshot.models.opening import start_from
-from singleshot.recipes.load import InitialWeights, differences, load_recipe
+from singleshot.recipes.load import AUTO, InitialWeights, differences, load_recipe
 from singleshot.recipes.schema import Recipe
 from singleshot.runs.callbacks import OnMessage
 from singleshot.runs.folder import RunFolder
@@ -26,11 +28,12 @@ __all__ = ["StartingRecipe"]
 class StartingRecipe:
     """A recipe with the options that override it, and the detector to start from."""
 
-    name: str | Path  # of the recipe, or its file
+    name: str | Path | Mapping[str, Any]  # of the recipe, its file, or the content of one
     overrides: Mapping[str, object]
     plain: Recipe  # for a start from a classifier
     detector: TrainedDetector | None = None
     pruned: str = ""  # what pruning the detector has changed
+    is_auto: bool = False  # the recipe is still to be chosen: this is the one that is changed
 
     @classmethod
     def of(cls, recipe: str | Path, options: TrainingOptions) -> StartingRecipe:
@@ -40,11 +43,17 @@ class StartingRecipe:
         """
         start = None if options.init is None else start_from(options.init)
         overrides = options.all_overrides
-        plain = load_recipe(recipe, overrides)
+        is_auto = str(recipe) == AUTO
+        name = base_content(start) if is_auto else recipe
+        plain = load_recipe(name, overrides)
         if options.init is not None and start is None:
             # Not a detector, so a classifier: its weights are for the backbone.
             _require_none_of_detectors(options)
-            return cls(recipe, overrides, _with_backbone_weights(plain, str(options.init)))
+            weights = str(options.init)
+            if is_auto:
+                overrides = {**overrides, "model.backbone.weights": weights}
+            plain = _with_backbone_weights(plain, weights)
+            return cls(name, overrides, plain, is_auto=is_auto)
         summary = ""
         if start is not None and options.prune is not None:
             _require_same_backbone(plain, start)
@@ -52,7 +61,13 @@ class StartingRecipe:
             overrides = {**changes, **overrides}
         if options.quantize:
             overrides = quantization_overrides(plain, overrides)
-        return cls(recipe, overrides, load_recipe(recipe, overrides), start, summary)
+        plain = load_recipe(name, overrides)
+        return cls(name, overrides, plain, start, summary, is_auto)
+
+    def with_recipe(self, recipe: Path | Mapping[str, Any]) -> StartingRecipe:
+        """Replace the recipe by one that was chosen: its file, or the content of it."""
+        plain = load_recipe(recipe, self.overrides)
+        return replace(self, name=recipe, plain=plain, is_auto=False)
 
     def fine_tuned(self, on_message: OnMessage, *, known: bool) -> Recipe:
         """Load the recipe for a start from a detector, and report what differs from the plain one.
@@ -77,6 +92,8 @@ class StartingRecipe:
 
     def to_resume(self, folder: RunFolder) -> Recipe:
         """Return the recipe that a run was begun with; RecipeError where this one is another."""
+        if self.is_auto:
+            return self.with_recipe(folder.chosen).to_resume(folder)
         if self.detector is None:
             return folder.recipe_to_resume(self.plain)
         # Whether the detector knows all classes was measured when the run began.

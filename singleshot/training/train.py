@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -18,7 +20,7 @@ from singleshot.files import hash_file
 from singleshot.models.opening import teacher_from
 from singleshot.models.pretrained import find_recipe
 from singleshot.options import as_paths, takes
-from singleshot.recipes.load import to_toml
+from singleshot.recipes.load import AUTO, to_toml
 from singleshot.recipes.schema import Recipe
 from singleshot.runs.callbacks import Callback, CallbackList, OnMessage
 from singleshot.runs.display import training_display
@@ -26,10 +28,20 @@ from singleshot.runs.folder import RunFolder, default_folder
 from singleshot.runs.log import RunLog
 from singleshot.runs.progress import TrainingProgress, load_progress
 from singleshot.runs.splits import splits_of_model
+from singleshot.training.automatic import (
+    choose_for,
+    describe_trained,
+    report_choices,
+)
 from singleshot.training.build import TrainingSetup, build_training, training_device
 from singleshot.training.interrupt import graceful_interrupts, immediate_interrupts
 from singleshot.training.mlflow_log import MlflowLog
-from singleshot.training.options import TimeBudget, TrainingOptions, parse_class_map
+from singleshot.training.options import (
+    TimeBudget,
+    TrainingOptions,
+    parse_class_map,
+    require_options_of_auto,
+)
 from singleshot.training.plan import resolve_plan
 from singleshot.training.precautions import explaining_lack_of_memory, keeping_memory
 from singleshot.training.processes import Processes, process_group
@@ -81,6 +93,7 @@ def run_training(recipe: str | Path, options: TrainingOptions) -> Run:
     recipe, options = recall_command(recipe, options)
     if not options.data:
         raise SingleshotError("name the images to train on: --data DATA")
+    require_options_of_auto(recipe, options)
     source = find_recipe(recipe)
     budget = TimeBudget.of(options.time_budget)
     with (
@@ -90,59 +103,99 @@ def run_training(recipe: str | Path, options: TrainingOptions) -> Run:
         options = options.with_callbacks(callback=callback)
         device = training_device(processes, options.device)
         starting = StartingRecipe.of(source, options)
-        settings, detector = starting.plain, starting.detector
         folder = _run_folder(options, Path(recipe).stem, processes)
         with immediate_interrupts(lambda: describe_interrupted(folder, processes)):
             resume = is_resumed(folder, processes, requested=options.resume)
-            if resume:
-                settings = starting.to_resume(folder)
             tracker = _tracker(folder, options, processes)
             callbacks = _callbacks(folder, options.callback, tracker, processes)
-            if resume:
-                callbacks.on_message(describe_resumed(folder))
-            data = training_split(
-                as_paths(options.data),
-                options.split,
-                options.val_split,
-                settings.training.seed,
-                options.reading,
-            )
-            _announce(data, settings, detector, callbacks.on_message)
-            report_quick_check(data.train, settings.model.input, options.data, callbacks.on_message)
-            start = _start(detector, options, data, processes, device, resume=resume)
-            if start is not None and not resume:
-                known = start.knows(data.train.class_names)
-                settings = starting.fine_tuned(callbacks.on_message, known=known)
-                if data.validation is None:
-                    callbacks.on_message(
-                        "without validation images, the detector is not evaluated before training"
-                    )
-            setup = TrainingSetup(
-                data,
-                folder,
-                processes,
-                callbacks,
-                start=start,
-                resume=resume,
-                device=device,
-                record=record_of(recipe, options),
-            )
+            context = _Context(options, folder, processes, device, callbacks, resume=resume)
+            settings, setup = _prepare(starting, context, record_of(recipe, options))
             with nullcontext() if tracker is None else tracker.marked():
                 progress, stopped_by = _plan_and_train(settings, setup, options, budget)
                 run = _result(folder, progress, stopped_by, processes)
-                if progress.finished and progress.best == progress.start is not None:
-                    callbacks.on_message(
-                        f"no validation was better than before training (AP {progress.best:.3f}): "
-                        f"{folder.best} is the detector that it started from"
-                    )
                 # Without --resume: the page of a resumed run is that of an uninterrupted one.
                 command = replace(options, resume=False).to_command("train", recipe)
-                _write_report(progress, setup, command)
+                _conclude(run, progress, setup, command)
+                if starting.is_auto and progress.finished and processes.is_first:
+                    example = (setup.data.validation or setup.data.train)[0].image
+                    callbacks.on_message(
+                        describe_trained(
+                            run.checkpoint, run.mean_average_precision, example, device
+                        )
+                    )
             if tracker is not None:
                 tracker.keep_files(finished=progress.finished)
             if budget is not None:
                 callbacks.on_message(budget.summarise(time.monotonic()))
             return run
+
+
+@dataclass(frozen=True)
+class _Context:
+    """Options, folder, processes and device of a training."""
+
+    options: TrainingOptions
+    folder: RunFolder
+    processes: Processes
+    device: torch.device
+    callbacks: CallbackList
+    resume: bool
+
+
+def _prepare(
+    starting: StartingRecipe, context: _Context, record: Mapping[str, Any]
+) -> tuple[Recipe, TrainingSetup]:
+    """Open the data, find the start, and settle the recipe of a training."""
+    options, callbacks = context.options, context.callbacks
+    settings, chosen = starting.plain, None
+    if context.resume:
+        settings = starting.to_resume(context.folder)
+        callbacks.on_message(describe_resumed(context.folder))
+    data = training_split(
+        as_paths(options.data),
+        options.split,
+        options.val_split,
+        settings.training.seed,
+        options.reading,
+    )
+    _announce(data, settings, starting.detector, callbacks.on_message)
+    start = _start(starting.detector, context, data)
+    if starting.is_auto and not context.resume:
+        chosen = choose_for(data, start, options, context.device, context.processes)
+        report_choices(chosen, callbacks.on_message)
+        starting = starting.with_recipe(chosen.content)
+        settings = starting.plain
+    report_quick_check(data.train, settings.model.input, options.data, callbacks.on_message)
+    if start is not None and not context.resume:
+        settings = starting.fine_tuned(
+            callbacks.on_message, known=start.knows(data.train.class_names)
+        )
+        if data.validation is None:
+            callbacks.on_message(
+                "without validation images, the detector is not evaluated before training"
+            )
+    command = replace(options, resume=False).to_command("train", AUTO)
+    return settings, TrainingSetup(
+        data,
+        context.folder,
+        context.processes,
+        callbacks,
+        start=start,
+        resume=context.resume,
+        device=context.device,
+        record=record,
+        chosen="" if chosen is None else chosen.to_toml(command),
+    )
+
+
+def _conclude(run: Run, progress: TrainingProgress, setup: TrainingSetup, command: str) -> None:
+    """Report a start that nothing was better than, and write the page."""
+    if progress.finished and progress.best == progress.start is not None:
+        setup.callback.on_message(
+            f"no validation was better than before training (AP {progress.best:.3f}): "
+            f"{run.checkpoint} is the detector that it started from"
+        )
+    _write_report(progress, setup, command)
 
 
 def _plan_and_train(
@@ -172,23 +225,15 @@ def _plan_and_train(
     return progress, None if progress.finished else interrupt.signal
 
 
-def _start(
-    detector: TrainedDetector | None,
-    options: TrainingOptions,
-    data: TrainingData,
-    processes: Processes,
-    device: torch.device,
-    *,
-    resume: bool,
-) -> Start | None:
+def _start(detector: TrainedDetector | None, context: _Context, data: TrainingData) -> Start | None:
     """Find what each class begins as, where the training starts from a detector."""
     if detector is None:
         return None
-    class_map = parse_class_map(options.class_map)
-    if resume:
+    class_map = parse_class_map(context.options.class_map)
+    if context.resume:
         return Start(detector, class_map)
-    start = Start.on(detector, class_map, data.train, device)
-    return replace(start, nearest=processes.broadcast(start.nearest))
+    start = Start.on(detector, class_map, data.train, context.device)
+    return replace(start, nearest=context.processes.broadcast(start.nearest))
 
 
 def _run_folder(options: TrainingOptions, name: str, processes: Processes) -> RunFolder:

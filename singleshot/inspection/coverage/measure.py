@@ -15,6 +15,7 @@ from singleshot.boxes.geometry import area
 from singleshot.data.batching import Draw
 from singleshot.data.dataset import DataSet
 from singleshot.data.findings import count_of
+from singleshot.data.input_objects import image_sizes, objects_in_input
 from singleshot.data.reading import ReadingOptions
 from singleshot.data.splits import evaluation_split, training_split
 from singleshot.detectors.common.priors import PriorLayout
@@ -24,7 +25,6 @@ from singleshot.families import build_detector
 from singleshot.inspection.coverage.fit import fit_shapes
 from singleshot.inspection.coverage.fitted_recipe import FittedRecipe
 from singleshot.inspection.coverage.input_shape import propose_input
-from singleshot.inspection.coverage.objects import image_sizes, objects_in_input
 from singleshot.inspection.coverage.options import CoverageOptions
 from singleshot.inspection.coverage.overlap import best_priors
 from singleshot.inspection.coverage.page import CoveragePage, write_coverage_page

@@ -8,10 +8,10 @@ import numpy as np
 import torch
 from jaxtyping import Int
 
+from singleshot.data.input_objects import InputObjects
 from singleshot.detectors.common.priors import PriorLayout
 from singleshot.errors import some_of
 from singleshot.inspection.coverage.input_shape import distortion, propose_input
-from singleshot.inspection.coverage.objects import InputObjects
 from singleshot.inspection.coverage.overlap import BestPriors
 from singleshot.inspection.coverage.result import IOU_THRESHOLD, Measured
 

@@ -12,8 +12,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from singleshot.boxes.geometry import area
+from singleshot.data.input_objects import InputObjects
 from singleshot.detectors.common.priors import PriorLayout, Shape
-from singleshot.inspection.coverage.objects import InputObjects
 from singleshot.inspection.coverage.overlap import BestPriors, best_priors
 
 __all__ = [

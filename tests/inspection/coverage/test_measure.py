@@ -1,7 +1,7 @@
 """Coverage of made-up cells by a small detector's priors."""
 
 # Tests singleshot/inspection/coverage/fitted_recipe.py
-# Tests singleshot/inspection/coverage/objects.py
+# Tests singleshot/data/input_objects.py
 # Tests singleshot/inspection/coverage/options.py
 # Tests singleshot/inspection/coverage/result.py
 

@@ -4,8 +4,8 @@ import numpy as np
 import torch
 
 from singleshot.boxes.geometry import from_unit, to_corners
+from singleshot.data.input_objects import InputObjects
 from singleshot.detectors.common.priors import PriorLayout, PriorLevel, prior_boxes
-from singleshot.inspection.coverage.objects import InputObjects
 from singleshot.inspection.coverage.remarks import make_remarks
 from singleshot.inspection.coverage.result import Measured
 

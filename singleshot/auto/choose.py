@@ -1,0 +1,146 @@
+"""Choose a recipe: apply the rules in the order in which they depend on each other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from singleshot.auto import constants
+from singleshot.auto.augmentation_rules import choose_augmentation
+from singleshot.auto.choice import GIVEN, RecipeChoice
+from singleshot.auto.chosen_recipe import ChosenRecipe
+from singleshot.auto.limits import Limits, MeasurementSetup
+from singleshot.auto.prior_rules import choose_priors
+from singleshot.auto.schedule_rules import (
+    choose_averaging,
+    choose_batch,
+    choose_epochs,
+    choose_rate,
+    choose_validations,
+)
+from singleshot.auto.shape_rules import choose_input, choose_levels
+from singleshot.auto.task import Task
+from singleshot.errors import SingleshotError
+from singleshot.recipes.load import load_recipe
+from singleshot.recipes.schema import Recipe
+
+__all__ = ["choose_recipe"]
+
+
+def choose_recipe(
+    task: Task, base: Mapping[str, Any], limits: Limits, setup: MeasurementSetup
+) -> ChosenRecipe:
+    """Choose a recipe for a task, within limits.
+
+    The same task gives the same recipe, unless a limit of time has to be measured.
+
+    Args:
+        task: data, machine, time, start, and the values that are given.
+        base: content of the recipe that is changed.
+        limits: of the detector.
+        setup: what it is measured on, where there is a limit.
+
+    Raises:
+        RecipeError: a value that is given is impossible.
+        SingleshotError: no input keeps the limits.
+    """
+    plain = load_recipe(base, task.given)
+    for _ in range(constants.MOST_TRIES):
+        chosen = ChosenRecipe.of(base, _apply_rules(task, plain), task.describe())
+        excess = limits.excess(chosen.recipe.model, setup)
+        if excess is None:
+            return chosen
+        height, width = chosen.recipe.model.input
+        what = f"{excess.limit}: with an input of {height} x {width} it is {excess.value}"
+        if task.is_given("model.input"):
+            raise SingleshotError(f"{what}; leave out --input, or give a smaller one")
+        smaller = height * width * constants.SHRINK / excess.factor
+        task = replace(task, most_pixels=smaller, limited_by=excess.limit)
+        if smaller < constants.SMALLEST_LIMITED_PIXELS:
+            break
+    raise SingleshotError(f"{what}, and no smaller input keeps it; allow more")
+
+
+@dataclass
+class _Rules:
+    """The rules of one task, and what they have chosen so far."""
+
+    task: Task
+    plain: Recipe  # the base with what is given
+    choices: list[RecipeChoice]
+
+    def add(self, choice: RecipeChoice) -> RecipeChoice:
+        """Add a choice, or what is given in its place."""
+        final = self.task.settle(choice)
+        self.choices.append(final)
+        return final
+
+    def add_unless_given(self, table: str, choices: list[RecipeChoice]) -> None:
+        """Add choices of keys of a table, unless one of them is given: they belong together."""
+        if not self.task.is_given(table):
+            self.choices.extend(choices)
+
+
+def _apply_rules(task: Task, plain: Recipe) -> list[RecipeChoice]:
+    """Choose one key after the other; each may depend on those before."""
+    rules = _Rules(task, plain, [])
+    size = _size(rules)
+    fine = _choose_network(rules, size) if task.start is None else False
+    epochs = _choose_schedule(rules, size, fine=fine)
+    for choice in choose_augmentation(task, size, epochs):
+        rules.add(choice)
+    named = {choice.key for choice in rules.choices}
+    others = [
+        RecipeChoice(key, value, GIVEN) for key, value in task.given.items() if key not in named
+    ]
+    return [*rules.choices, *others]
+
+
+def _size(rules: _Rules) -> tuple[int, int]:
+    """Choose the input, or take the given one."""
+    choice = rules.add(choose_input(rules.task))
+    if choice.is_given:
+        return rules.plain.model.input
+    assert isinstance(choice.value, list)
+    height, width = choice.value
+    return height, width
+
+
+def _choose_network(rules: _Rules, size: tuple[int, int]) -> bool:
+    """Choose levels and priors of an SSD on the base's backbone; returns whether one is fine."""
+    task = rules.task
+    if task.is_given("model.kind") or task.is_given("model.pyramid"):
+        return False
+    strides = [8, 16, 32]
+    if task.is_given("model.backbone.strides") or task.is_given("model.backbone.kind"):
+        strides = list(getattr(rules.plain.model.backbone, "strides", strides))
+    else:
+        (levels,) = choose_levels(task, size)
+        rules.add(levels)
+        assert isinstance(levels.value, list)
+        strides = levels.value
+    rules.add_unless_given("model.priors", choose_priors(task, size, strides))
+    return strides[0] <= constants.FINE_STRIDE
+
+
+def _choose_schedule(rules: _Rules, size: tuple[int, int], *, fine: bool) -> float:
+    """Choose batch, rate, epochs and what depends on them; returns the epochs."""
+    task, training = rules.task, rules.plain.training
+    batch_choice = choose_batch(task, size)
+    given_batch = rules.add(batch_choice).is_given and not training.largest_batch
+    batch = training.batch_size if given_batch else int(str(batch_choice.value))
+    for choice in choose_rate(task, batch):
+        rules.add(choice)
+    if task.is_given("training.steps"):
+        epochs = (training.steps or 0) * batch / task.facts.num_images
+    else:
+        cost = task.cost(size[0] * size[1], fine=fine)
+        choice = choose_epochs(task, batch, cost)
+        given = rules.add(choice).is_given
+        epochs = float(training.epochs or 0) if given else float(str(choice.value))
+    rules.add(choose_validations(task, epochs))
+    if task.start is None:
+        for choice in choose_averaging(round(epochs * task.facts.num_images / batch)):
+            rules.add(choice)
+    return epochs

@@ -1,0 +1,91 @@
+"""Every number that the rules of `train auto` use, with the reason for its value.
+
+To change a rule, change it here. "Measured" names the benchmark; the others are estimates.
+"""
+
+from __future__ import annotations
+
+__all__: list[str] = []  # imported as a module: constants.LEAST_STEPS
+
+# The recipe that is changed where no detector is given to start from.
+BASE = "ssdlite320-lite0"
+BASE_BATCH = 8  # images a step that its learning rate is for
+BASE_MACS = 0.82e9  # multiply-adds of the recipe at REFERENCE_PIXELS (models show)
+REFERENCE_PIXELS = 320 * 320  # of its input
+
+# --- Looking at the data -------------------------------------------------------------------------
+MOST_LOOKED_AT = 2000  # images whose headers and objects are read: 0.1 s, whatever the data's size
+SMALL_PART = 0.10  # of the objects: how small they are decides on the input and the levels
+SMALLEST_PART = 0.05  # of the objects: how small they are decides on the smallest priors
+LARGE_PART = 0.95  # of the objects: how large the others are
+# An object counts as 1 / √(objects of its class): AP is the mean over classes, so that a rare class
+# of small objects matters, but a class of a single object does not decide.
+CLASS_EXPONENT = -0.5
+
+# --- Input ---------------------------------------------------------------------------------------
+SIDE_MULTIPLE = 32  # pixels; strides of the backbone's levels divide it
+LONGEST_INPUT = 4.0  # times the shorter side
+LEAST_OBJECT_SIDE = 16.0  # pixels of √area that all but SMALL_PART should have: two cells of 8
+LEAST_PIXELS, MOST_PIXELS = 128 * 128, 640 * 640  # of the input
+UPSCALING = 1.5  # times the pixels of the images: more shows nothing new
+# Fewer steps from ImageNet weights are too few: after 150, AP50 is 0.02 to 0.78
+# (benchmarks/results/starts.md).
+LEAST_STEPS = 600
+
+# --- Levels --------------------------------------------------------------------------------------
+FINE_STRIDE = 4
+FINE_OBJECT_SIDE = 12.0  # pixels of √area below which a cell of 8 pixels is too coarse …
+FINE_PART = 0.25  # … where it is this part of the objects
+FINE_COST = 1.26  # times the time of a step: measured, 353 ms instead of 280
+
+# --- Priors --------------------------------------------------------------------------------------
+# Sizes as fractions of √(pixels of the input): doubling up to KNEE, then evenly, as in the recipe.
+LARGE_SIZES = (0.3, 0.5, 0.7, 0.85, 1.0)
+SMALLEST_PRIOR, LARGEST_SMALLEST_PRIOR = 0.01, 0.075  # bounds of the smallest size
+LEAST_PRIOR_STRIDES = 1.0  # strides of the finest level that its smallest prior has at least
+LONG_OBJECT, LONG_PART = 2.4, 0.2  # aspect ratio between 2 and 3; part of the objects above it
+VERY_LONG_OBJECT, VERY_LONG_PART = 4.0, 0.1  # the same for a ratio of 5
+
+# --- Batch, rate, epochs -------------------------------------------------------------------------
+# Seconds of a training step for an image of REFERENCE_PIXELS, its data included.
+CPU_SECONDS = 0.035  # on CPU_CORES cores: measured, 280 ms for 8
+CPU_CORES = 2
+MOST_CORES = 8  # more make the small network of an SSDLite hardly faster
+GPU_SECONDS = 0.002  # a guess: not measured on a GPU yet
+FOR_STEPS = 0.8  # of a time budget: the rest is setting up, validations and the report
+
+CPU_BATCH, SHORT_STEP_BATCH = 8, 16
+SHORT_STEP_PIXELS = 176 * 176  # below which a step of 8 images spends its time on overhead
+GPU_BATCH = 32
+LEAST_STEPS_AN_EPOCH = 30  # on a GPU, a smaller batch is taken for fewer
+LARGEST_RATE_FACTOR = 4.0  # of linear scaling (Goyal et al. 2017, §2.1)
+
+FEW_IMAGES, FEW_IMAGES_EPOCHS = 500, 40  # the recipe's epochs: 40 on 292 images (BCCD)
+MANY_IMAGES, MANY_IMAGES_EPOCHS = 100_000, 12  # COCO's usual short schedule
+STEPS_WITHOUT_BUDGET = 1500  # at least, however few images there are
+START_PART = 0.5  # of the epochs, for a start from a detector …
+KNOWN_PART = 0.25  # … and for one that knows all classes: benchmarks/results/starts.md
+NUM_VALIDATIONS = 15  # about, over the training
+
+AVERAGED_PART = 0.06  # of the steps that the average of weights reaches back
+MOST_AVERAGED = 5000  # steps
+LEAST_AVERAGED = 400  # fewer: the recipe's 200, which a short training approaches from below
+
+# --- Augmentation --------------------------------------------------------------------------------
+SHORT_EPOCHS = 15  # below which crops and expansion of full strength cost more than they bring
+SHORT_EXPANSION, SHORT_CROPS = 2.0, 0.5  # largest factor; part of the images that is cropped
+FULL_EXPANSION, FULL_CROPS = 4.0, 1.0  # the paper's
+TINY_OBJECT_SIDE = 20.0  # pixels of the smallest objects from which on expansion makes them vanish
+EXPANSION_PART, TINY_EXPANSION_PART = 0.5, 0.1  # part of the images
+
+# --- Validation ----------------------------------------------------------------------------------
+# Fewer objects than this, and the line has how uncertain an AP50 of 0.7 measured on them is.
+FEW_VALIDATION_OBJECTS = 400
+FEW_VALIDATION_IMAGES = 30
+UNCERTAIN_AT = 0.7
+
+# --- Limits --------------------------------------------------------------------------------------
+MOST_TRIES = 8  # inputs that are tried for --max-latency and --max-gmac
+TIMED, WARM_UP = 9, 3  # detections that are timed, and those before them
+SMALLEST_LIMITED_PIXELS = 64 * 64  # of an input: smaller ones show nothing
+SHRINK = 0.97  # the next try aims at this part of a limit

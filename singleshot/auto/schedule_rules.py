@@ -1,0 +1,119 @@
+"""Rules for the batch, the learning rate, the number of epochs and what follows from it."""
+
+from __future__ import annotations
+
+import math
+
+from singleshot.auto import constants
+from singleshot.auto.choice import RecipeChoice
+from singleshot.auto.facts import DataFacts
+from singleshot.auto.task import Task
+
+__all__ = ["choose_averaging", "choose_batch", "choose_epochs", "choose_rate", "choose_validations"]
+
+
+def choose_batch(task: Task, input: tuple[int, int]) -> RecipeChoice:
+    """Choose the images of a step."""
+    key, num_images = "training.batch_size", task.facts.num_images
+    if task.machine.device == "gpu":
+        number = constants.GPU_BATCH
+        least = constants.CPU_BATCH
+        while number > least and num_images < number * constants.LEAST_STEPS_AN_EPOCH:
+            number //= 2
+        return RecipeChoice(
+            key, number, f"a GPU is busy with so many; {num_images:,} images an epoch"
+        )
+    pixels = input[0] * input[1]
+    if task.start is None and pixels < constants.SHORT_STEP_PIXELS:
+        reason = f"steps of {pixels:,} pixels are short; fewer images would spend them on overhead"
+        return RecipeChoice(key, min(constants.SHORT_STEP_BATCH, num_images), reason)
+    number = max(min(constants.CPU_BATCH, num_images), 2)
+    return RecipeChoice(
+        key, number, "on a processor larger batches are no faster and give fewer steps"
+    )
+
+
+def choose_rate(task: Task, batch: int) -> list[RecipeChoice]:
+    """Choose the learning rate where the batch differs from the one that the recipe's is for."""
+    start = task.start
+    key, rate, base = (
+        ("training.learning_rate", 0.02, constants.BASE_BATCH)
+        if start is None
+        else (start.rate_key, start.rate, start.batch_size)
+    )
+    factor = min(max(batch / base, 1.0), constants.LARGEST_RATE_FACTOR)
+    if start is not None and factor == 1:
+        return []  # as its recipe has it
+    of = "the recipe's" if start is None else "the start's"
+    if factor == 1:
+        reason = f"{of}, for batches of {base}"
+    else:
+        reason = f"{of} {rate:g} for batches of {base}, scaled with the batch (Goyal et al. 2017)"
+    return [RecipeChoice(key, float(f"{rate * factor:.4g}"), reason)]
+
+
+def choose_epochs(task: Task, batch: int, cost: float) -> RecipeChoice:
+    """Choose the passes over the images, by the time or by the number of images."""
+    num_images = task.facts.num_images
+    steps = task.steps_in_time(batch, cost)
+    if steps is not None:
+        epochs = max(math.ceil(steps * batch / num_images), 1)
+        reason = (
+            f"about {steps:,} steps of {batch} images fit into {task.time} on {task.machine}; this "
+            f"is measured before the first step"
+        )
+        return RecipeChoice("training.epochs", epochs, reason)
+    few, many = math.log(constants.FEW_IMAGES), math.log(constants.MANY_IMAGES)
+    place = min(max((math.log(num_images) - few) / (many - few), 0.0), 1.0)
+    target = constants.FEW_IMAGES_EPOCHS + place * (
+        constants.MANY_IMAGES_EPOCHS - constants.FEW_IMAGES_EPOCHS
+    )
+    least = constants.STEPS_WITHOUT_BUDGET * batch / num_images
+    part = 1.0
+    if task.start is not None:
+        part = constants.KNOWN_PART if task.start.knows_classes else constants.START_PART
+    epochs = math.ceil(part * max(target, least))
+    why = f"{num_images:,} images"
+    if least > target:
+        why += f" are few: {target:.0f} epochs would be {target * num_images / batch:,.0f} steps"
+    if task.start is not None:
+        known = "knows the classes" if task.start.knows_classes else "is a detector already"
+        why += f"; {part:.0%} of what ImageNet weights need, as the start {known}"
+    steps = math.ceil(epochs * num_images / batch)
+    return RecipeChoice("training.epochs", epochs, f"{why}; {steps:,} steps of {batch}")
+
+
+def choose_validations(task: Task, epochs: float) -> RecipeChoice:
+    """Choose the epochs between validations; the reason has how uncertain they are."""
+    facts, key = task.facts, "training.validate_every"
+    every = max(round(epochs / constants.NUM_VALIDATIONS), 1)
+    times = math.ceil(epochs / every)
+    if not facts.num_validation:
+        return RecipeChoice(key, every, "not used: there are no validation images")
+    number = f"{times} validations" if times > 1 else "one validation"
+    reason = f"{number} on {facts.num_validation:,} images"
+    return RecipeChoice(key, every, reason + _describe_uncertainty(facts))
+
+
+def _describe_uncertainty(facts: DataFacts) -> str:
+    """Describe how uncertain a measurement on few images is."""
+    few_objects = facts.num_validation_objects < constants.FEW_VALIDATION_OBJECTS
+    if not (few_objects or facts.num_validation < constants.FEW_VALIDATION_IMAGES):
+        return ""
+    spread = constants.UNCERTAIN_AT * (1 - constants.UNCERTAIN_AT)
+    error = 1.96 * math.sqrt(spread / max(facts.num_validation_objects, 1))
+    return (
+        f" with {facts.num_validation_objects:,} objects: so few that an AP50 of "
+        f"{constants.UNCERTAIN_AT:g} on them is uncertain by {error:.2f} at least; evaluate on "
+        f"other images"
+    )
+
+
+def choose_averaging(num_steps: int) -> list[RecipeChoice]:
+    """Choose the decay of the weights' average, where the training is long."""
+    reach = min(constants.AVERAGED_PART * num_steps, constants.MOST_AVERAGED)
+    if reach < constants.LEAST_AVERAGED:
+        return []
+    decay = float(f"{1 - 1 / reach:.4g}")
+    reason = f"the average of weights reaches back {reach:,.0f} of {num_steps:,} steps"
+    return [RecipeChoice("training.average_decay", decay, reason)]

@@ -1,0 +1,129 @@
+"""Rules for the shape of the input and the levels of the network."""
+
+from __future__ import annotations
+
+import math
+
+from singleshot.auto import constants
+from singleshot.auto.choice import RecipeChoice
+from singleshot.auto.task import Task
+
+__all__ = ["choose_input", "choose_levels"]
+
+
+def choose_input(task: Task) -> RecipeChoice:
+    """Choose (height, width): the shape of the images, and large enough for the small objects.
+
+    A start from a detector keeps its own input, unless a limit requires a smaller one.
+    """
+    if task.start is not None:
+        return _input_of_start(task)
+    facts = task.facts
+    small = facts.side_at(constants.SMALL_PART)
+    needed = (constants.LEAST_OBJECT_SIDE / small) ** 2
+    target = max(needed, float(constants.REFERENCE_PIXELS))
+    bounds = _bounds(task)
+    limit, why = min(bounds, key=lambda bound: bound[0])
+    pixels = min(max(min(target, limit), constants.LEAST_PIXELS), task.most_pixels)
+    size = _nearest_shape(facts.median_ratio, pixels, most=min(task.most_pixels, 1.2 * pixels))
+    side = small * math.sqrt(size[0] * size[1])
+    parts = [
+        _describe_shape(task, size),
+        f"a tenth of the objects is below {side:.0f} pixels there",
+    ]
+    if limit < target:
+        share = "" if needed <= constants.REFERENCE_PIXELS else _describe_need(needed)
+        parts.append(f"{share}{why}")
+    elif target > constants.REFERENCE_PIXELS:
+        base = small * math.sqrt(constants.REFERENCE_PIXELS)
+        parts.append(
+            f"at 320 x 320 it would be {base:.0f}, less than two cells of the finest level"
+        )
+    return RecipeChoice("model.input", list(size), "; ".join(parts))
+
+
+def _bounds(task: Task) -> list[tuple[float, str]]:
+    """List the numbers of pixels that the input must not exceed, each with its reason."""
+    facts = task.facts
+    height, width = facts.median_size
+    bounds = [
+        (float(constants.MOST_PIXELS), "larger is seldom worth its time"),
+        (
+            constants.UPSCALING * facts.image_pixels,
+            f"the images have no more pixels ({width} x {height})",
+        ),
+        (task.most_pixels, f"{task.limited_by} allows no larger one"),
+    ]
+    if task.seconds is not None:
+        batch = constants.GPU_BATCH if task.machine.device == "gpu" else constants.CPU_BATCH
+        full = task.steps_in_time(batch, task.cost(constants.REFERENCE_PIXELS))
+        assert full is not None
+        affordable = full / constants.LEAST_STEPS * constants.REFERENCE_PIXELS
+        why = (
+            f"a larger one would leave fewer than {constants.LEAST_STEPS} steps in {task.time} "
+            f"on {task.machine}"
+        )
+        bounds.append((affordable, why))
+    return bounds
+
+
+def _describe_need(needed: float) -> str:
+    """Describe how large an input the objects would need."""
+    side = math.sqrt(needed)
+    return f"they would need about {side:.0f} x {side:.0f}, but "
+
+
+def _describe_shape(task: Task, size: tuple[int, int]) -> str:
+    """Compare the shape of the input with that of the images."""
+    facts = task.facts
+    low, high = facts.ratio_range
+    own = size[1] / size[0]
+    if high / low > 1.2:
+        return (
+            f"width/height {own:.2f}, as most images (median {facts.median_ratio:.2f}, "
+            f"{low:.2f} to {high:.2f} in eight of ten)"
+        )
+    return f"width/height {own:.2f}, as the images ({facts.median_ratio:.2f})"
+
+
+def _nearest_shape(ratio: float, pixels: float, *, most: float) -> tuple[int, int]:
+    """Find (height, width), multiples of 32, nearest to a number of pixels and a width / height."""
+    longest = constants.LONGEST_INPUT
+    ratio = min(max(ratio, 1 / longest), longest)
+    step = constants.SIDE_MULTIPLE
+    sides = range(2 * step, int(math.sqrt(pixels * longest)) + 2 * step, step)
+    shapes = [(height, width) for height in sides for width in sides]
+    allowed = [shape for shape in shapes if shape[0] * shape[1] <= most] or [(2 * step, 2 * step)]
+
+    def distance(shape: tuple[int, int]) -> float:
+        height, width = shape
+        return abs(math.log(height * width / pixels)) + 2 * abs(math.log(width / height / ratio))
+
+    return min(allowed, key=distance)
+
+
+def _input_of_start(task: Task) -> RecipeChoice:
+    assert task.start is not None
+    height, width = task.start.model.input
+    if height * width <= task.most_pixels:
+        reason = f"that of {task.start.source}, whose weights know objects at their size in it"
+        return RecipeChoice("model.input", [height, width], reason)
+    size = _nearest_shape(width / height, task.most_pixels, most=task.most_pixels)
+    reason = (
+        f"{task.limited_by} allows no more, although {task.start.source} was trained at "
+        f"{height} x {width} and loses by another input"
+    )
+    return RecipeChoice("model.input", list(size), reason)
+
+
+def choose_levels(task: Task, input: tuple[int, int]) -> list[RecipeChoice]:
+    """Choose the levels of the backbone: one of stride 4 where many objects are too small for 8."""
+    own = [8, 16, 32]
+    side = math.sqrt(input[0] * input[1])
+    part = task.facts.part_below(constants.FINE_OBJECT_SIDE / side)
+    what = f"{part:.0%} of the objects are below {constants.FINE_OBJECT_SIDE:g} pixels in the input"
+    if part < constants.FINE_PART:
+        reason = f"{what}: no level of stride 4, which takes a quarter more time"
+        return [RecipeChoice("model.backbone.strides", own, reason)]
+    reason = f"{what}, too small for cells of 8: a level of stride 4 is added"
+    return [RecipeChoice("model.backbone.strides", [constants.FINE_STRIDE, *own], reason)]

@@ -1,0 +1,109 @@
+"""The task that a recipe is chosen for: data, machine, time, start, and what is given."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from singleshot.auto import constants
+from singleshot.auto.choice import GIVEN, RecipeChoice
+from singleshot.auto.facts import DataFacts
+from singleshot.detectors.common.settings import DetectorSettings
+
+__all__ = ["StartFacts", "Task", "TrainingMachine"]
+
+
+@dataclass(frozen=True)
+class TrainingMachine:
+    """The device that a detector is trained on, and the cores beside it."""
+
+    device: Literal["cpu", "gpu"]
+    cores: int
+
+    def step_seconds(self, num_images: int, cost: float) -> float:
+        """Estimate the seconds of a training step; `cost` of an image, 1 for the base recipe's."""
+        if self.device == "gpu":
+            return num_images * cost * constants.GPU_SECONDS
+        cores = min(self.cores, constants.MOST_CORES) / constants.CPU_CORES
+        return num_images * cost * constants.CPU_SECONDS / cores
+
+    def __str__(self) -> str:
+        """Name the machine."""
+        return "a GPU" if self.device == "gpu" else f"{self.cores} core{'s' * (self.cores != 1)}"
+
+
+@dataclass(frozen=True)
+class StartFacts:
+    """The detector that a training starts from."""
+
+    source: str
+    model: DetectorSettings
+    macs: int  # multiply-adds of one image
+    batch_size: int  # images a step that its recipe's learning rates are for
+    rate_key: str  # of the learning rate that is used: its own, or in a table of fine-tuning
+    rate: float
+    knows_classes: bool
+    has_tables: bool  # the recipe has values of its own for fine-tuning
+
+
+@dataclass(frozen=True)
+class Task:
+    """All that the rules depend on."""
+
+    facts: DataFacts
+    machine: TrainingMachine
+    seconds: float | None = None  # time budget
+    start: StartFacts | None = None
+    given: Mapping[str, object] = field(default_factory=dict)  # values by key that are not chosen
+    most_pixels: float = math.inf  # of the input, by --max-latency or --max-gmac
+    limited_by: str = ""  # which of them, with its value
+
+    @property
+    def time(self) -> str:
+        """The time budget in words."""
+        if self.seconds is None:
+            return "no time budget"
+        minutes = self.seconds / 60
+        return f"{minutes:.3g} minutes" if minutes >= 2 else f"{self.seconds:.3g} seconds"
+
+    def is_given(self, key: str) -> bool:
+        """Return whether a key, its table, or a part of it is given."""
+        return any(
+            one == key or one.startswith(f"{key}.") or key.startswith(f"{one}.")
+            for one in self.given
+        )
+
+    def settle(self, choice: RecipeChoice) -> RecipeChoice:
+        """Return the choice, or what is given in its place."""
+        if choice.key in self.given:
+            return RecipeChoice(choice.key, self.given[choice.key], GIVEN)
+        return choice
+
+    def cost(self, pixels: float, *, fine: bool = False) -> float:
+        """Estimate the cost of an image in training; 1 for the base recipe at its own input."""
+        relative = pixels / constants.REFERENCE_PIXELS * (constants.FINE_COST if fine else 1.0)
+        if self.start is None:
+            return relative
+        height, width = self.start.model.input
+        return self.start.macs / constants.BASE_MACS * pixels / (height * width)
+
+    def steps_in_time(self, batch: int, cost: float) -> int | None:
+        """Estimate how many steps fit into the time budget; None without one."""
+        if self.seconds is None:
+            return None
+        step = self.machine.step_seconds(batch, cost)
+        return max(int(constants.FOR_STEPS * self.seconds / step), 1)
+
+    def describe(self) -> list[str]:
+        """Describe the data, the start, the machine and the time, a line each."""
+        lines = [self.facts.describe()]
+        if self.start is not None:
+            known = "all" if self.start.knows_classes else "not all"
+            lines.append(
+                f"start: {self.start.source}, {self.start.macs / 1e9:.2f} GMAC, knows {known} of "
+                f"the classes"
+            )
+        lines.append(f"machine: {self.machine}, {self.time}")
+        return lines

@@ -1,0 +1,74 @@
+"""`train auto`: choose the recipe of a training once its data, start and device are known."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from jaxtyping import UInt8
+from torch import Tensor
+
+from singleshot.auto.choose import choose_recipe
+from singleshot.auto.chosen_recipe import ChosenRecipe
+from singleshot.auto.facts import DataFacts
+from singleshot.auto.limits import Limits, MeasurementSetup, seconds_per_image
+from singleshot.auto.start import base_content, start_facts
+from singleshot.auto.task import Task, TrainingMachine
+from singleshot.data.machine import available_cores
+from singleshot.data.splits import TrainingData
+from singleshot.models.opening import load_trainable
+from singleshot.models.summary import summarise
+from singleshot.runs.callbacks import OnMessage
+from singleshot.training.options import TimeBudget, TrainingOptions
+from singleshot.training.processes import Processes
+from singleshot.training.start import Start
+
+__all__ = ["choose_for", "describe_trained", "report_choices"]
+
+
+def choose_for(
+    data: TrainingData,
+    start: Start | None,
+    options: TrainingOptions,
+    device: torch.device,
+    processes: Processes,
+) -> ChosenRecipe:
+    """Choose the recipe of a training; that of the first process holds for all.
+
+    Raises as `choose_recipe` does, and DataError for an image that cannot be read.
+    """
+    known = start is not None and start.knows(data.train.class_names)
+    detector = None if start is None else start.detector
+    budget = options.time_budget
+    task = Task(
+        facts=DataFacts.of(data.train, data.validation),
+        machine=TrainingMachine("cpu" if device.type == "cpu" else "gpu", available_cores()),
+        seconds=budget.seconds if isinstance(budget, TimeBudget) else budget,
+        start=None if detector is None else start_facts(detector, knows_classes=known),
+        given=options.all_overrides,
+    )
+    limits = Limits(options.max_latency, options.max_gmac)
+    setup = MeasurementSetup(data.train.class_names, data.train[0].image, device)
+    return processes.broadcast(choose_recipe(task, base_content(detector), limits, setup))
+
+
+def report_choices(chosen: ChosenRecipe, on_message: OnMessage) -> None:
+    """Report what was looked at, and each choice with its reason, in a line each."""
+    for line in (*chosen.about, *map(str, chosen.choices)):
+        on_message(f"auto: {line}")
+
+
+def describe_trained(
+    checkpoint: Path, ap: float | None, image: UInt8[Tensor, "3 h w"], device: torch.device
+) -> str:
+    """Describe size, time for an image and AP of a trained detector, in a line."""
+    detector = load_trainable(checkpoint, device)
+    size = summarise(detector, recipe="")
+    milliseconds = 1000 * seconds_per_image(detector, image)
+    validation = "not validated" if ap is None else f"validation AP {ap:.3f}"
+    height, width = size.input
+    return (
+        f"{checkpoint}: {validation}, {size.parameters / 1e6:.2f} M parameters, "
+        f"{size.macs / 1e9:.2f} GMAC at {height} x {width}, {milliseconds:.1f} ms from a decoded "
+        f"image to its boxes on this machine"
+    )

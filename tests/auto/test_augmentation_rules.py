@@ -1,0 +1,45 @@
+"""Rules of augmentation: its strength, and flips."""
+
+import numpy as np
+import pytest
+from tasks import start, task
+
+from singleshot.auto.augmentation_rules import choose_augmentation
+
+
+def augmentation(epochs=40.0, **facts):
+    choices = choose_augmentation(task(**facts), (320, 320), epochs)
+    return {choice.key.removeprefix("augmentation."): choice.value for choice in choices}
+
+
+def test_a_long_training_has_the_papers_strength_and_a_short_one_less():
+    full = {"crop.probability": 1.0, "expand.up_to": 4.0, "expand.probability": 0.5, "flip": 0.5}
+    assert augmentation() == full
+    assert augmentation(10.0) == {**full, "crop.probability": 0.5, "expand.up_to": 2.0}
+
+
+def test_small_objects_are_hardly_ever_made_smaller():
+    # A twentieth of 320 is 16 pixels.
+    small = augmentation(sides=np.full(100, 0.05))
+    assert (small["expand.probability"], small["expand.up_to"]) == (0.1, 2.0)
+
+
+@pytest.mark.parametrize(
+    ("names", "flip"),
+    [
+        (["cat", "dog"], 0.5),
+        (["0", "1", "2"], 0.0),
+        (["A", "b"], 0.0),
+        (["arrow left", "arrow right"], 0.0),
+        (["RBC", "copyright"], 0.5),
+        (["right_hand", "upright"], 0.0),
+        (["turnLeft"], 0.0),
+    ],
+)
+def test_images_are_not_flipped_where_classes_would_change(names, flip):
+    assert augmentation(class_counts=dict.fromkeys(names, 9))["flip"] == flip
+
+
+def test_a_start_with_values_of_its_own_keeps_them():
+    assert augmentation(start=start()) == {"flip": 0.5}
+    assert len(augmentation(start=start(has_tables=False))) == 4

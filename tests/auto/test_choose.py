@@ -1,0 +1,124 @@
+"""A whole recipe: a reason for each key, the same each time, within limits and what is given."""
+
+# Tests singleshot/auto/choice.py, singleshot/auto/limits.py, singleshot/auto/start.py
+
+import numpy as np
+import pytest
+import torch
+from tasks import start, task
+
+from singleshot.auto import limits as measuring
+from singleshot.auto.choose import choose_recipe
+from singleshot.auto.limits import Limits, MeasurementSetup
+from singleshot.auto.start import base_content, start_facts
+from singleshot.checkpoints.checkpoint import Checkpoint
+from singleshot.checkpoints.transfer import TrainedDetector
+from singleshot.errors import RecipeError, SingleshotError
+from singleshot.families import build_detector
+from singleshot.models.summary import count_macs
+from singleshot.recipes.load import load_recipe
+
+SETUP = MeasurementSetup(("cat",), torch.zeros(3, 48, 64, dtype=torch.uint8), torch.device("cpu"))
+
+
+def choose(limits=None, base=None, **changes):
+    return choose_recipe(task(**changes), base or base_content(None), limits or Limits(), SETUP)
+
+
+def given_keys(chosen):
+    return {choice.key for choice in chosen.choices if choice.is_given}
+
+
+def test_every_choice_is_in_the_recipe_and_the_same_each_time():
+    chosen = choose(seconds=600.0)
+    assert chosen == choose(seconds=600.0)
+    dumped = chosen.recipe.model_dump(mode="json")
+    for choice in chosen.choices:
+        value = dumped
+        for part in choice.key.split("."):
+            value = value[part]
+        assert value == choice.value
+        assert len(choice.reason) > 10
+    assert not given_keys(chosen)
+
+
+def test_what_is_given_is_not_chosen_and_decides_on_the_others():
+    given = {"model.input": [160, 640], "training.epochs": 5, "training.seed": 3}
+    chosen = choose(given=given)
+    assert given_keys(chosen) == set(given)
+    assert str(chosen.choices[0]) == "model.input = [160, 640]: given"
+    assert chosen.recipe.model.input == (160, 640)
+    assert chosen.recipe.training.seed == 3
+    # Five epochs are few.
+    assert chosen.recipe.augmentation.crop.probability == 0.5
+    assert chosen.recipe.training.validate_every == 1
+
+
+def test_given_steps_take_the_place_of_epochs():
+    training = choose(given={"training.steps": 30}).recipe.training
+    assert (training.steps, training.epochs) == (30, None)
+
+
+def test_given_priors_or_levels_are_left_alone_together():
+    shapes = [[[0.1, 0.1]]] * 6
+    own = {"model.priors.shapes_unit": shapes, "model.priors.sizes_unit": []}
+    chosen = choose(given={**own, "model.priors.aspect_ratios": []})
+    assert chosen.recipe.model.priors.shapes_unit[0] == ((0.1, 0.1),)
+    four = choose(given={"model.backbone.strides": [4, 8, 16, 32]}).recipe.model
+    assert four.priors.num_levels == 7
+
+
+def test_an_impossible_value_is_refused_with_its_key():
+    with pytest.raises(RecipeError, match=r"training\.epochs = 0: expected at least 1"):
+        choose(given={"training.epochs": 0})
+
+
+def test_multiply_adds_are_bounded():
+    free, bounded = choose(), choose(Limits(gmac=0.3))
+    height, width = bounded.recipe.model.input
+    assert height * width < 0.5 * np.prod(free.recipe.model.input)
+    detector = build_detector(bounded.recipe.model, ["cat"], pretrained=False)
+    assert 0.2e9 < count_macs(detector) <= 0.3e9
+    assert "--max-gmac 0.3 allows no larger one" in bounded.choices[0].reason
+
+
+def test_a_limit_of_time_is_measured(monkeypatch):
+    def proportional(detector, _image):
+        height, width = detector.settings.input
+        return height * width / (320 * 320) * 0.040
+
+    monkeypatch.setattr(measuring, "seconds_per_image", proportional)
+    bounded = choose(Limits(latency=0.020))
+    height, width = bounded.recipe.model.input
+    assert 0.3 < height * width / (320 * 320) <= 0.5
+    assert "--max-latency 20ms allows no larger one" in bounded.choices[0].reason
+
+
+def test_limits_that_nothing_keeps_are_refused():
+    with pytest.raises(SingleshotError, match=r"--max-gmac 0\.001: with an input of .* allow more"):
+        choose(Limits(gmac=0.001))
+    with pytest.raises(SingleshotError, match=r"it is 0\.\d\d GMAC; leave out --input"):
+        choose(Limits(gmac=0.3), given={"model.input": [320, 320]})
+
+
+def test_a_start_is_changed_in_its_own_recipe():
+    recipe = load_recipe("ssdlite320-lite0", {"model.input": [96, 128]})
+    weights = build_detector(recipe.model, ["cat"], pretrained=False).state_dict()
+    detector = TrainedDetector(Checkpoint(weights, recipe, ("cat",), {}), "runs/coco")
+    known = start_facts(detector, knows_classes=True)
+    assert known.rate_key == "fine_tuning_known.training.learning_rate"
+    assert (known.rate, known.batch_size, known.has_tables) == (0.0005, 8, True)
+    assert 0.05e9 < known.macs < 0.15e9
+    chosen = choose(base=base_content(detector), start=known)
+    changed = load_recipe(chosen.content, start="known")
+    assert changed.model == recipe.model
+    assert changed.training.learning_rate == 0.0005
+    assert changed.augmentation.expand.up_to == 2.0  # of its table of fine-tuning
+
+
+def test_a_given_rate_goes_before_the_tables_of_a_start():
+    base = load_recipe("ssdlite320-lite0").model_dump(mode="json", exclude_none=True)
+    given = {"training.learning_rate": 0.001}
+    chosen = choose(base=base, start=start(), given=given)
+    assert load_recipe(chosen.content, start="detector").training.learning_rate == 0.001
+    assert load_recipe(chosen.content, start="known").training.learning_rate == 0.001

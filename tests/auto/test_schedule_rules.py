@@ -1,0 +1,90 @@
+"""Rules of batch, rate, epochs, validations and averaging."""
+
+# Tests singleshot/auto/constants.py
+
+import pytest
+from tasks import facts, start, task
+
+from singleshot.auto.schedule_rules import (
+    choose_averaging,
+    choose_batch,
+    choose_epochs,
+    choose_rate,
+    choose_validations,
+)
+
+
+@pytest.mark.parametrize(
+    ("device", "num_images", "size", "batch"),
+    [
+        ("cpu", 300, (320, 320), 8),
+        ("cpu", 300, (128, 160), 16),
+        ("cpu", 5, (320, 320), 5),
+        ("gpu", 10_000, (320, 320), 32),
+        ("gpu", 600, (320, 320), 16),
+        ("gpu", 20, (320, 320), 8),
+    ],
+)
+def test_the_batch_follows_from_device_data_and_input(device, num_images, size, batch):
+    chosen = choose_batch(task(device=device, num_images=num_images), size)
+    assert chosen.value == batch
+
+
+def test_the_rate_grows_with_the_batch():
+    (same,), (larger,) = choose_rate(task(), 8), choose_rate(task(), 32)
+    assert (same.value, larger.value) == (0.02, 0.08)
+    assert [choice.value for choice in choose_rate(task(), 5)] == [0.02]
+    assert choose_rate(task(start=start()), 8) == []
+    (of_start,) = choose_rate(task(start=start()), 16)
+    assert (of_start.key, of_start.value) == ("fine_tuning.training.learning_rate", 0.01)
+
+
+@pytest.mark.parametrize(
+    ("num_images", "epochs"), [(300, 40), (20, 600), (500, 40), (100_000, 12), (10**6, 12)]
+)
+def test_epochs_follow_from_the_number_of_images(num_images, epochs):
+    choice = choose_epochs(task(num_images=num_images), 8, 1.0)
+    assert choice.value == epochs
+
+
+def test_few_images_have_more_epochs_for_enough_steps():
+    choice = choose_epochs(task(num_images=20), 8, 1.0)
+    assert choice.reason == "20 images are few: 40 epochs would be 100 steps; 1,500 steps of 8"
+
+
+def test_epochs_fill_the_time_on_this_machine():
+    # Four fifths of 35 minutes are 6,000 steps of 280 ms, 160 epochs of 300 images.
+    assert choose_epochs(task(seconds=2100.0), 8, 1.0).value == 160
+    assert choose_epochs(task(seconds=2100.0), 8, 2.0).value == 80
+    assert choose_epochs(task(seconds=2100.0, cores=1), 8, 1.0).value == 80
+    # More cores than the network can use are not counted.
+    assert choose_epochs(task(seconds=2100.0, cores=64), 8, 1.0).value == 640
+
+
+def test_a_start_takes_fewer_epochs_and_least_where_it_knows_all_classes():
+    assert choose_epochs(task(start=start()), 8, 1.0).value == 20
+    assert choose_epochs(task(start=start(knows_classes=True)), 8, 1.0).value == 10
+
+
+def test_validations_are_about_fifteen_and_few_images_are_called_uncertain():
+    assert choose_validations(task(), 40).value == 3
+    assert choose_validations(task(), 4).value == 1
+    assert "uncertain" not in choose_validations(task(), 40).reason
+    few = choose_validations(task(num_validation=10, num_validation_objects=50), 40)
+    # 1.96 √(0.7 · 0.3 / 50)
+    assert "10 images with 50 objects: so few that an AP50 of 0.7 on them is uncertain by 0.13" in (
+        few.reason
+    )
+    without = choose_validations(task(num_validation=0), 40)
+    assert "no validation images" in without.reason
+
+
+def test_only_long_trainings_average_longer():
+    assert choose_averaging(3000) == []
+    (choice,) = choose_averaging(50_000)
+    assert choice.value == pytest.approx(1 - 1 / 3000, abs=1e-4)
+
+
+def test_a_million_images_are_one_more_number():
+    large = facts(num_images=10**6, class_counts={"cat": 8 * 10**6})
+    assert "1,000,000 images (300 looked at)" in large.describe()

@@ -1,0 +1,71 @@
+"""Rules of the input and the levels, at the points where they change."""
+
+# Tests singleshot/auto/task.py
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from tasks import start, task
+
+from singleshot.auto.shape_rules import choose_input, choose_levels
+
+
+def pixels(choice):
+    height, width = choice.value
+    return height * width
+
+
+@pytest.mark.parametrize(
+    ("size", "ratio"), [((480, 640), 4 / 3), ((720, 1280), 16 / 9), ((640, 480), 3 / 4)]
+)
+def test_the_input_has_the_shape_of_the_images_and_the_recipes_pixels(size, ratio):
+    choice = choose_input(task(image_sizes=np.tile(size, (9, 1))))
+    height, width = choice.value
+    assert height % 32 == width % 32 == 0
+    assert width / height == pytest.approx(ratio, rel=0.1)
+    assert pixels(choice) == pytest.approx(320 * 320, rel=0.15)
+
+
+def test_small_objects_take_a_larger_input():
+    # Sixteen pixels of a fortieth are 640 pixels of side; of a 32nd 512.
+    larger = choose_input(task(sides=np.full(100, 1 / 32)))
+    assert pixels(larger) == pytest.approx(512 * 512, rel=0.1)
+    assert "below 16 pixels there; at 320 x 320 it would be 10" in larger.reason
+    most = choose_input(task(sides=np.full(100, 1 / 100)))
+    assert pixels(most) == pytest.approx(640 * 640, rel=0.1)
+    assert "they would need about 1600 x 1600, but larger is seldom worth" in most.reason
+
+
+def test_the_input_is_hardly_larger_than_the_images():
+    sizes = np.tile([120, 160], (9, 1))
+    choice = choose_input(task(sides=np.full(100, 1 / 32), image_sizes=sizes))
+    assert pixels(choice) == pytest.approx(1.5 * 120 * 160, rel=0.15)
+    assert "the images have no more pixels (160 x 120)" in choice.reason
+
+
+def test_a_short_budget_takes_a_smaller_input_and_more_cores_a_larger_one():
+    small = np.full(100, 1 / 40)
+    # 600 steps of 8 images in four fifths of the time: at 280 ms for 320 x 320, 210 s.
+    choice = choose_input(task(seconds=210.0, sides=small))
+    assert pixels(choice) == pytest.approx(320 * 320, rel=0.15)
+    assert "fewer than 600 steps in 3.5 minutes on 2 cores" in choice.reason
+    assert pixels(choose_input(task(seconds=210.0, sides=small, cores=4))) > 1.8 * 320 * 320
+    assert pixels(choose_input(task(seconds=60.0, sides=small))) < 0.4 * 320 * 320
+
+
+def test_a_start_keeps_its_input_unless_a_limit_is_smaller():
+    begun = task(start=start(), sides=np.full(100, 1 / 40))
+    assert choose_input(begun).value == [320, 320]
+    limited = choose_input(replace(begun, most_pixels=60_000, limited_by="--max-gmac 0.4"))
+    assert 45_000 < pixels(limited) <= 60_000
+    assert limited.reason.startswith("--max-gmac 0.4 allows no more, although runs/coco")
+
+
+@pytest.mark.parametrize(("part", "strides"), [(0.2, [8, 16, 32]), (0.3, [4, 8, 16, 32])])
+def test_a_level_of_stride_4_comes_with_many_tiny_objects(part, strides):
+    # At 320 x 320, a thirtieth is 10.7 pixels.
+    sides = np.where(np.arange(100) < 100 * part, 1 / 30, 0.2)
+    (choice,) = choose_levels(task(sides=sides), (320, 320))
+    assert choice.value == strides
+    assert choice.reason.startswith(f"{part:.0%} of the objects are below 12 pixels")

@@ -19,6 +19,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from singleshot.data.augment.pipeline import Augmentation
 from singleshot.data.augment.view import draw_index
 from singleshot.data.machine import available_cores
+from singleshot.data.repeats import Repeats, Round
 from singleshot.data.shuffling import ShardWindow
 from singleshot.errors import RunFailed, SingleshotError
 from singleshot.structures import Batch, Sample
@@ -57,6 +58,7 @@ class Draw:
     epoch: int
     index: int
     clean: bool = False  # at the end of the training: fewer variations
+    copy: int = 0  # of an image that comes more than once in a round (see `repeats`)
 
 
 @dataclass(frozen=True)
@@ -67,10 +69,13 @@ class AugmentedImages(Dataset[Sample]):
     augmentation: Augmentation
     seed: int
     window: ShardWindow | None = None  # of shards that are larger than the memory
+    repeats: Repeats | None = None  # of images of rare classes
 
     def __getitem__(self, draw: Draw) -> Sample:
         random = torch.Generator()
-        mixed = np.random.SeedSequence([self.seed, draw.epoch, draw.index])
+        # Each copy is varied in its own way; the first as an image without copies.
+        copy = [draw.copy] if draw.copy else []
+        mixed = np.random.SeedSequence([self.seed, draw.epoch, draw.index, *copy])
         random.manual_seed(int(mixed.generate_state(1, np.uint64)[0]) >> 1)
         sample = self.images[draw.index]
         if draw.clean:
@@ -79,6 +84,8 @@ class AugmentedImages(Dataset[Sample]):
         def another() -> Sample:
             if self.window is not None:
                 return self.images[self.window.draw_near(draw.index, random)]
+            if self.repeats is not None:
+                return self.images[self.repeats.draw_index(random)]
             return self.images[draw_index(len(self.images), random)]
 
         return self.augmentation.mix(sample, another, random)
@@ -104,6 +111,9 @@ class Order(Sampler[list[Draw]]):
     Of several processes, each draws its share of every batch; together they draw the same images
     as one would. Images of large shards are shuffled within a window: see `shuffling`. All
     processes read from the same few shards at a time, which those of a machine share.
+
+    With `repeats`, images of rare classes come more often, and the others less than once an epoch,
+    which is as long as ever.
     """
 
     num_images: int
@@ -115,6 +125,7 @@ class Order(Sampler[list[Draw]]):
     share: int = 0
     num_shares: int = 1
     window: ShardWindow | None = None
+    repeats: Repeats | None = None
 
     def __len__(self) -> int:
         return self.num_steps - self.first_step
@@ -137,6 +148,10 @@ class Order(Sampler[list[Draw]]):
 
     def draw(self, position: int, *, clean: bool) -> Draw:
         """Choose the image at a position, counted over all epochs."""
+        if self.repeats is not None:
+            number, place = self.repeats.locate(position)
+            images, copies = _round(self.repeats, number, self.window)
+            return Draw(number, int(images[place]), clean, int(copies[place]))
         epoch, position = divmod(position, self.num_images)
         index = int(_permutation(self.num_images, self.seed, epoch, self.window)[position])
         return Draw(epoch, index, clean)
@@ -148,6 +163,12 @@ def _permutation(number: int, seed: int, epoch: int, window: ShardWindow | None)
     if window is not None:
         return window.permutation(seed, epoch)
     return np.random.default_rng([seed, epoch]).permutation(number)
+
+
+# A batch may reach into the next round.
+@lru_cache(maxsize=2)
+def _round(repeats: Repeats, number: int, window: ShardWindow | None) -> Round:
+    return repeats.round(number, window)
 
 
 def _ignore_interrupts(_: int) -> None:

@@ -50,14 +50,19 @@ class ShardWindow:
             else cls(shard_of, is_file, len(paths.folders), num_active)
         )
 
-    def permutation(self, seed: int, epoch: int) -> Int64[np.ndarray, " images"]:
-        """Order all images of an epoch."""
+    def permutation(
+        self, seed: int, epoch: int, images: Int64[np.ndarray, " draws"] | None = None
+    ) -> Int64[np.ndarray, " draws"]:
+        """Order all images of an epoch, or these, some of which may be there more than once."""
+        shards, is_file = self.shard_of, self.is_file
+        if images is not None:
+            shards, is_file = shards[images], is_file[images]
         random = np.random.default_rng([seed, epoch])
-        rank = random.permutation(self.num_shards)[self.shard_of]
+        rank = random.permutation(self.num_shards)[shards]
         shift = random.random(len(rank))
         # Images in no shard are spread over the whole epoch.
         place = np.where(
-            self.is_file,
+            is_file,
             shift * (self.num_shards + self.num_active),
             rank + shift * self.num_active,
         )

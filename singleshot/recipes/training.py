@@ -101,6 +101,12 @@ class TrainingSettings(Settings):
     patience: Count | None = Field(
         None, description="validations without a new best after which the training ends"
     )
+    repeat_threshold: Fraction = Field(
+        0.0,
+        description="draw images of a class that is in a share f below this of all images "
+        "√(threshold / f) times as often as others (Gupta et al. 2019, repeat-factor sampling); "
+        "0: all equally often",
+    )
     compile: bool = Field(False, description="let PyTorch compile the network (torch.compile)")
     seed: int = Field(0, ge=0)
     workers: int | None = Field(

@@ -18,6 +18,8 @@ from singleshot.data.batching import (
     TrainingBatches,
     default_workers,
 )
+from singleshot.data.dataset import DataSet
+from singleshot.data.repeats import Repeats, describe_repeats
 from singleshot.data.shuffling import ShardWindow
 from singleshot.data.splits import TrainingData
 from singleshot.detectors.common.quantization import quantize_detector
@@ -74,12 +76,16 @@ class TrainingSetup:
 
 
 def build_images(
-    recipe: Recipe, images: Images, model: TrainableDetector, window: ShardWindow | None = None
+    recipe: Recipe,
+    images: Images,
+    model: TrainableDetector,
+    window: ShardWindow | None = None,
+    repeats: Repeats | None = None,
 ) -> AugmentedImages:
     """Augment images by the recipe, at the network's input size."""
     red, green, blue = (round(value) for value in model.pixel_mean.flatten().tolist())
     augmentation = Augmentation.of(recipe.augmentation, recipe.model.input, (red, green, blue))
-    return AugmentedImages(images, augmentation, recipe.training.seed, window)
+    return AugmentedImages(images, augmentation, recipe.training.seed, window, repeats)
 
 
 def _build_objective(
@@ -184,7 +190,9 @@ def build_training(
         if setup.start is None
         else setup.start.kept_classes(setup.data.train.class_names),
     )
-    return training, _build_batches(training, images, ShardWindow.of(setup.data.train.paths))
+    if threshold := settings.repeat_threshold:
+        callback.on_message(describe_repeats(setup.data.train, threshold))
+    return training, _build_batches(training, images, setup.data.train)
 
 
 def _divergence_check(
@@ -272,11 +280,14 @@ def _num_steps(settings: TrainingSettings, num_images: int) -> int:
     return settings.steps or -(-(settings.epochs or 0) * num_images // settings.batch_size)
 
 
-def _build_batches(
-    training: Training, images: Images, window: ShardWindow | None
-) -> TrainingBatches:
-    """Build the batches from the next step on, or this process' share of them."""
+def _build_batches(training: Training, images: Images, train: DataSet) -> TrainingBatches:
+    """Build the batches from the next step on, or this process' share of them.
+
+    `images` are those of `train`, which may be cached.
+    """
     settings, processes = training.recipe.training, training.processes
+    window = ShardWindow.of(train.paths)
+    repeats = Repeats.of(train, settings.repeat_threshold, settings.seed)
     order = Order(
         len(images),
         settings.batch_size,
@@ -287,12 +298,13 @@ def _build_batches(
         share=processes.rank,
         num_shares=processes.world_size,
         window=window,
+        repeats=repeats,
     )
     on_gpu = training.device.type == "cuda"
     workers = settings.workers
     if workers is None:
         workers = default_workers(on_gpu=on_gpu, num_local=processes.local_world_size)
-    varied = build_images(training.recipe, images, training.model, window)
+    varied = build_images(training.recipe, images, training.model, window, repeats)
     return TrainingBatches(varied, order, workers=workers, pin_memory=on_gpu)
 
 

@@ -25,11 +25,28 @@ def format_report(document: Document) -> str:
     )
     of_coco = "IoU 0.5 to 0.95" if "coco" in document else iou_threshold
     mean = f"mean average precision at {of_coco}: {number(document['mean_average_precision'])}"
-    parts = [f"{counts}\n{mean}"]
+    how_sure = _confidence(document.get("confidence_interval"))
+    parts = ["\n".join([counts, mean, *how_sure])]
     for key, describe in _PARTS.items():
         if document.get(key):
             parts += describe(document[key])
     return "\n\n".join(parts)
+
+
+def _confidence(interval: Document | None) -> list[str]:
+    """Write the confidence intervals in one line; nothing where there are none."""
+    if interval is None or interval["mean_average_precision"]["low"] is None:
+        return []
+    names = {"mean_average_precision": "", "AP50": ", of AP50 "}
+    ends = "".join(
+        f"{name}{number(interval[key]['low'])} to {number(interval[key]['high'])}"
+        for key, name in names.items()
+        if key in interval
+    )
+    return [
+        f"its {interval['confidence']:.0%} confidence interval: {ends} "
+        f"(bootstrap over images, {interval['images']} with objects)"
+    ]
 
 
 def _coco_numbers(numbers: Document) -> list[str]:

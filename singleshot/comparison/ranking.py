@@ -20,13 +20,12 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float64
 
-from singleshot.metrics.average_precision import means_of_defined
-from singleshot.metrics.bootstrap import each_weights
+from singleshot.metrics import bootstrap
 from singleshot.metrics.detection_tables import Predictions, Truths
 from singleshot.metrics.intervals import (
     FEWEST_IMAGES,
     AccuracyEstimate,
-    estimate_interval,
+    estimate_accuracy,
     few_images_note,
     interval_of_difference,
     num_draws_for,
@@ -34,10 +33,7 @@ from singleshot.metrics.intervals import (
     p_value_of_tail,
 )
 from singleshot.metrics.protocol import Protocol
-from singleshot.metrics.weighted_average_precision import (
-    outcomes_per_class,
-    weighted_average_precisions,
-)
+from singleshot.metrics.weighted_average_precision import outcomes_per_class
 
 __all__ = [
     "SIGNIFICANCE",
@@ -158,7 +154,7 @@ def rank_means(
         resamples=len(means[0]) - 1,
         seed=seed,
         confidence=confidence,
-        estimates=tuple(_estimate(own, confidence, images=images) for own in means),
+        estimates=tuple(estimate_accuracy(own, confidence, images=images) for own in means),
         pairs=_compare_pairs(means, confidence, images=images),
     )
 
@@ -178,21 +174,7 @@ def draw_means(
         outcomes_per_class(one, truths, num_classes, protocol=protocol, iou_threshold=iou_threshold)
         for one in predictions
     ]
-    parts: list[list[Float64[np.ndarray, " _draws"]]] = [[] for _ in predictions]
-    for weights in each_weights(truths, resamples, np.random.default_rng(seed)):
-        for own, one in zip(parts, outcomes, strict=True):
-            of_classes = weighted_average_precisions(one, weights, protocol=protocol)
-            own.append(means_of_defined(of_classes))
-    return [np.concatenate(own) for own in parts]
-
-
-def _estimate(
-    means: Float64[np.ndarray, " draws"], confidence: float, *, images: int
-) -> AccuracyEstimate:
-    """Return the mean on all images, which comes first, and the interval of the draws."""
-    value = None if np.isnan(means[0]) else float(means[0])
-    low, high = estimate_interval(means, confidence, images=images) or (None, None)
-    return AccuracyEstimate(value, low, high)
+    return bootstrap.draw_means(outcomes, truths, protocol=protocol, resamples=resamples, seed=seed)
 
 
 def _compare_pairs(

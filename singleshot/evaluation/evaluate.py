@@ -15,6 +15,7 @@ from singleshot.evaluation.evaluate_predictions import (
     diagnose_predictions,
     evaluate_predictions,
     truths_of,
+    with_confidence,
 )
 from singleshot.evaluation.operating_point import run_weights
 from singleshot.evaluation.options import EvaluationOptions, ScoreOptions
@@ -29,7 +30,6 @@ from singleshot.metrics import (
     compare_by_bootstrap,
 )
 from singleshot.metrics.coco_matching import limit_note
-from singleshot.metrics.intervals import few_images_note
 from singleshot.models.locating import Model, exported_model
 from singleshot.models.origin import training_splits
 from singleshot.options import DataPaths, Device, as_paths, takes
@@ -268,6 +268,10 @@ class Evaluation:
             protocol=self.protocol,
             iou_threshold=self.options.iou_threshold,
         )
+        report = with_confidence(report, predictions, self.dataset)
+        assert report.confidence_interval is not None
+        if unsure := report.confidence_interval.note():
+            self.options.notify(unsure)
         if limited := limit_note(report.images_over_coco_limit or 0):
             self.options.notify(limited)
         diagnosis = comparison = None
@@ -284,8 +288,6 @@ class Evaluation:
                 protocol=self.protocol,
                 iou_threshold=self.options.iou_threshold,
             )
-            if rough := few_images_note(comparison.mean_average_precision.images):
-                self.options.notify(rough)
         return replace(
             report,
             diagnosis=diagnosis,

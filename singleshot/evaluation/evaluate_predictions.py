@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from singleshot.data.dataset import DataSet
 from singleshot.metrics import (
@@ -13,9 +14,10 @@ from singleshot.metrics import (
     Truths,
     compute_metrics,
     diagnose,
+    estimate_confidence,
 )
 
-__all__ = ["diagnose_predictions", "evaluate_predictions", "truths_of"]
+__all__ = ["diagnose_predictions", "evaluate_predictions", "truths_of", "with_confidence"]
 
 
 def evaluate_predictions(
@@ -29,6 +31,18 @@ def evaluate_predictions(
         protocol=protocol,
         iou_threshold=iou_threshold,
     )
+
+
+def with_confidence(report: Report, predictions: Predictions, dataset: DataSet) -> Report:
+    """Add the confidence interval of the mean average precision to the report of detections."""
+    interval = estimate_confidence(
+        predictions,
+        truths_of(dataset),
+        len(dataset.class_names),
+        protocol=report.protocol,
+        iou_threshold=report.iou_threshold,
+    )
+    return replace(report, confidence_interval=interval)
 
 
 def diagnose_predictions(

@@ -232,6 +232,7 @@ def render_page(page: EvaluationPage) -> str:
         protocol=IN_WORDS[report.protocol].format(iou_threshold=report.iou_threshold),
         class_names=list(report.per_class),
         metrics=other_metrics(report),
+        interval=report.confidence_interval,
         stand_in=DEFAULT_SCORE_THRESHOLD,
         limit_note=limit_note(report.images_over_coco_limit or 0),
         undetected=undetected_classes(report),

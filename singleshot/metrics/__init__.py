@@ -10,6 +10,7 @@ thresholds          score thresholds that reach a precision, a recall, few false
 sweep               counts and curves at every score threshold
 bootstrap           difference of two detectors with its confidence interval
 intervals           confidence intervals and p-values from bootstrap draws
+confidence          mean average precision of one detector with its confidence interval
 pareto              the best accuracy for each cost
 coco                the twelve numbers of the COCO challenge
 diagnosis           analysis of errors: types, confusion, calibration, slices …
@@ -20,6 +21,7 @@ report              all of the above for one set of detections
 from singleshot.metrics.average_precision import eleven_points, every_point, hundred_one_points
 from singleshot.metrics.bootstrap import Comparison, compare_by_bootstrap
 from singleshot.metrics.coco import CocoNumbers
+from singleshot.metrics.confidence import AccuracyConfidence, estimate_confidence
 from singleshot.metrics.curves import Curve, curves_per_class, precision_recall_curve
 from singleshot.metrics.detection_tables import Predictions, Truths
 from singleshot.metrics.diagnosis import Diagnosis, diagnose

@@ -33,7 +33,7 @@ from singleshot.metrics.weighted_average_precision import (
     weighted_average_precisions,
 )
 
-__all__ = ["Comparison", "compare_by_bootstrap"]
+__all__ = ["Comparison", "compare_by_bootstrap", "draw_means"]
 
 NUMBERS_AT_ONCE = 1 << 23  # images, or truths of a class, x draws: 64 MB an array
 
@@ -126,6 +126,23 @@ def find_differences(
         for weights in each_weights
     ]
     return np.concatenate(parts, axis=1)
+
+
+def draw_means(
+    measured: Sequence[Sequence[ClassOutcomes]],
+    truths: Truths,
+    *,
+    protocol: Protocol,
+    resamples: int,
+    seed: int,
+) -> list[Float64[np.ndarray, " draws"]]:
+    """Compute the mean average precision of each on all images, then in each draw, one for all."""
+    parts: list[list[Float64[np.ndarray, " _draws"]]] = [[] for _ in measured]
+    for weights in each_weights(truths, resamples, np.random.default_rng(seed)):
+        for own, outcomes in zip(parts, measured, strict=True):
+            of_classes = weighted_average_precisions(outcomes, weights, protocol=protocol)
+            own.append(means_of_defined(of_classes))
+    return [np.concatenate(own) for own in parts]
 
 
 def each_weights(

@@ -28,6 +28,7 @@ __all__ = [
     "FEW_IMAGES",
     "AccuracyEstimate",
     "Interval",
+    "estimate_accuracy",
     "estimate_interval",
     "few_images_note",
     "interval_of_difference",
@@ -84,6 +85,15 @@ def interval_of_difference(
     tied = np.abs(drawn) <= ROUNDING
     better = np.where(tied, 0.5, drawn > 0).mean()
     return Interval(float(on_all), float(low), float(high), float(better), images)
+
+
+def estimate_accuracy(
+    means: Float64[np.ndarray, " draws"], confidence: float, *, images: int
+) -> AccuracyEstimate:
+    """Return the mean on all images, which comes first, and the interval of the draws."""
+    value = None if np.isnan(means[0]) else float(means[0])
+    low, high = estimate_interval(means, confidence, images=images) or (None, None)
+    return AccuracyEstimate(value, low, high)
 
 
 def estimate_interval(

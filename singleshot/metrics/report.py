@@ -18,6 +18,7 @@ from singleshot.metrics.average_precision import mean_of_defined
 from singleshot.metrics.bootstrap import Comparison
 from singleshot.metrics.coco import CocoNumbers, coco_numbers
 from singleshot.metrics.coco_matching import count_images_over_limit
+from singleshot.metrics.confidence import AccuracyConfidence
 from singleshot.metrics.curves import Curve, count_truths, curves_per_class
 from singleshot.metrics.detection_tables import Predictions, Truths
 from singleshot.metrics.diagnosis import Diagnosis
@@ -89,6 +90,7 @@ class Report:
     # With the COCO protocol: images with more objects of a class than it counts detections of.
     images_over_coco_limit: int | None = None  # None for none
     images_trained_on: int | None = None  # by the detector; None for none, or if it is not known
+    confidence_interval: AccuracyConfidence | None = None  # of the mean average precision
     # On request only.
     diagnosis: Diagnosis | None = None
     comparison: Comparison | None = None

@@ -333,4 +333,6 @@ def _write_report(progress: TrainingProgress, setup: TrainingSetup, command: str
     if not progress.finished or validation is None:
         return
     if not processes.broadcast(setup.folder.is_done):
-        report_on_validation(setup.folder, validation, command, processes, setup.device)
+        found = report_on_validation(setup.folder, validation, command, processes, setup.device)
+        if found:
+            setup.callback.on_message(found)

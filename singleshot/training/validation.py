@@ -9,7 +9,11 @@ from torch import nn
 from singleshot.data.dataset import DataSet
 from singleshot.detectors.detector import TrainableDetector
 from singleshot.evaluation.detection import detect_all
-from singleshot.evaluation.evaluate_predictions import evaluate_predictions, truths_of
+from singleshot.evaluation.evaluate_predictions import (
+    evaluate_predictions,
+    truths_of,
+    with_confidence,
+)
 from singleshot.evaluation.page import write_evaluation_page
 from singleshot.metrics import Predictions, Protocol
 from singleshot.metrics.coco import coco_numbers
@@ -32,20 +36,25 @@ def report_on_validation(
     command: str,
     processes: Processes,
     device: torch.device,
-) -> None:
-    """Write the report page of a run."""
+) -> str:
+    """Write the report page of a run; returns how sure its validation is, in the first process."""
     predictions = detect_together(load(folder.path, device), validation, processes)
-    if predictions is not None:
-        splits = splits_of_model(folder.path)
-        report = evaluate_predictions(predictions, validation, protocol=Protocol.COCO)
-        write_evaluation_page(
-            predictions,
-            validation,
-            report=report.with_training_images(splits.count_trained(validation) if splits else 0),
-            model=str(folder.path),
-            command=command,
-            path=folder.report,
-        )
+    if predictions is None:
+        return ""
+    splits = splits_of_model(folder.path)
+    report = evaluate_predictions(predictions, validation, protocol=Protocol.COCO)
+    report = with_confidence(report, predictions, validation)
+    write_evaluation_page(
+        predictions,
+        validation,
+        report=report.with_training_images(splits.count_trained(validation) if splits else 0),
+        model=str(folder.path),
+        command=command,
+        path=folder.report,
+    )
+    assert report.confidence_interval is not None
+    sure, note = report.confidence_interval.sentence(), report.confidence_interval.note()
+    return "; ".join(part for part in (f"validation {sure}" if sure else "", note) if part)
 
 
 def validation_on(dataset: DataSet, processes: Processes, image: Path | None = None) -> Evaluate:

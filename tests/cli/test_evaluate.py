@@ -113,6 +113,21 @@ def test_the_table_has_a_line_for_every_class():
         assert line.startswith(columns)  # those of other metrics follow
 
 
+def test_the_table_has_the_confidence_interval():
+    ends = {"low": 0.57, "high": 0.65}
+    interval = {"confidence": 0.95, "images": 70, "mean_average_precision": ends}
+    lines = format_report({**DOCUMENT, "confidence_interval": interval}).splitlines()
+    assert lines[2] == (
+        "its 95% confidence interval: 0.570 to 0.650 (bootstrap over images, 70 with objects)"
+    )
+    interval["AP50"] = {"low": 0.41, "high": 0.59}
+    with_both = format_report({**DOCUMENT, "confidence_interval": interval}).splitlines()[2]
+    assert "0.570 to 0.650, of AP50 0.410 to 0.590 (" in with_both
+    interval["mean_average_precision"] = {"low": None, "high": None}
+    without = format_report({**DOCUMENT, "confidence_interval": interval})
+    assert without == format_report(DOCUMENT)
+
+
 def test_every_option_is_passed_on(arguments, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for name in ("weather.csv", "others.json"):

@@ -18,7 +18,7 @@ from PIL import Image
 from report_scene import EVIL, NAMES, NUM_IMAGES, make_scene
 
 from singleshot.data.dataset import DataSet
-from singleshot.evaluation.evaluate_predictions import evaluate_predictions
+from singleshot.evaluation.evaluate_predictions import evaluate_predictions, with_confidence
 from singleshot.evaluation.page import write_evaluation_page
 from singleshot.metrics import ClassReport, Predictions, Protocol
 from singleshot.metrics.sweep import sweep
@@ -115,6 +115,23 @@ def test_images_over_the_limit_of_coco_and_few_images_are_noted(scene, tmp_path)
     text = Reader.of(page).text
     assert "Here 2 images have more than 100 objects of a class" in text
     assert "images have objects that count: confidence intervals and p-values are rough" in text
+
+
+@pytest.mark.parametrize("protocol", [Protocol.VOC10, Protocol.COCO])
+def test_the_page_shows_how_sure_the_number_is(tmp_path, protocol):
+    scene = make_scene(tmp_path, protocol)
+    report = with_confidence(scene.report, scene.predictions, scene.dataset)
+    path = write_evaluation_page(
+        scene.predictions, scene.dataset, report=report, model="m", command="c", path=tmp_path / "p"
+    )
+    text, interval = Reader.of(path).text, report.confidence_interval
+    low, high = interval.mean_average_precision[1:]
+    assert f"mean average precision {low:.3f} to {high:.3f}" in " ".join(text.split())
+    assert f"draws of the images, of which {interval.images} have objects" in text
+    assert f"Note: only {interval.images} images have objects that count" in text
+    if interval.AP50 is not None:
+        assert f"{interval.AP50.low:.3f} to {interval.AP50.high:.3f}" in text
+    assert "Confidence intervals." not in Reader.of(scene.page).text
 
 
 def test_the_page_recommends_what_to_do_next(reader):

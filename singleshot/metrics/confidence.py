@@ -1,6 +1,6 @@
 """Confidence intervals of the mean average precision of one detector: the bootstrap over images.
 
-With few images the number says little: other images of the same kind would give another. Images
+With few images the number is uncertain: other images of the same kind would give another. Images
 are drawn from those at hand, with replacement, and the interval is that of `intervals`, widened
 where they are few. It is about the choice of images alone: not about the seed of a training, and
 not about images of another kind.

@@ -174,7 +174,9 @@ def draw_means(
         outcomes_per_class(one, truths, num_classes, protocol=protocol, iou_threshold=iou_threshold)
         for one in predictions
     ]
-    return bootstrap.draw_means(outcomes, truths, protocol=protocol, resamples=resamples, seed=seed)
+    return bootstrap.draw_mean_precisions(
+        outcomes, truths, protocol=protocol, resamples=resamples, seed=seed
+    )
 
 
 def _compare_pairs(

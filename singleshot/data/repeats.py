@@ -43,7 +43,7 @@ class Round(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Repeats:
-    """How often each image is drawn, and at which position of the training each round starts."""
+    """Repeat factors of the images, and the positions of the training where rounds start."""
 
     factors: Float64[np.ndarray, " images"]
     seed: int

@@ -33,7 +33,7 @@ from singleshot.metrics.weighted_average_precision import (
     weighted_average_precisions,
 )
 
-__all__ = ["Comparison", "compare_by_bootstrap", "draw_means"]
+__all__ = ["Comparison", "compare_by_bootstrap", "draw_mean_precisions"]
 
 NUMBERS_AT_ONCE = 1 << 23  # images, or truths of a class, x draws: 64 MB an array
 
@@ -128,7 +128,7 @@ def find_differences(
     return np.concatenate(parts, axis=1)
 
 
-def draw_means(
+def draw_mean_precisions(
     measured: Sequence[Sequence[ClassOutcomes]],
     truths: Truths,
     *,

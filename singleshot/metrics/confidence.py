@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from singleshot.metrics.bootstrap import draw_means
+from singleshot.metrics.bootstrap import draw_mean_precisions
 from singleshot.metrics.detection_tables import Predictions, Truths
 from singleshot.metrics.intervals import (
     FEWEST_IMAGES,
@@ -115,7 +115,9 @@ def estimate_confidence(
             predictions, truths, num_classes, protocol=protocol, iou_threshold=iou_threshold
         )
         measured = [outcomes, *([at_first_threshold(outcomes)] if is_coco else [])]
-        means = draw_means(measured, truths, protocol=protocol, resamples=resamples, seed=SEED)
+        means = draw_mean_precisions(
+            measured, truths, protocol=protocol, resamples=resamples, seed=SEED
+        )
         estimates = [estimate_accuracy(own, CONFIDENCE, images=images) for own in means]
     return AccuracyConfidence(
         images=images,

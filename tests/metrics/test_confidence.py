@@ -8,7 +8,7 @@ import pytest
 
 from singleshot.metrics import Predictions, Protocol, Truths, compute_metrics, estimate_confidence
 from singleshot.metrics import confidence as confidence_module
-from singleshot.metrics.bootstrap import draw_means, each_weights
+from singleshot.metrics.bootstrap import draw_mean_precisions, each_weights
 from singleshot.metrics.coco import coco_numbers
 from singleshot.metrics.confidence import SEED, at_first_threshold, num_draws
 from singleshot.metrics.weighted_average_precision import outcomes_per_class
@@ -58,7 +58,7 @@ def copies_of(truths: Truths, found: Predictions, counts: np.ndarray) -> tuple[T
 def test_each_draw_is_cocos_evaluation_of_the_images_that_were_drawn():
     truths, found = scene(np.random.default_rng(0), 12)
     outcomes = outcomes_per_class(found, truths, 2, protocol=Protocol.COCO, iou_threshold=0.5)
-    means = draw_means(
+    means = draw_mean_precisions(
         [outcomes, at_first_threshold(outcomes)],
         truths,
         protocol=Protocol.COCO,

@@ -36,6 +36,7 @@ from singleshot.runs.log import read_log
 from singleshot.runs.progress import NEVER, TrainingProgress, load_progress
 from singleshot.training.batch_norm import synchronise_batch_norms
 from singleshot.training.divergence import DivergenceCheck
+from singleshot.training.faster_layers import use_faster_layers
 from singleshot.training.frozen import freeze
 from singleshot.training.loop import Training
 from singleshot.training.optimizers import WeightAverage, build_optimizer
@@ -269,6 +270,8 @@ def _set_up_model(
     freeze(model, settings.frozen_parts)
     if processes.is_distributed and settings.batch_norm == "synchronised":
         synchronise_batch_norms(model, device)
+    if not settings.compile:  # which has fused kernels of its own
+        use_faster_layers(model, device, precision)
     if not processes.is_first:
         # Weights begin alike; what is drawn from here on, as dropout, is each process' own.
         torch.manual_seed(settings.seed + processes.rank)

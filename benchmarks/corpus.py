@@ -7,9 +7,10 @@ python -m benchmarks corpus --output corpus.jsonl --minutes 20 --peer FILE --tra
 Contestants are `auto` (singleshot train auto), `auto-coco` (the same with --init, the detector of
 --coco), `default` (ssdlite320-lite0) and `peer`: the script of --peer, which is called as FILE
 VOC_FOLDER TRAIN_SPLIT TEST_SPLIT MINUTES WEIGHTS SEED, and whose last line is JSON with AP and
-AP50. --contestant NAME="ARGUMENTS" adds another `singleshot train`. Each trains on the split
-`trainval` from each seed in a process of its own: of ours, everything fits into the minutes; of
-the peer, its steps do. Nothing is chosen on the split `test`: the last weights are evaluated, once.
+AP50. --contestant NAME="ARGUMENTS" adds another `singleshot train`, --peer NAME=FILE another peer.
+Each trains on the split `trainval` from each seed in a process of its own: of ours, everything fits
+into the minutes; of the peer, its steps do. Nothing is chosen on the split `test`: the last weights
+are evaluated, once.
 Each training adds a line to the output file and is not repeated.
 
 Data sets are those of SINGLESHOT_SHARED, the demo's ten digits, and any NAME=FOLDER:TRAIN:TEST.
@@ -79,7 +80,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--train-images", type=number_or_all, nargs="+", default=[None])
     parser.add_argument("--coco", metavar="MODEL", help="what auto-coco gives to --init")
-    parser.add_argument("--peer", type=Path, metavar="FILE")
+    parser.add_argument("--peer", type=named_script, action="append", metavar="[NAME=]FILE")
     parser.add_argument("--peer-weights", type=Path, help="default: those of the installed package")
     parser.add_argument("--folder", type=Path, default=Path("runs/corpus"), help="data and runs")
     parser.add_argument("--keep", action="store_true", help="keep the weights of all trainings")
@@ -94,6 +95,14 @@ def named(text: str) -> tuple[str, str]:
     if not (name and rest):
         raise argparse.ArgumentTypeError(f"{text!r}: expected NAME=ARGUMENTS")
     return name, rest
+
+
+def named_script(text: str) -> tuple[str, Path]:
+    """Parse NAME=FILE, or FILE alone, whose contestant is called `peer`."""
+    name, separator, file = text.rpartition("=")
+    if not Path(file).is_file():
+        raise argparse.ArgumentTypeError(f"{file}: there is no such file")
+    return (name, Path(file)) if separator else ("peer", Path(file))
 
 
 def number_or_all(text: str) -> int | None:
@@ -117,10 +126,8 @@ def choose_contestants(
         name: Ours(own, options.keep, options.timings) for name, own in ours.items()
     }
     if options.peer:
-        if not options.peer.is_file():
-            parser.error(f"--peer {options.peer}: there is no such file")
         weights = options.peer_weights or write_weights(options.folder)
-        found["peer"] = Peer(options.peer, weights)
+        found |= {name: Peer(script, weights) for name, script in options.peer}
     chosen = options.contestants or list(found)
     if unknown := [name for name in chosen if name not in found]:
         needs = "auto-coco needs --coco MODEL, peer needs --peer FILE"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
-from benchmarks.sweep import spread
+from benchmarks import sweep
 
 __all__ = ["BASES", "Results", "plot_curves", "tables"]
 
@@ -91,6 +91,11 @@ def cells(results: Results, contestants: Sequence[str], key: str) -> list[str]:
     """Format the mean and deviation of each contestant; nothing where there is no value."""
     numbers = [results.select(contestant=name).numbers(key) for name in contestants]
     return [spread(some) if some else "" for some in numbers]
+
+
+def spread(numbers: Sequence[float]) -> str:
+    """Format mean and deviation; one number has none."""
+    return sweep.spread(list(numbers)) if len(numbers) > 1 else f"{numbers[0]:.3f}"
 
 
 def seeds(results: Results, contestants: Sequence[str]) -> str:

@@ -15,7 +15,8 @@ So errors that annotators make at random are in it, and habits that a detector c
 a detector that learned which objects were left out may even exceed it. The table shows how far the
 estimate depends on the thresholds and on the images: 90 % of bootstrap draws of the test images lie
 in the interval. "Both, not annotated" are detections on which the detectors agree, and "neither"
-are annotations that no detector has: --images draws the images with most of them, to look at.
+are annotations that no detector has: --images draws the images with most of them, to look at. "All
+wrong" is the bound if each of those is an error of the annotations, which it hardly is: the least.
 Each training adds a line to the output file and is not repeated.
 """
 
@@ -173,6 +174,7 @@ class Comparison:
             "bound": bound.mean,
             "low": None if bounds is None else bounds[0],
             "high": None if bounds is None else bounds[1],
+            "if_all_wrong": Bound.if_all_wrong(total).mean,
             "other_thresholds": [
                 Bound.of(self.counts(factor).total()).mean for factor in OTHER_THRESHOLDS
             ],
@@ -220,7 +222,7 @@ def as_truths(found: Sequence[Detections]) -> list[Truth]:
 
 def table(lines: Sequence[dict[str, Any]]) -> Iterator[str]:
     """Tabulate the estimates: a row a data set and seed, then the mean of the seeds."""
-    columns = ["AP50, annotations", "AP50, each other", "bound on AP50", "90 %"]
+    columns = ["AP50, annotations", "AP50, each other", "bound on AP50", "90 %", "all wrong"]
     at = [f"thresholds × {factor:g}" for factor in OTHER_THRESHOLDS]
     counts = ["both, not annotated", "neither", "annotations"]
     yield from header(["data set, seed", *columns, *at, *counts])
@@ -232,11 +234,12 @@ def table(lines: Sequence[dict[str, Any]]) -> Iterator[str]:
         others = [number(one) for one in line["other_thresholds"]]
         totals = [str(line[key]) for key in ("unannotated", "undetected", "annotations")]
         name = f"{line['set']}, {line['seed']}"
-        yield row([name, *texts, number(line["bound"]), within, *others, *totals])
+        bounds = [number(line["bound"]), within, number(line["if_all_wrong"])]
+        yield row([name, *texts, *bounds, *others, *totals])
     for name in results.names("set"):
-        bounds = results.select(set=name).numbers("bound")
-        if len(bounds) > 1:
-            yield f"\n{name}: {sweep.spread(bounds)} over {len(bounds)} seeds"
+        of_seeds = results.select(set=name).numbers("bound")
+        if len(of_seeds) > 1:
+            yield f"\n{name}: {sweep.spread(of_seeds)} over {len(of_seeds)} seeds"
     for line in lines:
         own = (f"{name} {number(one)}" for name, one in line["per_class"].items())
         yield f"\n{line['set']}, {line['seed']}, by class: {', '.join(own)}"

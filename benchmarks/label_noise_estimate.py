@@ -64,6 +64,17 @@ class Bound:
             )
         return cls(tuple(estimates))
 
+    @classmethod
+    def if_all_wrong(cls, total: Counts) -> "Bound":
+        """Compute it if the annotations are wrong wherever both detectors agree against them."""
+        columns = (total.annotations, total.undetected, total.unannotated)
+        estimates = []
+        for annotations, undetected, unannotated in zip(*(own[0] for own in columns), strict=True):
+            right = float(annotations - undetected)
+            found = right + unannotated
+            estimates.append(right / annotations * right / found if annotations and found else None)
+        return cls(tuple(estimates))
+
     @property
     def mean(self) -> float | None:
         known = [one for one in self.per_class if one is not None]

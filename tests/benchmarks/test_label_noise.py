@@ -78,6 +78,8 @@ def test_what_both_detectors_have_and_the_annotations_lack_is_counted():
     assert counts.unannotated.tolist() == counts.undetected.tolist() == [[1]]
     # Of two annotations both detectors have one, and two in common: 1 · 1 / (2 · 2).
     assert Bound.of(counts.total()).mean == 0.25
+    # If the detectors are right: one of two annotations exists, one of two objects is annotated.
+    assert Bound.if_all_wrong(counts.total()).mean == 0.25
 
 
 def test_objects_are_paired_one_to_one_within_a_class():
@@ -167,6 +169,12 @@ def test_undefined_numbers_are_named_in_the_table():
         **{"set": "a", "seed": 0, "bound": None, "low": None, "high": None, "per_class": {}},
         **dict.fromkeys(("AP50_first", "AP50_second"), 0.5),
         **dict.fromkeys(("AP50_first_by_second", "AP50_second_by_first"), None),
-        **{"other_thresholds": [None, None], "unannotated": 0, "undetected": 3, "annotations": 3},
+        **{
+            "other_thresholds": [None, None],
+            "if_all_wrong": None,
+            "unannotated": 0,
+            "undetected": 3,
+            "annotations": 3,
+        },
     }
     assert any("| undefined | undefined to undefined |" in text for text in table([line]))

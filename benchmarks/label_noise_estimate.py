@@ -1,15 +1,21 @@
 """Bound that errors of annotations put on AP50, from three descriptions of the same images.
 
-The descriptions are the annotations Y and the confident detections of two detectors, A and B. Of N
-true objects A, B and Y have the shares r_A, r_B and r_Y, each independently of the others. Of the
-annotations the share q_Y is true; the rest are objects that no other description has. A perfect
-detector cannot know which objects the annotators left out: measured against Y it has precision r_Y
-up to recall q_Y, so its average precision at IoU 0.5 is r_Y q_Y. Two descriptions have N r_A r_Y,
-N r_B r_Y and N r_A r_B objects in common, and there are N r_Y / q_Y annotations, hence
+The descriptions are the annotations and the confident detections of two detectors, A and B. An
+ideal detector finds every true object. Two things keep its AP50 below 1:
 
-    r_Y q_Y = common(A, Y) common(B, Y) / (annotations common(A, B)).
+- Annotations that are no objects are missed. Of the annotations A has some, B has some and both
+  have some; if they detect independently, A · B / both exist (Lincoln and Petersen's estimate of
+  the animals in a lake from those caught twice). That is the largest recall.
+- Objects that are not annotated are false positives. Objects that both detectors have are taken to
+  exist, and some of them are annotated. The ideal detector can learn which objects are often left
+  out, and score them lower: it is taken to rank as A and B do, by their mean score.
 
-It is the estimate of Lincoln and Petersen of the number of animals caught twice, applied to labels.
+So the bound is the share of the annotations that exist, times the average precision of what A and B
+have in common, of which the annotated are the true positives.
+
+Two mistakes are common. Both detectors miss what is hard to see, more so at a high score threshold:
+such annotations are taken for false ones. Both have what is no object, more so at a low one. As
+either makes the bound too low, that of a class is the largest over some thresholds.
 """
 
 from collections.abc import Sequence
@@ -19,66 +25,131 @@ import numpy as np
 import torch
 
 from singleshot.boxes.geometry import pairwise_iou
+from singleshot.metrics.average_precision import every_point, mean_of_defined
 from singleshot.structures import Detections, Truth
 
-__all__ = ["Bound", "Counts", "Objects", "count", "interval", "matched"]
+__all__ = [
+    "Estimate",
+    "Evidence",
+    "Objects",
+    "combine",
+    "estimate",
+    "interval",
+    "largest",
+    "matched",
+]
 
 IOU_THRESHOLD = 0.5
-DRAWS = 1000
+DRAWS = 500
 LEVEL = (5.0, 95.0)  # percentiles
 
 Objects = Detections | Truth
 
 
 @dataclass(frozen=True)
-class Counts:
-    """Objects in each image and of each class; arrays of integers (images, classes)."""
+class Evidence:
+    """What the three descriptions have in common, and what they do not."""
 
+    # Integers (images, classes): of the annotations, those that the detectors have.
     annotations: np.ndarray
-    with_first: np.ndarray  # annotations that the first detector has, too
+    with_first: np.ndarray
     with_second: np.ndarray
-    of_both: np.ndarray  # detections that the two have in common
-    unannotated: np.ndarray  # those of both that are in no annotation of their class
-    undetected: np.ndarray  # annotations that neither detector has
+    with_both: np.ndarray
+    # Of each object that both detectors have, by falling mean of the two scores.
+    images: np.ndarray
+    labels: np.ndarray
+    annotated: np.ndarray
 
-    def total(self, images: np.ndarray | slice = slice(None)) -> "Counts":
-        """Add up some images, which may be repeated: arrays (1, classes)."""
-        return Counts(*(own[images].sum(axis=0, keepdims=True) for own in vars(self).values()))
+    @classmethod
+    def of(
+        cls,
+        truths: Sequence[Truth],
+        first: Sequence[Detections],
+        second: Sequence[Detections],
+        num_classes: int,
+    ) -> "Evidence":
+        """Compare the annotations and the confident detections of each image."""
+        counts, shared = [], []
+        for image, (truth, own, other) in enumerate(zip(truths, first, second, strict=True)):
+            by_first = {index for index, _ in matched(truth, own)}
+            by_second = {index for index, _ in matched(truth, other)}
+            annotated = {index for index, _ in matched(own, truth)}
+            chosen = ({*range(len(truth))}, by_first, by_second, by_first & by_second)
+            counts.append([by_class(truth.labels[sorted(one)], num_classes) for one in chosen])
+            shared += [
+                (
+                    float(own.scores[index] + other.scores[index_of_other]) / 2,
+                    image,
+                    int(own.labels[index]),
+                    index in annotated,
+                )
+                for index, index_of_other in matched(own, other)
+            ]
+        shared.sort(key=lambda one: -one[0])
+        columns = [np.array([one[column] for one in shared], dtype=int) for column in (1, 2, 3)]
+        return cls(*np.array(counts).reshape(-1, 4, num_classes).swapaxes(0, 1), *columns)
+
+    def doubts(self) -> np.ndarray:
+        """Count in each image where both detectors agree against the annotations: (images, 2).
+
+        First the objects that are not annotated, then the annotations that neither has.
+        """
+        number = len(self.annotations)
+        unannotated = np.bincount(self.images[self.annotated == 0], minlength=number)
+        found = self.with_first + self.with_second - self.with_both
+        return np.stack([unannotated, (self.annotations - found).sum(axis=1)], axis=1)
 
 
 @dataclass(frozen=True)
-class Bound:
-    """Estimated AP50 of a perfect detector: of each class, None where undefined, and the mean."""
+class Estimate:
+    """Three estimates of each class, None where undefined; the means are over the classes."""
 
-    per_class: tuple[float | None, ...]
+    annotated: tuple[float | None, ...]  # of the objects
+    true: tuple[float | None, ...]  # of the annotations
+    bound: tuple[float | None, ...]  # on AP50
 
-    @classmethod
-    def of(cls, total: Counts) -> "Bound":
-        """Estimate it from the counts of all images; 1 at most."""
-        columns = (total.annotations, total.with_first, total.with_second, total.of_both)
-        estimates = []
-        for annotations, first, second, both in zip(*(own[0] for own in columns), strict=True):
-            known = annotations > 0 and both > 0
-            estimates.append(
-                min(float(first * second / (annotations * both)), 1.0) if known else None
+
+def estimate(evidence: Evidence, weights: np.ndarray | None = None) -> Estimate:
+    """Estimate the bound from all images, each with a weight (a whole number, else 1)."""
+    if weights is None:
+        weights = np.ones(len(evidence.annotations), dtype=int)
+    rows: list[tuple[float, float, float] | tuple[None, None, None]] = []
+    for label in range(evidence.annotations.shape[1]):
+        number, first, second, both = (
+            int(weights @ own[:, label])
+            for own in (
+                evidence.annotations,
+                evidence.with_first,
+                evidence.with_second,
+                evidence.with_both,
             )
-        return cls(tuple(estimates))
+        )
+        of_class = evidence.labels == label
+        annotated = evidence.annotated[of_class]
+        weight = weights[evidence.images[of_class]]
+        right = (weight * annotated).cumsum()
+        if not both or not right[-1:].any():
+            rows.append((None, None, None))
+            continue
+        true = min(first * second / (both * number), 1.0)
+        precision = right / weight.cumsum().clip(min=1)
+        rows.append((float(precision[-1]), true, true * every_point(right / right[-1], precision)))
+    return Estimate(*zip(*rows, strict=True))
 
-    @classmethod
-    def if_all_wrong(cls, total: Counts) -> "Bound":
-        """Compute it if the annotations are wrong wherever both detectors agree against them."""
-        columns = (total.annotations, total.undetected, total.unannotated)
-        estimates = []
-        for annotations, undetected, unannotated in zip(*(own[0] for own in columns), strict=True):
-            right = float(annotations - undetected)
-            found = right + unannotated
-            estimates.append(right / annotations * right / found if annotations and found else None)
-        return cls(tuple(estimates))
 
-    @property
-    def mean(self) -> float | None:
-        known = [one for one in self.per_class if one is not None]
-        return sum(known) / len(known) if known else None
+def largest(estimates: Sequence[Estimate]) -> tuple[int, ...]:
+    """Choose for each class the estimate with the largest bound; the first where none has one."""
+    bounds = np.array([[-1 if one is None else one for one in own.bound] for own in estimates])
+    return tuple(bounds.argmax(axis=0).tolist())
+
+
+def combine(estimates: Sequence[Estimate], chosen: Sequence[int]) -> Estimate:
+    """Take of each class the estimate with this index."""
+    columns = (
+        tuple(getattr(estimates[index], name)[label] for label, index in enumerate(chosen))
+        for name in ("annotated", "true", "bound")
+    )
+    return Estimate(*columns)
 
 
 def matched(objects: Objects, others: Objects) -> list[tuple[int, int]]:
@@ -97,44 +168,30 @@ def matched(objects: Objects, others: Objects) -> list[tuple[int, int]]:
     return found
 
 
-def count(
-    truths: Sequence[Truth],
-    first: Sequence[Detections],
-    second: Sequence[Detections],
-    num_classes: int,
-) -> Counts:
-    """Count what the annotations and the confident detections of each image have in common."""
-    rows = []
-    for truth, own, other in zip(truths, first, second, strict=True):
-        with_first = [index for index, _ in matched(truth, own)]
-        with_second = [index for index, _ in matched(truth, other)]
-        both = [index for index, _ in matched(own, other)]
-        annotated = {index for index, _ in matched(own, truth)}
-        detected = {*with_first, *with_second}
-        labels = (
-            truth.labels,
-            truth.labels[with_first],
-            truth.labels[with_second],
-            own.labels[both],
-            own.labels[[index for index in both if index not in annotated]],
-            truth.labels[[index for index in range(len(truth)) if index not in detected]],
-        )
-        rows.append([by_class(one, num_classes) for one in labels])
-    return Counts(*np.array(rows, dtype=np.int64).reshape(-1, 6, num_classes).swapaxes(0, 1))
-
-
 def by_class(labels: torch.Tensor, num_classes: int) -> list[int]:
     counts: list[int] = torch.bincount(labels, minlength=num_classes).tolist()
     return counts
 
 
-def interval(counts: Counts, *, seed: int = 0) -> tuple[float, float] | None:
-    """Bootstrap the images: bounds of 90 % of the means; None where none is defined."""
+def interval(
+    evidences: Sequence[Evidence], chosen: Sequence[int], *, seed: int = 0
+) -> tuple[float, float] | None:
+    """Bootstrap the images: 90 % of the means of the bound; None where none is defined.
+
+    Args:
+        evidences: at some thresholds.
+        chosen: the one of each class.
+        seed: of the draws.
+    """
     random = np.random.default_rng(seed)
-    number = len(counts.annotations)
-    draws = (Bound.of(counts.total(random.integers(number, size=number))) for _ in range(DRAWS))
-    means = [bound.mean for bound in draws if bound.mean is not None]
-    if not means:
+    number = len(evidences[0].annotations)
+    means = []
+    for _ in range(DRAWS):
+        weights = np.bincount(random.integers(number, size=number), minlength=number)
+        estimates = [estimate(one, weights) for one in evidences]
+        means.append(mean_of_defined(combine(estimates, chosen).bound))
+    known = [one for one in means if one is not None]
+    if not known:
         return None
-    low, high = np.percentile(means, LEVEL)
+    low, high = np.percentile(known, LEVEL)
     return float(low), float(high)

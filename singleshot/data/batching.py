@@ -16,8 +16,9 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from singleshot.data.augment.paste import Paste
 from singleshot.data.augment.pipeline import Augmentation
-from singleshot.data.augment.view import draw_index
+from singleshot.data.augment.view import draw_index, happens
 from singleshot.data.machine import available_cores
 from singleshot.data.repeats import Repeats, Round
 from singleshot.data.shuffling import ShardWindow
@@ -70,6 +71,7 @@ class AugmentedImages(Dataset[Sample]):
     seed: int
     window: ShardWindow | None = None  # of shards that are larger than the memory
     repeats: Repeats | None = None  # of images of rare classes
+    paste: Paste | None = None  # of their objects
 
     def __getitem__(self, draw: Draw) -> Sample:
         random = torch.Generator()
@@ -88,6 +90,9 @@ class AugmentedImages(Dataset[Sample]):
                 return self.images[self.repeats.draw_index(random)]
             return self.images[draw_index(len(self.images), random)]
 
+        if self.paste is not None and happens(self.paste.probability, random):
+            donor = self.images[self.paste.objects.draw_image(random)]
+            sample = self.paste(sample, donor, random)
         return self.augmentation.mix(sample, another, random)
 
     def __getitems__(self, draws: Sequence[Draw]) -> list[Sample] | SingleshotError:

@@ -10,6 +10,7 @@ import torch
 from singleshot.backbones.backbone import loaded_weights
 from singleshot.checkpoints.checkpoint import detector_from
 from singleshot.checkpoints.transfer import TrainedDetector
+from singleshot.data.augment.paste import Paste, describe_paste
 from singleshot.data.augment.pipeline import Augmentation
 from singleshot.data.batching import (
     AugmentedImages,
@@ -24,7 +25,7 @@ from singleshot.data.shuffling import ShardWindow
 from singleshot.data.splits import TrainingData
 from singleshot.detectors.common.quantization import quantize_detector
 from singleshot.detectors.detector import Objective, TrainableDetector
-from singleshot.errors import SingleshotError
+from singleshot.errors import RecipeError, SingleshotError
 from singleshot.families import build_detector, distil
 from singleshot.models.devices import choose_device
 from singleshot.options import Device
@@ -77,16 +78,40 @@ class TrainingSetup:
 
 
 def build_images(
-    recipe: Recipe,
-    images: Images,
-    model: TrainableDetector,
-    window: ShardWindow | None = None,
-    repeats: Repeats | None = None,
+    recipe: Recipe, images: Images, model: TrainableDetector, train: DataSet | None = None
 ) -> AugmentedImages:
-    """Augment images by the recipe, at the network's input size."""
+    """Augment images by the recipe, at the network's input size.
+
+    Args:
+        recipe: how they are varied.
+        images: the images, which may be cached.
+        model: the detector that they are for.
+        train: the same images as a data set, where the recipe's rules for rare classes are to hold,
+            and those for shards.
+
+    Raises:
+        RecipeError: the recipe pastes objects, and the shards are larger than the memory.
+    """
     red, green, blue = (round(value) for value in model.pixel_mean.flatten().tolist())
     augmentation = Augmentation.of(recipe.augmentation, recipe.model.input, (red, green, blue))
-    return AugmentedImages(images, augmentation, recipe.training.seed, window, repeats)
+    seed = recipe.training.seed
+    if train is None:
+        return AugmentedImages(images, augmentation, seed)
+    window = ShardWindow.of(train.paths)
+    if window is not None and recipe.augmentation.paste:
+        raise RecipeError(
+            f"augmentation.paste = {recipe.augmentation.paste:g} would read images of any shard, "
+            f"and {train.description} has more than are read at a time; leave it at 0 and use "
+            f"training.repeat_threshold"
+        )
+    return AugmentedImages(
+        images,
+        augmentation,
+        seed,
+        window=window,
+        repeats=Repeats.of(train, recipe.training.repeat_threshold, seed),
+        paste=Paste.of(recipe.augmentation, train),
+    )
 
 
 def _build_objective(
@@ -193,6 +218,8 @@ def build_training(
     )
     if threshold := settings.repeat_threshold:
         callback.on_message(describe_repeats(setup.data.train, threshold))
+    if recipe.augmentation.paste:
+        callback.on_message(describe_paste(recipe.augmentation, setup.data.train))
     return training, _build_batches(training, images, setup.data.train)
 
 
@@ -289,8 +316,7 @@ def _build_batches(training: Training, images: Images, train: DataSet) -> Traini
     `images` are those of `train`, which may be cached.
     """
     settings, processes = training.recipe.training, training.processes
-    window = ShardWindow.of(train.paths)
-    repeats = Repeats.of(train, settings.repeat_threshold, settings.seed)
+    varied = build_images(training.recipe, images, training.model, train)
     order = Order(
         len(images),
         settings.batch_size,
@@ -300,14 +326,13 @@ def _build_batches(training: Training, images: Images, train: DataSet) -> Traini
         clean_end=training.recipe.augmentation.clean_end,
         share=processes.rank,
         num_shares=processes.world_size,
-        window=window,
-        repeats=repeats,
+        window=varied.window,
+        repeats=varied.repeats,
     )
     on_gpu = training.device.type == "cuda"
     workers = settings.workers
     if workers is None:
         workers = default_workers(on_gpu=on_gpu, num_local=processes.local_world_size)
-    varied = build_images(training.recipe, images, training.model, window, repeats)
     return TrainingBatches(varied, order, workers=workers, pin_memory=on_gpu)
 
 

@@ -95,6 +95,7 @@ def test_what_a_training_set_aside_is_a_split_of_its_run(cells, tmp_path):
     short = {"training.steps": 1}
     run = train(cells, tmp_path / "run", split="train+val", overrides=short, callback=recorder)
     assert any("evaluate RUN DATA --split set-aside" in line for line in recorder.messages)
+    assert recorder.messages[-1].startswith("only 1 image has objects that count, too few for")
     aside = singleshot.evaluate(run.folder, cells, split="set-aside")
     assert aside.mean_average_precision == run.mean_average_precision
     assert aside.warning is None

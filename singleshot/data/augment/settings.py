@@ -58,8 +58,16 @@ class AugmentationSettings(Settings):
         description="probability of blending in a second image, half and half (Zhang et al. 2018, "
         "Ge et al. 2021)",
     )
+    paste: Fraction = Field(
+        0.0,
+        description="probability of pasting objects of rare classes from another image (Ghiasi et "
+        "al. 2021, for boxes)",
+    )
+    paste_share: Fraction = Field(
+        0.1, description="a class in a smaller share of the training images is rare, to be pasted"
+    )
     clean_end: Fraction = Field(
-        0.1, description="last part of all steps, without mosaic and mixup (Ge et al. 2021)"
+        0.1, description="last part of all steps, without mosaic, mixup and paste (Ge et al. 2021)"
     )
     clean_size: bool = Field(
         False,

@@ -217,7 +217,7 @@ def _augmented_boxes(
     Expansion makes objects smaller, crops make them larger: priors that fit only what is annotated
     would leave a part of the training without a match.
     """
-    images = build_images(recipe, train, model)
+    images = build_images(recipe, train, model, train)
     places = np.linspace(0, len(train) - 1, min(len(train), NUM_AUGMENTED)).astype(int)
     rounds = -(-NUM_AUGMENTED // len(places))
     draws = [Draw(epoch, int(index)) for epoch in range(rounds) for index in places]

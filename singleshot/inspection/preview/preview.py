@@ -12,8 +12,6 @@ import torch
 from singleshot.data.batching import Draw, Order
 from singleshot.data.dataset import DataSet
 from singleshot.data.findings import count_of
-from singleshot.data.repeats import Repeats
-from singleshot.data.shuffling import ShardWindow
 from singleshot.data.splits import training_split
 from singleshot.detectors.detector import TrainableDetector
 from singleshot.drawing import draw_boxes, save_image
@@ -141,11 +139,14 @@ def _first_samples(
     """Draw the samples that a training of this seed begins with."""
     # A detector's labels are in the order of its own class names.
     own = train.with_classes(model.class_names)
-    settings, window = recipe.training, ShardWindow.of(own.paths)
-    repeats = Repeats.of(own, settings.repeat_threshold, settings.seed)
-    images = build_images(recipe, own, model, window, repeats)
+    images = build_images(recipe, own, model, own)
     order = Order(
-        len(train), number, num_steps=1, seed=settings.seed, window=window, repeats=repeats
+        len(train),
+        number,
+        num_steps=1,
+        seed=recipe.training.seed,
+        window=images.window,
+        repeats=images.repeats,
     )
     draws: list[Draw] = next(iter(order))
     samples = images.__getitems__(draws)

@@ -31,6 +31,7 @@ UPSCALING = 1.5  # times the pixels of the images: more shows nothing new
 # Fewer steps from ImageNet weights are too few: after 150, AP50 is 0.02 to 0.78
 # (benchmarks/results/starts.md).
 LEAST_STEPS = 600
+LEAST_PIXELS_IN_TIME = 224 * 224  # however short the time: fewer show too little
 
 # --- Levels --------------------------------------------------------------------------------------
 FINE_STRIDE = 4
@@ -52,6 +53,7 @@ CPU_SECONDS = 0.035  # on CPU_CORES cores: measured, 280 ms for 8
 CPU_CORES = 2
 MOST_CORES = 8  # more make the small network of an SSDLite hardly faster
 GPU_SECONDS = 0.002  # a guess: not measured on a GPU yet
+MOST_SLOWDOWN = 4.0  # measured in a busy moment, more would choose an input too small for objects
 FOR_STEPS = 0.8  # of a time budget: the rest is setting up, validations and the report
 
 CPU_BATCH, SHORT_STEP_BATCH = 8, 16

@@ -63,7 +63,7 @@ def _bounds(task: Task) -> list[tuple[float, str]]:
             f"a larger one would leave fewer than {constants.LEAST_STEPS} steps in {task.time} "
             f"on {task.machine}"
         )
-        bounds.append((affordable, why))
+        bounds.append((max(affordable, float(constants.LEAST_PIXELS_IN_TIME)), why))
     return bounds
 
 

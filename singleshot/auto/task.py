@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from singleshot.auto import constants
@@ -21,17 +21,34 @@ class TrainingMachine:
 
     device: Literal["cpu", "gpu"]
     cores: int
+    slowdown: float = 1.0  # of a step, against one on a usual machine with as many cores
+
+    def with_measured_step(self, seconds: float, num_images: int) -> TrainingMachine:
+        """Return the machine with its speed, by the time of a step of the base recipe.
+
+        It is rounded to a power of 2, and within bounds: the speed of a machine varies from minute
+        to minute, and the same choices are to be made again.
+        """
+        usual = replace(self, slowdown=1.0).step_seconds(num_images, 1.0)
+        most = math.log2(constants.MOST_SLOWDOWN)
+        return replace(
+            self, slowdown=2.0 ** min(max(round(math.log2(seconds / usual)), -most), most)
+        )
 
     def step_seconds(self, num_images: int, cost: float) -> float:
         """Estimate the seconds of a training step; `cost` of an image, 1 for the base recipe's."""
         if self.device == "gpu":
-            return num_images * cost * constants.GPU_SECONDS
+            return self.slowdown * num_images * cost * constants.GPU_SECONDS
         cores = min(self.cores, constants.MOST_CORES) / constants.CPU_CORES
-        return num_images * cost * constants.CPU_SECONDS / cores
+        return self.slowdown * num_images * cost * constants.CPU_SECONDS / cores
 
     def __str__(self) -> str:
         """Name the machine."""
-        return "a GPU" if self.device == "gpu" else f"{self.cores} core{'s' * (self.cores != 1)}"
+        name = "a GPU" if self.device == "gpu" else f"{self.cores} core{'s' * (self.cores != 1)}"
+        if self.slowdown == 1:
+            return name
+        factor = f"{max(self.slowdown, 1 / self.slowdown):g}"
+        return f"{name} ({factor} times {'slower' if self.slowdown > 1 else 'faster'} than usual)"
 
 
 @dataclass(frozen=True)

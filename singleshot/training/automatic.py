@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import torch
 from jaxtyping import UInt8
@@ -14,16 +15,26 @@ from singleshot.auto.facts import DataFacts
 from singleshot.auto.limits import Limits, MeasurementSetup, seconds_per_image
 from singleshot.auto.start import base_content, start_facts
 from singleshot.auto.task import Task, TrainingMachine
+from singleshot.cores import sharing_cores
 from singleshot.data.machine import available_cores
 from singleshot.data.splits import TrainingData
 from singleshot.models.opening import load_trainable
 from singleshot.models.summary import summarise
+from singleshot.recipes.load import load_recipe
 from singleshot.runs.callbacks import OnMessage
+from singleshot.runs.folder import RunFolder
+from singleshot.training.build import TrainingSetup, build_training
 from singleshot.training.options import TimeBudget, TrainingOptions
+from singleshot.training.precautions import keeping_memory
 from singleshot.training.processes import Processes
+from singleshot.training.profile import NUM_BATCHES
 from singleshot.training.start import Start
+from singleshot.training.time_budget import seconds_per_step
 
 __all__ = ["choose_for", "describe_trained", "report_choices"]
+
+
+MOST_FOR_MEASURING = 0.03  # of the time budget
 
 
 def choose_for(
@@ -35,21 +46,40 @@ def choose_for(
 ) -> ChosenRecipe:
     """Choose the recipe of a training; that of the first process holds for all.
 
+    With a time budget, the speed of the machine is measured by a few steps of the base recipe.
+
     Raises as `choose_recipe` does, and DataError for an image that cannot be read.
     """
+    machine = TrainingMachine("cpu" if device.type == "cpu" else "gpu", available_cores())
     known = start is not None and start.knows(data.train.class_names)
     detector = None if start is None else start.detector
     budget = options.time_budget
+    seconds = budget.seconds if isinstance(budget, TimeBudget) else budget
+    if seconds is not None:
+        machine = _measured(machine, data, device, at_most=MOST_FOR_MEASURING * seconds)
     task = Task(
         facts=DataFacts.of(data.train, data.validation),
-        machine=TrainingMachine("cpu" if device.type == "cpu" else "gpu", available_cores()),
-        seconds=budget.seconds if isinstance(budget, TimeBudget) else budget,
+        machine=machine,
+        seconds=seconds,
         start=None if detector is None else start_facts(detector, knows_classes=known),
         given=options.all_overrides,
     )
     limits = Limits(options.max_latency, options.max_gmac)
     setup = MeasurementSetup(data.train.class_names, data.train[0].image, device)
     return processes.broadcast(choose_recipe(task, base_content(detector), limits, setup))
+
+
+def _measured(
+    machine: TrainingMachine, data: TrainingData, device: torch.device, *, at_most: float
+) -> TrainingMachine:
+    """Measure the speed of a machine by training steps of the base recipe, which are discarded."""
+    recipe = load_recipe(base_content(None))
+    with TemporaryDirectory() as folder, keeping_memory(), sharing_cores(lambda _: None):
+        setup = TrainingSetup(data, RunFolder(Path(folder)), device=device)
+        training, batches = build_training(recipe, data.train, setup, dry_run=True)
+        few = iter(batches.between(0, NUM_BATCHES))
+        seconds = seconds_per_step(training, few, at_most=at_most)
+    return machine.with_measured_step(seconds, recipe.training.batch_size)
 
 
 def report_choices(chosen: ChosenRecipe, on_message: OnMessage) -> None:

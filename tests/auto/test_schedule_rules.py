@@ -12,6 +12,7 @@ from singleshot.auto.schedule_rules import (
     choose_rate,
     choose_validations,
 )
+from singleshot.auto.task import TrainingMachine
 
 
 @pytest.mark.parametrize(
@@ -88,3 +89,19 @@ def test_only_long_trainings_average_longer():
 def test_a_million_images_are_one_more_number():
     large = facts(num_images=10**6, class_counts={"cat": 8 * 10**6})
     assert "1,000,000 images (300 looked at)" in large.describe()
+
+
+@pytest.mark.parametrize(
+    ("seconds", "slowdown"), [(0.28, 1.0), (0.33, 1.0), (0.5, 2.0), (0.16, 0.5), (30.0, 4.0)]
+)
+def test_the_speed_of_a_machine_is_rounded_and_bounded(seconds, slowdown):
+    machine = TrainingMachine("cpu", 2).with_measured_step(seconds, 8)
+
+    assert machine.slowdown == slowdown
+    assert machine.step_seconds(8, 1.0) == pytest.approx(0.28 * slowdown)
+
+
+def test_a_machine_is_named_with_a_speed_that_is_not_usual():
+    assert str(TrainingMachine("cpu", 2)) == "2 cores"
+    assert str(TrainingMachine("cpu", 1, 4.0)) == "1 core (4 times slower than usual)"
+    assert str(TrainingMachine("gpu", 8, 0.5)) == "a GPU (2 times faster than usual)"

@@ -136,3 +136,22 @@ def test_limits_bound_the_detector(cells, tmp_path):
 def test_options_that_do_not_belong_together_are_refused(recipe, options, message):
     with pytest.raises(SingleshotError, match=re.escape(message)):
         require_options_of_auto(recipe, TrainingOptions("cells", **options))
+
+
+def test_a_time_budget_measures_the_machine_by_steps_of_the_base_recipe(
+    cells, tmp_path, monkeypatch
+):
+    measured = []
+
+    def slow(training, batches, *, at_most):
+        measured.append((training.recipe.model.input, at_most))
+        next(batches)
+        return 1.1
+
+    monkeypatch.setattr("singleshot.training.automatic.seconds_per_step", slow)
+    monkeypatch.setattr("singleshot.training.automatic.available_cores", lambda: 2)
+    recorder = Recorder()
+    with pytest.raises(SingleshotError, match="too short"):
+        train("auto", cells, tmp_path / "run", callback=recorder, time_budget=0.5)
+    assert measured == [((320, 320), pytest.approx(0.015))]
+    assert "auto: machine: 2 cores (4 times slower than usual), 0.5 seconds" in recorder.messages

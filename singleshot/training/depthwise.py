@@ -7,36 +7,21 @@ sum of its own, so blocks of columns give the same numbers.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
-from timm.layers import Conv2dSame
-from timm.layers.padding import get_same_padding
 from torch import Tensor, nn
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
 from singleshot.backbones.folding import replace_module
+from singleshot.training.convolutions import FasterConvolution, Padding, is_plain
 
 __all__ = ["WideDepthwise", "split_wide_gradients"]
 
 BLOCK = 3  # columns of a kernel that oneDNN has a fast gradient for
-
-
-class Padding(NamedTuple):
-    """Rows and columns of zeros around a feature map."""
-
-    top: int
-    bottom: int
-    left: int
-    right: int
-
-    @property
-    def is_symmetric(self) -> bool:
-        """True where a convolution can add them by itself."""
-        return self.top == self.bottom and self.left == self.right
 
 
 def split_wide_gradients(model: nn.Module) -> None:
@@ -49,33 +34,14 @@ def split_wide_gradients(model: nn.Module) -> None:
 def is_wide_depthwise(convolution: nn.Conv2d) -> bool:
     """Return whether this is a plain depthwise convolution, with columns for two blocks."""
     return (
-        type(convolution) in {nn.Conv2d, Conv2dSame}
+        is_plain(convolution)
         and 1 < convolution.groups == convolution.in_channels == convolution.out_channels
         and BLOCK < convolution.kernel_size[1] <= 2 * BLOCK
-        and convolution.dilation == (1, 1)
-        and convolution.padding_mode == "zeros"
-        and not isinstance(convolution.padding, str)
     )
 
 
-class WideDepthwise(nn.Conv2d):
-    """A depthwise convolution with the parameters of a plain one, or of timm's `Conv2dSame`."""
-
-    def __init__(self, plain: nn.Conv2d) -> None:
-        super().__init__(
-            plain.in_channels,
-            plain.out_channels,
-            plain.kernel_size,  # type: ignore[arg-type]
-            plain.stride,  # type: ignore[arg-type]
-            plain.padding,  # type: ignore[arg-type]
-            groups=plain.groups,
-            bias=plain.bias is not None,
-            device="meta",
-        )
-        # The same tensors: an optimizer or an average may refer to them already.
-        self.weight, self.bias = plain.weight, plain.bias
-        self.pads_as_tensorflow = isinstance(plain, Conv2dSame)
-        self.train(plain.training)
+class WideDepthwise(FasterConvolution):
+    """A depthwise convolution; only the gradient of its weight is computed in another way."""
 
     def forward(self, input: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c rows columns"]:
         """Convolve as the plain one does."""
@@ -84,17 +50,6 @@ class WideDepthwise(nn.Conv2d):
             output: Tensor = _Convolution.apply(input, self.weight, self.bias, stride, padding)
             return output
         return convolve(input, self.weight, self.bias, stride, padding)
-
-    def padding_of(self, input: Float[Tensor, "b c h w"]) -> Padding:
-        """Find the padding of a feature map; TensorFlow's depends on its size."""
-        if not self.pads_as_tensorflow:
-            above, beside = int(self.padding[0]), int(self.padding[1])
-            return Padding(above, above, beside, beside)
-        rows, columns = (
-            get_same_padding(*sizes, 1)
-            for sizes in zip(input.shape[-2:], self.kernel_size, self.stride, strict=True)
-        )
-        return Padding(rows // 2, rows - rows // 2, columns // 2, columns - columns // 2)
 
 
 def convolve(
@@ -109,7 +64,7 @@ def convolve(
 
 
 class _Convolution(Function):
-    """A depthwise convolution; only the gradient of its weight is computed in another way."""
+    """A depthwise convolution."""
 
     @staticmethod
     def forward(  # noqa: PLR0917 (autograd hands over positions alone)

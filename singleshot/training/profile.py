@@ -47,7 +47,11 @@ KINDS = {
     "activation": ("relu", "hardtanh", "hardswish", "hardsigmoid", "silu", "threshold"),
 }
 COPIES = {"aten::copy_", "aten::clone", "aten::contiguous", "aten::_to_copy", "aten::cat"}
-WEIGHT = {"aten::convolution": 1, "aten::convolution_backward": 2}  # which argument it is
+WEIGHT = {  # which argument it is
+    "aten::convolution": 1,
+    "aten::convolution_backward": 2,
+    "mkldnn::_convolution_pointwise": 1,
+}
 LOSS, OTHER = "matching and loss", "other"
 
 P = ParamSpec("P")
@@ -168,9 +172,21 @@ def _count_gflop(training: Training, batch: Batch) -> float:
 
 
 def count_operations() -> FlopCounterMode:
-    """Count operations as torch does, but with the groups of a convolution in its gradients."""
-    gradients = torch.ops.aten.convolution_backward
-    return FlopCounterMode(display=False, custom_mapping={gradients: count_convolution_gradients})
+    """Count operations as torch does, but with the groups of a convolution in its gradients.
+
+    And with those of convolutions that are one operator with their activation.
+    """
+    counted: dict[Any, Any] = {torch.ops.aten.convolution_backward: count_convolution_gradients}
+    if torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
+        counted[torch.ops.mkldnn._convolution_pointwise] = count_fused_convolution
+    return FlopCounterMode(display=False, custom_mapping=counted)
+
+
+def count_fused_convolution(
+    taken: Sequence[int], weight: Sequence[int], *_: object, out_shape: Sequence[int]
+) -> int:
+    """Count from shapes of mkldnn::_convolution_pointwise, without its activation."""
+    return int(conv_flop_count(list(taken), list(weight), list(out_shape), transposed=False))
 
 
 def count_convolution_gradients(

@@ -1,0 +1,114 @@
+"""Frozen convolutions together with the activation that follows them.
+
+Where neither weights nor input need gradients, the activation is computed while the outputs of the
+convolution are at hand, by the operator that PyTorch's compiler uses for inference.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from singleshot.backbones.classifier import ClassifierBackbone
+from singleshot.backbones.folding import replace_module
+from singleshot.training.convolutions import FasterConvolution, is_plain
+
+__all__ = ["FrozenConvolution", "fuse_frozen_layers"]
+
+# The operator's names of activations, with their numbers.
+ACTIVATIONS: dict[type[nn.Module], tuple[str, list[float]]] = {
+    nn.ReLU: ("relu", []),
+    nn.ReLU6: ("hardtanh", [0.0, 6.0]),
+    nn.Hardswish: ("hardswish", []),
+}
+
+
+def fuse_frozen_layers(model: nn.Module) -> None:
+    """Join frozen convolutions of backbones with the activations in place that follow them."""
+    if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
+        return
+    for module in list(model.modules()):
+        if isinstance(module, ClassifierBackbone):
+            _fuse(module.body)
+
+
+def _fuse(network: nn.Module) -> None:
+    names = {module: name for name, module in network.named_modules()}
+    for convolution, activation in _find_pairs(network):
+        replace_module(network, names[convolution], FrozenConvolution(convolution, activation))
+        replace_module(network, names[activation], nn.Identity())
+
+
+@torch.no_grad()
+def _find_pairs(network: nn.Module) -> list[tuple[nn.Conv2d, nn.Module]]:
+    """Find frozen convolutions whose output an activation changes in place, in a trial run."""
+    # Keeps the outputs alive, so that no other tensor can get the same identity.
+    outputs: list[tuple[Tensor, nn.Conv2d]] = []
+    pairs: list[tuple[nn.Conv2d, nn.Module]] = []
+
+    def record(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        if isinstance(module, nn.Conv2d):
+            outputs.append((output, module))
+        else:
+            pairs.extend((source, module) for tensor, source in outputs if tensor is inputs[0])
+
+    hooks = [
+        module.register_forward_hook(record)
+        for module in network.modules()
+        if _is_frozen(module) or (type(module) in ACTIVATIONS and getattr(module, "inplace", False))
+    ]
+    if hooks:
+        training = network.training
+        network.eval()(torch.zeros(1, 3, 64, 64))
+        network.train(training)
+    for hook in hooks:
+        hook.remove()
+    return pairs
+
+
+def _is_frozen(module: nn.Module) -> bool:
+    return is_plain(module) and not any(p.requires_grad for p in module.parameters())
+
+
+class FrozenConvolution(FasterConvolution):
+    """A convolution whose weights stay as they are, and an activation."""
+
+    def __init__(self, plain: nn.Conv2d, activation: nn.Module) -> None:
+        super().__init__(plain)
+        self.activation = activation
+        self.name, self.numbers = ACTIVATIONS[type(activation)]
+
+    def forward(self, input: Float[Tensor, "b c h w"]) -> Float[Tensor, "b channels rows columns"]:
+        """Convolve and activate, in two steps where a gradient is needed."""
+        padding, weight = self.padding_of(input), self.weight
+        if torch.is_grad_enabled() and (input.requires_grad or weight.requires_grad):
+            padded = F.pad(input, (padding.left, padding.right, padding.top, padding.bottom))
+            activated: Tensor = self.activation(
+                F.conv2d(padded, weight, self.bias, self.stride, groups=self.groups)
+            )
+            return activated
+        top, left = padding.top, padding.left
+        if not padding.is_symmetric:
+            later = (padding.left < padding.right, padding.top < padding.bottom)
+            if self.groups > 1:
+                # A row and a column of zeros in the kernel, where the map itself would be copied.
+                weight = F.pad(weight, (int(later[0]), 0, int(later[1]), 0))
+                top, left = padding.bottom, padding.right
+            else:
+                input = F.pad(input, (padding.left, padding.right, padding.top, padding.bottom))
+                top, left = 0, 0
+        output: Tensor = torch.ops.mkldnn._convolution_pointwise(
+            input,
+            weight,
+            self.bias,
+            [top, left],
+            self.stride,
+            [1, 1],
+            self.groups,
+            self.name,
+            self.numbers,
+            "",  # algorithm: of activations that have several
+        )
+        return output

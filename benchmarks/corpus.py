@@ -56,7 +56,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     failed: list[str] = []
     if not options.table:
         contestants = choose_contestants(options, parser)
-        failed = train_all(options, contestants)
+        try:
+            failed = train_all(options, contestants)
+        except SingleshotError as error:  # of the data, before a training
+            sys.exit(f"{error}")
     results = Results([line for line in sweep.lines(options.output) if is_shown(line, options)])
     print("\n".join(tables(results)))
     if options.plot is not None:

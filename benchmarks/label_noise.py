@@ -70,13 +70,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--folder", type=Path, default=Path("runs/corpus"), help="data and runs")
     parser.add_argument("--images", type=Path, help="folder for drawings of the disagreements")
     options = parser.parse_args(arguments)
-    done = {(line["set"], line["seed"], line["minutes"]) for line in sweep.lines(options.output)}
+    lines = Results(sweep.lines(options.output))
+    of_options = {"minutes": options.minutes, "arguments": options.arguments}
     for seed in options.seeds:
         for each in options.sets:
-            if (each.name, seed, options.minutes) not in done:
+            if not lines.select(set=each.name, seed=seed, **of_options).lines:
                 sweep.append(options.output, train_pair(each, seed, options))
-    shown = [one for one in sweep.lines(options.output) if one["minutes"] == options.minutes]
-    print("\n".join(table(shown)))
+    print("\n".join(table(Results(sweep.lines(options.output)).select(**of_options).lines)))
 
 
 def train_pair(each: Set, seed: int, options: argparse.Namespace) -> dict[str, Any]:

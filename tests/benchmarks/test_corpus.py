@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import runpy
 import sys
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-from cells import make_cells
+from cells import COLOURS, make_cells
 from PIL import Image
+from small_ssd import make_run
 
 import singleshot
 from benchmarks import corpus, corpus_data, corpus_trainings
@@ -124,6 +127,38 @@ def test_ours_trains_on_all_images_of_the_split_within_the_minutes(tmp_path):
         f"{tmp_path}/run --time-budget 1200s --device cpu --set training.seed=2"
     )
     assert " ".join(command) == f"{sys.executable} -m singleshot {expected}"
+
+
+def test_ours_evaluates_the_last_weights_on_the_test_images(cells, tmp_path, monkeypatch):
+    folder, run = prepare(cells, tmp_path / "data"), make_run(tmp_path / "run", classes=[*COLOURS])
+    (run / "log.jsonl").write_text('{"step": 1}\n{"step": 2}\n{"message": "done"}\n')
+    monkeypatch.setattr(Ours, "train_only", lambda *_: 60.0)
+    total = SimpleNamespace(total=SimpleNamespace(median=12.5))
+    monkeypatch.setattr(singleshot, "benchmark", lambda *_, **__: SimpleNamespace(rows=[total]))
+    values = Ours(("auto",), keep=True).train(job(folder, run))
+    report = singleshot.evaluate(run, folder, split="test").coco
+    assert (values["AP"], values["AP50"]) == (report.AP, report.AP50)
+    assert [values[key] for key in ("seconds", "steps", "milliseconds")] == [60, 2, 12.5]
+    detector = singleshot.load(run)
+    assert values["parameters"] == sum(own.numel() for own in detector.parameters())
+    assert values["input"] == list(detector.settings.input)
+    Ours(("auto",)).train(job(folder, run))  # without keep
+    assert not (run / "checkpoints").exists()
+
+
+def test_the_command_takes_options(monkeypatch):
+    given = []
+    monkeypatch.setattr(corpus, "main", given.append)
+    monkeypatch.setattr(sys, "argv", ["benchmarks", "corpus", "--output", "a.jsonl"])
+    runpy.run_module("benchmarks", run_name="__main__")
+    assert given == [["--output", "a.jsonl"]]
+
+
+def test_missing_data_are_reported_in_a_line(peer, tmp_path):
+    command = ["--output", str(tmp_path / "a.jsonl"), "--folder", str(tmp_path / "work")]
+    own = [*("--peer", str(peer), "--contestants", "peer", "--peer-weights", "w")]
+    with pytest.raises(SystemExit, match="none"):
+        corpus.main([*command, *own, "--sets", f"cells={tmp_path}/none:train:test"])
 
 
 def test_a_peer_gives_the_numbers_of_its_last_line(peer, tmp_path):

@@ -16,7 +16,7 @@ BETWEEN_WORDS = re.compile(r"(?<=[a-z])(?=[A-Z])|[_\W]")  # turnLeft, left_hand
 SIDED = re.compile(r"\b(left|right)\b", re.IGNORECASE)
 
 
-def choose_augmentation(task: Task, input: tuple[int, int], epochs: float) -> list[RecipeChoice]:
+def choose_augmentation(task: Task, input: tuple[int, int], num_steps: int) -> list[RecipeChoice]:
     """Choose expansion and crops by the length of the training, flips by the names of classes.
 
     A start from a detector has expansion and crops of its own, in its recipe's tables.
@@ -24,31 +24,29 @@ def choose_augmentation(task: Task, input: tuple[int, int], epochs: float) -> li
     flip = _choose_flip(task.facts.class_counts)
     if task.start is not None and task.start.has_tables:
         return [flip]
-    return [*_choose_scales(task, input, epochs), flip]
+    return [*_choose_scales(task, input, num_steps), flip]
 
 
-def _choose_scales(task: Task, input: tuple[int, int], epochs: float) -> list[RecipeChoice]:
+def _choose_scales(task: Task, input: tuple[int, int], num_steps: int) -> list[RecipeChoice]:
     side = math.sqrt(input[0] * input[1])
     small = task.facts.side_at(constants.SMALL_PART) * side
-    short = epochs < constants.SHORT_EPOCHS
-    crops = constants.SHORT_CROPS if short else constants.FULL_CROPS
-    what = "are few: half of the images stay whole" if short else "allow crops of every image"
-    count = f"{epochs:.0f} epochs" if epochs >= 1.5 else "one epoch or less"
-    cropped = RecipeChoice("augmentation.crop.probability", crops, f"{count} {what}")
-    tiny = small < constants.TINY_OBJECT_SIDE
-    largest = constants.SHORT_EXPANSION if short or tiny else constants.FULL_EXPANSION
-    part = constants.TINY_EXPANSION_PART if tiny else constants.EXPANSION_PART
-    size = f"with a tenth of the objects below {small:.0f} pixels"
-    if tiny:
-        why = f"{size}, most expansion would make them vanish"
-    elif short:
-        why = f"{size}, they are made up to {largest:g} times smaller; more for longer trainings"
+    short, tiny = num_steps < constants.SHORT_STEPS, small < constants.TINY_OBJECT_SIDE
+    if short:
+        crops, what = constants.SHORT_CROPS, "are few: half of the images stay whole"
     else:
-        why = f"{size}, they can be made up to {largest:g} times smaller (the paper's)"
+        crops, what = constants.FULL_CROPS, "are enough to learn from crops of every image"
+    largest = constants.SHORT_EXPANSION if short or tiny else constants.FULL_EXPANSION
+    if tiny:
+        why = (
+            f"a tenth of the objects is below {small:.0f} pixels, and would vanish if made smaller"
+        )
+    elif short:
+        why = "objects are made up to 2 times smaller; up to 4 times in longer trainings"
+    else:
+        why = "objects are made up to 4 times smaller, as in the paper"
     return [
-        cropped,
-        RecipeChoice("augmentation.expand.probability", part, why),
-        RecipeChoice("augmentation.expand.up_to", largest, "sides of the image at most, see above"),
+        RecipeChoice("augmentation.crop.probability", crops, f"{num_steps:,} steps {what}"),
+        RecipeChoice("augmentation.expand.up_to", largest, why),
     ]
 
 

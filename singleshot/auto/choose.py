@@ -87,8 +87,8 @@ def _apply_rules(task: Task, plain: Recipe) -> list[RecipeChoice]:
     rules = _Rules(task, plain, [])
     size = _size(rules)
     fine = _choose_network(rules, size) if task.start is None else False
-    epochs = _choose_schedule(rules, size, fine=fine)
-    for choice in choose_augmentation(task, size, epochs):
+    num_steps = _choose_schedule(rules, size, fine=fine)
+    for choice in choose_augmentation(task, size, num_steps):
         rules.add(choice)
     named = {choice.key for choice in rules.choices}
     others = [
@@ -124,8 +124,8 @@ def _choose_network(rules: _Rules, size: tuple[int, int]) -> bool:
     return strides[0] <= constants.FINE_STRIDE
 
 
-def _choose_schedule(rules: _Rules, size: tuple[int, int], *, fine: bool) -> float:
-    """Choose batch, rate, epochs and what depends on them; returns the epochs."""
+def _choose_schedule(rules: _Rules, size: tuple[int, int], *, fine: bool) -> int:
+    """Choose batch, rate, epochs and what depends on them; returns the number of steps."""
     task, training = rules.task, rules.plain.training
     batch_choice = choose_batch(task, size)
     given_batch = rules.add(batch_choice).is_given and not training.largest_batch
@@ -140,7 +140,8 @@ def _choose_schedule(rules: _Rules, size: tuple[int, int], *, fine: bool) -> flo
         given = rules.add(choice).is_given
         epochs = float(training.epochs or 0) if given else float(str(choice.value))
     rules.add(choose_validations(task, epochs))
+    num_steps = round(epochs * task.facts.num_images / batch)
     if task.start is None:
-        for choice in choose_averaging(round(epochs * task.facts.num_images / batch)):
+        for choice in choose_averaging(num_steps):
             rules.add(choice)
-    return epochs
+    return num_steps

@@ -7,21 +7,19 @@ from tasks import start, task
 from singleshot.auto.augmentation_rules import choose_augmentation
 
 
-def augmentation(epochs=40.0, **facts):
-    choices = choose_augmentation(task(**facts), (320, 320), epochs)
+def augmentation(num_steps=4000, **facts):
+    choices = choose_augmentation(task(**facts), (320, 320), num_steps)
     return {choice.key.removeprefix("augmentation."): choice.value for choice in choices}
 
 
 def test_a_long_training_has_the_papers_strength_and_a_short_one_less():
-    full = {"crop.probability": 1.0, "expand.up_to": 4.0, "expand.probability": 0.5, "flip": 0.5}
-    assert augmentation() == full
-    assert augmentation(10.0) == {**full, "crop.probability": 0.5, "expand.up_to": 2.0}
+    assert augmentation() == {"crop.probability": 1.0, "expand.up_to": 4.0, "flip": 0.5}
+    assert augmentation(500) == {"crop.probability": 0.5, "expand.up_to": 2.0, "flip": 0.5}
 
 
-def test_small_objects_are_hardly_ever_made_smaller():
+def test_small_objects_are_made_less_small():
     # A twentieth of 320 is 16 pixels.
-    small = augmentation(sides=np.full(100, 0.05))
-    assert (small["expand.probability"], small["expand.up_to"]) == (0.1, 2.0)
+    assert augmentation(sides=np.full(100, 0.05))["expand.up_to"] == 2.0
 
 
 @pytest.mark.parametrize(
@@ -42,4 +40,4 @@ def test_images_are_not_flipped_where_classes_would_change(names, flip):
 
 def test_a_start_with_values_of_its_own_keeps_them():
     assert augmentation(start=start()) == {"flip": 0.5}
-    assert len(augmentation(start=start(has_tables=False))) == 4
+    assert len(augmentation(start=start(has_tables=False))) == 3

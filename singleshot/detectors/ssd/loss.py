@@ -331,13 +331,14 @@ def hard_negatives(
     """Mark in each image the negatives with the highest loss, `ratio` for every positive.
 
     As in the original's `MineHardExamples` (bbox_util.cpp). Of equal losses the first are taken.
-    Nothing is sorted beyond the largest budget of the batch.
     """
     num_positive = positive.sum(dim=1, keepdim=True)
     # As in the original, a fraction of a negative is none.
     budget = (ratio * num_positive).floor().long().clamp(min=at_least)
     budget = budget.minimum(loss.shape[1] - num_positive)
-    hardest = loss.masked_fill(positive, -math.inf).topk(int(budget.max()), dim=1).values
+    # Nothing is sorted beyond the largest budget, but on a GPU: the host would wait for the number.
+    most = loss.shape[1] if loss.is_cuda else int(budget.max())
+    hardest = loss.masked_fill(positive, -math.inf).topk(most, dim=1).values
     # The loss of the last one taken; an image that takes none has no loss as high.
     least = F.pad(hardest, (1, 0), value=math.inf).gather(1, budget)
     # NaN counts as hard: the loss must show that something is wrong.

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import torch.nn.functional as F
 from jaxtyping import Float
 from timm.layers import Conv2dSame
 from timm.layers.padding import get_same_padding
 from torch import Tensor, nn
 
-__all__ = ["FasterConvolution", "Padding", "is_plain"]
+__all__ = ["FasterConvolution", "Padding", "is_plain", "with_symmetric_padding"]
 
 
 class Padding(NamedTuple):
@@ -20,10 +21,19 @@ class Padding(NamedTuple):
     left: int
     right: int
 
-    @property
-    def is_symmetric(self) -> bool:
-        """True where a convolution can add them by itself."""
-        return self.top == self.bottom and self.left == self.right
+
+def with_symmetric_padding(
+    weight: Float[Tensor, "channels group kh kw"], padding: Padding
+) -> tuple[Float[Tensor, "channels group rows columns"], tuple[int, int]]:
+    """Return a weight, and padding on both sides, of the same convolution.
+
+    Where TensorFlow pads more after a map than before it, the weight gets as many zeros before:
+    PyTorch can only pad both sides alike, and would have to copy the map.
+    """
+    top, bottom, left, right = padding
+    if top == bottom and left == right:
+        return weight, (top, left)
+    return F.pad(weight, (right - left, 0, bottom - top, 0)), (bottom, right)
 
 
 def is_plain(convolution: nn.Module) -> bool:

@@ -17,7 +17,12 @@ from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
 from singleshot.backbones.folding import replace_module
-from singleshot.training.convolutions import FasterConvolution, Padding, is_plain
+from singleshot.training.convolutions import (
+    FasterConvolution,
+    Padding,
+    is_plain,
+    with_symmetric_padding,
+)
 
 __all__ = ["WideDepthwise", "split_wide_gradients"]
 
@@ -56,11 +61,8 @@ def convolve(
     input: Tensor, weight: Tensor, bias: Tensor | None, stride: tuple[int, int], padding: Padding
 ) -> Tensor:
     """Convolve each channel with its own kernel."""
-    if padding.is_symmetric:
-        sides = (padding.top, padding.left)
-        return F.conv2d(input, weight, bias, stride, sides, groups=len(weight))
-    padded = F.pad(input, (padding.left, padding.right, padding.top, padding.bottom))
-    return F.conv2d(padded, weight, bias, stride, groups=len(weight))
+    weight, sides = with_symmetric_padding(weight, padding)
+    return F.conv2d(input, weight, bias, stride, sides, groups=len(weight))
 
 
 class _Convolution(Function):
@@ -87,31 +89,11 @@ class _Convolution(Function):
         (gradient,) = gradients
         input, weight = ctx.saved_tensors
         stride, padding = ctx.stride, ctx.padding
-        of_input = gradient_of_input(gradient, input, weight, stride, padding)
+        whole, sides = with_symmetric_padding(weight, padding)
+        of_input = _gradients(gradient, input, whole, stride, sides, of_weight=False)
         of_weight = gradient_of_weight(gradient, input, weight, stride, padding)
         of_bias = gradient.sum((0, 2, 3)) if ctx.needs_input_grad[2] else None
         return of_input, of_weight, of_bias, None, None
-
-
-def gradient_of_input(
-    gradient: Float[Tensor, "b c rows columns"],
-    input: Float[Tensor, "b c h w"],
-    weight: Float[Tensor, "c 1 kh kw"],
-    stride: tuple[int, int],
-    padding: Padding,
-) -> Float[Tensor, "b c h w"]:
-    """Compute the gradient of a depthwise convolution's input."""
-    if padding.is_symmetric:
-        sides = (padding.top, padding.left)
-        return _gradients(gradient, input, weight, stride, sides, of_weight=False)
-    height, width = input.shape[-2:]
-    # Only its shape matters.
-    padded = F.pad(
-        input[:, :, :1, :1],
-        (0, width - 1 + padding.left + padding.right, 0, height - 1 + padding.top + padding.bottom),
-    )
-    of_padded = _gradients(gradient, padded, weight, stride, (0, 0), of_weight=False)
-    return of_padded[..., padding.top : padding.top + height, padding.left : padding.left + width]
 
 
 def gradient_of_weight(

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from singleshot.backbones.classifier import ClassifierBackbone
 from singleshot.backbones.folding import replace_module
-from singleshot.training.convolutions import FasterConvolution, is_plain
+from singleshot.training.convolutions import FasterConvolution, is_plain, with_symmetric_padding
 
 __all__ = ["FrozenConvolution", "fuse_frozen_layers"]
 
@@ -82,28 +82,17 @@ class FrozenConvolution(FasterConvolution):
 
     def forward(self, input: Float[Tensor, "b c h w"]) -> Float[Tensor, "b channels rows columns"]:
         """Convolve and activate, in two steps where a gradient is needed."""
-        padding, weight = self.padding_of(input), self.weight
+        weight, sides = with_symmetric_padding(self.weight, self.padding_of(input))
         if torch.is_grad_enabled() and (input.requires_grad or weight.requires_grad):
-            padded = F.pad(input, (padding.left, padding.right, padding.top, padding.bottom))
             activated: Tensor = self.activation(
-                F.conv2d(padded, weight, self.bias, self.stride, groups=self.groups)
+                F.conv2d(input, weight, self.bias, self.stride, sides, groups=self.groups)
             )
             return activated
-        top, left = padding.top, padding.left
-        if not padding.is_symmetric:
-            later = (padding.left < padding.right, padding.top < padding.bottom)
-            if self.groups > 1:
-                # A row and a column of zeros in the kernel, where the map itself would be copied.
-                weight = F.pad(weight, (int(later[0]), 0, int(later[1]), 0))
-                top, left = padding.bottom, padding.right
-            else:
-                input = F.pad(input, (padding.left, padding.right, padding.top, padding.bottom))
-                top, left = 0, 0
         output: Tensor = torch.ops.mkldnn._convolution_pointwise(
             input,
             weight,
             self.bias,
-            [top, left],
+            sides,
             self.stride,
             [1, 1],
             self.groups,

@@ -17,6 +17,7 @@ from singleshot.auto.schedule_rules import (
     choose_batch,
     choose_epochs,
     choose_rate,
+    choose_repeats,
     choose_validations,
 )
 from singleshot.auto.shape_rules import choose_input, choose_levels
@@ -140,8 +141,8 @@ def _choose_schedule(rules: _Rules, size: tuple[int, int], *, fine: bool) -> int
         given = rules.add(choice).is_given
         epochs = float(training.epochs or 0) if given else float(str(choice.value))
     rules.add(choose_validations(task, epochs))
-    num_steps = round(epochs * task.facts.num_images / batch)
-    if task.start is None:
-        for choice in choose_averaging(num_steps):
-            rules.add(choice)
+    num_steps = max(round(epochs * task.facts.num_images / batch), 1)
+    averaging = choose_averaging(num_steps) if task.start is None else []
+    for choice in (*choose_repeats(task), *averaging):
+        rules.add(choice)
     return num_steps

@@ -23,7 +23,8 @@ class ChosenRecipe:
 
     content: Mapping[str, Any]
     choices: tuple[RecipeChoice, ...]
-    about: tuple[str, ...] = ()  # what was looked at, a line each
+    about: tuple[str, ...] = ()  # data, start and machine, a line each
+    remarks: tuple[str, ...] = ()  # on the whole, a line each
 
     @classmethod
     def of(
@@ -47,7 +48,7 @@ class ChosenRecipe:
 
     def to_toml(self, command: str) -> str:
         """Write the file: the command and what was looked at, then the keys with their reasons."""
-        opening = (f"Chosen by: {command}", *self.about)
+        opening = filter(None, (f"Chosen by: {command}", *self.about, *self.remarks))
         comments = {choice.key: textwrap.wrap(choice.reason, LINE) for choice in self.choices}
         lines = [f"# {line}" for line in opening for line in textwrap.wrap(line, LINE)]
         return "\n".join([*lines, *_spaced(table_lines(self.content, comments=comments))]) + "\n"

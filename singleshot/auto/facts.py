@@ -6,7 +6,7 @@ No image is decoded. Of a large data set a few thousand images, drawn evenly, st
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -15,6 +15,7 @@ from jaxtyping import Float64, Int64
 from singleshot.auto import constants
 from singleshot.data.dataset import DataSet
 from singleshot.data.input_objects import image_sizes, objects_in_input
+from singleshot.data.repeats import class_counts
 
 __all__ = ["DataFacts"]
 
@@ -23,17 +24,17 @@ __all__ = ["DataFacts"]
 class DataFacts:
     """Facts of the training images, and how many there are to validate on.
 
-    Sides are √area as a part of √(area of the image), ratios are width / height as in a square
-    image.
+    Sides of objects are √area as a part of √(area of the image), ratios are width / height as in a
+    square image.
     """
 
     num_images: int
     num_empty: int  # images without objects
     class_counts: Mapping[str, int]  # objects of each class; no crowds
     image_sizes: Int64[np.ndarray, "images 2"]  # (height, width) of those that were looked at
-    sides: Float64[np.ndarray, " n"]  # of the objects in these images
-    ratios: Float64[np.ndarray, " n"]
+    boxes: Float64[np.ndarray, "n 4"]  # of the objects in these images, as parts of both sides
     weights: Float64[np.ndarray, " n"]  # their sum is 1
+    images_with: Mapping[str, int] = field(default_factory=dict)  # an object of each class
     num_validation: int = 0  # images
     num_validation_objects: int = 0
 
@@ -46,8 +47,6 @@ class DataFacts:
         looked_at = _draw_evenly(train)
         sizes = image_sizes(looked_at)
         objects = objects_in_input(looked_at, sizes, (1, 1))
-        boxes, labels = objects.boxes.double().numpy(), objects.labels.numpy()
-        width, height = (boxes[:, 2:] - boxes[:, :2]).T
         ordinary = ~train.truths.crowd
         counts = np.bincount(
             train.truths.labels[ordinary].numpy(), minlength=len(train.class_names)
@@ -57,9 +56,9 @@ class DataFacts:
             num_empty=int((train.ends.diff(prepend=train.ends.new_zeros(1)) == 0).sum()),
             class_counts=dict(zip(train.class_names, counts.tolist(), strict=True)),
             image_sizes=sizes,
-            sides=np.sqrt(width * height),
-            ratios=width / height,
-            weights=_class_weights(labels, counts),
+            boxes=objects.boxes.double().numpy(),
+            weights=_class_weights(objects.labels.numpy(), counts),
+            images_with=dict(zip(train.class_names, class_counts(train).tolist(), strict=True)),
             num_validation=0 if validation is None else len(validation),
             num_validation_objects=0
             if validation is None
@@ -75,6 +74,19 @@ class DataFacts:
     def num_looked_at(self) -> int:
         """Images whose sizes and objects were looked at."""
         return len(self.image_sizes)
+
+    @cached_property
+    def sides(self) -> Float64[np.ndarray, " n"]:
+        """√area of each object."""
+        roots: Float64[np.ndarray, " n"] = np.sqrt((self.boxes[:, 2:] - self.boxes[:, :2]).prod(1))
+        return roots
+
+    @cached_property
+    def ratios(self) -> Float64[np.ndarray, " n"]:
+        """Width / height of each object."""
+        width, height = (self.boxes[:, 2:] - self.boxes[:, :2]).T
+        shapes: Float64[np.ndarray, " n"] = width / height
+        return shapes
 
     @cached_property
     def median_size(self) -> tuple[int, int]:
@@ -108,6 +120,15 @@ class DataFacts:
         index = min(int(np.searchsorted(reached, part)), len(order) - 1)
         return float(self.sides[order[index]])
 
+    @cached_property
+    def median_object_ratio(self) -> float:
+        """Median width / height of the objects as in a square image, weighted by class."""
+        if not len(self.ratios):
+            return 1.0
+        order = np.argsort(self.ratios, kind="stable")
+        reached = np.cumsum(self.weights[order])
+        return float(self.ratios[order[min(int(np.searchsorted(reached, 0.5)), len(order) - 1)]])
+
     def part_below(self, side: float) -> float:
         """Return the part of the objects, weighted by class, that is smaller than a side."""
         return float(self.weights[self.sides < side].sum())
@@ -137,8 +158,8 @@ class DataFacts:
         )
         return (
             f"{self.num_images:,} images{looked}{empty} of {width} x {height} in the median, "
-            f"{self.num_objects:,} objects{classes}; their size is {middle:.0%} of the image's in "
-            f"the median, a tenth is below {low:.1%}, a twentieth above {high:.0%}"
+            f"{self.num_objects:,} objects{classes}; half of them are below {middle:.0%} of the "
+            f"image's side (√area), a tenth below {low:.1%}, a twentieth above {high:.0%}"
         )
 
 

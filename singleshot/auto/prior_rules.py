@@ -25,15 +25,21 @@ def _choose_sizes(task: Task, input: tuple[int, int], strides: list[int]) -> Rec
     side = math.sqrt(input[0] * input[1])
     smallest = task.facts.side_at(constants.SMALLEST_PART)
     least = max(constants.SMALLEST_PRIOR, constants.LEAST_PRIOR_STRIDES * strides[0] / side)
-    first = max(min(smallest, constants.LARGEST_SMALLEST_PRIOR), least)
-    knee = constants.LARGE_SIZES[0]
-    fine = len(strides) - 1  # levels below the first of the large sizes
-    sizes = [first * (knee / first) ** (level / fine) for level in range(fine)]
+    usual = constants.PRIOR_SIZES[0]
+    num_finer = len(strides) - 3  # levels below the recipe's
+    first = max(min(constants.FIRST_PRIOR * smallest, usual), least)
+    factor = first * 2**num_finer / usual  # of the recipe's first size
+    sizes = [first * 2**level for level in range(num_finer)]
+    for size, part in zip(constants.PRIOR_SIZES, constants.FOLLOWING, strict=True):
+        sizes.append(size * min(factor, 1.0) ** part)
     # The recipe has fractions of the shorter side; these are of √(height · width).
-    factor = side / min(input)
-    values = [round(size * factor, 3) for size in (*sizes, *constants.LARGE_SIZES)]
-    pixels = ", ".join(f"{size * side:.0f}" for size in (*sizes, *constants.LARGE_SIZES))
-    reason = f"priors of {pixels} pixels; a twentieth of the objects is below {smallest * side:.0f}"
+    values = [round(size * side / min(input), 3) for size in sizes]
+    pixels = ", ".join(f"{size * side:.0f}" for size in sizes)
+    small = f"a twentieth of the objects is below {smallest * side:.0f} pixels"
+    if first < usual:
+        reason = f"{small}, so that priors begin at {first * side:.0f}: {pixels}"
+    else:
+        reason = f"{small}, where the recipe's priors are small enough: {pixels}"
     return RecipeChoice("model.priors.sizes_unit", values, reason)
 
 

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import math
+from statistics import median_low
 
 from singleshot.auto import constants
 from singleshot.auto.choice import RecipeChoice
 from singleshot.auto.facts import DataFacts
 from singleshot.auto.task import Task
 
-__all__ = ["choose_averaging", "choose_batch", "choose_epochs", "choose_rate", "choose_validations"]
+__all__ = [
+    "choose_averaging",
+    "choose_batch",
+    "choose_epochs",
+    "choose_rate",
+    "choose_repeats",
+    "choose_validations",
+]
 
 
 def choose_batch(task: Task, input: tuple[int, int]) -> RecipeChoice:
@@ -107,6 +115,33 @@ def _describe_uncertainty(facts: DataFacts) -> str:
         f"{constants.UNCERTAIN_AT:g} on them is uncertain by {error:.2f} at least; evaluate on "
         f"other images"
     )
+
+
+def choose_repeats(task: Task) -> list[RecipeChoice]:
+    """Draw images of rare classes more often, where the classes are unbalanced.
+
+    The threshold lies between the shares of the middle class and of the most frequent one.
+    """
+    numbers = {name: number for name, number in task.facts.images_with.items() if number}
+    if len(numbers) < 2:
+        return []
+    key = "training.repeat_threshold"
+    rarest, most = min(numbers, key=numbers.__getitem__), max(numbers, key=numbers.__getitem__)
+    what = (
+        f"{rarest} is in {numbers[rarest]:,} of {task.facts.num_images:,} images, {most} in "
+        f"{numbers[most]:,}"
+    )
+    if numbers[rarest] >= constants.UNBALANCED * numbers[most]:
+        return [RecipeChoice(key, 0.0, f"{what}: all images are drawn equally often")]
+    middle = median_low(numbers.values())
+    between = math.sqrt(middle * numbers[most])
+    highest = constants.MOST_REPEATED**2 * numbers[rarest]
+    threshold = float(f"{min(between, highest) / task.facts.num_images:.2g}")
+    times = math.sqrt(threshold * task.facts.num_images / numbers[rarest])
+    reason = (
+        f"{what}: images of rare classes are drawn more often, those of {rarest} {times:.1f} times"
+    )
+    return [RecipeChoice(key, min(threshold, 1.0), reason)]
 
 
 def choose_averaging(num_steps: int) -> list[RecipeChoice]:

@@ -6,6 +6,7 @@ import math
 
 from singleshot.auto import constants
 from singleshot.auto.choice import RecipeChoice
+from singleshot.auto.facts import DataFacts
 from singleshot.auto.task import Task
 
 __all__ = ["choose_input", "choose_levels"]
@@ -25,21 +26,22 @@ def choose_input(task: Task) -> RecipeChoice:
     bounds = _bounds(task)
     limit, why = min(bounds, key=lambda bound: bound[0])
     pixels = min(max(min(target, limit), constants.LEAST_PIXELS), task.most_pixels)
-    size = _nearest_shape(facts.median_ratio, pixels, most=min(task.most_pixels, 1.2 * pixels))
+    size = _nearest_shape(_input_ratio(facts), pixels, most=min(task.most_pixels, 1.2 * pixels))
     side = small * math.sqrt(size[0] * size[1])
-    parts = [
-        _describe_shape(task, size),
-        f"a tenth of the objects is below {side:.0f} pixels there",
-    ]
+    small_objects = f"a tenth of the objects is below {side:.0f} pixels"
     if limit < target:
-        share = "" if needed <= constants.REFERENCE_PIXELS else _describe_need(needed)
-        parts.append(f"{share}{why}")
+        need = f"{_describe_need(needed)}, but " if needed > constants.REFERENCE_PIXELS else ""
+        size_reason = f"{small_objects}; {need}{why}"
     elif target > constants.REFERENCE_PIXELS:
         base = small * math.sqrt(constants.REFERENCE_PIXELS)
-        parts.append(
-            f"at 320 x 320 it would be {base:.0f}, less than two cells of the finest level"
+        least = constants.LEAST_OBJECT_SIDE
+        size_reason = (
+            f"{small_objects}, in 320 x 320 it would be below {base:.0f}, less than {least:g}"
         )
-    return RecipeChoice("model.input", list(size), "; ".join(parts))
+    else:
+        size_reason = f"{small_objects}, which needs no more pixels than the usual 320 x 320"
+    reason = f"{_describe_shape(facts, size)}; {size_reason}"
+    return RecipeChoice("model.input", list(size), reason)
 
 
 def _bounds(task: Task) -> list[tuple[float, str]]:
@@ -70,20 +72,33 @@ def _bounds(task: Task) -> list[tuple[float, str]]:
 def _describe_need(needed: float) -> str:
     """Describe how large an input the objects would need."""
     side = math.sqrt(needed)
-    return f"they would need about {side:.0f} x {side:.0f}, but "
+    return f"they would need about {side:.0f} x {side:.0f}"
 
 
-def _describe_shape(task: Task, size: tuple[int, int]) -> str:
-    """Compare the shape of the input with that of the images."""
-    facts = task.facts
+def _input_ratio(facts: DataFacts) -> float:
+    """Choose width / height: that of the images, or nearer to a square where objects are long.
+
+    A long object has the pixels of its shorter side, and priors overlap squares best.
+    """
+    objects, images = facts.median_object_ratio, facts.median_ratio
+    if abs(math.log(objects * images)) <= math.log(constants.NEARLY_SQUARE):
+        return images
+    low, high = sorted((1.0, images))
+    return min(max(1 / objects, low), high)
+
+
+def _describe_shape(facts: DataFacts, size: tuple[int, int]) -> str:
+    """Compare the shape of the input with that of the images, and the objects in both."""
+    own, objects = size[1] / size[0], facts.median_object_ratio
     low, high = facts.ratio_range
-    own = size[1] / size[0]
-    if high / low > 1.2:
-        return (
-            f"width/height {own:.2f}, as most images (median {facts.median_ratio:.2f}, "
-            f"{low:.2f} to {high:.2f} in eight of ten)"
-        )
-    return f"width/height {own:.2f}, as the images ({facts.median_ratio:.2f})"
+    spread = f", {low:.2f} to {high:.2f} in eight of ten" if high / low > 1.2 else ""
+    images = f"(width/height {facts.median_ratio:.2f}{spread})"
+    if _input_ratio(facts) == facts.median_ratio:
+        return f"the shape of the images {images}"
+    return (
+        f"nearer to a square than the images {images}, so that half of the objects are below "
+        f"{objects * own:.2f} : 1 instead of {objects * facts.median_ratio:.2f} : 1"
+    )
 
 
 def _nearest_shape(ratio: float, pixels: float, *, most: float) -> tuple[int, int]:

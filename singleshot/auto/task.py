@@ -117,10 +117,10 @@ class Task:
         """Describe the data, the start, the machine and the time, a line each."""
         lines = [self.facts.describe()]
         if self.start is not None:
-            known = "all" if self.start.knows_classes else "not all"
+            known = "knows" if self.start.knows_classes else "does not know"
             lines.append(
-                f"start: {self.start.source}, {self.start.macs / 1e9:.2f} GMAC, knows {known} of "
-                f"the classes"
+                f"start: {self.start.source}, {self.start.macs / 1e9:.2f} GMAC, {known} all of the "
+                f"classes"
             )
         lines.append(f"machine: {self.machine}, {self.time}")
         return lines

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from singleshot.auto.choose import choose_recipe
 from singleshot.auto.chosen_recipe import ChosenRecipe
+from singleshot.auto.coverage import describe_coverage
 from singleshot.auto.facts import DataFacts
 from singleshot.auto.limits import Limits, MeasurementSetup, seconds_per_image
 from singleshot.auto.start import base_content, start_facts
@@ -66,7 +68,12 @@ def choose_for(
     )
     limits = Limits(options.max_latency, options.max_gmac)
     setup = MeasurementSetup(data.train.class_names, data.train[0].image, device)
-    return processes.broadcast(choose_recipe(task, base_content(detector), limits, setup))
+    base = base_content(detector)
+    chosen = choose_recipe(task, base, limits, setup)
+    if detector is None:
+        coverage = describe_coverage(chosen, base, task.facts, data.train.class_names)
+        chosen = replace(chosen, remarks=(coverage,))
+    return processes.broadcast(chosen)
 
 
 def _measured(
@@ -84,7 +91,7 @@ def _measured(
 
 def report_choices(chosen: ChosenRecipe, on_message: OnMessage) -> None:
     """Report what was looked at, and each choice with its reason, in a line each."""
-    for line in (*chosen.about, *map(str, chosen.choices)):
+    for line in filter(None, (*chosen.about, *map(str, chosen.choices), *chosen.remarks)):
         on_message(f"auto: {line}")
 
 

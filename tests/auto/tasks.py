@@ -13,17 +13,23 @@ from singleshot.recipes.load import load_recipe
 __all__ = ["facts", "start", "task"]
 
 
-def facts(**changes):
-    """Facts of 300 images of 640 x 480 with squares of a fifth of their side."""
-    sides = np.full(100, 0.2)
+def facts(sides=None, ratios=None, **changes):
+    """Facts of 300 images of 640 x 480 with squares of a fifth of their side.
+
+    `ratios` are those in a square image.
+    """
+    sides = np.full(100, 0.2) if sides is None else sides
+    ratios = np.full(100, 0.75) if ratios is None else ratios
+    width, height = sides * np.sqrt(ratios), sides / np.sqrt(ratios)
+    corner = np.zeros(100)
     made = DataFacts(
         num_images=300,
         num_empty=0,
         class_counts={"cat": 900},
         image_sizes=np.tile([480, 640], (300, 1)),
-        sides=sides,
-        ratios=np.full(100, 0.75),  # in a square: squares in the image
+        boxes=np.stack([corner, corner, width, height], axis=1),
         weights=np.full(100, 0.01),
+        images_with={"cat": 290},
         num_validation=100,
         num_validation_objects=500,
     )

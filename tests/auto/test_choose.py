@@ -49,7 +49,7 @@ def test_what_is_given_is_not_chosen_and_decides_on_the_others():
     assert str(chosen.choices[0]) == "model.input = [160, 640]: given"
     assert chosen.recipe.model.input == (160, 640)
     assert chosen.recipe.training.seed == 3
-    # Five epochs are few.
+    # Five epochs of 300 images are few steps.
     assert chosen.recipe.augmentation.crop.probability == 0.5
     assert chosen.recipe.training.validate_every == 1
 

@@ -31,6 +31,7 @@ def test_sides_and_ratios_are_relative_to_the_image(tmp_path):
     found = DataFacts.of(data)
     assert (found.num_images, found.num_empty, found.num_objects) == (3, 1, 2)
     assert found.class_counts == {"a": 2, "b": 0}
+    assert found.images_with == {"a": 2, "b": 0}
     assert found.median_size == (50, 100)
     assert found.median_ratio == 2
     np.testing.assert_allclose(found.sides, [0.2, np.sqrt(0.5)])

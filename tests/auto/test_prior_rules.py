@@ -22,18 +22,19 @@ def test_objects_of_the_recipes_sizes_keep_its_priors():
 
 
 def test_the_smallest_prior_is_as_small_as_the_smallest_objects():
+    # 1.3 · 0.04; the next follows by the root of the factor, the others stay.
     sizes, _ = priors(sides=np.full(100, 0.04))
-    assert sizes[0] == 0.04
-    assert sizes[1] ** 2 == pytest.approx(sizes[0] * sizes[2], rel=0.01)  # evenly in between
+    assert sizes[0] == 0.052
+    assert sizes[1] == pytest.approx(0.15 * (0.052 / 0.075) ** 0.5, abs=0.001)
     assert sizes[2:] == [0.3, 0.5, 0.7, 0.85, 1.0]
-    # No smaller than a cell: 8 of 320 pixels.
-    assert priors(sides=np.full(100, 0.01))[0][0] == 0.025
+    # No smaller than two cells: 16 of 320 pixels.
+    assert priors(sides=np.full(100, 0.01))[0][0] == 0.05
 
 
 def test_sizes_are_of_the_area_whatever_the_shape():
     # 226 x 453 pixels have the area of 320 x 320, and a shorter side of 0.707 as much.
     wide, _ = priors(input=(160, 640), sides=np.full(100, 0.04))
-    assert wide[0] == pytest.approx(2 * 0.04)
+    assert wide[0] == pytest.approx(2 * 0.052)
 
 
 def test_long_objects_add_long_priors():
@@ -45,7 +46,7 @@ def test_long_objects_add_long_priors():
 
 def test_a_fine_level_has_priors_and_the_network_can_be_built():
     input, strides = (352, 416), [4, 8, 16, 32]
-    sizes, ratios = priors(input, strides, sides=np.full(100, 0.02))
+    sizes, ratios = priors(input, strides, sides=np.full(100, 0.025))
     changes = {
         "model.input": input,
         "model.backbone.strides": strides,
@@ -57,4 +58,5 @@ def test_a_fine_level_has_priors_and_the_network_can_be_built():
     )
     levels = detector.prior_layout().levels
     assert levels[0].grid == (88, 104)
-    assert levels[0].shapes[0][0] == pytest.approx(0.02 * (352 * 416) ** 0.5, rel=0.02)
+    assert levels[0].shapes[0][0] == pytest.approx(1.3 * 0.025 * (352 * 416) ** 0.5, rel=0.02)
+    assert levels[1].shapes[0][0] == pytest.approx(2 * levels[0].shapes[0][0], rel=0.02)

@@ -2,6 +2,7 @@
 
 # Tests singleshot/auto/constants.py
 
+import numpy as np
 import pytest
 from tasks import facts, start, task
 
@@ -10,9 +11,11 @@ from singleshot.auto.schedule_rules import (
     choose_batch,
     choose_epochs,
     choose_rate,
+    choose_repeats,
     choose_validations,
 )
 from singleshot.auto.task import TrainingMachine
+from singleshot.data.repeats import class_factors
 
 
 @pytest.mark.parametrize(
@@ -84,6 +87,31 @@ def test_only_long_trainings_average_longer():
     assert choose_averaging(3000) == []
     (choice,) = choose_averaging(50_000)
     assert choice.value == pytest.approx(1 - 1 / 3000, abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("images_with", "threshold"),
+    [
+        ({"cat": 200, "dog": 60}, 0.0),
+        # Between 40 and 160 images of 300: 80 / 300. The rarest comes √(80 / 10) times as often.
+        ({"cat": 160, "dog": 40, "owl": 10}, 0.27),
+        # At most five times: 25 · 1 / 300.
+        ({"cat": 160, "dog": 40, "owl": 1}, 0.083),
+    ],
+)
+def test_images_of_rare_classes_are_drawn_more_often(images_with, threshold):
+    (choice,) = choose_repeats(task(images_with=images_with))
+    assert choice.value == threshold
+    least, most = min(images_with.values()), max(images_with.values())
+    assert f"in {least} of 300 images, cat in {most}" in choice.reason
+    factors = class_factors(np.array(list(images_with.values())), 300, threshold)
+    assert factors.max() <= 5.05
+    if threshold:
+        assert f"{factors.max():.1f} times" in choice.reason
+
+
+def test_a_single_class_needs_no_balance():
+    assert choose_repeats(task(images_with={"cat": 3, "dog": 0})) == []
 
 
 def test_a_million_images_are_one_more_number():

@@ -20,18 +20,29 @@ def pixels(choice):
     ("size", "ratio"), [((480, 640), 4 / 3), ((720, 1280), 16 / 9), ((640, 480), 3 / 4)]
 )
 def test_the_input_has_the_shape_of_the_images_and_the_recipes_pixels(size, ratio):
-    choice = choose_input(task(image_sizes=np.tile(size, (9, 1))))
+    squares = np.full(100, 1 / ratio)  # in the image
+    choice = choose_input(task(image_sizes=np.tile(size, (9, 1)), ratios=squares))
     height, width = choice.value
     assert height % 32 == width % 32 == 0
     assert width / height == pytest.approx(ratio, rel=0.1)
     assert pixels(choice) == pytest.approx(320 * 320, rel=0.15)
 
 
+def test_long_objects_take_an_input_nearer_to_a_square():
+    # Three times as wide as high in images of 2 : 1 is 1.5 : 1 in a square.
+    wide = choose_input(task(image_sizes=np.tile([400, 800], (9, 1)), ratios=np.full(100, 1.5)))
+    assert wide.value == [320, 320]
+    assert "half of the objects are below 1.50 : 1 instead of 3.00 : 1" in wide.reason
+    # Half as wide as high is nearest to square where the input is widest.
+    tall = choose_input(task(image_sizes=np.tile([400, 800], (9, 1)), ratios=np.full(100, 0.25)))
+    assert tall.value == [224, 448]
+
+
 def test_small_objects_take_a_larger_input():
     # Sixteen pixels of a fortieth are 640 pixels of side; of a 32nd 512.
     larger = choose_input(task(sides=np.full(100, 1 / 32)))
     assert pixels(larger) == pytest.approx(512 * 512, rel=0.1)
-    assert "below 16 pixels there; at 320 x 320 it would be 10" in larger.reason
+    assert "below 16 pixels, in 320 x 320 it would be below 10, less than 16" in larger.reason
     most = choose_input(task(sides=np.full(100, 1 / 100)))
     assert pixels(most) == pytest.approx(640 * 640, rel=0.1)
     assert "they would need about 1600 x 1600, but larger is seldom worth" in most.reason

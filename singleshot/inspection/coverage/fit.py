@@ -24,8 +24,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from singleshot.detectors.common.prior_overlap import centre_distances, shape_overlaps
 from singleshot.detectors.common.priors import PriorLevel, Shape
-from singleshot.inspection.coverage.overlap import centre_distances, shape_overlaps
 from singleshot.inspection.coverage.result import IOU_THRESHOLD
 
 __all__ = ["fit_shapes", "size_ranges"]

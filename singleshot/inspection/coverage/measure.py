@@ -18,6 +18,7 @@ from singleshot.data.findings import count_of
 from singleshot.data.input_objects import image_sizes, objects_in_input
 from singleshot.data.reading import ReadingOptions
 from singleshot.data.splits import evaluation_split, training_split
+from singleshot.detectors.common.prior_overlap import best_priors
 from singleshot.detectors.common.priors import PriorLayout
 from singleshot.detectors.detector import TrainableDetector
 from singleshot.errors import DataError, RecipeError, SingleshotError
@@ -26,7 +27,6 @@ from singleshot.inspection.coverage.fit import fit_shapes
 from singleshot.inspection.coverage.fitted_recipe import FittedRecipe
 from singleshot.inspection.coverage.input_shape import propose_input
 from singleshot.inspection.coverage.options import CoverageOptions
-from singleshot.inspection.coverage.overlap import best_priors
 from singleshot.inspection.coverage.page import CoveragePage, write_coverage_page
 from singleshot.inspection.coverage.remarks import make_remarks
 from singleshot.inspection.coverage.result import (

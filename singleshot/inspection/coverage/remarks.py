@@ -9,10 +9,10 @@ import torch
 from jaxtyping import Int
 
 from singleshot.data.input_objects import InputObjects
+from singleshot.detectors.common.prior_overlap import BestPriors
 from singleshot.detectors.common.priors import PriorLayout
 from singleshot.errors import some_of
 from singleshot.inspection.coverage.input_shape import distortion, propose_input
-from singleshot.inspection.coverage.overlap import BestPriors
 from singleshot.inspection.coverage.result import IOU_THRESHOLD, Measured
 
 __all__ = ["make_remarks"]

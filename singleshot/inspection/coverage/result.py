@@ -13,8 +13,8 @@ from torch import Tensor
 
 from singleshot.boxes.geometry import area
 from singleshot.data.input_objects import InputObjects
+from singleshot.detectors.common.prior_overlap import BestPriors, best_priors
 from singleshot.detectors.common.priors import PriorLayout, Shape
-from singleshot.inspection.coverage.overlap import BestPriors, best_priors
 
 __all__ = [
     "IOU_THRESHOLD",

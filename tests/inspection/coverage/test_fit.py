@@ -3,9 +3,9 @@ from __future__ import annotations
 import pytest
 import torch
 
+from singleshot.detectors.common.prior_overlap import centre_distances, shape_overlaps
 from singleshot.detectors.common.priors import PriorLevel
 from singleshot.inspection.coverage.fit import fit_shapes, size_ranges
-from singleshot.inspection.coverage.overlap import centre_distances, shape_overlaps
 
 SIZE = (128, 128)
 LEVELS = (

@@ -3,8 +3,8 @@ from __future__ import annotations
 import torch
 
 from singleshot.boxes.geometry import pairwise_iou, to_corners
+from singleshot.detectors.common.prior_overlap import best_priors, centre_distances, shape_overlaps
 from singleshot.detectors.common.priors import PriorLayout, PriorLevel, prior_boxes
-from singleshot.inspection.coverage.overlap import best_priors, centre_distances, shape_overlaps
 
 SIZE = (96, 128)
 LEVELS = (
@@ -24,7 +24,7 @@ def random_boxes(number: int, random: torch.Generator) -> torch.Tensor:
 
 
 def test_the_best_prior_is_that_of_all_pairs(random, monkeypatch):
-    monkeypatch.setattr("singleshot.inspection.coverage.overlap.PAIRS_AT_A_TIME", 500)
+    monkeypatch.setattr("singleshot.detectors.common.prior_overlap.PAIRS_AT_A_TIME", 500)
     boxes = random_boxes(200, random)
     best = best_priors(boxes, layout())
     iou, prior = pairwise_iou(boxes, layout().boxes).max(dim=1)

@@ -60,13 +60,20 @@ def _bounds(task: Task) -> list[tuple[float, str]]:
         batch = constants.GPU_BATCH if task.machine.device == "gpu" else constants.CPU_BATCH
         full = task.steps_in_time(batch, task.cost(constants.REFERENCE_PIXELS))
         assert full is not None
-        affordable = full / constants.LEAST_STEPS * constants.REFERENCE_PIXELS
-        why = (
-            f"a larger one would leave fewer than {constants.LEAST_STEPS} steps in {task.time} "
-            f"on {task.machine}"
-        )
-        bounds.append((max(affordable, float(constants.LEAST_PIXELS_IN_TIME)), why))
+        least = _least_steps(facts)
+        # The usual input is given up only where it leaves too few steps for anything.
+        scale = max(full / least, min(full / constants.FEWEST_STEPS, 1.0))
+        affordable = max(scale * constants.REFERENCE_PIXELS, constants.LEAST_PIXELS_IN_TIME)
+        why = f"a larger one would leave too few steps in {task.time} on {task.machine}"
+        bounds.append((affordable, why))
     return bounds
+
+
+def _least_steps(facts: DataFacts) -> int:
+    """Choose the steps that a larger input must leave: fewer where objects are small."""
+    side = facts.side_at(constants.SMALL_PART) * math.sqrt(constants.REFERENCE_PIXELS)
+    steps = constants.ENOUGH_STEPS * side / constants.LEAST_OBJECT_SIDE
+    return round(min(max(steps, constants.FEWEST_STEPS), constants.ENOUGH_STEPS))
 
 
 def _describe_need(needed: float) -> str:

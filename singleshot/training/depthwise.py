@@ -89,8 +89,10 @@ class _Convolution(Function):
         (gradient,) = gradients
         input, weight = ctx.saved_tensors
         stride, padding = ctx.stride, ctx.padding
-        whole, sides = with_symmetric_padding(weight, padding)
-        of_input = _gradients(gradient, input, whole, stride, sides, of_weight=False)
+        of_input = None
+        if ctx.needs_input_grad[0]:
+            whole, sides = with_symmetric_padding(weight, padding)
+            of_input = _gradients(gradient, input, whole, stride, sides, of_weight=False)
         of_weight = gradient_of_weight(gradient, input, weight, stride, padding)
         of_bias = gradient.sum((0, 2, 3)) if ctx.needs_input_grad[2] else None
         return of_input, of_weight, of_bias, None, None

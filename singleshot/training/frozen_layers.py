@@ -6,6 +6,8 @@ convolution are at hand, by the operator that PyTorch's compiler uses for infere
 
 from __future__ import annotations
 
+from collections import Counter
+
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
@@ -43,29 +45,45 @@ def _fuse(network: nn.Module) -> None:
 
 @torch.no_grad()
 def _find_pairs(network: nn.Module) -> list[tuple[nn.Conv2d, nn.Module]]:
-    """Find frozen convolutions whose output an activation changes in place, in a trial run."""
+    """Find frozen convolutions whose output an activation changes in place, in a trial run.
+
+    A layer that the network uses several times is left out: it has other neighbours, too.
+    """
     # Keeps the outputs alive, so that no other tensor can get the same identity.
-    outputs: list[tuple[Tensor, nn.Conv2d]] = []
+    outputs: list[tuple[Tensor, int, nn.Conv2d]] = []
     pairs: list[tuple[nn.Conv2d, nn.Module]] = []
+    uses: Counter[nn.Module] = Counter()
 
-    def record(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-        if isinstance(module, nn.Conv2d):
-            outputs.append((output, module))
-        else:
-            pairs.extend((source, module) for tensor, source in outputs if tensor is inputs[0])
+    def record_output(module: nn.Conv2d, _: tuple[Tensor, ...], output: Tensor) -> None:
+        uses[module] += 1
+        outputs.append((output, output._version, module))
 
-    hooks = [
-        module.register_forward_hook(record)
-        for module in network.modules()
-        if _is_frozen(module) or (type(module) in ACTIVATIONS and getattr(module, "inplace", False))
+    def record_input(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        uses[module] += 1
+        # A residual block adds to the output in place: the same tensor is no longer the same.
+        pairs.extend(
+            (source, module)
+            for tensor, version, source in outputs
+            if tensor is inputs[0] and tensor._version == version
+        )
+
+    modules = list(network.modules())
+    frozen = [one for one in modules if isinstance(one, nn.Conv2d) and _is_frozen(one)]
+    activations = [
+        one for one in modules if type(one) in ACTIVATIONS and getattr(one, "inplace", False)
     ]
-    if hooks:
-        training = network.training
-        network.eval()(torch.zeros(1, 3, 64, 64))
-        network.train(training)
+    if not (frozen and activations):
+        return []
+    hooks = [
+        *(one.register_forward_hook(record_output) for one in frozen),
+        *(one.register_forward_pre_hook(record_input) for one in activations),
+    ]
+    training = network.training
+    network.eval()(torch.zeros(1, 3, 64, 64))
+    network.train(training)
     for hook in hooks:
         hook.remove()
-    return pairs
+    return [pair for pair in pairs if uses[pair[0]] == uses[pair[1]] == 1]
 
 
 def _is_frozen(module: nn.Module) -> bool:

@@ -68,3 +68,33 @@ def test_an_activation_beside_its_input_stays():
     backbone = SmallBackbone(nn.Conv2d(3, 8, 3), nn.ReLU6())
     fuse_frozen_layers(backbone)
     assert type(backbone.body[0]) is nn.Conv2d
+
+
+class ResidualBlock(nn.Module):
+    """Two convolutions and a sum in place, as in ResNets: each ends with an activation."""
+
+    def __init__(self, activations: list[nn.Module]) -> None:
+        super().__init__()
+        self.convolutions = nn.ModuleList([nn.Conv2d(3, 3, 1), nn.Conv2d(3, 3, 1)])
+        self.activations = nn.ModuleList(activations)
+        self.requires_grad_(requires_grad=False)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        features = self.activations[0](self.convolutions[0](images))
+        features = self.convolutions[1](features)
+        features += images
+        return self.activations[-1](features)
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_an_activation_after_a_sum_or_of_several_layers_stays(number):
+    torch.manual_seed(0)
+    body = ResidualBlock([nn.ReLU(inplace=True) for _ in range(number)])
+    backbone = SmallBackbone(nn.Conv2d(3, 8, 1), nn.ReLU())
+    backbone.body = body
+    images = torch.randn(2, 3, 16, 16)
+    expected = backbone(images)
+    fuse_frozen_layers(backbone)
+    torch.testing.assert_close(backbone(images), expected)
+    joined = [isinstance(one, FrozenConvolution) for one in body.convolutions]
+    assert joined == [number == 2, False]

@@ -113,7 +113,7 @@ def _choose_network(rules: _Rules, size: tuple[int, int]) -> bool:
     task = rules.task
     if task.is_given("model.kind") or task.is_given("model.pyramid"):
         return False
-    strides = [8, 16, 32]
+    strides = list(constants.BASE_STRIDES)
     if task.is_given("model.backbone.strides") or task.is_given("model.backbone.kind"):
         strides = list(getattr(rules.plain.model.backbone, "strides", strides))
     else:

@@ -12,6 +12,8 @@ BASE = "ssdlite320-lite0"
 BASE_BATCH = 8  # images a step that its learning rate is for
 BASE_MACS = 0.82e9  # multiply-adds of the recipe at REFERENCE_PIXELS (models show)
 REFERENCE_PIXELS = 320 * 320  # of its input
+BASE_STRIDES = (8, 16, 32)  # of its backbone's levels …
+EXTRA_LEVELS = 3  # … and how many the pyramid adds
 
 # --- Looking at the data -------------------------------------------------------------------------
 MOST_MATCHED = 3000  # objects whose best priors are computed
@@ -100,7 +102,7 @@ FEW_VALIDATION_IMAGES = 30
 UNCERTAIN_AT = 0.7
 
 # --- Limits --------------------------------------------------------------------------------------
-MOST_TRIES = 8  # inputs that are tried for --max-latency and --max-gmac
+MOST_TRIES = 20  # inputs that are tried: a part of the time does not depend on them
 TIMED, WARM_UP = 9, 3  # detections that are timed, and those before them
 SMALLEST_LIMITED_PIXELS = 64 * 64  # of an input: smaller ones show nothing
 SHRINK = 0.97  # the next try aims at this part of a limit

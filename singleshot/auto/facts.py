@@ -113,21 +113,20 @@ class DataFacts:
 
     def side_at(self, part: float) -> float:
         """Return the side that this part of the objects, weighted by class, is below."""
-        if not len(self.sides):
-            return 1.0
-        order = np.argsort(self.sides, kind="stable")
-        reached = np.cumsum(self.weights[order])
-        index = min(int(np.searchsorted(reached, part)), len(order) - 1)
-        return float(self.sides[order[index]])
+        return self._quantile(self.sides, part)
 
     @cached_property
     def median_object_ratio(self) -> float:
         """Median width / height of the objects as in a square image, weighted by class."""
-        if not len(self.ratios):
+        return self._quantile(self.ratios, 0.5)
+
+    def _quantile(self, values: Float64[np.ndarray, " n"], part: float) -> float:
+        """Find the value that this part of the objects, weighted by class, is below; 1 of none."""
+        if not len(values):
             return 1.0
-        order = np.argsort(self.ratios, kind="stable")
+        order = np.argsort(values, kind="stable")
         reached = np.cumsum(self.weights[order])
-        return float(self.ratios[order[min(int(np.searchsorted(reached, 0.5)), len(order) - 1)]])
+        return float(values[order[min(int(np.searchsorted(reached, part)), len(order) - 1)]])
 
     def part_below(self, side: float) -> float:
         """Return the part of the objects, weighted by class, that is smaller than a side."""

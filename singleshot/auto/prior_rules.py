@@ -17,7 +17,7 @@ def choose_priors(task: Task, input: tuple[int, int], strides: list[int]) -> lis
     Fitting every shape to the objects covers more of them and finds no more
     (benchmarks/results/prior-fit.md), so that only what priors miss is changed.
     """
-    levels = len(strides) + 3
+    levels = len(strides) + constants.EXTRA_LEVELS
     return [_choose_sizes(task, input, strides), _choose_ratios(task, input, levels)]
 
 
@@ -25,19 +25,21 @@ def _choose_sizes(task: Task, input: tuple[int, int], strides: list[int]) -> Rec
     side = math.sqrt(input[0] * input[1])
     smallest = task.facts.side_at(constants.SMALLEST_PART)
     least = max(constants.SMALLEST_PRIOR, constants.LEAST_PRIOR_STRIDES * strides[0] / side)
-    usual = constants.PRIOR_SIZES[0]
-    num_finer = len(strides) - 3  # levels below the recipe's
+    # Levels below the recipe's; fewer than 0 where its first ones are left out.
+    num_finer = round(math.log2(constants.BASE_STRIDES[0] / strides[0]))
+    usual = constants.PRIOR_SIZES[0] / 2**num_finer
     first = max(min(constants.FIRST_PRIOR * smallest, usual), least)
-    factor = first * 2**num_finer / usual  # of the recipe's first size
-    sizes = [first * 2**level for level in range(num_finer)]
+    factor = min(first / usual, 1.0)
+    sizes = [usual * factor * 2**level for level in range(num_finer)]
     for size, part in zip(constants.PRIOR_SIZES, constants.FOLLOWING, strict=True):
-        sizes.append(size * min(factor, 1.0) ** part)
+        sizes.append(size * factor**part)
+    sizes = sizes[max(-num_finer, 0) :][: len(strides) + constants.EXTRA_LEVELS + 1]
     # The recipe has fractions of the shorter side; these are of √(height · width).
     values = [round(size * side / min(input), 3) for size in sizes]
     pixels = ", ".join(f"{size * side:.0f}" for size in sizes)
     small = f"a twentieth of the objects is below {smallest * side:.0f} pixels"
-    if first < usual:
-        reason = f"{small}, so that priors begin at {first * side:.0f}: {pixels}"
+    if sizes[0] < usual:
+        reason = f"{small}, so that priors begin at {sizes[0] * side:.0f}: {pixels}"
     else:
         reason = f"{small}, where the recipe's priors are small enough: {pixels}"
     return RecipeChoice("model.priors.sizes_unit", values, reason)

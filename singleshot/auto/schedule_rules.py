@@ -34,8 +34,8 @@ def choose_batch(task: Task, input: tuple[int, int]) -> RecipeChoice:
     pixels = input[0] * input[1]
     if task.start is None and pixels < constants.SHORT_STEP_PIXELS:
         reason = f"steps of {pixels:,} pixels are short; fewer images would spend them on overhead"
-        return RecipeChoice(key, min(constants.SHORT_STEP_BATCH, num_images), reason)
-    number = max(min(constants.CPU_BATCH, num_images), 2)
+        return RecipeChoice(key, max(min(constants.SHORT_STEP_BATCH, num_images), 2), reason)
+    number = max(min(constants.CPU_BATCH, num_images), 2)  # batch norm needs two
     return RecipeChoice(
         key, number, "on a processor larger batches are no faster and give fewer steps"
     )
@@ -50,8 +50,8 @@ def choose_rate(task: Task, batch: int) -> list[RecipeChoice]:
         else (start.rate_key, start.rate, start.batch_size)
     )
     factor = min(max(batch / base, 1.0), constants.LARGEST_RATE_FACTOR)
-    if start is not None and factor == 1:
-        return []  # as its recipe has it
+    if start is not None and (factor == 1 or "training.learning_rate" in task.given):
+        return []  # as its recipe has it, or as given, which goes before its tables
     of = "the recipe's" if start is None else "the start's"
     if factor == 1:
         reason = f"{of}, for batches of {base}"

@@ -140,7 +140,7 @@ def _input_of_start(task: Task) -> RecipeChoice:
 
 def choose_levels(task: Task, input: tuple[int, int]) -> list[RecipeChoice]:
     """Choose the levels of the backbone: one of stride 4 where many objects are too small for 8."""
-    own = [8, 16, 32]
+    own = list(constants.BASE_STRIDES)
     side = math.sqrt(input[0] * input[1])
     part = task.facts.part_below(constants.FINE_OBJECT_SIDE / side)
     what = f"{part:.0%} of the objects are below {constants.FINE_OBJECT_SIDE:g} pixels in the input"

@@ -83,6 +83,8 @@ class Task:
         if self.seconds is None:
             return "no time budget"
         minutes = self.seconds / 60
+        if minutes >= 120:
+            return f"{minutes / 60:.3g} hours"
         return f"{minutes:.3g} minutes" if minutes >= 2 else f"{self.seconds:.3g} seconds"
 
     def is_given(self, key: str) -> bool:

@@ -22,7 +22,7 @@ from singleshot.data.machine import available_cores
 from singleshot.data.splits import TrainingData
 from singleshot.models.opening import load_trainable
 from singleshot.models.summary import summarise
-from singleshot.recipes.load import load_recipe
+from singleshot.recipes.load import ABBREVIATIONS, load_recipe
 from singleshot.runs.callbacks import OnMessage
 from singleshot.runs.folder import RunFolder
 from singleshot.training.build import TrainingSetup, build_training
@@ -64,7 +64,7 @@ def choose_for(
         machine=machine,
         seconds=seconds,
         start=None if detector is None else start_facts(detector, knows_classes=known),
-        given=options.all_overrides,
+        given={ABBREVIATIONS.get(key, key): value for key, value in options.all_overrides.items()},
     )
     limits = Limits(options.max_latency, options.max_gmac)
     setup = MeasurementSetup(data.train.class_names, data.train[0].image, device)

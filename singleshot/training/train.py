@@ -94,7 +94,8 @@ def run_training(recipe: str | Path, options: TrainingOptions) -> Run:
     if not options.data:
         raise SingleshotError("name the images to train on: --data DATA")
     require_options_of_auto(recipe, options)
-    source = find_recipe(recipe)
+    # A folder of this name, such as one of images, is no recipe.
+    source = recipe if str(recipe) == AUTO else find_recipe(recipe)
     budget = TimeBudget.of(options.time_budget)
     with (
         training_display(options.progress, options.callback) as callback,

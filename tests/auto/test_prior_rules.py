@@ -60,3 +60,17 @@ def test_a_fine_level_has_priors_and_the_network_can_be_built():
     assert levels[0].grid == (88, 104)
     assert levels[0].shapes[0][0] == pytest.approx(1.3 * 0.025 * (352 * 416) ** 0.5, rel=0.02)
     assert levels[1].shapes[0][0] == pytest.approx(2 * levels[0].shapes[0][0], rel=0.02)
+
+
+@pytest.mark.parametrize("strides", [(16, 32), (8, 16), (4, 8, 16, 32), (32,)])
+@pytest.mark.parametrize("side", [0.02, 0.2])
+def test_given_levels_have_as_many_priors_each_larger_than_the_one_before(strides, side):
+    sizes, ratios = priors((128, 128), strides, sides=np.full(100, side))
+    assert len(sizes) == len(ratios) + 1 == len(strides) + 4
+    assert sizes == sorted(set(sizes))
+
+
+def test_levels_that_are_left_out_take_their_priors_with_them():
+    own = load_recipe("ssdlite320-lite0").model.priors.sizes_unit
+    assert priors(strides=(16, 32))[0] == pytest.approx(own[1:])
+    assert priors(strides=(8, 16))[0] == pytest.approx(own[:-1])

@@ -24,6 +24,8 @@ from singleshot.data.repeats import class_factors
         ("cpu", 300, (320, 320), 8),
         ("cpu", 300, (128, 160), 16),
         ("cpu", 5, (320, 320), 5),
+        ("cpu", 1, (320, 320), 2),  # of one image, batch norm has no variance at 1 x 1
+        ("cpu", 1, (96, 128), 2),
         ("gpu", 10_000, (320, 320), 32),
         ("gpu", 600, (320, 320), 16),
         ("gpu", 20, (320, 320), 8),
@@ -41,6 +43,7 @@ def test_the_rate_grows_with_the_batch():
     assert choose_rate(task(start=start()), 8) == []
     (of_start,) = choose_rate(task(start=start()), 16)
     assert (of_start.key, of_start.value) == ("fine_tuning.training.learning_rate", 0.01)
+    assert choose_rate(task(start=start(), given={"training.learning_rate": 0.1}), 16) == []
 
 
 @pytest.mark.parametrize(
@@ -127,6 +130,19 @@ def test_the_speed_of_a_machine_is_rounded_and_bounded(seconds, slowdown):
 
     assert machine.slowdown == slowdown
     assert machine.step_seconds(8, 1.0) == pytest.approx(0.28 * slowdown)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (90.0, "90 seconds"),
+        (1200.0, "20 minutes"),
+        (108_000.0, "30 hours"),
+        (None, "no time budget"),
+    ],
+)
+def test_the_time_is_written_in_words(seconds, words):
+    assert task(seconds=seconds).time == words
 
 
 def test_a_machine_is_named_with_a_speed_that_is_not_usual():

@@ -9,7 +9,7 @@ __all__: list[str] = []  # imported as a module: constants.ENOUGH_STEPS
 
 # The recipe that is changed where no detector is given to start from.
 BASE = "ssdlite320-lite0"
-BASE_BATCH = 8  # images a step that its learning rate is for
+BASE_RATE, BASE_BATCH = 0.02, 8  # its learning rate, and the images a step that this is for
 BASE_MACS = 0.82e9  # multiply-adds of the recipe at REFERENCE_PIXELS (models show)
 REFERENCE_PIXELS = 320 * 320  # of its input
 BASE_STRIDES = (8, 16, 32)  # of its backbone's levels …

@@ -23,19 +23,19 @@ __all__ = [
 def choose_batch(task: Task, input: tuple[int, int]) -> RecipeChoice:
     """Choose the images of a step."""
     key, num_images = "training.batch_size", task.facts.num_images
+    least = 2 * task.machine.processes  # batch norm needs two in each
     if task.machine.device == "gpu":
-        number = constants.GPU_BATCH
-        least = constants.CPU_BATCH
+        number = constants.GPU_BATCH * task.machine.processes
+        least = max(constants.CPU_BATCH, least)
         while number > least and num_images < number * constants.LEAST_STEPS_AN_EPOCH:
             number //= 2
-        return RecipeChoice(
-            key, number, f"a GPU is busy with so many; {num_images:,} images an epoch"
-        )
+        reason = f"{constants.GPU_BATCH} keep a GPU busy; {num_images:,} images an epoch on "
+        return RecipeChoice(key, max(number, least), f"{reason}{task.machine}")
     pixels = input[0] * input[1]
     if task.start is None and pixels < constants.SHORT_STEP_PIXELS:
         reason = f"steps of {pixels:,} pixels are short; fewer images would spend them on overhead"
-        return RecipeChoice(key, max(min(constants.SHORT_STEP_BATCH, num_images), 2), reason)
-    number = max(min(constants.CPU_BATCH, num_images), 2)  # batch norm needs two
+        return RecipeChoice(key, max(min(constants.SHORT_STEP_BATCH, num_images), least), reason)
+    number = max(min(constants.CPU_BATCH, num_images), least)
     return RecipeChoice(
         key, number, "on a processor larger batches are no faster and give fewer steps"
     )
@@ -45,7 +45,7 @@ def choose_rate(task: Task, batch: int) -> list[RecipeChoice]:
     """Choose the learning rate where the batch differs from the one that the recipe's is for."""
     start = task.start
     key, rate, base = (
-        ("training.learning_rate", 0.02, constants.BASE_BATCH)
+        ("training.learning_rate", constants.BASE_RATE, constants.BASE_BATCH)
         if start is None
         else (start.rate_key, start.rate, start.batch_size)
     )
@@ -56,7 +56,10 @@ def choose_rate(task: Task, batch: int) -> list[RecipeChoice]:
     if factor == 1:
         reason = f"{of}, for batches of {base}"
     else:
-        reason = f"{of} {rate:g} for batches of {base}, scaled with the batch (Goyal et al. 2017)"
+        most = constants.LARGEST_RATE_FACTOR
+        within = batch <= most * base
+        scaled = "scaled with the batch" if within else f"{most:g} times as much, and no more"
+        reason = f"{of} {rate:g} for batches of {base}, {scaled} (Goyal et al. 2017)"
     return [RecipeChoice(key, float(f"{rate * factor:.4g}"), reason)]
 
 

@@ -22,6 +22,7 @@ class TrainingMachine:
     device: Literal["cpu", "gpu"]
     cores: int
     slowdown: float = 1.0  # of a step, against one on a usual machine with as many cores
+    processes: int = 1  # that share each batch
 
     def with_measured_step(self, seconds: float, num_images: int) -> TrainingMachine:
         """Return the machine with its speed, by the time of a step of the base recipe.
@@ -44,7 +45,9 @@ class TrainingMachine:
 
     def __str__(self) -> str:
         """Name the machine."""
-        name = "a GPU" if self.device == "gpu" else f"{self.cores} core{'s' * (self.cores != 1)}"
+        name = f"{self.cores} core{'s' * (self.cores != 1)}"
+        if self.device == "gpu":
+            name = "a GPU" if self.processes == 1 else f"{self.processes} GPUs"
         if self.slowdown == 1:
             return name
         factor = f"{max(self.slowdown, 1 / self.slowdown):g}"

@@ -52,7 +52,9 @@ def choose_for(
 
     Raises as `choose_recipe` does, and DataError for an image that cannot be read.
     """
-    machine = TrainingMachine("cpu" if device.type == "cpu" else "gpu", available_cores())
+    machine = TrainingMachine(
+        "cpu" if device.type == "cpu" else "gpu", available_cores(), processes=processes.world_size
+    )
     known = start is not None and start.knows(data.train.class_names)
     detector = None if start is None else start.detector
     budget = options.time_budget

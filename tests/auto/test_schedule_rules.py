@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from tasks import facts, start, task
 
+from singleshot.auto import constants
 from singleshot.auto.schedule_rules import (
     choose_averaging,
     choose_batch,
@@ -14,8 +15,9 @@ from singleshot.auto.schedule_rules import (
     choose_repeats,
     choose_validations,
 )
-from singleshot.auto.task import TrainingMachine
+from singleshot.auto.task import Task, TrainingMachine
 from singleshot.data.repeats import class_factors
+from singleshot.recipes.load import load_recipe
 
 
 @pytest.mark.parametrize(
@@ -36,9 +38,23 @@ def test_the_batch_follows_from_device_data_and_input(device, num_images, size, 
     assert chosen.value == batch
 
 
+@pytest.mark.parametrize(
+    ("device", "num_images", "processes", "batch"),
+    [("gpu", 10**6, 8, 256), ("gpu", 100, 8, 16), ("gpu", 100, 1, 8), ("cpu", 300, 16, 32)],
+)
+def test_the_batch_is_for_all_processes_and_each_has_two_images(
+    device, num_images, processes, batch
+):
+    machine = TrainingMachine(device, 2, processes=processes)
+    assert choose_batch(Task(facts(num_images=num_images), machine), (320, 320)).value == batch
+
+
 def test_the_rate_grows_with_the_batch():
-    (same,), (larger,) = choose_rate(task(), 8), choose_rate(task(), 32)
-    assert (same.value, larger.value) == (0.02, 0.08)
+    (same,), (larger,), (most,) = (choose_rate(task(), batch) for batch in (8, 32, 256))
+    assert same.value == load_recipe(constants.BASE).training.learning_rate
+    assert (larger.value, most.value) == (0.08, 0.08)
+    assert "scaled with the batch" in larger.reason
+    assert "4 times as much, and no more" in most.reason
     assert [choice.value for choice in choose_rate(task(), 5)] == [0.02]
     assert choose_rate(task(start=start()), 8) == []
     (of_start,) = choose_rate(task(start=start()), 16)
@@ -149,3 +165,4 @@ def test_a_machine_is_named_with_a_speed_that_is_not_usual():
     assert str(TrainingMachine("cpu", 2)) == "2 cores"
     assert str(TrainingMachine("cpu", 1, 4.0)) == "1 core (4 times slower than usual)"
     assert str(TrainingMachine("gpu", 8, 0.5)) == "a GPU (2 times faster than usual)"
+    assert str(TrainingMachine("gpu", 8, processes=4)) == "4 GPUs"

@@ -54,7 +54,11 @@ class Budget:
 
 def main(arguments: Sequence[str] = ()) -> None:
     """Run the checks and the measurements; SystemExit with 2 without CUDA, 1 after a failure."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.gpu",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--data", type=Path, help="data set with the splits trainval and test")
     options = parser.parse_args(arguments)
     if not torch.cuda.is_available():

@@ -37,11 +37,12 @@ import singleshot
 from benchmarks import sweep
 from benchmarks.corpus_data import NAMES, TEST, TRAIN, find_set, names_in, prepare, write_split
 from benchmarks.corpus_tables import Results, header, row
-from benchmarks.corpus_trainings import Job, Ours
+from benchmarks.corpus_trainings import Job, Ours, TrainingFailed
 from benchmarks.label_noise_estimate import Evidence, combine, estimate, interval, largest
 from benchmarks.starts import Set
 from singleshot.data.dataset import DataSet
 from singleshot.drawing.draw import draw_boxes, save_image
+from singleshot.errors import SingleshotError
 from singleshot.evaluation.detection import each_detected
 from singleshot.metrics import Predictions, Truths
 from singleshot.metrics.average_precision import mean_of_defined
@@ -74,8 +75,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     of_options = {"minutes": options.minutes, "arguments": options.arguments}
     for seed in options.seeds:
         for each in options.sets:
-            if not lines.select(set=each.name, seed=seed, **of_options).lines:
+            if lines.select(set=each.name, seed=seed, **of_options).lines:
+                continue
+            try:
                 sweep.append(options.output, train_pair(each, seed, options))
+            except (TrainingFailed, SingleshotError) as error:
+                sys.exit(f"{each.name}, seed {seed}: {error}")
     print("\n".join(table(Results(sweep.lines(options.output)).select(**of_options).lines)))
 
 

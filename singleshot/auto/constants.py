@@ -88,8 +88,9 @@ MOST_AVERAGED = 5000  # steps
 LEAST_AVERAGED = 400  # fewer: the recipe's 200, which a short training approaches from below
 
 # --- Augmentation --------------------------------------------------------------------------------
-# After 500 steps, weaker crops and expansion were better on five of five data sets, in the mean
-# 0.41 instead of 0.34 COCO AP; no expansion was worse (benchmarks/results/auto.md).
+# After 500 steps, weaker crops and expansion were better on five of five data sets, by 0.033 COCO
+# AP in the mean of four with the same flips; no expansion at all was worse
+# (benchmarks/results/auto.md).
 SHORT_STEPS = 2000
 SHORT_EXPANSION, SHORT_CROPS = 2.0, 0.5  # largest factor; part of the images that is cropped
 FULL_EXPANSION, FULL_CROPS = 4.0, 1.0  # the paper's

@@ -155,10 +155,12 @@ class DataFacts:
         looked = (
             f" ({self.num_looked_at:,} looked at)" if self.num_looked_at < self.num_images else ""
         )
+        weighed = "weighing rare classes more, " if several else ""
         return (
             f"{self.num_images:,} images{looked}{empty} of {width} x {height} in the median, "
-            f"{self.num_objects:,} objects{classes}; half of them are below {middle:.0%} of the "
-            f"image's side (√area), a tenth below {low:.1%}, a twentieth above {high:.0%}"
+            f"{self.num_objects:,} objects{classes}; {weighed}half of them are below "
+            f"{middle:.0%} of the image's side (√area), a tenth below {low:.1%}, a twentieth above "
+            f"{high:.0%}"
         )
 
 

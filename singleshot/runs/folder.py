@@ -134,7 +134,8 @@ class RunFolder:
         files = (self.log, self.last.parent, self.state.parent, self.tensorboard, self.profile)
         # A recipe alone may be the user's own, which would be written over.
         recipe = {self.recipe.name} if self.requested.exists() else set()
-        return {path.name for path in (*files, self.trace, self.splits, self.chosen)} | recipe
+        chosen = {self.chosen.name} if self.command.exists() else set()
+        return {path.name for path in (*files, self.trace, self.splits)} | recipe | chosen
 
     def check_left(self) -> None:
         """Raise ModelError when the folder holds no run that can be resumed."""

@@ -25,17 +25,18 @@ def test_a_folder_of_other_files_is_refused(folder):
         folder.check_free()
 
 
-def test_a_recipe_of_the_users_own_is_not_written_over(folder):
+@pytest.mark.parametrize("name", ["recipe.toml", "auto.toml"])
+def test_a_recipe_of_the_users_own_is_not_written_over(folder, name):
     folder.path.mkdir()
-    folder.recipe.touch()
-    with pytest.raises(StorageError, match=r"there is recipe\.toml"):
+    (folder.path / name).touch()
+    with pytest.raises(StorageError, match=f"there is {name}"):
         folder.check_free()
 
 
 def test_a_training_that_ended_before_its_first_save_can_begin_again(folder):
     recipe = load_recipe("ssdlite320-lite0")
     folder.begin(recipe, requested=recipe)
-    for file in (folder.log, folder.profile, folder.trace):
+    for file in (folder.command, folder.chosen, folder.log, folder.profile, folder.trace):
         file.touch()
     folder.tensorboard.mkdir()
     folder.check_free()

@@ -93,8 +93,8 @@ def test_an_activation_after_a_sum_or_of_several_layers_stays(number):
     backbone = SmallBackbone(nn.Conv2d(3, 8, 1), nn.ReLU())
     backbone.body = body
     images = torch.randn(2, 3, 16, 16)
-    expected = backbone(images)
+    expected = body(images)
     fuse_frozen_layers(backbone)
-    torch.testing.assert_close(backbone(images), expected)
+    torch.testing.assert_close(body(images), expected)
     joined = [isinstance(one, FrozenConvolution) for one in body.convolutions]
     assert joined == [number == 2, False]

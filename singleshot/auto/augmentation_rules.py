@@ -19,12 +19,14 @@ SIDED = re.compile(r"\b(left|right)\b", re.IGNORECASE)
 def choose_augmentation(task: Task, input: tuple[int, int], num_steps: int) -> list[RecipeChoice]:
     """Choose expansion and crops by the length of the training, flips by the names of classes.
 
-    A start from a detector has expansion and crops of its own, in its recipe's tables.
+    A start from a detector has expansion and crops of its own, in its recipe's tables, and keeps
+    its flips where no name is against them.
     """
     flip = _choose_flip(task.facts.class_counts)
-    if task.start is not None and task.start.has_tables:
-        return [flip]
-    return [*_choose_scales(task, input, num_steps), flip]
+    if task.start is None:
+        return [*_choose_scales(task, input, num_steps), flip]
+    scales = [] if task.start.has_tables else _choose_scales(task, input, num_steps)
+    return scales if flip.value else [*scales, flip]
 
 
 def _choose_scales(task: Task, input: tuple[int, int], num_steps: int) -> list[RecipeChoice]:

@@ -18,6 +18,7 @@ from singleshot.auto.limits import Limits, MeasurementSetup, seconds_per_image
 from singleshot.auto.start import base_content, start_facts
 from singleshot.auto.task import Task, TrainingMachine
 from singleshot.cores import sharing_cores
+from singleshot.data.cache.memory import cache_images
 from singleshot.data.machine import available_cores
 from singleshot.data.splits import TrainingData
 from singleshot.models.opening import load_trainable
@@ -37,6 +38,7 @@ __all__ = ["choose_for", "describe_trained", "report_choices"]
 
 
 MOST_FOR_MEASURING = 0.03  # of the time budget
+FEW_IMAGES = 16  # that the speed is measured on; in memory, as those of a training are
 
 
 def choose_for(
@@ -83,9 +85,13 @@ def _measured(
 ) -> TrainingMachine:
     """Measure the speed of a machine by training steps of the base recipe, which are discarded."""
     recipe = load_recipe(base_content(None))
+    few_images = data.train.subset(range(min(FEW_IMAGES, len(data.train))), description="")
     with TemporaryDirectory() as folder, keeping_memory(), sharing_cores(lambda _: None):
-        setup = TrainingSetup(data, RunFolder(Path(folder)), device=device)
-        training, batches = build_training(recipe, data.train, setup, dry_run=True)
+        setup = TrainingSetup(
+            TrainingData(few_images, None, ()), RunFolder(Path(folder)), device=device
+        )
+        images = cache_images(few_images, recipe.training.cache, lambda _: None)
+        training, batches = build_training(recipe, images, setup, dry_run=True)
         few = iter(batches.between(0, NUM_BATCHES))
         seconds = seconds_per_step(training, few, at_most=at_most)
     return machine.with_measured_step(seconds, recipe.training.batch_size)

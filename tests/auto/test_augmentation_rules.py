@@ -39,5 +39,6 @@ def test_images_are_not_flipped_where_classes_would_change(names, flip):
 
 
 def test_a_start_with_values_of_its_own_keeps_them():
-    assert augmentation(start=start()) == {"flip": 0.5}
-    assert len(augmentation(start=start(has_tables=False))) == 3
+    assert augmentation(start=start()) == {}
+    assert augmentation(start=start(), class_counts={"7": 9}) == {"flip": 0.0}
+    assert set(augmentation(start=start(has_tables=False))) == {"crop.probability", "expand.up_to"}

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
 EXAMPLES = examples(
     "singleshot train ssdlite320-lite0 --data cells --run runs/cells",
-    "singleshot train auto --data cells --time-budget 20m",
     "singleshot train --resume runs/cells",
 )
 

@@ -37,7 +37,7 @@ def test_the_examples_of_a_help_text_work(command):
 
 
 def test_the_first_example_of_training_works(cells_run):
-    first, *_ = help_examples("train")
+    first, _ = help_examples("train")
     assert cells_run == first[-1]
     done = singleshot(*first[1:-1], "runs/example", "--set", "training.epochs=1")
     assert done.exit_code == 0, done.stderr

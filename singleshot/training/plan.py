@@ -201,7 +201,8 @@ def _announce_budget(recipe: Recipe, setup: TrainingSetup, fits: Allotment, pace
         f"{format_duration(pace.step)}, {epochs:.1f} epochs, and as validations "
         f"{fits.num_validations} of {format_duration(pace.validation)}"
     )
-    if epochs < requested and not setup.resume:
+    # The epochs of a recipe that was chosen are an estimate of what fits.
+    if epochs < requested and not (setup.resume or setup.chosen):
         setup.callback.on_message(
             f"that is less than the {requested:.4g} epochs of the recipe: expect a lower accuracy"
         )

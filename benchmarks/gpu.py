@@ -14,7 +14,6 @@ and `test`, by default BCCD of SINGLESHOT_SHARED; where there is none, images ar
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -25,6 +24,7 @@ from tempfile import TemporaryDirectory
 
 import torch
 
+from benchmarks.corpus_data import shared_data
 from benchmarks.gpu_checks import Check, Finding, Placement, checks_of_numbers, run_check
 from benchmarks.gpu_timing import TIMED, Measurement, Row, measurements
 from benchmarks.gpu_training import check_resume, check_two_epochs, data_splits
@@ -68,7 +68,7 @@ def main(arguments: Sequence[str] = ()) -> None:
     print(f"{torch.cuda.get_device_name(device)}, CUDA {torch.version.cuda}\n", flush=True)
     budget = Budget(SECONDS)
     with TemporaryDirectory() as name, files() as images:
-        train, test = data_splits(options.data or shared_data(), Path(name))
+        train, test = data_splits(options.data or bccd(), Path(name))
         checks = checks_of_numbers() | {
             "resumed training": partial(check_resume, train, {}),
             "two epochs": partial(check_two_epochs, train, test, {}),
@@ -82,11 +82,9 @@ def main(arguments: Sequence[str] = ()) -> None:
     sys.exit(int(failed))
 
 
-def shared_data() -> Path | None:
+def bccd() -> Path | None:
     """Return BCCD's folder, where it is."""
-    here = Path(__file__).resolve().parent.parent
-    shared = Path(os.environ.get("SINGLESHOT_SHARED", here.parent / "shared"))
-    return folder if (folder := shared / "data" / "bccd").is_dir() else None
+    return folder if (folder := shared_data() / "bccd").is_dir() else None
 
 
 def report(

@@ -53,7 +53,7 @@ class DataFacts:
         )
         return cls(
             num_images=len(train),
-            num_empty=int((train.ends.diff(prepend=train.ends.new_zeros(1)) == 0).sum()),
+            num_empty=int((train.objects_per_image == 0).sum()),
             class_counts=dict(zip(train.class_names, counts.tolist(), strict=True)),
             image_sizes=sizes,
             boxes=objects.boxes.double().numpy(),
@@ -168,7 +168,7 @@ def _draw_evenly(dataset: DataSet) -> DataSet:
     """Draw images with objects from all over a data set; of a small one, take all."""
     if len(dataset) <= constants.MOST_LOOKED_AT:
         return dataset
-    lengths = dataset.ends.diff(prepend=dataset.ends.new_zeros(1)).numpy()
+    lengths = dataset.objects_per_image.numpy()
     with_objects = np.flatnonzero(lengths)
     number = min(len(with_objects), constants.MOST_LOOKED_AT)
     places = np.linspace(0, len(with_objects) - 1, number).astype(np.int64)

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import Int64
 from torch import Tensor
 
 from singleshot.data.image_files.decoding import read_image
@@ -101,6 +102,11 @@ class DataSet:
             description=description,
             notes=tuple(notes),
         )
+
+    @property
+    def objects_per_image(self) -> Int64[Tensor, " images"]:
+        """Number of annotated objects of each image, crowds included."""
+        return self.ends.diff(prepend=self.ends.new_zeros(1))
 
     def __len__(self) -> int:
         return len(self.paths)

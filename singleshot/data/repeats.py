@@ -149,7 +149,7 @@ def _objects(
     dataset: DataSet,
 ) -> tuple[Int64[np.ndarray, " objects"], Int64[np.ndarray, " objects"]]:
     """Return image and label of each object that is trained on."""
-    lengths = dataset.ends.diff(prepend=dataset.ends.new_zeros(1)).numpy()
+    lengths = dataset.objects_per_image.numpy()
     trained = ~dataset.truths.crowd.numpy()
     images = np.repeat(np.arange(len(dataset)), lengths)[trained]
     return images, dataset.truths.labels.numpy()[trained]

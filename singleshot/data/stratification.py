@@ -153,7 +153,7 @@ class _Content:
         num_labels = len(dataset.class_names) + 1
         group_of_image = np.empty(len(order), dtype=np.int64)
         group_of_image[order] = group
-        lengths = dataset.ends.diff(prepend=dataset.ends.new_zeros(1)).numpy()
+        lengths = dataset.objects_per_image.numpy()
         owners = np.repeat(np.arange(len(dataset)), lengths)
         empty = np.flatnonzero(lengths == 0)
         images = np.concatenate([owners, empty])
@@ -253,7 +253,7 @@ def _shuffle(dataset: DataSet, seed: int) -> np.ndarray:
 def classes_of_images(dataset: DataSet) -> Bool[np.ndarray, "images classes_and_none"]:
     """Mark the classes in each image; the last column marks images without objects."""
     num_classes = len(dataset.class_names)
-    lengths = dataset.ends.diff(prepend=dataset.ends.new_zeros(1)).numpy()
+    lengths = dataset.objects_per_image.numpy()
     holds = np.zeros((len(dataset), num_classes + 1), dtype=bool)
     holds[np.repeat(np.arange(len(dataset)), lengths), dataset.truths.labels.numpy()] = True
     holds[lengths == 0, num_classes] = True

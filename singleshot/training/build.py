@@ -114,6 +114,17 @@ def build_images(
     )
 
 
+def _distilled_teacher(
+    setup: TrainingSetup, settings: TrainingSettings, callback: Callback
+) -> TrainedDetector | None:
+    """Return the teacher, unless its loss has no weight, which is reported."""
+    teacher = setup.teacher
+    if teacher is None or settings.distillation.weight:
+        return teacher
+    callback.on_message(f"{teacher.source}: not distilled (training.distillation.weight = 0)")
+    return None
+
+
 def _build_objective(
     teacher: TrainedDetector,
     student: TrainableDetector,
@@ -162,10 +173,7 @@ def build_training(
     if _quantizes(recipe, setup) and not (resume or dry_run):
         observe_ranges(model, images)
     require_images_for_batch_norm(model, settings, processes)
-    teacher = setup.teacher
-    if teacher is not None and not settings.distillation.weight:
-        callback.on_message(f"{teacher.source}: not distilled (training.distillation.weight = 0)")
-        teacher = None
+    teacher = _distilled_teacher(setup, settings, callback)
     objective = model if teacher is None else _build_objective(teacher, model, settings, callback)
     precision = _set_up_model(model, settings, device, processes)
     settings = settings.model_copy(update={"precision": precision})
@@ -216,10 +224,6 @@ def build_training(
         if setup.start is None
         else setup.start.kept_classes(setup.data.train.class_names),
     )
-    if threshold := settings.repeat_threshold:
-        callback.on_message(describe_repeats(setup.data.train, threshold))
-    if recipe.augmentation.paste:
-        callback.on_message(describe_paste(recipe.augmentation, setup.data.train))
     return training, _build_batches(training, images, setup.data.train)
 
 
@@ -315,15 +319,20 @@ def _build_batches(training: Training, images: Images, train: DataSet) -> Traini
 
     `images` are those of `train`, which may be cached.
     """
-    settings, processes = training.recipe.training, training.processes
-    varied = build_images(training.recipe, images, training.model, train)
+    recipe, processes = training.recipe, training.processes
+    settings = recipe.training
+    if threshold := settings.repeat_threshold:
+        training.callback.on_message(describe_repeats(train, threshold))
+    if recipe.augmentation.paste:
+        training.callback.on_message(describe_paste(recipe.augmentation, train))
+    varied = build_images(recipe, images, training.model, train)
     order = Order(
         len(images),
         settings.batch_size,
         training.progress.num_steps,
         settings.seed,
         first_step=training.progress.step,
-        clean_end=training.recipe.augmentation.clean_end,
+        clean_end=recipe.augmentation.clean_end,
         share=processes.rank,
         num_shares=processes.world_size,
         window=varied.window,

@@ -1,7 +1,7 @@
 """Depthwise convolutions whose wide kernels get their gradient in two blocks of columns.
 
 On processors oneDNN has a fast kernel for this gradient up to three columns; for 5 × 5 it takes
-three to six times as long (benchmarks/results/training-step.md). The gradient of each column is a
+up to six times as long (benchmarks/results/training-step.md). The gradient of each column is a
 sum of its own, so blocks of columns give the same numbers.
 """
 

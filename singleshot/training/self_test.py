@@ -77,7 +77,7 @@ def self_test(training: Training, data: TrainingData, on_message: OnMessage) -> 
 
 def _images_with_objects(training: Training, train: DataSet) -> Batch:
     """Batch images with objects, without augmentation, from all over the data set."""
-    lengths = train.ends.diff(prepend=train.ends.new_zeros(1))
+    lengths = train.objects_per_image
     with_objects = lengths.nonzero().flatten().tolist()
     settings = training.recipe.training
     number = min(IMAGES, settings.batch_size, len(with_objects))
@@ -91,7 +91,7 @@ def _images_with_objects(training: Training, train: DataSet) -> Batch:
 
 def require_truth_scores_one(dataset: DataSet) -> None:
     """Raise RunFailed unless the annotations, taken as predictions, have an AP of 1."""
-    lengths = dataset.ends.diff(prepend=dataset.ends.new_zeros(1))
+    lengths = dataset.objects_per_image
     countable = (lengths <= COUNTED).nonzero().flatten().tolist()
     counted = dataset.subset(countable, description=dataset.description)
     report = evaluate_predictions(truth_as_predictions(counted), counted, protocol=Protocol.COCO)

@@ -47,7 +47,7 @@ class RareObjects:
         """Find the objects of classes in less than a share of the images; None without any."""
         is_rare = rare_classes(class_counts(dataset), share, len(dataset))
         truths = dataset.truths
-        lengths = dataset.ends.diff(prepend=dataset.ends.new_zeros(1)).numpy()
+        lengths = dataset.objects_per_image.numpy()
         labels = truths.labels.numpy()
         taken = is_rare[labels] & ~(truths.crowd | truths.difficult).numpy()
         images = np.repeat(np.arange(len(dataset)), lengths)[taken]

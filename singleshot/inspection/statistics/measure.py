@@ -49,7 +49,7 @@ class ObjectArrays:
     def of(cls, dataset: DataSet) -> ObjectArrays:
         """Take the arrays of a data set."""
         truths, num_classes = dataset.truths, len(dataset.class_names)
-        lengths = dataset.ends.diff(prepend=dataset.ends.new_zeros(1)).numpy()
+        lengths = dataset.objects_per_image.numpy()
         owners = np.repeat(np.arange(len(dataset)), lengths)
         crowd, labels = truths.crowd.numpy(), truths.labels.numpy()
         keep = ~crowd

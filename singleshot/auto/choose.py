@@ -16,6 +16,7 @@ from singleshot.auto.schedule_rules import (
     choose_averaging,
     choose_batch,
     choose_epochs,
+    choose_optimizer,
     choose_rate,
     choose_repeats,
     choose_validations,
@@ -131,7 +132,8 @@ def _choose_schedule(rules: _Rules, size: tuple[int, int], *, fine: bool) -> int
     batch_choice = choose_batch(task, size)
     given_batch = rules.add(batch_choice).is_given and not training.largest_batch
     batch = training.batch_size if given_batch else int(str(batch_choice.value))
-    for choice in choose_rate(task, batch):
+    of_optimizer = choose_optimizer(task) if task.start is None else []
+    for choice in (*of_optimizer, *choose_rate(task, batch)):
         rules.add(choice)
     if task.is_given("training.steps"):
         epochs = (training.steps or 0) * batch / task.facts.num_images

@@ -9,11 +9,13 @@ from singleshot.auto import constants
 from singleshot.auto.choice import RecipeChoice
 from singleshot.auto.facts import DataFacts
 from singleshot.auto.task import Task
+from singleshot.recipes.training import OptimizerName, describe_scaling, scale_rate
 
 __all__ = [
     "choose_averaging",
     "choose_batch",
     "choose_epochs",
+    "choose_optimizer",
     "choose_rate",
     "choose_repeats",
     "choose_validations",
@@ -41,26 +43,41 @@ def choose_batch(task: Task, input: tuple[int, int]) -> RecipeChoice:
     )
 
 
+def choose_optimizer(task: Task) -> list[RecipeChoice]:
+    """Choose the optimizer and its weight decay; a start from a detector has its own."""
+    optimizer = _optimizer(task)
+    _, decay = constants.BASE_RATES[optimizer]
+    return [
+        RecipeChoice("training.optimizer", optimizer, "learns more in few steps than SGD"),
+        RecipeChoice("training.weight_decay", decay, f"usual for {optimizer}"),
+    ]
+
+
 def choose_rate(task: Task, batch: int) -> list[RecipeChoice]:
-    """Choose the learning rate where the batch differs from the one that the recipe's is for."""
+    """Choose the learning rate, for the batch."""
     start = task.start
-    key, rate, base = (
-        ("training.learning_rate", constants.BASE_RATE, constants.BASE_BATCH)
-        if start is None
-        else (start.rate_key, start.rate, start.batch_size)
-    )
+    if start is None:
+        key, base, of = "training.learning_rate", constants.BASE_BATCH, "the recipe's"
+        optimizer = _optimizer(task)
+        rate, _ = constants.BASE_RATES[optimizer]
+    else:
+        key, base, of = start.rate_key, start.batch_size, "the start's"
+        rate, optimizer = start.rate, start.optimizer
     factor = min(max(batch / base, 1.0), constants.LARGEST_RATE_FACTOR)
     if start is not None and (factor == 1 or "training.learning_rate" in task.given):
         return []  # as its recipe has it, or as given, which goes before its tables
-    of = "the recipe's" if start is None else "the start's"
     if factor == 1:
         reason = f"{of}, for batches of {base}"
     else:
-        most = constants.LARGEST_RATE_FACTOR
-        within = batch <= most * base
-        scaled = "scaled with the batch" if within else f"{most:g} times as much, and no more"
-        reason = f"{of} {rate:g} for batches of {base}, {scaled} (Goyal et al. 2017)"
-    return [RecipeChoice(key, float(f"{rate * factor:.4g}"), reason)]
+        bounded = batch > constants.LARGEST_RATE_FACTOR * base
+        bound = f", as for {factor * base:g} and no more" if bounded else ""
+        reason = f"{of} {rate:g} for batches of {base}, {describe_scaling(optimizer)}{bound}"
+    return [RecipeChoice(key, float(f"{scale_rate(rate, factor, optimizer):.4g}"), reason)]
+
+
+def _optimizer(task: Task) -> OptimizerName:
+    """Return the optimizer of a training that starts from ImageNet: the given one, or AdamW."""
+    return "sgd" if task.given.get("training.optimizer") == "sgd" else "adamw"
 
 
 def choose_epochs(task: Task, batch: int, cost: float) -> RecipeChoice:

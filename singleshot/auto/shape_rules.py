@@ -57,7 +57,9 @@ def _bounds(task: Task) -> list[tuple[float, str]]:
         (task.most_pixels, f"{task.limited_by} allows no larger one"),
     ]
     if task.seconds is not None:
-        batch = constants.GPU_BATCH if task.machine.device == "gpu" else constants.CPU_BATCH
+        usual = constants.GPU_BATCH if task.machine.device == "gpu" else constants.CPU_BATCH
+        given = task.given.get("training.batch_size")
+        batch = given if isinstance(given, int) else usual
         full = task.steps_in_time(batch, task.cost(constants.REFERENCE_PIXELS))
         assert full is not None
         least = _least_steps(facts)

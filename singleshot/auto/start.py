@@ -30,6 +30,7 @@ def start_facts(detector: TrainedDetector, *, knows_classes: bool) -> StartFacts
         tables.insert(0, ("fine_tuning_known", recipe.fine_tuning_known))
     rate_key, rate = "training.learning_rate", recipe.training.learning_rate
     batch_size = recipe.training.batch_size
+    optimizers = [table.get("training", {}).get("optimizer") for _, table in tables]
     for name, table in tables:
         if "learning_rate" in table.get("training", {}):
             rate_key, rate = f"{name}.{rate_key}", float(table["training"]["learning_rate"])
@@ -42,6 +43,7 @@ def start_facts(detector: TrainedDetector, *, knows_classes: bool) -> StartFacts
         batch_size=batch_size,
         rate_key=rate_key,
         rate=rate,
+        optimizer=next(filter(None, optimizers), recipe.training.optimizer),
         knows_classes=knows_classes,
         has_tables=any(table for _, table in tables),
     )

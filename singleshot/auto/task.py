@@ -11,6 +11,7 @@ from singleshot.auto import constants
 from singleshot.auto.choice import GIVEN, RecipeChoice
 from singleshot.auto.facts import DataFacts
 from singleshot.detectors.common.settings import DetectorSettings
+from singleshot.recipes.training import OptimizerName
 
 __all__ = ["StartFacts", "Task", "TrainingMachine"]
 
@@ -64,6 +65,7 @@ class StartFacts:
     batch_size: int  # images a step that its recipe's learning rates are for
     rate_key: str  # of the learning rate that is used: its own, or in a table of fine-tuning
     rate: float
+    optimizer: OptimizerName
     knows_classes: bool
     has_tables: bool  # the recipe has values of its own for fine-tuning
 

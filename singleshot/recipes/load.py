@@ -70,8 +70,6 @@ _NO_KEYS = {
     "classes": _CLASSES,
     "nc": _CLASSES,
     "num_classes": _CLASSES,
-    "optimizer": "it is SGD, with training.learning_rate, training.momentum, training.nesterov and "
-    "training.weight_decay",
 }
 
 _BACKBONE_KIND = "model.backbone.kind"

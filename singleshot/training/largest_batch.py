@@ -12,6 +12,7 @@ import torch
 
 from singleshot.errors import RunFailed, SingleshotError
 from singleshot.recipes.schema import Recipe
+from singleshot.recipes.training import scale_rate
 from singleshot.structures import Batch
 from singleshot.training.frozen import set_training_mode
 from singleshot.training.loop import Training
@@ -146,16 +147,14 @@ def repeated(batch: Batch, number: int) -> Batch:
 def with_batch_size(recipe: Recipe, batch_size: int) -> Recipe:
     """Copy a recipe with another batch size, learning rate and number of steps.
 
-    The learning rate grows as the batch does (Goyal et al. 2017, §2.1: "when the minibatch size is
-    multiplied by k, multiply the learning rate by k"); steps, where they are counted, become fewer,
-    so that as many images are seen.
+    Steps, where they are counted, become fewer, so that as many images are seen.
     """
     settings = recipe.training
     factor = batch_size / settings.batch_size
     changes: dict[str, object] = {
         "largest_batch": False,
         "batch_size": batch_size,
-        "learning_rate": settings.learning_rate * factor,
+        "learning_rate": scale_rate(settings.learning_rate, factor, settings.optimizer),
     }
     if settings.steps is not None:
         changes["steps"] = max(round(settings.steps / factor), 1)

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
-from torch.optim import SGD, Optimizer
+from torch.optim import SGD, AdamW, Optimizer
 
 from singleshot.backbones.vgg import L2Norm
 from singleshot.recipes.training import ScheduleSettings, TrainingSettings
@@ -15,17 +15,24 @@ from singleshot.recipes.training import ScheduleSettings, TrainingSettings
 __all__ = ["WeightAverage", "build_optimizer", "rate_at", "set_learning_rate"]
 
 FUSED = {"cpu", "cuda"}  # devices that have one kernel for the whole step
+BETA2 = 0.999  # of AdamW's squared gradients (Kingma and Ba 2015, §2)
 START_OF_WARM_UP = 0.001  # of the full rate
 
 
-def build_optimizer(model: nn.Module, settings: TrainingSettings) -> SGD:
-    """Build SGD over the trainable parameters; biases and normalisation are not decayed."""
+def build_optimizer(model: nn.Module, settings: TrainingSettings) -> Optimizer:
+    """Build the optimizer of the trainable parameters; biases and normalisation are not decayed."""
+    groups = _parameter_groups(model, settings)
+    fused = next(model.parameters()).device.type in FUSED
+    if settings.optimizer == "adamw":
+        return AdamW(
+            groups, lr=settings.learning_rate, betas=(settings.momentum, BETA2), fused=fused
+        )
     return SGD(
-        _parameter_groups(model, settings),
+        groups,
         lr=settings.learning_rate,
         momentum=settings.momentum,
         nesterov=settings.nesterov,
-        fused=next(model.parameters()).device.type in FUSED,
+        fused=fused,
     )
 
 

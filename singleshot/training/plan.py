@@ -17,7 +17,7 @@ from singleshot.data.machine import available_cores, free_memory
 from singleshot.errors import SingleshotError
 from singleshot.files import write_atomically
 from singleshot.recipes.schema import Recipe
-from singleshot.recipes.training import TrainingSettings
+from singleshot.recipes.training import TrainingSettings, describe_scaling
 from singleshot.runs.folder import with_training
 from singleshot.structures import Batch
 from singleshot.training.build import TrainingSetup, build_training
@@ -154,7 +154,7 @@ def _with_largest_batch(recipe: Recipe, images: Images, setup: TrainingSetup) ->
     setup.callback.on_message(
         f"batches of {after.batch_size} images fit into memory; the learning rate is "
         f"{after.learning_rate:.4g}: {before.learning_rate:g} in batches of "
-        f"{before.batch_size}, scaled linearly (Goyal et al. 2017)"
+        f"{before.batch_size}, {describe_scaling(before.optimizer)}"
     )
     return fitted
 

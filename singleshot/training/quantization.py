@@ -31,6 +31,9 @@ def quantization_overrides(recipe: Recipe, given: Mapping[str, object]) -> dict[
     training = recipe.training
     changes: dict[str, object] = {
         "model.quantization.weights": "per-channel",
+        # Not those of fine-tuning, which are for a higher rate.
+        "training.optimizer": training.optimizer,
+        "training.weight_decay": training.weight_decay,
         "training.learning_rate": LEARNING_RATE * training.learning_rate,
         "training.epochs": EPOCHS,
         "training.schedule.warm_up": 0,

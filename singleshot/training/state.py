@@ -20,6 +20,15 @@ from singleshot.training.processes import Processes
 
 __all__ = ["load_state", "require_same_training", "save_state"]
 
+# What SGD and AdamW keep of a parameter, by torch's names, and how the file names it.
+STEP = "step"
+OPTIMIZER_STATE = {
+    "momentum_buffer": "momentum",
+    "exp_avg": "mean_gradient",
+    "exp_avg_sq": "mean_squared_gradient",
+    STEP: "parameter_step",
+}
+
 # Order and augmentation follow from the recipe's seed and the step. Other random numbers, such as
 # those of a backbone's dropout, follow from these states.
 RANDOM, CUDA_RANDOM, MPS_RANDOM = "random", "random.cuda", "random.mps"
@@ -52,7 +61,7 @@ def _write_state(  # noqa: PLR0917
     """`random_states` are those of every process."""
     tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
     tensors |= {f"average.{name}": tensor for name, tensor in average.model.state_dict().items()}
-    tensors |= {f"momentum.{number}": tensor for number, tensor in momenta(optimizer).items()}
+    tensors |= optimizer_tensors(optimizer)
     for rank, states in enumerate(random_states):
         tensors |= {of_rank(name, rank): state for name, state in states.items()}
     content = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
@@ -83,10 +92,7 @@ def load_state(
     except (SafetensorError, RuntimeError, KeyError) as error:
         what = str(error).splitlines()[-1].strip()
         raise ModelError(f"{path}: does not fit this recipe ({what}); begin a new run") from error
-    for number, tensor in starting_with("momentum.", tensors).items():
-        parameter = numbered(optimizer)[int(number)]
-        # In the parameter's own memory layout: the optimizer is several times slower across two.
-        optimizer.state[parameter]["momentum_buffer"] = torch.empty_like(parameter).copy_(tensor)
+    load_optimizer_tensors(optimizer, tensors)
     # With more processes than before, new ones keep the random numbers they begin with.
     for name, generator in random_generators().items():
         if (own := of_rank(name, processes.rank)) in tensors:
@@ -138,13 +144,30 @@ def random_generators() -> dict[str, ModuleType]:
     return generators
 
 
-def momenta(optimizer: Optimizer) -> dict[int, Tensor]:
-    """The momentum of each parameter, by its number."""
+def optimizer_tensors(optimizer: Optimizer) -> dict[str, Tensor]:
+    """Name what the optimizer keeps of each parameter: `momentum.3` is of the fourth."""
     return {
-        number: optimizer.state[parameter]["momentum_buffer"]
+        f"{written}.{number}": optimizer.state[parameter][name]
         for number, parameter in enumerate(numbered(optimizer))
-        if "momentum_buffer" in optimizer.state[parameter]
+        for name, written in OPTIMIZER_STATE.items()
+        if name in optimizer.state[parameter]
     }
+
+
+def load_optimizer_tensors(optimizer: Optimizer, tensors: dict[str, Tensor]) -> None:
+    """Put what `optimizer_tensors` has named back."""
+    parameters = numbered(optimizer)
+    fused = optimizer.defaults["fused"]
+    for name, written in OPTIMIZER_STATE.items():
+        for number, tensor in starting_with(f"{written}.", tensors).items():
+            parameter = parameters[int(number)]
+            if name == STEP:  # on the host, unless one kernel takes the whole step
+                kept = tensor.to(parameter.device) if fused else tensor
+            else:
+                # In the parameter's own memory layout: the optimizer is several times slower
+                # across two.
+                kept = torch.empty_like(parameter).copy_(tensor)
+            optimizer.state[parameter][name] = kept
 
 
 def numbered(optimizer: Optimizer) -> list[nn.Parameter]:

@@ -51,6 +51,7 @@ def start(**changes):
         batch_size=8,
         rate_key="fine_tuning.training.learning_rate",
         rate=0.005,
+        optimizer="sgd",
         knows_classes=False,
         has_tables=True,
     )

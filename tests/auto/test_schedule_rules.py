@@ -11,6 +11,7 @@ from singleshot.auto.schedule_rules import (
     choose_averaging,
     choose_batch,
     choose_epochs,
+    choose_optimizer,
     choose_rate,
     choose_repeats,
     choose_validations,
@@ -52,14 +53,28 @@ def test_the_batch_is_for_all_processes_and_each_has_two_images(
 def test_the_rate_grows_with_the_batch():
     (same,), (larger,), (most,) = (choose_rate(task(), batch) for batch in (8, 32, 256))
     assert same.value == load_recipe(constants.BASE).training.learning_rate
-    assert (larger.value, most.value) == (0.08, 0.08)
-    assert "scaled with the batch" in larger.reason
-    assert "4 times as much, and no more" in most.reason
-    assert [choice.value for choice in choose_rate(task(), 5)] == [0.02]
+    assert (larger.value, most.value) == (0.006, 0.006)
+    assert "scaled by the square root of the batch" in larger.reason
+    assert most.reason.endswith("(Malladi et al. 2022), as for 32 and no more")
+    assert [choice.value for choice in choose_rate(task(), 5)] == [same.value]
     assert choose_rate(task(start=start()), 8) == []
     (of_start,) = choose_rate(task(start=start()), 16)
     assert (of_start.key, of_start.value) == ("fine_tuning.training.learning_rate", 0.01)
     assert choose_rate(task(start=start(), given={"training.learning_rate": 0.1}), 16) == []
+
+
+def test_the_rate_and_the_decay_are_those_of_the_optimizer_that_is_given():
+    recipe = load_recipe(constants.BASE).training
+    chosen = {choice.key: choice.value for choice in choose_optimizer(task())}
+    assert chosen == {
+        "training.optimizer": recipe.optimizer,
+        "training.weight_decay": recipe.weight_decay,
+    }
+    given = task(given={"training.optimizer": "sgd"})
+    assert [choice.value for choice in choose_optimizer(given)] == ["sgd", 4e-5]
+    (rate,) = choose_rate(given, 32)
+    assert rate.value == 0.08
+    assert "scaled with the batch" in rate.reason
 
 
 @pytest.mark.parametrize(

@@ -57,22 +57,22 @@ def test_the_input_is_hardly_larger_than_the_images():
 
 def test_a_short_budget_takes_a_smaller_input_and_more_cores_a_larger_one():
     small = np.full(100, 1 / 40)  # 8 pixels of 320: half of the usual number of steps is enough
-    # 700 steps of 8 images in four fifths of the time: at 280 ms for 320 x 320, 245 s.
-    choice = choose_input(task(seconds=245.0, sides=small))
+    # 450 steps of 8 images in four fifths of the time: at 280 ms for 320 x 320, 157.5 s.
+    choice = choose_input(task(seconds=157.5, sides=small))
     assert pixels(choice) == pytest.approx(320 * 320, rel=0.15)
-    assert "a larger one would leave too few steps in 4.08 minutes on 2 cores" in choice.reason
-    assert pixels(choose_input(task(seconds=245.0, sides=small, cores=4))) > 1.8 * 320 * 320
-    assert pixels(choose_input(task(seconds=60.0, sides=small))) == 192 * 256  # about 224 x 224
+    assert "a larger one would leave too few steps in 2.62 minutes on 2 cores" in choice.reason
+    assert pixels(choose_input(task(seconds=157.5, sides=small, cores=4))) > 1.8 * 320 * 320
+    assert pixels(choose_input(task(seconds=40.0, sides=small))) == 192 * 256  # about 224 x 224
 
 
 def test_larger_objects_ask_for_more_steps_before_a_larger_input():
     def side_at(seconds):
-        # 12 pixels of 320: three quarters of 1400 steps.
+        # 12 pixels of 320: three quarters of 900 steps.
         return pixels(choose_input(task(seconds=seconds, sides=np.full(100, 12 / 320)))) ** 0.5
 
-    assert side_at(245.0) == pytest.approx(320, rel=0.05)  # 700 steps
-    assert side_at(367.5) == pytest.approx(320, rel=0.05)  # 1050
-    assert side_at(700.0) > 400
+    assert side_at(157.5) == pytest.approx(320, rel=0.05)  # 450 steps
+    assert side_at(236.0) == pytest.approx(320, rel=0.05)  # 675
+    assert side_at(450.0) > 400
 
 
 def test_a_start_keeps_its_input_unless_a_limit_is_smaller():

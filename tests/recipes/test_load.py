@@ -76,7 +76,7 @@ def test_steps_take_the_place_of_epochs():
         ("model.backbone.kind=vgg", "model.backbone"),
         ("training.lr=0.1", "'training.lr'; did you mean 'training.learning_rate'?"),
         ("learning_rate=0.1", "'learning_rate'; did you mean 'training.learning_rate'?"),
-        ("training.optimizer=adam", "'training.optimizer': it is SGD, with training.learning_rate"),
+        ("training.optimizer=adam", "= 'adam': expected 'sgd' or 'adamw'"),
         ("model.num_classes=3", "'model.num_classes': the classes come from the data"),
         ("model.input=300", "model.input = 300: expected [height, width], such as [300, 300]"),
         ("model.input=300x400", "expected [height, width], such as [300, 300]"),

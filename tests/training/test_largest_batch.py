@@ -1,5 +1,7 @@
 """The largest batch: the search, the line through what was measured, and what follows from it."""
 
+import math
+
 import pytest
 from callbacks import Recorder
 from cells import make_cells
@@ -58,6 +60,10 @@ def test_the_learning_rate_grows_as_the_batch_and_as_many_images_are_seen():
     assert (settings.batch_size, settings.largest_batch) == (8, False)
     assert settings.learning_rate == pytest.approx(recipe.training.learning_rate / 4)
     assert settings.steps == 4 * recipe.training.steps
+    adamw = load_recipe("ssdlite320-lite0")
+    assert with_batch_size(adamw, 32).training.learning_rate == pytest.approx(
+        2 * adamw.training.learning_rate
+    )
 
 
 @pytest.mark.parametrize("key", ["batch", "training.batch_size"])
@@ -85,9 +91,9 @@ def test_a_run_is_resumed_with_the_batch_that_was_found(tmp_path):
     run = singleshot.train(
         "ssdlite320-lite0", cells, run=tmp_path / "run", overrides=overrides, callback=recorder
     )
-    # There are six images, which fit into any memory: the rate of 0.02 is for eight.
+    # There are six images, which fit into any memory: the rate of 0.003 is for eight.
     settings = load_recipe(run.folder / "recipe.toml").training
     assert (settings.batch_size, settings.largest_batch) == (6, False)
-    assert settings.learning_rate == pytest.approx(0.015)
+    assert settings.learning_rate == pytest.approx(0.003 * math.sqrt(6 / 8))
     assert any("batches of 6 images fit into memory" in line for line in recorder.messages)
     assert run.steps == 2

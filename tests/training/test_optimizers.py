@@ -1,8 +1,10 @@
 import pytest
 import torch
+from pydantic import ValidationError
 from torch import nn
+from torch.optim import AdamW
 
-from singleshot.recipes.training import ScheduleSettings, TrainingSettings
+from singleshot.recipes.training import ScheduleSettings, TrainingSettings, scale_rate
 from singleshot.training.optimizers import build_optimizer, rate_at, set_learning_rate
 
 
@@ -33,6 +35,34 @@ def test_biases_and_norms_are_not_decayed_and_biases_of_convolutions_learn_twice
         (0.1, 0.01): {id(conv.weight)},
         (0.2, 0.0): {id(conv.bias)},
     }
+
+
+def test_adamw_has_the_same_groups_with_decoupled_decay():
+    settings = TrainingSettings(
+        epochs=1, optimizer="adamw", learning_rate=0.1, weight_decay=0.5, momentum=0.8
+    )
+    model = Small()
+    optimizer = build_optimizer(model, settings)
+    assert isinstance(optimizer, AdamW)
+    assert optimizer.defaults["betas"] == (0.8, 0.999)
+    weight, bias = model.backbone.weight, model.backbone.bias
+    before = weight.detach().clone(), bias.detach().clone()
+    for parameter in model.parameters():
+        parameter.grad = torch.ones_like(parameter)
+    optimizer.step()
+    # A first step is one of the rate, whatever the gradient (Kingma and Ba 2015, §2.1).
+    assert torch.allclose(weight, before[0] * (1 - 0.1 * 0.5) - 0.1)
+    assert torch.allclose(bias, before[1] - 0.1)
+
+
+def test_what_adamw_would_not_heed_is_refused():
+    with pytest.raises(ValidationError, match="nesterov is of optimizer = 'sgd'"):
+        TrainingSettings(epochs=1, optimizer="adamw", nesterov=True)
+
+
+@pytest.mark.parametrize(("optimizer", "rate"), [("sgd", 0.4), ("adamw", 0.2)])
+def test_the_rate_is_scaled_by_the_rule_of_the_optimizer(optimizer, rate):
+    assert scale_rate(0.1, 4, optimizer) == pytest.approx(rate)
 
 
 def test_frozen_parameters_are_left_out():

@@ -7,7 +7,7 @@ from __future__ import annotations
 import pytest
 import torch
 from torch import nn
-from torch.optim import SGD
+from torch.optim import SGD, AdamW
 
 from singleshot.errors import ModelError
 from singleshot.runs.progress import TrainingProgress, load_progress
@@ -82,3 +82,29 @@ def test_momentum_and_random_numbers_come_back(tmp_path):
     assert torch.equal(others[0].weight, model.weight)
     momentum = others[2].state[others[0].weight]["momentum_buffer"]
     assert momentum.tolist() == [[1.0, 1.0]]
+
+
+@pytest.mark.parametrize("fused", [False, True])
+def test_adamw_continues_as_if_it_had_not_been_interrupted(tmp_path, fused):
+    def make():
+        torch.manual_seed(0)
+        model = nn.Linear(2, 1)
+        optimizer = AdamW(model.parameters(), lr=0.1, fused=fused)
+        return model, WeightAverage(model, 0.9), optimizer
+
+    def step(model, optimizer):
+        optimizer.zero_grad()
+        model(torch.tensor([1.0, -2.0])).square().sum().backward()
+        optimizer.step()
+
+    model, average, optimizer = make()
+    for _ in range(3):
+        step(model, optimizer)
+    path = tmp_path / "state.safetensors"
+    save_state(path, begun(4, step=3), model, average, optimizer, ALONE)
+    others = make()
+    load_state(path, *others, processes=ALONE, expected=begun(4))
+    step(model, optimizer)
+    step(others[0], others[2])
+    assert torch.equal(others[0].weight, model.weight)
+    assert torch.equal(others[0].bias, model.bias)

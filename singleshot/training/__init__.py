@@ -10,7 +10,7 @@ plan            batch size, self-test, profile and time budget, resolved before 
 build           model, optimizer and batches from a recipe: where its keys act
 loop            the training loop
 gradients       gradients of a batch in parts and over processes
-optimizers      SGD, learning-rate schedule, average of the weights
+optimizers      SGD and AdamW, learning-rate schedule, average of the weights
 batch_norm      batch norm over several processes
 precision       float32 or bfloat16
 frozen          parts that are not trained

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -23,7 +24,7 @@ from singleshot.data.machine import available_cores
 from singleshot.data.splits import TrainingData
 from singleshot.models.opening import load_trainable
 from singleshot.models.summary import summarise
-from singleshot.recipes.load import ABBREVIATIONS, load_recipe
+from singleshot.recipes.load import ABBREVIATIONS, flat, load_recipe
 from singleshot.runs.callbacks import OnMessage
 from singleshot.runs.folder import RunFolder
 from singleshot.training.build import TrainingSetup, build_training
@@ -68,7 +69,7 @@ def choose_for(
         machine=machine,
         seconds=seconds,
         start=None if detector is None else start_facts(detector, knows_classes=known),
-        given={ABBREVIATIONS.get(key, key): value for key, value in options.all_overrides.items()},
+        given=_spell_out(options.all_overrides),
     )
     limits = Limits(options.max_latency, options.max_gmac)
     setup = MeasurementSetup(data.train.class_names, data.train[0].image, device)
@@ -78,6 +79,18 @@ def choose_for(
         coverage = describe_coverage(chosen, base, task.facts, data.train.class_names)
         chosen = replace(chosen, remarks=(coverage,))
     return processes.broadcast(chosen)
+
+
+def _spell_out(overrides: Mapping[str, object]) -> dict[str, object]:
+    """Write abbreviations out, and tables key by key: rules choose keys, not tables.
+
+    A table with a kind stays whole, since it takes the place of another kind's.
+    """
+    given: dict[str, object] = {}
+    for key, value in overrides.items():
+        whole = {ABBREVIATIONS.get(key, key): value}
+        given |= whole if isinstance(value, dict) and "kind" in value else flat(whole)
+    return given
 
 
 def _measured(

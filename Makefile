@@ -7,11 +7,8 @@ BIN = .venv/bin
 DEMO = demo-output
 DATA =
 DEMO_DATA = $(if $(DATA),$(DATA),$(DEMO)/digits)
-DEMO_RECIPE = ssdlite320-lite0
-# The images are small, so a smaller input is enough and twice as fast; a flipped 2 is no 2, and
-# digits made four times smaller can no longer be read.
-DEMO_OPTIONS = $(if $(DATA),,--set model.input=[192,256] --set training.epochs=12 \
-  --set augmentation.flip=0 --set augmentation.expand.up_to=2)
+DEMO_RECIPE = auto
+DEMO_OPTIONS = --time-budget 7m
 
 .PHONY: help setup demo test check format bench docs clean
 

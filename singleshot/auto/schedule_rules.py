@@ -22,6 +22,9 @@ __all__ = [
 ]
 
 
+_NAMES: dict[OptimizerName, str] = {"adamw": "AdamW", "sgd": "SGD"}
+
+
 def choose_batch(task: Task, input: tuple[int, int]) -> RecipeChoice:
     """Choose the images of a step."""
     key, num_images = "training.batch_size", task.facts.num_images
@@ -49,7 +52,7 @@ def choose_optimizer(task: Task) -> list[RecipeChoice]:
     _, decay = constants.BASE_RATES[optimizer]
     return [
         RecipeChoice("training.optimizer", optimizer, "learns more in few steps than SGD"),
-        RecipeChoice("training.weight_decay", decay, f"usual for {optimizer}"),
+        RecipeChoice("training.weight_decay", decay, f"usual for {_NAMES[optimizer]}"),
     ]
 
 
@@ -57,12 +60,12 @@ def choose_rate(task: Task, batch: int) -> list[RecipeChoice]:
     """Choose the learning rate, for the batch."""
     start = task.start
     if start is None:
-        key, base, of = "training.learning_rate", constants.BASE_BATCH, "the recipe's"
-        optimizer = _optimizer(task)
+        key, base, optimizer = "training.learning_rate", constants.BASE_BATCH, _optimizer(task)
         rate, _ = constants.BASE_RATES[optimizer]
+        of = f"{_NAMES[optimizer]}'s"
     else:
         key, base, of = start.rate_key, start.batch_size, "the start's"
-        rate, optimizer = start.rate, start.optimizer
+        rate, optimizer = start.rate, _given_optimizer(task) or start.optimizer
     factor = min(max(batch / base, 1.0), constants.LARGEST_RATE_FACTOR)
     if start is not None and (factor == 1 or "training.learning_rate" in task.given):
         return []  # as its recipe has it, or as given, which goes before its tables
@@ -77,7 +80,12 @@ def choose_rate(task: Task, batch: int) -> list[RecipeChoice]:
 
 def _optimizer(task: Task) -> OptimizerName:
     """Return the optimizer of a training that starts from ImageNet: the given one, or AdamW."""
-    return "sgd" if task.given.get("training.optimizer") == "sgd" else "adamw"
+    return _given_optimizer(task) or "adamw"
+
+
+def _given_optimizer(task: Task) -> OptimizerName | None:
+    given = task.given.get("training.optimizer")
+    return next((name for name in _NAMES if name == given), None)
 
 
 def choose_epochs(task: Task, batch: int, cost: float) -> RecipeChoice:

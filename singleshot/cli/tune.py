@@ -16,7 +16,7 @@ EXAMPLES = examples(
     "singleshot tune ssdlite320-lite0 --data cells --trials 2 --run runs/search "
     "--set training.epochs=1",
     "singleshot tune ssdlite320-lite0 --data cells --trials 2 --run runs/rate "
-    "--set training.epochs=1 --search training.learning_rate=0.002..0.05:log",
+    "--set training.epochs=1 --search training.learning_rate=0.0005..0.01:log",
 )
 
 

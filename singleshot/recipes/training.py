@@ -91,7 +91,7 @@ class TrainingSettings(Settings):
         "steps, at about a tenth of the rate and a thousand times the weight decay",
     )
     learning_rate: Positive = 0.01
-    momentum: Fraction = Field(0.9, description="of SGD; of AdamW β₁")
+    momentum: Fraction = Field(0.9, description="SGD's momentum; AdamW's β₁")
     nesterov: bool = Field(False, description="of SGD")
     weight_decay: float = Field(
         5e-4,
@@ -184,7 +184,7 @@ class TrainingSettings(Settings):
 
     @model_validator(mode="after")
     def nesterov_is_of_sgd(self) -> TrainingSettings:
-        """Refuse what AdamW would not heed."""
+        """Refuse what AdamW ignores."""
         if self.nesterov and self.optimizer == "adamw":
-            raise ValueError("nesterov is of optimizer = 'sgd'; leave it out")
+            raise ValueError("nesterov needs optimizer = 'sgd'")
         return self

@@ -149,9 +149,14 @@ class RunFolder:
                 f"prolonged: begin another from its weights with --init {self.path}"
             )
 
+    @property
+    def begun_recipe(self) -> Recipe:
+        """The recipe that the run was begun with, what was measured then included."""
+        return load_run_recipe(self.recipe)
+
     def recipe_to_resume(self, recipe: Recipe) -> Recipe:
         """Return the recipe that the run was begun with; RecipeError when `recipe` is another."""
-        begun = load_run_recipe(self.recipe)
+        begun = self.begun_recipe
         # These may change; what was measured when the run began stays as it is.
         names = ("workers", "cache", "cache_folder", "stop_when_worse")
         supply = {name: getattr(recipe.training, name) for name in names}
@@ -163,8 +168,8 @@ class RunFolder:
         recipe = with_training(recipe, {"precision": begun.training.precision})
         if changed := differences(begun, recipe):
             raise RecipeError(
-                f"{self.path} was begun with another recipe ({', '.join(changed)}); "
-                f"resume with the same, or begin a new run"
+                f"{self.path} was begun with another recipe ({', '.join(changed)}); resume with "
+                f"the same, by the folder alone (train --resume {self.path}), or begin a new run"
             )
         return begun
 

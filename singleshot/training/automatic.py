@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -24,7 +23,7 @@ from singleshot.data.machine import available_cores
 from singleshot.data.splits import TrainingData
 from singleshot.models.opening import load_trainable
 from singleshot.models.summary import summarise
-from singleshot.recipes.load import ABBREVIATIONS, flat, load_recipe
+from singleshot.recipes.load import ABBREVIATIONS, flat, load_recipe, pairs
 from singleshot.runs.callbacks import OnMessage
 from singleshot.runs.folder import RunFolder
 from singleshot.training.build import TrainingSetup, build_training
@@ -35,11 +34,22 @@ from singleshot.training.profile import NUM_BATCHES
 from singleshot.training.start import Start
 from singleshot.training.time_budget import seconds_per_step
 
-__all__ = ["choose_for", "describe_trained", "report_choices"]
-
+__all__ = ["choose_for", "describe_trained", "report_choices", "with_single_keys"]
 
 MOST_FOR_MEASURING = 0.03  # of the time budget
 FEW_IMAGES = 16  # that the speed is measured on; in memory, as those of a training are
+
+
+def with_single_keys(options: TrainingOptions) -> TrainingOptions:
+    """Return options whose overrides are of single keys: rules choose keys, not tables.
+
+    A table with a kind stays whole, since it takes the place of another kind's.
+    """
+    overrides: dict[str, object] = {}
+    for key, value in pairs(options.overrides):
+        is_kind = isinstance(value, dict) and "kind" in value
+        overrides |= {key: value} if is_kind else flat({key: value})
+    return replace(options, overrides=overrides)
 
 
 def choose_for(
@@ -69,7 +79,7 @@ def choose_for(
         machine=machine,
         seconds=seconds,
         start=None if detector is None else start_facts(detector, knows_classes=known),
-        given=_spell_out(options.all_overrides),
+        given={ABBREVIATIONS.get(key, key): value for key, value in options.all_overrides.items()},
     )
     limits = Limits(options.max_latency, options.max_gmac)
     setup = MeasurementSetup(data.train.class_names, data.train[0].image, device)
@@ -79,18 +89,6 @@ def choose_for(
         coverage = describe_coverage(chosen, base, task.facts, data.train.class_names)
         chosen = replace(chosen, remarks=(coverage,))
     return processes.broadcast(chosen)
-
-
-def _spell_out(overrides: Mapping[str, object]) -> dict[str, object]:
-    """Write abbreviations out, and tables key by key: rules choose keys, not tables.
-
-    A table with a kind stays whole, since it takes the place of another kind's.
-    """
-    given: dict[str, object] = {}
-    for key, value in overrides.items():
-        whole = {ABBREVIATIONS.get(key, key): value}
-        given |= whole if isinstance(value, dict) and "kind" in value else flat(whole)
-    return given
 
 
 def _measured(

@@ -23,7 +23,7 @@ LARGEST = 256  # a sane end: larger ones need other optimizers (You et al. 2017,
 SHARE_OF_GPU = 0.9
 SHARE_OF_MEMORY = 0.8
 TRIED = (2, 4, 8)  # images; batch norm needs two
-STEPS = 2  # the first one creates the momentum
+STEPS = 2  # the first one creates the optimizer's state
 
 
 class Peak(NamedTuple):

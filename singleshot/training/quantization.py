@@ -31,7 +31,7 @@ def quantization_overrides(recipe: Recipe, given: Mapping[str, object]) -> dict[
     training = recipe.training
     changes: dict[str, object] = {
         "model.quantization.weights": "per-channel",
-        # Not those of fine-tuning, which are for a higher rate.
+        # The rate is a part of the recipe's, so its optimizer and weight decay belong to it.
         "training.optimizer": training.optimizer,
         "training.weight_decay": training.weight_decay,
         "training.learning_rate": LEARNING_RATE * training.learning_rate,

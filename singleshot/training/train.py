@@ -32,6 +32,7 @@ from singleshot.training.automatic import (
     choose_for,
     describe_trained,
     report_choices,
+    with_single_keys,
 )
 from singleshot.training.build import TrainingSetup, build_training, training_device
 from singleshot.training.interrupt import graceful_interrupts, immediate_interrupts
@@ -90,12 +91,19 @@ def train(recipe: str | Path, options: TrainingOptions) -> Run:
 
 def run_training(recipe: str | Path, options: TrainingOptions) -> Run:
     """Train as `train` does, with options that are made already."""
+    given = options
     recipe, options = recall_command(recipe, options)
+    # A run that is resumed by its folder keeps its recipe, also where a shipped one has changed.
+    keeps_recipe = options.run is not given.run and not given.all_overrides
     if not options.data:
         raise SingleshotError("name the images to train on: --data DATA")
     require_options_of_auto(recipe, options)
     # A folder of this name, such as one of images, is no recipe.
-    source = recipe if str(recipe) == AUTO else find_recipe(recipe)
+    source = recipe
+    if str(recipe) == AUTO:
+        options = with_single_keys(options)
+    else:
+        source = find_recipe(recipe)
     budget = TimeBudget.of(options.time_budget)
     with (
         training_display(options.progress, options.callback) as callback,
@@ -109,7 +117,7 @@ def run_training(recipe: str | Path, options: TrainingOptions) -> Run:
             resume = is_resumed(folder, processes, requested=options.resume)
             tracker = _tracker(folder, options, processes)
             callbacks = _callbacks(folder, options.callback, tracker, processes)
-            context = _Context(options, folder, processes, device, callbacks, resume=resume)
+            context = _Context(options, folder, processes, device, callbacks, resume, keeps_recipe)
             settings, setup = _prepare(starting, context, record_of(recipe, options))
             with nullcontext() if tracker is None else tracker.marked():
                 progress, stopped_by = _plan_and_train(settings, setup, options, budget)
@@ -141,6 +149,7 @@ class _Context:
     device: torch.device
     callbacks: CallbackList
     resume: bool
+    keeps_recipe: bool  # the run's own: none is given
 
 
 def _prepare(
@@ -150,7 +159,8 @@ def _prepare(
     options, callbacks = context.options, context.callbacks
     settings, chosen = starting.plain, None
     if context.resume:
-        settings = starting.to_resume(context.folder)
+        folder = context.folder
+        settings = folder.begun_recipe if context.keeps_recipe else starting.to_resume(folder)
         callbacks.on_message(describe_resumed(context.folder))
     data = training_split(
         as_paths(options.data),

@@ -23,7 +23,7 @@ def test_the_file_is_an_ordinary_recipe_with_reasons(tmp_path):
     lines = text.splitlines()
     assert max(map(len, lines)) <= 100
     rate = lines.index("learning_rate = 0.003")
-    assert lines[rate - 1] == "# the recipe's, for batches of 8"
+    assert lines[rate - 1] == "# AdamW's, for batches of 8"
     assert "[model.priors]" in lines
 
 

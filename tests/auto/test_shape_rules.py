@@ -65,6 +65,13 @@ def test_a_short_budget_takes_a_smaller_input_and_more_cores_a_larger_one():
     assert pixels(choose_input(task(seconds=40.0, sides=small))) == 192 * 256  # about 224 x 224
 
 
+def test_larger_batches_leave_fewer_steps_and_so_a_smaller_input():
+    small = np.full(100, 1 / 40)
+    sixteen = task(seconds=315.0, sides=small, given={"training.batch_size": 16})
+    assert choose_input(sixteen).value == choose_input(task(seconds=157.5, sides=small)).value
+    assert pixels(choose_input(task(seconds=315.0, sides=small))) > pixels(choose_input(sixteen))
+
+
 def test_larger_objects_ask_for_more_steps_before_a_larger_input():
     def side_at(seconds):
         # 12 pixels of 320: three quarters of 900 steps.

@@ -166,7 +166,7 @@ def test_api_other_arguments_after_train(detector, photograph):
     [
         ("training.lr", "0.1", "training.learning_rate"),
         ("model.num_classes", "3", "classes"),
-        ("training.optimizer", "adam", "SGD"),
+        ("training.optimizer", "adam", "'adamw'"),
         ("model.input", "300", "[300, 300]"),
         ("model.input", "300x300", "[300, 300]"),
     ],

@@ -23,7 +23,7 @@ OVERRIDES = {
     "model.backbone.name": "mobilenetv3_small_050",
     "model.backbone.weights": "none",
     "model.backbone.frozen_stride": 0,
-    "augmentation.crop": {"probability": 0.25},
+    "augmentation.expand": {"probability": 0.25},
 }
 
 
@@ -56,7 +56,10 @@ def test_each_choice_is_printed_with_its_reason_and_the_size_at_the_end(run):
     assert choices[0].startswith("auto: 6 images, 1 without objects, of 128 x 96 in the median")
     assert "auto: model.input = [96, 128]: given" in choices
     # Of a table that is given, the rules choose the other keys alone.
-    assert "auto: augmentation.crop.probability = 0.25: given" in choices
+    assert "auto: augmentation.expand.probability = 0.25: given" in choices
+    assert any(line.startswith("auto: augmentation.expand.up_to = 2.0: ") for line in choices)
+    expand = load_recipe(trained.folder / "recipe.toml").augmentation.expand
+    assert (expand.probability, expand.up_to) == (0.25, 2.0)
     assert any(line.startswith("auto: model.priors.sizes_unit = [") for line in choices)
     assert re.search(
         r"best\.safetensors: validation AP 0\.\d{3}, \d\.\d\d M parameters, 0\.\d\d GMAC at "

@@ -55,8 +55,8 @@ def test_adamw_has_the_same_groups_with_decoupled_decay():
     assert torch.allclose(bias, before[1] - 0.1)
 
 
-def test_what_adamw_would_not_heed_is_refused():
-    with pytest.raises(ValidationError, match="nesterov is of optimizer = 'sgd'"):
+def test_what_adamw_ignores_is_refused():
+    with pytest.raises(ValidationError, match="nesterov needs optimizer = 'sgd'"):
         TrainingSettings(epochs=1, optimizer="adamw", nesterov=True)
 
 

@@ -49,6 +49,8 @@ def test_a_hundredth_of_the_rate_for_a_few_epochs_unless_given():
     changed = load_recipe("ssdlite320-lite0", quantization_overrides(recipe, {}))
     assert changed.training.learning_rate == pytest.approx(0.01 * recipe.training.learning_rate)
     assert (changed.training.epochs, changed.training.average_decay) == (5, 0)
+    started = load_recipe("ssdlite320-lite0", quantization_overrides(recipe, {}), start="detector")
+    assert started.training == changed.training
     assert changed.training.frozen_parts == ("batch_norm",)
     assert changed.model.quantization is not None
     given = {"training.steps": 7, "model.quantization.weights": "per-tensor"}

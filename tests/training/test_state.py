@@ -84,12 +84,11 @@ def test_momentum_and_random_numbers_come_back(tmp_path):
     assert momentum.tolist() == [[1.0, 1.0]]
 
 
-@pytest.mark.parametrize("fused", [False, True])
-def test_adamw_continues_as_if_it_had_not_been_interrupted(tmp_path, fused):
+def test_adamw_continues_as_if_it_had_not_been_interrupted(tmp_path):
     def make():
         torch.manual_seed(0)
         model = nn.Linear(2, 1)
-        optimizer = AdamW(model.parameters(), lr=0.1, fused=fused)
+        optimizer = AdamW(model.parameters(), lr=0.1)
         return model, WeightAverage(model, 0.9), optimizer
 
     def step(model, optimizer):

@@ -18,6 +18,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 import singleshot
 from singleshot.checkpoints.checkpoint import Checkpoint
 from singleshot.errors import DataError, ModelError, RecipeError
+from singleshot.recipes.load import load_recipe
 from singleshot.runs.log import read_log
 from singleshot.runs.progress import load_progress
 from singleshot.training import train as training
@@ -239,6 +240,20 @@ def test_resuming_with_another_recipe_names_the_difference(cells, tmp_path):
     train(cells, tmp_path / "run", callback=Recorder(after=1))
     with pytest.raises(RecipeError, match=r"training\.momentum: 0\.9, 0\.8"):
         train(cells, tmp_path / "run", resume=True, overrides={"training.momentum": 0.8})
+
+
+def test_a_run_keeps_its_recipe_where_a_shipped_one_has_changed_since(cells, tmp_path):
+    run = tmp_path / "run"
+    train(cells, run, callback=Recorder(after=1))
+    for written in (run / "recipe.toml", run / "training_state" / "asked.toml"):
+        text = written.read_text()
+        assert "momentum = 0.9\n" in text
+        written.write_text(text.replace("momentum = 0.9\n", "momentum = 0.8\n"))
+    with pytest.raises(RecipeError, match="by the folder alone"):
+        train(cells, run, resume=True)
+    resumed = singleshot.train(run, resume=True)
+    assert not resumed.interrupted
+    assert load_recipe(resumed.folder / "recipe.toml").training.momentum == 0.8
 
 
 def test_resuming_with_other_images_is_refused(cells, tmp_path):

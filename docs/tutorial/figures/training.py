@@ -92,10 +92,10 @@ def draw_key(plot: Plot, entries: dict[str, str], x: float = 330, y: float = 34)
 
 def curve_rate() -> Figure:
     """Draw the learning rate."""
-    plot = axes("learning rate", [0, 0.005, 0.01, 0.015, 0.02])
+    plot = axes("learning rate", [0, 0.001, 0.002, 0.003])
     draw_line(plot, steps, "learning_rate", BLUE, scale=STEPS_OF_EPOCH)
     return plot.canvas.figure(
-        "The learning rate by epoch: a steep rise to 0.02 over the first four epochs, then half a "
+        "The learning rate by epoch: a steep rise to 0.003 over the first four epochs, then half a "
         "cosine down to 0 at epoch 40."
     )
 

@@ -94,7 +94,8 @@ def run_training(recipe: str | Path, options: TrainingOptions) -> Run:
     given = options
     recipe, options = recall_command(recipe, options)
     # A run that is resumed by its folder keeps its recipe, also where a shipped one has changed.
-    keeps_recipe = options.run is not given.run and not given.all_overrides
+    changes = given.all_overrides or given.init or given.prune or given.quantize
+    keeps_recipe = options.run is not given.run and not changes
     if not options.data:
         raise SingleshotError("name the images to train on: --data DATA")
     require_options_of_auto(recipe, options)

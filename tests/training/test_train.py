@@ -19,6 +19,7 @@ import singleshot
 from singleshot.checkpoints.checkpoint import Checkpoint
 from singleshot.errors import DataError, ModelError, RecipeError
 from singleshot.recipes.load import load_recipe
+from singleshot.runs.folder import RunFolder
 from singleshot.runs.log import read_log
 from singleshot.runs.progress import load_progress
 from singleshot.training import train as training
@@ -245,7 +246,7 @@ def test_resuming_with_another_recipe_names_the_difference(cells, tmp_path):
 def test_a_run_keeps_its_recipe_where_a_shipped_one_has_changed_since(cells, tmp_path):
     run = tmp_path / "run"
     train(cells, run, callback=Recorder(after=1))
-    for written in (run / "recipe.toml", run / "training_state" / "asked.toml"):
+    for written in (RunFolder(run).recipe, RunFolder(run).requested):
         text = written.read_text()
         assert "momentum = 0.9\n" in text
         written.write_text(text.replace("momentum = 0.9\n", "momentum = 0.8\n"))

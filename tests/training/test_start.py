@@ -154,7 +154,7 @@ def test_batch_norms_are_frozen_as_the_start_has_them(cells, begun, tmp_path):
     assert len(norms) > 10
     changed = {name for name, tensor in theirs.items() if not torch.equal(ours[name], tensor)}
     assert not changed & kept
-    assert "backbone.body.conv_stem.weight" in changed
+    assert any(name.startswith("backbone.body.") for name in changed)
 
 
 def test_a_class_map_is_checked_before_anything_is_written(cells, begun, tmp_path):

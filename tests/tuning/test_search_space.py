@@ -35,7 +35,7 @@ LITE = "ssdlite320-lite0"
             Choices(('"smooth-l1"', '"giou"')),
         ),
         ("model.input=[320,320],[384, 384]", "model.input", Choices(("[320, 320]", "[384, 384]"))),
-        ("training.nesterov=true,false", "training.nesterov", Choices(("true", "false"))),
+        ("training.compile=true,false", "training.compile", Choices(("true", "false"))),
     ],
 )
 def test_forms_and_types(search, key, values):
@@ -49,7 +49,7 @@ def test_forms_and_types(search, key, values):
         ("training.learning_rate=-1..2", "learning_rate = -1: expected more than 0"),
         ("training.batch_size=1.5..3", "batch_size = 1.5: expected a whole number"),
         ("model.loss.localization=l1,giou", "'l1': there are smooth-l1, giou, diou, ciou"),
-        ("training.nesterov=false..true", "a range needs numbers; list the values"),
+        ("training.compile=false..true", "a range needs numbers; list the values"),
         ("training.learning_rate=0.1..0.01", "0.1 is not below 0.01"),
         ("training.weight_decay=0..1:log", "a logarithmic range starts above 0"),
         ("training.weight_decay=0.1..1:lin", "only 'log' is known"),

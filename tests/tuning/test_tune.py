@@ -46,9 +46,10 @@ def test_a_search_finds_the_best_learning_rate(cells, tmp_path):
 
 def test_the_first_trial_is_the_unchanged_recipe(cells, tmp_path):
     result = search(cells, tmp_path / "run", 2)
-    assert result.trials[0].values == {RATE: 0.02}
+    rate = load_recipe("ssdlite320-lite0").training.learning_rate
+    assert result.trials[0].values == {RATE: rate}
     assert result.trials[0].is_start
-    assert result.trials[0].score == pytest.approx(score_of(0.02))
+    assert result.trials[0].score == pytest.approx(score_of(rate))
     assert not result.trials[1].is_start
 
 
@@ -69,7 +70,8 @@ def test_the_trials_are_written_as_json(cells, tmp_path):
     stopped = json.loads((tmp_path / "run/trials.json").read_text())
     assert stopped["best"] == result.best.number
     assert [one["outcome"] for one in stopped["trials"]] == ["finished"] * 3
-    assert stopped["trials"][0]["validations"][-1] == [2, pytest.approx(score_of(0.02))]
+    rate = load_recipe("ssdlite320-lite0").training.learning_rate
+    assert stopped["trials"][0]["validations"][-1] == [2, pytest.approx(score_of(rate))]
     assert stopped["importances"] is None
 
 

@@ -1,7 +1,7 @@
 """Compare detectors: evaluate each on the same images, rank them, and time them in turns."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -127,6 +127,12 @@ def _compare(models: Sequence[str | Path], options: ComparisonOptions) -> Compar
         protocol=protocol,
         iou_threshold=iou_threshold,
     )
+    # The very numbers of `evaluate`: the bootstrap adds up in another order, to another last bit.
+    estimates = tuple(
+        estimate._replace(value=one.report.mean_average_precision)
+        for estimate, one in zip(ranking.estimates, evaluated, strict=True)
+    )
+    ranking = replace(ranking, estimates=estimates)
     # COCO's numbers are in the tables whatever the protocol.
     limited = limit_note(count_images_over_limit(truths))
     trained_on = training_notes(named, dataset)

@@ -1,8 +1,8 @@
 """Fit a training into a wall time: measure its costs, plan its steps, follow the machine's speed.
 
-The plan fills the time with steps and validations (`allot`). Machines change speed: at a quarter,
-half and three quarters of the schedule the rest is planned anew when it would end too late or well
-too early, and after that whenever it would end too late (`Pace`).
+The plan fills the time with steps and validations (`allot`). Machines change speed: at some marks of
+the schedule the rest is planned anew when it would end too late or well too early, and in the last
+quarter whenever it would end too late (`Pace`).
 """
 
 from __future__ import annotations
@@ -48,7 +48,10 @@ PAGE, PAGE_IMAGE = 2.0, 0.02  # seconds that drawing the report takes, and for e
 WARM_UP = 3  # steps: caches fill, kernels are chosen, the optimizer allocates its memory
 MEASURED, LEAST_MEASURED = 10, 2  # steps
 
-MARKS = (0.25, 0.5, 0.75)  # parts of the schedule after which the rest is planned anew
+# Parts of the schedule after which the rest is planned anew. The last gives back what a slow
+# stretch near the end took away.
+MARKS = (0.25, 0.5, 0.75, 0.9)
+WATCHED = 0.75  # part from which lateness is looked for at each step
 BEHIND, AHEAD = 0.01, 0.03  # of the budget: tolerated at a mark
 FEW = 3  # steps, below which their mean is not used
 
@@ -196,7 +199,7 @@ class Pace:
         """Return another number of steps for the whole training, where it would not end in time."""
         passed = sum(progress.part >= mark for mark in MARKS)
         at_mark = passed > self.num_passed
-        if progress.all_steps_done or not (at_mark or passed == len(MARKS)):
+        if progress.all_steps_done or not (at_mark or progress.part >= WATCHED):
             return None
         after_steps = validations_left * self.validation + self.finish
         steps_left = progress.num_steps - progress.step

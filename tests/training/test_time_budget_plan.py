@@ -96,6 +96,19 @@ def test_behind_the_last_mark_it_stops_before_the_budget_is_used_up():
     assert pace.better_end(begun(800), validations_left=0, now=880.0) == 870
 
 
+def test_steps_that_a_slow_stretch_took_away_come_back_near_the_end():
+    pace = pace_after(1.0)
+    assert pace.better_end(begun(675), validations_left=0, now=720.0) is None
+    for _ in range(10):  # twice as slow for a while
+        pace.add(2.0, validated=False)
+    cut = pace.better_end(begun(700), validations_left=0, now=800.0)
+    assert cut == 700 + 75
+    fast = TrainingProgress(770, cut, None, "", fitted_at=700, fitted_part=7 / 9)
+    for _ in range(60):
+        pace.add(1.0, validated=False)
+    assert pace.better_end(fast, validations_left=0, now=870.0) > cut + 40
+
+
 def test_at_least_one_more_step_ends_the_schedule():
     pace = pace_after(1.0)
     assert pace.better_end(begun(675), validations_left=0, now=2000.0) == 676

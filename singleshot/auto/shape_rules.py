@@ -15,14 +15,16 @@ __all__ = ["choose_input", "choose_levels"]
 def choose_input(task: Task) -> RecipeChoice:
     """Choose (height, width): the shape of the images, and large enough for the small objects.
 
-    A start from a detector keeps its own input, unless a limit requires a smaller one.
+    A larger input finds large objects better, too, where the time budget allows it. A start from a
+    detector keeps its own input, unless a limit requires a smaller one.
     """
     if task.start is not None:
         return _input_of_start(task)
     facts = task.facts
     small = facts.side_at(constants.SMALL_PART)
     needed = (constants.LEAST_OBJECT_SIDE / small) ** 2
-    target = max(needed, float(constants.REFERENCE_PIXELS))
+    usual = constants.REFERENCE_PIXELS if task.seconds is None else constants.LARGER_PIXELS
+    target = max(needed, usual)
     bounds = _bounds(task)
     limit, why = min(bounds, key=lambda bound: bound[0])
     pixels = min(max(min(target, limit), constants.LEAST_PIXELS), task.most_pixels)
@@ -30,8 +32,13 @@ def choose_input(task: Task) -> RecipeChoice:
     side = small * math.sqrt(size[0] * size[1])
     small_objects = f"a tenth of the objects is below {side:.0f} pixels"
     if limit < target:
-        need = f"{_describe_need(needed)}, but " if needed > constants.REFERENCE_PIXELS else ""
+        need = f"{_describe_need(needed)}, but " if needed > usual else ""
         size_reason = f"{small_objects}; {need}{why}"
+    elif needed <= usual and usual > constants.REFERENCE_PIXELS:
+        size_reason = (
+            f"{small_objects}; there is time for more pixels than the usual 320 x 320, which find "
+            f"more (--max-gmac or --max-latency makes a faster detector)"
+        )
     elif target > constants.REFERENCE_PIXELS:
         base = small * math.sqrt(constants.REFERENCE_PIXELS)
         least = constants.LEAST_OBJECT_SIDE

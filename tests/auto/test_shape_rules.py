@@ -55,6 +55,18 @@ def test_the_input_is_hardly_larger_than_the_images():
     assert "the images have no more pixels (160 x 120)" in choice.reason
 
 
+def test_with_time_for_it_objects_of_any_size_take_a_larger_input():
+    # 550 steps of 8 images at 448 x 448 take 550 · 0.28 s · 1.96 / 0.8 = 377 s.
+    choice = choose_input(task(seconds=400.0))
+    assert pixels(choice) == pytest.approx(448 * 448, rel=0.1)
+    assert "time for more pixels than the usual 320 x 320" in choice.reason
+    fewer = choose_input(task(seconds=280.0))
+    assert pixels(fewer) == pytest.approx(280 / 377 * 448 * 448, rel=0.1)
+    assert "a larger one would leave too few steps" in fewer.reason
+    tiny = choose_input(task(seconds=400.0, image_sizes=np.tile([240, 320], (9, 1))))
+    assert pixels(tiny) == pytest.approx(1.5 * 240 * 320, rel=0.15)
+
+
 def test_a_short_budget_takes_a_smaller_input_and_more_cores_a_larger_one():
     small = np.full(100, 1 / 40)  # 8 pixels of 320: half of the usual number of steps is enough
     # 450 steps of 8 images in four fifths of the time: at 280 ms for 320 x 320, 157.5 s.
@@ -74,12 +86,12 @@ def test_larger_batches_leave_fewer_steps_and_so_a_smaller_input():
 
 def test_larger_objects_ask_for_more_steps_before_a_larger_input():
     def side_at(seconds):
-        # 12 pixels of 320: three quarters of 900 steps.
-        return pixels(choose_input(task(seconds=seconds, sides=np.full(100, 12 / 320)))) ** 0.5
+        # 14 pixels of 320: seven eighths of 550 steps.
+        return pixels(choose_input(task(seconds=seconds, sides=np.full(100, 14 / 320)))) ** 0.5
 
     assert side_at(157.5) == pytest.approx(320, rel=0.05)  # 450 steps
-    assert side_at(236.0) == pytest.approx(320, rel=0.05)  # 675
-    assert side_at(450.0) > 400
+    assert side_at(168.0) == pytest.approx(320, rel=0.05)  # 480
+    assert side_at(280.0) > 400
 
 
 def test_a_start_keeps_its_input_unless_a_limit_is_smaller():

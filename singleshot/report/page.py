@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
 
 from singleshot.report.text import short
 
@@ -35,6 +37,7 @@ def environment(folder: Path = HERE) -> Environment:
         lstrip_blocks=True,
     )
     templates.filters |= {
+        "code": _code,
         "counted": _counted,
         "number": _number,
         "per_image": _per_image,
@@ -55,6 +58,11 @@ def content_hash(text: str) -> str:
 def sorting_script() -> str:
     """Read the script that sorts tables."""
     return (HERE / "sorting.js").read_text(encoding="utf-8")
+
+
+def _code(text: str) -> Markup:
+    """Set what is in backticks as code, as Markdown does."""
+    return Markup(re.sub("`([^`]+)`", r"<code>\1</code>", str(escape(text))))
 
 
 def _number(value: float | None, digits: int = 3) -> str:

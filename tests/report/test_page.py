@@ -1,4 +1,4 @@
-from singleshot.report.page import format_rounded, format_whole
+from singleshot.report.page import environment, format_rounded, format_whole
 
 
 def test_numbers_have_three_significant_digits():
@@ -9,3 +9,8 @@ def test_numbers_have_three_significant_digits():
 
 def test_whole_numbers_have_commas():
     assert [format_whole(value) for value in (12345.6, 3, None)] == ["12,346", "3", "–"]
+
+
+def test_what_is_in_backticks_is_code_and_nothing_else_is_markup():
+    filled = environment().from_string("{{ text | code }}").render(text="add `--input HxW` to <b>")
+    assert filled == "add <code>--input HxW</code> to &lt;b&gt;"

@@ -40,7 +40,7 @@ UPSCALING = 1.5  # times the pixels of the images: more shows nothing new
 LARGER_PIXELS = 448 * 448
 # Steps that a larger input leaves at least. Measured: 500 to 700 of such steps are better than the
 # twice as many at 320 x 320 that take as long; 380 where objects are small.
-ENOUGH_STEPS, FEWEST_STEPS = 550, 450  # the fewer, the smaller the objects are
+ENOUGH_STEPS, FEWEST_STEPS = 650, 450  # the fewer, the smaller the objects are
 LEAST_PIXELS_IN_TIME = 224 * 224  # however short the time: fewer show too little
 
 # --- Levels --------------------------------------------------------------------------------------

@@ -217,12 +217,14 @@ class Pace:
 def paced_batches(training: Training, pace: Pace, batches: TrainingBatches) -> Iterator[Batch]:
     """Yield the batches of a training, as many as fit its time."""
     while not training.progress.all_steps_done:
-        progress, start = training.progress, time.monotonic()
+        progress, start = training.progress, None
         for batch in batches.between(progress.step, progress.num_steps):
             yield batch
             now = time.monotonic()
-            validated = training.progress.validated == training.progress.step
-            pace.add(now - start, validated=validated)
+            # The first has waited for the processes that prepare images, which start anew.
+            if start is not None:
+                validated = training.progress.validated == training.progress.step
+                pace.add(now - start, validated=validated)
             start = now
             if _replan(training, pace, now):
                 # Batches may depend on how many there are; some were prepared already.

@@ -1,14 +1,20 @@
 """Fitting a training into a time, by the clock of the test."""
 
-import pytest
+from dataclasses import replace
+from types import SimpleNamespace
 
+import pytest
+from callbacks import Recorder
+
+from singleshot.data.batching import TrainingBatches
 from singleshot.errors import SingleshotError
 from singleshot.recipes.load import load_recipe
 from singleshot.recipes.training import ScheduleSettings
 from singleshot.runs.progress import TrainingProgress
+from singleshot.training.loop import Training
 from singleshot.training.optimizers import rate_at
 from singleshot.training.options import TimeBudget
-from singleshot.training.time_budget import Costs, Pace, allot
+from singleshot.training.time_budget import Costs, Pace, allot, paced_batches
 
 BUDGET = TimeBudget(1000.0, start=0.0)  # to be done by 950
 RECIPE = load_recipe("ssdlite320-lite0", {"training.batch_size": 10, "training.validate_every": 1})
@@ -133,3 +139,38 @@ def test_a_schedule_that_was_fitted_twice_still_ends_at_its_end():
     twice = middle.with_num_steps(1600)
     assert middle.part == twice.part == 0.75
     assert TrainingProgress(1600, 1600, None, "", fitted_at=600, fitted_part=0.75).part == 1.0
+
+
+def test_the_start_of_processes_that_prepare_images_is_no_time_of_steps(monkeypatch):
+    clock = SimpleNamespace(now=100.0)
+    monkeypatch.setattr("singleshot.training.time_budget.time.monotonic", lambda: clock.now)
+
+    class Started(TrainingBatches):
+        times = 0
+
+        def __init__(self):
+            pass
+
+        def between(self, first, last):
+            self.times += 1
+            clock.now += 9.0  # processes start
+            yield from range(first, last)
+
+    class Running(Training):
+        validations_left = 0
+
+        def __init__(self):
+            self.progress, self.callback = begun(0), Recorder()
+
+        def change_num_steps(self, number):
+            self.progress = self.progress.with_num_steps(number)
+
+    pace, batches, training = Pace(BUDGET, 1.0, 0.0, 0.0), Started(), Running()
+    for batch in paced_batches(training, pace, batches):
+        assert batch == training.progress.step
+        clock.now += 1.0 if batch < 500 else 1.2
+        training.progress = replace(training.progress, step=batch + 1)
+    # Planned anew at a quarter (900 steps would end at 1009) and, for the slower steps, later.
+    assert pace.step == pytest.approx(1.2)
+    assert batches.times <= 5
+    assert 920 < clock.now < 960

@@ -34,13 +34,13 @@ LONGEST_INPUT = 4.0  # times the shorter side
 LEAST_OBJECT_SIDE = 16.0  # pixels of √area that all but SMALL_PART should have: two cells of 8
 LEAST_PIXELS, MOST_PIXELS = 128 * 128, 640 * 640  # of the input
 UPSCALING = 1.5  # times the pixels of the images: more shows nothing new
-# Within a time budget, whatever the objects' size. Measured with as many pixels, at equal time: AP
-# better by 0.025 to 0.045 on three data sets of four, equal on one (benchmarks/results/auto.md). A
-# detection takes twice as long.
+# Within a time budget, whatever the objects' size: twice the pixels. Measured on cells, twenty
+# minutes: AP 0.628 instead of 0.615 (benchmarks/results/auto.md). A detection takes 1.5 to 2 times
+# as long.
 LARGER_PIXELS = 448 * 448
-# Steps that a larger input leaves at least. Measured: 500 to 700 of such steps are better than the
-# twice as many at 320 x 320 that take as long; 380 where objects are small.
-ENOUGH_STEPS, FEWEST_STEPS = 650, 450  # the fewer, the smaller the objects are
+# Steps that a larger input leaves at least. With 650 for objects of any size, accuracy on test
+# images was that of half the pixels and twice the steps.
+ENOUGH_STEPS, FEWEST_STEPS = 900, 450  # the fewer, the smaller the objects are
 LEAST_PIXELS_IN_TIME = 224 * 224  # however short the time: fewer show too little
 
 # --- Levels --------------------------------------------------------------------------------------

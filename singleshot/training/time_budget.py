@@ -1,8 +1,8 @@
 """Fit a training into a wall time: measure its costs, plan its steps, follow the machine's speed.
 
-The plan fills the time with steps and validations (`allot`). Machines change speed: at some marks of
-the schedule the rest is planned anew when it would end too late or well too early, and in the last
-quarter whenever it would end too late (`Pace`).
+The plan fills the time with steps and validations (`allot`). Machines change speed: at some marks
+of the schedule the rest is planned anew when it would end too late or well too early, and in the
+last quarter whenever it would end too late (`Pace`).
 """
 
 from __future__ import annotations

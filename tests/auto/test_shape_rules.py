@@ -56,14 +56,14 @@ def test_the_input_is_hardly_larger_than_the_images():
 
 
 def test_with_time_for_it_objects_of_any_size_take_a_larger_input():
-    # 650 steps of 8 images at 448 x 448 take 650 · 0.28 s · 1.96 / 0.8 = 446 s.
-    choice = choose_input(task(seconds=460.0))
+    # 900 steps of 8 images at 448 x 448 take 900 · 0.28 s · 1.96 / 0.8 = 617 s.
+    choice = choose_input(task(seconds=640.0))
     assert pixels(choice) == pytest.approx(448 * 448, rel=0.1)
     assert "time for more pixels than the usual 320 x 320" in choice.reason
-    fewer = choose_input(task(seconds=340.0))
-    assert pixels(fewer) == pytest.approx(340 / 446 * 448 * 448, rel=0.1)
+    fewer = choose_input(task(seconds=470.0))
+    assert pixels(fewer) == pytest.approx(470 / 617 * 448 * 448, rel=0.1)
     assert "a larger one would leave too few steps" in fewer.reason
-    tiny = choose_input(task(seconds=460.0, image_sizes=np.tile([240, 320], (9, 1))))
+    tiny = choose_input(task(seconds=640.0, image_sizes=np.tile([240, 320], (9, 1))))
     assert pixels(tiny) == pytest.approx(1.5 * 240 * 320, rel=0.15)
 
 
@@ -86,12 +86,12 @@ def test_larger_batches_leave_fewer_steps_and_so_a_smaller_input():
 
 def test_larger_objects_ask_for_more_steps_before_a_larger_input():
     def side_at(seconds):
-        # 14 pixels of 320: seven eighths of 650 steps.
+        # 14 pixels of 320: seven eighths of 900 steps.
         return pixels(choose_input(task(seconds=seconds, sides=np.full(100, 14 / 320)))) ** 0.5
 
     assert side_at(157.5) == pytest.approx(320, rel=0.05)  # 450 steps
-    assert side_at(198.0) == pytest.approx(320, rel=0.05)  # 566
-    assert side_at(330.0) > 400
+    assert side_at(275.0) == pytest.approx(320, rel=0.05)  # 785
+    assert side_at(470.0) > 400
 
 
 def test_a_start_keeps_its_input_unless_a_limit_is_smaller():

@@ -28,15 +28,21 @@ def choose(folder, seconds=1200.0):
 
 
 def test_blood_cells_need_little_more_than_their_shape(shared):
-    recipe, reasons = choose(shared / "data/bccd")
+    recipe, reasons = choose(shared / "data/bccd", seconds=None)
     assert recipe.model.input == (288, 384)
     assert recipe.model.priors.sizes_unit[0] * 288 == pytest.approx(25, abs=0.5)
     assert "Platelets is in 117 of 205 images" in reasons["training.repeat_threshold"]
     assert recipe.training.repeat_threshold == 0
 
 
+def test_with_time_for_it_the_input_is_larger(shared):
+    recipe, reasons = choose(shared / "data/bccd", seconds=1200.0)
+    assert recipe.model.input == (384, 512)
+    assert "there is time for more pixels than the usual 320 x 320" in reasons["model.input"]
+
+
 def test_plates_are_long_and_take_a_square_input(shared):
-    recipe, reasons = choose(shared / "data/plates")
+    recipe, reasons = choose(shared / "data/plates", seconds=None)
     assert recipe.model.input == (320, 320)
     assert "below 1.74 : 1 instead of 2.6" in reasons["model.input"]
     assert recipe.model.priors.aspect_ratios[0] == (2, 3)

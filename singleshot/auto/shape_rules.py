@@ -34,19 +34,19 @@ def choose_input(task: Task) -> RecipeChoice:
     if limit < target:
         need = f"{_describe_need(needed)}, but " if needed > usual else ""
         size_reason = f"{small_objects}; {need}{why}"
-    elif needed <= usual and usual > constants.REFERENCE_PIXELS:
+    elif target == constants.REFERENCE_PIXELS:
+        size_reason = f"{small_objects}, which needs no more pixels than the usual 320 x 320"
+    elif target > needed:
         size_reason = (
             f"{small_objects}; there is time for more pixels than the usual 320 x 320, which find "
             f"more (--max-gmac or --max-latency makes a faster detector)"
         )
-    elif target > constants.REFERENCE_PIXELS:
+    else:
         base = small * math.sqrt(constants.REFERENCE_PIXELS)
         least = constants.LEAST_OBJECT_SIDE
         size_reason = (
             f"{small_objects}, in 320 x 320 it would be below {base:.0f}, less than {least:g}"
         )
-    else:
-        size_reason = f"{small_objects}, which needs no more pixels than the usual 320 x 320"
     reason = f"{_describe_shape(facts, size)}; {size_reason}"
     return RecipeChoice("model.input", list(size), reason)
 

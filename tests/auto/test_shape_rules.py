@@ -86,12 +86,12 @@ def test_larger_batches_leave_fewer_steps_and_so_a_smaller_input():
 
 def test_larger_objects_ask_for_more_steps_before_a_larger_input():
     def side_at(seconds):
-        # 14 pixels of 320: seven eighths of 900 steps.
-        return pixels(choose_input(task(seconds=seconds, sides=np.full(100, 14 / 320)))) ** 0.5
+        # 12 pixels of 320: three quarters of 900 steps.
+        return pixels(choose_input(task(seconds=seconds, sides=np.full(100, 12 / 320)))) ** 0.5
 
     assert side_at(157.5) == pytest.approx(320, rel=0.05)  # 450 steps
-    assert side_at(275.0) == pytest.approx(320, rel=0.05)  # 785
-    assert side_at(470.0) > 400
+    assert side_at(236.0) == pytest.approx(320, rel=0.05)  # 675
+    assert side_at(450.0) > 400
 
 
 def test_a_start_keeps_its_input_unless_a_limit_is_smaller():

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import count
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -109,9 +110,11 @@ class AugmentedImages(Dataset[Sample]):
             return error
 
 
-@dataclass(frozen=True)
+@dataclass
 class Order(Sampler[list[Draw]]):
     """The order of images: each once an epoch, shuffled; a last batch is filled from the next.
+
+    `num_steps` may change while batches are drawn.
 
     Of several processes, each draws its share of every batch; together they draw the same images
     as one would. Images of large shards are shuffled within a window: see `shuffling`. All
@@ -136,7 +139,9 @@ class Order(Sampler[list[Draw]]):
         return self.num_steps - self.first_step
 
     def __iter__(self) -> Iterator[list[Draw]]:
-        for step in range(self.first_step, self.num_steps):
+        for step in count(self.first_step):
+            if step >= self.num_steps:
+                return
             clean = step >= (1 - self.clean_end) * self.num_steps
             yield [self.draw(position, clean=clean) for position in self.positions(step)]
 
@@ -279,6 +284,13 @@ class TrainingBatches:
         """Start at a step, in a training of `num_steps`."""
         order = replace(self.order, first_step=first_step, num_steps=num_steps)
         return replace(self, order=order)
+
+    def change_num_steps(self, num_steps: int) -> None:
+        """Change the length of the training, for batches that are not in preparation yet.
+
+        An iteration that has begun goes on with the processes that it has.
+        """
+        self.order.num_steps = num_steps
 
 
 def _batch_or_error(fetched: list[Sample] | SingleshotError) -> Batch | SingleshotError:

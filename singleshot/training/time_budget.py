@@ -216,18 +216,21 @@ class Pace:
 
 def paced_batches(training: Training, pace: Pace, batches: TrainingBatches) -> Iterator[Batch]:
     """Yield the batches of a training, as many as fit its time."""
+    # More steps than all that are in preparation already take another iteration.
     while not training.progress.all_steps_done:
         progress, start = training.progress, None
-        for batch in batches.between(progress.step, progress.num_steps):
+        running = batches.between(progress.step, progress.num_steps)
+        for batch in running:
             yield batch
             now = time.monotonic()
-            # The first has waited for the processes that prepare images, which start anew.
+            # The first has waited for the processes that prepare images to start.
             if start is not None:
                 validated = training.progress.validated == training.progress.step
                 pace.add(now - start, validated=validated)
             start = now
             if _replan(training, pace, now):
-                # Batches may depend on how many there are; some were prepared already.
+                running.change_num_steps(training.progress.num_steps)
+            if training.progress.all_steps_done:
                 break
 
 

@@ -1,4 +1,5 @@
 import multiprocessing
+from dataclasses import replace
 
 import pytest
 import torch
@@ -6,7 +7,13 @@ import torch
 from singleshot.data import batching
 from singleshot.data.augment.pipeline import Augmentation
 from singleshot.data.augment.settings import AugmentationSettings
-from singleshot.data.batching import AugmentedImages, Draw, Order, training_batches
+from singleshot.data.batching import (
+    AugmentedImages,
+    Draw,
+    Order,
+    TrainingBatches,
+    training_batches,
+)
 from singleshot.errors import DataError
 from singleshot.structures import Sample, Truth
 
@@ -76,6 +83,23 @@ def test_batches_are_the_same_from_this_process_and_from_others(random):
 
 
 @pytest.mark.skipif(not batching.CAN_FORK, reason="processes are forked on Linux")
+@pytest.mark.parametrize("workers", [0, 1])
+@pytest.mark.parametrize("length", [4, 9])
+def test_the_length_of_a_training_changes_while_its_batches_are_drawn(random, workers, length):
+    images, former = augmented(random), order(clean_end=1 / 3)
+    changed = TrainingBatches(images, former, workers, pin_memory=False).between(0, 6)
+    drawn = []
+    for number, batch in enumerate(changed):
+        drawn.append(batch.images)
+        if number == 0:  # at most three batches are in preparation
+            changed.change_num_steps(length)
+    expected = TrainingBatches(images, replace(former, num_steps=length), 0, pin_memory=False)
+    assert len(drawn) == length
+    for batch, other in zip(drawn, expected, strict=True):
+        assert torch.equal(batch, other.images)
+    assert former.num_steps == 6
+
+
 def test_workers_share_images_whatever_way_python_starts_processes(random):
     before = multiprocessing.get_start_method()
     varied = augmented(random)

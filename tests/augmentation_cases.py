@@ -14,7 +14,12 @@ import torch
 from oracle import crop_rules
 
 from singleshot.data.augment.colours import ColourChange, DistortColours
-from singleshot.data.augment.geometry import CropAroundObjects, Expand, FlipHorizontally
+from singleshot.data.augment.geometry import (
+    CropAroundObjects,
+    Expand,
+    FlipHorizontally,
+    FlipVertically,
+)
 from singleshot.data.augment.mosaic import mixup
 from singleshot.data.augment.pipeline import Augmentation
 from singleshot.data.augment.settings import (
@@ -106,6 +111,9 @@ def check_a_flip_is_drawn_half_the_time():
     flip = FlipHorizontally(0.5)
     flipped = [flip(view, generator(seed)).flipped for seed, view in random_views()]
     assert abs(np.mean(flipped) - 0.5) < 0.02
+    flip = FlipVertically(0.3)
+    flipped = [flip(view, generator(seed)).flipped_vertically for seed, view in random_views()]
+    assert abs(np.mean(flipped) - 0.3) < 0.02
 
 
 def check_colours_keep_their_limits_and_each_part_its_probability():
@@ -147,12 +155,16 @@ def expected_truth(view):
         x1, y1, x2, y2 = crop_rules.project(view.window, box) or (0, 0, 0, 0)
         if view.flipped:
             x1, x2 = 1 - x2, 1 - x1
+        if view.flipped_vertically:
+            y1, y2 = 1 - y2, 1 - y1
         found[label] = [x1 * width, y1 * height, x2 * width, y2 * height]
     return found
 
 
 def check_every_box_of_a_sample_is_its_own_objects_inside_the_image():
-    augmentation = Augmentation.of(AugmentationSettings(crop=CropSettings(trials=10)), SIZE, FILL)
+    augmentation = Augmentation.of(
+        AugmentationSettings(crop=CropSettings(trials=10), vertical_flip=0.5), SIZE, FILL
+    )
     num_objects = 0
     for seed, whole in random_views():
         sample, view, replay = whole.sample, whole, generator(seed)

@@ -9,6 +9,7 @@ __all__ = [
     "clip",
     "contains",
     "flip_horizontally",
+    "flip_vertically",
     "from_unit",
     "move_into",
     "pairwise_iou",
@@ -86,6 +87,12 @@ def flip_horizontally(boxes: Float[Tensor, "*n 4"], width: float) -> Float[Tenso
     """Flip boxes left to right in an image of this width."""
     x1, y1, x2, y2 = boxes.unbind(-1)
     return torch.stack([width - x2, y1, width - x1, y2], dim=-1)
+
+
+def flip_vertically(boxes: Float[Tensor, "*n 4"], height: float) -> Float[Tensor, "*n 4"]:
+    """Flip boxes top to bottom in an image of this height."""
+    x1, y1, x2, y2 = boxes.unbind(-1)
+    return torch.stack([x1, height - y2, x2, height - y1], dim=-1)
 
 
 def move_into(

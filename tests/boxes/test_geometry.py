@@ -7,6 +7,7 @@ from singleshot.boxes.geometry import (
     area,
     clip,
     flip_horizontally,
+    flip_vertically,
     from_unit,
     move_into,
     pairwise_iou,
@@ -46,6 +47,7 @@ def test_flipping_twice_changes_nothing(seed):
     boxes = boxes_of(seed)
     flipped = flip_horizontally(boxes, 200)
     torch.testing.assert_close(flip_horizontally(flipped, 200), boxes)
+    torch.testing.assert_close(flip_vertically(flip_vertically(boxes, 200), 200), boxes)
     torch.testing.assert_close(area(flipped), area(boxes), rtol=1e-4, atol=0)
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from singleshot.data.augment.settings import CropSettings, ExpandSettings
 from singleshot.data.augment.view import View, draw_index, happens, uniform
 
-__all__ = ["CropAroundObjects", "Expand", "FlipHorizontally", "sampled_crops"]
+__all__ = ["CropAroundObjects", "Expand", "FlipHorizontally", "FlipVertically", "sampled_crops"]
 
 TINY = np.float32(1e-12)  # keeps 0 / 0 away; any real area is far larger
 
@@ -71,6 +71,20 @@ class FlipHorizontally:
     def __call__(self, view: View, random: torch.Generator) -> View:
         """Choose whether to flip."""
         return replace(view, flipped=view.flipped != happens(self.probability, random))
+
+
+@dataclass(frozen=True, slots=True)
+class FlipVertically:
+    """Flips top to bottom with some probability."""
+
+    probability: float
+
+    def __call__(self, view: View, random: torch.Generator) -> View:
+        """Choose whether to flip; nothing is drawn for 0, for the numbers of older runs."""
+        if not self.probability:
+            return view
+        flipped = view.flipped_vertically != happens(self.probability, random)
+        return replace(view, flipped_vertically=flipped)
 
 
 def sampled_crops(

@@ -6,7 +6,12 @@ from dataclasses import dataclass
 import torch
 
 from singleshot.data.augment.colours import DistortColours
-from singleshot.data.augment.geometry import CropAroundObjects, Expand, FlipHorizontally
+from singleshot.data.augment.geometry import (
+    CropAroundObjects,
+    Expand,
+    FlipHorizontally,
+    FlipVertically,
+)
 from singleshot.data.augment.mosaic import Mosaic, mixup
 from singleshot.data.augment.render import Render
 from singleshot.data.augment.settings import AugmentationSettings
@@ -58,16 +63,17 @@ class Augmentation:
         cls, settings: AugmentationSettings, size: tuple[int, int], fill: tuple[int, int, int]
     ) -> "Augmentation":
         """Build the pipeline of a recipe; `fill` is the colour of the canvas beyond the image."""
-        colours, flip = DistortColours(settings.photometric), FlipHorizontally(settings.flip)
+        colours = DistortColours(settings.photometric)
+        flips = FlipHorizontally(settings.flip), FlipVertically(settings.vertical_flip)
         expand, crop = Expand(settings.expand), CropAroundObjects(settings.crop)
         render = Render(size, settings.interpolations, fill)
-        every = (colours, expand, crop, flip)
+        every = (colours, expand, crop, *flips)
         return cls(
             variations=every,
-            clean_variations=(colours, flip) if settings.clean_size else every,
+            clean_variations=(colours, *flips) if settings.clean_size else every,
             render=render,
             # Objects are smaller in a tile as they are; an expanded image would lose them.
-            mosaic=Mosaic((colours, crop, flip), render),
+            mosaic=Mosaic((colours, crop, *flips), render),
             mosaic_probability=settings.mosaic,
             mixup_probability=settings.mixup,
         )

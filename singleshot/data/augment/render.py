@@ -8,7 +8,7 @@ from jaxtyping import UInt8
 from PIL import Image
 from torch import Tensor
 
-from singleshot.boxes.geometry import clip, flip_horizontally, move_into
+from singleshot.boxes.geometry import clip, flip_horizontally, flip_vertically, move_into
 from singleshot.data.augment.view import View, draw_index
 from singleshot.structures import Sample, Truth
 
@@ -53,6 +53,9 @@ class Render:
             if view.flipped:
                 seen = seen.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
                 left, right = width - right, width - left
+            if view.flipped_vertically:
+                seen = seen.transpose(Image.Transpose.FLIP_TOP_BOTTOM)
+                top, bottom = height - bottom, height - top
             canvas[top:bottom, left:right] = view.recolour(np.asarray(seen))
         # Channels stay last in memory: convolutions are fastest so.
         return torch.from_numpy(canvas).permute(2, 0, 1)
@@ -78,6 +81,8 @@ class Render:
         boxes = clip(move_into(view.truth.boxes, view.window, self.size), self.size)
         if view.flipped:
             boxes = flip_horizontally(boxes, self.size[1])
+        if view.flipped_vertically:
+            boxes = flip_vertically(boxes, self.size[0])
         truth = view.truth
         scale = self.size[0] * self.size[1] / (view.size[0] * view.size[1])
         return Truth(boxes, truth.labels, truth.difficult, truth.crowd, truth.areas * scale)

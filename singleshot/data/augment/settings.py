@@ -47,6 +47,9 @@ class AugmentationSettings(Settings):
     expand: ExpandSettings = ExpandSettings()
     crop: CropSettings = CropSettings()
     flip: Fraction = Field(0.5, description="probability of a horizontal flip")
+    vertical_flip: Fraction = Field(
+        0.0, description="probability of a vertical flip, for images without an up: cells, aerial"
+    )
     interpolations: tuple[Literal["nearest", "area", "bilinear", "bicubic", "lanczos"], ...] = (
         Field(("bilinear",), min_length=1, description="one is chosen each time")
     )

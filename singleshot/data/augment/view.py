@@ -28,6 +28,7 @@ class View:
     truth: Truth  # objects that count in this window, in pixels of the sample's image
     flipped: bool
     recolour: Recolour
+    flipped_vertically: bool = False
 
     @classmethod
     def of(cls, sample: Sample) -> View:

@@ -9,6 +9,7 @@ from singleshot.boxes.geometry import area
 from singleshot.data.augment.geometry import (
     CropAroundObjects,
     FlipHorizontally,
+    FlipVertically,
     sampled_crops,
 )
 from singleshot.data.augment.settings import CropSettings
@@ -60,3 +61,10 @@ def test_each_sampler_and_the_whole_image_are_taken_equally_often():
 def test_flipping_twice_is_not_flipping(random):
     flip = FlipHorizontally(probability=1)
     assert not flip(flip(view_of(), random), random).flipped
+
+
+def test_a_vertical_flip_of_probability_zero_draws_nothing(random):
+    assert FlipVertically(probability=1)(view_of(), random).flipped_vertically
+    state = random.get_state()
+    assert not FlipVertically(probability=0)(view_of(), random).flipped_vertically
+    assert torch.equal(random.get_state(), state)

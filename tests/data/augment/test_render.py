@@ -19,8 +19,8 @@ def sample(random):
     return Sample(image, Truth.of(boxes, torch.tensor([1, 0])), "an image")
 
 
-def drawn(sample, window, *, flipped=False, size=SIZE):
-    view = View(sample, window, sample.truth, flipped, ColourChange())
+def drawn(sample, window, *, flipped=False, upside_down=False, size=SIZE):
+    view = View(sample, window, sample.truth, flipped, ColourChange(), upside_down)
     return Render(size, ("bilinear",), FILL)(view, torch.Generator())
 
 
@@ -49,6 +49,14 @@ def test_beyond_the_image_is_the_fill(sample):
     inside = result.image[:, 60:, 100:].float().mean()
     assert inside == pytest.approx(float(sample.image.float().mean()), abs=2)
     assert result.truth.boxes[0].tolist() == [110, 70, 150, 105]
+
+
+def test_both_flips_turn_what_is_beyond_the_image_too(sample):
+    window = (-200, -120, 200, 120)
+    plain = drawn(sample, window, size=(120, 200))
+    turned = drawn(sample, window, flipped=True, upside_down=True, size=(120, 200))
+    assert torch.equal(turned.image, plain.image.flip(-1, -2))
+    assert turned.truth.boxes[0].tolist() == [50, 15, 90, 50]
 
 
 def test_a_window_without_any_of_the_image_is_all_fill(sample):

@@ -37,8 +37,8 @@ def changed(sample, **change):
     return torch.from_numpy(pixels).permute(2, 0, 1)
 
 
-def drawn(sample, window, size, *, flipped=False):
-    view = View(sample, window, sample.truth, flipped, ColourChange())
+def drawn(sample, window, size, *, flipped=False, upside_down=False):
+    view = View(sample, window, sample.truth, flipped, ColourChange(), upside_down)
     return Render(size, ("bilinear",), (0, 0, 0))(view, torch.Generator())
 
 
@@ -76,6 +76,14 @@ def test_a_flip_is_torchvisions(sample):
     assert torch.equal(found.image, F.horizontal_flip(sample.image))
     assert torch.equal(
         found.truth.boxes, F.horizontal_flip(boxes_of(sample)).as_subclass(torch.Tensor)
+    )
+
+
+def test_a_vertical_flip_is_torchvisions(sample):
+    found = drawn(sample, (0, 0, WIDTH, HEIGHT), (HEIGHT, WIDTH), upside_down=True)
+    assert torch.equal(found.image, F.vertical_flip(sample.image))
+    assert torch.equal(
+        found.truth.boxes, F.vertical_flip(boxes_of(sample)).as_subclass(torch.Tensor)
     )
 
 

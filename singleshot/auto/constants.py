@@ -9,6 +9,8 @@ __all__: list[str] = []  # imported as a module: constants.ENOUGH_STEPS
 
 # The recipe that is changed where no detector is given to start from.
 BASE = "ssdlite320-lite0"
+# What is suggested to start from where no detector is given: the smallest that can be downloaded.
+SUGGESTED_START = "ssdlite320-coco"
 # The learning rate and the weight decay of each optimizer, and the images a step that they are for.
 BASE_RATES = {"adamw": (3e-3, 0.05), "sgd": (0.02, 4e-5)}
 BASE_BATCH = 8

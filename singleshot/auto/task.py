@@ -123,7 +123,13 @@ class Task:
     def describe(self) -> list[str]:
         """Describe the data, the start, the machine and the time, a line each."""
         lines = [self.facts.describe()]
-        if self.start is not None:
+        if self.start is None:
+            name = constants.SUGGESTED_START
+            lines.append(
+                f"start: no detector; for photographs of everyday things one gives more in the "
+                f"same time: --init {name}, after singleshot models download {name}"
+            )
+        else:
             known = "knows" if self.start.knows_classes else "does not know"
             lines.append(
                 f"start: {self.start.source}, {self.start.macs / 1e9:.2f} GMAC, {known} all of the "

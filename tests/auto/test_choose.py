@@ -7,6 +7,7 @@ import pytest
 import torch
 from tasks import start, task
 
+from singleshot.auto import constants
 from singleshot.auto import limits as measuring
 from singleshot.auto.choose import choose_recipe
 from singleshot.auto.limits import Limits, MeasurementSetup
@@ -15,6 +16,7 @@ from singleshot.checkpoints.checkpoint import Checkpoint
 from singleshot.checkpoints.transfer import TrainedDetector
 from singleshot.errors import RecipeError, SingleshotError
 from singleshot.families import build_detector
+from singleshot.models.pretrained import list_pretrained
 from singleshot.models.summary import count_macs
 from singleshot.recipes.load import load_recipe
 
@@ -99,6 +101,14 @@ def test_limits_that_nothing_keeps_are_refused():
         choose(Limits(gmac=0.001))
     with pytest.raises(SingleshotError, match=r"it is 0\.\d\d GMAC; leave out --input"):
         choose(Limits(gmac=0.3), given={"model.input": [320, 320]})
+
+
+def test_a_detector_to_start_from_is_suggested_where_none_is_given():
+    assert constants.SUGGESTED_START in {model.name for model in list_pretrained()}
+    suggested = "--init ssdlite320-coco, after singleshot models download ssdlite320-coco"
+    assert suggested in "\n".join(choose().about)
+    assert "start: runs/coco" in "\n".join(choose(start=start()).about)
+    assert suggested not in "\n".join(choose(start=start()).about)
 
 
 def test_a_start_is_changed_in_its_own_recipe():

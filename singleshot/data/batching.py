@@ -288,7 +288,7 @@ class TrainingBatches:
     def change_num_steps(self, num_steps: int) -> None:
         """Change the length of the training, for batches that are not in preparation yet.
 
-        An iteration that has begun goes on with the processes that it has.
+        An iteration that has begun keeps its worker processes.
         """
         self.order.num_steps = num_steps
 

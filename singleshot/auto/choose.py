@@ -12,6 +12,7 @@ from singleshot.auto.choice import GIVEN, RecipeChoice
 from singleshot.auto.chosen_recipe import ChosenRecipe
 from singleshot.auto.limits import Limits, MeasurementSetup
 from singleshot.auto.prior_rules import choose_priors
+from singleshot.auto.result_rules import choose_nms
 from singleshot.auto.schedule_rules import (
     choose_averaging,
     choose_batch,
@@ -89,6 +90,7 @@ def _apply_rules(task: Task, plain: Recipe) -> list[RecipeChoice]:
     rules = _Rules(task, plain, [])
     size = _size(rules)
     fine = _choose_network(rules, size) if task.start is None else False
+    rules.add_unless_given("model.results", choose_nms(task))
     num_steps = _choose_schedule(rules, size, fine=fine)
     for choice in choose_augmentation(task, size, num_steps):
         rules.add(choice)
@@ -132,8 +134,7 @@ def _choose_schedule(rules: _Rules, size: tuple[int, int], *, fine: bool) -> int
     batch_choice = choose_batch(task, size)
     given_batch = rules.add(batch_choice).is_given and not training.largest_batch
     batch = training.batch_size if given_batch else int(str(batch_choice.value))
-    of_optimizer = choose_optimizer(task) if task.start is None else []
-    for choice in (*of_optimizer, *choose_rate(task, batch)):
+    for choice in (*choose_optimizer(task), *choose_rate(task, batch)):
         rules.add(choice)
     if task.is_given("training.steps"):
         epochs = (training.steps or 0) * batch / task.facts.num_images

@@ -34,12 +34,15 @@ class ChosenRecipe:
 
         What is given also takes the place of values for a start from a detector, as --set does.
         """
-        values = {choice.key: choice.value for choice in choices}
-        for table in ("fine_tuning", "fine_tuning_known"):
-            within = base.get(table, {})
-            given = {choice.key: choice.value for choice in choices if choice.is_given}
-            values |= {f"{table}.{key}": value for key, value in given.items() if _has(within, key)}
-        return cls(with_values(base, values), tuple(choices), tuple(about))
+        chosen = with_values(base, {choice.key: choice.value for choice in choices})
+        given = {choice.key: choice.value for choice in choices if choice.is_given}
+        within = {
+            f"{table}.{key}": value
+            for table in ("fine_tuning", "fine_tuning_known")
+            for key, value in given.items()
+            if _has(chosen.get(table, {}), key)
+        }
+        return cls(with_values(chosen, within), tuple(choices), tuple(about))
 
     @cached_property
     def recipe(self) -> Recipe:

@@ -23,6 +23,7 @@ __all__ = [
 
 
 _NAMES: dict[OptimizerName, str] = {"adamw": "AdamW", "sgd": "SGD"}
+_NEW_CLASSES = "fine_tuning.training"  # the table for a start that does not know all classes
 
 
 def choose_batch(task: Task, input: tuple[int, int]) -> RecipeChoice:
@@ -47,7 +48,20 @@ def choose_batch(task: Task, input: tuple[int, int]) -> RecipeChoice:
 
 
 def choose_optimizer(task: Task) -> list[RecipeChoice]:
-    """Choose the optimizer and its weight decay; a start from a detector has its own."""
+    """Choose the optimizer and its weight decay.
+
+    A start from a detector has its own, unless it is small and learns new classes.
+    """
+    if task.start is not None:
+        if not task.learns_new_classes:
+            return []
+        reason = "learns new classes in fewer steps than SGD"
+        return [
+            RecipeChoice(f"{_NEW_CLASSES}.optimizer", "adamw", reason),
+            RecipeChoice(
+                f"{_NEW_CLASSES}.weight_decay", constants.START_RATES[1], "usual for AdamW"
+            ),
+        ]
     optimizer = _optimizer(task)
     _, decay = constants.BASE_RATES[optimizer]
     return [
@@ -63,11 +77,16 @@ def choose_rate(task: Task, batch: int) -> list[RecipeChoice]:
         key, base, optimizer = "training.learning_rate", constants.BASE_BATCH, _optimizer(task)
         rate, _ = constants.BASE_RATES[optimizer]
         of = f"{_NAMES[optimizer]}'s"
+    elif task.learns_new_classes:
+        key, base, optimizer = f"{_NEW_CLASSES}.learning_rate", constants.BASE_BATCH, "adamw"
+        rate, _ = constants.START_RATES
+        of = "AdamW's of a detector that learns new classes"
     else:
         key, base, of = start.rate_key, start.batch_size, "the start's"
         rate, optimizer = start.rate, _given_optimizer(task) or start.optimizer
     factor = min(max(batch / base, 1.0), constants.LARGEST_RATE_FACTOR)
-    if start is not None and (factor == 1 or "training.learning_rate" in task.given):
+    own = start is not None and not task.learns_new_classes
+    if own and (factor == 1 or "training.learning_rate" in task.given):
         return []  # as its recipe has it, or as given, which goes before its tables
     if factor == 1:
         reason = f"{of}, for batches of {base}"

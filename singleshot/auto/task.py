@@ -99,6 +99,14 @@ class Task:
             for one in self.given
         )
 
+    @property
+    def learns_new_classes(self) -> bool:
+        """Whether a small detector learns new classes, by rates that are not given."""
+        own = {"training.optimizer", "training.learning_rate"} & self.given.keys()
+        return self.start is not None and not (
+            self.start.knows_classes or own or self.start.macs > constants.SMALL_MACS
+        )
+
     def settle(self, choice: RecipeChoice) -> RecipeChoice:
         """Return the choice, or what is given in its place."""
         if choice.key in self.given:

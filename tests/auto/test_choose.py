@@ -1,6 +1,9 @@
 """A whole recipe: a reason for each key, the same each time, within limits and what is given."""
 
-# Tests singleshot/auto/choice.py, singleshot/auto/limits.py, singleshot/auto/start.py
+# Tests singleshot/auto/choice.py, singleshot/auto/limits.py, singleshot/auto/start.py,
+# singleshot/auto/result_rules.py
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -125,6 +128,22 @@ def test_a_start_is_changed_in_its_own_recipe():
     assert changed.model == recipe.model
     assert changed.training.learning_rate == 0.0005
     assert changed.augmentation.expand.up_to == 2.0  # of its table of fine-tuning
+
+
+def test_a_start_that_learns_new_classes_trains_with_what_is_chosen():
+    base = load_recipe("ssdlite320-lite0", {"model.results.nms": "hard"})
+    begun = start(model=base.model)
+    content = base.model_dump(mode="json", exclude_none=True)
+    changed = load_recipe(choose(base=content, start=begun).content, start="detector")
+    assert (changed.training.optimizer, changed.training.learning_rate) == ("adamw", 0.001)
+    assert changed.training.weight_decay == 0.05
+    assert (changed.model.results.nms, changed.model.results.iou_threshold) == ("weighted", 0.55)
+    given = {"training.weight_decay": 0.01, "model.results.iou_threshold": 0.4}
+    kept = load_recipe(choose(base=content, start=begun, given=given).content, start="detector")
+    assert (kept.training.optimizer, kept.training.weight_decay) == ("adamw", 0.01)
+    assert (kept.model.results.nms, kept.model.results.iou_threshold) == ("hard", 0.4)
+    known = choose(base=content, start=replace(begun, knows_classes=True))
+    assert load_recipe(known.content, start="known").model.results.nms == "hard"
 
 
 def test_a_given_rate_goes_before_the_tables_of_a_start():

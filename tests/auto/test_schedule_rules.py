@@ -57,10 +57,38 @@ def test_the_rate_grows_with_the_batch():
     assert "scaled by the square root of the batch" in larger.reason
     assert most.reason.endswith("(Malladi et al. 2022), as for 32 and no more")
     assert [choice.value for choice in choose_rate(task(), 5)] == [same.value]
-    assert choose_rate(task(start=start()), 8) == []
-    (of_start,) = choose_rate(task(start=start()), 16)
+    known = start(knows_classes=True)
+    assert choose_rate(task(start=known), 8) == []
+    (of_start,) = choose_rate(task(start=known), 16)
     assert (of_start.key, of_start.value) == ("fine_tuning.training.learning_rate", 0.01)
-    assert choose_rate(task(start=start(), given={"training.learning_rate": 0.1}), 16) == []
+    assert choose_rate(task(start=known, given={"training.learning_rate": 0.1}), 16) == []
+
+
+def test_a_small_start_learns_new_classes_with_adamw():
+    begun = task(start=start())
+    optimizer, decay = choose_optimizer(begun)
+    rate, larger = (choice for batch in (8, 32) for choice in choose_rate(begun, batch))
+    chosen = {choice.key: choice.value for choice in (optimizer, decay, rate)}
+    assert chosen == {
+        "fine_tuning.training.optimizer": "adamw",
+        "fine_tuning.training.weight_decay": 0.05,
+        "fine_tuning.training.learning_rate": 0.001,
+    }
+    assert larger.value == 0.002
+
+
+@pytest.mark.parametrize(
+    "own",
+    [
+        {"start": start(knows_classes=True)},
+        {"start": start(macs=30_000_000_000)},
+        {"start": start(), "given": {"training.optimizer": "sgd"}},
+        {"start": start(), "given": {"training.learning_rate": 0.01}},
+    ],
+    ids=["it knows the classes", "it is large", "optimizer given", "rate given"],
+)
+def test_any_other_start_keeps_the_rates_of_its_recipe(own):
+    assert choose_optimizer(task(**own)) == choose_rate(task(**own), 8) == []
 
 
 def test_the_rate_and_the_decay_are_those_of_the_optimizer_that_is_given():

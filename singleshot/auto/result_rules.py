@@ -14,8 +14,7 @@ def choose_nms(task: Task) -> list[RecipeChoice]:
 
     What knows the classes keeps the NMS that its scores were made for.
     """
-    start = task.start
-    if start is None or start.knows_classes or start.model.results.nms != "hard":
+    if not task.learns_new_classes or task.start is None or task.start.model.results.nms != "hard":
         return []
     reason = "boxes that are removed are averaged into the kept one, as in the recipe"
     return [

@@ -16,9 +16,9 @@ def choose_input(task: Task) -> RecipeChoice:
     """Choose (height, width): the shape of the images, and large enough for the small objects.
 
     A larger input finds large objects better, too, where the time budget allows it. A start from a
-    detector keeps its own input, unless a limit requires a smaller one.
+    detector keeps its own input, unless it learns new classes or a limit requires a smaller one.
     """
-    if task.start is not None:
+    if task.start is not None and not task.learns_new_classes:
         return _input_of_start(task)
     facts = task.facts
     small = facts.side_at(constants.SMALL_PART)
@@ -48,6 +48,8 @@ def choose_input(task: Task) -> RecipeChoice:
             f"{small_objects}, in 320 x 320 it would be below {base:.0f}, less than {least:g}"
         )
     reason = f"{_describe_shape(facts, size)}; {size_reason}"
+    if task.start is not None:
+        reason = f"not that of {task.start.source}, as it learns new classes, but {reason}"
     return RecipeChoice("model.input", list(size), reason)
 
 
@@ -69,7 +71,7 @@ def _bounds(task: Task) -> list[tuple[float, str]]:
         batch = given if isinstance(given, int) else usual
         full = task.steps_in_time(batch, task.cost(constants.REFERENCE_PIXELS))
         assert full is not None
-        least = _least_steps(facts)
+        least = _least_steps(task)
         # The usual input is given up only where it leaves too few steps for anything.
         scale = max(full / least, min(full / constants.FEWEST_STEPS, 1.0))
         affordable = max(scale * constants.REFERENCE_PIXELS, constants.LEAST_PIXELS_IN_TIME)
@@ -78,9 +80,11 @@ def _bounds(task: Task) -> list[tuple[float, str]]:
     return bounds
 
 
-def _least_steps(facts: DataFacts) -> int:
-    """Choose the steps that a larger input must leave: fewer where objects are small."""
-    side = facts.side_at(constants.SMALL_PART) * math.sqrt(constants.REFERENCE_PIXELS)
+def _least_steps(task: Task) -> int:
+    """Choose the steps that a larger input must leave: few for small objects and a start."""
+    if task.start is not None:
+        return constants.FEWEST_STEPS
+    side = task.facts.side_at(constants.SMALL_PART) * math.sqrt(constants.REFERENCE_PIXELS)
     steps = constants.ENOUGH_STEPS * side / constants.LEAST_OBJECT_SIDE
     return round(min(max(steps, constants.FEWEST_STEPS), constants.ENOUGH_STEPS))
 

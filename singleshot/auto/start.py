@@ -10,6 +10,7 @@ from singleshot.auto.limits import build_to_measure
 from singleshot.auto.task import StartFacts
 from singleshot.checkpoints.transfer import TrainedDetector
 from singleshot.models.summary import count_macs
+from singleshot.recipes.load import load_recipe
 
 __all__ = ["base_content", "start_facts"]
 
@@ -36,14 +37,17 @@ def start_facts(detector: TrainedDetector, *, knows_classes: bool) -> StartFacts
             rate_key, rate = f"{name}.{rate_key}", float(table["training"]["learning_rate"])
             batch_size = constants.BASE_BATCH  # that its values were measured with
             break
+    macs = count_macs(build_to_measure(recipe.model, detector.checkpoint.class_names))
+    same_kind = recipe.model.kind == load_recipe(base_content(None)).model.kind
     return StartFacts(
         source=detector.source,
         model=recipe.model,
-        macs=count_macs(build_to_measure(recipe.model, detector.checkpoint.class_names)),
+        macs=macs,
         batch_size=batch_size,
         rate_key=rate_key,
         rate=rate,
         optimizer=next(filter(None, optimizers), recipe.training.optimizer),
         knows_classes=knows_classes,
         has_tables=any(table for _, table in tables),
+        like_base=same_kind and macs <= constants.SMALL_MACS,
     )

@@ -68,6 +68,7 @@ class StartFacts:
     optimizer: OptimizerName
     knows_classes: bool
     has_tables: bool  # the recipe has values of its own for fine-tuning
+    like_base: bool  # small, and of the base recipe's kind: what was measured on such holds for it
 
 
 @dataclass(frozen=True)
@@ -101,10 +102,12 @@ class Task:
 
     @property
     def learns_new_classes(self) -> bool:
-        """Whether a small detector learns new classes, by rates that are not given."""
+        """Whether a detector like the base recipe's learns new classes, by rates not given."""
         own = {"training.optimizer", "training.learning_rate"} & self.given.keys()
-        return self.start is not None and not (
-            self.start.knows_classes or own or self.start.macs > constants.SMALL_MACS
+        return (
+            self.start is not None
+            and self.start.like_base
+            and not (self.start.knows_classes or own)
         )
 
     def settle(self, choice: RecipeChoice) -> RecipeChoice:

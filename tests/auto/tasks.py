@@ -54,5 +54,6 @@ def start(**changes):
         optimizer="sgd",
         knows_classes=False,
         has_tables=True,
+        like_base=True,
     )
     return replace(made, **changes)

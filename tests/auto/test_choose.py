@@ -122,6 +122,7 @@ def test_a_start_is_changed_in_its_own_recipe():
     assert known.rate_key == "fine_tuning_known.training.learning_rate"
     assert (known.rate, known.batch_size, known.has_tables) == (0.0005, 8, True)
     assert (known.optimizer, recipe.training.optimizer) == ("sgd", "adamw")
+    assert known.like_base
     assert 0.05e9 < known.macs < 0.15e9
     chosen = choose(base=base_content(detector), start=known)
     changed = load_recipe(chosen.content, start="known")

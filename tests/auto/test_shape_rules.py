@@ -95,11 +95,23 @@ def test_larger_objects_ask_for_more_steps_before_a_larger_input():
 
 
 def test_a_start_keeps_its_input_unless_a_limit_is_smaller():
-    begun = task(start=start(), sides=np.full(100, 1 / 40))
+    begun = task(start=start(knows_classes=True), sides=np.full(100, 1 / 40), seconds=1200.0)
     assert choose_input(begun).value == [320, 320]
     limited = choose_input(replace(begun, most_pixels=60_000, limited_by="--max-gmac 0.4"))
     assert 45_000 < pixels(limited) <= 60_000
     assert limited.reason.startswith("--max-gmac 0.4 allows no more, although runs/coco")
+
+
+def test_a_start_that_learns_new_classes_has_an_input_as_large_as_450_steps_allow():
+    choice = choose_input(task(start=start(), seconds=240.0))
+    assert choice.reason.startswith(
+        "not that of runs/coco, as it learns new classes, but the shape"
+    )
+    # 685 steps at 320 x 320 in four minutes.
+    assert pixels(choice) == pytest.approx(685 / 450 * 320 * 320, rel=0.1)
+    assert pixels(choice) > 1.3 * pixels(choose_input(task(seconds=240.0)))
+    other = task(start=start(like_base=False), seconds=240.0)
+    assert choose_input(other).value == [320, 320]
 
 
 @pytest.mark.parametrize(("part", "strides"), [(0.2, [8, 16, 32]), (0.3, [4, 8, 16, 32])])

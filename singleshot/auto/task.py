@@ -102,7 +102,7 @@ class Task:
 
     @property
     def learns_new_classes(self) -> bool:
-        """Whether a detector like the base recipe's learns new classes, by rates not given."""
+        """Return whether a detector like the base learns new classes, by rates not given."""
         own = {"training.optimizer", "training.learning_rate"} & self.given.keys()
         return (
             self.start is not None

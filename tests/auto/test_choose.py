@@ -1,7 +1,7 @@
 """A whole recipe: a reason for each key, the same each time, within limits and what is given."""
 
-# Tests singleshot/auto/choice.py, singleshot/auto/limits.py, singleshot/auto/start.py,
-# singleshot/auto/result_rules.py
+# Tests singleshot/auto/choice.py, singleshot/auto/limits.py, singleshot/auto/start.py
+# Tests singleshot/auto/result_rules.py
 
 from dataclasses import replace
 

@@ -24,6 +24,8 @@ def choose_input(task: Task) -> RecipeChoice:
     small = facts.side_at(constants.SMALL_PART)
     needed = (constants.LEAST_OBJECT_SIDE / small) ** 2
     usual = constants.REFERENCE_PIXELS if task.seconds is None else constants.LARGER_PIXELS
+    own = 0 if task.start is None else math.prod(task.start.model.input)
+    usual = max(usual, own)
     target = max(needed, usual)
     bounds = _bounds(task)
     limit, why = min(bounds, key=lambda bound: bound[0])
@@ -36,6 +38,8 @@ def choose_input(task: Task) -> RecipeChoice:
         size_reason = f"{small_objects}; {need}{why}"
     elif target == constants.REFERENCE_PIXELS:
         size_reason = f"{small_objects}, which needs no more pixels than the usual 320 x 320"
+    elif target == own:
+        size_reason = f"{small_objects}; as many pixels as before"
     elif target > needed:
         size_reason = (
             f"{small_objects}; there is time for more pixels than the usual 320 x 320, which find "

@@ -9,6 +9,7 @@ import pytest
 from tasks import start, task
 
 from singleshot.auto.shape_rules import choose_input, choose_levels
+from singleshot.recipes.load import load_recipe
 
 
 def pixels(choice):
@@ -112,6 +113,10 @@ def test_a_start_that_learns_new_classes_has_an_input_as_large_as_450_steps_allo
     assert pixels(choice) > 1.3 * pixels(choose_input(task(seconds=240.0)))
     other = task(start=start(like_base=False), seconds=240.0)
     assert choose_input(other).value == [320, 320]
+    large = start(model=load_recipe("ssdlite320-lite0", {"model.input": [480, 480]}).model)
+    as_large = choose_input(task(start=large))
+    assert pixels(as_large) > 0.9 * 480 * 480
+    assert as_large.reason.endswith("as many pixels as before")
 
 
 @pytest.mark.parametrize(("part", "strides"), [(0.2, [8, 16, 32]), (0.3, [4, 8, 16, 32])])

@@ -82,7 +82,6 @@ def test_batches_are_the_same_from_this_process_and_from_others(random):
     assert here[0].images.is_contiguous(memory_format=torch.channels_last)
 
 
-@pytest.mark.skipif(not batching.CAN_FORK, reason="processes are forked on Linux")
 @pytest.mark.parametrize("workers", [0, 1])
 @pytest.mark.parametrize("length", [4, 9])
 def test_the_length_of_a_training_changes_while_its_batches_are_drawn(random, workers, length):
@@ -100,6 +99,7 @@ def test_the_length_of_a_training_changes_while_its_batches_are_drawn(random, wo
     assert former.num_steps == 6
 
 
+@pytest.mark.skipif(not batching.CAN_FORK, reason="processes are forked on Linux")
 def test_workers_share_images_whatever_way_python_starts_processes(random):
     before = multiprocessing.get_start_method()
     varied = augmented(random)

@@ -1,3 +1,5 @@
+from html import escape
+
 from singleshot.report.page import environment, format_rounded, format_whole
 
 
@@ -12,5 +14,5 @@ def test_whole_numbers_have_commas():
 
 
 def test_what_is_in_backticks_is_code_and_nothing_else_is_markup():
-    filled = environment().from_string("{{ text | code }}").render(text="add `--input HxW` & look")
-    assert filled == "add <code>--input HxW</code> &amp; look"
+    filled = environment().from_string("{{ text | code }}").render(text="add `--input HxW` to <b>")
+    assert filled == f"add <code>--input HxW</code> to {escape('<b>')}"

@@ -33,10 +33,9 @@ def resident_megabytes() -> float:
 
 def test_memory_that_was_freed_is_used_again_without_a_page_fault():
     with keeping_memory():
-        # glibc allocates a little more, to align it.
-        fill(65)
-        # Once, another object of the process may have taken a part of it.
-        assert min(page_faults_of_filling(64) for _ in range(3)) < 100  # of 16,384 pages
+        # More than is measured: another object of the process may take a part of it.
+        fill(80)
+        assert page_faults_of_filling(64) < 100  # of 16,384 pages
 
 
 def test_memory_stays_while_it_may_be_needed_and_goes_back_afterwards():

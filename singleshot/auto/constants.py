@@ -19,8 +19,6 @@ BASE_BATCH = 8
 # 0.595 instead of 0.572 (benchmarks/results/auto.md). Larger networks keep their own rates.
 START_RATES = (1e-3, 0.05)
 SMALL_MACS = 5e9
-# How a detector that learns new classes removes duplicates, as the base recipe does.
-NMS, NMS_IOU = "weighted", 0.55
 BASE_MACS = 0.82e9  # multiply-adds of the recipe at REFERENCE_PIXELS (models show)
 REFERENCE_PIXELS = 320 * 320  # of its input
 BASE_STRIDES = (8, 16, 32)  # of its backbone's levels …

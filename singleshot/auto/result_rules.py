@@ -5,6 +5,7 @@ from __future__ import annotations
 from singleshot.auto import constants
 from singleshot.auto.choice import RecipeChoice
 from singleshot.auto.task import Task
+from singleshot.recipes.load import load_recipe
 
 __all__ = ["choose_nms"]
 
@@ -14,10 +15,12 @@ def choose_nms(task: Task) -> list[RecipeChoice]:
 
     What knows the classes keeps the NMS that its scores were made for.
     """
-    if not task.learns_new_classes or task.start is None or task.start.model.results.nms != "hard":
+    start = task.start
+    if start is None or not task.learns_new_classes or start.model.results.nms != "hard":
         return []
+    base = load_recipe(constants.BASE).model.results
     reason = "boxes that are removed are averaged into the kept one, as in the recipe"
     return [
-        RecipeChoice("model.results.nms", constants.NMS, reason),
-        RecipeChoice("model.results.iou_threshold", constants.NMS_IOU, "measured for it"),
+        RecipeChoice("model.results.nms", base.nms, reason),
+        RecipeChoice("model.results.iou_threshold", base.iou_threshold, "measured for it"),
     ]

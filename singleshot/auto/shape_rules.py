@@ -23,9 +23,9 @@ def choose_input(task: Task) -> RecipeChoice:
     facts = task.facts
     small = facts.side_at(constants.SMALL_PART)
     needed = (constants.LEAST_OBJECT_SIDE / small) ** 2
-    usual = constants.REFERENCE_PIXELS if task.seconds is None else constants.LARGER_PIXELS
     own = 0 if task.start is None else math.prod(task.start.model.input)
-    usual = max(usual, own)
+    timed = task.seconds is not None
+    usual = max(own, constants.LARGER_PIXELS if timed else constants.REFERENCE_PIXELS)
     target = max(needed, usual)
     bounds = _bounds(task)
     limit, why = min(bounds, key=lambda bound: bound[0])

@@ -38,7 +38,7 @@ def start_facts(detector: TrainedDetector, *, knows_classes: bool) -> StartFacts
             batch_size = constants.BASE_BATCH  # that its values were measured with
             break
     macs = count_macs(build_to_measure(recipe.model, detector.checkpoint.class_names))
-    same_kind = recipe.model.kind == load_recipe(base_content(None)).model.kind
+    same_kind = recipe.model.kind == load_recipe(constants.BASE).model.kind
     return StartFacts(
         source=detector.source,
         model=recipe.model,

@@ -89,7 +89,7 @@ def _apply_rules(task: Task, plain: Recipe) -> list[RecipeChoice]:
     """Choose one key after the other; each may depend on those before."""
     rules = _Rules(task, plain, [])
     size = _size(rules)
-    fine = _choose_network(rules, size) if task.start is None else False
+    fine = _choose_network(rules, size) if task.chooses_network else False
     rules.add_unless_given("model.results", choose_nms(task))
     num_steps = _choose_schedule(rules, size, fine=fine)
     for choice in choose_augmentation(task, size, num_steps):
@@ -117,13 +117,11 @@ def _choose_network(rules: _Rules, size: tuple[int, int]) -> bool:
     if task.is_given("model.kind") or task.is_given("model.pyramid"):
         return False
     strides = list(constants.BASE_STRIDES)
-    if task.is_given("model.backbone.strides") or task.is_given("model.backbone.kind"):
+    if any(task.is_given(f"model.backbone.{key}") for key in ("kind", "nodes", "strides")):
         strides = list(getattr(rules.plain.model.backbone, "strides", strides))
     else:
-        (levels,) = choose_levels(task, size)
+        levels, strides = choose_levels(task, size)
         rules.add(levels)
-        assert isinstance(levels.value, list)
-        strides = levels.value
     rules.add_unless_given("model.priors", choose_priors(task, size, strides))
     return strides[0] <= constants.FINE_STRIDE
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from statistics import median_low
 
 from singleshot.auto import constants
 from singleshot.auto.choice import RecipeChoice
 from singleshot.auto.facts import DataFacts
-from singleshot.auto.task import Task
+from singleshot.auto.task import LearningRate, Task
 from singleshot.recipes.training import OptimizerName, describe_scaling, scale_rate
 
 __all__ = [
@@ -48,58 +49,78 @@ def choose_batch(task: Task, input: tuple[int, int]) -> RecipeChoice:
 
 
 def choose_optimizer(task: Task) -> list[RecipeChoice]:
-    """Choose the optimizer and its weight decay.
+    """Choose the optimizer, its weight decay, and the rate of a trained backbone.
 
     A start from a detector has its own, unless it is small and learns new classes.
     """
-    if task.start is not None:
-        if not task.learns_new_classes:
-            return []
-        reason = "learns new classes in fewer steps than SGD"
+    if task.start is None:
+        optimizer = _given_optimizer(task) or "adamw"
+        _, decay = constants.BASE_RATES[optimizer]
         return [
-            RecipeChoice(f"{_NEW_CLASSES}.optimizer", "adamw", reason),
-            RecipeChoice(
-                f"{_NEW_CLASSES}.weight_decay", constants.START_RATES[1], "usual for AdamW"
-            ),
+            RecipeChoice("training.optimizer", optimizer, "learns more in few steps than SGD"),
+            RecipeChoice("training.weight_decay", decay, f"usual for {_NAMES[optimizer]}"),
         ]
-    optimizer = _optimizer(task)
-    _, decay = constants.BASE_RATES[optimizer]
-    return [
-        RecipeChoice("training.optimizer", optimizer, "learns more in few steps than SGD"),
-        RecipeChoice("training.weight_decay", decay, f"usual for {_NAMES[optimizer]}"),
+    if not _has_new_rate(task):
+        return []
+    reason = "learns new classes in fewer steps than SGD"
+    _, decay = constants.START_RATES
+    choices = [
+        RecipeChoice(f"{_NEW_CLASSES}.optimizer", "adamw", reason),
+        RecipeChoice(f"{_NEW_CLASSES}.weight_decay", decay, "usual for AdamW"),
     ]
+    if task.start.layers:
+        key = "training.backbone_learning_rate"
+        reason = "times the rate: the backbone is trained, levels and heads are new"
+        choices.append(RecipeChoice(key, constants.TRAINED_BACKBONE_RATE, reason))
+    return choices
+
+
+def _has_new_rate(task: Task) -> bool:
+    """Return whether a start learns new classes at a rate that is chosen for it, not given."""
+    return task.learns_new_classes and not (
+        {"training.optimizer", "training.learning_rate"} & task.given.keys()
+    )
 
 
 def choose_rate(task: Task, batch: int) -> list[RecipeChoice]:
-    """Choose the learning rate, for the batch."""
-    start = task.start
+    """Choose the learning rate, for the batch; none where a start's own is for it, or is given."""
+    usual, of = _usual_rate(task)
+    factor = min(max(batch / usual.batch_size, 1.0), constants.LARGEST_RATE_FACTOR)
+    own = task.start is not None and not _has_new_rate(task)
+    if own and (factor == 1 or "training.learning_rate" in task.given):
+        return []
+    if factor == 1:
+        reason = f"{of}, for batches of {usual.batch_size}"
+    else:
+        bounded = batch > constants.LARGEST_RATE_FACTOR * usual.batch_size
+        bound = f", as for {factor * usual.batch_size:g} and no more" if bounded else ""
+        reason = (
+            f"{of} {usual.value:g} for batches of {usual.batch_size}, "
+            f"{describe_scaling(usual.optimizer)}{bound}"
+        )
+    rate = scale_rate(usual.value, factor, usual.optimizer)
+    return [RecipeChoice(usual.key, float(f"{rate:.4g}"), reason)]
+
+
+def _usual_rate(task: Task) -> tuple[LearningRate, str]:
+    """Return the rate for the usual batch, and whose it is."""
+    start, batch = task.start, constants.BASE_BATCH
     if start is None:
-        key, base, optimizer = "training.learning_rate", constants.BASE_BATCH, _optimizer(task)
+        optimizer = _given_optimizer(task) or "adamw"
         rate, _ = constants.BASE_RATES[optimizer]
         of = f"{_NAMES[optimizer]}'s"
-    elif task.learns_new_classes:
-        key, base, optimizer = f"{_NEW_CLASSES}.learning_rate", constants.BASE_BATCH, "adamw"
-        rate, _ = constants.START_RATES
-        of = "AdamW's of a detector that learns new classes"
-    else:
-        key, base, of = start.rate_key, start.batch_size, "the start's"
-        rate, optimizer = start.rate, _given_optimizer(task) or start.optimizer
-    factor = min(max(batch / base, 1.0), constants.LARGEST_RATE_FACTOR)
-    own = start is not None and not task.learns_new_classes
-    if own and (factor == 1 or "training.learning_rate" in task.given):
-        return []  # as its recipe has it, or as given, which goes before its tables
-    if factor == 1:
-        reason = f"{of}, for batches of {base}"
-    else:
-        bounded = batch > constants.LARGEST_RATE_FACTOR * base
-        bound = f", as for {factor * base:g} and no more" if bounded else ""
-        reason = f"{of} {rate:g} for batches of {base}, {describe_scaling(optimizer)}{bound}"
-    return [RecipeChoice(key, float(f"{scale_rate(rate, factor, optimizer):.4g}"), reason)]
-
-
-def _optimizer(task: Task) -> OptimizerName:
-    """Return the optimizer of a training that starts from ImageNet: the given one, or AdamW."""
-    return _given_optimizer(task) or "adamw"
+        return LearningRate("training.learning_rate", rate, optimizer, batch), of
+    if not _has_new_rate(task):
+        return replace(start.rate, optimizer=_given_optimizer(task) or start.rate.optimizer), (
+            "the start's"
+        )
+    key = f"{_NEW_CLASSES}.learning_rate"
+    if start.layers:
+        of = "AdamW's of new levels and heads on a trained backbone"
+        return LearningRate(key, constants.NEW_LEVELS_RATE, "adamw", batch), of
+    rate, _ = constants.START_RATES
+    of = "AdamW's of a detector that learns new classes"
+    return LearningRate(key, rate, "adamw", batch), of
 
 
 def _given_optimizer(task: Task) -> OptimizerName | None:
@@ -125,13 +146,13 @@ def choose_epochs(task: Task, batch: int, cost: float) -> RecipeChoice:
     )
     least = constants.STEPS_WITHOUT_BUDGET * batch / num_images
     part = 1.0
-    if task.start is not None:
+    if task.start is not None and not task.chooses_network:
         part = constants.KNOWN_PART if task.start.knows_classes else constants.START_PART
     epochs = math.ceil(part * max(target, least))
     why = f"{num_images:,} images"
     if least > target:
         why += f" are few: {target:.0f} epochs would be {target * num_images / batch:,.0f} steps"
-    if task.start is not None:
+    if task.start is not None and not task.chooses_network:
         known = "knows the classes" if task.start.knows_classes else "is a detector already"
         why += f"; {part:.0%} of what ImageNet weights need, as the start {known}"
     steps = math.ceil(epochs * num_images / batch)

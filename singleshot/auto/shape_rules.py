@@ -23,7 +23,7 @@ def choose_input(task: Task) -> RecipeChoice:
     facts = task.facts
     small = facts.side_at(constants.SMALL_PART)
     needed = (constants.LEAST_OBJECT_SIDE / small) ** 2
-    own = 0 if task.start is None else math.prod(task.start.model.input)
+    own = math.prod(task.start.model.input) if task.start and not task.chooses_network else 0
     timed = task.seconds is not None
     usual = max(own, constants.LARGER_PIXELS if timed else constants.REFERENCE_PIXELS)
     target = max(needed, usual)
@@ -85,8 +85,8 @@ def _bounds(task: Task) -> list[tuple[float, str]]:
 
 
 def _least_steps(task: Task) -> int:
-    """Choose the steps that a larger input must leave: few for small objects and a start."""
-    if task.start is not None:
+    """Choose the steps that a larger input must leave: few for small objects and trained heads."""
+    if not task.chooses_network:
         return constants.FEWEST_STEPS
     side = task.facts.side_at(constants.SMALL_PART) * math.sqrt(constants.REFERENCE_PIXELS)
     steps = constants.ENOUGH_STEPS * side / constants.LEAST_OBJECT_SIDE
@@ -155,14 +155,22 @@ def _input_of_start(task: Task) -> RecipeChoice:
     return RecipeChoice("model.input", list(size), reason)
 
 
-def choose_levels(task: Task, input: tuple[int, int]) -> list[RecipeChoice]:
-    """Choose the levels of the backbone: one of stride 4 where many objects are too small for 8."""
-    own = list(constants.BASE_STRIDES)
+def choose_levels(task: Task, input: tuple[int, int]) -> tuple[RecipeChoice, list[int]]:
+    """Choose the levels of the backbone: one of stride 4 where many objects are too small for 8.
+
+    Returns the choice, which may name layers, and the strides.
+    """
+    strides = list(constants.BASE_STRIDES)
     side = math.sqrt(input[0] * input[1])
     part = task.facts.part_below(constants.FINE_OBJECT_SIDE / side)
     what = f"{part:.0%} of the objects are below {constants.FINE_OBJECT_SIDE:g} pixels in the input"
     if part < constants.FINE_PART:
         reason = f"{what}: no level of stride 4, which takes a quarter more time"
-        return [RecipeChoice("model.backbone.strides", own, reason)]
-    reason = f"{what}, too small for cells of 8: a level of stride 4 is added"
-    return [RecipeChoice("model.backbone.strides", [constants.FINE_STRIDE, *own], reason)]
+    else:
+        strides = [constants.FINE_STRIDE, *strides]
+        reason = f"{what}, too small for cells of 8: a level of stride 4 is added"
+    layers = {} if task.start is None else task.start.layers
+    if not layers:
+        return RecipeChoice("model.backbone.strides", strides, reason), strides
+    nodes = [layers[stride] for stride in strides]
+    return RecipeChoice("model.backbone.nodes", nodes, reason), strides

@@ -13,7 +13,7 @@ from singleshot.auto.facts import DataFacts
 from singleshot.detectors.common.settings import DetectorSettings
 from singleshot.recipes.training import OptimizerName
 
-__all__ = ["StartFacts", "Task", "TrainingMachine"]
+__all__ = ["LearningRate", "StartFacts", "Task", "TrainingMachine"]
 
 
 @dataclass(frozen=True)
@@ -56,19 +56,31 @@ class TrainingMachine:
 
 
 @dataclass(frozen=True)
+class LearningRate:
+    """A learning rate for an optimizer and batches of a size, and the key that it is the value of.
+
+    The key is in a table of fine-tuning where it is for a start from a detector alone.
+    """
+
+    key: str
+    value: float
+    optimizer: OptimizerName
+    batch_size: int
+
+
+@dataclass(frozen=True)
 class StartFacts:
     """The detector that a training starts from."""
 
     source: str
-    model: DetectorSettings
+    model: DetectorSettings  # as it is trained on
     macs: int  # multiply-adds of one image
-    batch_size: int  # images a step that its recipe's learning rates are for
-    rate_key: str  # of the learning rate that is used: its own, or in a table of fine-tuning
-    rate: float
-    optimizer: OptimizerName
+    rate: LearningRate  # of its own recipe
     knows_classes: bool
     has_tables: bool  # the recipe has values of its own for fine-tuning
     like_base: bool  # small, and of the base recipe's kind: what was measured on such holds for it
+    # By stride, where levels and heads are the base recipe's; else none.
+    layers: Mapping[int, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -102,13 +114,13 @@ class Task:
 
     @property
     def learns_new_classes(self) -> bool:
-        """Return whether a detector like the base learns new classes, by rates not given."""
-        own = {"training.optimizer", "training.learning_rate"} & self.given.keys()
-        return (
-            self.start is not None
-            and self.start.like_base
-            and not (self.start.knows_classes or own)
-        )
+        """Return whether a detector like the base learns new classes."""
+        return self.start is not None and self.start.like_base and not self.start.knows_classes
+
+    @property
+    def chooses_network(self) -> bool:
+        """Return whether levels, priors and heads are the base recipe's, not those of a start."""
+        return self.start is None or bool(self.start.layers)
 
     def settle(self, choice: RecipeChoice) -> RecipeChoice:
         """Return the choice, or what is given in its place."""
@@ -122,7 +134,8 @@ class Task:
         if self.start is None:
             return relative
         height, width = self.start.model.input
-        return self.start.macs / constants.BASE_MACS * pixels / (height * width)
+        of_start = self.start.macs * constants.REFERENCE_PIXELS / (height * width)
+        return of_start / constants.BASE_MACS * relative
 
     def steps_in_time(self, batch: int, cost: float) -> int | None:
         """Estimate how many steps fit into the time budget; None without one."""
@@ -142,9 +155,16 @@ class Task:
             )
         else:
             known = "knows" if self.start.knows_classes else "does not know"
-            lines.append(
+            line = (
                 f"start: {self.start.source}, {self.start.macs / 1e9:.2f} GMAC, {known} all of the "
                 f"classes"
             )
+            if self.start.layers:
+                line += (
+                    f"; its backbone alone, as it has no level of stride "
+                    f"{min(constants.BASE_STRIDES)}: levels and heads are those of "
+                    f"{constants.BASE}, and are trained anew"
+                )
+            lines.append(line)
         lines.append(f"machine: {self.machine}, {self.time}")
         return lines

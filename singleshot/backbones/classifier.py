@@ -1,12 +1,15 @@
 """A classification network as a backbone: cut at its feature maps, and partly frozen."""
 
 from abc import abstractmethod
+from typing import Any
 
 import torch
 from jaxtyping import Float
 from timm.layers import BatchNormAct2d
 from timm.models import get_notrace_modules
 from torch import Tensor, nn
+from torch.fx import GraphModule, Interpreter
+from torch.fx.node import Argument, Target
 from torchvision.models.feature_extraction import create_feature_extractor
 
 from singleshot.backbones.backbone import Backbone
@@ -14,6 +17,8 @@ from singleshot.backbones.folding import fold_batch_norm, frozen_batch_norm, rep
 from singleshot.errors import ModelError
 
 __all__ = ["ClassifierBackbone", "Nodes"]
+
+TRACED_SIDE = 256  # pixels of an image whose feature maps are looked at
 
 
 class Nodes(nn.Module):
@@ -36,6 +41,32 @@ class Nodes(nn.Module):
     def forward(self, images: Float[Tensor, "b 3 h w"]) -> list[Tensor]:
         """Compute a feature map for each name."""
         return list(self.network(images).values())
+
+    def last_layers(self) -> dict[int, str]:
+        """Name the last layer of each stride up to the coarsest map, in the order of computing."""
+        tracer = _StrideTracer(self.network)
+        training = self.network.training
+        self.network.eval()
+        tracer.run(torch.zeros(1, 3, TRACED_SIDE, TRACED_SIDE))
+        self.network.train(training)
+        return tracer.last_layers
+
+
+class _StrideTracer(Interpreter):
+    """Runs a traced network layer by layer, and notes the stride of each output."""
+
+    def __init__(self, network: GraphModule) -> None:
+        super().__init__(network)
+        self.last_layers: dict[int, str] = {}
+
+    def call_module(
+        self, target: Target, args: tuple[Argument, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        """Run a layer."""
+        output = super().call_module(target, args, kwargs)
+        if isinstance(output, Tensor) and output.ndim == 4:
+            self.last_layers[TRACED_SIDE // output.shape[-1]] = str(target)
+        return output
 
 
 class ClassifierBackbone(Backbone):
@@ -68,8 +99,8 @@ class ClassifierBackbone(Backbone):
 
     def freezable(self) -> tuple[nn.Module, list[int]]:
         """Return a module whose outputs can be frozen up to, with their strides: the levels."""
-        image = torch.zeros(1, 3, 256, 256)
-        return self.body, [256 // feature.shape[-1] for feature in self(image)]
+        image = torch.zeros(1, 3, TRACED_SIDE, TRACED_SIDE)
+        return self.body, [TRACED_SIDE // feature.shape[-1] for feature in self(image)]
 
     def freeze(self, up_to_stride: int, *, batch_norm: bool) -> None:
         """Freeze stages up to a stride, and with `batch_norm` the statistics of all batch norms.

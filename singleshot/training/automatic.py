@@ -15,7 +15,7 @@ from singleshot.auto.chosen_recipe import ChosenRecipe
 from singleshot.auto.coverage import describe_coverage
 from singleshot.auto.facts import DataFacts
 from singleshot.auto.limits import Limits, MeasurementSetup, seconds_per_image
-from singleshot.auto.start import base_content, start_facts
+from singleshot.auto.start import BaseRecipe, base_content
 from singleshot.auto.task import Task, TrainingMachine
 from singleshot.cores import sharing_cores
 from singleshot.data.cache.memory import cache_images
@@ -74,19 +74,23 @@ def choose_for(
     seconds = budget.seconds if isinstance(budget, TimeBudget) else budget
     if seconds is not None:
         machine = _measured(machine, data, device, at_most=MOST_FOR_MEASURING * seconds)
+    base = BaseRecipe.of(
+        detector,
+        knows_classes=known,
+        keeps_network=options.quantize or options.prune is not None,
+    )
     task = Task(
         facts=DataFacts.of(data.train, data.validation),
         machine=machine,
         seconds=seconds,
-        start=None if detector is None else start_facts(detector, knows_classes=known),
+        start=base.start,
         given={ABBREVIATIONS.get(key, key): value for key, value in options.all_overrides.items()},
     )
     limits = Limits(options.max_latency, options.max_gmac)
     setup = MeasurementSetup(data.train.class_names, data.train[0].image, device)
-    base = base_content(detector)
-    chosen = choose_recipe(task, base, limits, setup)
-    if detector is None:
-        coverage = describe_coverage(chosen, base, task.facts, data.train.class_names)
+    chosen = choose_recipe(task, base.content, limits, setup)
+    if task.chooses_network:
+        coverage = describe_coverage(chosen, base.content, task.facts, data.train.class_names)
         chosen = replace(chosen, remarks=(coverage,))
     return processes.broadcast(chosen)
 

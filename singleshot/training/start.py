@@ -16,8 +16,10 @@ from singleshot.boxes.geometry import pairwise_iou
 from singleshot.checkpoints.checkpoint import detector_from
 from singleshot.checkpoints.transfer import TrainedDetector, Transfer
 from singleshot.data.dataset import DataSet
+from singleshot.detectors.common.settings import DetectorSettings
 from singleshot.detectors.detector import TrainableDetector
 from singleshot.evaluation.detection import each_detected
+from singleshot.families import build_detector
 from singleshot.structures import Detections, Truth
 from singleshot.training.validation import BATCH_SIZE
 
@@ -72,6 +74,16 @@ class Start:
         """Return whether the detector finds every class already, if under another name."""
         known = {name for name, one in self.nearest.items() if one.score >= KNOWN_SCORE}
         return known.issuperset({*class_names} - {*self.kept_classes(class_names)})
+
+    def keeps_outputs(self, model: DetectorSettings, class_names: Sequence[str]) -> bool:
+        """Return whether a detector with these settings takes over the outputs for known classes.
+
+        Where levels, or priors at a cell, are others, the outputs of them begin anew.
+        """
+        # Weights are random before they are filled: the training must not change.
+        with torch.random.fork_rng(devices=[]):
+            detector = build_detector(model, class_names, pretrained=False)
+        return {*self.detector.merge_class_rows(detector, {})} == {*detector.class_tensors()}
 
     def transfer_to(self, detector: TrainableDetector) -> Transfer:
         """Fill a detector; see `TrainedDetector.transfer_to`."""

@@ -72,7 +72,7 @@ class StartingRecipe:
     def fine_tuned(self, on_message: OnMessage, *, known: bool) -> Recipe:
         """Load the recipe for a start from a detector, and report what differs from the plain one.
 
-        `known` is whether the detector knows all classes.
+        `known` is whether the detector knows all classes, and its outputs for them are kept.
         """
         if self.pruned:
             on_message(self.pruned)

@@ -179,9 +179,9 @@ def _prepare(
         settings = starting.plain
     report_quick_check(data.train, settings.model.input, options.data, callbacks.on_message)
     if start is not None and not context.resume:
-        settings = starting.fine_tuned(
-            callbacks.on_message, known=start.knows(data.train.class_names)
-        )
+        names = data.train.class_names
+        known = start.knows(names) and start.keeps_outputs(settings.model, names)
+        settings = starting.fine_tuned(callbacks.on_message, known=known)
         if data.validation is None:
             callbacks.on_message(
                 "without validation images, the detector is not evaluated before training"

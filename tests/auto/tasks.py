@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from singleshot.auto.facts import DataFacts
-from singleshot.auto.task import StartFacts, Task, TrainingMachine
+from singleshot.auto.task import LearningRate, StartFacts, Task, TrainingMachine
 from singleshot.recipes.load import load_recipe
 
 __all__ = ["facts", "start", "task"]
@@ -48,10 +48,7 @@ def start(**changes):
         source="runs/coco",
         model=recipe.model,
         macs=820_000_000,
-        batch_size=8,
-        rate_key="fine_tuning.training.learning_rate",
-        rate=0.005,
-        optimizer="sgd",
+        rate=LearningRate("fine_tuning.training.learning_rate", 0.005, "sgd", 8),
         knows_classes=False,
         has_tables=True,
         like_base=True,

@@ -3,6 +3,7 @@
 # Tests singleshot/auto/choice.py, singleshot/auto/limits.py, singleshot/auto/start.py
 # Tests singleshot/auto/result_rules.py
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -14,7 +15,8 @@ from singleshot.auto import constants
 from singleshot.auto import limits as measuring
 from singleshot.auto.choose import choose_recipe
 from singleshot.auto.limits import Limits, MeasurementSetup
-from singleshot.auto.start import base_content, start_facts
+from singleshot.auto.start import BaseRecipe, base_content
+from singleshot.auto.task import LearningRate
 from singleshot.checkpoints.checkpoint import Checkpoint
 from singleshot.checkpoints.transfer import TrainedDetector
 from singleshot.errors import RecipeError, SingleshotError
@@ -118,13 +120,15 @@ def test_a_start_is_changed_in_its_own_recipe():
     recipe = load_recipe("ssdlite320-lite0", {"model.input": [96, 128]})
     weights = build_detector(recipe.model, ["cat"], pretrained=False).state_dict()
     detector = TrainedDetector(Checkpoint(weights, recipe, ("cat",), {}), "runs/coco")
-    known = start_facts(detector, knows_classes=True)
-    assert known.rate_key == "fine_tuning_known.training.learning_rate"
-    assert (known.rate, known.batch_size, known.has_tables) == (0.0005, 8, True)
-    assert (known.optimizer, recipe.training.optimizer) == ("sgd", "adamw")
+    base = BaseRecipe.of(detector, knows_classes=True)
+    known = base.start
+    key = "fine_tuning_known.training.learning_rate"
+    assert known.rate == LearningRate(key, 0.0005, "sgd", batch_size=8)
+    assert known.has_tables
+    assert recipe.training.optimizer == "adamw"
     assert known.like_base
     assert 0.05e9 < known.macs < 0.15e9
-    chosen = choose(base=base_content(detector), start=known)
+    chosen = choose(base=base.content, start=known)
     changed = load_recipe(chosen.content, start="known")
     assert changed.model == recipe.model
     assert changed.training.learning_rate == 0.0005
@@ -145,6 +149,63 @@ def test_a_start_that_learns_new_classes_trains_with_what_is_chosen():
     assert (kept.model.results.nms, kept.model.results.iou_threshold) == ("hard", 0.4)
     known = choose(base=content, start=replace(begun, knows_classes=True))
     assert load_recipe(known.content, start="known").model.results.nms == "hard"
+
+
+def coarse_start(**changes):
+    """A detector whose finest level has stride 16, with one class."""
+    recipe = load_recipe("ssdlite320-mobilenet-v3", {"model.input": [96, 128], **changes})
+    weights = build_detector(recipe.model, ["cat"], pretrained=False).state_dict()
+    return TrainedDetector(Checkpoint(weights, recipe, ("cat",), {}), "runs/coarse")
+
+
+def test_a_start_without_fine_levels_gives_its_backbone_to_new_classes():
+    detector = coarse_start()
+    base = BaseRecipe.of(detector, knows_classes=False)
+    chosen = choose(base=base.content, start=base.start, seconds=600.0)
+    assert "; its backbone alone, as it has no level of stride 8" in "\n".join(chosen.about)
+    recipe = load_recipe(chosen.content, start="detector")
+    own, model = detector.checkpoint.recipe.model, recipe.model
+    assert model.pyramid == load_recipe(constants.BASE).model.pyramid
+    assert model.pixels == own.pixels
+    # The layers before those that halve, as the two of its own recipe are.
+    assert model.backbone.nodes == ("features.7.block.0", *own.backbone.nodes)
+    assert recipe.training.optimizer == "adamw"
+    assert (recipe.training.learning_rate, recipe.training.backbone_learning_rate) == (0.002, 0.15)
+    trained = build_detector(model, ["dog"], pretrained=False)
+    assert detector.transfer_to(trained).classes == {}
+    backbone = {name for name in trained.state_dict() if name.startswith("backbone.")}
+    weights = detector.checkpoint.weights
+    assert all(torch.equal(trained.state_dict()[name], weights[name]) for name in backbone)
+    assert count_macs(trained) == pytest.approx(
+        base.start.macs * math.prod(model.input) / math.prod(base.start.model.input), rel=0.05
+    )
+
+
+def test_tiny_objects_get_the_layer_of_stride_4_of_a_start():
+    base = BaseRecipe.of(coarse_start(), knows_classes=False)
+    given = {"model.input": [320, 320]}
+    sides = np.full(100, 1 / 30)
+    chosen = choose(base=base.content, start=base.start, sides=sides, given=given)
+    nodes = chosen.recipe.model.backbone.nodes
+    assert nodes[:2] == ("features.4.block.0", "features.7.block.0")
+    levels = build_detector(chosen.recipe.model, ["cat"], pretrained=False).prior_layout().levels
+    assert [level.stride for level in levels[:2]] == [(4, 4), (8, 8)]
+
+
+@pytest.mark.parametrize(
+    ("detector", "options"),
+    [
+        (coarse_start(), {"knows_classes": True}),
+        (coarse_start(), {"knows_classes": False, "keeps_network": True}),
+        (coarse_start(**{"model.backbone.nodes": ["features.7.block.0", "features.16"]}), {}),
+    ],
+    ids=["it knows the classes", "it is quantized or pruned", "it has a level of stride 8"],
+)
+def test_any_other_start_keeps_its_levels(detector, options):
+    base = BaseRecipe.of(detector, **{"knows_classes": False, **options})
+    chosen = choose(base=base.content, start=base.start)
+    assert chosen.recipe.model.pyramid == detector.checkpoint.recipe.model.pyramid
+    assert chosen.recipe.model.backbone == detector.checkpoint.recipe.model.backbone
 
 
 def test_a_given_rate_goes_before_the_tables_of_a_start():

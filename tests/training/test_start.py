@@ -13,6 +13,7 @@ from singleshot.data.opening import open_dataset
 from singleshot.errors import ModelError, RunFailed, SingleshotError
 from singleshot.metrics.coco import ClassNumbers
 from singleshot.models.opening import start_from
+from singleshot.recipes.load import load_recipe
 from singleshot.runs.log import read_log
 from singleshot.structures import Detections
 from singleshot.training import build
@@ -121,6 +122,21 @@ def test_the_start_is_validated_before_the_first_step_and_may_stay_the_best(
         message.startswith("no validation was better than before training (AP 0.700)")
         for message in recorder.messages
     )
+
+
+@pytest.mark.parametrize(
+    ("heads", "rate"),
+    [({}, 5e-4), ({"model.priors.aspect_ratios": [[2]] * 6}, 5e-3)],
+    ids=["the same", "of fewer priors"],
+)
+def test_classes_are_known_only_where_the_outputs_for_them_are_kept(
+    cells, begun, tmp_path, heads, rate
+):
+    overrides = {"training.epochs": 1, **heads}
+    run = train(cells, tmp_path / "run", init=begun, overrides=overrides, val_split="none")
+    training = load_recipe(run.folder / "recipe.toml").training
+    assert training.learning_rate == rate
+    assert training.average_with_start == (rate == 5e-4)
 
 
 def test_a_validation_far_below_the_start_ends_the_training_and_keeps_the_start(

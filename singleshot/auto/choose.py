@@ -24,6 +24,7 @@ from singleshot.auto.schedule_rules import (
 )
 from singleshot.auto.shape_rules import choose_input, choose_levels
 from singleshot.auto.task import Task
+from singleshot.backbones.settings import BackboneSettings, ClassifierSettings
 from singleshot.errors import SingleshotError
 from singleshot.recipes.load import load_recipe
 from singleshot.recipes.schema import Recipe
@@ -112,18 +113,24 @@ def _size(rules: _Rules) -> tuple[int, int]:
 
 
 def _choose_network(rules: _Rules, size: tuple[int, int]) -> bool:
-    """Choose levels and priors of an SSD on the base's backbone; returns whether one is fine."""
+    """Choose levels and priors of the base's pyramid; returns whether one is fine."""
     task = rules.task
     if task.is_given("model.kind") or task.is_given("model.pyramid"):
         return False
-    strides = list(constants.BASE_STRIDES)
     if any(task.is_given(f"model.backbone.{key}") for key in ("kind", "nodes", "strides")):
-        strides = list(getattr(rules.plain.model.backbone, "strides", strides))
+        strides = _given_strides(rules.plain.model.backbone)
     else:
         levels, strides = choose_levels(task, size)
         rules.add(levels)
     rules.add_unless_given("model.priors", choose_priors(task, size, strides))
     return strides[0] <= constants.FINE_STRIDE
+
+
+def _given_strides(backbone: BackboneSettings) -> list[int]:
+    """Return the strides of a given backbone's levels; layers are taken for the coarsest ones."""
+    if isinstance(backbone, ClassifierSettings) and backbone.nodes:
+        return [constants.FINE_STRIDE, *constants.BASE_STRIDES][-len(backbone.nodes) :]
+    return list(getattr(backbone, "strides", constants.BASE_STRIDES))
 
 
 def _choose_schedule(rules: _Rules, size: tuple[int, int], *, fine: bool) -> int:

@@ -60,18 +60,18 @@ def choose_optimizer(task: Task) -> list[RecipeChoice]:
             RecipeChoice("training.optimizer", optimizer, "learns more in few steps than SGD"),
             RecipeChoice("training.weight_decay", decay, f"usual for {_NAMES[optimizer]}"),
         ]
-    if not _has_new_rate(task):
-        return []
-    reason = "learns new classes in fewer steps than SGD"
-    _, decay = constants.START_RATES
-    choices = [
-        RecipeChoice(f"{_NEW_CLASSES}.optimizer", "adamw", reason),
-        RecipeChoice(f"{_NEW_CLASSES}.weight_decay", decay, "usual for AdamW"),
-    ]
-    if task.start.layers:
+    choices = []
+    if task.start.has_base_levels:
         key = "training.backbone_learning_rate"
         reason = "times the rate: the backbone is trained, levels and heads are new"
         choices.append(RecipeChoice(key, constants.TRAINED_BACKBONE_RATE, reason))
+    if _has_new_rate(task):
+        _, decay = constants.START_RATES
+        reason = "learns new classes in fewer steps than SGD"
+        choices += [
+            RecipeChoice(f"{_NEW_CLASSES}.optimizer", "adamw", reason),
+            RecipeChoice(f"{_NEW_CLASSES}.weight_decay", decay, "usual for AdamW"),
+        ]
     return choices
 
 
@@ -83,7 +83,7 @@ def _has_new_rate(task: Task) -> bool:
 
 
 def choose_rate(task: Task, batch: int) -> list[RecipeChoice]:
-    """Choose the learning rate, for the batch; none where a start's own is for it, or is given."""
+    """Choose the learning rate, for the batch; nothing where that of a start's recipe holds."""
     usual, of = _usual_rate(task)
     factor = min(max(batch / usual.batch_size, 1.0), constants.LARGEST_RATE_FACTOR)
     own = task.start is not None and not _has_new_rate(task)
@@ -115,7 +115,7 @@ def _usual_rate(task: Task) -> tuple[LearningRate, str]:
             "the start's"
         )
     key = f"{_NEW_CLASSES}.learning_rate"
-    if start.layers:
+    if start.has_base_levels:
         of = "AdamW's of new levels and heads on a trained backbone"
         return LearningRate(key, constants.NEW_LEVELS_RATE, "adamw", batch), of
     rate, _ = constants.START_RATES

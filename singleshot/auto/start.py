@@ -38,69 +38,73 @@ class BaseRecipe:
     start: StartFacts | None = None
 
     @classmethod
-    def of(
-        cls, detector: TrainedDetector | None, *, knows_classes: bool, keeps_network: bool = False
-    ) -> BaseRecipe:
+    def of(cls, detector: TrainedDetector | None, *, knows_classes: bool) -> BaseRecipe:
         """Return the base recipe, or that of a start.
 
-        A small SSD that learns new classes and has no level as fine as the base's gives its
-        backbone alone, unless it `keeps_network`: levels, priors and heads are the base's.
+        Where a small SSD learns new classes and has no level as fine as the base's, it is the base
+        recipe with the backbone of the start, whose own levels, priors and heads are left out.
         """
         content = base_content(detector)
         if detector is None:
             return cls(content)
-        checkpoint = detector.checkpoint
-        network = build_to_measure(checkpoint.recipe.model, checkpoint.class_names)
-        macs, same_kind = count_macs(network), network.settings.kind == _base_kind()
+        recipe, class_names = detector.checkpoint.recipe, detector.checkpoint.class_names
+        network = build_to_measure(recipe.model, class_names)
+        macs = count_macs(network)
+        same_kind = recipe.model.kind == load_recipe(constants.BASE).model.kind
         like_base = same_kind and macs <= constants.SMALL_MACS
-        layers: Mapping[int, str] = {}
-        if like_base and not (knows_classes or keeps_network):
-            layers = _layers_of_levels(network.parts["backbone"])
-        if layers:
-            content = _with_backbone_of(content, layers)
-            network = build_to_measure(load_recipe(content).model, checkpoint.class_names)
-        rate, has_tables = _own_rate(checkpoint.recipe, knows_classes=knows_classes)
+        levels = None
+        if like_base and not knows_classes and recipe.model.quantization is None:
+            levels = _finer_levels(network.parts["backbone"])
+        if levels is not None:
+            content = _with_backbone_of(content, levels)
+            recipe = load_recipe(content)
+            macs = count_macs(build_to_measure(recipe.model, class_names))
+        rate, has_tables = _usual_rate(recipe, knows_classes=knows_classes)
         start = StartFacts(
             source=detector.source,
-            model=network.settings,
-            macs=count_macs(network),
+            model=recipe.model,
+            macs=macs,
             rate=rate,
             knows_classes=knows_classes,
             has_tables=has_tables,
             like_base=like_base,
-            layers=layers,
+            has_base_levels=levels is not None,
+            layers=levels or {},
         )
         return cls(content, start)
 
 
-def _base_kind() -> str:
-    return load_recipe(constants.BASE).model.kind
+def _finer_levels(backbone: nn.Module) -> dict[int, str] | None:
+    """Find the levels that a backbone would have at the base's strides and finer ones.
 
-
-def _layers_of_levels(backbone: nn.Module) -> dict[int, str]:
-    """Name the layers of a backbone that give the base's levels, by stride.
-
-    Empty where it has a level as fine already, or its levels are not named layers.
+    None where it has one as fine as the base's, or cannot have them all. Otherwise the names of
+    layers by stride, empty where levels are named by their strides alone.
     """
-    if not (isinstance(backbone, ClassifierBackbone) and isinstance(backbone.body, Nodes)):
-        return {}
-    layers = backbone.body.last_layers()
-    _, own = backbone.freezable()
-    if min(own) <= min(constants.BASE_STRIDES) or not layers.keys() >= {*constants.BASE_STRIDES}:
-        return {}
-    return layers
+    if not isinstance(backbone, ClassifierBackbone):
+        return None
+    if min(backbone.strides()) <= min(constants.BASE_STRIDES):
+        return None
+    layers = backbone.body.last_layers() if isinstance(backbone.body, Nodes) else {}
+    available = layers or backbone.freezable()[1]
+    return layers if {constants.FINE_STRIDE, *constants.BASE_STRIDES} <= {*available} else None
 
 
 def _with_backbone_of(content: Mapping[str, Any], layers: Mapping[int, str]) -> dict[str, Any]:
     """Put the backbone of a start, with what it expects of pixels, into the base recipe."""
     own = content["model"]
-    backbone = {**own["backbone"], "nodes": [layers[stride] for stride in constants.BASE_STRIDES]}
-    kept = {key: own[key] for key in ("input", "resize", "pixels") if key in own}
-    return {**base_content(None), "model": {**kept, "backbone": backbone}}
+    backbone = {key: value for key, value in own["backbone"].items() if key != "strides"}
+    if layers:
+        backbone["nodes"] = [layers[stride] for stride in constants.BASE_STRIDES]
+    else:
+        backbone["strides"] = list(constants.BASE_STRIDES)
+    kept = {key: own[key] for key in ("resize", "pixels") if key in own}
+    # Written out: a value that is given takes the place of one in these tables, too.
+    tables = {"fine_tuning": load_recipe(constants.BASE).fine_tuning}
+    return {**base_content(None), "model": {**kept, "backbone": backbone}, **tables}
 
 
-def _own_rate(recipe: Recipe, *, knows_classes: bool) -> tuple[LearningRate, bool]:
-    """Return the learning rate of a start's recipe, and whether it has values for fine-tuning."""
+def _usual_rate(recipe: Recipe, *, knows_classes: bool) -> tuple[LearningRate, bool]:
+    """Return a recipe's learning rate for a start, and whether it has values for fine-tuning."""
     tables: list[tuple[str, Mapping[str, Any]]] = [("fine_tuning", recipe.fine_tuning)]
     if knows_classes:
         tables.insert(0, ("fine_tuning_known", recipe.fine_tuning_known))

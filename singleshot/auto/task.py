@@ -75,12 +75,12 @@ class StartFacts:
     source: str
     model: DetectorSettings  # as it is trained on
     macs: int  # multiply-adds of one image
-    rate: LearningRate  # of its own recipe
+    rate: LearningRate  # of the recipe that is changed
     knows_classes: bool
     has_tables: bool  # the recipe has values of its own for fine-tuning
     like_base: bool  # small, and of the base recipe's kind: what was measured on such holds for it
-    # By stride, where levels and heads are the base recipe's; else none.
-    layers: Mapping[int, str] = field(default_factory=dict)
+    has_base_levels: bool = False  # levels, priors and heads are the base recipe's
+    layers: Mapping[int, str] = field(default_factory=dict)  # by stride, where they name levels
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ class Task:
     @property
     def chooses_network(self) -> bool:
         """Return whether levels, priors and heads are the base recipe's, not those of a start."""
-        return self.start is None or bool(self.start.layers)
+        return self.start is None or self.start.has_base_levels
 
     def settle(self, choice: RecipeChoice) -> RecipeChoice:
         """Return the choice, or what is given in its place."""
@@ -159,7 +159,7 @@ class Task:
                 f"start: {self.start.source}, {self.start.macs / 1e9:.2f} GMAC, {known} all of the "
                 f"classes"
             )
-            if self.start.layers:
+            if self.start.has_base_levels:
                 line += (
                     f"; its backbone alone, as it has no level of stride "
                     f"{min(constants.BASE_STRIDES)}: levels and heads are those of "

@@ -1,6 +1,7 @@
 """A classification network as a backbone: cut at its feature maps, and partly frozen."""
 
 from abc import abstractmethod
+from collections import Counter
 from typing import Any
 
 import torch
@@ -44,9 +45,8 @@ class Nodes(nn.Module):
 
     def last_layers(self) -> dict[int, str]:
         """Name the last layer of each stride up to the coarsest map, in the order of computing."""
-        tracer = _StrideTracer(self.network)
         training = self.network.training
-        self.network.eval()
+        tracer = _StrideTracer(self.network.eval())
         tracer.run(torch.zeros(1, 3, TRACED_SIDE, TRACED_SIDE))
         self.network.train(training)
         return tracer.last_layers
@@ -58,14 +58,19 @@ class _StrideTracer(Interpreter):
     def __init__(self, network: GraphModule) -> None:
         super().__init__(network)
         self.last_layers: dict[int, str] = {}
+        self.calls: Counter[str] = Counter()
 
     def call_module(
         self, target: Target, args: tuple[Argument, ...], kwargs: dict[str, Any]
     ) -> Any:
         """Run a layer."""
         output = super().call_module(target, args, kwargs)
+        name = str(target)
+        # The feature extractor's name of a layer that is used again.
+        node = f"{name}_{self.calls[name]}" if self.calls[name] else name
+        self.calls[name] += 1
         if isinstance(output, Tensor) and output.ndim == 4:
-            self.last_layers[TRACED_SIDE // output.shape[-1]] = str(target)
+            self.last_layers[TRACED_SIDE // output.shape[-1]] = node
         return output
 
 
@@ -99,8 +104,12 @@ class ClassifierBackbone(Backbone):
 
     def freezable(self) -> tuple[nn.Module, list[int]]:
         """Return a module whose outputs can be frozen up to, with their strides: the levels."""
+        return self.body, self.strides()
+
+    def strides(self) -> list[int]:
+        """Return the strides of the levels, finest first."""
         image = torch.zeros(1, 3, TRACED_SIDE, TRACED_SIDE)
-        return self.body, [TRACED_SIDE // feature.shape[-1] for feature in self(image)]
+        return [TRACED_SIDE // feature.shape[-1] for feature in self(image)]
 
     def freeze(self, up_to_stride: int, *, batch_norm: bool) -> None:
         """Freeze stages up to a stride, and with `batch_norm` the statistics of all batch norms.

@@ -58,8 +58,12 @@ def choose_for(
     options: TrainingOptions,
     device: torch.device,
     processes: Processes,
+    *,
+    known: bool,
 ) -> ChosenRecipe:
     """Choose the recipe of a training; that of the first process holds for all.
+
+    `known` is whether the start knows all classes.
 
     With a time budget, the speed of the machine is measured by a few steps of the base recipe.
 
@@ -68,17 +72,12 @@ def choose_for(
     machine = TrainingMachine(
         "cpu" if device.type == "cpu" else "gpu", available_cores(), processes=processes.world_size
     )
-    known = start is not None and start.knows(data.train.class_names)
     detector = None if start is None else start.detector
     budget = options.time_budget
     seconds = budget.seconds if isinstance(budget, TimeBudget) else budget
     if seconds is not None:
         machine = _measured(machine, data, device, at_most=MOST_FOR_MEASURING * seconds)
-    base = BaseRecipe.of(
-        detector,
-        knows_classes=known,
-        keeps_network=options.quantize or options.prune is not None,
-    )
+    base = BaseRecipe.of(detector, knows_classes=known)
     task = Task(
         facts=DataFacts.of(data.train, data.validation),
         machine=machine,

@@ -83,7 +83,8 @@ class Start:
         # Weights are random before they are filled: the training must not change.
         with torch.random.fork_rng(devices=[]):
             detector = build_detector(model, class_names, pretrained=False)
-        return {*self.detector.merge_class_rows(detector, {})} == {*detector.class_tensors()}
+        transfer = self.transfer_to(detector)
+        return not {*transfer.new} & {*(detector.class_tensors() or detector.state_dict())}
 
     def transfer_to(self, detector: TrainableDetector) -> Transfer:
         """Fill a detector; see `TrainedDetector.transfer_to`."""

@@ -172,15 +172,19 @@ def _prepare(
     )
     _announce(data, settings, starting.detector, callbacks.on_message)
     start = _start(starting.detector, context, data)
+    known = (
+        start is not None
+        and not context.resume
+        and start.knows(data.train.class_names)
+        and start.keeps_outputs(settings.model, data.train.class_names)
+    )
     if starting.is_auto and not context.resume:
-        chosen = choose_for(data, start, options, context.device, context.processes)
+        chosen = choose_for(data, start, options, context.device, context.processes, known=known)
         report_choices(chosen, callbacks.on_message)
         starting = starting.with_recipe(chosen.content)
         settings = starting.plain
     report_quick_check(data.train, settings.model.input, options.data, callbacks.on_message)
     if start is not None and not context.resume:
-        names = data.train.class_names
-        known = start.knows(names) and start.keeps_outputs(settings.model, names)
         settings = starting.fine_tuned(callbacks.on_message, known=known)
         if data.validation is None:
             callbacks.on_message(

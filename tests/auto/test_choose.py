@@ -151,15 +151,18 @@ def test_a_start_that_learns_new_classes_trains_with_what_is_chosen():
     assert load_recipe(known.content, start="known").model.results.nms == "hard"
 
 
-def coarse_start(**changes):
-    """A detector whose finest level has stride 16, with one class."""
-    recipe = load_recipe("ssdlite320-mobilenet-v3", {"model.input": [96, 128], **changes})
+def untrained_start(name, **changes):
+    """A detector of random weights for one class."""
+    recipe = load_recipe(name, {"model.input": [96, 128], **changes})
     weights = build_detector(recipe.model, ["cat"], pretrained=False).state_dict()
     return TrainedDetector(Checkpoint(weights, recipe, ("cat",), {}), "runs/coarse")
 
 
+COARSE = "ssdlite320-mobilenet-v3"  # whose finest level has a stride of 16
+
+
 def test_a_start_without_fine_levels_gives_its_backbone_to_new_classes():
-    detector = coarse_start()
+    detector = untrained_start(COARSE)
     base = BaseRecipe.of(detector, knows_classes=False)
     chosen = choose(base=base.content, start=base.start, seconds=600.0)
     assert "; its backbone alone, as it has no level of stride 8" in "\n".join(chosen.about)
@@ -181,31 +184,59 @@ def test_a_start_without_fine_levels_gives_its_backbone_to_new_classes():
     )
 
 
+def test_a_start_whose_levels_are_given_by_strides_has_one_of_stride_8_more():
+    detector = untrained_start("ssd300-mobilenet-v1")
+    base = BaseRecipe.of(detector, knows_classes=False)
+    chosen = choose(base=base.content, start=base.start)
+    model = chosen.recipe.model
+    assert (detector.checkpoint.recipe.model.backbone.strides, model.backbone.strides) == (
+        (16, 32),
+        (8, 16, 32),
+    )
+    detector.transfer_to(build_detector(model, ["dog"], pretrained=False))
+
+
 def test_tiny_objects_get_the_layer_of_stride_4_of_a_start():
-    base = BaseRecipe.of(coarse_start(), knows_classes=False)
+    base = BaseRecipe.of(untrained_start(COARSE), knows_classes=False)
     given = {"model.input": [320, 320]}
     sides = np.full(100, 1 / 30)
     chosen = choose(base=base.content, start=base.start, sides=sides, given=given)
-    nodes = chosen.recipe.model.backbone.nodes
-    assert nodes[:2] == ("features.4.block.0", "features.7.block.0")
+    nodes = list(chosen.recipe.model.backbone.nodes)
+    assert nodes[:2] == ["features.4.block.0", "features.7.block.0"]
     levels = build_detector(chosen.recipe.model, ["cat"], pretrained=False).prior_layout().levels
     assert [level.stride for level in levels[:2]] == [(4, 4), (8, 8)]
+    given |= {"model.backbone.nodes": nodes}
+    again = choose(base=base.content, start=base.start, sides=sides, given=given)
+    assert again.recipe.model == chosen.recipe.model
+
+
+@pytest.mark.parametrize("given", [{"training.optimizer": "sgd"}, {"training.learning_rate": 0.01}])
+def test_a_backbone_below_new_levels_learns_slower_at_a_given_rate_too(given):
+    base = BaseRecipe.of(untrained_start(COARSE), knows_classes=False)
+    chosen = choose(base=base.content, start=base.start, given=given)
+    recipe = load_recipe(chosen.content, start="detector")
+    assert recipe.training.backbone_learning_rate == 0.15
+    assert recipe.training.optimizer == "sgd"
+    assert recipe.training.learning_rate == given.get("training.learning_rate", 0.005)
 
 
 @pytest.mark.parametrize(
-    ("detector", "options"),
+    ("changes", "knows_classes"),
     [
-        (coarse_start(), {"knows_classes": True}),
-        (coarse_start(), {"knows_classes": False, "keeps_network": True}),
-        (coarse_start(**{"model.backbone.nodes": ["features.7.block.0", "features.16"]}), {}),
+        ({}, True),
+        ({"model.quantization.weights": "per-channel"}, False),
+        ({"model.backbone.nodes": ["features.7.block.0", "features.16"]}, False),
     ],
-    ids=["it knows the classes", "it is quantized or pruned", "it has a level of stride 8"],
+    ids=["it knows the classes", "it is quantized", "it has a level of stride 8"],
 )
-def test_any_other_start_keeps_its_levels(detector, options):
-    base = BaseRecipe.of(detector, **{"knows_classes": False, **options})
+def test_any_other_start_keeps_its_levels(changes, knows_classes):
+    detector = untrained_start(COARSE, **changes)
+    base = BaseRecipe.of(detector, knows_classes=knows_classes)
     chosen = choose(base=base.content, start=base.start)
-    assert chosen.recipe.model.pyramid == detector.checkpoint.recipe.model.pyramid
-    assert chosen.recipe.model.backbone == detector.checkpoint.recipe.model.backbone
+    own = detector.checkpoint.recipe.model
+    assert chosen.recipe.model.pyramid == own.pyramid
+    assert chosen.recipe.model.backbone == own.backbone
+    assert chosen.recipe.model.quantization == own.quantization
 
 
 def test_a_given_rate_goes_before_the_tables_of_a_start():

@@ -17,6 +17,20 @@ def test_caffes_pooling_makes_40_cells_of_321_pixels(ceil_pooling, grids):
     assert [feature.shape[-1] for feature in features] == grids
 
 
+def test_the_last_layers_of_the_strides_give_a_resnets_own_levels():
+    backbone = TorchvisionBackbone("resnet18", ("layer1", "layer2", "layer3", "layer4")).eval()
+    layers = backbone.body.last_layers()
+    # A block uses one activation twice: the second time after its sum.
+    assert [layers[stride] for stride in backbone.strides()] == [
+        f"layer{number}.1.relu_1" for number in (1, 2, 3, 4)
+    ]
+    named = TorchvisionBackbone("resnet18", tuple(layers[stride] for stride in (8, 16))).eval()
+    fill(named.weights, backbone.weights.state_dict(), source="the other")
+    image = torch.rand(1, 3, 64, 96)
+    for feature, own in zip(named(image), backbone(image)[1:3], strict=True):
+        assert torch.equal(feature, own)
+
+
 def test_torchvisions_weights_fit_by_name():
     network = resnet18()
     backbone = TorchvisionBackbone("resnet18", NODES, ceil_pooling=True)

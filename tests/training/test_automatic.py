@@ -9,7 +9,9 @@ from callbacks import Recorder
 from cells import make_cells
 
 import singleshot
+from singleshot.checkpoints.checkpoint import Checkpoint
 from singleshot.errors import RecipeError, SingleshotError
+from singleshot.families import build_detector
 from singleshot.recipes.load import load_recipe
 from singleshot.runs.log import read_log
 from singleshot.training.options import TrainingOptions, require_options_of_auto
@@ -122,6 +124,30 @@ def test_a_start_keeps_its_network_and_has_the_values_of_fine_tuning(run, cells,
     )
     assert load_recipe(again.folder / "recipe.toml") == settings
     assert losses(again) == losses(tuned)
+
+
+def test_a_coarse_start_gives_its_backbone_to_new_classes(cells, tmp_path):
+    recipe = load_recipe("ssdlite320-mobilenet-v2")
+    weights = build_detector(recipe.model, ["dog"], pretrained=False).state_dict()
+    Checkpoint(weights, recipe, ("dog",), {}).save(tmp_path / "dogs.safetensors")
+
+    def train_from_dogs(recipe, folder, **more):
+        init = tmp_path / "dogs.safetensors"
+        return singleshot.train(recipe, cells, run=tmp_path / folder, init=init, **more)
+
+    overrides = {key: OVERRIDES[key] for key in OVERRIDES if "backbone" not in key}
+    recorder = Recorder(after=1)
+    assert train_from_dogs("auto", "run", overrides=overrides, callback=recorder).interrupted
+    log = "\n".join(recorder.messages)
+    assert "; its backbone alone, as it has no level of stride 8" in log
+    assert "auto: training.backbone_learning_rate = 0.15: " in log
+    assert "\nstarts from a detector that does not know all" in log
+    resumed = train_from_dogs("auto", "run", resume=True)
+    again = train_from_dogs(resumed.folder / "auto.toml", "again")
+    settings, same = (load_recipe(one.folder / "recipe.toml") for one in (resumed, again))
+    assert settings == same
+    assert settings.model.backbone.nodes[0] == "features.7.conv.0"
+    assert losses(again) == losses(resumed)
 
 
 def test_limits_bound_the_detector(cells, tmp_path):

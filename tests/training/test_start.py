@@ -9,8 +9,10 @@ from torch import nn
 
 import singleshot
 from singleshot.checkpoints.checkpoint import Checkpoint
+from singleshot.checkpoints.transfer import TrainedDetector
 from singleshot.data.opening import open_dataset
 from singleshot.errors import ModelError, RunFailed, SingleshotError
+from singleshot.families import build_detector
 from singleshot.metrics.coco import ClassNumbers
 from singleshot.models.opening import start_from
 from singleshot.recipes.load import load_recipe
@@ -137,6 +139,15 @@ def test_classes_are_known_only_where_the_outputs_for_them_are_kept(
     training = load_recipe(run.folder / "recipe.toml").training
     assert training.learning_rate == rate
     assert training.average_with_start == (rate == 5e-4)
+
+
+def test_a_kind_without_rows_for_classes_keeps_outputs_for_as_many_alone():
+    recipe = load_recipe("localizer", {"model.backbone.weights": "none"})
+    weights = build_detector(recipe.model, ["RBC", "WBC"], pretrained=False).state_dict()
+    checkpoint = Checkpoint(weights, recipe, ("RBC", "WBC"), {})
+    begun = Start(TrainedDetector(checkpoint, "runs/begun"))
+    assert begun.keeps_outputs(recipe.model, ["RBC", "WBC"])
+    assert not begun.keeps_outputs(recipe.model, ["RBC"])
 
 
 def test_a_validation_far_below_the_start_ends_the_training_and_keeps_the_start(

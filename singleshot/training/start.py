@@ -83,8 +83,13 @@ class Start:
         # Weights are random before they are filled: the training must not change.
         with torch.random.fork_rng(devices=[]):
             detector = build_detector(model, class_names, pretrained=False)
-        transfer = self.transfer_to(detector)
-        return not {*transfer.new} & {*(detector.class_tensors() or detector.state_dict())}
+        if by_row := detector.class_tensors():
+            return {*self.detector.merge_class_rows(detector, {})} == {*by_row}
+        theirs = self.detector.checkpoint.weights
+        return all(
+            name in theirs and theirs[name].shape == tensor.shape
+            for name, tensor in detector.state_dict().items()
+        )
 
     def transfer_to(self, detector: TrainableDetector) -> Transfer:
         """Fill a detector; see `TrainedDetector.transfer_to`."""

@@ -8,6 +8,7 @@ import signal
 import threading
 import time
 from collections import Counter
+from http.client import HTTPException
 
 from server_process import JPEG, server_process
 from stubs import encoded_image
@@ -42,7 +43,7 @@ class Clients:
                 answer = connection.getresponse()
                 answer.read()
                 outcome = answer.status
-            except OSError as error:
+            except (OSError, HTTPException) as error:
                 outcome = type(error).__name__
                 connection.close()
             self.outcomes[outcome] += 1

@@ -54,7 +54,7 @@ def choose_optimizer(task: Task) -> list[RecipeChoice]:
     A start from a detector has its own, unless it is small and learns new classes.
     """
     if task.start is None:
-        optimizer = _given_optimizer(task) or "adamw"
+        optimizer = _optimizer(task)
         _, decay = constants.BASE_RATES[optimizer]
         return [
             RecipeChoice("training.optimizer", optimizer, "learns more in few steps than SGD"),
@@ -106,14 +106,13 @@ def _usual_rate(task: Task) -> tuple[LearningRate, str]:
     """Return the rate for the usual batch, and whose it is."""
     start, batch = task.start, constants.BASE_BATCH
     if start is None:
-        optimizer = _given_optimizer(task) or "adamw"
+        optimizer = _optimizer(task)
         rate, _ = constants.BASE_RATES[optimizer]
         of = f"{_NAMES[optimizer]}'s"
         return LearningRate("training.learning_rate", rate, optimizer, batch), of
     if not _has_new_rate(task):
-        return replace(start.rate, optimizer=_given_optimizer(task) or start.rate.optimizer), (
-            "the start's"
-        )
+        optimizer = _given_optimizer(task) or start.rate.optimizer
+        return replace(start.rate, optimizer=optimizer), "the start's"
     key = f"{_NEW_CLASSES}.learning_rate"
     if start.has_base_levels:
         of = "AdamW's of new levels and heads on a trained backbone"
@@ -121,6 +120,11 @@ def _usual_rate(task: Task) -> tuple[LearningRate, str]:
     rate, _ = constants.START_RATES
     of = "AdamW's of a detector that learns new classes"
     return LearningRate(key, rate, "adamw", batch), of
+
+
+def _optimizer(task: Task) -> OptimizerName:
+    """Return the optimizer of a training that starts from ImageNet: the given one, or AdamW."""
+    return _given_optimizer(task) or "adamw"
 
 
 def _given_optimizer(task: Task) -> OptimizerName | None:

@@ -163,7 +163,7 @@ class Task:
                 line += (
                     f"; its backbone alone, as it has no level of stride "
                     f"{min(constants.BASE_STRIDES)}: levels and heads are those of "
-                    f"{constants.BASE}, and are trained anew"
+                    f"{constants.BASE}"
                 )
             lines.append(line)
         lines.append(f"machine: {self.machine}, {self.time}")

@@ -1,6 +1,6 @@
-"""Start a detector from another one: copy the tensors that fit, class outputs by class name."""
+"""Start a detector from another one: copy the layers that fit, class outputs by class name."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -58,7 +58,10 @@ class TrainedDetector:
         class_map: Mapping[str, str] | None = None,
         nearest: Mapping[str, str] | None = None,
     ) -> Transfer:
-        """Copy tensors of the same name and shape into a detector.
+        """Copy layers of the same name and shapes into a detector.
+
+        A layer of which one tensor does not fit begins anew: its bias means nothing without its
+        weight.
 
         Tensors with a row for each class are copied row by row: the rows of classes of the same
         name, and of the background. Rows of new classes become the mean of all classes' rows:
@@ -76,12 +79,13 @@ class TrainedDetector:
         self.require_kind(detector)
         theirs, ours = self.checkpoint.weights, detector.state_dict()
         by_row = detector.class_tensors()
-        whole = {
+        same_shape = {
             name: tensor
             for name, tensor in theirs.items()
             if name in ours and name not in by_row and tensor.shape == ours[name].shape
         }
-        self.require_backbone(ours, whole)
+        self.require_backbone(ours, same_shape)
+        whole = _whole_layers(same_shape, ours.keys() - by_row)
         kept = self.same_classes(detector.class_names, class_map or {})
         begun = {name: other for name, other in (nearest or {}).items() if name not in kept}
         by_class = self.merge_class_rows(detector, {**begun, **kept})
@@ -111,13 +115,13 @@ class TrainedDetector:
     def require_backbone(self, ours: Mapping[str, Tensor], carried: Mapping[str, Tensor]) -> None:
         """Check that the backbone fits: without its batch norm a convolution computes nonsense."""
         backbone = [name for name in ours if name.startswith("backbone.")]
-        layers = {name.rpartition(".")[0] for name in backbone}
+        layers = {_layer_of(name) for name in backbone}
         lacking = [f"no {name} of this shape" for name in backbone if name not in carried]
         # A batch norm that is folded in only one of them shows as a bias of the other.
         beyond = [
             f"{name}, which this recipe's has not"
             for name in self.checkpoint.weights
-            if name not in ours and name.rpartition(".")[0] in layers
+            if name not in ours and _layer_of(name) in layers
         ]
         if lacking or beyond:
             settings = self.checkpoint.recipe.model.backbone
@@ -157,11 +161,23 @@ class TrainedDetector:
             self.checkpoint.recipe.model.class_columns(self.checkpoint.class_names),
             sources,
         )
-        return {
+        by_row = detector.class_tensors()
+        merged = {
             name: columns.merge(ours[name], theirs[name])
-            for name in detector.class_tensors()
+            for name in by_row
             if name in theirs and columns.fit(ours[name], theirs[name])
         }
+        return _whole_layers(merged, by_row)
+
+
+def _whole_layers(carried: Mapping[str, Tensor], names: Iterable[str]) -> dict[str, Tensor]:
+    """Leave out tensors of a layer of which others are not carried; `names` are of all tensors."""
+    in_part = {_layer_of(name) for name in names if name not in carried}
+    return {name: tensor for name, tensor in carried.items() if _layer_of(name) not in in_part}
+
+
+def _layer_of(tensor_name: str) -> str:
+    return tensor_name.rpartition(".")[0]
 
 
 def _require_class(name: str, known: Collection[str], what: str) -> None:

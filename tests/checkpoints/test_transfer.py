@@ -94,6 +94,20 @@ def test_other_priors_begin_anew_at_their_level_alone():
     assert len(found.new) == 4
 
 
+def test_a_bias_that_fits_without_its_weight_begins_anew():
+    narrow = {"model.pyramid.top_down": 48}
+    _, checkpoint = detector(["cat"], **narrow)
+    ours, _ = detector(["cat"])
+    before = {name: tensor.clone() for name, tensor in ours.state_dict().items()}
+    found = TrainedDetector(checkpoint, "theirs").transfer_to(ours)
+    assert (found.classes, found.new_classes) == ({}, ("cat",))
+    assert "classes kept: none; new: cat" in str(found)
+    for name, tensor in ours.state_dict().items():
+        if name.startswith("heads."):
+            assert name in found.new
+            assert torch.equal(tensor, before[name])
+
+
 def test_voc_and_coco_mean_the_same_by_two_names():
     _, checkpoint = detector(["airplane", "tv"])
     ours, _ = detector(["tvmonitor", "aeroplane"])

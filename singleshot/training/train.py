@@ -156,13 +156,9 @@ class _Context:
 def _prepare(
     starting: StartingRecipe, context: _Context, record: Mapping[str, Any]
 ) -> tuple[Recipe, TrainingSetup]:
-    """Open the data, find the start, and settle the recipe of a training."""
-    options, callbacks = context.options, context.callbacks
-    settings, chosen = starting.plain, None
-    if context.resume:
-        folder = context.folder
-        settings = folder.begun_recipe if context.keeps_recipe else starting.to_resume(folder)
-        callbacks.on_message(describe_resumed(context.folder))
+    """Open the data, and settle the recipe of a training and what it starts from."""
+    options, on_message = context.options, context.callbacks.on_message
+    settings = _begun_recipe(starting, context) if context.resume else starting.plain
     data = training_split(
         as_paths(options.data),
         options.split,
@@ -170,38 +166,68 @@ def _prepare(
         settings.training.seed,
         options.reading,
     )
-    _announce(data, settings, starting.detector, callbacks.on_message)
-    start = _start(starting.detector, context, data)
-    known = (
-        start is not None
-        and not context.resume
-        and start.knows(data.train.class_names)
-        and start.keeps_outputs(settings.model, data.train.class_names)
-    )
-    if starting.is_auto and not context.resume:
-        chosen = choose_for(data, start, options, context.device, context.processes, known=known)
-        report_choices(chosen, callbacks.on_message)
-        starting = starting.with_recipe(chosen.content)
-        settings = starting.plain
-    report_quick_check(data.train, settings.model.input, options.data, callbacks.on_message)
-    if start is not None and not context.resume:
-        settings = starting.fine_tuned(callbacks.on_message, known=known)
-        if data.validation is None:
-            callbacks.on_message(
-                "without validation images, the detector is not evaluated before training"
-            )
-    command = replace(options, resume=False).to_command("train", AUTO)
+    _announce(data, settings, starting.detector, on_message)
+    start, chosen = _start(starting.detector, context, data), ""
+    if not context.resume:
+        settings, chosen = _choose_recipe(starting, start, context, data)
+    report_quick_check(data.train, settings.model.input, options.data, on_message)
     return settings, TrainingSetup(
         data,
         context.folder,
         context.processes,
-        callbacks,
+        context.callbacks,
         start=start,
         resume=context.resume,
         device=context.device,
         record=record,
-        chosen="" if chosen is None else chosen.to_toml(command),
+        chosen=chosen,
     )
+
+
+def _begun_recipe(starting: StartingRecipe, context: _Context) -> Recipe:
+    """Return the recipe that the run to resume was begun with."""
+    folder = context.folder
+    settings = folder.begun_recipe if context.keeps_recipe else starting.to_resume(folder)
+    context.callbacks.on_message(describe_resumed(folder))
+    return settings
+
+
+def _start(detector: TrainedDetector | None, context: _Context, data: TrainingData) -> Start | None:
+    """Find what each class begins as, where the training starts from a detector."""
+    if detector is None:
+        return None
+    class_map = parse_class_map(context.options.class_map)
+    if context.resume:
+        return Start(detector, class_map)
+    start = Start.on(detector, class_map, data.train, context.device)
+    return replace(start, nearest=context.processes.broadcast(start.nearest))
+
+
+def _choose_recipe(
+    starting: StartingRecipe, start: Start | None, context: _Context, data: TrainingData
+) -> tuple[Recipe, str]:
+    """Choose the recipe where it is `auto`, and its values for the start where it has some.
+
+    Also returns the file with what was chosen, "" where nothing was.
+    """
+    options, on_message = context.options, context.callbacks.on_message
+    class_names, file = data.train.class_names, ""
+    known = (
+        start is not None
+        and start.knows(class_names)
+        and start.keeps_outputs(starting.plain.model, class_names)
+    )
+    if starting.is_auto:
+        chosen = choose_for(data, start, options, context.device, context.processes, known=known)
+        report_choices(chosen, on_message)
+        starting = starting.with_recipe(chosen.content)
+        file = chosen.to_toml(replace(options, resume=False).to_command("train", AUTO))
+    if start is None:
+        return starting.plain, file
+    settings = starting.fine_tuned(on_message, known=known)
+    if data.validation is None:
+        on_message("without validation images, the detector is not evaluated before training")
+    return settings, file
 
 
 def _conclude(run: Run, progress: TrainingProgress, setup: TrainingSetup, command: str) -> None:
@@ -239,17 +265,6 @@ def _plan_and_train(
         with graceful_interrupts() as interrupt:
             progress = training.run(plan.in_time(training, batches), interrupt)
     return progress, None if progress.finished else interrupt.signal
-
-
-def _start(detector: TrainedDetector | None, context: _Context, data: TrainingData) -> Start | None:
-    """Find what each class begins as, where the training starts from a detector."""
-    if detector is None:
-        return None
-    class_map = parse_class_map(context.options.class_map)
-    if context.resume:
-        return Start(detector, class_map)
-    start = Start.on(detector, class_map, data.train, context.device)
-    return replace(start, nearest=context.processes.broadcast(start.nearest))
 
 
 def _run_folder(options: TrainingOptions, name: str, processes: Processes) -> RunFolder:

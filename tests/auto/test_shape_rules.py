@@ -121,8 +121,7 @@ def test_a_start_that_learns_new_classes_has_an_input_as_large_as_450_steps_allo
 
 @pytest.mark.parametrize(("part", "strides"), [(0.2, [8, 16, 32]), (0.3, [4, 8, 16, 32])])
 def test_a_level_of_stride_4_comes_with_many_tiny_objects(part, strides):
-    # At 320 x 320, a thirtieth is 10.7 pixels.
-    sides = np.where(np.arange(100) < 100 * part, 1 / 30, 0.2)
+    sides = np.where(np.arange(100) < 100 * part, 19 / 320, 21 / 320)
     choice, found = choose_levels(task(sides=sides), (320, 320))
     assert choice.value == found == strides
-    assert choice.reason.startswith(f"{part:.0%} of the objects are below 12 pixels")
+    assert choice.reason.startswith(f"{part:.0%} of the objects are below 20 pixels")

@@ -57,8 +57,8 @@ LEAST_PIXELS_IN_TIME = 224 * 224  # however short the time: fewer show too littl
 
 # --- Levels --------------------------------------------------------------------------------------
 FINE_STRIDE = 4
-# Measured on circuit boards and traffic: 3 to 5 points of AP at equal time, where 42 to 92 % of the
-# objects are below 20 pixels (benchmarks/results/auto.md).
+# Measured on held-out images of circuit boards and traffic: 3 to 5 points of AP at equal time,
+# where 42 to 92 % of the objects are below 20 pixels (benchmarks/results/auto.md).
 FINE_OBJECT_SIDE = 20.0  # pixels of √area below which a cell of 8 pixels is too coarse …
 FINE_PART = 0.25  # … where it is this part of the objects
 FINE_COST = 1.26  # times the time of a step: measured, 353 ms instead of 280

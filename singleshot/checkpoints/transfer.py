@@ -66,7 +66,7 @@ class TrainedDetector:
         Tensors with a row for each class are copied row by row: the rows of classes of the same
         name, and of the background. Rows of new classes become the mean of all classes' rows:
         random ones would answer at every prior. A detector without such tensors takes its class
-        outputs only where their shapes are equal.
+        outputs only where their shapes are equal, and keeps the classes if they are in order.
 
         Args:
             detector: the one to fill.
@@ -91,7 +91,8 @@ class TrainedDetector:
         by_class = self.merge_class_rows(detector, {**begun, **kept})
         detector.load_state_dict({**whole, **by_class}, strict=False)
         if not by_class:
-            kept, begun = {}, {}
+            begun = {}
+            kept = kept if self.keeps_outputs(detector, kept) else {}
         return Transfer(
             carried=len(whole) + len(by_class),
             tensors=len(ours),
@@ -101,6 +102,20 @@ class TrainedDetector:
                 name for name in detector.class_names if name not in {**kept, **begun}
             ),
             new=tuple(name for name in ours if name not in whole and name not in by_class),
+        )
+
+    def keeps_outputs(self, detector: TrainableDetector, kept: Mapping[str, str]) -> bool:
+        """Return whether a detector takes over all outputs for the classes that it keeps.
+
+        Where levels, or priors at a cell, are others, the outputs of them begin anew. A detector
+        without a row for each class takes them over as a whole, for all classes in their order.
+        """
+        if by_row := detector.class_tensors():
+            return {*self.merge_class_rows(detector, {})} == {*by_row}
+        ours, theirs = detector.state_dict(), self.checkpoint.weights
+        sources = [kept.get(name) for name in detector.class_names]
+        return sources == [*self.checkpoint.class_names] and all(
+            name in theirs and theirs[name].shape == tensor.shape for name, tensor in ours.items()
         )
 
     def require_kind(self, detector: TrainableDetector) -> None:

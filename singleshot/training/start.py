@@ -78,18 +78,13 @@ class Start:
     def keeps_outputs(self, model: DetectorSettings, class_names: Sequence[str]) -> bool:
         """Return whether a detector with these settings takes over the outputs for known classes.
 
-        Where levels, or priors at a cell, are others, the outputs of them begin anew.
+        See `TrainedDetector.keeps_outputs`.
         """
         # Weights are random before they are filled: the training must not change.
         with torch.random.fork_rng(devices=[]):
             detector = build_detector(model, class_names, pretrained=False)
-        if by_row := detector.class_tensors():
-            return {*self.detector.merge_class_rows(detector, {})} == {*by_row}
-        theirs = self.detector.checkpoint.weights
-        return all(
-            name in theirs and theirs[name].shape == tensor.shape
-            for name, tensor in detector.state_dict().items()
-        )
+        kept = self.detector.same_classes(class_names, self.class_map)
+        return self.detector.keeps_outputs(detector, kept)
 
     def transfer_to(self, detector: TrainableDetector) -> Transfer:
         """Fill a detector; see `TrainedDetector.transfer_to`."""

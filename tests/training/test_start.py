@@ -141,13 +141,26 @@ def test_classes_are_known_only_where_the_outputs_for_them_are_kept(
     assert training.average_with_start == (rate == 5e-4)
 
 
-def test_a_kind_without_rows_for_classes_keeps_outputs_for_as_many_alone():
+@pytest.mark.parametrize(
+    ("class_names", "kept"),
+    [
+        (["RBC", "WBC"], {"RBC": "RBC", "WBC": "WBC"}),
+        (["WBC", "RBC"], {}),
+        (["RBC", "ring"], {}),
+        (["RBC"], {}),
+    ],
+    ids=["the same", "in another order", "one of another name", "one less"],
+)
+def test_a_kind_without_rows_for_classes_keeps_outputs_for_the_same_classes_alone(
+    class_names, kept
+):
     recipe = load_recipe("localizer", {"model.backbone.weights": "none"})
     weights = build_detector(recipe.model, ["RBC", "WBC"], pretrained=False).state_dict()
     checkpoint = Checkpoint(weights, recipe, ("RBC", "WBC"), {})
     begun = Start(TrainedDetector(checkpoint, "runs/begun"))
-    assert begun.keeps_outputs(recipe.model, ["RBC", "WBC"])
-    assert not begun.keeps_outputs(recipe.model, ["RBC"])
+    assert begun.keeps_outputs(recipe.model, class_names) == bool(kept)
+    detector = build_detector(recipe.model, class_names, pretrained=False)
+    assert begun.transfer_to(detector).classes == kept
 
 
 def test_a_validation_far_below_the_start_ends_the_training_and_keeps_the_start(

@@ -15,6 +15,7 @@ from singleshot.auto.prior_rules import choose_priors
 from singleshot.auto.result_rules import choose_nms
 from singleshot.auto.schedule_rules import (
     choose_averaging,
+    choose_backbone_rate,
     choose_batch,
     choose_epochs,
     choose_optimizer,
@@ -139,7 +140,11 @@ def _choose_schedule(rules: _Rules, size: tuple[int, int], *, fine: bool) -> int
     batch_choice = choose_batch(task, size)
     given_batch = rules.add(batch_choice).is_given and not training.largest_batch
     batch = training.batch_size if given_batch else int(str(batch_choice.value))
-    for choice in (*choose_optimizer(task), *choose_rate(task, batch)):
+    for choice in (
+        *choose_optimizer(task),
+        *choose_rate(task, batch),
+        *choose_backbone_rate(task),
+    ):
         rules.add(choice)
     if task.is_given("training.steps"):
         epochs = (training.steps or 0) * batch / task.facts.num_images

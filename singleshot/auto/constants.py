@@ -22,6 +22,12 @@ SMALL_MACS = 5e9
 # The rate of the base's levels on a start's backbone, and that of the backbone as a part of it.
 # Measured as above: AP 0.710 on plates, 0.607 on cells; with one rate for both 0.396 on cells.
 NEW_LEVELS_RATE, TRAINED_BACKBONE_RATE = 2e-3, 0.15
+# The rate of ImageNet's backbone as a part of the others', where half of the objects have this part
+# of the image's side (√area) or more. Measured where it is 0.35 to 0.69: with 5 images of a class
+# 0.1 was best by far, with 92 and 98 0.1 to 0.3; where it is 0.07 to 0.19 the full rate was as good
+# or better (benchmarks/results/auto.md).
+LARGE_OBJECT, LEAST_BACKBONE_RATE = 0.3, 0.1
+FULL_RATE_IMAGES = 400  # of a class, from which on the full rate is taken: an estimate
 BASE_MACS = 0.82e9  # multiply-adds of the recipe at REFERENCE_PIXELS (models show)
 REFERENCE_PIXELS = 320 * 320  # of its input
 BASE_STRIDES = (8, 16, 32)  # of its backbone's levels …

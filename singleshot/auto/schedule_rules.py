@@ -14,6 +14,7 @@ from singleshot.recipes.training import OptimizerName, describe_scaling, scale_r
 
 __all__ = [
     "choose_averaging",
+    "choose_backbone_rate",
     "choose_batch",
     "choose_epochs",
     "choose_optimizer",
@@ -49,7 +50,7 @@ def choose_batch(task: Task, input: tuple[int, int]) -> RecipeChoice:
 
 
 def choose_optimizer(task: Task) -> list[RecipeChoice]:
-    """Choose the optimizer, its weight decay, and the rate of a trained backbone.
+    """Choose the optimizer and its weight decay.
 
     A start from a detector has its own, unless it is small and learns new classes.
     """
@@ -60,19 +61,47 @@ def choose_optimizer(task: Task) -> list[RecipeChoice]:
             RecipeChoice("training.optimizer", optimizer, "learns more in few steps than SGD"),
             RecipeChoice("training.weight_decay", decay, f"usual for {_NAMES[optimizer]}"),
         ]
-    choices = []
-    if task.start.has_base_levels:
-        key = "training.backbone_learning_rate"
+    if not _has_new_rate(task):
+        return []
+    _, decay = constants.START_RATES
+    reason = "learns new classes in fewer steps than SGD"
+    return [
+        RecipeChoice(f"{_NEW_CLASSES}.optimizer", "adamw", reason),
+        RecipeChoice(f"{_NEW_CLASSES}.weight_decay", decay, "usual for AdamW"),
+    ]
+
+
+def choose_backbone_rate(task: Task) -> list[RecipeChoice]:
+    """Choose the rate of the backbone as a part of that of the other layers, unless it is equal.
+
+    It is lower where the backbone knows more than the images can teach: that of a detector, and
+    that of ImageNet where objects are as large as in its images, and few images have one of the
+    middle class.
+    """
+    key = "training.backbone_learning_rate"
+    if task.start is not None:
+        if not task.start.has_base_levels:
+            return []
         reason = "times the rate: the backbone is trained, levels and heads are new"
-        choices.append(RecipeChoice(key, constants.TRAINED_BACKBONE_RATE, reason))
-    if _has_new_rate(task):
-        _, decay = constants.START_RATES
-        reason = "learns new classes in fewer steps than SGD"
-        choices += [
-            RecipeChoice(f"{_NEW_CLASSES}.optimizer", "adamw", reason),
-            RecipeChoice(f"{_NEW_CLASSES}.weight_decay", decay, "usual for AdamW"),
-        ]
-    return choices
+        return [RecipeChoice(key, constants.TRAINED_BACKBONE_RATE, reason)]
+    side = task.facts.side_at(0.5)
+    number = median_low([number for number in task.facts.images_with.values() if number] or [0])
+    part = max(number / constants.FULL_RATE_IMAGES, constants.LEAST_BACKBONE_RATE)
+    factor = float(f"{part:.1g}")
+    if side < constants.LARGE_OBJECT or factor >= 1 or not _begins_as_measured(task):
+        return []
+    images = f"{number:,} image{'s' * (number != 1)}"
+    of_class = "" if len(task.facts.images_with) == 1 else " of a class"
+    reason = (
+        f"times the rate: half of the objects are above {side:.0%} of the image's side, as in the "
+        f"images of ImageNet, whose weights know more than {images}{of_class} can teach"
+    )
+    return [RecipeChoice(key, factor, reason)]
+
+
+def _begins_as_measured(task: Task) -> bool:
+    """Return whether ImageNet's weights are trained with AdamW."""
+    return _optimizer(task) == "adamw" and task.given.get("model.backbone.weights") != "none"
 
 
 def _has_new_rate(task: Task) -> bool:

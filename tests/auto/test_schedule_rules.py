@@ -9,6 +9,7 @@ from tasks import facts, start, task
 from singleshot.auto import constants
 from singleshot.auto.schedule_rules import (
     choose_averaging,
+    choose_backbone_rate,
     choose_batch,
     choose_epochs,
     choose_optimizer,
@@ -108,6 +109,43 @@ def test_the_rate_and_the_decay_are_those_of_the_optimizer_that_is_given():
     (rate,) = choose_rate(given, 32)
     assert rate.value == 0.08
     assert "scaled with the batch" in rate.reason
+
+
+LARGE = np.full(100, 0.4)
+
+
+@pytest.mark.parametrize(
+    ("images_with", "factor", "images"),
+    [
+        ({"cat": 132}, 0.3, "132 images"),
+        ({"cat": 20}, 0.1, "20 images"),
+        ({"cat": 379}, 0.9, "379 images"),
+        ({"cat": 1, "dog": 0}, 0.1, "1 image of a class"),
+        ({"cat": 900, "dog": 200, "cow": 3}, 0.5, "200 images of a class"),
+        ({}, 0.1, "0 images of a class"),
+    ],
+)
+def test_few_images_of_large_objects_leave_the_backbone_what_it_knows(images_with, factor, images):
+    (choice,) = choose_backbone_rate(task(sides=LARGE, images_with=images_with))
+    assert (choice.key, choice.value) == ("training.backbone_learning_rate", factor)
+    assert "half of the objects are above 40% of the image's side" in choice.reason
+    assert f"than {images} can teach" in choice.reason
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"images_with": {"cat": 400}},
+        {"sides": np.full(100, 0.2)},
+        {"given": {"training.optimizer": "sgd"}},
+        {"given": {"model.backbone.weights": "none"}},
+        {"start": start()},
+    ],
+    ids=["many images", "smaller objects", "SGD", "random weights", "levels of a start"],
+)
+def test_otherwise_the_backbone_has_the_rate_of_the_other_layers(changes):
+    few = {"sides": LARGE, "images_with": {"cat": 100}}
+    assert choose_backbone_rate(task(**{**few, **changes})) == []
 
 
 @pytest.mark.parametrize(

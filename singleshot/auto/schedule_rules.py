@@ -74,7 +74,7 @@ def choose_optimizer(task: Task) -> list[RecipeChoice]:
 def choose_backbone_rate(task: Task) -> list[RecipeChoice]:
     """Choose the rate of the backbone as a part of that of the other layers, unless it is equal.
 
-    It is lower where the backbone knows more than the images can teach: that of a detector, and
+    It is lower where the backbone knows more than the images can show: that of a detector, and
     that of ImageNet where objects are as large as in its images, and few images have one of the
     middle class.
     """
@@ -94,7 +94,7 @@ def choose_backbone_rate(task: Task) -> list[RecipeChoice]:
     of_class = "" if len(task.facts.images_with) == 1 else " of a class"
     reason = (
         f"times the rate: half of the objects are above {side:.0%} of the image's side, as in the "
-        f"images of ImageNet, whose weights know more than {images}{of_class} can teach"
+        f"images of ImageNet, whose weights know more than {images}{of_class} can show"
     )
     return [RecipeChoice(key, factor, reason)]
 

@@ -27,7 +27,8 @@ NEW_LEVELS_RATE, TRAINED_BACKBONE_RATE = 2e-3, 0.15
 # 0.1 was best by far, with 92 and 98 0.1 to 0.3; where it is 0.07 to 0.19 the full rate was as good
 # or better (benchmarks/results/auto.md).
 LARGE_OBJECT, LEAST_BACKBONE_RATE = 0.3, 0.1
-FULL_RATE_IMAGES = 400  # of a class, from which on the full rate is taken: an estimate
+# Images of the middle class, or of all, from which on the full rate is taken: estimates.
+FULL_RATE_IMAGES = 400, 4000
 BASE_MACS = 0.82e9  # multiply-adds of the recipe at REFERENCE_PIXELS (models show)
 REFERENCE_PIXELS = 320 * 320  # of its input
 BASE_STRIDES = (8, 16, 32)  # of its backbone's levels …

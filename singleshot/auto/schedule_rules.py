@@ -86,15 +86,16 @@ def choose_backbone_rate(task: Task) -> list[RecipeChoice]:
         return [RecipeChoice(key, constants.TRAINED_BACKBONE_RATE, reason)]
     side = task.facts.side_at(0.5)
     number = median_low([number for number in task.facts.images_with.values() if number] or [0])
-    part = max(number / constants.FULL_RATE_IMAGES, constants.LEAST_BACKBONE_RATE)
+    of_class, of_all = constants.FULL_RATE_IMAGES
+    part = max(number / of_class, task.facts.num_images / of_all, constants.LEAST_BACKBONE_RATE)
     factor = float(f"{part:.1g}")
     if side < constants.LARGE_OBJECT or factor >= 1 or not _begins_as_measured(task):
         return []
     images = f"{number:,} image{'s' * (number != 1)}"
-    of_class = "" if len(task.facts.images_with) == 1 else " of a class"
+    images += " of a class" if len(task.facts.images_with) > 1 else ""
     reason = (
         f"times the rate: half of the objects are above {side:.0%} of the image's side, as in the "
-        f"images of ImageNet, whose weights know more than {images}{of_class} can show"
+        f"images of ImageNet, whose weights know more than {images} can show"
     )
     return [RecipeChoice(key, factor, reason)]
 

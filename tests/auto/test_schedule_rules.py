@@ -122,7 +122,7 @@ LARGE = np.full(100, 0.4)
         ({"cat": 379}, 0.9, "379 images"),
         ({"cat": 1, "dog": 0}, 0.1, "1 image of a class"),
         ({"cat": 900, "dog": 200, "cow": 3}, 0.5, "200 images of a class"),
-        ({}, 0.1, "0 images of a class"),
+        ({}, 0.1, "0 images"),
     ],
 )
 def test_few_images_of_large_objects_leave_the_backbone_what_it_knows(images_with, factor, images):
@@ -132,16 +132,29 @@ def test_few_images_of_large_objects_leave_the_backbone_what_it_knows(images_wit
     assert f"than {images} can show" in choice.reason
 
 
+def test_many_images_of_other_classes_raise_the_rate_of_the_backbone():
+    (choice,) = choose_backbone_rate(task(sides=LARGE, images_with={"cat": 9}, num_images=2000))
+    assert choice.value == 0.5
+
+
 @pytest.mark.parametrize(
     "changes",
     [
         {"images_with": {"cat": 400}},
+        {"images_with": {"cat": 5000, "dog": 10, "cow": 10}, "num_images": 5000},
         {"sides": np.full(100, 0.2)},
         {"given": {"training.optimizer": "sgd"}},
         {"given": {"model.backbone.weights": "none"}},
         {"start": start()},
     ],
-    ids=["many images", "smaller objects", "SGD", "random weights", "levels of a start"],
+    ids=[
+        "many images of the class",
+        "many images of other classes",
+        "smaller objects",
+        "SGD",
+        "random weights",
+        "levels of a start",
+    ],
 )
 def test_otherwise_the_backbone_has_the_rate_of_the_other_layers(changes):
     few = {"sides": LARGE, "images_with": {"cat": 100}}

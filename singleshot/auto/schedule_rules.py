@@ -85,11 +85,14 @@ def choose_backbone_rate(task: Task) -> list[RecipeChoice]:
         reason = "times the rate: the backbone is trained, levels and heads are new"
         return [RecipeChoice(key, constants.TRAINED_BACKBONE_RATE, reason)]
     side = task.facts.side_at(0.5)
-    number = median_low([number for number in task.facts.images_with.values() if number] or [0])
+    numbers = [number for number in task.facts.images_with.values() if number]
+    if side < constants.LARGE_OBJECT or not numbers or not _begins_as_measured(task):
+        return []
+    number = median_low(numbers)
     of_class, of_all = constants.FULL_RATE_IMAGES
     part = max(number / of_class, task.facts.num_images / of_all, constants.LEAST_BACKBONE_RATE)
     factor = float(f"{part:.1g}")
-    if side < constants.LARGE_OBJECT or factor >= 1 or not _begins_as_measured(task):
+    if factor >= 1:
         return []
     images = f"{number:,} image{'s' * (number != 1)}"
     images += " of a class" if len(task.facts.images_with) > 1 else ""

@@ -122,7 +122,6 @@ LARGE = np.full(100, 0.4)
         ({"cat": 379}, 0.9, "379 images"),
         ({"cat": 1, "dog": 0}, 0.1, "1 image of a class"),
         ({"cat": 900, "dog": 200, "cow": 3}, 0.5, "200 images of a class"),
-        ({}, 0.1, "0 images"),
     ],
 )
 def test_few_images_of_large_objects_leave_the_backbone_what_it_knows(images_with, factor, images):
@@ -142,6 +141,7 @@ def test_many_images_of_other_classes_raise_the_rate_of_the_backbone():
     [
         {"images_with": {"cat": 400}},
         {"images_with": {"cat": 5000, "dog": 10, "cow": 10}, "num_images": 5000},
+        {"images_with": {}},
         {"sides": np.full(100, 0.2)},
         {"given": {"training.optimizer": "sgd"}},
         {"given": {"model.backbone.weights": "none"}},
@@ -150,6 +150,7 @@ def test_many_images_of_other_classes_raise_the_rate_of_the_backbone():
     ids=[
         "many images of the class",
         "many images of other classes",
+        "no objects",
         "smaller objects",
         "SGD",
         "random weights",

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from statistics import median_low
 
 import numpy as np
 from jaxtyping import Float64, Int64
@@ -74,6 +75,11 @@ class DataFacts:
     def num_looked_at(self) -> int:
         """Images whose sizes and objects were looked at."""
         return len(self.image_sizes)
+
+    @property
+    def images_of_middle_class(self) -> int:
+        """Images with an object of the middle class, of those that have any; 0 without objects."""
+        return median_low([number for number in self.images_with.values() if number] or [0])
 
     @cached_property
     def sides(self) -> Float64[np.ndarray, " n"]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from statistics import median_low
 
 from singleshot.auto import constants
 from singleshot.auto.choice import RecipeChoice
@@ -84,18 +83,16 @@ def choose_backbone_rate(task: Task) -> list[RecipeChoice]:
             return []
         reason = "times the rate: the backbone is trained, levels and heads are new"
         return [RecipeChoice(key, constants.TRAINED_BACKBONE_RATE, reason)]
-    side = task.facts.side_at(0.5)
-    numbers = [number for number in task.facts.images_with.values() if number]
-    if side < constants.LARGE_OBJECT or not numbers or not _begins_as_measured(task):
+    facts, side, number = task.facts, task.facts.side_at(0.5), task.facts.images_of_middle_class
+    if side < constants.LARGE_OBJECT or not number or not _begins_as_measured(task):
         return []
-    number = median_low(numbers)
     of_class, of_all = constants.FULL_RATE_IMAGES
-    part = max(number / of_class, task.facts.num_images / of_all, constants.LEAST_BACKBONE_RATE)
+    part = max(number / of_class, facts.num_images / of_all, constants.LEAST_BACKBONE_RATE)
     factor = float(f"{part:.1g}")
     if factor >= 1:
         return []
     images = f"{number:,} image{'s' * (number != 1)}"
-    images += " of a class" if len(task.facts.images_with) > 1 else ""
+    images += " of a class" if len(facts.images_with) > 1 else ""
     reason = (
         f"times the rate: half of the objects are above {side:.0%} of the image's side, as in the "
         f"images of ImageNet, whose weights know more than {images} can show"
@@ -238,8 +235,7 @@ def choose_repeats(task: Task) -> list[RecipeChoice]:
     )
     if numbers[rarest] >= constants.UNBALANCED * numbers[most]:
         return [RecipeChoice(key, 0.0, f"{what}: all images are drawn equally often")]
-    middle = median_low(numbers.values())
-    between = math.sqrt(middle * numbers[most])
+    between = math.sqrt(task.facts.images_of_middle_class * numbers[most])
     highest = constants.MOST_REPEATED**2 * numbers[rarest]
     threshold = float(f"{min(between, highest) / task.facts.num_images:.2g}")
     times = math.sqrt(threshold * task.facts.num_images / numbers[rarest])

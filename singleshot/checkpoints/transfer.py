@@ -77,15 +77,9 @@ class TrainedDetector:
             ModelError: the backbone does not fit as a whole, or this one lacks a class.
         """
         self.require_kind(detector)
-        theirs, ours = self.checkpoint.weights, detector.state_dict()
-        by_row = detector.class_tensors()
-        same_shape = {
-            name: tensor
-            for name, tensor in theirs.items()
-            if name in ours and name not in by_row and tensor.shape == ours[name].shape
-        }
+        ours, same_shape = detector.state_dict(), self.tensors_of_same_shape(detector)
         self.require_backbone(ours, same_shape)
-        whole = _whole_layers(same_shape, ours.keys() - by_row)
+        whole = _whole_layers(same_shape, ours.keys() - detector.class_tensors())
         kept = self.same_classes(detector.class_names, class_map or {})
         begun = {name: other for name, other in (nearest or {}).items() if name not in kept}
         by_class = self.merge_class_rows(detector, {**begun, **kept})
@@ -112,11 +106,20 @@ class TrainedDetector:
         """
         if by_row := detector.class_tensors():
             return {*self.merge_class_rows(detector, {})} == {*by_row}
-        ours, theirs = detector.state_dict(), self.checkpoint.weights
-        sources = [kept.get(name) for name in detector.class_names]
-        return sources == [*self.checkpoint.class_names] and all(
-            name in theirs and theirs[name].shape == tensor.shape for name, tensor in ours.items()
+        in_order = [kept.get(name) for name in detector.class_names]
+        return (
+            in_order == [*self.checkpoint.class_names]
+            and self.tensors_of_same_shape(detector).keys() == detector.state_dict().keys()
         )
+
+    def tensors_of_same_shape(self, detector: TrainableDetector) -> dict[str, Tensor]:
+        """Find the tensors that a detector has by the same name and shape, none by class."""
+        ours, by_row = detector.state_dict(), detector.class_tensors()
+        return {
+            name: tensor
+            for name, tensor in self.checkpoint.weights.items()
+            if name in ours and name not in by_row and tensor.shape == ours[name].shape
+        }
 
     def require_kind(self, detector: TrainableDetector) -> None:
         """Check the kind: layers of one name have different uses in other kinds of detectors."""

@@ -229,10 +229,10 @@ def choose_repeats(task: Task) -> list[RecipeChoice]:
         return []
     key = "training.repeat_threshold"
     rarest, most = min(numbers, key=numbers.__getitem__), max(numbers, key=numbers.__getitem__)
-    what = (
-        f"{rarest} is in {numbers[rarest]:,} of {task.facts.num_images:,} images, {most} in "
-        f"{numbers[most]:,}"
-    )
+    share = f"{numbers[rarest]:,} of {task.facts.num_images:,} images"
+    what = f"{rarest} is in {share}, {most} in {numbers[most]:,}"
+    if numbers[rarest] == numbers[most]:
+        what = f"each class is in {share}"
     if numbers[rarest] >= constants.UNBALANCED * numbers[most]:
         return [RecipeChoice(key, 0.0, f"{what}: all images are drawn equally often")]
     between = math.sqrt(task.facts.images_of_middle_class * numbers[most])

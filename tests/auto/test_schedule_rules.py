@@ -229,6 +229,14 @@ def test_images_of_rare_classes_are_drawn_more_often(images_with, threshold):
         assert f"{factors.max():.1f} times" in choice.reason
 
 
+def test_equal_classes_are_described_as_such():
+    (choice,) = choose_repeats(task(images_with={"cat": 200, "dog": 200}))
+    assert choice.value == 0.0
+    assert choice.reason == (
+        "each class is in 200 of 300 images: all images are drawn equally often"
+    )
+
+
 def test_a_single_class_needs_no_balance():
     assert choose_repeats(task(images_with={"cat": 3, "dog": 0})) == []
 

@@ -62,6 +62,13 @@ ENOUGH_STEPS, FEWEST_STEPS = 900, 450  # the fewer, the smaller the objects are
 # 416 x 416, 0.617 after 820 at its own 300 x 300.
 LEAST_PIXELS_IN_TIME = 224 * 224  # however short the time: fewer show too little
 
+# --- Large images --------------------------------------------------------------------------------
+# Images are shrunk to so many times the input before they are kept and varied, where they are
+# larger than that by half and more: crops of training show a part of the image, most of them more
+# than half of each side.
+KEPT_SIDE = 2.0
+MUCH_LARGER = 1.5
+
 # --- Levels --------------------------------------------------------------------------------------
 FINE_STRIDE = 4
 # Measured on held-out images of circuit boards and traffic: 3 to 5 points of AP at equal time,

@@ -9,7 +9,7 @@ from singleshot.auto.choice import RecipeChoice
 from singleshot.auto.facts import DataFacts
 from singleshot.auto.task import Task
 
-__all__ = ["choose_input", "choose_levels"]
+__all__ = ["choose_cached_size", "choose_input", "choose_levels"]
 
 
 def choose_input(task: Task) -> RecipeChoice:
@@ -174,3 +174,21 @@ def choose_levels(task: Task, input: tuple[int, int]) -> tuple[RecipeChoice, lis
         return RecipeChoice("model.backbone.strides", strides, reason), strides
     nodes = [layers[stride] for stride in strides]
     return RecipeChoice("model.backbone.nodes", nodes, reason), strides
+
+
+def choose_cached_size(task: Task, input: tuple[int, int]) -> list[RecipeChoice]:
+    """Choose how large images are kept, where they are much larger than the input.
+
+    They are then decoded faster, more of them fit into memory, and varying them takes less time.
+    """
+    height, width = task.facts.median_size
+    scale = constants.KEPT_SIDE * max(input[0] / height, input[1] / width)
+    if scale * constants.MUCH_LARGER > 1:
+        return []
+    rows, columns = round(height * scale), round(width * scale)
+    reason = (
+        f"images of {width} x {height} are shrunk to {columns} x {rows} before they are kept and "
+        f"varied, {constants.KEPT_SIDE:g} times the input: they take {1 / scale**2:.0f} times less "
+        f"memory, and less time"
+    )
+    return [RecipeChoice("training.cache_side", min(rows, columns), reason)]

@@ -104,10 +104,10 @@ def _with_images(
     train, settings = setup.data.train, recipe.training
     if budget is None or setup.resume or not settings.cache:
         return recipe, _cached(setup, settings)
-    filling = seconds_per_decode(train) * len(train) / available_cores()
+    images = shrink_images(train, settings.cache_side)
+    filling = seconds_per_decode(images) * len(train) / available_cores()
     if filling <= CHEAP * budget.seconds:
         return recipe, _cached(setup, settings)
-    images = shrink_images(train, settings.cache_side)
     training, batches = build_training(recipe, images, setup, dry_run=True)
     step = _measured_step(training, batches, budget)
     seen = (budget.aim - time.monotonic()) / step * settings.batch_size

@@ -31,7 +31,7 @@ from singleshot.files import remove_partial_files, require_writable, write_atomi
 
 __all__ = ["PixelFile"]
 
-VERSION = 1  # of what is stored
+VERSION = 2  # of what is stored
 AT_ONCE = 64  # images that are decoded before they are written
 
 

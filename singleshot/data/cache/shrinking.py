@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -11,6 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from singleshot.data.dataset import DataSet
+from singleshot.data.image_files.decoding import image_size, read_image
 from singleshot.structures import Sample, Truth
 
 __all__ = ["ShrunkImages", "shrink_truth", "shrunk_size"]
@@ -20,7 +22,8 @@ __all__ = ["ShrunkImages", "shrink_truth", "shrunk_size"]
 class ShrunkImages:
     """A data set whose images have a shorter side of at most so many pixels.
 
-    Boxes and areas are those of the shrunk image. Smaller images are not enlarged.
+    Boxes and areas are those of the shrunk image. Smaller images are not enlarged. Of a JPEG file
+    no more is decoded than that needs.
     """
 
     dataset: DataSet
@@ -30,13 +33,13 @@ class ShrunkImages:
         return len(self.dataset)
 
     def __getitem__(self, index: int) -> Sample:
-        sample = self.dataset[index]
-        height, width = sample.image.shape[-2:]
-        size = shrunk_size((height, width), self.shorter_side)
-        if size == (height, width):
-            return sample
-        truth = shrink_truth(sample.truth, (height, width), size)
-        return replace(sample, image=_resize(sample.image, size), truth=truth)
+        path, truth = str(self.dataset.paths[index]), self.dataset.truth(index)
+        size = image_size(Path(path))
+        shrunk = shrunk_size(size, self.shorter_side)
+        image = read_image(path, truncated="keep", least_size=shrunk)
+        if size == shrunk:
+            return Sample(image, truth, path)
+        return Sample(_resize(image, shrunk), shrink_truth(truth, size, shrunk), path)
 
 
 def shrunk_size(size: tuple[int, int], shorter_side: int | None) -> tuple[int, int]:

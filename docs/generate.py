@@ -34,7 +34,8 @@ from singleshot.inspection.statistics.options import StatisticsOptions
 from singleshot.metrics import diagnosis
 from singleshot.options import options_of
 from singleshot.prediction.options import PredictionOptions
-from singleshot.recipes.load import InitialWeights, flat, load_recipe, toml_value
+from singleshot.recipes.load import InitialWeights, load_recipe
+from singleshot.recipes.toml import flat, toml_value
 from singleshot.serving.options import ServingOptions
 from singleshot.training.options import TrainingOptions
 from singleshot.tuning.options import TuningOptions

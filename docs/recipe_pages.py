@@ -17,8 +17,9 @@ from singleshot.detectors.common.settings import DetectorSettings
 from singleshot.families import build_detector, families
 from singleshot.models.listing import NUM_CLASSES, RecipeSummary, list_recipes
 from singleshot.models.summary import numbered_classes
-from singleshot.recipes.load import load_recipe, to_toml, toml_value
+from singleshot.recipes.load import load_recipe
 from singleshot.recipes.schema import Recipe
+from singleshot.recipes.toml import to_toml, toml_value
 
 __all__ = ["common_keys", "key_pages", "recipe_pages", "recipe_table"]
 

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from singleshot.models.summary import show_model
-from singleshot.recipes.load import flat, load_recipe
+from singleshot.recipes.load import load_recipe
+from singleshot.recipes.toml import flat
 
 __all__ = ["COSTS", "Cost", "count_cost", "read_costs"]
 

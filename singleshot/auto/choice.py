@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from singleshot.recipes.load import toml_value
+from singleshot.recipes.toml import toml_value
 
 __all__ = ["RecipeChoice"]
 

@@ -9,8 +9,9 @@ from functools import cached_property
 from typing import Any
 
 from singleshot.auto.choice import RecipeChoice
-from singleshot.recipes.load import load_recipe, table_lines, with_values
+from singleshot.recipes.load import load_recipe, with_values
 from singleshot.recipes.schema import Recipe
+from singleshot.recipes.toml import table_lines
 
 __all__ = ["ChosenRecipe"]
 

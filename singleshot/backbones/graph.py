@@ -8,8 +8,7 @@ from torch import Tensor, nn
 from typing_extensions import assert_never
 
 from singleshot.backbones.backbone import Backbone
-from singleshot.backbones.initial import caffe_xavier
-from singleshot.backbones.settings import (
+from singleshot.backbones.graph_settings import (
     IMAGE,
     ConvolutionLayer,
     GraphLayer,
@@ -20,6 +19,7 @@ from singleshot.backbones.settings import (
     ReluLayer,
     ScaleLayer,
 )
+from singleshot.backbones.initial import caffe_xavier
 from singleshot.backbones.vgg import L2Norm
 from singleshot.errors import ModelError
 

@@ -133,7 +133,7 @@ def complete_recipe_or_auto(incomplete: str) -> list[str]:
 
 def complete_key(incomplete: str) -> list[str]:
     """List the keys of recipes that begin so."""
-    from singleshot.recipes.load import recipe_keys
+    from singleshot.recipes.keys import recipe_keys
 
     return [f"{key}=" for key in recipe_keys() if key.startswith(incomplete)]
 

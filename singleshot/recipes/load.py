@@ -1,47 +1,37 @@
 """Load recipes from TOML files with `key=value` overrides; errors name the key."""
 
-import difflib
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from types import MappingProxyType, UnionType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Any, Literal
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from singleshot.backports import tomllib
 from singleshot.errors import PluginError, RecipeError, near_names
 from singleshot.families import DEFAULT_KIND
 from singleshot.plugins import Extension, registered
+from singleshot.recipes.keys import describe_problems
 from singleshot.recipes.migrate import migrate, require_current_names
 from singleshot.recipes.schema import Recipe
-from singleshot.settings import ByKind
+from singleshot.recipes.toml import parse_value, to_toml
 
 __all__ = [
     "ABBREVIATIONS",
     "AUTO",
     "InitialWeights",
     "RecipeFile",
-    "differences",
-    "flat",
     "load_recipe",
     "load_run_recipe",
     "pairs",
-    "parse_value",
     "preset_files",
     "recipe_files",
     "recipe_from",
-    "recipe_keys",
     "recipe_text",
-    "table_lines",
-    "to_toml",
-    "toml_value",
     "with_values",
 ]
-
 
 # Two ways to set one thing: a recipe that sets the one drops what its base sets by the other.
 _EXCLUSIVE = {"epochs": "steps", "steps": "epochs", "batch_size": "largest_batch"}
@@ -49,31 +39,7 @@ _EXCLUSIVE = {"epochs": "steps", "steps": "epochs", "batch_size": "largest_batch
 ABBREVIATIONS = {"batch": "training.batch_size"}
 AUTO = "auto"  # in place of a recipe: one is chosen for the data
 
-# What other programs call a key, and what has none.
-_OTHER_NAMES = {
-    "base_lr": "learning_rate",
-    "bs": "batch_size",
-    "ema": "average_decay",
-    "image_size": "input",
-    "img_size": "input",
-    "imgsz": "input",
-    "iterations": "steps",
-    "lr": "learning_rate",
-    "lr0": "learning_rate",
-    "max_iter": "steps",
-    "num_epochs": "epochs",
-    "num_workers": "workers",
-    "wd": "weight_decay",
-}
-_CLASSES = "the classes come from the data"
-_NO_KEYS = {
-    "classes": _CLASSES,
-    "nc": _CLASSES,
-    "num_classes": _CLASSES,
-}
-
 _BACKBONE_KIND = "model.backbone.kind"
-
 
 InitialWeights = Literal["classifier", "detector", "known"]
 
@@ -177,13 +143,6 @@ def recipe_text(recipe: str | Path, *, full: bool = False) -> str:
     return text.rstrip("\n")
 
 
-def recipe_keys() -> list[str]:
-    """List the dotted keys that a recipe may have, without those that are tables."""
-    keys = list(dict.fromkeys(_keys_of(Recipe)))
-    tables = {key.rpartition(".")[0] for key in keys}
-    return [key for key in keys if key not in tables]
-
-
 def load_run_recipe(path: Path) -> Recipe:
     """Load the recipe that a run folder holds; names of earlier versions are migrated."""
     return recipe_from(_with_preset(_read_toml(path, of_run=True)), source=str(path))
@@ -252,7 +211,7 @@ def recipe_from(content: Mapping[str, Any], source: str) -> Recipe:
     try:
         return Recipe.model_validate(migrate(content))
     except ValidationError as error:
-        raise RecipeError(f"{source}: " + "; ".join(_explain(error))) from error
+        raise RecipeError(f"{source}: " + "; ".join(describe_problems(error))) from error
 
 
 def _find(recipe: str | Path) -> Path:
@@ -288,14 +247,6 @@ def pairs(overrides: Mapping[str, object] | Sequence[str]) -> Iterable[tuple[str
         yield key.strip(), parse_value(text.strip())
 
 
-def parse_value(text: str) -> object:
-    """Parse a value as TOML; anything else is a string, so that names need no quotes."""
-    try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        return text
-
-
 def _put(content: dict[str, Any], key: str, value: object) -> None:
     """Set a dotted key in nested tables."""
     *tables, last = ABBREVIATIONS.get(key, key).split(".")
@@ -314,133 +265,3 @@ def _put(content: dict[str, Any], key: str, value: object) -> None:
 def _spelled_out(key: str, value: Any) -> tuple[str, Any]:
     """Replace `batch_size = "auto"` by `largest_batch = true`: the number stays."""
     return ("largest_batch", True) if (key, value) == ("batch_size", "auto") else (key, value)
-
-
-_NUMBER, _WHOLE_NUMBER = "expected a number", "expected a whole number"
-# By pydantic's types of errors.
-_EXPECTED = {
-    "greater_than_equal": "expected at least {ge}",
-    "greater_than": "expected more than {gt}",
-    "less_than_equal": "expected at most {le}",
-    "less_than": "expected less than {lt}",
-    "float_type": _NUMBER,
-    "float_parsing": _NUMBER,
-    "finite_number": _NUMBER,
-    "int_type": _WHOLE_NUMBER,
-    "int_parsing": _WHOLE_NUMBER,
-    "int_from_float": _WHOLE_NUMBER,
-    "bool_type": "expected true or false",
-    "bool_parsing": "expected true or false",
-    "string_type": "expected text",
-    "literal_error": "expected {expected}",
-}
-
-
-def _explain(error: ValidationError) -> Iterable[str]:
-    """Yield a phrase for each problem: the key, the value, the remedy."""
-    for problem in error.errors(include_url=False):
-        keys = [str(part) for part in problem["loc"]]
-        key = ".".join(keys)
-        if problem["type"] == "extra_forbidden":
-            yield f"unknown key {key!r}{_nearest_key(key)}"
-        elif problem["type"] == "missing":
-            yield f"{key} is missing"
-        elif problem["type"] == "tuple_type":
-            yield f"{key} = {problem['input']!r}: expected a list in brackets, such as [1, 2]"
-        else:
-            expected = _EXPECTED.get(problem["type"], "").format(**problem.get("ctx", {}))
-            message = expected or problem["msg"].removeprefix("Value error, ")
-            # A table is not repeated for one of its keys.
-            value = "" if isinstance(problem["input"], Mapping) else f" = {problem['input']!r}"
-            yield f"{key or 'recipe'}{value}: {message[0].lower()}{message[1:]}"
-
-
-def _nearest_key(key: str) -> str:
-    known = list(_keys_of(Recipe))
-    if key in known:
-        table = key.rpartition(".")[0]
-        return f"; it belongs to a table [{table}] of another kind"
-    table, _, last = key.rpartition(".")
-    if last in _NO_KEYS:
-        return f": {_NO_KEYS[last]}"
-    last = _OTHER_NAMES.get(last, last)
-    neighbours = [one for one in known if one.rpartition(".")[0] == table]
-    for candidates in (neighbours, known):
-        by_name = {one.rpartition(".")[2]: one for one in reversed(candidates)}
-        if nearest := difflib.get_close_matches(last, by_name, n=1, cutoff=0.7):
-            return f"; did you mean {by_name[nearest[0]]!r}?"
-    return ""
-
-
-def _keys_of(settings: type[BaseModel], prefix: str = "") -> Iterable[str]:
-    """Yield all dotted keys that a recipe may have."""
-    for name, field in settings.model_fields.items():
-        yield prefix + name
-        by_kind = [each for each in field.metadata if isinstance(each, ByKind)]
-        tables = [table for each in by_kind for table in each.classes().values()]
-        for table in tables or _tables_in(field.annotation):
-            yield from _keys_of(table, f"{prefix}{name}.")
-
-
-def _tables_in(annotation: Any) -> Iterable[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        yield annotation
-    elif get_origin(annotation) in {Union, UnionType, Annotated}:
-        for part in get_args(annotation):
-            yield from _tables_in(part)
-
-
-def differences(recipe: Recipe, other: Recipe) -> list[str]:
-    """List the keys in which two recipes differ, as "key: this, other"."""
-    ours, theirs = flat(recipe.model_dump()), flat(other.model_dump())
-    return [
-        f"{key}: {ours.get(key)}, {theirs.get(key)}"
-        for key in {**ours, **theirs}
-        if ours.get(key) != theirs.get(key)
-    ]
-
-
-def flat(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Flatten nested tables to dotted keys."""
-    values: dict[str, Any] = {}
-    for key, value in table.items():
-        if isinstance(value, dict):
-            values |= flat(value, f"{prefix}{key}.")
-        else:
-            values[prefix + key] = value
-    return values
-
-
-def to_toml(recipe: Recipe) -> str:
-    """Write a recipe as TOML with every default; it loads to an equal recipe."""
-    return "\n".join(table_lines(recipe.model_dump(mode="json", exclude_none=True))) + "\n"
-
-
-def table_lines(
-    table: Mapping[str, Any],
-    name: str = "",
-    comments: Mapping[str, Sequence[str]] = MappingProxyType({}),
-) -> Iterable[str]:
-    """Yield the lines of a table and of those within it, with comments above some dotted keys."""
-    values = {key: value for key, value in table.items() if not isinstance(value, dict)}
-    if values and name:
-        yield f"[{name}]"
-    for key, value in values.items():
-        dotted = f"{name}.{key}" if name else key
-        yield from (f"# {line}" for line in comments.get(dotted, ()))
-        yield f"{key} = {toml_value(value)}"
-    for key, value in table.items():
-        if isinstance(value, dict):
-            yield from table_lines(value, f"{name}.{key}" if name else key, comments)
-
-
-def toml_value(value: Any) -> str:
-    """Write a value as TOML."""
-    if isinstance(value, dict):
-        return "{" + ", ".join(f"{key} = {toml_value(part)}" for key, part in value.items()) + "}"
-    if isinstance(value, list) and any(isinstance(part, dict) for part in value):
-        return "[\n" + "".join(f"    {toml_value(part)},\n" for part in value) + "]"
-    if isinstance(value, list):
-        return "[" + ", ".join(map(toml_value, value)) + "]"
-    # JSON writes booleans, numbers and strings as TOML does.
-    return json.dumps(value)

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from singleshot.errors import ModelError, RecipeError
 from singleshot.files import require_own_folder, write_atomically
-from singleshot.recipes.load import differences, load_run_recipe, to_toml
+from singleshot.recipes.load import load_run_recipe
 from singleshot.recipes.schema import Recipe
+from singleshot.recipes.toml import differences, to_toml
 from singleshot.runs.progress import load_progress
 
 __all__ = ["RunFolder", "default_folder", "with_training"]

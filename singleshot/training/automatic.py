@@ -23,7 +23,8 @@ from singleshot.data.machine import available_cores
 from singleshot.data.splits import TrainingData
 from singleshot.models.opening import load_trainable
 from singleshot.models.summary import summarise
-from singleshot.recipes.load import ABBREVIATIONS, flat, load_recipe, pairs
+from singleshot.recipes.load import ABBREVIATIONS, load_recipe, pairs
+from singleshot.recipes.toml import flat
 from singleshot.runs.callbacks import OnMessage
 from singleshot.runs.folder import RunFolder
 from singleshot.training.build import TrainingSetup, build_training

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from singleshot.errors import SingleshotError, StorageError
 from singleshot.files import write_atomically
-from singleshot.recipes.load import flat, load_run_recipe
+from singleshot.recipes.load import load_run_recipe
+from singleshot.recipes.toml import flat
 from singleshot.runs.callbacks import EvaluationRecord, OnMessage, StartRecord, StepRecord
 from singleshot.runs.folder import RunFolder
 from singleshot.runs.log import CURVES, curve_points, read_log, step_line

@@ -13,8 +13,9 @@ from singleshot.auto.start import base_content
 from singleshot.checkpoints.transfer import TrainedDetector
 from singleshot.errors import ModelError, RecipeError, SingleshotError
 from singleshot.models.opening import start_from
-from singleshot.recipes.load import AUTO, InitialWeights, differences, load_recipe
+from singleshot.recipes.load import AUTO, InitialWeights, load_recipe
 from singleshot.recipes.schema import Recipe
+from singleshot.recipes.toml import differences
 from singleshot.runs.callbacks import OnMessage
 from singleshot.runs.folder import RunFolder
 from singleshot.training.options import TrainingOptions

@@ -20,8 +20,9 @@ from singleshot.files import hash_file
 from singleshot.models.opening import teacher_from
 from singleshot.models.pretrained import find_recipe
 from singleshot.options import as_paths, takes
-from singleshot.recipes.load import AUTO, to_toml
+from singleshot.recipes.load import AUTO
 from singleshot.recipes.schema import Recipe
+from singleshot.recipes.toml import to_toml
 from singleshot.runs.callbacks import Callback, CallbackList, OnMessage
 from singleshot.runs.display import training_display
 from singleshot.runs.folder import RunFolder, default_folder

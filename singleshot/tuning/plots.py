@@ -10,7 +10,7 @@ from typing import Literal
 
 import numpy as np
 
-from singleshot.recipes.load import toml_value
+from singleshot.recipes.toml import toml_value
 from singleshot.report.charts import (
     AxisScale,
     Chart,

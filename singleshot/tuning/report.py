@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 from singleshot.data.dataset import DataSet
 from singleshot.files import write_atomically
 from singleshot.options import as_paths
-from singleshot.recipes.load import load_recipe, pairs, to_toml
+from singleshot.recipes.load import load_recipe, pairs
 from singleshot.recipes.schema import Recipe
+from singleshot.recipes.toml import to_toml
 from singleshot.training.options import TrainingOptions
 from singleshot.tuning.options import TuningOptions
 from singleshot.tuning.page import SearchPage, write_search_page

@@ -9,8 +9,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from singleshot.errors import RecipeError
-from singleshot.recipes.load import ABBREVIATIONS, load_recipe, pairs, parse_value, toml_value
+from singleshot.recipes.load import ABBREVIATIONS, load_recipe, pairs
 from singleshot.recipes.schema import Recipe
+from singleshot.recipes.toml import parse_value, toml_value
 
 __all__ = [
     "Choices",

@@ -28,7 +28,7 @@ from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from singleshot.errors import ModelError
-from singleshot.recipes.load import parse_value, toml_value
+from singleshot.recipes.toml import parse_value, toml_value
 from singleshot.tuning.search_space import SearchSpace, ValueRange
 from singleshot.tuning.trials import Outcome, Trial
 

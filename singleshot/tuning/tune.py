@@ -16,7 +16,8 @@ from singleshot.data.splits import TrainingData, training_split
 from singleshot.errors import NonFiniteLoss, RecipeError, SingleshotError
 from singleshot.models.devices import choose_device
 from singleshot.options import as_paths, takes
-from singleshot.recipes.load import load_recipe, pairs, to_toml, toml_value
+from singleshot.recipes.load import load_recipe, pairs
+from singleshot.recipes.toml import to_toml, toml_value
 from singleshot.runs.callbacks import (
     Callback,
     CallbackList,

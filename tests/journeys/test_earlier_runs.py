@@ -14,7 +14,8 @@ import pytest
 from cells import make_cells
 from command_line import singleshot
 
-from singleshot.recipes.load import load_run_recipe, to_toml
+from singleshot.recipes.load import load_run_recipe
+from singleshot.recipes.toml import to_toml
 
 EARLIER = Path(__file__).parent / "earlier"
 

@@ -2,12 +2,13 @@ import re
 
 import pytest
 
-from singleshot.backbones.settings import IMAGE
+from singleshot.backbones.graph_settings import IMAGE
 from singleshot.cli import main
 from singleshot.errors import RecipeError
 from singleshot.recipes import migrate as migrating
-from singleshot.recipes.load import load_recipe, load_run_recipe, recipe_from, to_toml
+from singleshot.recipes.load import load_recipe, load_run_recipe, recipe_from
 from singleshot.recipes.migrate import RENAMED_KEYS, RENAMED_VALUES, migrate
+from singleshot.recipes.toml import to_toml
 
 LAYERS = [
     {"name": "conv1", "operation": "convolution", "input": "picture", "channels": 8, "kernel": 3},

@@ -3,7 +3,8 @@
 import pytest
 
 from singleshot.errors import RecipeError
-from singleshot.recipes.load import load_recipe, preset_files, recipe_files, to_toml
+from singleshot.recipes.load import load_recipe, preset_files, recipe_files
+from singleshot.recipes.toml import to_toml
 
 
 def test_the_paper_is_followed_to_the_letter():

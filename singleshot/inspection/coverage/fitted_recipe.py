@@ -10,8 +10,9 @@ from singleshot.detectors.common.priors import Shape
 from singleshot.files import write_atomically
 from singleshot.inspection.coverage.options import CoverageOptions
 from singleshot.inspection.coverage.result import Gain, Overlap, PriorFit
-from singleshot.recipes.load import load_recipe, recipe_files, to_toml, toml_value
+from singleshot.recipes.load import load_recipe, recipe_files
 from singleshot.recipes.schema import Recipe
+from singleshot.recipes.toml import to_toml, toml_value
 
 __all__ = ["FittedRecipe", "prior_keys"]
 

@@ -3,7 +3,8 @@
 import pytest
 
 from singleshot.errors import RecipeError
-from singleshot.recipes.load import load_recipe, recipe_from, to_toml
+from singleshot.recipes.load import load_recipe, recipe_from
+from singleshot.recipes.toml import to_toml
 
 TREE = "thing -1\ncell 0\nRBC 1\nwhite cell 1\n"
 

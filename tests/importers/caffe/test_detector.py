@@ -6,7 +6,8 @@ from singleshot.checkpoints.checkpoint import detector_from
 from singleshot.errors import ModelError
 from singleshot.families import build_detector
 from singleshot.importers.caffe.detector import read_caffe
-from singleshot.recipes.load import load_recipe, to_toml
+from singleshot.recipes.load import load_recipe
+from singleshot.recipes.toml import to_toml
 from singleshot.structures import Batch, Truth
 from singleshot.training.build import build_images
 

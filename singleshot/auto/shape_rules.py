@@ -9,7 +9,7 @@ from singleshot.auto.choice import RecipeChoice
 from singleshot.auto.facts import DataFacts
 from singleshot.auto.task import Task
 
-__all__ = ["choose_cached_size", "choose_input", "choose_levels"]
+__all__ = ["choose_cached_size", "choose_input", "choose_levels", "shorter_side_kept"]
 
 
 def choose_input(task: Task) -> RecipeChoice:
@@ -181,14 +181,24 @@ def choose_cached_size(task: Task, input: tuple[int, int]) -> list[RecipeChoice]
 
     They are then decoded faster, more of them fit into memory, and varying them takes less time.
     """
-    height, width = task.facts.median_size
-    scale = constants.KEPT_SIDE * max(input[0] / height, input[1] / width)
-    if scale * constants.MUCH_LARGER > 1:
+    side = shorter_side_kept(task.facts, input)
+    if side is None:
         return []
-    rows, columns = round(height * scale), round(width * scale)
+    height, width = task.facts.median_size
+    scale = side / min(height, width)
     reason = (
-        f"images of {width} x {height} are shrunk to {columns} x {rows} before they are kept and "
-        f"varied, {constants.KEPT_SIDE:g} times the input: they take {1 / scale**2:.0f} times less "
-        f"memory, and less time"
+        f"images of {width} x {height} are shrunk to {width * scale:.0f} x {height * scale:.0f} "
+        f"before they are kept and varied, {constants.KEPT_SIDE:g} times the input: they take "
+        f"{1 / scale**2:.0f} times less memory, and less time"
     )
-    return [RecipeChoice("training.cache_side", min(rows, columns), reason)]
+    return [RecipeChoice("training.cache_side", side, reason)]
+
+
+def shorter_side_kept(facts: DataFacts, input: tuple[int, int]) -> int | None:
+    """Compute the shorter side that much larger images are shrunk to; None: they stay as they are.
+
+    `input` is the (height, width) that they are resized to in the end.
+    """
+    height, width = facts.median_size
+    scale = constants.KEPT_SIDE * max(input[0] / height, input[1] / width)
+    return None if scale * constants.MUCH_LARGER > 1 else round(min(height, width) * scale)

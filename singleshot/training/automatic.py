@@ -15,6 +15,7 @@ from singleshot.auto.chosen_recipe import ChosenRecipe
 from singleshot.auto.coverage import describe_coverage
 from singleshot.auto.facts import DataFacts
 from singleshot.auto.limits import Limits, MeasurementSetup, seconds_per_image
+from singleshot.auto.shape_rules import shorter_side_kept
 from singleshot.auto.start import BaseRecipe, base_content
 from singleshot.auto.task import Task, TrainingMachine
 from singleshot.cores import sharing_cores
@@ -74,13 +75,14 @@ def choose_for(
         "cpu" if device.type == "cpu" else "gpu", available_cores(), processes=processes.world_size
     )
     detector = None if start is None else start.detector
+    facts = DataFacts.of(data.train, data.validation)
     budget = options.time_budget
     seconds = budget.seconds if isinstance(budget, TimeBudget) else budget
     if seconds is not None:
-        machine = _measured(machine, data, device, at_most=MOST_FOR_MEASURING * seconds)
+        machine = _measured(machine, data, facts, device, at_most=MOST_FOR_MEASURING * seconds)
     base = BaseRecipe.of(detector, knows_classes=known)
     task = Task(
-        facts=DataFacts.of(data.train, data.validation),
+        facts=facts,
         machine=machine,
         seconds=seconds,
         start=base.start,
@@ -96,7 +98,12 @@ def choose_for(
 
 
 def _measured(
-    machine: TrainingMachine, data: TrainingData, device: torch.device, *, at_most: float
+    machine: TrainingMachine,
+    data: TrainingData,
+    facts: DataFacts,
+    device: torch.device,
+    *,
+    at_most: float,
 ) -> TrainingMachine:
     """Measure the speed of a machine by training steps of the base recipe, which are discarded."""
     recipe = load_recipe(base_content(None))
@@ -105,7 +112,8 @@ def _measured(
         setup = TrainingSetup(
             TrainingData(few_images, None, ()), RunFolder(Path(folder)), device=device
         )
-        images = cache_images(few_images, recipe.training.cache, lambda _: None)
+        side = shorter_side_kept(facts, recipe.model.input)
+        images = cache_images(few_images, recipe.training.cache, lambda _: None, shorter_side=side)
         training, batches = build_training(recipe, images, setup, dry_run=True)
         few = iter(batches.between(0, NUM_BATCHES))
         seconds = seconds_per_step(training, few, at_most=at_most)

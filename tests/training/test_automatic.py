@@ -10,6 +10,7 @@ from cells import make_cells
 
 import singleshot
 from singleshot.checkpoints.checkpoint import Checkpoint
+from singleshot.data.cache.memory import cache_images
 from singleshot.errors import RecipeError, SingleshotError
 from singleshot.families import build_detector
 from singleshot.recipes.load import load_recipe
@@ -187,3 +188,21 @@ def test_a_time_budget_measures_the_machine_by_steps_of_the_base_recipe(
         train("auto", cells, tmp_path / "run", callback=recorder, time_budget=0.5)
     assert measured == [((320, 320), pytest.approx(0.015))]
     assert "auto: machine: 2 cores (4 times slower than usual), 0.5 seconds" in recorder.messages
+
+
+def test_the_machine_is_measured_with_images_as_large_as_the_training_keeps(
+    cells, tmp_path, monkeypatch
+):
+    kept = []
+
+    def keep(*args, **options):
+        images = cache_images(*args, **options)
+        kept.append(images[0].image.shape)
+        return images
+
+    monkeypatch.setattr("singleshot.training.automatic.cache_images", keep)
+    monkeypatch.setattr("singleshot.training.automatic.shorter_side_kept", lambda *_: 48)
+    monkeypatch.setattr("singleshot.training.automatic.seconds_per_step", lambda *_, **__: 1.1)
+    with pytest.raises(SingleshotError, match="too short"):
+        train("auto", cells, tmp_path / "run", time_budget=0.5)
+    assert kept == [(3, 48, 64)]

@@ -23,6 +23,7 @@ BENCHMARKS = (
     "million-index",
     "reading",
     "loading",
+    "shrinking",
     "latency",
     "load",
     "kills",

@@ -23,7 +23,7 @@ from singleshot.auto.schedule_rules import (
     choose_repeats,
     choose_validations,
 )
-from singleshot.auto.shape_rules import choose_cached_size, choose_input, choose_levels
+from singleshot.auto.shape_rules import choose_cache_side, choose_input, choose_levels
 from singleshot.auto.task import Task
 from singleshot.backbones.settings import BackboneSettings, ClassifierSettings
 from singleshot.errors import SingleshotError
@@ -91,7 +91,7 @@ def _apply_rules(task: Task, plain: Recipe) -> list[RecipeChoice]:
     """Choose one key after the other; each may depend on those before."""
     rules = _Rules(task, plain, [])
     size = _size(rules)
-    for choice in choose_cached_size(task, size):
+    for choice in choose_cache_side(task, size):
         rules.add(choice)
     fine = _choose_network(rules, size) if task.chooses_network else False
     rules.add_unless_given("model.results", choose_nms(task))

@@ -54,7 +54,7 @@ UPSCALING = 1.5  # times the pixels of the images: more shows nothing new
 # Within a time budget, whatever the objects' size: twice the pixels. Measured on cells, twenty
 # minutes: AP 0.628 instead of 0.615 (benchmarks/results/auto.md). A detection takes 1.5 to 2 times
 # as long.
-LARGER_PIXELS = 448 * 448
+LARGER_INPUT = 448, 448
 # Steps that a larger input leaves at least. With 650 for objects of any size, accuracy on test
 # images was that of half the pixels and twice the steps.
 ENOUGH_STEPS, FEWEST_STEPS = 900, 450  # the fewer, the smaller the objects are
@@ -63,11 +63,12 @@ ENOUGH_STEPS, FEWEST_STEPS = 900, 450  # the fewer, the smaller the objects are
 LEAST_PIXELS_IN_TIME = 224 * 224  # however short the time: fewer show too little
 
 # --- Large images --------------------------------------------------------------------------------
-# Images are shrunk to so many times the input before they are kept and varied, where they are
-# larger than that by half and more: crops of training show a part of the image, most of them more
-# than half of each side.
-KEPT_SIDE = 2.0
-MUCH_LARGER = 1.5
+# Images are shrunk to so many times the input before they are cached and augmented: crops show a
+# part of an image, most of them more than half of each side. Measured on photographs of 10
+# megapixels: twice the steps in the same time, and 5 points of AP (benchmarks/results/auto.md).
+CACHE_SIDE_PER_INPUT = 2.0
+LEAST_SHRINKING = 1.5  # times larger than that: less is not worth another resizing
+CACHE_SIDE_PART = 0.9  # of the images have so many times the input at least, whatever their shape
 
 # --- Levels --------------------------------------------------------------------------------------
 FINE_STRIDE = 4

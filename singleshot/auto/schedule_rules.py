@@ -229,10 +229,11 @@ def choose_repeats(task: Task) -> list[RecipeChoice]:
         return []
     key = "training.repeat_threshold"
     rarest, most = min(numbers, key=numbers.__getitem__), max(numbers, key=numbers.__getitem__)
-    share = f"{numbers[rarest]:,} of {task.facts.num_images:,} images"
-    what = f"{rarest} is in {share}, {most} in {numbers[most]:,}"
+    of_images = f"of {task.facts.num_images:,} images"
     if numbers[rarest] == numbers[most]:
-        what = f"each class is in {share}"
+        what = f"each of {len(numbers)} classes is in {numbers[most]:,} {of_images}"
+    else:
+        what = f"{rarest} is in {numbers[rarest]:,} {of_images}, {most} in {numbers[most]:,}"
     if numbers[rarest] >= constants.UNBALANCED * numbers[most]:
         return [RecipeChoice(key, 0.0, f"{what}: all images are drawn equally often")]
     between = math.sqrt(task.facts.images_of_middle_class * numbers[most])

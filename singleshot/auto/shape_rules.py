@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from singleshot.auto import constants
 from singleshot.auto.choice import RecipeChoice
 from singleshot.auto.facts import DataFacts
 from singleshot.auto.task import Task
 
-__all__ = ["choose_cached_size", "choose_input", "choose_levels", "shorter_side_kept"]
+__all__ = ["cache_side_for", "choose_cache_side", "choose_input", "choose_levels"]
 
 
 def choose_input(task: Task) -> RecipeChoice:
@@ -25,7 +27,7 @@ def choose_input(task: Task) -> RecipeChoice:
     needed = (constants.LEAST_OBJECT_SIDE / small) ** 2
     own = math.prod(task.start.model.input) if task.start and not task.chooses_network else 0
     timed = task.seconds is not None
-    usual = max(own, constants.LARGER_PIXELS if timed else constants.REFERENCE_PIXELS)
+    usual = max(own, math.prod(constants.LARGER_INPUT) if timed else constants.REFERENCE_PIXELS)
     target = max(needed, usual)
     bounds = _bounds(task)
     limit, why = min(bounds, key=lambda bound: bound[0])
@@ -176,29 +178,30 @@ def choose_levels(task: Task, input: tuple[int, int]) -> tuple[RecipeChoice, lis
     return RecipeChoice("model.backbone.nodes", nodes, reason), strides
 
 
-def choose_cached_size(task: Task, input: tuple[int, int]) -> list[RecipeChoice]:
-    """Choose how large images are kept, where they are much larger than the input.
+def choose_cache_side(task: Task, input: tuple[int, int]) -> list[RecipeChoice]:
+    """Choose the side that images are shrunk to, where they are much larger than the input.
 
-    They are then decoded faster, more of them fit into memory, and varying them takes less time.
+    They are then decoded and augmented in less time, and more of them fit into memory.
     """
-    side = shorter_side_kept(task.facts, input)
-    if side is None:
+    side = cache_side_for(task.facts, input)
+    if not side:
         return []
-    height, width = task.facts.median_size
-    scale = side / min(height, width)
+    own = np.median(task.facts.image_sizes.min(axis=1))
     reason = (
-        f"images of {width} x {height} are shrunk to {width * scale:.0f} x {height * scale:.0f} "
-        f"before they are kept and varied, {constants.KEPT_SIDE:g} times the input: they take "
-        f"{1 / scale**2:.0f} times less memory, and less time"
+        f"the shorter side of the images, {own:.0f} pixels in the median, is shrunk to {side} "
+        f"before they are cached and augmented, which takes less time and memory: "
+        f"{constants.CACHE_SIDE_PER_INPUT:g} times the input, as crops show a part of an image"
     )
     return [RecipeChoice("training.cache_side", side, reason)]
 
 
-def shorter_side_kept(facts: DataFacts, input: tuple[int, int]) -> int | None:
-    """Compute the shorter side that much larger images are shrunk to; None: they stay as they are.
+def cache_side_for(facts: DataFacts, input: tuple[int, int]) -> int:
+    """Compute the shorter side that much larger images are shrunk to; 0: they stay as they are.
 
     `input` is the (height, width) that they are resized to in the end.
     """
-    height, width = facts.median_size
-    scale = constants.KEPT_SIDE * max(input[0] / height, input[1] / width)
-    return None if scale * constants.MUCH_LARGER > 1 else round(min(height, width) * scale)
+    shorter = facts.image_sizes.min(axis=1)
+    scales = (np.array(input) / facts.image_sizes).max(axis=1)
+    needed = constants.CACHE_SIDE_PER_INPUT * scales * shorter
+    side = round(float(np.quantile(needed, constants.CACHE_SIDE_PART)))
+    return side if np.median(shorter) >= constants.LEAST_SHRINKING * side else 0

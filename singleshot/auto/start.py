@@ -20,6 +20,8 @@ from singleshot.recipes.schema import Recipe
 __all__ = ["BaseRecipe", "base_content"]
 
 _RATE = "training.learning_rate"
+# Keys of a start's recipe that may be chosen for the images that it was trained on.
+_OF_OTHER_IMAGES = ("cache", "cache_side")
 
 
 def base_content(detector: TrainedDetector | None) -> dict[str, Any]:
@@ -27,6 +29,8 @@ def base_content(detector: TrainedDetector | None) -> dict[str, Any]:
     if detector is None:
         return {"based_on": constants.BASE}
     content: dict[str, Any] = detector.checkpoint.recipe.model_dump(mode="json", exclude_none=True)
+    for key in _OF_OTHER_IMAGES:
+        content["training"].pop(key)
     return content
 
 

@@ -1,8 +1,8 @@
 """The table `model.backbone` of Darknet's networks.
 
-Their layers are its sections (pjreddie/darknet, src/parser.c): a layer has the number of its
-position, from 0; others refer to it by that number, or counted back from themselves, as -1 for the
-layer before.
+A network's layers are the sections of its file (pjreddie/darknet, src/parser.c): a layer has the
+number of its position, from 0; others refer to it by that number, or counted back from themselves,
+as -1 for the layer before.
 """
 
 from __future__ import annotations

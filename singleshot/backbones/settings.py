@@ -1,6 +1,6 @@
-"""The table `model.backbone`: keys that every kind has, and those of networks by name.
+"""The table `model.backbone`: keys of every kind, and those of VGG16, HOG, timm and torchvision.
 
-Networks written layer by layer have theirs in `graph_settings` and `darknet_settings`.
+Those of networks written layer by layer are in `graph_settings` and `darknet_settings`.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Int64
 from torch import Tensor
 
-from singleshot.data.image_files.decoding import read_image
+from singleshot.data.image_files.decoding import read_scaled
 from singleshot.data.image_files.paths import ImagePaths, as_slice, take_ragged
 from singleshot.errors import DataError, some_of
 from singleshot.structures import Sample, Truth
@@ -141,8 +141,16 @@ class DataSet:
 
     def __getitem__(self, index: int) -> Sample:
         """Read an image, as far as it goes; DataError, naming the file, when it is broken."""
+        return self.read(index)[0]
+
+    def read(self, index: int, shorter_side: int | None = None) -> tuple[Sample, tuple[int, int]]:
+        """Read an image, and the (height, width) in its file: boxes are in pixels of that size.
+
+        With a `shorter_side` the image may be smaller (see `read_scaled`).
+        """
         path = str(self.paths[index])
-        return Sample(read_image(Path(path), truncated="keep"), self.truth(index), path)
+        image, size = read_scaled(path, shorter_side, truncated="keep")
+        return Sample(image, self.truth(index), path), size
 
     def truth(self, index: int) -> Truth:
         """Return the annotation of one image, with boxes in float32; the image is not read."""

@@ -158,10 +158,11 @@ class TrainingSettings(Settings):
         description="keep decoded images, as many as take at most this share of the free memory, "
         "or of the disk's free space with cache_folder; 0: none",
     )
-    cache_side: Count | None = Field(
-        None,
+    cache_side: int = Field(
+        0,
+        ge=0,
         description="pixels to which the shorter side of larger images is shrunk before they are "
-        "kept and varied, so that more of them fit; left out: as they are",
+        "cached and augmented, so that more of them fit; 0: as they are",
     )
     cache_folder: str | None = Field(
         None,

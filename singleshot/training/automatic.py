@@ -10,12 +10,13 @@ import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
+from singleshot.auto import constants
 from singleshot.auto.choose import choose_recipe
 from singleshot.auto.chosen_recipe import ChosenRecipe
 from singleshot.auto.coverage import describe_coverage
 from singleshot.auto.facts import DataFacts
 from singleshot.auto.limits import Limits, MeasurementSetup, seconds_per_image
-from singleshot.auto.shape_rules import shorter_side_kept
+from singleshot.auto.shape_rules import cache_side_for
 from singleshot.auto.start import BaseRecipe, base_content
 from singleshot.auto.task import Task, TrainingMachine
 from singleshot.cores import sharing_cores
@@ -76,17 +77,22 @@ def choose_for(
     )
     detector = None if start is None else start.detector
     facts = DataFacts.of(data.train, data.validation)
+    given = {ABBREVIATIONS.get(key, key): value for key, value in options.all_overrides.items()}
     budget = options.time_budget
     seconds = budget.seconds if isinstance(budget, TimeBudget) else budget
     if seconds is not None:
-        machine = _measured(machine, data, facts, device, at_most=MOST_FOR_MEASURING * seconds)
+        cache_side = given.get("training.cache_side")
+        if not isinstance(cache_side, int) or cache_side < 0:  # refused when the recipe is checked
+            cache_side = cache_side_for(facts, constants.LARGER_INPUT)
+        at_most = MOST_FOR_MEASURING * seconds
+        machine = _measured(machine, data, cache_side, device, at_most=at_most)
     base = BaseRecipe.of(detector, knows_classes=known)
     task = Task(
         facts=facts,
         machine=machine,
         seconds=seconds,
         start=base.start,
-        given={ABBREVIATIONS.get(key, key): value for key, value in options.all_overrides.items()},
+        given=given,
     )
     limits = Limits(options.max_latency, options.max_gmac)
     setup = MeasurementSetup(data.train.class_names, data.train[0].image, device)
@@ -100,20 +106,24 @@ def choose_for(
 def _measured(
     machine: TrainingMachine,
     data: TrainingData,
-    facts: DataFacts,
+    cache_side: int,
     device: torch.device,
     *,
     at_most: float,
 ) -> TrainingMachine:
-    """Measure the speed of a machine by training steps of the base recipe, which are discarded."""
+    """Measure the speed of a machine by training steps of the base recipe, which are discarded.
+
+    `cache_side` is that of the training, 0 where images stay as they are.
+    """
     recipe = load_recipe(base_content(None))
     few_images = data.train.subset(range(min(FEW_IMAGES, len(data.train))), description="")
     with TemporaryDirectory() as folder, keeping_memory(), sharing_cores(lambda _: None):
         setup = TrainingSetup(
             TrainingData(few_images, None, ()), RunFolder(Path(folder)), device=device
         )
-        side = shorter_side_kept(facts, recipe.model.input)
-        images = cache_images(few_images, recipe.training.cache, lambda _: None, shorter_side=side)
+        images = cache_images(
+            few_images, recipe.training.cache, lambda _: None, shorter_side=cache_side or None
+        )
         training, batches = build_training(recipe, images, setup, dry_run=True)
         few = iter(batches.between(0, NUM_BATCHES))
         seconds = seconds_per_step(training, few, at_most=at_most)

@@ -104,7 +104,7 @@ def _with_images(
     train, settings = setup.data.train, recipe.training
     if budget is None or setup.resume or not settings.cache:
         return recipe, _cached(setup, settings)
-    images = shrink_images(train, settings.cache_side)
+    images = shrink_images(train, settings.cache_side or None)
     filling = seconds_per_decode(images) * len(train) / available_cores()
     if filling <= CHEAP * budget.seconds:
         return recipe, _cached(setup, settings)
@@ -129,7 +129,7 @@ def _cached(setup: TrainingSetup, settings: TrainingSettings) -> Images:
         setup.data.train,
         settings.cache / processes,
         setup.callback.on_message,
-        shorter_side=settings.cache_side,
+        shorter_side=settings.cache_side or None,
         folder=None if folder is None else Path(folder),
     )
 

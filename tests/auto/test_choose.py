@@ -61,6 +61,17 @@ def test_what_is_given_is_not_chosen_and_decides_on_the_others():
     assert chosen.recipe.training.validate_every == 1
 
 
+def test_the_side_of_large_images_follows_from_a_given_input_and_may_be_given():
+    large = {"image_sizes": np.tile([3000, 4000], (9, 1))}
+    chosen = choose(given={"model.input": [160, 224]}, **large)
+    assert chosen.recipe.training.cache_side == 336  # twice the 224 columns, of 4000
+    for given in (0, 500):
+        chosen = choose(given={"training.cache_side": given}, **large)
+        assert chosen.recipe.training.cache_side == given
+        assert f"cache_side = {given}: given" in "\n".join(map(str, chosen.choices))
+    assert choose().recipe.training.cache_side == 0
+
+
 def test_given_steps_take_the_place_of_epochs():
     training = choose(given={"training.steps": 30}).recipe.training
     assert (training.steps, training.epochs) == (30, None)
@@ -117,7 +128,9 @@ def test_a_detector_to_start_from_is_suggested_where_none_is_given():
 
 
 def test_a_start_is_changed_in_its_own_recipe():
-    recipe = load_recipe("ssdlite320-lite0", {"model.input": [96, 128]})
+    # What was chosen for the images that it was trained on is left out.
+    own = {"model.input": [96, 128], "training.cache_side": 200, "training.cache": 0.0}
+    recipe = load_recipe("ssdlite320-lite0", own)
     weights = build_detector(recipe.model, ["cat"], pretrained=False).state_dict()
     detector = TrainedDetector(Checkpoint(weights, recipe, ("cat",), {}), "runs/coco")
     base = BaseRecipe.of(detector, knows_classes=True)
@@ -128,9 +141,10 @@ def test_a_start_is_changed_in_its_own_recipe():
     assert recipe.training.optimizer == "adamw"
     assert known.like_base
     assert 0.05e9 < known.macs < 0.15e9
-    chosen = choose(base=base.content, start=known)
+    chosen = choose(base=base.content, start=known, image_sizes=np.tile([96, 128], (9, 1)))
     changed = load_recipe(chosen.content, start="known")
     assert changed.model == recipe.model
+    assert (changed.training.cache, changed.training.cache_side) == (0.3, 0)
     assert changed.training.learning_rate == 0.0005
     assert changed.augmentation.expand.up_to == 2.0  # of its table of fine-tuning
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from tasks import start, task
 
-from singleshot.auto.shape_rules import choose_cached_size, choose_input, choose_levels
+from singleshot.auto.shape_rules import choose_cache_side, choose_input, choose_levels
 from singleshot.recipes.load import load_recipe
 
 
@@ -133,21 +133,25 @@ def test_a_level_of_stride_4_comes_with_many_tiny_objects(part, strides):
         # Twice the input's 320 rows are 640; its 416 columns would need 624 of the 3000 rows.
         ((3000, 4000), (320, 416), 640),
         ((4000, 3000), (416, 320), 640),
-        # A square input takes the rows of wide images: twice 384 is 768 of the 1080.
+        # A square input takes the rows of wide images: twice 384 is 768 of the 2160.
         ((2160, 3840), (384, 384), 768),
-        ((1080, 1920), (384, 384), None),
-        ((864, 1152), (384, 384), None),
-        ((480, 640), (320, 416), None),
+        ((1152, 1152), (384, 384), 768),
+        ((1150, 1152), (384, 384), 0),
+        ((480, 640), (320, 416), 0),
     ],
 )
-def test_images_much_larger_than_the_input_are_kept_at_twice_the_input(size, input, side):
-    choices = choose_cached_size(task(image_sizes=np.tile(size, (9, 1))), input)
+def test_images_much_larger_than_the_input_are_cached_at_twice_the_input(size, input, side):
+    choices = choose_cache_side(task(image_sizes=np.tile(size, (9, 1))), input)
     assert [(choice.key, choice.value) for choice in choices] == (
         [("training.cache_side", side)] if side else []
     )
 
 
-def test_how_much_smaller_images_are_kept_is_in_the_reason():
-    (choice,) = choose_cached_size(task(image_sizes=np.tile([3000, 4000], (9, 1))), (320, 416))
-    assert choice.reason.startswith("images of 4000 x 3000 are shrunk to 853 x 640 before they are")
-    assert "2 times the input: they take 22 times less memory" in choice.reason
+def test_nine_of_ten_images_keep_twice_the_input_whatever_their_shape():
+    sizes = np.repeat([[3000, 4000], [4000, 3000]], [70, 30], axis=0)
+    # Images that are 3000 wide need twice the input's 416 columns.
+    (choice,) = choose_cache_side(task(image_sizes=sizes), (320, 416))
+    assert choice.value == 832
+    assert choice.reason.startswith("the shorter side of the images, 3000 pixels in the median, is")
+    few = np.repeat([[3000, 4000], [480, 640]], [45, 55], axis=0)
+    assert choose_cache_side(task(image_sizes=few), (320, 416)) == []

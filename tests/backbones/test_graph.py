@@ -1,4 +1,3 @@
-# Tests singleshot/backbones/settings.py
 # Tests singleshot/backbones/graph_settings.py
 # Tests singleshot/backbones/backbone.py
 # Tests singleshot/backbones/initial.py

@@ -190,19 +190,28 @@ def test_a_time_budget_measures_the_machine_by_steps_of_the_base_recipe(
     assert "auto: machine: 2 cores (4 times slower than usual), 0.5 seconds" in recorder.messages
 
 
-def test_the_machine_is_measured_with_images_as_large_as_the_training_keeps(
-    cells, tmp_path, monkeypatch
+@pytest.mark.parametrize(
+    ("given", "shape"),
+    [
+        ({}, (3, 48, 64)),
+        ({"training.cache_side": 24}, (3, 24, 32)),
+        ({"training.cache_side": 0}, (3, 96, 128)),
+    ],
+)
+def test_the_machine_is_measured_with_images_as_large_as_those_of_the_training(
+    cells, tmp_path, monkeypatch, given, shape
 ):
-    kept = []
+    cached = []
 
-    def keep(*args, **options):
+    def cache(*args, **options):
         images = cache_images(*args, **options)
-        kept.append(images[0].image.shape)
+        cached.append(images[0].image.shape)
         return images
 
-    monkeypatch.setattr("singleshot.training.automatic.cache_images", keep)
-    monkeypatch.setattr("singleshot.training.automatic.shorter_side_kept", lambda *_: 48)
+    monkeypatch.setattr("singleshot.training.automatic.cache_images", cache)
+    # Twice the input's 24 rows; the images have 96.
+    monkeypatch.setattr("singleshot.auto.constants.LARGER_INPUT", (24, 32))
     monkeypatch.setattr("singleshot.training.automatic.seconds_per_step", lambda *_, **__: 1.1)
     with pytest.raises(SingleshotError, match="too short"):
-        train("auto", cells, tmp_path / "run", time_budget=0.5)
-    assert kept == [(3, 48, 64)]
+        train("auto", cells, tmp_path / "run", time_budget=0.5, overrides=given)
+    assert cached == [shape]

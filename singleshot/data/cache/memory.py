@@ -187,7 +187,8 @@ def _announce(
         return
     on_message(
         f"{len(layout)} of {number} images in {place} ({size}, as many as training.cache allows); "
-        f"the others are decoded whenever they are needed; training.cache_side keeps them smaller"
+        f"the others are decoded whenever they are needed; with a smaller training.cache_side "
+        f"more of them fit"
     )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -12,7 +11,6 @@ from PIL import Image
 from torch import Tensor
 
 from singleshot.data.dataset import DataSet
-from singleshot.data.image_files.decoding import image_size, read_image
 from singleshot.structures import Sample, Truth
 
 __all__ = ["ShrunkImages", "shrink_truth", "shrunk_size"]
@@ -22,8 +20,8 @@ __all__ = ["ShrunkImages", "shrink_truth", "shrunk_size"]
 class ShrunkImages:
     """A data set whose images have a shorter side of at most so many pixels.
 
-    Boxes and areas are those of the shrunk image. Smaller images are not enlarged. Of a JPEG file
-    no more is decoded than that needs.
+    Boxes and areas are those of the shrunk image. Smaller images are not enlarged. JPEG files
+    are decoded at a part of their size where that is large enough.
     """
 
     dataset: DataSet
@@ -33,13 +31,12 @@ class ShrunkImages:
         return len(self.dataset)
 
     def __getitem__(self, index: int) -> Sample:
-        path, truth = str(self.dataset.paths[index]), self.dataset.truth(index)
-        size = image_size(Path(path))
+        sample, size = self.dataset.read(index, self.shorter_side)
         shrunk = shrunk_size(size, self.shorter_side)
-        image = read_image(path, truncated="keep", least_size=shrunk)
         if size == shrunk:
-            return Sample(image, truth, path)
-        return Sample(_resize(image, shrunk), shrink_truth(truth, size, shrunk), path)
+            return sample
+        truth = shrink_truth(sample.truth, size, shrunk)
+        return replace(sample, image=_resize(sample.image, shrunk), truth=truth)
 
 
 def shrunk_size(size: tuple[int, int], shorter_side: int | None) -> tuple[int, int]:

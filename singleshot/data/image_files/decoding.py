@@ -32,6 +32,7 @@ __all__ = [
     "open_image",
     "read_image",
     "read_image_bytes",
+    "read_scaled",
     "read_upright",
 ]
 
@@ -42,10 +43,7 @@ START_OF_JPEG, END_OF_JPEG = b"\xff\xd8\xff", b"\xff\xd9"
 
 
 def read_image(
-    path: str | Path,
-    *,
-    truncated: Literal["refuse", "keep"] = "refuse",
-    least_size: tuple[int, int] | None = None,
+    path: str | Path, *, truncated: Literal["refuse", "keep"] = "refuse"
 ) -> UInt8[Tensor, "3 h w"]:
     """Read an image as displayed: RGB, EXIF orientation applied, transparency on white.
 
@@ -53,21 +51,35 @@ def read_image(
     own, so that exposures stay comparable. Of a JPEG file that is cut short, `truncated="keep"`
     reads what there is; the rest is grey.
 
-    With a `least_size` (height, width) a larger JPEG file is decoded at a half, a quarter or an
-    eighth of its sides, as long as neither is below that size: libjpeg then computes fewer pixels.
+    Raises:
+        DataError: the file is missing, not an image, or cut short.
+    """
+    return read_scaled(path, None, truncated=truncated)[0]
+
+
+def read_scaled(
+    path: str | Path,
+    shorter_side: int | None,
+    *,
+    truncated: Literal["refuse", "keep"] = "refuse",
+) -> tuple[UInt8[Tensor, "3 h w"], tuple[int, int]]:
+    """Read an image as `read_image` does, and the (height, width) that it has in its file.
+
+    Of a JPEG file libjpeg computes a half, a quarter or an eighth of the sides, the smallest whose
+    shorter one has as many pixels as `shorter_side`; images of other formats are read whole.
 
     Raises:
         DataError: the file is missing, not an image, or cut short.
     """
     path = Path(path)
     try:
-        return _read(path, least_size=least_size)
+        return _read(path, shorter_side=shorter_side)
     except DataError:
         if truncated == "refuse" or not _is_jpeg(path):
             raise
         # With the mark of the end, libjpeg takes what is missing for grey, as viewers do.
         content = BytesIO(read_content(path) + END_OF_JPEG)
-        return _read(path, content, least_size=least_size)
+        return _read(path, content, shorter_side=shorter_side)
 
 
 def read_image_bytes(content: bytes, name: str) -> UInt8[Tensor, "3 h w"]:
@@ -78,18 +90,18 @@ def read_image_bytes(content: bytes, name: str) -> UInt8[Tensor, "3 h w"]:
     """
     if not content:
         raise DataError(f"{name}: is empty; replace or remove it")
-    return _read(Path(name), BytesIO(content))
+    return _read(Path(name), BytesIO(content))[0]
 
 
 def _read(
-    path: Path, content: BytesIO | None = None, *, least_size: tuple[int, int] | None = None
-) -> UInt8[Tensor, "3 h w"]:
-    """Decode a file; errors name its path."""
+    path: Path, content: BytesIO | None = None, *, shorter_side: int | None = None
+) -> tuple[UInt8[Tensor, "3 h w"], tuple[int, int]]:
+    """Decode a file, and its (height, width) as displayed; errors name its path."""
     with open_image(path, content) as image:
-        if least_size is not None:
-            sideways = exif_orientation(image) in SIDEWAYS
-            image.draft(None, least_size if sideways else least_size[::-1])
-        return decode_upright(image)
+        size = _size_upright(image)
+        if shorter_side is not None:
+            image.draft(None, (shorter_side, shorter_side))
+        return decode_upright(image), size
 
 
 def decode_upright(image: Image.Image) -> UInt8[Tensor, "3 h w"]:
@@ -158,8 +170,13 @@ def image_size(path: Path) -> tuple[int, int]:
         DataError: the file is missing or not an image.
     """
     with open_image(path) as image:
-        width, height = image.size
-        sideways = exif_orientation(image) in SIDEWAYS
+        return _size_upright(image)
+
+
+def _size_upright(image: Image.Image) -> tuple[int, int]:
+    """Return the (height, width) that an image has when it is turned."""
+    width, height = image.size
+    sideways = exif_orientation(image) in SIDEWAYS
     return (width, height) if sideways else (height, width)
 
 

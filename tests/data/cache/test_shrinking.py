@@ -12,7 +12,6 @@ from singleshot.boxes.geometry import area
 from singleshot.data.cache.memory import cache_images
 from singleshot.data.cache.shrinking import ShrunkImages, shrunk_size
 from singleshot.data.dataset import DataSet
-from singleshot.data.image_files.decoding import read_image
 from singleshot.structures import Truth
 
 
@@ -69,14 +68,12 @@ def photograph(tmp_path, request):
 @pytest.mark.parametrize(
     ("side", "part"), [(50, 8), (51, 4), (100, 4), (101, 2), (200, 2), (201, 1), (390, 1)]
 )
-def test_a_jpeg_file_is_decoded_no_larger_than_needed(photograph, monkeypatch, side, part):
-    whole, decoded = photograph[0].image, []
-    monkeypatch.setattr(
-        "singleshot.data.cache.shrinking.read_image",
-        lambda *args, **options: decoded.append(read_image(*args, **options)) or decoded[-1],
-    )
+def test_a_jpeg_file_is_decoded_no_larger_than_needed(photograph, side, part):
+    whole = photograph[0].image
+    decoded, in_file = photograph.read(0, side)
+    assert decoded.image.shape == (3, 400 // part, 600 // part)
+    assert in_file == (400, 600)
     sample = ShrunkImages(photograph, side)[0]
-    assert decoded[0].shape == (3, 400 // part, 600 // part)
     size = shrunk_size((400, 600), side)
     assert sample.image.shape == (3, *size)
     x, y = size[1] / 600, size[0] / 400

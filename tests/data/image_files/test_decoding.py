@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from singleshot.data.image_files.decoding import image_size, read_image
+from singleshot.data.image_files.decoding import image_size, read_image, read_scaled
 from singleshot.errors import DataError
 
 RED, GREEN, WHITE = (255, 0, 0), (0, 255, 0), (255, 255, 255)
@@ -194,3 +194,29 @@ def test_a_jpeg_file_that_is_cut_short_is_read_on_request(tmp_path):
     assert half.shape == whole.shape
     assert (half[:, :100] == whole[:, :100]).all()
     assert half[:, -50:].float().std() < 1
+
+
+@pytest.mark.parametrize(
+    ("form", "mode", "part"),
+    [
+        ("JPEG", "RGB", 4),
+        ("JPEG", "L", 4),
+        ("JPEG", "CMYK", 4),
+        ("MPO", "RGB", 4),
+        ("PNG", "RGB", 1),
+    ],
+)
+def test_files_that_can_are_decoded_at_a_part_of_their_size(tmp_path, form, mode, part):
+    path = tmp_path / "a"
+    Image.new("RGB", (640, 480), RED).convert(mode).save(path, form)
+    image, size = read_scaled(path, 100)
+    assert size == (480, 640)
+    assert image.shape == (3, 480 // part, 640 // part)
+    assert torch.equal(image[:, 0, 0], read_image(path)[:, 0, 0])
+    assert torch.equal(read_scaled(path, None)[0], read_image(path))
+
+
+def test_an_image_that_is_small_enough_is_read_whole(tmp_path):
+    Image.new("RGB", (64, 48), RED).save(tmp_path / "a.jpg")
+    assert read_scaled(tmp_path / "a.jpg", 48)[0].shape == (3, 48, 64)
+    assert read_scaled(tmp_path / "a.jpg", 1)[0].shape == (3, 6, 8)

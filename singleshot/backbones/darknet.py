@@ -12,7 +12,8 @@ from typing_extensions import assert_never
 
 from singleshot.backbones.backbone import Backbone
 from singleshot.backbones.darknet_layers import DarknetConvolution, DarknetPool, SpaceToDepth
-from singleshot.backbones.darknet_settings import (
+from singleshot.backbones.graph import Add, Concat
+from singleshot.backbones.settings import (
     Convolutional,
     DarknetLayer,
     DarknetSettings,
@@ -23,7 +24,6 @@ from singleshot.backbones.darknet_settings import (
     Upsample,
     absolute,
 )
-from singleshot.backbones.graph import Add, Concat
 from singleshot.errors import ModelError
 
 __all__ = ["DARKNET19", "DARKNET53", "EXTRACTION", "DarknetBackbone", "conv"]

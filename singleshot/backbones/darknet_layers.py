@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from singleshot.backbones.darknet_settings import Convolutional, Maxpool
+from singleshot.backbones.settings import Convolutional, Maxpool
 
 __all__ = ["DarknetConvolution", "DarknetPool", "SpaceToDepth", "space_to_depth"]
 

@@ -8,7 +8,8 @@ from torch import Tensor, nn
 from typing_extensions import assert_never
 
 from singleshot.backbones.backbone import Backbone
-from singleshot.backbones.graph_settings import (
+from singleshot.backbones.initial import caffe_xavier
+from singleshot.backbones.settings import (
     IMAGE,
     ConvolutionLayer,
     GraphLayer,
@@ -19,7 +20,6 @@ from singleshot.backbones.graph_settings import (
     ReluLayer,
     ScaleLayer,
 )
-from singleshot.backbones.initial import caffe_xavier
 from singleshot.backbones.vgg import L2Norm
 from singleshot.errors import ModelError
 

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Generic, TypeVar
 
-from singleshot.backbones.darknet_settings import DarknetSettings
-from singleshot.backbones.graph_settings import GraphSettings
 from singleshot.backbones.settings import (
     BackboneSettings,
     ClassifierSettings,
+    DarknetSettings,
+    GraphSettings,
     HogSettings,
     TimmSettings,
     TorchvisionSettings,

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from singleshot.backbones.graph_settings import (
+from singleshot.backbones.settings import (
     IMAGE,
     ConvolutionLayer,
     GraphLayer,

@@ -13,7 +13,7 @@ from typing import Any
 from torch import Tensor
 
 from singleshot.backbones.graph import GraphBackbone
-from singleshot.backbones.graph_settings import (
+from singleshot.backbones.settings import (
     IMAGE,
     ConvolutionLayer,
     MergeLayer,

@@ -1,13 +1,13 @@
 """Darknet's networks are built from layers and numbers."""
 
-# Tests singleshot/backbones/darknet_settings.py
+# Tests singleshot/backbones/darknet.py
 
 import numpy as np
 import torch
 
 from singleshot.backbones.darknet import DARKNET19, POOL, DarknetBackbone, conv
-from singleshot.backbones.darknet_settings import DarknetSettings, Route
 from singleshot.backbones.kinds import build_backbone
+from singleshot.backbones.settings import DarknetSettings, Route
 
 
 def test_a_network_needs_no_recipe():

@@ -1,4 +1,4 @@
-# Tests singleshot/backbones/graph_settings.py
+# Tests singleshot/backbones/settings.py
 # Tests singleshot/backbones/backbone.py
 # Tests singleshot/backbones/initial.py
 
@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from singleshot.backbones.graph import GraphBackbone
-from singleshot.backbones.graph_settings import ConvolutionLayer, GraphSettings, ReluLayer
 from singleshot.backbones.kinds import build_backbone
+from singleshot.backbones.settings import ConvolutionLayer, GraphSettings, ReluLayer
 from singleshot.errors import ModelError, RecipeError
 from singleshot.recipes.load import load_recipe
 

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from singleshot.backbones.graph_settings import IMAGE, ConvolutionLayer, ReluLayer, ScaleLayer
+from singleshot.backbones.settings import IMAGE, ConvolutionLayer, ReluLayer, ScaleLayer
 from singleshot.errors import ModelError
 from singleshot.importers.graph import GraphWriter, LevelPredictor, batch_norm_as_scale
 

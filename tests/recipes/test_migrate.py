@@ -2,7 +2,7 @@ import re
 
 import pytest
 
-from singleshot.backbones.graph_settings import IMAGE
+from singleshot.backbones.settings import IMAGE
 from singleshot.cli import main
 from singleshot.errors import RecipeError
 from singleshot.recipes import migrate as migrating

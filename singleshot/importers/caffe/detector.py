@@ -13,7 +13,7 @@ import torch
 from singleshot.backbones.backbone import grids
 from singleshot.backbones.caffe_weights import CaffeWeights, Transform, read_caffemodel
 from singleshot.backbones.graph import GraphBackbone
-from singleshot.backbones.graph_settings import GraphSettings
+from singleshot.backbones.settings import GraphSettings
 from singleshot.checkpoints.checkpoint import Checkpoint
 from singleshot.detectors.ssd.network import Ssd
 from singleshot.detectors.ssd.settings import SsdSettings

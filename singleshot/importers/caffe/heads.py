@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from singleshot.backbones.graph_settings import IMAGE
+from singleshot.backbones.settings import IMAGE
 from singleshot.errors import ModelError
 from singleshot.importers.caffe.network import CaffeLayer, extent
 from singleshot.importers.caffe.text import Message

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pydantic import ValidationError
 from torch import Tensor
 
-from singleshot.backbones.graph_settings import (
+from singleshot.backbones.settings import (
     IMAGE,
     ConvolutionLayer,
     L2NormLayer,

@@ -14,8 +14,8 @@ from typing_extensions import assert_never
 
 from singleshot.backbones.darknet import DarknetBackbone
 from singleshot.backbones.darknet_layers import DarknetConvolution
-from singleshot.backbones.darknet_settings import DarknetSettings
 from singleshot.backbones.darknet_weights import WeightFile, tensors_of
+from singleshot.backbones.settings import DarknetSettings
 from singleshot.checkpoints.checkpoint import Checkpoint
 from singleshot.detectors.yolo.letterbox import YoloDetector
 from singleshot.detectors.yolo.settings import (

@@ -6,7 +6,7 @@ A layer that ours cannot express is a ModelError that names file and line.
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from singleshot.backbones.darknet_settings import (
+from singleshot.backbones.settings import (
     Convolutional,
     DarknetLayer,
     Maxpool,

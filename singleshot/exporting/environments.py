@@ -76,7 +76,19 @@ class ConverterEnvironment:
         if find_spec(self.module) is not None:
             return Path(sys.executable)
         python = _python_of(self.folder)
-        return python if (self.folder / _COMPLETE).is_file() and python.is_file() else None
+        return python if self._is_complete() and python.is_file() else None
+
+    def _is_complete(self) -> bool:
+        """Return whether the environment was made to its end, for the present requirements."""
+        try:
+            made = json.loads((self.folder / _COMPLETE).read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return False
+        return bool(made == self._record())
+
+    def _record(self) -> dict[str, object]:
+        """Return what is noted of a complete environment."""
+        return {"requirements": [list(words) for words in self.requirements]}
 
     def _make(self, notify: Callable[[str], None]) -> Path:
         """Make the environment; one that is not complete is made again."""
@@ -91,7 +103,7 @@ class ConverterEnvironment:
             for words in self.requirements:
                 _run([str(python), "-m", "pip", "install", "--quiet", *words], "pip install")
             with write_atomically(self.folder / _COMPLETE) as beside:
-                beside.write_text(json.dumps({"requirements": self.requirements}) + "\n")
+                beside.write_text(json.dumps(self._record()) + "\n", encoding="utf-8")
         return python
 
     def run(self, python: Path, script: Path, *arguments: str | Path) -> str:

@@ -123,7 +123,11 @@ def _open_data(detector: TrainableDetector, options: ExportOptions) -> DataSet |
     if options.evaluate is None:
         return None
     return open_evaluation_data(
-        options.evaluate, None, options.on_message, class_names=detector.class_names
+        options.evaluate,
+        None,
+        options.on_message,
+        class_names=detector.class_names,
+        reading=options.reading,
     )
 
 
@@ -202,26 +206,34 @@ def _errors(pairs: Sequence[tuple[np.ndarray, np.ndarray]]) -> dict[str, float]:
 
 def _count_same(exported: ExportedDetector, detector: TrainableDetector, images: Images) -> int:
     """Count the images in which both detect the same."""
+    options = exported.postprocess_options
     return sum(
         is_same(
             exported.detect([image])[0],
             detector.detect([image])[0],
             (image.shape[1], image.shape[2]),
-            exported.postprocess_options.score_threshold,
+            score_threshold=options.score_threshold,
+            keep=options.keep,
         )
         for image in images
     )
 
 
 def is_same(
-    ones: Detections, others: Detections, size: tuple[int, int], score_threshold: float
+    ones: Detections,
+    others: Detections,
+    size: tuple[int, int],
+    *,
+    score_threshold: float,
+    keep: int,
 ) -> bool:
     """Return whether both detect the same in an image of (height, width) `size`.
 
     Each detection has one of the other with the same label, and nearly the same score and box.
-    Those whose score is hardly above the threshold, or that of the last that was kept, may lack it.
+    Those whose score is hardly above the threshold may lack it, or, where as many were found as are
+    kept, above that of the last.
     """
-    lowest = [float(found.scores.min()) for found in (ones, others) if len(found)]
+    lowest = [float(found.scores.min()) for found in (ones, others) if len(found) == keep]
     above = max([score_threshold, *lowest]) + SCORE_TOLERANCE
     pairs = ((ones, others.to(ones.scores.device)), (others.to(ones.scores.device), ones))
     return all(_has_partners(found[found.scores > above], among, size) for found, among in pairs)

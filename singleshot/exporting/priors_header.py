@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Float32, Int16
 
 from singleshot.detectors.common.settings import Nms, Resize
+from singleshot.metrics import DEFAULT_SCORE_THRESHOLD
 from singleshot.runtimes.manifest import Manifest, ModelOutput
 
 __all__ = ["fixed_point", "priors_header"]
@@ -156,8 +157,10 @@ def _class_arrays(manifest: Manifest) -> list[str]:
     lines = [_array(f"char *const singleshot_class_names[{len(names)}]", map(_quote, names))]
     if manifest.operating_point is not None:
         chosen = manifest.operating_point.score_thresholds
-        # A class whose rule cannot be met is never reported.
-        found = [1.0 if (one := chosen.get(name)) is None else one for name in names]
+        # A class whose rule cannot be met is reported as if nothing had been chosen.
+        found = [
+            DEFAULT_SCORE_THRESHOLD if (one := chosen.get(name)) is None else one for name in names
+        ]
         lines += [
             f"/* Operating point: {manifest.operating_point.rule}; lower scores are dropped. */",
             _array(f"float singleshot_score_thresholds[{len(names)}]", map(_float, found)),

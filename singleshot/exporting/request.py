@@ -9,6 +9,7 @@ from singleshot.exporting.formats import find_format_named
 from singleshot.exporting.formats.format import ExportFormat
 from singleshot.exporting.options import ExportOptions
 from singleshot.files import require_empty_folder
+from singleshot.runs.folder import model_name
 from singleshot.runtimes.manifest import Contract
 
 __all__ = ["check_request", "contract_of"]
@@ -78,10 +79,6 @@ def _require_companions(form: ExportFormat, options: ExportOptions) -> None:
 
 def _default_folder(source: str | Path | None, options: ExportOptions) -> Path:
     """Name the folder after the run, the checkpoint or the downloaded model."""
-    name = "detector"
-    if source is not None:
-        path = Path(source).resolve()
-        in_run = path.parent.name == "checkpoints"
-        name = path.parent.parent.name if in_run else path.stem if path.suffix else path.name
+    name = "detector" if source is None else model_name(source)
     kind = "-int8" if options.int8 else "-half" if options.half else ""
     return Path("exports", f"{name}-{options.to}{kind}")

@@ -1,4 +1,5 @@
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -69,3 +70,10 @@ def test_a_script_that_is_started_answers_line_by_line(tmp_path):
             process.stdin.flush()
             assert process.stdout.readline() == f"{word}!\n"
     assert log.read_text() == "begun\n"
+
+
+def test_one_of_other_requirements_is_made_again():
+    newer = replace(MISSING, requirements=(("pip",),))
+    old = MISSING.require(make=True, notify=print)
+    assert newer.find() is None
+    assert newer.require(make=True, notify=print) == old == newer.find()

@@ -18,7 +18,7 @@ from singleshot.errors import RunFailed
 from singleshot.exporting.parity import is_same, output_errors
 from singleshot.structures import Detections
 
-SIZE = (100, 200)
+LIMITS = {"size": (100, 200), "score_threshold": 0.01, "keep": 3}
 
 
 def detections(*rows):
@@ -30,19 +30,30 @@ def detections(*rows):
 def test_detections_in_another_order_are_the_same():
     ones = detections((20, 0.9, 0), (40, 0.9, 1), (60, 0.5, 1))
     others = detections((40.1, 0.9001, 1), (20, 0.8999, 0), (60, 0.5, 1))
-    assert is_same(ones, others, SIZE, 0.01)
+    assert is_same(ones, others, **LIMITS)
 
 
-@pytest.mark.parametrize("row", [(21, 0.9, 0), (20, 0.89, 0), (20, 0.9, 1)])
-def test_another_box_score_or_label_is_not_the_same(row):
-    rest = [(60, 0.1, 1)]
-    assert not is_same(detections((20, 0.9, 0), *rest), detections(row, *rest), SIZE, 0.01)
+@pytest.mark.parametrize("rest", [[], [(60, 0.1, 1)]])
+@pytest.mark.parametrize("row", [(21, 0.9, 0), (20, 0.89, 0), (20, 0.9, 1), (60, 0.2, 1), None])
+def test_another_box_score_or_label_is_not_the_same(row, rest):
+    found = detections((20, 0.9, 0), *rest)
+    others = detections(*([] if row is None else [row]), *rest)
+    assert is_same(found, found, **LIMITS)
+    assert not is_same(found, others, **LIMITS)
+    assert not is_same(others, found, **LIMITS)
 
 
 def test_a_score_at_the_threshold_may_be_above_and_below():
     found = detections((20, 0.9, 0), (60, 0.0101, 1))
-    assert is_same(found, detections((20, 0.9, 0)), SIZE, 0.01)
-    assert not is_same(detections((20, 0.9, 0), (60, 0.02, 1)), detections(), SIZE, 0.01)
+    assert is_same(found, detections((20, 0.9, 0)), **LIMITS)
+    assert not is_same(detections((20, 0.9, 0), (60, 0.02, 1)), detections(), **LIMITS)
+
+
+def test_of_as_many_detections_as_are_kept_the_last_may_differ():
+    first = [(20, 0.9, 0), (40, 0.8, 0)]
+    found, others = detections(*first, (60, 0.5, 1)), detections(*first, (80, 0.5001, 1))
+    assert is_same(found, others, **LIMITS)
+    assert not is_same(found, others, **{**LIMITS, "keep": 4})
 
 
 @pytest.fixture(scope="module")

@@ -70,7 +70,7 @@ def test_thresholds_of_the_operating_point_are_there(manifest):
         score_thresholds={"cat": 0.4, "dog": 0.5, "bird": None},
     )
     header = priors_header(manifest.model_copy(update={"operating_point": point}))
-    assert "singleshot_score_thresholds[3] = {0.4f, 0.5f, 1.0f};" in header
+    assert "singleshot_score_thresholds[3] = {0.4f, 0.5f, 0.3f};" in header
 
 
 def test_it_is_c99_whatever_the_names(manifest, tmp_path):

@@ -42,6 +42,7 @@ def test_detections_are_the_same(to, contract, run, images, expected, tmp_path):
     for image, others in zip(images, expected, strict=True):
         (found,) = detector.detect([image])
         assert len(found) == len(others)
-        assert is_same(found, others, (image.shape[1], image.shape[2]), 0.01)
+        size = (image.shape[1], image.shape[2])
+        assert is_same(found, others, size, score_threshold=0.01, keep=200)
     for errors in result.manifest.parity["outputs"].values():
         assert errors["max_error"] < 2e-4

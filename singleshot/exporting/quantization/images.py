@@ -84,13 +84,14 @@ def open_images(
     path = Path(options.calibrate)
     unlabelled = unlabelled_images(path)
     if unlabelled is None:
-        train = training_split([path], None, "none", 0).train
+        train = training_split([path], None, "none", 0, options.reading).train
     else:
         train = _without_objects(unlabelled, class_names, f"images of {path}")
     if options.evaluate is None and unlabelled is not None:
         evaluated = train
     else:
-        evaluated = evaluation_split([Path(options.evaluate or path)], None).dataset
+        chosen_data = evaluation_split([Path(options.evaluate or path)], None, options.reading)
+        evaluated = chosen_data.dataset
     evaluated = evaluated.with_classes(class_names)
     usable = np.flatnonzero(~train.paths.isin(evaluated.paths))
     num_images = options.calibration_images

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path
 
+from singleshot.data.reading import ReadingOptions
 from singleshot.errors import SingleshotError
 from singleshot.options import option
 from singleshot.runs.reporting import WithMessages
@@ -13,7 +14,7 @@ __all__ = ["QuantizationOptions"]
 
 
 @dataclass(frozen=True)
-class QuantizationOptions(WithMessages):
+class QuantizationOptions(WithMessages, ReadingOptions):
     """Images to calibrate on, images to measure AP on, and the limits of the gate."""
 
     _: KW_ONLY

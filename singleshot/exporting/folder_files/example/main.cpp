@@ -158,14 +158,32 @@ const std::vector<singleshot::Detection>& decode(singleshot::Decoder& decoder,
 constexpr std::size_t numbers_of_prior =
     4 + (SINGLESHOT_RAW ? SINGLESHOT_NUM_COLUMNS : SINGLESHOT_SCORE_COLUMNS);
 
+/// Print a text as a string of JSON.
+void print_string(const char* text) {
+  std::putchar('"');
+  for (; *text != 0; ++text) {
+    const auto byte = static_cast<unsigned char>(*text);
+    if (byte < 0x20) {
+      std::printf("\\u%04x", byte);
+      continue;
+    }
+    if (byte == '"' || byte == '\\') {
+      std::putchar('\\');
+    }
+    std::putchar(byte);
+  }
+  std::putchar('"');
+}
+
 void print_detections(const std::vector<singleshot::Detection>& detections) {
   const char* before = "";
   for (const auto& [box, score, label] : detections) {
     std::printf("%s\n  {\"box\": [%.4f, %.4f, %.4f, %.4f]", before, static_cast<double>(box.x1),
                 static_cast<double>(box.y1), static_cast<double>(box.x2),
                 static_cast<double>(box.y2));
-    std::printf(", \"label\": \"%s\", \"score\": %.6f}", singleshot_class_names[label],
-                static_cast<double>(score));
+    std::printf(", \"label\": ");
+    print_string(singleshot_class_names[label]);
+    std::printf(", \"score\": %.6f}", static_cast<double>(score));
     before = ",";
   }
 }
@@ -185,8 +203,9 @@ void print_decoded(const std::vector<std::string>& words) {
     std::memcpy(numbers.data(), content.data(), size);
     const int width = std::stoi(words[word + 1]);
     const int height = std::stoi(words[word + 2]);
-    std::printf("%s{\"outputs\": \"%s\", \"width\": %d, \"height\": %d, \"detections\": [", before,
-                words[word].c_str(), width, height);
+    std::printf("%s{\"outputs\": ", before);
+    print_string(words[word].c_str());
+    std::printf(", \"width\": %d, \"height\": %d, \"detections\": [", width, height);
     print_detections(decode(decoder, numbers, width, height));
     std::printf("]}");
     before = ",\n";

@@ -65,9 +65,9 @@ def _find_reached(nodes: list[NodeProto], *, forward: bool) -> frozenset[str]:
     found = set()
     for node in ordered:
         sources, targets = (node.input, node.output) if forward else (node.output, node.input)
-        is_find_reached = not tensors.isdisjoint(sources)
-        if is_find_reached:
+        is_reached = not tensors.isdisjoint(sources)
+        if is_reached:
             found.add(node.name)
-        if is_find_reached or node.op_type == CONVOLUTION:
+        if is_reached or node.op_type == CONVOLUTION:
             tensors.update(targets)
     return frozenset(found)

@@ -19,6 +19,7 @@ from singleshot.exporting.formats.web.runtime import (
     download_runtime,
     read_runtime,
 )
+from singleshot.runs.folder import model_name
 from singleshot.runtimes.manifest import Manifest
 
 if TYPE_CHECKING:
@@ -78,11 +79,11 @@ def _runtime_path(options: ExportOptions) -> Path:
 
 
 def _name(manifest: Manifest) -> str:
-    """Name the detector after its run, as `serve` does, else after its checkpoint or kind."""
-    checkpoint = Path(manifest.detector.checkpoint)
-    if checkpoint.parent.name == "checkpoints":
-        return checkpoint.resolve().parent.parent.name
-    return checkpoint.stem or f"{manifest.detector.kind} {manifest.detector.backbone}"
+    """Name the detector as `serve` does, else after its kind."""
+    detector = manifest.detector
+    if detector.checkpoint:
+        return model_name(detector.checkpoint)
+    return f"{detector.kind} {detector.backbone}"
 
 
 FORMAT = ExportFormat(

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from singleshot.connections import ConnectionFailed, RequestRefused, connect, read_blocks
-from singleshot.errors import RunFailed, SingleshotError, StorageError
-from singleshot.files import cache_folder
+from singleshot.errors import RunFailed, SingleshotError
+from singleshot.files import cache_folder, write_atomically
 
 __all__ = ["WebRuntime", "cached_runtime", "download_runtime", "read_runtime"]
 
@@ -81,20 +81,13 @@ def download_runtime() -> Path:
         return path
     registry = os.environ.get(REGISTRY, DEFAULT_REGISTRY).rstrip("/")
     url = f"{registry}/{PACKAGE}/-/{FILE}"
-    partial = path.with_name(f".{path.name}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _receive(url, partial)
-        if (found := _integrity(partial)) != INTEGRITY:
+    with write_atomically(path) as beside:
+        _receive(url, beside)
+        if (found := _integrity(beside)) != INTEGRITY:
             raise RunFailed(
                 f"{url}: received another file than npm published: integrity {found}, expected "
                 f"{INTEGRITY}; it is deleted. A proxy may have sent it"
             )
-        partial.replace(path)
-    except OSError as error:
-        raise StorageError(f"{path}: not written: {error.strerror or error}") from error
-    finally:
-        partial.unlink(missing_ok=True)
     return path
 
 

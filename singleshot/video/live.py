@@ -180,9 +180,11 @@ class LiveReader(VideoReader):
             if received is not None:
                 check_pixels(self.source, received.frame.width, received.frame.height)
                 yield Frame(received.index, received.time, as_image(received.frame))
-            elif self._slot.ended:
-                return
+            # Before the last look: what came until the end, or why it ended, is not lost.
+            ended = self._slot.ended
             received = self._slot.take(POLL_SECONDS)
+            if received is None and ended:
+                return
 
     def close(self) -> None:
         """End the connection."""

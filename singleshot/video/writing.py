@@ -119,8 +119,8 @@ class VideoWriter:
         container, self._container = self._container, None
         try:
             try:
-                assert self._stream is not None
-                container.mux(self._stream.encode(None))
+                if self._stream is not None:  # None: its encoder could not be set up
+                    container.mux(self._stream.encode(None))
             finally:
                 container.close()
         except (OSError, av.FFmpegError) as error:
@@ -143,8 +143,8 @@ class VideoWriter:
 
         self.path.parent.mkdir(parents=True, exist_ok=True)
         options = {"movflags": self._flags, "flush_packets": "1"}
-        self._container = av.open(str(self.path), "w", format="mp4", options=options)
         encoder = choose_encoder()
+        self._container = av.open(str(self.path), "w", format="mp4", options=options)
         stream: VideoStream = self._container.add_stream(  # type: ignore[assignment]
             encoder, rate=self._rate, options=OPTIONS.get(encoder)
         )

@@ -118,3 +118,23 @@ def test_motion_jpeg_without_timestamps_has_the_times_of_the_clock(tmp_path):
         times = [frame.time for frame in video]
     assert times[-1] not in (0.04, 0.08)  # 25 frames a second, which the file does not state
     assert times == sorted(times)
+
+
+def test_an_error_between_two_looks_is_not_lost(tmp_path, monkeypatch):
+    class Late(_Slot):
+        """A slot that ends while the consumer is between a look in vain and the next."""
+
+        def take(self, seconds):
+            received = super().take(seconds)
+            if received is None and not self.ended:
+                self.end(RunFailed("gone"))
+            return received
+
+    monkeypatch.setattr(live, "POLL_SECONDS", 0.01)
+    film = make_film(tmp_path / "a.mp4", 3)
+    with open_video(film, live=True, options=FrameOptions()) as video:
+        slot = Late()
+        slot.put(video._first)
+        video._slot = slot
+        with pytest.raises(RunFailed, match="gone"):
+            list(video)

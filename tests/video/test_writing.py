@@ -9,7 +9,7 @@ import pytest
 from films import grey_image, number_of
 from PIL import Image
 
-from singleshot.errors import StorageError
+from singleshot.errors import SingleshotError, StorageError
 from singleshot.video import writing
 from singleshot.video.reading import open_video
 from singleshot.video.writing import VideoWriter
@@ -96,4 +96,18 @@ def test_nothing_is_made_without_a_drawing(tmp_path):
 def test_a_film_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "a.mp4").mkdir()
     with pytest.raises(StorageError, match=r"a\.mp4: not written any further: Is a directory"):
+        write(tmp_path / "a.mp4", greys(1), [0])
+
+
+def test_without_any_encoder_the_film_that_is_there_stays(tmp_path, monkeypatch):
+    monkeypatch.setattr(writing, "ENCODERS", {"nosuch": "H.264"})
+    (tmp_path / "a.mp4").write_bytes(b"old")
+    with pytest.raises(SingleshotError, match="encode"):
+        write(tmp_path / "a.mp4", greys(1), [0])
+    assert (tmp_path / "a.mp4").read_bytes() == b"old"
+
+
+def test_an_encoder_that_fails_is_the_error(tmp_path, monkeypatch):
+    monkeypatch.setattr(writing, "choose_encoder", lambda: "nosuch")
+    with pytest.raises((SingleshotError, ValueError), match="nosuch"):
         write(tmp_path / "a.mp4", greys(1), [0])

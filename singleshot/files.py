@@ -215,9 +215,12 @@ def walk_files(folder: Path) -> Iterator[Path]:
         yield from (Path(place, name) for name in sorted(names) if not name.startswith("."))
 
 
-def remove_partial_files(folder: Path) -> None:
-    """Delete the temporary files of processes that were killed while writing."""
-    for path in folder.rglob(".*.part"):
+def remove_partial_files(folder: Path, *, of: str = "") -> None:
+    """Delete the temporary files of processes that were killed while writing, or those of a file.
+
+    A process of another machine or container counts as killed: no other must write there.
+    """
+    for path in folder.rglob(f".{escape(of)}.*.part" if of else ".*.part"):
         match = _PARTIAL.fullmatch(path.name)
         if match and not is_alive(int(match[1])):
             path.unlink(missing_ok=True)

@@ -229,7 +229,7 @@ _GPU_NAMES = ("gpu", "nvidia", "cuda0")
 
 # Metadata of fields that several commands have.
 DATA = option(
-    "A folder or JSON file of annotated images; repeated, the data sets are joined by class name.",
+    "A folder or file of annotated images; repeated, the data sets are joined by class name.",
     metavar="DATA",
 )
 DEVICE = option(

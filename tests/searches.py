@@ -58,6 +58,7 @@ def fake_train(
         callback: Callback,
         device: str,
         progress: bool,
+        **reading: object,  # noqa: ARG001
     ) -> Run:
         assert (device, progress) == ("auto", False)  # the search itself shows it
         (run / "checkpoints").mkdir(parents=True)

@@ -16,6 +16,7 @@ _GROUPS: Mapping[str, Sequence[str]] = {
         "data_format",
         "normalized",
         "rescale_boxes",
+        "rename_class",
         "follow_links",
     ),
     "Recipe": (

@@ -201,9 +201,8 @@ def _download_model(
     """Download a published detector.
 
     Its name then stands for it wherever a MODEL is given. The file is verified by its SHA-256; a
-    download that was cut off is continued. No other command uses the network. The detector is
-    kept in SINGLESHOT_CACHE, by default ~/.cache/singleshot; SINGLESHOT_DOWNLOAD_URL names another
-    address to fetch the file from.
+    download that was cut off is continued. The detector is kept in SINGLESHOT_CACHE, by default
+    ~/.cache/singleshot; SINGLESHOT_DOWNLOAD_URL names another address to fetch the file from.
     """
     from singleshot.models.pretrained import pretrained_model
 

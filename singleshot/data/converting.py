@@ -49,7 +49,7 @@ class ConvertOptions(ReadingOptions):
     to: str = field(
         metadata=option(
             "Format to write: voc, coco, yolo, open-images, labelme, csv, cvat, label-studio, "
-            "tfrecord, imglab, shards, or a plugin's.",
+            "via, tfrecord, imglab, shards, or a plugin's.",
             metavar="FORMAT",
         )
     )

@@ -221,7 +221,8 @@ class DataSet:
             found = some_of([f"{name!r} ({count} objects)" for name, count in unknown.items()])
             raise DataError(
                 f"{self.description}: has classes that the model does not have: {found}; it has "
-                f"{some_of(class_names)}. Train with them, or rename or remove them"
+                f"{some_of(class_names)}. Train with them, or rename or leave them out: "
+                f"--rename-class"
             )
 
     def _category_ids_of(self, class_names: Sequence[str]) -> tuple[int, ...]:

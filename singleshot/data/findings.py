@@ -107,6 +107,8 @@ KINDS: Mapping[str, FindingKind] = {
         "change", "turned the boxes of {images} annotated on the pixels before EXIF orientation"
     ),
     "rescaled": FindingKind("change", "scaled the boxes of {images} to the size of the image"),
+    "renamed-class": FindingKind("change", "renamed {classes}"),
+    "left-out-class": FindingKind("change", "left out {classes}"),
     "merged": FindingKind("change", "joined the entries of {images} listed more than once"),
     "found-by-name": FindingKind(
         "change", "found {images} by name: the annotated folder or suffix does not exist"
@@ -114,6 +116,7 @@ KINDS: Mapping[str, FindingKind] = {
     "skipped": FindingKind("change", "left out {entries} that cannot be used"),
     # Worth knowing.
     "not-annotated": FindingKind("note", "left out {images} without annotation"),
+    "no-such-class": FindingKind("note", "{names} of --rename-class that are no class here"),
     "similar-classes": FindingKind("note", "class names that differ by case or spaces alone"),
     "reader": FindingKind("note", "{notes}"),
     # What a check of the whole data set finds; no reader stops at it.

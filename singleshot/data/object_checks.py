@@ -11,7 +11,6 @@ from itertools import pairwise
 from pathlib import PurePath
 
 import numpy as np
-import torch
 from jaxtyping import Bool, Float64, Int64
 
 from singleshot.data.dataset import DataSet
@@ -44,7 +43,7 @@ class _Objects:
     @classmethod
     def of(cls, dataset: DataSet) -> _Objects:
         """Collect the objects of a data set."""
-        lengths = _lengths(dataset)
+        lengths = dataset.objects_per_image.numpy()
         ordinary = ~dataset.truths.crowd.numpy()
         return cls(
             dataset,
@@ -180,7 +179,7 @@ def _gaps(numbers: Iterable[int]) -> Iterator[tuple[int, int]]:
 
 def _check_images(dataset: DataSet, findings: Findings) -> None:
     """Find images without objects, and those all of whose objects are difficult."""
-    lengths = _lengths(dataset)
+    lengths = dataset.objects_per_image.numpy()
     owners = np.repeat(np.arange(len(dataset)), lengths)
     ordinary = ~(dataset.truths.difficult | dataset.truths.crowd).numpy()
     counted = np.bincount(owners[ordinary], minlength=len(dataset))
@@ -214,14 +213,6 @@ def _add_images(
     """Add a finding for each marked image."""
     for path in dataset.paths[marked].tolist():
         findings.add(kind, PurePath(path).name, image=path)
-
-
-def _lengths(dataset: DataSet) -> Int64[np.ndarray, " n"]:
-    """Count the objects of each image."""
-    lengths: Int64[np.ndarray, " n"] = torch.diff(
-        dataset.ends, prepend=dataset.ends.new_zeros(1)
-    ).numpy()
-    return lengths
 
 
 def _paired_iou(

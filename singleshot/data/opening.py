@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from singleshot.data.findings import KINDS, Finding, Findings
+from singleshot.data.findings import KINDS, Finding, Findings, count_of
 from singleshot.data.formats import (
     coco,
     csv_table,
@@ -21,6 +21,7 @@ from singleshot.data.formats import (
     open_images,
     shards,
     tfrecord,
+    via,
     voc,
     yolo,
 )
@@ -30,9 +31,9 @@ from singleshot.data.formats.split_names import choose_split
 from singleshot.data.image_files.outside_links import refuse_outside_links
 from singleshot.data.image_files.suffixes import image_suffixes
 from singleshot.data.layouts import Layout, find_layouts
-from singleshot.data.reading import AS_IT_IS, ReadingOptions
+from singleshot.data.reading import AS_IT_IS, ReadingOptions, parse_pairs
 from singleshot.data.remote.fetching import url_of
-from singleshot.errors import DataError
+from singleshot.errors import DataError, some_of
 from singleshot.files import require_existing
 from singleshot.options import option, takes
 from singleshot.plugins import with_registered
@@ -65,6 +66,7 @@ FORMATS = (
     imglab.FORMAT,
     cvat.FORMAT,
     label_studio.FORMAT,
+    via.FORMAT,
     tfrecord.FORMAT,
     yolo.FORMAT,
     open_images.FORMAT,
@@ -163,7 +165,9 @@ def read_with_findings(
     """
     from singleshot.data.assembly import assemble  # noqa: PLC0415 (imports PyTorch)
     from singleshot.data.dataset import DataSet, join_datasets  # noqa: PLC0415
+    from singleshot.data.renaming import rename_classes  # noqa: PLC0415
 
+    new_names = parse_pairs("--rename-class", reading.rename_class)
     layout, findings = _layout_of(path, reading)
     parts: list[DataSet] = []
     names: Sequence[str | None] = [None] if split is None else split.split("+")
@@ -179,7 +183,10 @@ def read_with_findings(
             )
             parts.append(assembled.dataset)
             findings.extend(assembled.findings)
-    return join_datasets(_without_repetition(parts)), _without_equal(findings)
+    dataset = join_datasets(_without_repetition(parts, findings))
+    if new_names:
+        dataset = rename_classes(dataset, new_names, findings)
+    return dataset, _without_equal(findings)
 
 
 def format_of(path: Path, reading: ReadingOptions = AS_IT_IS) -> Format:
@@ -299,15 +306,57 @@ def _without_equal(findings: Findings) -> Findings:
     return Findings(list(dict.fromkeys(findings)))
 
 
-def _without_repetition(parts: Sequence[DataSet]) -> list[DataSet]:
-    """Drop the second copy of an image that two joined splits share.
+def _without_repetition(parts: Sequence[DataSet], findings: Findings) -> list[DataSet]:
+    """Drop the second copy of an image that two files or joined splits share.
 
-    Before they are joined: two images of one id would make the ids of all images meaningless.
+    Before they are joined: two images of one id would make the ids of all images meaningless. Other
+    objects in the second copy are noted.
     """
     first, *others = parts
     kept = [first]
     known: set[str] = set()
     for part in others:
         known.update(kept[-1].paths)
+        if lost := _with_other_objects(part, kept, known):
+            findings.add(
+                "reader",
+                f"other objects of {count_of(len(lost), 'images')} ({some_of(lost)}) in a second "
+                f"file or split are not read: write all objects of an image into one file",
+            )
         kept.append(_without(part, known))
     return kept
+
+
+def _with_other_objects(part: DataSet, kept: Sequence[DataSet], known: set[str]) -> list[str]:
+    """List the images of a part that are in those that are kept, too, with other objects there."""
+    repeated = {path: index for index, path in enumerate(part.paths) if path in known}
+    lost: list[str] = []
+    for earlier in kept if repeated else ():
+        shared = {path: index for index, path in enumerate(earlier.paths) if path in repeated}
+        ours = earlier.subset([*shared.values()], description="")
+        theirs = part.subset([repeated[path] for path in shared], description="")
+        if not _same_objects(ours, theirs):
+            lost += [
+                path
+                for index, path in enumerate(shared)
+                if _objects_of(ours, index) != _objects_of(theirs, index)
+            ]
+    return lost
+
+
+def _same_objects(ours: DataSet, theirs: DataSet) -> bool:
+    """Return whether all images of two data sets have the same objects, in the same order."""
+    import torch  # noqa: PLC0415 (`require_splits` does without)
+
+    arrays = [
+        (one.ends, one.truths.boxes, one.truths.labels, one.truths.crowd) for one in (ours, theirs)
+    ]
+    same = all(torch.equal(*pair) for pair in zip(*arrays, strict=True))
+    return same and ours.class_names == theirs.class_names
+
+
+def _objects_of(dataset: DataSet, index: int) -> list[tuple[str, list[float], bool]]:
+    """List the objects of an image, in an order of their own."""
+    truth = dataset.exact_truth(index)
+    names = [dataset.class_names[label] for label in truth.labels.tolist()]
+    return sorted(zip(names, truth.boxes.tolist(), truth.crowd.tolist(), strict=True))

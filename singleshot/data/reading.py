@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from singleshot.errors import SingleshotError
 from singleshot.options import Options, option
 
-__all__ = ["AS_IT_IS", "OnError", "ReadingOptions"]
+__all__ = ["AS_IT_IS", "OnError", "ReadingOptions", "parse_pairs"]
 
 OnError = Literal["stop", "skip", "keep"]
 
@@ -50,6 +52,14 @@ class ReadingOptions(Options):
             "resized after they were annotated)."
         ),
     )
+    rename_class: Mapping[str, str] | Sequence[str] = field(
+        default=(),
+        metadata=option(
+            "Read objects of a class as those of another, as in pedestrian=person, or leave them "
+            "out, as in pedestrian=; may be repeated.",
+            metavar="CLASS=NEW",
+        ),
+    )
     follow_links: bool = field(
         default=False,
         metadata=option("Follow symbolic links that lead out of the folder of the data set."),
@@ -60,6 +70,23 @@ class ReadingOptions(Options):
         """These options alone, without those of the command."""
         names = ReadingOptions.__dataclass_fields__
         return ReadingOptions(**{name: getattr(self, name) for name in names})
+
+
+def parse_pairs(flag: str, given: Mapping[str, str] | Sequence[str]) -> dict[str, str]:
+    """Parse pairs such as pedestrian=person; what is behind = may be missing.
+
+    Raises:
+        SingleshotError: a text has no name before =, or a name has two values.
+    """
+    texts = [f"{one}={new}" for one, new in given.items()] if isinstance(given, Mapping) else given
+    parsed: dict[str, str] = {}
+    for text in texts:
+        name, equals, value = (part.strip() for part in text.partition("="))
+        if not name or not equals:
+            raise SingleshotError(f"{flag} {text}: expected two names, as pedestrian=person")
+        if parsed.setdefault(name, value) != value:
+            raise SingleshotError(f"{flag} {text}: there is {name}={parsed[name]} as well")
+    return parsed
 
 
 AS_IT_IS = ReadingOptions()

@@ -25,10 +25,10 @@ from singleshot.errors import some_of
 __all__ = [
     "Repeats",
     "Round",
-    "class_counts",
     "class_factors",
     "describe_repeats",
     "image_factors",
+    "images_per_class",
 ]
 
 _ROUNDING = 1  # what a generator is for: that of the order has no such key
@@ -54,7 +54,7 @@ class Repeats:
         """Compute the factors of a data set; None where no image is repeated."""
         if not threshold:
             return None
-        of_classes = class_factors(class_counts(dataset), len(dataset), threshold)
+        of_classes = class_factors(images_per_class(dataset), len(dataset), threshold)
         factors = image_factors(dataset, of_classes)
         return cls(factors, seed) if (factors > 1).any() else None
 
@@ -100,7 +100,7 @@ class Repeats:
 
 def describe_repeats(dataset: DataSet, threshold: float) -> str:
     """Describe how often images of rare classes are drawn, those with the largest factor first."""
-    counts = class_counts(dataset)
+    counts = images_per_class(dataset)
     factors = class_factors(counts, len(dataset), threshold)
     rare = [label for label in np.argsort(-factors, kind="stable") if factors[label] > 1]
     setting = f"training.repeat_threshold = {threshold:g}"
@@ -117,7 +117,7 @@ def describe_repeats(dataset: DataSet, threshold: float) -> str:
     )
 
 
-def class_counts(dataset: DataSet) -> Int64[np.ndarray, " classes"]:
+def images_per_class(dataset: DataSet) -> Int64[np.ndarray, " classes"]:
     """Count the images that have an object of each class, crowds left out."""
     images, labels = _objects(dataset)
     number = len(dataset.class_names)

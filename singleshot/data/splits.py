@@ -7,6 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+
 from singleshot.data.assembly import ImageUse
 from singleshot.data.dataset import DataSet, join_datasets
 from singleshot.data.findings import count_of
@@ -35,6 +37,15 @@ class TrainingData(NamedTuple):
     validation: DataSet | None
     messages: tuple[str, ...]  # which splits were chosen, one line each
     set_aside: bool = False  # whether validation images were chosen among those to train on
+
+    def with_validation_images(self, number: int) -> TrainingData:
+        """Keep so many images to validate on, drawn evenly; 0: all."""
+        whole = self.validation
+        if whole is None or not 0 < number < len(whole):
+            return self
+        places = np.linspace(0, len(whole) - 1, number).round().astype(int)
+        description = f"{number:,} of {len(whole):,} images, drawn evenly: {whole.description}"
+        return self._replace(validation=whole.subset(places.tolist(), description=description))
 
 
 class EvaluationData(NamedTuple):

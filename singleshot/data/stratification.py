@@ -45,9 +45,6 @@ def stratified_split(dataset: DataSet, fraction: float, *, seed: int) -> SplitIn
     without a search. A class in a single image is kept. Images without objects count as a class of
     their own. The result depends on the seed and the images' names alone, not on the order in which
     they were read.
-
-    This is iterative stratification (Sechidis et al. 2011, "On the stratification of multi-label
-    data"): the rarest class is dealt out first, each image goes where its class is missing most.
     """
     order = _shuffle(dataset, seed)
     holds = classes_of_images(dataset)[order]

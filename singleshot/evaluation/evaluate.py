@@ -5,11 +5,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from singleshot.data.assembly import ImageUse
-from singleshot.data.attributes import read_attributes
 from singleshot.data.dataset import DataSet
 from singleshot.data.reading import AS_IT_IS, ReadingOptions
 from singleshot.data.splits import evaluation_split
 from singleshot.errors import SingleshotError
+from singleshot.evaluation.attributes import read_attributes
 from singleshot.evaluation.detection import detect_all
 from singleshot.evaluation.evaluate_predictions import (
     diagnose_predictions,
@@ -141,7 +141,7 @@ def detect_shard(
 
     Args:
         detector: anything with `detect` and `class_names`, or a run folder or checkpoint.
-        data: a folder or JSON file of annotated images.
+        data: a folder or file of annotated images.
         shard: the number of this share, from 1, and the number of shares. Shares 1 to N saved in
             one folder are to `score` the detections of `evaluate`.
         save_predictions: file for COCO results JSON.

@@ -25,7 +25,7 @@ class MeasurementOptions(WithPage, WithProgress, ReadingOptions):
     """Images, rules and report, shared by `evaluate`, `score` and `compare`."""
 
     data: DataPaths = field(
-        metadata=argument("Folder or JSON file of annotated images.", metavar="DATA", cli_type=str)
+        metadata=argument("Folder or file of annotated images.", metavar="DATA", cli_type=str)
     )
     _: KW_ONLY
     split: str | None = field(
@@ -80,7 +80,8 @@ class ScoreOptions(MeasurementOptions):
     attributes: str | Path | None = field(
         default=None,
         metadata=option(
-            "CSV table of images and their attributes (image,weather): diagnose by each.",
+            "CSV table of images, with their folders where names repeat, and their attributes "
+            "(image,weather): diagnose by each.",
             metavar="FILE",
         ),
     )

@@ -25,7 +25,7 @@ __all__ = [
 
 REFERENCES: Float64[np.ndarray, " limits"] = np.logspace(-2, 0, 9)  # false positives per image
 FEWEST_IMAGES = 100  # on fewer, 0.01 false positives per image is less than one in all of them
-LEAST_MISS_RATE = 1e-10  # a detector that false negatives nothing has no logarithm
+LEAST_MISS_RATE = 1e-10  # a detector that misses nothing has no logarithm
 
 
 def false_positives_per_image(curve: Curve, num_images: int) -> Float64[np.ndarray, " thresholds"]:

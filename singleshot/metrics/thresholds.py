@@ -138,8 +138,8 @@ def choose_threshold(curve: Curve, num_images: int, rule: Rule) -> Choice:
     points = curve.at_thresholds()
     if not len(points):
         return NOTHING_FOUND
-    num_kept, fppi = curve.counts_at_thresholds()
-    demanded, preferred = requirement_and_preference(points, fppi / num_images, rule.quantity)
+    num_kept, num_false = curve.counts_at_thresholds()
+    demanded, preferred = requirement_and_preference(points, num_false / num_images, rule.quantity)
     demanded = np.where(points.recall > 0, demanded, -np.inf)
     reached = demanded >= least_required(rule)
     among = reached if reached.any() else demanded == demanded.max()
@@ -148,9 +148,9 @@ def choose_threshold(curve: Curve, num_images: int, rule: Rule) -> Choice:
         score_threshold=float(points.scores[best]) if reached.any() else None,
         precision=float(points.precision[best]),
         recall=float(points.recall[best]),
-        false_positives_per_image=float(fppi[best] / num_images),
-        true_positives=int(num_kept[best] - fppi[best]),
-        false_positives=int(fppi[best]),
+        false_positives_per_image=float(num_false[best] / num_images),
+        true_positives=int(num_kept[best] - num_false[best]),
+        false_positives=int(num_false[best]),
     )
 
 
@@ -161,16 +161,16 @@ def choose_without_truths(scores: Float64[np.ndarray, " n"], num_images: int, ru
     if not len(scores):
         return replace(NOTHING_FOUND, recall=None)
     values, counts = np.unique(-scores, return_counts=True)
-    fppi = counts.cumsum()
-    num_within = int((-fppi / num_images >= least_required(rule)).sum())
+    num_false = counts.cumsum()
+    num_within = int((-num_false / num_images >= least_required(rule)).sum())
     chosen = max(num_within - 1, 0)
     return Choice(
         score_threshold=float(-values[chosen]) if num_within else None,
         precision=None,
         recall=None,
-        false_positives_per_image=float(fppi[chosen] / num_images),
+        false_positives_per_image=float(num_false[chosen] / num_images),
         true_positives=0,
-        false_positives=int(fppi[chosen]),
+        false_positives=int(num_false[chosen]),
     )
 
 

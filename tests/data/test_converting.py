@@ -4,10 +4,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 
 from singleshot.data.converting import ConvertOptions, convert_dataset
 from singleshot.data.opening import FORMATS, read_dataset, splits_of
 from singleshot.errors import DataError, StorageError
+from singleshot.inspection.check.check import check_dataset
 from singleshot.options import options_of
 
 
@@ -146,3 +148,43 @@ def test_the_help_names_every_format():
     (to,) = [one for one in options_of(ConvertOptions) if one.name == "to"]
     for one in FORMATS:
         assert one.name.lower().replace(" ", "-") in to.help
+
+
+@pytest.fixture
+def tables(tmp_path: Path) -> Path:
+    """Return a data set of two tables without sizes, one of whose images is empty."""
+    folder = tmp_path / "tables"
+    folder.mkdir()
+    for split, names in (("train", "abc"), ("test", "de")):
+        rows = [f"{name}.png,1,1,9,9,cat" for name in names]
+        table = "\n".join(["image,xmin,ymin,xmax,ymax,label", *rows, ""])
+        (folder / f"{split}.csv").write_text(table)
+        for name in names:
+            Image.effect_noise((16, 12), 90).convert("RGB").save(folder / f"{name}.png")
+    (folder / "b.png").write_bytes(b"")
+    return folder
+
+
+def test_an_image_that_cannot_be_read_is_left_out_of_every_split(tables, out):
+    reading = {"on_error": "skip"}
+    converted = convert_dataset(tables, out, to="coco", **reading)
+    assert converted.splits == {"train": 2, "test": 2}
+    assert any("left out 1" in message for message in converted.messages)
+
+
+def test_a_check_reports_an_image_that_cannot_be_read_and_goes_through_all_splits(tables):
+    found = check_dataset(tables)
+    [unreadable] = [kind for kind in found.kinds if kind.title == "1 image that cannot be read"]
+    assert "b.png: empty" in str(unreadable.findings[0])
+    assert found.images == 4
+
+
+@pytest.mark.parametrize("target", ["via", "voc", "coco", "yolo", "labelme", "shards"])
+def test_a_split_that_would_leave_the_folder_is_refused(voc_folder, other_path, out, target):
+    convert_dataset(voc_folder, other_path / "yolo", to="yolo")
+    [config] = (other_path / "yolo").glob("*.yaml")
+    text = config.read_text()
+    config.write_text(text.replace("\ntest:", "\n../../test:"))
+    with pytest.raises(DataError, match=r"split '\.\./\.\./test': not on every"):
+        convert_dataset(other_path / "yolo", out, to=target)
+    assert not out.exists()

@@ -61,8 +61,14 @@ def label_studio(image: str = "a.png", right: object = 9, **more: object) -> str
     return json.dumps([{"data": {"image": image}, "annotations": [{"result": [result]}]}])
 
 
+def via(image: str = "a.png", right: object = 9, **more: object) -> str:
+    shape = {"name": "rect", "x": 0, "y": 0, "width": right, "height": 9, **more}
+    regions = [{"shape_attributes": shape, "region_attributes": {"class": "cat"}}]
+    return json.dumps({"a.png7": {"filename": image, "size": 7, "regions": regions}})
+
+
 XML = {"a.xml": voc, "annotations.xml": cvat, "train.xml": imglab}
-JSON = {"_annotations.coco.json": coco, "export.json": label_studio}
+JSON = {"_annotations.coco.json": coco, "export.json": label_studio, "via.json": via}
 each_xml = pytest.mark.parametrize(("file", "make"), XML.items(), ids=XML)
 each_json = pytest.mark.parametrize(("file", "make"), JSON.items(), ids=JSON)
 each_text = pytest.mark.parametrize(("file", "make"), [*XML.items(), *JSON.items()])

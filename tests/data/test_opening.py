@@ -73,3 +73,17 @@ def test_an_image_that_is_cut_short_is_used_left_out_or_refused(voc_folder):
     assert note.startswith("left out 1 entry that cannot be used: ")
     with pytest.raises(DataError, match=rf"{path.name}: the image is cut short; repair or remove"):
         open_dataset(voc_folder, on_error="stop")
+
+
+def test_other_objects_of_an_image_in_a_second_file_are_noted(add_coco, tmp_path):
+    box = {"bbox": [1, 2, 3, 4]}
+    add_coco("cars", box, num_images=2, images_in="images")
+    add_coco("dogs", {"bbox": [5, 6, 7, 8]}, num_images=2, images_in="images")
+    dataset = open_dataset(tmp_path)
+    assert dataset.truths.boxes.tolist() == [[1, 2, 4, 6]]
+    [note] = [note for note in dataset.notes if "second" in note]
+    assert note.startswith("other objects of 1 image (")
+    assert note.endswith("are not read: write all objects of an image into one file")
+    for path in (tmp_path / "annotations").glob("*dogs*"):
+        path.write_bytes(next((tmp_path / "annotations").glob("*cars*")).read_bytes())
+    assert not [note for note in open_dataset(tmp_path).notes if "second" in note]

@@ -42,6 +42,18 @@ def test_validating_on_what_x(voc_folder):
     assert messages[2].startswith("2 of the validation images are also in the training split")
 
 
+def test_fewer_images_to_validate_on_are_drawn_evenly(voc_folder):
+    data = training_split([voc_folder], "val", "train", 0)
+    few = data.with_validation_images(3)
+    assert few.train is data.train
+    assert few.validation.paths.tolist() == [data.validation.paths[index] for index in (0, 4, 7)]
+    assert few.validation.description.startswith("3 of 8 images, drawn evenly: VOC layout")
+    for number in (0, 8, 9):
+        assert data.with_validation_images(number) is data
+    without = training_split([voc_folder], "trainval", "none", 0)
+    assert without.with_validation_images(3) is without
+
+
 def test_a_single_image_is_not_set_aside(add_voc, tmp_path):
     add_voc("a", CAT)
     train, validation, messages, _ = training_split([tmp_path], None, None, 0)

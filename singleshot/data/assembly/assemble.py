@@ -53,10 +53,10 @@ def assemble(
 ) -> Assembled:
     """Build a data set whose boxes have an area and lie inside their images.
 
-    The header of every image is read, unless images are "unread": then only that of an image whose
-    objects contradict its annotated size. Where they are "required" it is an error that none is
-    there; otherwise annotations may be of use alone. Headers are added to `headers` by the paths
-    of their images.
+    The header of every image is read, unless images are "unread": then sizes are those that are
+    annotated, and only which images there are is certain. Where they are "required" it is an
+    error that none is there; otherwise annotations may be of use alone. Headers are added to
+    `headers` by the paths of their images.
     """
     findings = Findings(list(annotations.findings))
     if reading.normalized:

@@ -11,8 +11,6 @@ from singleshot.data.assembly.boxes import are_fractions
 from singleshot.data.assembly.locating import LocatedImage
 from singleshot.data.findings import Findings
 from singleshot.data.formats.annotations import AnnotatedImage, AnnotatedObject, Annotations
-from singleshot.data.image_files.archives import image_exists
-from singleshot.data.image_files.decoding import image_size
 from singleshot.data.reading import ReadingOptions
 
 __all__ = ["agreed_sizes"]
@@ -27,14 +25,15 @@ def agreed_sizes(
     """Determine the (height, width) of each image; those of another size are left out.
 
     A size that is annotated must be that of the image, or of its pixels before they are turned by
-    the EXIF orientation: then the boxes are turned as well.
+    the EXIF orientation: then the boxes are turned as well. Of an image that was not looked at, the
+    annotated size counts, (0, 0) where there is none.
     """
     chosen: list[LocatedImage] = []
     sizes: list[tuple[int, int]] = []
     for image in images:
         if image.header is None:
             chosen.append(image)
-            sizes.append(_size_unseen(image))
+            sizes.append(next((entry.size for entry in image.entries if all(entry.size)), (0, 0)))
             continue
         size = image.header.size
         if _agrees(image, size, annotations, reading, findings):
@@ -93,20 +92,6 @@ def _different(stated: tuple[int, int], size: tuple[int, int]) -> str:
         f"the image is {width} × {height} pixels (width × height) and annotated as "
         f"{stated_width} × {stated_height}"
     )
-
-
-def _size_unseen(image: LocatedImage) -> tuple[int, int]:
-    """Return the annotated size unless a box contradicts it; only then the image is opened."""
-    for entry in image.entries:
-        height, width = entry.size
-        stated = height > 0 and width > 0
-        if not (
-            stated and all(one.box[2] <= width and one.box[3] <= height for one in entry.objects)
-        ):
-            if image_exists(image.path):
-                return image_size(image.path)
-            return entry.size if stated else (0, 0)
-    return image.entries[0].size
 
 
 def _turned(

@@ -17,7 +17,7 @@ from jaxtyping import Bool, Float32, Int64, UInt8
 from singleshot.data.augment.settings import AugmentationSettings
 from singleshot.data.augment.view import draw_index
 from singleshot.data.dataset import DataSet, concatenate
-from singleshot.data.repeats import class_counts
+from singleshot.data.repeats import images_per_class
 from singleshot.errors import some_of
 from singleshot.structures import Sample, Truth
 
@@ -45,7 +45,7 @@ class RareObjects:
     @classmethod
     def of(cls, dataset: DataSet, share: float) -> RareObjects | None:
         """Find the objects of classes in less than a share of the images; None without any."""
-        is_rare = rare_classes(class_counts(dataset), share, len(dataset))
+        is_rare = rare_classes(images_per_class(dataset), share, len(dataset))
         truths = dataset.truths
         lengths = dataset.objects_per_image.numpy()
         labels = truths.labels.numpy()
@@ -112,7 +112,7 @@ class Paste:
 
 def describe_paste(settings: AugmentationSettings, dataset: DataSet) -> str:
     """Describe which classes are pasted, and how many images have them."""
-    counts = class_counts(dataset)
+    counts = images_per_class(dataset)
     rare = np.flatnonzero(rare_classes(counts, settings.paste_share, len(dataset)))
     named = [f"{dataset.class_names[label]} (in {counts[label]})" for label in rare]
     setting = f"augmentation.paste = {settings.paste:g}"

@@ -14,13 +14,13 @@ import shutil
 import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from filelock import FileLock
+from filelock import FileLock, Timeout
 from jaxtyping import UInt8
 from torch import Tensor
 
@@ -56,11 +56,15 @@ class PixelFile:
         Raises:
             StorageError: the folder cannot be written.
         """
-        lock = self.path.with_name(f".{self.path.name}.lock")
-        require_writable(lock)
-        lock.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(lock):
+        require_writable(self.lock)
+        self.lock.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(self.lock):
             yield
+
+    @property
+    def lock(self) -> Path:
+        """The file that is locked while this one is written."""
+        return self.path.with_name(f".{self.path.name}.lock")
 
     def num_bytes(self) -> int | None:
         """Return the size of the file, None where it is not written yet."""
@@ -77,12 +81,20 @@ class PixelFile:
             DataError: an image is broken or missing.
             StorageError: the disk is full, or the like.
         """
-        remove_partial_files(self.path.parent)
+        self._remove_abandoned()
         threads = ThreadPoolExecutor(available_cores())
         with write_atomically(self.path) as beside, beside.open("wb") as file, threads:
             for start in range(0, number, AT_ONCE):
                 for image in threads.map(read, range(start, min(start + AT_ONCE, number))):
                     file.write(image.contiguous().numpy().data)
+
+    def _remove_abandoned(self) -> None:
+        """Delete what trainings left that were killed while they wrote; others' have their lock."""
+        remove_partial_files(self.path.parent, of=self.path.name)
+        for left in self.path.parent.glob(".*.pixels.*.part"):
+            other = PixelFile(self.path.with_name(left.name[1:].split(".pixels.")[0] + ".pixels"))
+            with suppress(Timeout), FileLock(other.lock, timeout=0):
+                remove_partial_files(self.path.parent, of=other.path.name)
 
     def open(self) -> UInt8[Tensor, " bytes"]:
         """Map the file into memory; the pixels are only read."""

@@ -5,12 +5,14 @@ Imports no PyTorch: formats recognise a data set and list its splits without it.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
 from singleshot.data.findings import Findings
+from singleshot.data.formats.split_names import require_file_names
 
 __all__ = [
     "AnnotatedImage",
@@ -75,7 +77,15 @@ class Annotations:
 def with_rest(
     splits: Mapping[str, Sequence[int]] | None, num_images: int
 ) -> dict[str, Sequence[int]]:
-    """Complete splits for formats with a file per split: images in none become split "all"."""
-    listed = {index for indices in (splits or {}).values() for index in indices}
+    """Complete splits for formats with a file per split: images in none become split "all".
+
+    Where there is a split of this name, they become "rest", or "rest-2" and so on. Raises DataError
+    for a split that a file cannot be named after.
+    """
+    splits = splits or {}
+    require_file_names(splits)
+    listed = {index for indices in splits.values() for index in indices}
     rest = [index for index in range(num_images) if index not in listed]
-    return {**(splits or {}), **({"all": rest} if rest or not splits else {})}
+    names = itertools.chain(("all", "rest"), (f"rest-{number}" for number in itertools.count(2)))
+    free = next(name for name in names if name not in splits)
+    return {**splits, **({free: rest} if rest or not splits else {})}

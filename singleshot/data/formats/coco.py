@@ -115,7 +115,7 @@ def _read(path: Path, split: str | None = None) -> list[Annotations]:
 def _write(
     dataset: DataSet, path: Path, *, splits: Mapping[str, Sequence[int]] | None = None
 ) -> None:
-    """Write a JSON file for each split and copies of the images; images in no split: split "all".
+    """Write a JSON file for each split and copies of the images; images in no split: `with_rest`.
 
     COCO has no difficult objects: they get `ignore`, and no metric counts them either.
     """

@@ -89,6 +89,8 @@ def _copy(source: Path, target: Path, report: CopyReport) -> None:
         shutil.copyfile(source, target)
         report.num_copied += 1
     except OSError as error:
+        if error.filename == str(source) and error.filename2 is None:
+            raise DataError(f"{source}: cannot be read: {error.strerror or error}") from error
         raise StorageError(f"{target}: not written: {error.strerror or error}") from error
 
 

@@ -8,7 +8,7 @@ import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from singleshot.data.formats.entries import as_number
 from singleshot.data.image_files.suffixes import image_suffixes
@@ -18,6 +18,7 @@ from singleshot.files import without_hidden
 __all__ = [
     "Row",
     "first_row",
+    "group_tables",
     "image_reference",
     "list_tables",
     "names_image",
@@ -26,6 +27,8 @@ __all__ = [
     "read_rows",
     "write_rows",
 ]
+
+_Table = TypeVar("_Table")
 
 SUFFIXES = (".csv", ".tsv")
 SEPARATORS = (",", ";", "\t")
@@ -51,6 +54,24 @@ def list_tables(folders: Iterable[Path]) -> list[Path]:
             if file.suffix.lower() in SUFFIXES and file.is_file()
         )
     return found
+
+
+def group_tables(
+    path: Path,
+    folders: Sequence[str],
+    detect: Callable[[Path], _Table | None],
+    name_split: Callable[[Path], str],
+) -> dict[str, list[_Table]]:
+    """Map each split to its tables: those that are detected in a file, or in folders below `path`.
+
+    Several files may be of one split.
+    """
+    places = [path] if path.is_file() else [path / folder for folder in folders]
+    tables: dict[str, list[_Table]] = {}
+    for file in list_tables(places):
+        if (table := detect(file)) is not None:
+            tables.setdefault(name_split(file), []).append(table)
+    return tables
 
 
 def first_row(file: Path, accepts: Callable[[Sequence[str]], bool]) -> tuple[str, list[str]] | None:

@@ -2,10 +2,11 @@
 
 Accepted are columns as other programs name them (`filename,width,height,class,xmin,…` of
 TensorFlow's object detection API and Roboflow, `path,x1,y1,x2,y2,class` of keras-retinanet, `x,y`
-with `width,height`), commas, semicolons and tabs between them, and decimal commas. A row with an
-image alone is an image without objects. Without a header the columns are ours, TensorFlow's,
-SKU-110K's or makesense.ai's. `classes.csv` (`name,number`) beside the tables orders the classes.
-Each file is a split, named by its stem: `train.csv`, `train_labels.csv`.
+with `width,height`, one column `bbox` with `[x, y, width, height]`), commas, semicolons and tabs
+between them, and decimal commas. A row with an image alone is an image without objects. Without a
+header the columns are ours, TensorFlow's, SKU-110K's or makesense.ai's. `classes.csv`
+(`name,number`) beside the tables orders the classes. Splits are named by the stems of the files:
+`train.csv` and `train_labels.csv` are `train`, of which all files are read.
 """
 
 from __future__ import annotations
@@ -27,8 +28,8 @@ from singleshot.data.formats.copying import copy_images
 from singleshot.data.formats.csv_files import (
     Row,
     first_row,
+    group_tables,
     image_reference,
-    list_tables,
     names_image,
     plain_key,
     read_decimal,
@@ -78,6 +79,7 @@ SIDES: Mapping[str, Sequence[Sequence[str]]] = {
         ("h", "height", "boxheight", "bboxheight", "bboxh"),
     ),
 }
+WHOLE = ("bbox", "box", "boundingbox")  # of all four numbers: left, top, width, height
 HEIGHT = ("imageheight", "imgheight", "height")
 WIDTH = ("imagewidth", "imgwidth", "width")
 
@@ -121,7 +123,7 @@ def _recognise(path: Path) -> bool:
 
 
 def _splits(path: Path) -> tuple[str, ...]:
-    """List the stems of the tables, without words such as `_labels`."""
+    """List the stems of the tables, without words such as `_labels`; several may have the same."""
     return tuple(_tables(path))
 
 
@@ -135,11 +137,15 @@ def _read(path: Path, split: str | None = None) -> list[Annotations]:
     chosen = tuple(tables) if split is None else (choose_split(split, tuple(tables), path),)
     root = path if path.is_dir() else path.parent
     listed = _class_list(root)
-    read = {name: _read_table(table, name, root, listed) for name, table in tables.items()}
-    found = {one.name for part in read.values() for image in part.images for one in image.objects}
-    for part in read.values():
+    read = {
+        name: [_read_table(table, name, root, listed) for table in of_name]
+        for name, of_name in tables.items()
+    }
+    parts = [part for of_name in read.values() for part in of_name]
+    found = {one.name for part in parts for image in part.images for one in image.objects}
+    for part in parts:
         part.class_names = listed or sorted(found)
-    return [read[name] for name in chosen]
+    return [part for name in chosen for part in read[name]]
 
 
 def _write(
@@ -147,7 +153,7 @@ def _write(
 ) -> None:
     """Write a table for each split, `classes.csv` and copies of the images in `images/`.
 
-    Images in no split are in `all.csv`. Columns `difficult` and `crowd` are there where an object
+    Images in no split: see `with_rest`. Columns `difficult` and `crowd` are there where an object
     is.
     """
     copies = copy_images(dataset, path / "images")
@@ -173,15 +179,9 @@ FORMAT = Format(
 )
 
 
-def _tables(path: Path) -> dict[str, _Table]:
-    """Map each split to its table."""
-    places = [path] if path.is_file() else [path / folder for folder in FOLDERS]
-    found = [table for file in list_tables(places) if (table := _table(file))]
-    names = [_split_name(table.file) for table in found]
-    return {
-        name if names.count(name) == 1 else table.file.stem: table
-        for name, table in zip(names, found, strict=True)
-    }
+def _tables(path: Path) -> dict[str, list[_Table]]:
+    """Map each split to its tables."""
+    return group_tables(path, FOLDERS, _table, _split_name)
 
 
 def _split_name(file: Path) -> str:
@@ -207,12 +207,16 @@ def _columns(cells: Sequence[str]) -> _Columns | None:
         return _columns_without_header(cells)
     if {"imageid", "labelname"} <= keys.keys():
         return None  # Open Images
-    for form in ("corners", "centre", "lengths"):
+    forms: Sequence[_Form] = ("corners", "centre", "lengths")
+    for form in forms:
         box = [number for names in SIDES[form] if (number := _first(names, keys)) is not None]
         if len(set(box)) == 4:
             break
     else:
-        return None
+        form, whole = "lengths", _first(WHOLE, keys)
+        if whole is None:
+            return None
+        box = [whole]
     size = _first(HEIGHT, keys), _first(WIDTH, keys)
     if size[0] in box or size[1] in box:
         size = None, None
@@ -307,11 +311,13 @@ def _read_row(
 def _read_object(row: Row, place: str, columns: _Columns) -> AnnotatedObject | None:
     """Read the box of a row; None where it has neither a box nor a class."""
     texts = [row.cells[number] for number in columns.box]
+    if len(texts) == 1:
+        texts = texts[0].strip("[]() ").split(",")
     label = UNLABELLED if columns.label is None else row.cells[columns.label]
     if not any(texts) and (columns.label is None or not label):
         return None
     numbers = [number for text in texts if (number := read_decimal(text)) is not None]
-    if len(numbers) < 4:
+    if len(numbers) != 4:
         raise DataError(f"{place}: the box is {', '.join(map(repr, texts))}; expected four numbers")
     if not label:
         raise DataError(f"{place}: has a box without class; add it or remove the row")

@@ -12,9 +12,10 @@ from typing import Any
 from singleshot.errors import DataError
 from singleshot.files import describe_damage
 
-__all__ = ["Entry", "as_number", "as_side", "first_json_key", "parse_json"]
+__all__ = ["Entry", "as_number", "as_side", "begins_with_key", "first_json_key", "parse_json"]
 
 _PROBED = 4096  # bytes
+_BEGINNING = 1 << 16  # bytes
 _FIRST_KEY = re.compile(rb'\{\s*"([^"]*)"\s*:')
 _LARGEST = 2**63 - 1  # ids are kept in 64 bits
 _LONGEST_SIDE = 10**7  # pixels; no image is longer
@@ -130,6 +131,12 @@ def first_json_key(file: Path) -> str | None:
         return "["
     found = _FIRST_KEY.match(begin)
     return None if found is None else found[1].decode("utf-8", "replace")
+
+
+def begins_with_key(file: Path, key: re.Pattern[bytes]) -> bool:
+    """Check for a key in the beginning of a JSON file: a large one is not read to recognise it."""
+    with file.open("rb") as opened:
+        return key.search(opened.read(_BEGINNING)) is not None
 
 
 def parse_json(file: Path) -> Any:

@@ -23,7 +23,7 @@ from singleshot.data.formats.annotations import (
 from singleshot.data.formats.copying import copy_images
 from singleshot.data.formats.entries import as_side
 from singleshot.data.formats.format import LEFT_OUT, Format
-from singleshot.data.formats.split_names import choose_split
+from singleshot.data.formats.split_names import in_split
 from singleshot.data.formats.xml_files import (
     format_pixels,
     has_root,
@@ -56,9 +56,7 @@ def _splits(path: Path) -> tuple[str, ...]:
 
 def _read(path: Path, split: str | None = None) -> list[Annotations]:
     """Read the images of a split, or of all files; classes in alphabetical order."""
-    files = _files(path)
-    names = tuple(files) if split is None else (choose_split(split, tuple(files), path),)
-    return [_read_file(files[name]) for name in names]
+    return [_read_file(file) for file in in_split(_files(path), split, path)]
 
 
 def _write(

@@ -30,9 +30,15 @@ from singleshot.data.formats.annotations import (
     with_rest,
 )
 from singleshot.data.formats.copying import copy_images
-from singleshot.data.formats.entries import Entry, as_number, first_json_key, parse_json
+from singleshot.data.formats.entries import (
+    Entry,
+    as_number,
+    begins_with_key,
+    first_json_key,
+    parse_json,
+)
 from singleshot.data.formats.format import LEFT_OUT, Format
-from singleshot.data.formats.split_names import choose_split
+from singleshot.data.formats.split_names import in_split
 from singleshot.data.image_files.suffixes import image_suffixes
 from singleshot.errors import DataError
 from singleshot.files import without_hidden
@@ -44,7 +50,6 @@ else:
 
 __all__ = ["FORMAT"]
 
-PROBED = 1 << 16  # bytes in which one of these keys stands
 KEY = re.compile(
     rb'"(?:rectanglelabels|polygonlabels|was_cancelled|completed_by|from_name|annotation_id'
     rb'|total_annotations|cancelled_annotations)"\s*:|"type"\s*:\s*"(?:rectangle|polygon)labels"'
@@ -94,15 +99,13 @@ def _splits(path: Path) -> tuple[str, ...]:
 
 def _read(path: Path, split: str | None = None) -> list[Annotations]:
     """Read the images of a split, or of all files; classes in alphabetical order."""
-    files = _files(path)
-    names = tuple(files) if split is None else (choose_split(split, tuple(files), path),)
-    return [_read_file(files[name]) for name in names]
+    return [_read_file(file) for file in in_split(_files(path), split, path)]
 
 
 def _write(
     dataset: DataSet, path: Path, *, splits: Mapping[str, Sequence[int]] | None = None
 ) -> None:
-    """Write a JSON file for each split and copies of the images; images in no split: `all.json`.
+    """Write a JSON file for each split and copies of the images; images in no split: `with_rest`.
 
     They are named as "local files" of the folder. Objects that no metric counts get a note.
     """
@@ -129,14 +132,13 @@ def _files(path: Path) -> dict[str, Path]:
     return {
         file.stem: file
         for file in candidates
-        if file.suffix.lower() == ".json" and first_json_key(file) == "[" and _has_key(file)
+        if file.suffix.lower() == ".json" and _is_label_studio(file)
     }
 
 
-def _has_key(file: Path) -> bool:
-    """Check for a key of Label Studio; other formats are lists too."""
-    with file.open("rb") as opened:
-        return KEY.search(opened.read(PROBED)) is not None
+def _is_label_studio(file: Path) -> bool:
+    """Check for a list with a key of Label Studio; other formats are lists too."""
+    return first_json_key(file) == "[" and begins_with_key(file, KEY)
 
 
 def _read_file(file: Path) -> Annotations:

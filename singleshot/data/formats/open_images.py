@@ -25,8 +25,8 @@ from singleshot.data.formats.copying import copy_images
 from singleshot.data.formats.csv_files import (
     Row,
     first_row,
+    group_tables,
     image_reference,
-    list_tables,
     plain_key,
     read_decimal,
     read_rows,
@@ -97,12 +97,16 @@ def _read(path: Path, split: str | None = None) -> list[Annotations]:
     chosen = tuple(tables) if split is None else (choose_split(split, tuple(tables), path),)
     root = path if path.is_dir() else path.parent
     names = _class_names(root)
-    read = {name: _read_table(table, name, root, names) for name, table in tables.items()}
-    found = {one.name for part in read.values() for image in part.images for one in image.objects}
+    read = {
+        name: [_read_table(table, name, root, names) for table in of_name]
+        for name, of_name in tables.items()
+    }
+    parts = [part for of_name in read.values() for part in of_name]
+    found = {one.name for part in parts for image in part.images for one in image.objects}
     described = [name for name in dict.fromkeys(names.values()) if name in found]
-    for part in read.values():
+    for part in parts:
         part.class_names = described + sorted(found.difference(described))
-    return [read[name] for name in chosen]
+    return [part for name in chosen for part in read[name]]
 
 
 def _write(
@@ -110,8 +114,8 @@ def _write(
 ) -> None:
     """Write a table for each split, its list of images, the classes, and copies of the images.
 
-    Images in no split: split "all". Names of classes stand for MIDs, and names of images have their
-    suffix. Difficult objects become regions, which no metric counts either.
+    Images in no split: see `with_rest`. Names of classes stand for MIDs, and names of images have
+    their suffix. Difficult objects become regions, which no metric counts either.
     """
     from singleshot.data.image_files.decoding import image_size  # noqa: PLC0415 (imports PyTorch)
 
@@ -146,15 +150,14 @@ FORMAT = Format(
 )
 
 
-def _tables(path: Path) -> dict[str, _Table]:
-    """Map each split to its table."""
-    places = [path] if path.is_file() else [path / folder for folder in FOLDERS]
-    found = [table for file in list_tables(places) if (table := _table(file))]
-    names = [_AFFIX.sub("", table.file.stem) for table in found]
-    return {
-        name if name and names.count(name) == 1 else table.file.stem: table
-        for name, table in zip(names, found, strict=True)
-    }
+def _tables(path: Path) -> dict[str, list[_Table]]:
+    """Map each split to its tables."""
+    return group_tables(path, FOLDERS, _table, _split_name)
+
+
+def _split_name(file: Path) -> str:
+    """Return the name of the split that a table has: `train` of `train-annotations-bbox.csv`."""
+    return _AFFIX.sub("", file.stem) or file.stem
 
 
 def _table(file: Path) -> _Table | None:

@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from singleshot.errors import DataError
 
-__all__ = ["choose_split", "join_years", "matching_splits", "names_split"]
+__all__ = [
+    "choose_split",
+    "in_split",
+    "join_years",
+    "matching_splits",
+    "names_split",
+    "require_file_names",
+]
+
+_File = TypeVar("_File")
 
 _NAMES = ("train", "training", "val", "valid", "validation", "dev", "test", "testing")
 
@@ -25,8 +35,29 @@ def choose_split(name: str, available: Sequence[str], path: Path) -> str:
     if found:
         choices = f"choose one of {', '.join(found)}, or join them: {'+'.join(found)}"
         raise DataError(f"{path}: there is more than one split {name!r}; {choices}")
-    existing = f"it has {', '.join(available)}" if available else "it has no splits of its own"
+    existing = f"it has {', '.join(available)}"
+    if not available:
+        existing = "it has no splits of its own; singleshot data split DATA OUT makes some"
     raise DataError(f"{path}: there is no split {name!r}; {existing}")
+
+
+def in_split(files: Mapping[str, _File], split: str | None, path: Path) -> list[_File]:
+    """List the file of a split, or those of all; raises DataError as `choose_split` does."""
+    names = tuple(files) if split is None else (choose_split(split, tuple(files), path),)
+    return [files[name] for name in names]
+
+
+def require_file_names(splits: Iterable[str]) -> None:
+    """Raise DataError for a split that a file cannot be named after, as formats do that write one.
+
+    Names come from annotations, which others may have written: `../x` would leave the folder.
+    """
+    for name in splits:
+        if not name.strip(". ") or re.search(r"[/\\:\0]", name):
+            raise DataError(
+                f"split {name!r}: not on every system can a file be named after it; rename it in "
+                f"the annotations, or choose others with --split"
+            )
 
 
 def matching_splits(name: str, available: Sequence[str]) -> tuple[str, ...]:

@@ -21,7 +21,7 @@ from singleshot.data.formats.annotations import AnnotatedImage, AnnotatedObject,
 from singleshot.data.formats.copying import copy_images
 from singleshot.data.formats.entries import as_side
 from singleshot.data.formats.format import LEFT_OUT, Format
-from singleshot.data.formats.split_names import choose_split, names_split
+from singleshot.data.formats.split_names import choose_split, names_split, require_file_names
 from singleshot.data.formats.xml_files import (
     format_pixels,
     has_root,
@@ -107,6 +107,7 @@ def _write(
 
     VOC has no crowds: they become difficult objects, which no metric counts either.
     """
+    require_file_names(splits or {})
     for folder in ("Annotations", "ImageSets/Main"):
         (path / folder).mkdir(parents=True, exist_ok=True)
     copies = copy_images(dataset, path / "JPEGImages", unique_stems=True)

@@ -151,16 +151,28 @@ def _to_planes(image: Image.Image) -> UInt8[Tensor, "3 h w"]:
 def read_upright(path: Path) -> bytes:
     """Read the file of an image, encoded anew where its EXIF orientation turns it.
 
+    Of a JPEG file that is cut short and turned, what is missing is grey.
+
     Raises:
         DataError: the file is missing or not an image.
     """
     with open_image(path) as image:
         if exif_orientation(image) == 1:
             return read_content(path)
-        encoded = BytesIO()
-        turned = ImageOps.exif_transpose(image)
-        turned.save(encoded, image.format, quality=95)
-        return encoded.getvalue()
+    try:
+        return _encode_upright(path)
+    except DataError:
+        if not _is_jpeg(path):
+            raise
+        return _encode_upright(path, BytesIO(read_content(path) + END_OF_JPEG))
+
+
+def _encode_upright(path: Path, content: BytesIO | None = None) -> bytes:
+    """Turn an image by its EXIF orientation, and encode it in the format of its file."""
+    encoded = BytesIO()
+    with open_image(path, content) as image:
+        ImageOps.exif_transpose(image).save(encoded, image.format, quality=95)
+    return encoded.getvalue()
 
 
 def image_size(path: Path) -> tuple[int, int]:

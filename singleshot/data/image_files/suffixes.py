@@ -2,10 +2,18 @@
 
 from functools import cache
 
-__all__ = ["image_suffixes"]
+__all__ = ["image_suffixes", "suffix_of"]
 
 # Formats that Pillow recognises, and needs another program or library to decode.
 _NOT_DECODED = frozenset(("BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"))
+
+_BEGINNINGS = {b"\xff\xd8\xff": ".jpg", b"\x89PNG": ".png", b"GIF8": ".gif", b"BM": ".bmp"}
+
+
+def suffix_of(content: bytes, default: str) -> str:
+    """Choose the suffix of an image file by its first four bytes."""
+    found = (suffix for mark, suffix in _BEGINNINGS.items() if content.startswith(mark))
+    return next(found, default)
 
 
 @cache

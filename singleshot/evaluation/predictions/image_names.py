@@ -10,7 +10,14 @@ from singleshot.data.dataset import DataSet
 from singleshot.data.image_files.suffixes import image_suffixes
 from singleshot.errors import DataError
 
-__all__ = ["AMBIGUOUS", "UNKNOWN", "ImageIds", "ImageNames", "refuse_second_name"]
+__all__ = [
+    "AMBIGUOUS",
+    "UNKNOWN",
+    "ImageIds",
+    "ImageNames",
+    "path_parts",
+    "refuse_second_name",
+]
 
 UNKNOWN = -1
 AMBIGUOUS = -2

@@ -54,6 +54,7 @@ def write_copy(
         log: changes, the columns of the log.
 
     Raises:
+        DataError: no file can be named after a split.
         StorageError: it cannot be written; nothing is left of it.
     """
     with write_folder_atomically(folder) as beside:

@@ -151,6 +151,22 @@ EXPLANATIONS: Mapping[str, Explanation] = {
         title="{images} of another size than annotated, whose boxes are scaled",
         fixed=True,
     ),
+    "renamed-class": Explanation(
+        "Its objects are read as those of another class, because of --rename-class.",
+        "Give --rename-class to each command, or take the copy that --fix writes.",
+        title="{classes} with another name",
+        fixed=True,
+    ),
+    "left-out-class": Explanation(
+        "Its objects are left out, because of --rename-class, and their images stay.",
+        "Give --rename-class to each command, or take the copy that --fix writes.",
+        title="{classes} left out",
+        fixed=True,
+    ),
+    "no-such-class": Explanation(
+        "Nothing is renamed: no class has this name.",
+        "Compare the name with those of the classes; another split may have it.",
+    ),
     "merged": Explanation(
         "All entries of an image are joined; other tools take each for an image of its own, in "
         "which the objects of the others are missing.",

@@ -54,6 +54,8 @@ _DONE: Mapping[str, str] = {
     "several-boxes": "an object written for each box",
     "turned": "boxes turned with the image",
     "rescaled": "boxes scaled to the image",
+    "renamed-class": "renamed",
+    "left-out-class": "left out",
     "merged": "entries joined",
     "found-by-name": "file name corrected",
 }

@@ -131,3 +131,19 @@ def test_of_several_processes_one_writes_and_all_read(dataset, tmp_path):
         process.join()
     assert sums == {sum(int(dataset[index].image.sum()) for index in range(10))}
     assert written.value == 1
+
+
+def test_what_another_training_is_writing_stays(dataset, tmp_path):
+    folder = tmp_path / "kept"
+    cached(dataset, folder)
+    [file] = kept(folder)
+    file.unlink()
+    # In a container every training may be process 1, and those of other machines are not here.
+    own, written, abandoned = (
+        folder / f".{name}.{2**22 + 1}.part" for name in (file.name, "b.pixels", "c.pixels")
+    )
+    for left in (own, written, abandoned):
+        left.touch()
+    with PixelFile(folder / "b.pixels").locked():
+        cached(dataset, folder)
+    assert [left.exists() for left in (own, written, abandoned)] == [False, True, False]

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import errno
+import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -7,7 +10,7 @@ import torch
 
 from singleshot.data.dataset import DataSet
 from singleshot.data.formats.copying import copy_images, reporting_copies
-from singleshot.errors import DataError
+from singleshot.errors import DataError, StorageError
 from singleshot.structures import Truth
 
 
@@ -64,4 +67,29 @@ def test_a_missing_image_is_named(tmp_path):
     dataset = dataset_of(tmp_path, "a.jpg")
     (tmp_path / "a.jpg").unlink()
     with pytest.raises(DataError, match=r"a\.jpg: there is no such image"):
+        copy_images(dataset, tmp_path / "to")
+
+
+@pytest.mark.parametrize(
+    ("names", "expected", "message"),
+    [
+        (("{source}",), DataError, "{source}: cannot be read: Permission denied"),
+        (("{target}",), StorageError, "{target}: not written: Permission denied"),
+        (("{source}", None, "{target}"), StorageError, "{target}: not written: Permission denied"),
+    ],
+)
+def test_the_file_that_cannot_be_read_or_written_is_named(
+    tmp_path, monkeypatch, names, expected, message
+):
+    source, target = tmp_path / "a.png", tmp_path / "to" / "a.png"
+    dataset = dataset_of(tmp_path, "a.png")
+
+    def fill(text):
+        return None if text is None else text.format(source=source, target=target)
+
+    def copyfile(*_):
+        raise OSError(errno.EACCES, "Permission denied", *map(fill, names))
+
+    monkeypatch.setattr(shutil, "copyfile", copyfile)
+    with pytest.raises(expected, match=re.escape(fill(message))):
         copy_images(dataset, tmp_path / "to")

@@ -29,6 +29,7 @@ HEADER = "image,xmin,ymin,xmax,ymax,label\n"
         "image,x,y,width,height,label\na.png,1,2,10,20,cat\n",
         "image,left,top,width,height,label\na.png,1,2,10,20,cat\n",
         "image,x_center,y_center,width,height,label\na.png,6,12,10,20,cat\n",
+        'image_id,width,height,bbox,class,source\na,40,30,"[1.0, 2.0, 10.0, 20.0]",cat,x\n',
         "a.png,1,2,11,22,cat\n",
         "a.png,40,30,cat,1,2,11,22\n",
         "cat,1,2,10,20,a.png,40,30\n",
@@ -41,6 +42,18 @@ def test_columns_as_programs_name_them(add_images, add_texts, table):
     assert dataset.truths.boxes.tolist() == [[1, 2, 11, 22]]
     assert dataset.class_names == ("cat",)
     assert dataset.description.startswith("CSV")
+
+
+def test_a_box_in_one_column_has_four_numbers(add_images, add_texts):
+    add_images("a.png", "b.png")
+    header = "image_id,bbox\n"
+    dataset = read_dataset(add_texts({"t.csv": header + 'a,"[1, 2, 10, 20]"\nb,\n'}))
+    assert dataset.truths.boxes.tolist() == [[1, 2, 11, 22]]
+    assert dataset.ends.tolist() == [1, 1]
+    assert dataset.class_names == ("object",)
+    for box in ("[1, 2, 3]", "[1, 2, 3, 4, 5]", "[1, 2, 3, x]"):
+        with pytest.raises(DataError, match=r"t\.csv, line 2: the box is .*expected four numbers"):
+            read_dataset(add_texts({"t.csv": f'{header}a,"{box}"\n'}))
 
 
 def test_an_image_alone_has_no_objects(add_images, add_texts):
@@ -149,3 +162,14 @@ def test_flags_are_columns_of_their_own(add_images, add_texts, tmp_path):
     assert again.truths.crowd.tolist() == [True, False]
     assert again.truths.difficult.tolist() == [False, True]
     assert Path(tmp_path / "to/classes.csv").read_text() == "class,number\ncat,0\n"
+
+
+def test_all_tables_of_a_split_are_read(add_images, add_texts, tmp_path):
+    add_images("a.png", "b.png", "c.png")
+    rows = {"train": "a", "annotations/train_labels": "b", "test": "c"}
+    add_texts(
+        {f"{name}.csv": HEADER + f"{image}.png,1,2,11,22,cat\n" for name, image in rows.items()}
+    )
+    assert set(splits_of(tmp_path)) == {"train", "test"}
+    names = {Path(path).name for path in read_dataset(tmp_path, "train").paths}
+    assert names == {"a.png", "b.png"}

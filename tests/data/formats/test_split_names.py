@@ -2,7 +2,12 @@ from pathlib import Path
 
 import pytest
 
-from singleshot.data.formats.split_names import choose_split, join_years, matching_splits
+from singleshot.data.formats.split_names import (
+    choose_split,
+    join_years,
+    matching_splits,
+    require_file_names,
+)
 from singleshot.errors import DataError
 
 DATA = Path("cells")
@@ -37,3 +42,15 @@ def test_by_default_the_years_of_a_devkit_are_joined_and_those_of_coco_are_not()
 def test_case_matters_only_between_two_that_differ_by_it():
     assert matching_splits("train", ("Train", "Test")) == ("Train",)
     assert matching_splits("train", ("Train", "train")) == ("train",)
+
+
+@pytest.mark.parametrize(
+    "name", ["../x", "/home/u/x", "a\\b", "c:x", "..", "", "a\0b", "test/night"]
+)
+def test_a_split_that_no_file_can_be_named_after_is_refused(name):
+    with pytest.raises(DataError, match="not on every system can a file be named after it"):
+        require_file_names(["train", name])
+
+
+def test_usual_names_can_be_files():
+    require_file_names(["train", "2007-trainval", "val 2", "rest.1", "Größe"])

@@ -10,7 +10,13 @@ import pytest
 import torch
 from PIL import Image
 
-from singleshot.data.image_files.decoding import image_size, read_image, read_scaled
+from singleshot.data.image_files.decoding import (
+    image_size,
+    read_image,
+    read_image_bytes,
+    read_scaled,
+    read_upright,
+)
 from singleshot.errors import DataError
 
 RED, GREEN, WHITE = (255, 0, 0), (0, 255, 0), (255, 255, 255)
@@ -220,3 +226,19 @@ def test_an_image_that_is_small_enough_is_read_whole(tmp_path):
     Image.new("RGB", (64, 48), RED).save(tmp_path / "a.jpg")
     assert read_scaled(tmp_path / "a.jpg", 48)[0].shape == (3, 48, 64)
     assert read_scaled(tmp_path / "a.jpg", 1)[0].shape == (3, 6, 8)
+
+
+def test_a_jpeg_file_that_is_cut_short_and_turned_is_encoded_upright(tmp_path):
+    path = tmp_path / "a.jpg"
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.effect_noise((400, 300), 90).convert("RGB").save(path, exif=exif)
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2])
+    upright = read_image_bytes(read_upright(path), "a.jpg")
+    kept = read_image(path, truncated="keep")
+    assert upright.shape == kept.shape == (3, 400, 300)
+    assert (upright.float() - kept.float()).abs().mean() < 10
+    path.with_suffix(".png").write_bytes(b"nothing")
+    with pytest.raises(DataError, match="not an image"):
+        read_upright(path.with_suffix(".png"))

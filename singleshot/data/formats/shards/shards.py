@@ -10,7 +10,7 @@ split of several shards is shuffled when it is written, so that each shard is a 
 The boxes are those of the image as displayed: one that has an EXIF orientation, which readers of
 shards ignore, is written upright, encoded anew.
 
-Tar files without our index are read in one pass (`shard_samples`), with each opening.
+Tar files without our index are read in one pass (`samples`), with each opening.
 """
 
 from __future__ import annotations
@@ -117,7 +117,7 @@ def _tars(path: Path) -> dict[str, list[Path]]:
 def _write(
     dataset: DataSet, path: Path, *, splits: Mapping[str, Sequence[int]] | None = None
 ) -> None:
-    """Write shards of about 256 MB and their index; see `shard_writing`."""
+    """Write shards of about 256 MB and their index; see `writing`."""
     from singleshot.data.formats.shards.writing import write_shards  # noqa: PLC0415 (PyTorch)
 
     write_shards(dataset, path, splits=splits)

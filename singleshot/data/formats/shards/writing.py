@@ -24,12 +24,12 @@ from singleshot.data.image_files.content_hash import hash_content
 from singleshot.data.image_files.decoding import open_image, read_upright
 from singleshot.data.image_files.headers import read_header
 from singleshot.data.image_files.paths import ImagePaths
+from singleshot.data.image_files.suffixes import suffix_of
 
 __all__ = ["SHARD_BYTES", "write_shards"]
 
 SHARD_BYTES = 256_000_000
 SEED = 0  # of the order in which images are written
-_SUFFIXES = {b"\xff\xd8\xff": ".jpg", b"\x89PNG": ".png", b"GIF8": ".gif", b"BM": ".bmp"}
 _NO_NAME = re.compile(r"[\0-\x1f\\]")  # what no name in an index has
 
 
@@ -48,7 +48,7 @@ def write_shards(
     splits: Mapping[str, Sequence[int]] | None = None,
     shard_bytes: int = SHARD_BYTES,
 ) -> None:
-    """Write the shards of each split and the index; images in no split: split "all".
+    """Write the shards of each split and the index; images in no split: `with_rest`.
 
     An image in several splits is written once, with the smallest of them.
 
@@ -114,7 +114,7 @@ def _write_sample(
         "crowd": truth.crowd.tolist(),
         **({"image_id": int(dataset.image_ids[index])} if dataset.has_ids else {}),
     }
-    suffix = next((one for mark, one in _SUFFIXES.items() if content.startswith(mark)), path.suffix)
+    suffix = suffix_of(content, path.suffix)
     encoded = json.dumps(sample, ensure_ascii=False).encode()
     member = writer.add(f"{number:09d}", suffix.lower(), content, encoded)
     digest = hash_content(BytesIO(content), name)

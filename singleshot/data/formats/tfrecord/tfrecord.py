@@ -27,8 +27,9 @@ from singleshot.data.formats.annotations import (
 from singleshot.data.formats.copying import unique_names
 from singleshot.data.formats.entries import as_side
 from singleshot.data.formats.format import LEFT_OUT, Format
-from singleshot.data.formats.split_names import choose_split, names_split
+from singleshot.data.formats.split_names import in_split, names_split
 from singleshot.data.image_files.archives import member_path
+from singleshot.data.image_files.suffixes import suffix_of
 from singleshot.errors import DataError
 from singleshot.files import without_hidden, write_atomically
 
@@ -48,7 +49,6 @@ LABEL_MAP = "label_map.pbtxt"
 CORNERS = ("xmin", "ymin", "xmax", "ymax")
 BOX = "image/object/bbox/"
 TOKEN = re.compile(r""""(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|#[^\n]*|[{}:]|[^\s{}:,;"'#]+""")
-SUFFIXES = {b"\xff\xd8\xff": ".jpg", b"\x89PNG": ".png", b"GIF8": ".gif", b"BM": ".bmp"}
 
 
 def _recognise(path: Path) -> bool:
@@ -63,9 +63,7 @@ def _splits(path: Path) -> tuple[str, ...]:
 
 def _read(path: Path, split: str | None = None) -> list[Annotations]:
     """Read the images of a split, or of all files; classes in the order of the label map."""
-    files = _files(path)
-    names = tuple(files) if split is None else (choose_split(split, tuple(files), path),)
-    return [_read_file(file) for name in names for file in files[name]]
+    return [_read_file(file) for files in in_split(_files(path), split, path) for file in files]
 
 
 def _write(
@@ -109,8 +107,7 @@ def _files(path: Path) -> dict[str, list[Path]]:
     files: dict[str, list[Path]] = {}
     for name, of_name in by_name.items():
         last = re.split(r"[-_.]", name)[-1]
-        short = last if names_split(last) else name
-        files[name if short in files else short] = of_name
+        files.setdefault(last if names_split(last) else name, []).extend(of_name)
     return dict(sorted(files.items()))
 
 
@@ -213,7 +210,8 @@ def _read_image(
     height, width = (as_side(side[0]) if len(side) == 1 else 0 for side in sides)
     objects = []
     for number, stated in enumerate(_columns(example, label_map), start=1):
-        area = None if stated.area is None else stated.area / max(height * width, 1)
+        # As a part of the image's: without a size of the image, the box's own area counts.
+        area = None if stated.area is None or not height * width else stated.area / (height * width)
         objects.append(stated._replace(number=number, area=area))
     path = member_path(file, record.offset + start, end - start, name)
     return AnnotatedImage(name, (height, width), objects, place, file=path)
@@ -224,7 +222,7 @@ def _name_of(example: Example, record: Record, begin: bytes) -> str:
     stated = "".join(example.texts("image/filename")[:1])
     plain = re.sub(r"[\0-\x1f]", "", stated).replace("\\", "/").rstrip("/")
     name = plain.rpartition("/")[2].strip()
-    suffix = next((one for mark, one in SUFFIXES.items() if begin.startswith(mark)), "")
+    suffix = suffix_of(begin, "")
     if name in ("", ".", ".."):
         return f"{record.number:06d}{suffix}"
     return name if Path(name).suffix else name + suffix
@@ -287,7 +285,7 @@ def _encode_image(dataset: DataSet, index: int, filename: str) -> bytes:
     content = read_upright(path)
     truth = dataset.exact_truth(index)
     name = filename.encode()
-    suffix = next((one for mark, one in SUFFIXES.items() if content.startswith(mark)), path.suffix)
+    suffix = suffix_of(content, path.suffix)
     columns = dict(zip(CORNERS, truth.boxes.T.tolist(), strict=True))
     labels = truth.labels.tolist()
     features: dict[str, Value] = {

@@ -3,7 +3,7 @@
 The numbers are fractions of the image; the file has the image's name and lies in `labels/` where
 the image is in `images/`, else beside it. An image without such a file, or with an empty one, has
 no objects. Of lines with a polygon (`class x1 y1 x2 y2 x3 y3 …`) the box around it is taken.
-`yolo_layouts` describes how classes and splits are stated.
+`layouts` describes how classes and splits are stated.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def _write(
 ) -> None:
     """Write `data.yaml`, `images/`, `labels/`, and for each split a list of its images.
 
-    Images in no split: split "all", which Ultralytics passes over. Difficult objects become
+    Images in no split: see `with_rest`; Ultralytics passes over them. Difficult objects become
     ordinary ones, as the format has no flags; regions are left out, as Ultralytics' own converter
     of COCO does.
     """

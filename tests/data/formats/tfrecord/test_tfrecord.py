@@ -164,6 +164,23 @@ def test_files_are_splits_and_shards_belong_together(write, tmp_path):
     assert len(read_dataset(tmp_path)) == 4
 
 
+def test_all_files_of_a_split_are_read(write, tmp_path):
+    for name in ("coco_train", "train", "voc_train", "voc_val"):
+        write(features(f"{name}.png"), name=f"{name}.tfrecord")
+    assert splits_of(tmp_path) == ("train", "val")
+    names = [Path(path).stem for path in read_dataset(tmp_path, "train").paths]
+    assert names == ["coco_train", "train", "voc_train"]
+
+
+def test_an_area_is_one_of_pixels_also_without_a_size_of_the_image(write):
+    with_size, without = (
+        read_dataset(write(features(object__area=[60.0], **more)))
+        for more in ({}, {"height": [None], "width": [None]})
+    )
+    assert with_size.truths.areas.tolist() == [60]
+    assert without.truths.areas.tolist() == [10 * 7.5]  # that of the box
+
+
 def test_images_of_one_name_are_different_images(write):
     dataset = read_dataset(write(features("a.png"), features("a.png")))
     assert len(dataset) == 2

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from singleshot.data.dataset import DataSet
 from singleshot.errors import DataError
+from singleshot.evaluation.predictions.image_names import path_parts
 
 __all__ = ["read_attributes"]
 
@@ -20,31 +21,45 @@ def read_attributes(
 ) -> dict[str, tuple[str, ...]]:
     """Read a CSV file whose first column names an image and whose others are its attributes.
 
-    An image is named by its file name, with or without extension. Images that are not in the table
-    have the value "" and are counted in a message; rows about other images are ignored.
+    An image is named by the end of its path, with or without extension: its file name, and folders
+    where several have the same. Images that are not in the table have the value "" and are counted
+    in a message; rows about other images are ignored.
 
     Returns:
         For each attribute its values, one for each image of the data set.
 
     Raises:
-        DataError: no such file, no attribute in it, an attribute or an image named twice, a row of
-            another length, or no row about any image of the data set.
+        DataError: no such file, no attribute in it, an attribute or an image named twice, a name
+            of several images, a row of another length, or no row about any image of the data set.
     """
     names, rows = _read_table(path)
-    known: dict[str, list[str]] = {}
+    known: dict[tuple[str, ...], list[str]] = {}
     for number, row in enumerate(rows, start=2):
         if len(row) != 1 + len(names):
             raise DataError(
                 f"{path}, line {number}: has {len(row)} values, expected {1 + len(names)} as in "
                 f"the first line; correct the line"
             )
-        image = Path(row[0]).stem
+        image = _plain_parts(row[0])
         if image in known:
-            raise DataError(f"{path}, line {number}: {image!r} occurs twice; remove one")
+            raise DataError(f"{path}, line {number}: {row[0]!r} occurs twice; remove one")
         known[image] = row[1:]
-    nothing = [""] * len(names)
-    found = [known.get(Path(image).stem, nothing) for image in dataset.paths]
-    num_unknown = sum(one is nothing for one in found)
+    found = [[""] * len(names)] * len(dataset)
+    path_of: dict[tuple[str, ...], str] = {}  # of the image that a row is about
+    num_unknown = 0
+    for index, image_path in enumerate(dataset.paths):
+        parts = _plain_parts(str(Path(image_path).absolute()))
+        endings = (parts[first:] for first in range(len(parts)))  # the longest first
+        ending = next(filter(known.__contains__, endings), None)
+        if ending is None:
+            num_unknown += 1
+            continue
+        if (other := path_of.setdefault(ending, image_path)) != image_path:
+            raise DataError(
+                f"{path}: {'/'.join(ending)!r} names {other} and {image_path}; write their folders "
+                f"as well"
+            )
+        found[index] = known[ending]
     if num_unknown == len(found):
         raise DataError(
             f"{path}: its first column names no image of {dataset.description}; "
@@ -55,6 +70,11 @@ def read_attributes(
     return {
         name: tuple(values) for name, values in zip(names, zip(*found, strict=True), strict=True)
     }
+
+
+def _plain_parts(name: str) -> tuple[str, ...]:
+    """Split the name of an image into folders and stem."""
+    return tuple(part for part in path_parts(name) if part not in ("", "."))
 
 
 def _read_table(path: Path) -> tuple[list[str], list[list[str]]]:

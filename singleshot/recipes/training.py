@@ -136,6 +136,9 @@ class TrainingSettings(Settings):
         "CPU's gradients are not always correct in bfloat16",
     )
     validate_every: Count = Field(5, description="epochs between validations")
+    validation_images: int = Field(
+        0, ge=0, description="that are validated on, drawn evenly from those there are; 0: all"
+    )
     patience: Count | None = Field(
         None, description="validations without a new best after which the training ends"
     )

@@ -22,7 +22,7 @@ class StartRecord:
 
     num_steps: int
     num_epochs: int
-    first_step: int  # steps done before; not 0 when resuming
+    first_step: int  # steps done before: 0, unless a training is resumed
     validated: int  # of these, the one that was validated last
     batch_size: int
 

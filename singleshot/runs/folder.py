@@ -12,7 +12,7 @@ from singleshot.recipes.schema import Recipe
 from singleshot.recipes.toml import differences, to_toml
 from singleshot.runs.progress import load_progress
 
-__all__ = ["RunFolder", "default_folder", "with_training"]
+__all__ = ["RunFolder", "default_folder", "model_name", "with_training"]
 
 
 @dataclass(frozen=True)
@@ -166,7 +166,8 @@ class RunFolder:
             load_run_recipe(self.requested), supply
         ):
             return begun
-        recipe = with_training(recipe, {"precision": begun.training.precision})
+        if recipe.training.precision == "auto":
+            recipe = with_training(recipe, {"precision": begun.training.precision})
         if changed := differences(begun, recipe):
             raise RecipeError(
                 f"{self.path} was begun with another recipe ({', '.join(changed)}); resume with "
@@ -188,6 +189,14 @@ class RunFolder:
             if path.exists():
                 return path
         raise ModelError(f"{self.path} holds no checkpoint yet")
+
+
+def model_name(model: str | Path) -> str:
+    """Name a model after its run; one that is in no run after its folder or file."""
+    path = Path(model).resolve()
+    if path.parent.name == "checkpoints":
+        return path.parent.parent.name
+    return path.name if path.is_dir() else path.stem
 
 
 def with_training(recipe: Recipe, values: Mapping[str, object]) -> Recipe:

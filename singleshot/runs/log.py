@@ -59,7 +59,7 @@ class RunLog:
             self.draw(line)
         if start.first_step:
             self.draw_image("augmented_batch", self.folder.batch_image, 0)
-        if start.validated:
+        if any(line["kind"] == "evaluation" for line in lines):
             self.draw_image("validation", self.folder.detections_image, start.validated)
 
     def on_step(self, step: StepRecord) -> None:

@@ -21,8 +21,10 @@ from singleshot.auto.start import BaseRecipe, base_content
 from singleshot.auto.task import Task, TrainingMachine
 from singleshot.cores import sharing_cores
 from singleshot.data.cache.memory import cache_images
+from singleshot.data.dataset import DataSet
 from singleshot.data.machine import available_cores
 from singleshot.data.splits import TrainingData
+from singleshot.errors import SingleshotError
 from singleshot.models.opening import load_trainable
 from singleshot.models.summary import summarise
 from singleshot.recipes.load import ABBREVIATIONS, load_recipe, pairs
@@ -31,16 +33,13 @@ from singleshot.runs.callbacks import OnMessage
 from singleshot.runs.folder import RunFolder
 from singleshot.training.build import TrainingSetup, build_training
 from singleshot.training.options import TimeBudget, TrainingOptions
+from singleshot.training.plan import WORTH_CACHING
 from singleshot.training.precautions import keeping_memory
 from singleshot.training.processes import Processes
-from singleshot.training.profile import NUM_BATCHES
 from singleshot.training.start import Start
 from singleshot.training.time_budget import seconds_per_step
 
 __all__ = ["choose_for", "describe_trained", "report_choices", "with_single_keys"]
-
-MOST_FOR_MEASURING = 0.03  # of the time budget
-FEW_IMAGES = 16  # that the speed is measured on; in memory, as those of a training are
 
 
 def with_single_keys(options: TrainingOptions) -> TrainingOptions:
@@ -72,62 +71,81 @@ def choose_for(
 
     Raises as `choose_recipe` does, and DataError for an image that cannot be read.
     """
-    machine = TrainingMachine(
-        "cpu" if device.type == "cpu" else "gpu", available_cores(), processes=processes.world_size
-    )
-    detector = None if start is None else start.detector
+    chosen: ChosenRecipe | SingleshotError | None = None
+    if processes.is_first:  # the others wait: beside them, what is measured would take longer
+        machine = TrainingMachine(
+            "cpu" if device.type == "cpu" else "gpu",
+            available_cores(),
+            processes=processes.world_size,
+        )
+        detector = None if start is None else start.detector
+        try:
+            base = BaseRecipe.of(detector, knows_classes=known)
+            chosen = _choose(data, base, options, device, machine)
+        except SingleshotError as error:
+            chosen = error
+    chosen = processes.broadcast(chosen)
+    if isinstance(chosen, SingleshotError):
+        raise chosen
+    assert chosen is not None
+    return chosen
+
+
+def _choose(
+    data: TrainingData,
+    base: BaseRecipe,
+    options: TrainingOptions,
+    device: torch.device,
+    machine: TrainingMachine,
+) -> ChosenRecipe:
+    """Choose the recipe for a machine, whose speed is measured where the time is limited."""
     facts = DataFacts.of(data.train, data.validation)
     given = {ABBREVIATIONS.get(key, key): value for key, value in options.all_overrides.items()}
     budget = options.time_budget
     seconds = budget.seconds if isinstance(budget, TimeBudget) else budget
+    task = Task(facts=facts, machine=machine, seconds=seconds, start=base.start, given=given)
     if seconds is not None:
-        cache_side = given.get("training.cache_side")
-        if not isinstance(cache_side, int) or cache_side < 0:  # refused when the recipe is checked
-            cache_side = cache_side_for(facts, constants.LARGER_INPUT)
-        at_most = MOST_FOR_MEASURING * seconds
-        machine = _measured(machine, data, cache_side, device, at_most=at_most)
-    base = BaseRecipe.of(detector, knows_classes=known)
-    task = Task(
-        facts=facts,
-        machine=machine,
-        seconds=seconds,
-        start=base.start,
-        given=given,
-    )
+        task = replace(task, machine=_measured(task, data.train, device))
     limits = Limits(options.max_latency, options.max_gmac)
-    setup = MeasurementSetup(data.train.class_names, data.train[0].image, device)
+    # Not one of the images: the first may be much larger than the others.
+    typical = torch.zeros(3, *facts.median_size, dtype=torch.uint8)
+    setup = MeasurementSetup(data.train.class_names, typical, device)
     chosen = choose_recipe(task, base.content, limits, setup)
     if task.chooses_network:
-        coverage = describe_coverage(chosen, base.content, task.facts, data.train.class_names)
+        coverage = describe_coverage(chosen, base.content, facts, data.train.class_names)
         chosen = replace(chosen, remarks=(coverage,))
-    return processes.broadcast(chosen)
+    return chosen
 
 
-def _measured(
-    machine: TrainingMachine,
-    data: TrainingData,
-    cache_side: int,
-    device: torch.device,
-    *,
-    at_most: float,
-) -> TrainingMachine:
+def _measured(task: Task, train: DataSet, device: torch.device) -> TrainingMachine:
     """Measure the speed of a machine by training steps of the base recipe, which are discarded.
 
-    `cache_side` is that of the training, 0 where images stay as they are.
+    Images are in memory, but for those of a data set so large that a training of this length
+    decodes most of them once.
     """
-    recipe = load_recipe(base_content(None))
-    few_images = data.train.subset(range(min(FEW_IMAGES, len(data.train))), description="")
+    machine, seconds = task.machine, task.seconds
+    assert seconds is not None
+    batch = constants.GPU_BATCH if machine.device == "gpu" else constants.CPU_BATCH
+    recipe = load_recipe(base_content(None), {"training.batch_size": batch})
+    few_images = train.subset(range(min(2 * batch, len(train))), description="")
+    cache_side = task.given.get("training.cache_side")
+    if not isinstance(cache_side, int) or cache_side < 0:  # refused when the recipe is checked
+        cache_side = cache_side_for(task.facts, constants.LARGER_INPUT)
+    seen = batch * (task.steps_in_time(batch, 1.0) or 0)
+    is_cached = seen >= WORTH_CACHING * len(train)
     with TemporaryDirectory() as folder, keeping_memory(), sharing_cores(lambda _: None):
         setup = TrainingSetup(
             TrainingData(few_images, None, ()), RunFolder(Path(folder)), device=device
         )
         images = cache_images(
-            few_images, recipe.training.cache, lambda _: None, shorter_side=cache_side or None
+            few_images,
+            recipe.training.cache if is_cached else 0.0,
+            lambda _: None,
+            shorter_side=cache_side or None,
         )
         training, batches = build_training(recipe, images, setup, dry_run=True)
-        few = iter(batches.between(0, NUM_BATCHES))
-        seconds = seconds_per_step(training, few, at_most=at_most)
-    return machine.with_measured_step(seconds, recipe.training.batch_size)
+        step = seconds_per_step(training, batches, seconds)
+    return machine.with_measured_step(step, batch)
 
 
 def report_choices(chosen: ChosenRecipe, on_message: OnMessage) -> None:

@@ -1,5 +1,6 @@
 """Build a training from its recipe: model, optimizer, batches, and the state of a resumed run."""
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -70,11 +71,17 @@ class TrainingSetup:
     device: torch.device = field(default_factory=choose_device)
     record: Mapping[str, Any] = field(default_factory=dict)  # of the command that begins the run
     chosen: str = ""  # the recipe file that `train auto` has chosen
+    all_validation: DataSet | None = None  # where only some of the images are validated on
 
     @cached_property
     def fingerprint(self) -> str:
         """Hash of the training images' names, classes and boxes: a run resumes with the same."""
-        return self.data.train.fingerprint()
+        found = self.data.train.fingerprint()
+        if self.record.get("rename_class"):
+            # Classes of the same names may have been joined in another way.
+            labels = self.data.train.truths.labels.numpy()
+            found += hashlib.sha256(labels.tobytes()).hexdigest()
+        return found
 
 
 def build_images(
@@ -219,7 +226,7 @@ def build_training(
         if validation is None
         else validation_on(validation, processes, setup.folder.detections_image),
         processes=processes,
-        divergence=_divergence_check(settings, setup, resume=resume),
+        divergence=_divergence_check(settings, setup, progress, resume=resume),
         kept_classes=()
         if setup.start is None
         else setup.start.kept_classes(setup.data.train.class_names),
@@ -228,13 +235,13 @@ def build_training(
 
 
 def _divergence_check(
-    settings: TrainingSettings, setup: TrainingSetup, *, resume: bool
+    settings: TrainingSettings, setup: TrainingSetup, progress: TrainingProgress, *, resume: bool
 ) -> DivergenceCheck | None:
     """Compare a training that starts from a detector with its start, if the recipe has it so."""
     if setup.start is None or not settings.stop_when_worse:
         return None
     log = read_log(setup.folder.log) if resume else []
-    return DivergenceCheck.resumed(settings.learning_rate, log)
+    return DivergenceCheck.resumed(settings.learning_rate, log, progress.step)
 
 
 def training_device(processes: Processes, requested: Device = "auto") -> torch.device:
@@ -291,13 +298,14 @@ def _set_up_model(
     processes: Processes,
 ) -> Precision:
     """Compile, freeze and synchronise as the recipe has it; returns the precision, one for all."""
-    if settings.compile:
-        compile_network(model, device)
+    at_once = settings.batch_size // (processes.world_size * settings.accumulate)
     precision: Precision = (
-        processes.broadcast(measured_precision(model, device))
+        processes.broadcast(measured_precision(model, device, at_once))
         if settings.precision == "auto"
         else settings.precision
     )
+    if settings.compile:
+        compile_network(model, device)
     freeze(model, settings.frozen_parts)
     if processes.is_distributed and settings.batch_norm == "synchronised":
         synchronise_batch_norms(model, device)

@@ -30,10 +30,17 @@ class DivergenceCheck:
     validations: dict[int, float] = field(default_factory=dict)  # average precision by step
 
     @classmethod
-    def resumed(cls, learning_rate: float, log: Iterable[Mapping[str, Any]]) -> DivergenceCheck:
-        """Continue with the losses and validations in a log."""
+    def resumed(
+        cls, learning_rate: float, log: Iterable[Mapping[str, Any]], last_step: int
+    ) -> DivergenceCheck:
+        """Continue with the losses and validations in a log, without those after the last step.
+
+        They are from steps that were not saved, and are taken again.
+        """
         check = cls(learning_rate)
         for line in log:
+            if line["step"] > last_step:
+                break
             if terms := loss_terms(line):
                 check._add(sum(terms.values()))
             elif "mean_average_precision" in line:

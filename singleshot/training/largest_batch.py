@@ -13,6 +13,7 @@ import torch
 from singleshot.errors import RunFailed, SingleshotError
 from singleshot.recipes.schema import Recipe
 from singleshot.recipes.training import scale_rate
+from singleshot.runs.folder import with_training
 from singleshot.structures import Batch
 from singleshot.training.frozen import set_training_mode
 from singleshot.training.loop import Training
@@ -158,4 +159,4 @@ def with_batch_size(recipe: Recipe, batch_size: int) -> Recipe:
     }
     if settings.steps is not None:
         changes["steps"] = max(round(settings.steps / factor), 1)
-    return recipe.model_copy(update={"training": settings.model_copy(update=changes)})
+    return with_training(recipe, changes)

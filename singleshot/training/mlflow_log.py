@@ -219,9 +219,12 @@ class MlflowLog:
             self.client.log_batch(run_id, params=parameters[start : start + MOST_PARAMETERS])
 
     def last_known(self, name: str) -> int:
-        """Return the last recorded step; a resumed training repeats the same numbers after it."""
+        """Return the last recorded step; a resumed training repeats the same numbers after it.
+
+        -1 where there is none: the validation before training has step 0.
+        """
         history = self.client.get_metric_history(self.run_id, CURVES[name])
-        return max((point.step for point in history), default=0)
+        return max((point.step for point in history), default=-1)
 
     @property
     def note(self) -> Path:

@@ -11,7 +11,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Literal
 
-from singleshot.data.reading import ReadingOptions
+from singleshot.data.reading import ReadingOptions, parse_pairs
 from singleshot.errors import SingleshotError
 from singleshot.options import (
     DATA,
@@ -56,13 +56,11 @@ def parse_duration(text: str) -> float:
 
 def parse_class_map(class_map: Mapping[str, str] | Sequence[str]) -> dict[str, str]:
     """Parse pairs such as pedestrian=person; SingleshotError for any other text."""
-    if isinstance(class_map, Mapping):
-        return dict(class_map)
-    parsed = [text.partition("=") for text in class_map]
-    for text, (ours, _, theirs) in zip(class_map, parsed, strict=True):
-        if not (ours.strip() and theirs.strip()):
-            raise SingleshotError(f"--class-map {text}: expected two names, as pedestrian=person")
-    return {ours.strip(): theirs.strip() for ours, _, theirs in parsed}
+    pairs = parse_pairs("--class-map", class_map)
+    for ours, theirs in pairs.items():
+        if not theirs:
+            raise SingleshotError(f"--class-map {ours}=: expected two names, as pedestrian=person")
+    return pairs
 
 
 def require_options_of_auto(recipe: str | Path, options: TrainingOptions) -> None:

@@ -40,7 +40,6 @@ __all__ = ["TrainingPlan", "resolve_plan"]
 
 CHEAP = 0.02  # of the budget: decoding all images once is worth it without measuring a step
 WORTH_CACHING = 1.5  # uses of each image from which on keeping it in memory pays
-FOR_MEASURING = 0.03  # of the budget
 
 
 @dataclass(frozen=True)
@@ -54,7 +53,8 @@ class TrainingPlan:
 
     def in_time(self, training: Training, batches: TrainingBatches) -> Iterable[Batch]:
         """Return the batches of the training, or as many as there is time for."""
-        if self.num_steps is not None:
+        # Of a resumed training, the last validation alone may be left to do.
+        if self.num_steps is not None and not training.progress.all_steps_done:
             training.change_num_steps(training.progress.step + self.num_steps)
         return batches if self.pace is None else paced_batches(training, self.pace, batches)
 
@@ -109,7 +109,7 @@ def _with_images(
     if filling <= CHEAP * budget.seconds:
         return recipe, _cached(setup, settings)
     training, batches = build_training(recipe, images, setup, dry_run=True)
-    step = _measured_step(training, batches, budget)
+    step = seconds_per_step(training, batches, budget.seconds)
     seen = (budget.aim - time.monotonic()) / step * settings.batch_size
     if seen >= WORTH_CACHING * len(train):
         return recipe, _cached(setup, settings)
@@ -132,12 +132,6 @@ def _cached(setup: TrainingSetup, settings: TrainingSettings) -> Images:
         shorter_side=settings.cache_side or None,
         folder=None if folder is None else Path(folder),
     )
-
-
-def _measured_step(training: Training, batches: TrainingBatches, budget: TimeBudget) -> float:
-    """Measure the seconds of a step, with its data."""
-    enough = iter(batches.between(0, NUM_BATCHES))
-    return seconds_per_step(training, enough, at_most=FOR_MEASURING * budget.seconds)
 
 
 def _with_largest_batch(recipe: Recipe, images: Images, setup: TrainingSetup) -> Recipe:
@@ -177,7 +171,7 @@ def _fitted(
     start = time.monotonic()
     training, batches = build_training(recipe, images, setup, dry_run=True)
     begin = time.monotonic() - start
-    step = _measured_step(training, batches, budget)
+    step = seconds_per_step(training, batches, budget.seconds)
     costs = measure_costs(training, setup.data.validation, begin=begin, step=step)
     if setup.start is not None and not setup.resume:
         # The detector that it starts from is validated before the first step.
@@ -196,10 +190,11 @@ def _announce_budget(recipe: Recipe, setup: TrainingSetup, fits: Allotment, pace
     settings, num_images = recipe.training, len(setup.data.train)
     epochs = fits.num_steps * settings.batch_size / num_images
     requested = settings.epochs or (settings.steps or 0) * settings.batch_size / num_images
+    validations = f"{fits.num_validations} of {format_duration(pace.validation)}"
     setup.callback.on_message(
         f"a time budget of {format_duration(pace.budget.seconds)} gives {fits.num_steps} steps of "
-        f"{format_duration(pace.step)}, {epochs:.1f} epochs, and as validations "
-        f"{fits.num_validations} of {format_duration(pace.validation)}"
+        f"{format_duration(pace.step)}, {epochs:.1f} epochs, "
+        + (f"and as validations {validations}" if setup.data.validation else "without validation")
     )
     # The epochs of a recipe that was chosen are an estimate of what fits.
     if epochs < requested and not (setup.resume or setup.chosen):

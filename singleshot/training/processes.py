@@ -1,8 +1,9 @@
 """The processes that train together: torchrun starts them, on one machine or on many.
 
 Each computes gradients of a share of every batch, and all take the same steps, so that their
-weights never differ. All communication goes through `Processes`; a process alone has nothing to
-exchange.
+weights never differ. All communication goes through `Processes`, but for statistics within the
+network: those of batch norms (`batch_norm`) and the ranges of a quantised network. So a pass of the
+network in training mode is a collective operation, too. A process alone has nothing to exchange.
 """
 
 import os
@@ -20,11 +21,13 @@ from torch.distributed.distributed_c10d import PrefixStore, Store
 from torch.distributed.rendezvous import rendezvous
 
 from singleshot.errors import FailedInAnotherProcess, RunFailed, SingleshotError
+from singleshot.options import Device
 from singleshot.structures import Batch
 
 __all__ = [
     "ALONE",
     "Processes",
+    "choose_backend",
     "is_first_process",
     "process_group",
     "processes_from_environment",
@@ -149,17 +152,25 @@ def is_first_process() -> bool:
 
 
 @contextmanager
-def process_group() -> Iterator[Processes]:
+def process_group(device: Device = "auto") -> Iterator[Processes]:
     """Join the group that torchrun's environment describes, if it describes one.
 
     An error in one process ends all: it prints its message, the others raise
     FailedInAnotherProcess.
+
+    Args:
+        device: as requested to train on; unless it is the CPU, each process gets its own GPU of
+            those that there are.
+
+    Raises:
+        SingleshotError: there are fewer GPUs than processes.
+        RunFailed: the processes cannot connect.
     """
     processes = processes_from_environment(os.environ)
     if not processes.is_distributed:
         yield processes
         return
-    store = _join(processes)
+    store = _join(processes, choose_backend(processes, device))
     try:
         yield processes
         # The store ends with the process that holds it: others may still need it.
@@ -186,12 +197,27 @@ def processes_from_environment(environment: Mapping[str, str]) -> Processes:
     )
 
 
-def _join(processes: Processes) -> Store:
-    """Initialise torch.distributed: gloo for host memory, NCCL for GPUs."""
-    backend = "gloo"
-    if torch.cuda.is_available():
-        torch.cuda.set_device(processes.local_rank)
-        backend = "cpu:gloo,cuda:nccl"
+def choose_backend(processes: Processes, device: Device) -> str:
+    """Choose gloo for host memory, NCCL for GPUs, and make the process' GPU the current one."""
+    if str(device) == "cpu" or not torch.cuda.is_available():
+        return "gloo"
+    # A launcher may state the rank on this machine without the number of processes.
+    number = max(processes.local_world_size, processes.local_rank + 1)
+    available = torch.cuda.device_count()
+    if number > available:
+        if processes.local_rank > 0:  # all have the same error: one of each machine prints it
+            time.sleep(SECONDS_TO_PRINT)
+            raise FailedInAnotherProcess("there are fewer GPUs than processes")
+        raise SingleshotError(
+            f"{number} processes, but {available} GPUs on this machine: each process needs its "
+            f"own; give torchrun --nproc-per-node {available}, or train with --device cpu"
+        )
+    torch.cuda.set_device(processes.local_rank)
+    return "cpu:gloo,cuda:nccl"
+
+
+def _join(processes: Processes, backend: str) -> Store:
+    """Initialise torch.distributed."""
     try:
         store: Store
         store, rank, world_size = next(rendezvous("env://", timeout=PATIENCE))

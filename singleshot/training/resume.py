@@ -1,5 +1,10 @@
 """Decide whether a run starts, resumes or is refused, and describe one that was interrupted."""
 
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+from filelock import FileLock, Timeout
+
 from singleshot.errors import ModelError
 from singleshot.files import write_atomically
 from singleshot.recipes.schema import Recipe
@@ -10,7 +15,11 @@ from singleshot.training.build import TrainingSetup
 from singleshot.training.processes import Processes
 from singleshot.training.record import save_record
 
-__all__ = ["begin_run", "describe_interrupted", "describe_resumed", "is_resumed"]
+__all__ = ["begin_run", "describe_interrupted", "describe_resumed", "is_resumed", "locked"]
+
+# Processes that prepared images for a killed training may hold its lock until they notice; shared
+# storage, the lock of a machine that is gone.
+SECONDS_FOR_LOCK, SECONDS_AFTER_RESTART = 10.0, 120.0
 
 
 def is_resumed(folder: RunFolder, processes: Processes, *, requested: bool) -> bool:
@@ -40,6 +49,36 @@ def _was_restarted(folder: RunFolder, processes: Processes) -> bool:
     return left
 
 
+@contextmanager
+def locked(setup: TrainingSetup) -> Iterator[None]:
+    """Keep other trainings out of the run folder; the lock ends with its process.
+
+    Raises ModelError where another training has it.
+    """
+    folder = setup.folder
+    with ExitStack() as until_end:
+        if setup.processes.is_first:
+            path = folder.state.parent / "lock"
+            restarted = setup.processes.restarted
+            seconds = SECONDS_AFTER_RESTART if restarted else SECONDS_FOR_LOCK
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                # A file that stands for a lock, its usual stand-in, would outlive a kill.
+                lock = FileLock(path, timeout=seconds, fallback_to_soft=False)
+                until_end.enter_context(lock)
+            except Timeout as error:
+                raise ModelError(
+                    f"{folder.path}: another process trains in this folder; wait until it ends, or "
+                    f"choose another --run"
+                ) from error
+            except OSError as error:
+                # Storage without locks; or a full disk, which the next file reports.
+                setup.callback.on_message(
+                    f"{folder.path} cannot be locked ({error}): start no other training there"
+                )
+        yield
+
+
 def begin_run(
     setup: TrainingSetup, recipe: Recipe, *, requested: Recipe, start: RunSplits | None
 ) -> None:
@@ -53,11 +92,13 @@ def begin_run(
 
     Raises:
         DataError: an image cannot be read.
-        ModelError: some process cannot see the folder.
+        ModelError: some process cannot see the folder, or it holds another run by now.
     """
     folder, processes = setup.folder, setup.processes
     if processes.is_first:
-        splits = RunSplits.of(setup.data, start=start)
+        folder.check_free()
+        validation = setup.all_validation or setup.data.validation
+        splits = RunSplits.of(setup.data._replace(validation=validation), start=start)
         splits.save(folder.splits)
         save_record(folder, setup.record)
         if setup.chosen:

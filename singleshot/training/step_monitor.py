@@ -29,8 +29,8 @@ class Epochs:
     batch_size: int
 
     def of(self, step: int) -> int:
-        """Return the epoch of a step's first image; both count from 1."""
-        return 1 + (step - 1) * self.batch_size // self.num_images
+        """Return the epoch of a step's first image; both count from 1. 0 before the first step."""
+        return max(1 + (step - 1) * self.batch_size // self.num_images, 0)
 
     def ends_period(self, step: int, every: int) -> bool:
         """Return whether the next step is in another period of `every` epochs."""

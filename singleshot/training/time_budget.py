@@ -40,7 +40,7 @@ __all__ = [
     "seconds_per_step",
 ]
 
-FOR_VALIDATION = 0.1  # of the budget
+FOR_VALIDATION, FOR_MEASURING = 0.1, 0.03  # of the budget
 
 NUM_TRIED = BATCH_SIZE  # images on which decoding and a validation are measured
 PAGE, PAGE_IMAGE = 2.0, 0.02  # seconds that drawing the report takes, and for each image
@@ -106,8 +106,8 @@ def _too_short(budget: TimeBudget, now: float, costs: Costs) -> str:
         f"a time budget of {format_duration(budget.seconds)} is too short: setting up took "
         f"{now - budget.start:.0f} s, a step takes {costs.step:.1f} s, a validation "
         f"{costs.validation:.0f} s and the report {costs.finish:.0f} s. Give at least "
-        f"{format_duration(math.ceil(1.1 * least / AIM))}, or leave validation out with "
-        f"--val-split none"
+        f"{format_duration(math.ceil(1.1 * least / AIM))}, validate on fewer images "
+        f"(--set training.validation_images=200), or on none (--val-split none)"
     )
 
 
@@ -120,22 +120,23 @@ def seconds_per_decode(images: Images) -> float:
     return (time.monotonic() - start) / len(chosen)
 
 
-def seconds_per_step(training: Training, batches: Iterator[Batch], *, at_most: float) -> float:
+def seconds_per_step(training: Training, batches: TrainingBatches, budget: float) -> float:
     """Measure the seconds of a step and its data; `training` has to be thrown away afterwards.
 
-    Ends after ten steps, or after `at_most` seconds with two at least.
+    Ends after ten steps, or with fewer after a small part of the `budget` in seconds.
     """
+    few = iter(batches.between(0, WARM_UP + MEASURED))
     set_training_mode(training.model, training.recipe.training.frozen_parts)
     begin = time.monotonic()
-    for batch in islice(batches, WARM_UP):
+    for batch in islice(few, WARM_UP):
         training.step(batch, 0.0)
     start = now = synchronised_time(training.device)
     num_steps = 0
-    for batch in islice(batches, MEASURED):
+    for batch in few:
         training.step(batch, 0.0)
         num_steps += 1
         now = synchronised_time(training.device)
-        if now - begin > at_most and num_steps >= LEAST_MEASURED:
+        if now - begin > FOR_MEASURING * budget and num_steps >= LEAST_MEASURED:
             break
     return (now - start) / num_steps
 

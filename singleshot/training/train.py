@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -54,6 +54,7 @@ from singleshot.training.resume import (
     describe_interrupted,
     describe_resumed,
     is_resumed,
+    locked,
 )
 from singleshot.training.start import Start
 from singleshot.training.starting_recipe import StartingRecipe
@@ -109,7 +110,7 @@ def run_training(recipe: str | Path, options: TrainingOptions) -> Run:
     budget = TimeBudget.of(options.time_budget)
     with (
         training_display(options.progress, options.callback) as callback,
-        process_group() as processes,
+        process_group(options.device) as processes,
     ):
         options = options.with_callbacks(callback=callback)
         device = training_device(processes, options.device)
@@ -171,6 +172,10 @@ def _prepare(
     start, chosen = _start(starting.detector, context, data), ""
     if not context.resume:
         settings, chosen = _choose_recipe(starting, start, context, data)
+    every = data.validation
+    data = data.with_validation_images(settings.training.validation_images)
+    if data.validation is not None and data.validation is not every:
+        on_message(f"validating on {data.validation.description}")
     report_quick_check(data.train, settings.model.input, options.data, on_message)
     return settings, TrainingSetup(
         data,
@@ -182,6 +187,7 @@ def _prepare(
         device=context.device,
         record=record,
         chosen=chosen,
+        all_validation=every,
     )
 
 
@@ -257,10 +263,14 @@ def _plan_and_train(
         keeping_memory(),
         sharing_cores(setup.callback.on_message),
         explaining_lack_of_memory(recipe.training),
+        ExitStack() as until_end,
     ):
         plan = resolve_plan(recipe, setup, options, budget)
+        if setup.resume:
+            until_end.enter_context(locked(setup))
         training, batches = build_training(plan.recipe, plan.images, setup)
         if not setup.resume:
+            until_end.enter_context(locked(setup))  # not before: a failure leaves no folder
             start = None if options.init is None else splits_of_model(options.init)
             begin_run(setup, training.recipe, requested=recipe, start=start)
         with graceful_interrupts() as interrupt:

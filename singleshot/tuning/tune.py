@@ -252,6 +252,7 @@ class _SearchWorker:
                 overrides={**self.task.overrides, **trial.values},
                 callback=CallbackList([self.callback, PruningCallback(trial)]),
                 progress=False,  # the search shows it
+                **vars(options.reading),
             )
             seconds = time.monotonic() - start
             if run.interrupted:

@@ -1,7 +1,12 @@
 """Lines of log.jsonl: a key for each term of the loss."""
 
-from singleshot.runs.callbacks import StepRecord
-from singleshot.runs.log import curve_points, loss_terms, step_line
+import json
+
+import pytest
+
+from singleshot.runs.callbacks import StartRecord, StepRecord
+from singleshot.runs.folder import RunFolder
+from singleshot.runs.log import RunLog, curve_points, loss_terms, step_line
 
 
 def record(losses: dict[str, float]) -> StepRecord:
@@ -41,3 +46,25 @@ def test_a_validation_has_no_losses():
     line = {"kind": "evaluation", "step": 3, "epoch": 1, "mean_average_precision": 0.5, "AP50": 0.7}
     assert loss_terms(line) == {}
     assert curve_points(line) == {"validation/mean_average_precision": 0.5, "validation/AP50": 0.7}
+
+
+@pytest.mark.parametrize("validated", [0, 4])
+def test_the_image_of_the_last_validation_is_drawn_anew_also_of_the_one_before_training(
+    tmp_path, monkeypatch, validated
+):
+    drawn = []
+    monkeypatch.setattr(
+        RunLog, "draw_image", lambda _, name, _path, step: drawn.append((name, step))
+    )
+    log = RunLog(RunFolder(tmp_path))
+    start = StartRecord(
+        num_steps=8, num_epochs=2, first_step=validated, validated=validated, batch_size=3
+    )
+    log.on_start(start)
+    log.on_finish()
+    assert ("validation", validated) not in drawn
+    line = {"kind": "evaluation", "step": validated, "mean_average_precision": 0.5}
+    (tmp_path / "log.jsonl").write_text(json.dumps(line) + "\n")
+    log.on_start(start)
+    log.on_finish()
+    assert drawn[-1] == ("validation", validated)

@@ -223,3 +223,16 @@ def test_a_store_that_cannot_be_reached_is_refused_before_anything_is_trained(ho
     ):
         train("elsewhere")
     assert not (home / "elsewhere").exists()
+
+
+def test_the_validation_before_training_is_recorded(home, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    make_cells(tmp_path / "cells")
+    run = train("tuned", init=home / "run")
+    (recorded,) = runs(tmp_path)
+    curve = "validation/mean_average_precision"
+    history = client(tmp_path).get_metric_history(recorded.info.run_id, curve)
+    log = [one for one in read_log(tmp_path / "tuned/log.jsonl") if one["kind"] == "evaluation"]
+    assert not run.interrupted
+    assert [point.step for point in history] == [one["step"] for one in log]
+    assert log[0]["step"] == 0

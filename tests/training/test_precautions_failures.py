@@ -21,6 +21,7 @@ from singleshot.detectors.ssd import network
 from singleshot.errors import NonFiniteLoss, RunFailed
 from singleshot.runs.folder import RunFolder
 from singleshot.runs.progress import load_progress
+from singleshot.runs.splits import RunSplits
 from singleshot.training import validation as validating
 
 SHORT = {**OVERRIDES, "training.epochs": 4, "training.workers": 0, "training.cache": 0.0}
@@ -224,6 +225,21 @@ def test_a_signal_in_the_middle_of_a_validation_records_nothing(
     assert (result.interrupted, result.stopped_by) == (True, number)
     assert [r["kind"] for r in log_without_timings(run)] == ["step"] * 4
     require_resumes(cells, run, whole)
+
+
+def test_fewer_images_are_validated_on_and_a_resumed_run_takes_the_same(cells, tmp_path):
+    callback = Recorder()
+    few = {"training.validation_images": 1}
+    whole = train(cells, tmp_path / "whole", overrides=few, callback=callback)
+    assert any(line.startswith("validating on 1 of ") for line in callback.messages)
+    # All that were set aside are known, to be evaluated on.
+    splits = RunSplits.load(RunFolder(whole.folder).splits)
+    assert len(splits.validation.images) > 1
+    stopped = train(cells, tmp_path / "run", overrides=few, callback=Recorder(after=2))
+    assert stopped.interrupted
+    resumed = train(cells, tmp_path / "run", overrides=few, resume=True)
+    assert resumed.mean_average_precision == whole.mean_average_precision
+    assert RunSplits.load(RunFolder(resumed.folder).splits) == splits
 
 
 def test_an_end_by_patience_is_final_and_reported(cells, tmp_path):

@@ -44,7 +44,7 @@ PLAIN = {
 
 def test_a_cpu_measures_nothing_and_keeps_float32(monkeypatch):
     monkeypatch.setattr(precision, "time_pass", None)
-    assert measured_precision(built(**PLAIN), torch.device("cpu")) == "float32"
+    assert measured_precision(built(**PLAIN), torch.device("cpu"), 2) == "float32"
 
 
 @pytest.mark.parametrize(("seconds", "chosen"), [(0.5, "bfloat16"), (1.5, "float32")])
@@ -53,6 +53,7 @@ def test_the_faster_is_taken_and_nothing_changes(monkeypatch, seconds, chosen):
     really = precision.time_pass
 
     def timed(copy, batch, device, kind):
+        assert len(batch) == 3
         found = really(copy, batch, device, kind)
         # A CPU's gradients are not always finite; that is tested elsewhere.
         return found._replace(seconds=seconds if kind == "bfloat16" else 1.0, finite=True)
@@ -61,13 +62,37 @@ def test_the_faster_is_taken_and_nothing_changes(monkeypatch, seconds, chosen):
     model = built(**PLAIN)
     before = {key: tensor.clone() for key, tensor in model.state_dict().items()}
     random = torch.get_rng_state()
-    assert measured_precision(model, torch.device("cpu")) == chosen
+    assert measured_precision(model, torch.device("cpu"), 3) == chosen
     assert torch.equal(random, torch.get_rng_state())
     assert all(torch.equal(tensor, before[key]) for key, tensor in model.state_dict().items())
     assert all(parameter.grad is None for parameter in model.parameters())
 
 
-def test_training_in_bfloat16_has_finite_losses_and_float32_weights(tmp_path, monkeypatch):
+@pytest.mark.parametrize(("fitting", "tried"), [(4, [16, 8, 4]), (0, [16, 8, 4, 2])])
+def test_fewer_images_are_taken_where_the_batch_does_not_fit(monkeypatch, fitting, tried):
+    found = []
+
+    def timed(_copy, batch, _device, _kind):
+        if not found or found[-1] != len(batch):
+            found.append(len(batch))
+        if len(batch) > fitting:
+            raise torch.OutOfMemoryError
+        return Pass(1.0, finite=True)
+
+    monkeypatch.setattr(precision, "bfloat16_is_possible", lambda _: True)
+    monkeypatch.setattr(precision, "time_pass", timed)
+    assert measured_precision(built(**PLAIN), torch.device("cpu"), 16) == "float32"
+    assert found == tried
+
+
+def test_a_quantised_detector_stays_in_float32(monkeypatch):
+    monkeypatch.setattr(precision, "bfloat16_is_possible", lambda _: True)
+    monkeypatch.setattr(precision, "time_pass", None)
+    model = built(**{"model.quantization.activations": "affine"})
+    assert measured_precision(model, torch.device("cpu"), 2) == "float32"
+
+
+def test_training_in_bfloat16_keeps_weights_in_float32(tmp_path, monkeypatch):
     # A CPU's gradients are not always finite; that is tested elsewhere.
     monkeypatch.setattr(StepMonitor, "require_finite", lambda *_: None)
     run = singleshot.train(

@@ -6,15 +6,21 @@ import pytest
 import torch
 from groups import run_group
 
-from singleshot.errors import SingleshotError
+from singleshot.errors import FailedInAnotherProcess, SingleshotError
 from singleshot.families import build_detector
 from singleshot.recipes.load import load_recipe
 from singleshot.structures import Batch, Truth
 from singleshot.training import build as trainings
+from singleshot.training import processes as processing
 from singleshot.training.batch_norm import synchronise_batch_norms
 from singleshot.training.frozen import set_training_mode
 from singleshot.training.gradients import Gradients
-from singleshot.training.processes import ALONE, Processes, processes_from_environment
+from singleshot.training.processes import (
+    ALONE,
+    Processes,
+    choose_backend,
+    processes_from_environment,
+)
 
 HEIGHT, WIDTH = 64, 96
 OBJECTS = (3, 0, 1, 2, 5)  # in each image; two processes have shares of two and three
@@ -136,3 +142,42 @@ def test_torchrun_sets_rank_and_world_size():
         rank=3, world_size=4, local_rank=1, local_world_size=2, supervised=True, restarted=True
     )
     assert processes_from_environment({}) == ALONE
+
+
+class Cards:
+    """As many GPUs as a machine may have."""
+
+    def __init__(self, monkeypatch, count):
+        self.chosen = []
+        monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+        monkeypatch.setattr(torch.cuda, "device_count", lambda: count)
+        monkeypatch.setattr(torch.cuda, "set_device", self.chosen.append)
+        monkeypatch.setattr(processing, "SECONDS_TO_PRINT", 0.0)
+
+
+def test_each_process_has_its_own_gpu(monkeypatch):
+    cards = Cards(monkeypatch, 2)
+    second = Processes(rank=1, world_size=2, local_rank=1, local_world_size=2)
+    assert choose_backend(second, "auto") == "cpu:gloo,cuda:nccl"
+    assert cards.chosen == [1]
+
+
+def test_processes_on_the_cpu_need_no_gpu(monkeypatch):
+    cards = Cards(monkeypatch, 1)
+    second = Processes(rank=1, world_size=2, local_rank=1, local_world_size=2)
+    for device in ("cpu", torch.device("cpu")):
+        assert choose_backend(second, device) == "gloo"
+    assert cards.chosen == []
+
+
+def test_more_processes_than_gpus_are_refused_by_one_of_them(monkeypatch):
+    cards = Cards(monkeypatch, 1)
+    processes = [
+        Processes(rank=rank, world_size=2, local_rank=rank, local_world_size=2) for rank in (0, 1)
+    ]
+    message = "2 processes, but 1 GPUs on this machine: .* --nproc-per-node 1, or .* --device cpu"
+    with pytest.raises(SingleshotError, match=message):
+        choose_backend(processes[0], "cuda")
+    with pytest.raises(FailedInAnotherProcess):
+        choose_backend(processes[1], "cuda")
+    assert cards.chosen == []

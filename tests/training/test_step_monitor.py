@@ -15,7 +15,7 @@ from singleshot.training.step_monitor import Epochs, FinishedStep, StepMonitor
 def test_steps_count_as_epochs_by_their_first_image():
     # 10 images in batches of 4: steps 1 to 3 begin at images 0, 4 and 8, step 4 at image 12.
     epochs = Epochs(num_images=10, batch_size=4)
-    assert [epochs.of(step) for step in range(1, 7)] == [1, 1, 1, 2, 2, 3]
+    assert [epochs.of(step) for step in range(7)] == [0, 1, 1, 1, 2, 2, 3]
     assert [epochs.ends_period(step, every=1) for step in range(1, 6)] == [
         False,
         False,
@@ -28,7 +28,7 @@ def test_steps_count_as_epochs_by_their_first_image():
 
 def test_a_step_may_have_several_epochs():
     epochs = Epochs(num_images=2, batch_size=6)
-    assert [epochs.of(step) for step in (1, 2, 3)] == [1, 4, 7]
+    assert [epochs.of(step) for step in (0, 1, 2, 3)] == [0, 1, 4, 7]
     # No step ends more than one period, so that each is validated once at most.
     assert epochs.periods_ended(1, 3, every=1) == 2
 

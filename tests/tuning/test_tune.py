@@ -131,3 +131,15 @@ def test_an_error_not_caused_by_the_values_ends_the_search(cells, tmp_path, monk
     assert [one.outcome for one in result.trials] == ["killed", "finished", "finished"]
     assert result.trials[0].reason == f"{type(error).__name__}: {error}"
     assert result.trials[1].values == result.trials[0].values
+
+
+def test_a_trial_reads_the_data_as_the_search_does(cells, tmp_path, monkeypatch):
+    read, pretend = [], fake_train()
+
+    def train(*args, **options):
+        read.append((options["rename_class"], options["on_error"]))
+        return pretend(*args, **options)
+
+    monkeypatch.setattr(tuning, "train", train)
+    search(cells, tmp_path / "run", 1, rename_class=["WBC=cell"], on_error="skip")
+    assert read == [(["WBC=cell"], "skip")]

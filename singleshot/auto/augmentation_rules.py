@@ -12,7 +12,8 @@ from singleshot.auto.task import Task
 
 __all__ = ["choose_augmentation"]
 
-BETWEEN_WORDS = re.compile(r"(?<=[a-z])(?=[A-Z])|[_\W]")  # turnLeft, left_hand
+# As in turnLeft, left2 and left_hand.
+BETWEEN_WORDS = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Za-z])(?=\d)|[_\W]")
 SIDED = re.compile(r"\b(left|right)\b", re.IGNORECASE)
 
 
@@ -22,7 +23,7 @@ def choose_augmentation(task: Task, input: tuple[int, int], num_steps: int) -> l
     A start from a detector has expansion and crops of its own, in its recipe's tables, and keeps
     its flips where no name is against them.
     """
-    flip = _choose_flip(task.facts.class_counts)
+    flip = _choose_flip(task.facts.objects_per_class)
     if task.start is None:
         return [*_choose_scales(task, input, num_steps), flip]
     scales = [] if task.start.has_tables else _choose_scales(task, input, num_steps)
@@ -53,9 +54,12 @@ def _choose_scales(task: Task, input: tuple[int, int], num_steps: int) -> list[R
 
 
 def _choose_flip(class_names: Iterable[str]) -> RecipeChoice:
-    """Leave out flips where classes are characters, or differ by left and right."""
+    """Leave out flips where classes are characters, or differ by left and right.
+
+    The only class of a data set may be a digit because it has no name.
+    """
     names = [name.strip() for name in class_names]
-    characters = [name for name in names if len(name) == 1 and name.isalnum()]
+    characters = [name for name in names if len(name) == 1 and name.isalnum() and len(names) > 1]
     sided = [name for name in names if SIDED.search(BETWEEN_WORDS.sub(" ", name))]
     found = sided or sorted(characters)
     if not found:
@@ -63,4 +67,6 @@ def _choose_flip(class_names: Iterable[str]) -> RecipeChoice:
         return RecipeChoice("augmentation.flip", 0.5, reason)
     what = f"{found[0]!r} and {found[1]!r}" if len(found) > 1 else repr(found[0])
     reason = f"classes such as {what} are no longer themselves when an image is flipped"
+    if not sided and all(name.isdigit() for name in characters):
+        reason += "; if they are numbers of other things, --set augmentation.flip=0.5"
     return RecipeChoice("augmentation.flip", 0.0, reason)

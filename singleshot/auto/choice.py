@@ -18,11 +18,12 @@ class RecipeChoice:
     key: str  # dotted, as in --set
     value: object  # as TOML has it: lists, not tuples
     reason: str
+    is_given: bool = False  # by the user: it is not chosen
 
-    @property
-    def is_given(self) -> bool:
-        """True for a key that the user gave: it is not chosen."""
-        return self.reason == GIVEN
+    @classmethod
+    def of_user(cls, key: str, value: object) -> RecipeChoice:
+        """Take what the user gave in place of a choice."""
+        return cls(key, value, "given", is_given=True)
 
     def __str__(self) -> str:
         """Write the choice as a line."""
@@ -30,6 +31,3 @@ class RecipeChoice:
         if len(value) > LONGEST_VALUE:
             value = f"{value[: LONGEST_VALUE - 2]} …"
         return f"{self.key} = {value}: {self.reason}"
-
-
-GIVEN = "given"

@@ -30,7 +30,9 @@ LARGE_OBJECT, LEAST_BACKBONE_RATE = 0.3, 0.1
 # Images of the middle class, or of all, from which on the full rate is taken: estimates.
 FULL_RATE_IMAGES = 400, 4000
 BASE_MACS = 0.82e9  # multiply-adds of the recipe at REFERENCE_PIXELS (models show)
-REFERENCE_PIXELS = 320 * 320  # of its input
+SAME_COST = 1.5  # times these multiply-adds, up to which the network counts as the recipe's
+REFERENCE_INPUT = 320, 320
+REFERENCE_PIXELS = 320 * 320
 BASE_STRIDES = (8, 16, 32)  # of its backbone's levels …
 EXTRA_LEVELS = 3  # … and how many the pyramid adds
 
@@ -67,7 +69,9 @@ LEAST_PIXELS_IN_TIME = 224 * 224  # however short the time: fewer show too littl
 # part of an image, most of them more than half of each side. Measured on photographs of 10
 # megapixels: twice the steps in the same time, and 5 points of AP (benchmarks/results/auto.md).
 CACHE_SIDE_PER_INPUT = 2.0
-LEAST_SHRINKING = 1.5  # times larger than that: less is not worth another resizing
+# Sides of all images are so many times larger than that, by the sum of their pixels: less is not
+# worth another resizing.
+LEAST_SHRINKING = 1.5
 CACHE_SIDE_PART = 0.9  # of the images have so many times the input at least, whatever their shape
 
 # --- Levels --------------------------------------------------------------------------------------
@@ -89,8 +93,13 @@ SMALLEST_PRIOR = 0.01  # lower bound of the smallest size
 # of 0.5 or more with 0.89 of the objects of plates and 0.83 of traffic; with 1.0, 0.85 and 0.76.
 FIRST_PRIOR = 1.3
 LEAST_PRIOR_STRIDES = 2.0  # smaller priors lie too far apart: COCO's coverage falls
+SAME_PRIOR_SIZES = 0.02  # difference up to which the sizes of a start are not changed
 LONG_OBJECT, LONG_PART = 2.4, 0.2  # aspect ratio between 2 and 3; part of the objects above it
 VERY_LONG_OBJECT, VERY_LONG_PART = 4.0, 0.1  # the same for a ratio of 5
+
+# --- Detections ----------------------------------------------------------------------------------
+KEPT_PER_OBJECT = 2  # of a crowded image: some detections are false
+CANDIDATES_PER_KEPT = 2  # as in the recipe: 400 for 200
 
 # --- Batch, rate, epochs -------------------------------------------------------------------------
 # Seconds of a training step for an image of REFERENCE_PIXELS, its data included.
@@ -116,11 +125,13 @@ NUM_VALIDATIONS = 15  # about, over the training
 
 # Rare classes: √(threshold / share of the images) times as often (Gupta et al. 2019).
 UNBALANCED = 0.2  # share of the rarest class' images, as a part of the most frequent one's
-MOST_REPEATED = 5.0  # times, of the rarest class
+MOST_REPEATED = 5.0  # times, of the rarest class that has …
+LEAST_REPEATED_IMAGES = 10  # … so many images: a slip of the pen does not decide for the others
 
 AVERAGED_PART = 0.06  # of the steps that the average of weights reaches back
 MOST_AVERAGED = 5000  # steps
-LEAST_AVERAGED = 400  # fewer: the recipe's 200, which a short training approaches from below
+LEAST_AVERAGED = 400  # fewer: the recipe's, which a short training approaches from below
+USUAL_AVERAGED = 200  # steps of the recipe's average
 
 # --- Augmentation --------------------------------------------------------------------------------
 # After 500 steps, weaker crops and expansion were better on five of five data sets, by 0.033 COCO
@@ -136,6 +147,13 @@ TINY_OBJECT_SIDE = 20.0  # pixels of the smallest objects that expansion by more
 FEW_VALIDATION_OBJECTS = 400
 FEW_VALIDATION_IMAGES = 30
 UNCERTAIN_AT = 0.7
+
+# Within a time budget, images are validated on that take this part of it, in all validations and
+# the report; of each the seconds of a detection, for the base recipe, and of its place in the
+# report.
+VALIDATED_PART = 0.2
+DETECTION_SECONDS, REPORT_SECONDS = 0.03, 0.02
+FEWEST_VALIDATIONS = 2  # the last one, and that of the report
 
 # --- Limits --------------------------------------------------------------------------------------
 MOST_TRIES = 20  # inputs that are tried: a part of the time does not depend on them

@@ -16,7 +16,7 @@ from jaxtyping import Float64, Int64
 from singleshot.auto import constants
 from singleshot.data.dataset import DataSet
 from singleshot.data.input_objects import image_sizes, objects_in_input
-from singleshot.data.repeats import class_counts
+from singleshot.data.repeats import images_per_class
 
 __all__ = ["DataFacts"]
 
@@ -31,11 +31,12 @@ class DataFacts:
 
     num_images: int
     num_empty: int  # images without objects
-    class_counts: Mapping[str, int]  # objects of each class; no crowds
+    objects_per_class: Mapping[str, int]  # objects of each class; no crowds
     image_sizes: Int64[np.ndarray, "images 2"]  # (height, width) of those that were looked at
     boxes: Float64[np.ndarray, "n 4"]  # of the objects in these images, as parts of both sides
     weights: Float64[np.ndarray, " n"]  # their sum is 1
-    images_with: Mapping[str, int] = field(default_factory=dict)  # an object of each class
+    images_per_class: Mapping[str, int] = field(default_factory=dict)  # an object of each class
+    most_objects: int = 0  # of an image, but for one in a hundred
     num_validation: int = 0  # images
     num_validation_objects: int = 0
 
@@ -49,17 +50,21 @@ class DataFacts:
         sizes = image_sizes(looked_at)
         objects = objects_in_input(looked_at, sizes, (1, 1))
         ordinary = ~train.truths.crowd
+        per_image = train.objects_per_image.numpy()
         counts = np.bincount(
             train.truths.labels[ordinary].numpy(), minlength=len(train.class_names)
         )
         return cls(
             num_images=len(train),
-            num_empty=int((train.objects_per_image == 0).sum()),
-            class_counts=dict(zip(train.class_names, counts.tolist(), strict=True)),
+            num_empty=int((per_image == 0).sum()),
+            objects_per_class=dict(zip(train.class_names, counts.tolist(), strict=True)),
             image_sizes=sizes,
             boxes=objects.boxes.double().numpy(),
             weights=_class_weights(objects.labels.numpy(), counts),
-            images_with=dict(zip(train.class_names, class_counts(train).tolist(), strict=True)),
+            images_per_class=dict(
+                zip(train.class_names, images_per_class(train).tolist(), strict=True)
+            ),
+            most_objects=int(np.quantile(per_image, 0.99, method="lower")),
             num_validation=0 if validation is None else len(validation),
             num_validation_objects=0
             if validation is None
@@ -69,7 +74,7 @@ class DataFacts:
     @property
     def num_objects(self) -> int:
         """Objects of all classes."""
-        return sum(self.class_counts.values())
+        return sum(self.objects_per_class.values())
 
     @property
     def num_looked_at(self) -> int:
@@ -79,7 +84,7 @@ class DataFacts:
     @property
     def images_of_middle_class(self) -> int:
         """Images with an object of the middle class, of those that have any; 0 without objects."""
-        return median_low([number for number in self.images_with.values() if number] or [0])
+        return median_low([number for number in self.images_per_class.values() if number] or [0])
 
     @cached_property
     def sides(self) -> Float64[np.ndarray, " n"]:
@@ -149,7 +154,7 @@ class DataFacts:
     def describe(self) -> str:
         """Describe the data in a sentence."""
         height, width = self.median_size
-        counts = sorted(self.class_counts.items(), key=lambda pair: -pair[1])
+        counts = sorted(self.objects_per_class.items(), key=lambda pair: -pair[1])
         several = len(counts) > 1
         by_class = ", ".join(f"{name} {count:,}" for name, count in counts[:5])
         more = f" and {len(counts) - 5} more" if len(counts) > 5 else ""

@@ -8,7 +8,7 @@ from singleshot.auto import constants
 from singleshot.auto.choice import RecipeChoice
 from singleshot.auto.task import Task
 
-__all__ = ["choose_priors"]
+__all__ = ["choose_priors", "keep_prior_sizes"]
 
 
 def choose_priors(task: Task, input: tuple[int, int], strides: list[int]) -> list[RecipeChoice]:
@@ -19,6 +19,28 @@ def choose_priors(task: Task, input: tuple[int, int], strides: list[int]) -> lis
     """
     levels = len(strides) + constants.EXTRA_LEVELS
     return [_choose_sizes(task, input, strides), _choose_ratios(task, input, levels)]
+
+
+def keep_prior_sizes(task: Task, input: tuple[int, int]) -> list[RecipeChoice]:
+    """Keep the size of a start's priors against the whole input where its shape is another.
+
+    The recipe has them as fractions of the shorter side; here they stay fractions of √area.
+    """
+    if task.start is None or task.start.has_base_levels or not task.start.like_base:
+        return []
+    priors, own = getattr(task.start.model, "priors", None), task.start.model.input
+    factor = _longer_side(input) / _longer_side(own)
+    sizes = getattr(priors, "sizes_unit", ())
+    if not sizes or abs(factor - 1) < constants.SAME_PRIOR_SIZES:
+        return []
+    reason = f"as large in an input of this shape as in the start's {own[0]} x {own[1]}"
+    values = [round(size * factor, 3) for size in sizes]
+    return [RecipeChoice("model.priors.sizes_unit", values, reason)]
+
+
+def _longer_side(input: tuple[int, int]) -> float:
+    """Compute √area as a multiple of the shorter side."""
+    return math.sqrt(input[0] * input[1]) / min(input)
 
 
 def _choose_sizes(task: Task, input: tuple[int, int], strides: list[int]) -> RecipeChoice:

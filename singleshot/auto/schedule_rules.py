@@ -1,4 +1,4 @@
-"""Rules for the batch, the learning rate, the number of epochs and what follows from it."""
+"""Rules for the batch, the learning rate, the number of epochs and the average of weights."""
 
 from __future__ import annotations
 
@@ -7,9 +7,13 @@ from dataclasses import replace
 
 from singleshot.auto import constants
 from singleshot.auto.choice import RecipeChoice
-from singleshot.auto.facts import DataFacts
 from singleshot.auto.task import LearningRate, Task
-from singleshot.recipes.training import OptimizerName, describe_scaling, scale_rate
+from singleshot.recipes.training import (
+    OptimizerName,
+    TrainingSettings,
+    describe_scaling,
+    scale_rate,
+)
 
 __all__ = [
     "choose_averaging",
@@ -18,8 +22,6 @@ __all__ = [
     "choose_epochs",
     "choose_optimizer",
     "choose_rate",
-    "choose_repeats",
-    "choose_validations",
 ]
 
 
@@ -70,12 +72,12 @@ def choose_optimizer(task: Task) -> list[RecipeChoice]:
     ]
 
 
-def choose_backbone_rate(task: Task) -> list[RecipeChoice]:
+def choose_backbone_rate(task: Task, *, has_weights: bool) -> list[RecipeChoice]:
     """Choose the rate of the backbone as a part of that of the other layers, unless it is equal.
 
     It is lower where the backbone knows more than the images can show: that of a detector, and
     that of ImageNet where objects are as large as in its images, and few images have one of the
-    middle class.
+    middle class. `has_weights` is whether it begins with those of ImageNet.
     """
     key = "training.backbone_learning_rate"
     if task.start is not None:
@@ -84,7 +86,8 @@ def choose_backbone_rate(task: Task) -> list[RecipeChoice]:
         reason = "times the rate: the backbone is trained, levels and heads are new"
         return [RecipeChoice(key, constants.TRAINED_BACKBONE_RATE, reason)]
     facts, side, number = task.facts, task.facts.side_at(0.5), task.facts.images_of_middle_class
-    if side < constants.LARGE_OBJECT or not number or not _begins_as_measured(task):
+    as_measured = has_weights and _optimizer(task) == "adamw"
+    if side < constants.LARGE_OBJECT or not number or not as_measured:
         return []
     of_class, of_all = constants.FULL_RATE_IMAGES
     part = max(number / of_class, facts.num_images / of_all, constants.LEAST_BACKBONE_RATE)
@@ -92,7 +95,7 @@ def choose_backbone_rate(task: Task) -> list[RecipeChoice]:
     if factor >= 1:
         return []
     images = f"{number:,} image{'s' * (number != 1)}"
-    images += " of a class" if len(facts.images_with) > 1 else ""
+    images += " of a class" if len(facts.images_per_class) > 1 else ""
     reason = (
         f"times the rate: half of the objects are above {side:.0%} of the image's side, as in the "
         f"images of ImageNet, whose weights know more than {images} can show"
@@ -100,16 +103,10 @@ def choose_backbone_rate(task: Task) -> list[RecipeChoice]:
     return [RecipeChoice(key, factor, reason)]
 
 
-def _begins_as_measured(task: Task) -> bool:
-    """Return whether ImageNet's weights are trained with AdamW."""
-    return _optimizer(task) == "adamw" and task.given.get("model.backbone.weights") != "none"
-
-
 def _has_new_rate(task: Task) -> bool:
     """Return whether a start learns new classes at a rate that is chosen for it, not given."""
-    return task.learns_new_classes and not (
-        {"training.optimizer", "training.learning_rate"} & task.given.keys()
-    )
+    own = "training.learning_rate" in task.given or _optimizer(task) != "adamw"
+    return task.learns_new_classes and not own
 
 
 def choose_rate(task: Task, batch: int) -> list[RecipeChoice]:
@@ -153,7 +150,7 @@ def _usual_rate(task: Task) -> tuple[LearningRate, str]:
 
 
 def _optimizer(task: Task) -> OptimizerName:
-    """Return the optimizer of a training that starts from ImageNet: the given one, or AdamW."""
+    """Return the optimizer of what learns new classes: the given one, or AdamW."""
     return _given_optimizer(task) or "adamw"
 
 
@@ -193,63 +190,20 @@ def choose_epochs(task: Task, batch: int, cost: float) -> RecipeChoice:
     return RecipeChoice("training.epochs", epochs, f"{why}; {steps:,} steps of {batch}")
 
 
-def choose_validations(task: Task, epochs: float) -> RecipeChoice:
-    """Choose the epochs between validations; the reason has how uncertain they are."""
-    facts, key = task.facts, "training.validate_every"
-    every = max(round(epochs / constants.NUM_VALIDATIONS), 1)
-    times = math.ceil(epochs / every)
-    if not facts.num_validation:
-        return RecipeChoice(key, every, "not used: there are no validation images")
-    number = f"{times} validations" if times > 1 else "one validation"
-    reason = f"{number} on {facts.num_validation:,} images"
-    return RecipeChoice(key, every, reason + _describe_uncertainty(facts))
+def choose_averaging(task: Task, num_steps: int, training: TrainingSettings) -> list[RecipeChoice]:
+    """Choose the decay of the weights' average, where the training is long.
 
-
-def _describe_uncertainty(facts: DataFacts) -> str:
-    """Describe how uncertain a measurement on few images is."""
-    few_objects = facts.num_validation_objects < constants.FEW_VALIDATION_OBJECTS
-    if not (few_objects or facts.num_validation < constants.FEW_VALIDATION_IMAGES):
-        return ""
-    spread = constants.UNCERTAIN_AT * (1 - constants.UNCERTAIN_AT)
-    error = 1.96 * math.sqrt(spread / max(facts.num_validation_objects, 1))
-    return (
-        f" with {facts.num_validation_objects:,} objects: so few that an AP50 of "
-        f"{constants.UNCERTAIN_AT:g} on them is uncertain by {error:.2f} at least; evaluate on "
-        f"other images"
-    )
-
-
-def choose_repeats(task: Task) -> list[RecipeChoice]:
-    """Draw images of rare classes more often, where the classes are unbalanced.
-
-    The threshold lies between the shares of the middle class and of the most frequent one.
+    A start has the decay of its own training, `training`: an average that reaches back further
+    than a short one would hardly leave the weights that it starts from.
     """
-    numbers = {name: number for name, number in task.facts.images_with.items() if number}
-    if len(numbers) < 2:
-        return []
-    key = "training.repeat_threshold"
-    rarest, most = min(numbers, key=numbers.__getitem__), max(numbers, key=numbers.__getitem__)
-    of_images = f"of {task.facts.num_images:,} images"
-    if numbers[rarest] == numbers[most]:
-        what = f"each of {len(numbers)} classes is in {numbers[most]:,} {of_images}"
+    part = constants.AVERAGED_PART * num_steps
+    if task.start is None:
+        reach = min(part, constants.MOST_AVERAGED)
+        needed = reach >= constants.LEAST_AVERAGED
     else:
-        what = f"{rarest} is in {numbers[rarest]:,} {of_images}, {most} in {numbers[most]:,}"
-    if numbers[rarest] >= constants.UNBALANCED * numbers[most]:
-        return [RecipeChoice(key, 0.0, f"{what}: all images are drawn equally often")]
-    between = math.sqrt(task.facts.images_of_middle_class * numbers[most])
-    highest = constants.MOST_REPEATED**2 * numbers[rarest]
-    threshold = float(f"{min(between, highest) / task.facts.num_images:.2g}")
-    times = math.sqrt(threshold * task.facts.num_images / numbers[rarest])
-    reason = (
-        f"{what}: images of rare classes are drawn more often, those of {rarest} {times:.1f} times"
-    )
-    return [RecipeChoice(key, min(threshold, 1.0), reason)]
-
-
-def choose_averaging(num_steps: int) -> list[RecipeChoice]:
-    """Choose the decay of the weights' average, where the training is long."""
-    reach = min(constants.AVERAGED_PART * num_steps, constants.MOST_AVERAGED)
-    if reach < constants.LEAST_AVERAGED:
+        reach = max(part, constants.USUAL_AVERAGED)
+        needed = training.average_decay > 1 - 1 / reach
+    if not needed:
         return []
     decay = float(f"{1 - 1 / reach:.4g}")
     reason = f"the average of weights reaches back {reach:,.0f} of {num_steps:,} steps"

@@ -9,6 +9,7 @@ import numpy as np
 from singleshot.auto import constants
 from singleshot.auto.choice import RecipeChoice
 from singleshot.auto.facts import DataFacts
+from singleshot.auto.schedule_rules import choose_batch
 from singleshot.auto.task import Task
 
 __all__ = ["cache_side_for", "choose_cache_side", "choose_input", "choose_levels"]
@@ -72,9 +73,10 @@ def _bounds(task: Task) -> list[tuple[float, str]]:
         (task.most_pixels, f"{task.limited_by} allows no larger one"),
     ]
     if task.seconds is not None:
-        usual = constants.GPU_BATCH if task.machine.device == "gpu" else constants.CPU_BATCH
         given = task.given.get("training.batch_size")
+        usual = choose_batch(task, constants.REFERENCE_INPUT).value
         batch = given if isinstance(given, int) else usual
+        assert isinstance(batch, int)
         full = task.steps_in_time(batch, task.cost(constants.REFERENCE_PIXELS))
         assert full is not None
         least = _least_steps(task)
@@ -120,7 +122,9 @@ def _describe_shape(facts: DataFacts, size: tuple[int, int]) -> str:
     spread = f", {low:.2f} to {high:.2f} in eight of ten" if high / low > 1.2 else ""
     images = f"(width/height {facts.median_ratio:.2f}{spread})"
     if _input_ratio(facts) == facts.median_ratio:
-        return f"the shape of the images {images}"
+        longest = max(facts.median_ratio, 1 / facts.median_ratio) > constants.LONGEST_INPUT
+        nearly = f"as near as {constants.LONGEST_INPUT:g} : 1 to " if longest else ""
+        return f"{nearly}the shape of the images {images}"
     return (
         f"nearer to a square than the images {images}, so that half of the objects are below "
         f"{objects * own:.2f} : 1 instead of {objects * facts.median_ratio:.2f} : 1"
@@ -186,11 +190,12 @@ def choose_cache_side(task: Task, input: tuple[int, int]) -> list[RecipeChoice]:
     side = cache_side_for(task.facts, input)
     if not side:
         return []
-    own = np.median(task.facts.image_sizes.min(axis=1))
+    larger = (task.facts.image_sizes.min(axis=1) > side).mean()
     reason = (
-        f"the shorter side of the images, {own:.0f} pixels in the median, is shrunk to {side} "
-        f"before they are cached and augmented, which takes less time and memory: "
-        f"{constants.CACHE_SIDE_PER_INPUT:g} times the input, as crops show a part of an image"
+        f"the shorter side of larger images, {larger:.0%} of all, is shrunk to {side} pixels "
+        f"before they are cached and augmented: {constants.CACHE_SIDE_PER_INPUT:g} times the "
+        f"input, as crops show a part of an image; {_pixels_left(task.facts, side):.0%} of all "
+        f"pixels are left, which takes less time and memory"
     )
     return [RecipeChoice("training.cache_side", side, reason)]
 
@@ -204,4 +209,11 @@ def cache_side_for(facts: DataFacts, input: tuple[int, int]) -> int:
     scales = (np.array(input) / facts.image_sizes).max(axis=1)
     needed = constants.CACHE_SIDE_PER_INPUT * scales * shorter
     side = round(float(np.quantile(needed, constants.CACHE_SIDE_PART)))
-    return side if np.median(shorter) >= constants.LEAST_SHRINKING * side else 0
+    return side if _pixels_left(facts, side) <= constants.LEAST_SHRINKING**-2 else 0
+
+
+def _pixels_left(facts: DataFacts, side: int) -> float:
+    """Compute the part of the pixels of all images that is left by shrinking to a shorter side."""
+    shorter, pixels = facts.image_sizes.min(axis=1), facts.image_sizes.prod(axis=1)
+    left = pixels * np.minimum(side / shorter, 1.0) ** 2
+    return float(left.sum() / pixels.sum())

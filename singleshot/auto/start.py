@@ -21,7 +21,14 @@ __all__ = ["BaseRecipe", "base_content"]
 
 _RATE = "training.learning_rate"
 # Keys of a start's recipe that may be chosen for the images that it was trained on.
-_OF_OTHER_IMAGES = ("cache", "cache_side")
+_OF_OTHER_IMAGES = (
+    "cache",
+    "cache_side",
+    "cache_folder",
+    "repeat_threshold",
+    "validation_images",
+    "backbone_learning_rate",
+)
 
 
 def base_content(detector: TrainedDetector | None) -> dict[str, Any]:
@@ -30,7 +37,7 @@ def base_content(detector: TrainedDetector | None) -> dict[str, Any]:
         return {"based_on": constants.BASE}
     content: dict[str, Any] = detector.checkpoint.recipe.model_dump(mode="json", exclude_none=True)
     for key in _OF_OTHER_IMAGES:
-        content["training"].pop(key)
+        content["training"].pop(key, None)
     return content
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from singleshot.auto import constants
-from singleshot.auto.choice import GIVEN, RecipeChoice
+from singleshot.auto.choice import RecipeChoice
 from singleshot.auto.facts import DataFacts
 from singleshot.detectors.common.settings import DetectorSettings
 from singleshot.recipes.training import OptimizerName
@@ -94,6 +94,7 @@ class Task:
     given: Mapping[str, object] = field(default_factory=dict)  # values by key that are not chosen
     most_pixels: float = math.inf  # of the input, by --max-latency or --max-gmac
     limited_by: str = ""  # which of them, with its value
+    relative_macs: float = 1.0  # of a pixel, against the base recipe: another network may be given
 
     @property
     def time(self) -> str:
@@ -123,16 +124,17 @@ class Task:
         return self.start is None or self.start.has_base_levels
 
     def settle(self, choice: RecipeChoice) -> RecipeChoice:
-        """Return the choice, or what is given in its place."""
-        if choice.key in self.given:
-            return RecipeChoice(choice.key, self.given[choice.key], GIVEN)
+        """Return the choice, or what is given in its place, also of a value for fine-tuning."""
+        for key in (choice.key, choice.key.removeprefix("fine_tuning.")):
+            if key in self.given:
+                return RecipeChoice.of_user(key, self.given[key])
         return choice
 
     def cost(self, pixels: float, *, fine: bool = False) -> float:
         """Estimate the cost of an image in training; 1 for the base recipe at its own input."""
         relative = pixels / constants.REFERENCE_PIXELS * (constants.FINE_COST if fine else 1.0)
         if self.start is None:
-            return relative
+            return self.relative_macs * relative
         height, width = self.start.model.input
         of_start = self.start.macs * constants.REFERENCE_PIXELS / (height * width)
         return of_start / constants.BASE_MACS * relative

@@ -25,11 +25,11 @@ def facts(sides=None, ratios=None, **changes):
     made = DataFacts(
         num_images=300,
         num_empty=0,
-        class_counts={"cat": 900},
+        objects_per_class={"cat": 900},
         image_sizes=np.tile([480, 640], (300, 1)),
         boxes=np.stack([corner, corner, width, height], axis=1),
         weights=np.full(100, 0.01),
-        images_with={"cat": 290},
+        images_per_class={"cat": 290},
         num_validation=100,
         num_validation_objects=500,
     )

@@ -32,13 +32,16 @@ def test_small_objects_are_made_less_small():
         (["RBC", "copyright"], 0.5),
         (["right_hand", "upright"], 0.0),
         (["turnLeft"], 0.0),
+        (["left1", "arrow_Right2"], 0.0),
+        (["RIGHT2"], 0.0),
+        (["0"], 0.5),
     ],
 )
 def test_images_are_not_flipped_where_classes_would_change(names, flip):
-    assert augmentation(class_counts=dict.fromkeys(names, 9))["flip"] == flip
+    assert augmentation(objects_per_class=dict.fromkeys(names, 9))["flip"] == flip
 
 
 def test_a_start_with_values_of_its_own_keeps_them():
     assert augmentation(start=start()) == {}
-    assert augmentation(start=start(), class_counts={"7": 9}) == {"flip": 0.0}
+    assert augmentation(start=start(), objects_per_class={"7": 9, "8": 9}) == {"flip": 0.0}
     assert set(augmentation(start=start(has_tables=False))) == {"crop.probability", "expand.up_to"}

@@ -86,6 +86,68 @@ def test_given_priors_or_levels_are_left_alone_together():
     assert four.priors.num_levels == 7
 
 
+def test_given_priors_keep_the_levels_that_they_are_for():
+    tiny = {"sides": np.full(100, 1 / 30), "seconds": 600.0}
+    assert len(choose(**tiny).recipe.model.backbone.strides) == 4
+    own = {"model.priors.sizes_unit": [0.05, 0.1, 0.3, 0.5, 0.7, 0.85, 1.0]}
+    model = choose(given=own, **tiny).recipe.model
+    assert model.backbone.strides == (8, 16, 32)
+    assert model.priors.sizes_unit[:2] == (0.05, 0.1)
+    levels = choose(given={"model.priors.strides": [8, 16, 32, 64, 107, 320]}, **tiny).recipe.model
+    assert levels.backbone.strides == (8, 16, 32)
+    assert levels.priors.sizes_unit[0] < 0.075
+    # Another key of the table is none of the choices.
+    chosen = choose(given={"model.priors.clip": "corners"}, **tiny).recipe.model
+    assert chosen.priors.clip == "corners"
+    assert chosen.priors.num_levels == 7
+    build_detector(chosen, ["cat"], pretrained=False)
+
+
+def test_a_data_set_of_many_more_images_than_there_is_time_for_is_a_short_training():
+    chosen = choose(seconds=420.0, num_images=100_000)
+    assert chosen.recipe.augmentation.crop.probability == 0.5
+    assert chosen.recipe.training.average_decay == 0.995
+    assert chosen.recipe.training.epochs == 1
+    # What fits decides, whatever number of epochs is given.
+    given = choose(seconds=420.0, num_images=100_000, given={"training.epochs": 50})
+    assert given.recipe.augmentation == chosen.recipe.augmentation
+
+
+def test_the_rate_for_the_largest_batch_is_scaled_from_the_recipes_batch_once():
+    given = {"training.batch_size": 8, "training.largest_batch": True}
+    for device in ("cpu", "gpu"):
+        chosen = choose(given=given, device=device, num_images=10_000)
+        assert chosen.recipe.training.learning_rate == 0.003
+
+
+def test_another_network_or_many_classes_count_with_their_own_multiply_adds():
+    given = {"model.backbone.name": "resnet50", "model.backbone.weights": "none"}
+    usual, larger = choose(seconds=420.0), choose(seconds=420.0, given=given)
+    assert larger.recipe.training.epochs < 0.5 * usual.recipe.training.epochs
+    assert math.prod(larger.recipe.model.input) < math.prod(usual.recipe.model.input)
+    many = replace(SETUP, class_names=tuple(map(str, range(5000))))
+    base = base_content(None)
+    of_many = choose_recipe(task(seconds=420.0), base, Limits(), many)
+    assert of_many.recipe.training.epochs < usual.recipe.training.epochs
+
+
+def test_crowded_images_keep_more_detections():
+    results = choose(most_objects=300).recipe.model.results
+    assert (results.keep, results.top_k) == (600, 1200)
+    usual = load_recipe(constants.BASE).model.results
+    assert choose(most_objects=100).recipe.model.results == usual
+    # A start that keeps more already is left as it is.
+    own = load_recipe("ssdlite320-lite0", {"model.results.keep": 1000, "model.results.top_k": 3000})
+    content = own.model_dump(mode="json", exclude_none=True)
+    begun = start(model=own.model, knows_classes=True)
+    kept = choose(base=content, start=begun, most_objects=300).recipe.model.results
+    assert (kept.keep, kept.top_k) == (1000, 3000)
+    more = choose(base=content, start=begun, most_objects=600).recipe.model.results
+    assert (more.keep, more.top_k) == (1200, 3000)
+    given = choose(most_objects=300, given={"model.results.keep": 250}).recipe.model.results
+    assert (given.keep, given.top_k) == (250, usual.top_k)
+
+
 def test_an_impossible_value_is_refused_with_its_key():
     with pytest.raises(RecipeError, match=r"training\.epochs = 0: expected at least 1"):
         choose(given={"training.epochs": 0})
@@ -130,6 +192,9 @@ def test_a_detector_to_start_from_is_suggested_where_none_is_given():
 def test_a_start_is_changed_in_its_own_recipe():
     # What was chosen for the images that it was trained on is left out.
     own = {"model.input": [96, 128], "training.cache_side": 200, "training.cache": 0.0}
+    own |= {"training.repeat_threshold": 0.5, "training.backbone_learning_rate": 0.1}
+    own |= {"training.cache_folder": "/elsewhere", "training.average_decay": 0.9998}
+    own |= {"training.validation_images": 500}
     recipe = load_recipe("ssdlite320-lite0", own)
     weights = build_detector(recipe.model, ["cat"], pretrained=False).state_dict()
     detector = TrainedDetector(Checkpoint(weights, recipe, ("cat",), {}), "runs/coco")
@@ -145,6 +210,10 @@ def test_a_start_is_changed_in_its_own_recipe():
     changed = load_recipe(chosen.content, start="known")
     assert changed.model == recipe.model
     assert (changed.training.cache, changed.training.cache_side) == (0.3, 0)
+    assert (changed.training.repeat_threshold, changed.training.cache_folder) == (0.0, None)
+    assert changed.training.backbone_learning_rate == 1.0
+    assert changed.training.validation_images == 0
+    assert changed.training.average_decay == 0.995
     assert changed.training.learning_rate == 0.0005
     assert changed.augmentation.expand.up_to == 2.0  # of its table of fine-tuning
 
@@ -163,6 +232,37 @@ def test_a_start_that_learns_new_classes_trains_with_what_is_chosen():
     assert (kept.model.results.nms, kept.model.results.iou_threshold) == ("hard", 0.4)
     known = choose(base=content, start=replace(begun, knows_classes=True))
     assert load_recipe(known.content, start="known").model.results.nms == "hard"
+
+
+def test_another_key_of_a_table_does_not_undo_what_is_chosen_in_it():
+    base = load_recipe("ssdlite320-lite0", {"model.results.nms": "hard"})
+    content = base.model_dump(mode="json", exclude_none=True)
+    given = {"model.results.score_threshold": 0.1}
+    results = choose(base=content, start=start(model=base.model), given=given).recipe.model.results
+    assert (results.nms, results.score_threshold) == ("weighted", 0.1)
+
+
+def test_a_weight_decay_for_a_start_is_given_in_place_of_the_chosen_one():
+    given = {"training.weight_decay": 0.01}
+    content = load_recipe("ssdlite320-lite0").model_dump(mode="json", exclude_none=True)
+    chosen = choose(base=content, start=start(), given=given)
+    lines = [str(choice) for choice in chosen.choices if "weight_decay" in choice.key]
+    assert lines == ["training.weight_decay = 0.01: given"]
+    assert load_recipe(chosen.content, start="detector").training.weight_decay == 0.01
+
+
+def test_priors_of_a_start_stay_as_large_in_an_input_of_another_shape():
+    own = load_recipe("ssdlite320-lite0")
+    content = own.model_dump(mode="json", exclude_none=True)
+    begun = start(model=own.model)
+    model = choose(base=content, start=begun, image_sizes=np.tile([360, 640], (9, 1))).recipe.model
+    height, width = model.input
+    assert width > 1.3 * height
+    for size, before in zip(model.priors.sizes_unit, own.model.priors.sizes_unit, strict=True):
+        part = size * min(height, width) / math.sqrt(height * width)
+        assert part == pytest.approx(before, abs=0.001)
+    same = choose(base=content, start=begun, image_sizes=np.tile([640, 640], (9, 1))).recipe.model
+    assert same.priors == own.model.priors
 
 
 def untrained_start(name, **changes):

@@ -17,13 +17,19 @@ SETUP = MeasurementSetup(("cat",), torch.zeros(3, 48, 64, dtype=torch.uint8), to
 
 
 def test_the_part_of_the_objects_with_a_prior_is_beside_the_recipes_own():
-    # Boxes of a fifth of the side are overlapped by both, those of a pixel by neither.
-    sides = np.where(np.arange(100) < 75, 0.2, 0.002)
-    boxes = np.stack([0.5 - sides / 2, 0.5 - sides / 2, 0.5 + sides / 2, 0.5 + sides / 2], axis=1)
-    tiny = facts(boxes=boxes)
-    chosen = choose_recipe(replace(task(), facts=tiny), base_content(None), Limits(), SETUP)
-    line = describe_coverage(chosen, base_content(None), tiny, ("cat",))
+    # Those of a fifth of the side are overlapped by the priors of both, those of 11 pixels in 320
+    # by smaller ones alone, those of a pixel by none. The first are of a class that counts less.
+    sides = np.select([np.arange(100) < 60, np.arange(100) < 90], [0.2, 11 / 320], 0.002)
+    weights = np.where(sides == 0.2, 1.0, 2.0)
+    corners = [0.5 - sides / 2, 0.5 - sides / 2, 0.5 + sides / 2, 0.5 + sides / 2]
+    made = facts(boxes=np.stack(corners, axis=1), weights=weights / weights.sum())
+    given = {"model.input": [320, 320], "model.backbone.strides": [4, 8, 16, 32]}
+    chosen = choose_recipe(
+        replace(task(given=given), facts=made), base_content(None), Limits(), SETUP
+    )
+    line = describe_coverage(chosen, base_content(None), made, ("cat",))
+    # 60 + 2 · 30 of 60 + 2 · 40, and 60 of these.
     assert line == (
-        "priors overlap 75.0% of the objects by half or more (IoU 0.5), where the recipe's own at "
-        "320 x 320 overlap 75.0%"
+        "priors overlap 85.7% of the objects by half or more (IoU 0.5), where the recipe's own at "
+        "320 x 320 overlap 42.9%"
     )

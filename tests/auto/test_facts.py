@@ -30,8 +30,8 @@ def test_sides_and_ratios_are_relative_to_the_image(tmp_path):
     data = dataset(tmp_path, [[(0, 0, 20, 10)], [(10, 0, 60, 50)], []], [[0], [0], []])
     found = DataFacts.of(data)
     assert (found.num_images, found.num_empty, found.num_objects) == (3, 1, 2)
-    assert found.class_counts == {"a": 2, "b": 0}
-    assert found.images_with == {"a": 2, "b": 0}
+    assert found.objects_per_class == {"a": 2, "b": 0}
+    assert found.images_per_class == {"a": 2, "b": 0}
     assert found.median_size == (50, 100)
     assert found.median_ratio == 2
     np.testing.assert_allclose(found.sides, [0.2, np.sqrt(0.5)])

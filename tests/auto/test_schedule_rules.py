@@ -1,4 +1,4 @@
-"""Rules of batch, rate, epochs, validations and averaging."""
+"""Rules of batch, rate, epochs and averaging."""
 
 # Tests singleshot/auto/constants.py
 
@@ -14,11 +14,8 @@ from singleshot.auto.schedule_rules import (
     choose_epochs,
     choose_optimizer,
     choose_rate,
-    choose_repeats,
-    choose_validations,
 )
 from singleshot.auto.task import Task, TrainingMachine
-from singleshot.data.repeats import class_factors
 from singleshot.recipes.load import load_recipe
 
 
@@ -76,6 +73,10 @@ def test_a_small_start_learns_new_classes_with_adamw():
         "fine_tuning.training.learning_rate": 0.001,
     }
     assert larger.value == 0.002
+    # What would be chosen anyway may be given as well.
+    same = task(start=start(), given={"training.optimizer": "adamw"})
+    assert choose_optimizer(same)[1] == decay
+    assert choose_rate(same, 8) == [rate]
 
 
 @pytest.mark.parametrize(
@@ -85,12 +86,17 @@ def test_a_small_start_learns_new_classes_with_adamw():
         {"start": start(like_base=False)},
         {"start": start(), "given": {"training.optimizer": "sgd"}},
         {"start": start(), "given": {"training.learning_rate": 0.01}},
+        {
+            "start": start(),
+            "given": {"training.learning_rate": 0.01, "training.optimizer": "adamw"},
+        },
     ],
     ids=[
         "it knows the classes",
         "it is large, or of another kind",
         "optimizer given",
         "rate given",
+        "optimizer and rate given",
     ],
 )
 def test_any_other_start_keeps_the_rates_of_its_recipe(own):
@@ -115,7 +121,7 @@ LARGE = np.full(100, 0.4)
 
 
 @pytest.mark.parametrize(
-    ("images_with", "factor", "images"),
+    ("images_per_class", "factor", "images"),
     [
         ({"cat": 132}, 0.3, "132 images"),
         ({"cat": 20}, 0.1, "20 images"),
@@ -124,27 +130,30 @@ LARGE = np.full(100, 0.4)
         ({"cat": 900, "dog": 200, "cow": 3}, 0.5, "200 images of a class"),
     ],
 )
-def test_few_images_of_large_objects_leave_the_backbone_what_it_knows(images_with, factor, images):
-    (choice,) = choose_backbone_rate(task(sides=LARGE, images_with=images_with))
+def test_few_images_of_large_objects_leave_the_backbone_what_it_knows(
+    images_per_class, factor, images
+):
+    made = task(sides=LARGE, images_per_class=images_per_class)
+    (choice,) = choose_backbone_rate(made, has_weights=True)
     assert (choice.key, choice.value) == ("training.backbone_learning_rate", factor)
     assert "half of the objects are above 40% of the image's side" in choice.reason
     assert f"than {images} can show" in choice.reason
 
 
 def test_many_images_of_other_classes_raise_the_rate_of_the_backbone():
-    (choice,) = choose_backbone_rate(task(sides=LARGE, images_with={"cat": 9}, num_images=2000))
+    made = task(sides=LARGE, images_per_class={"cat": 9}, num_images=2000)
+    (choice,) = choose_backbone_rate(made, has_weights=True)
     assert choice.value == 0.5
 
 
 @pytest.mark.parametrize(
     "changes",
     [
-        {"images_with": {"cat": 400}},
-        {"images_with": {"cat": 5000, "dog": 10, "cow": 10}, "num_images": 5000},
-        {"images_with": {}},
+        {"images_per_class": {"cat": 400}},
+        {"images_per_class": {"cat": 5000, "dog": 10, "cow": 10}, "num_images": 5000},
+        {"images_per_class": {}},
         {"sides": np.full(100, 0.2)},
         {"given": {"training.optimizer": "sgd"}},
-        {"given": {"model.backbone.weights": "none"}},
         {"start": start()},
     ],
     ids=[
@@ -153,13 +162,13 @@ def test_many_images_of_other_classes_raise_the_rate_of_the_backbone():
         "no objects",
         "smaller objects",
         "SGD",
-        "random weights",
         "levels of a start",
     ],
 )
 def test_otherwise_the_backbone_has_the_rate_of_the_other_layers(changes):
-    few = {"sides": LARGE, "images_with": {"cat": 100}}
-    assert choose_backbone_rate(task(**{**few, **changes})) == []
+    few = {"sides": LARGE, "images_per_class": {"cat": 100}}
+    assert choose_backbone_rate(task(**{**few, **changes}), has_weights=True) == []
+    assert choose_backbone_rate(task(**few), has_weights=False) == []
 
 
 @pytest.mark.parametrize(
@@ -189,60 +198,36 @@ def test_a_start_takes_fewer_epochs_and_least_where_it_knows_all_classes():
     assert choose_epochs(task(start=start(knows_classes=True)), 8, 1.0).value == 10
 
 
-def test_validations_are_about_fifteen_and_few_images_are_called_uncertain():
-    assert choose_validations(task(), 40).value == 3
-    assert choose_validations(task(), 4).value == 1
-    assert "uncertain" not in choose_validations(task(), 40).reason
-    few = choose_validations(task(num_validation=10, num_validation_objects=50), 40)
-    # 1.96 √(0.7 · 0.3 / 50)
-    assert "10 images with 50 objects: so few that an AP50 of 0.7 on them is uncertain by 0.13" in (
-        few.reason
-    )
-    without = choose_validations(task(num_validation=0), 40)
-    assert "no validation images" in without.reason
+USUAL = load_recipe(constants.BASE).training
 
 
 def test_only_long_trainings_average_longer():
-    assert choose_averaging(3000) == []
-    (choice,) = choose_averaging(50_000)
-    assert choice.value == pytest.approx(1 - 1 / 3000, abs=1e-4)
+    assert choose_averaging(task(), 3000, USUAL) == []
+    (choice,) = choose_averaging(task(), 50_000, USUAL)
+    assert choice.value == 0.9997  # the last 3,000 steps
+    (longest,) = choose_averaging(task(), 10**6, USUAL)
+    assert longest.value == 0.9998
 
 
 @pytest.mark.parametrize(
-    ("images_with", "threshold"),
+    ("own", "num_steps", "decay"),
     [
-        ({"cat": 200, "dog": 60}, 0.0),
-        # Between 40 and 160 images of 300: 80 / 300. The rarest comes √(80 / 10) times as often.
-        ({"cat": 160, "dog": 40, "owl": 10}, 0.27),
-        # At most five times: 25 · 1 / 300.
-        ({"cat": 160, "dog": 40, "owl": 1}, 0.083),
+        (0.9998, 400, 0.995),
+        (0.9998, 50_000, 0.9997),
+        (0.9997, 10**6, None),
+        (0.995, 50_000, None),
+        (0.995, 400, None),
+        (0.0, 400, None),
     ],
 )
-def test_images_of_rare_classes_are_drawn_more_often(images_with, threshold):
-    (choice,) = choose_repeats(task(images_with=images_with))
-    assert choice.value == threshold
-    least, most = min(images_with.values()), max(images_with.values())
-    assert f"in {least} of 300 images, cat in {most}" in choice.reason
-    factors = class_factors(np.array(list(images_with.values())), 300, threshold)
-    assert factors.max() <= 5.05
-    if threshold:
-        assert f"{factors.max():.1f} times" in choice.reason
-
-
-def test_equal_classes_are_described_as_such():
-    (choice,) = choose_repeats(task(images_with={"cat": 200, "dog": 200, "owl": 0}))
-    assert choice.value == 0.0
-    assert choice.reason == (
-        "each of 2 classes is in 200 of 300 images: all images are drawn equally often"
-    )
-
-
-def test_a_single_class_needs_no_balance():
-    assert choose_repeats(task(images_with={"cat": 3, "dog": 0})) == []
+def test_the_average_of_a_short_training_leaves_the_weights_it_starts_from(own, num_steps, decay):
+    trained = USUAL.model_copy(update={"average_decay": own})
+    choices = choose_averaging(task(start=start()), num_steps, trained)
+    assert [choice.value for choice in choices] == ([] if decay is None else [decay])
 
 
 def test_a_million_images_are_one_more_number():
-    large = facts(num_images=10**6, class_counts={"cat": 8 * 10**6})
+    large = facts(num_images=10**6, objects_per_class={"cat": 8 * 10**6})
     assert "1,000,000 images (300 looked at)" in large.describe()
 
 

@@ -152,6 +152,17 @@ def test_nine_of_ten_images_keep_twice_the_input_whatever_their_shape():
     # Images that are 3000 wide need twice the input's 416 columns.
     (choice,) = choose_cache_side(task(image_sizes=sizes), (320, 416))
     assert choice.value == 832
-    assert choice.reason.startswith("the shorter side of the images, 3000 pixels in the median, is")
-    few = np.repeat([[3000, 4000], [480, 640]], [45, 55], axis=0)
-    assert choose_cache_side(task(image_sizes=few), (320, 416)) == []
+    assert choice.reason.startswith("the shorter side of larger images, 100% of all, is shrunk to")
+
+
+@pytest.mark.parametrize(("num_large", "side"), [(45, 640), (10, 640), (2, 0)])
+def test_large_images_among_small_ones_are_shrunk_where_they_have_most_of_the_pixels(
+    num_large, side
+):
+    mixed = np.repeat([[3000, 4000], [480, 640]], [num_large, 100 - num_large], axis=0)
+    choices = choose_cache_side(task(image_sizes=mixed), (320, 416))
+    assert [choice.value for choice in choices] == ([side] if side else [])
+    if num_large == 10:
+        # 12 megapixels become 0.55: 1.2 + 0.276 against 0.055 + 0.276.
+        assert "larger images, 10% of all, is shrunk to 640 pixels" in choices[0].reason
+        assert "; 22% of all pixels are left, which takes" in choices[0].reason

@@ -15,6 +15,7 @@ from singleshot.data.machine import available_cores
 from singleshot.models.locating import Model
 from singleshot.models.opening import as_detector, load
 from singleshot.options import takes
+from singleshot.runs.folder import model_name
 from singleshot.serving.address import (
     address_of,
     hold_connections,
@@ -52,7 +53,7 @@ def run_server(model: Model, options: ServingOptions) -> None:
     with server_socket:
         detector = _open_detector(model, options)
         _warm_up(detector)
-        name = Path(model).resolve().name if isinstance(model, str | Path) else "detector"
+        name = model_name(model) if isinstance(model, str | Path) else "detector"
         app = create_app(detector, options, name=name)
         server = Server(app, options)
         hold_connections(server_socket)

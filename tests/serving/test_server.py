@@ -17,33 +17,39 @@ CLIENTS = 12
 
 
 class Clients:
-    """Send requests one after the other until the server is gone; half reuse connections."""
+    """Send requests one after the other until the end or the server's; half reuse connections."""
 
     def __init__(self, server) -> None:
         self.server, self.outcomes, self.image = server, Counter(), encoded_image()
         self.since_signal = Counter()
         self.signalled = False
+        self.ended = threading.Event()
         self.threads = [
             threading.Thread(target=self.send, args=(number % 2 == 0,), daemon=True)
             for number in range(CLIENTS)
         ]
+
+    def __enter__(self) -> Clients:
         for thread in self.threads:
             thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.ended.set()
+        for thread in self.threads:
+            thread.join(60)
 
     def send(self, reuses: bool) -> None:
         connection = self.server.connect()
-        while True:
-            try:
-                if connection.sock is None:
-                    connection.connect()
-            except ConnectionRefusedError:
-                return  # it takes no more connections, which a client may see at once
+        while not self.ended.is_set():
             try:
                 connection.request("POST", "/v1/detect", self.image, JPEG)
                 answer = connection.getresponse()
                 answer.read()
                 outcome = answer.status
-            except (OSError, HTTPException) as error:
+            except ConnectionRefusedError:
+                break  # it takes no more connections, which a client may see at once
+            except (OSError, HTTPException) as error:  # a reset is a lost request, too
                 outcome = type(error).__name__
                 connection.close()
             self.outcomes[outcome] += 1
@@ -51,11 +57,12 @@ class Clients:
                 self.since_signal[outcome] += 1
             if not reuses:
                 connection.close()
+        connection.close()
 
 
 def test_sigterm_under_load_loses_no_request():
-    with server_process(0.02, drain_seconds=1.0, max_waiting=CLIENTS) as server:
-        clients = Clients(server)
+    options = {"drain_seconds": 1.0, "max_waiting": CLIENTS}
+    with server_process(0.02, **options) as server, Clients(server) as clients:
         while clients.outcomes[200] < 50:
             time.sleep(0.01)
         clients.signalled = True
@@ -64,9 +71,8 @@ def test_sigterm_under_load_loses_no_request():
         probe = server.connect()
         probe.request("GET", "/readyz")
         assert probe.getresponse().status == 503
+        probe.close()
         assert server.process.wait(60) == 0
-        for thread in clients.threads:
-            thread.join(60)
     assert set(clients.outcomes) == {200}, clients.outcomes
     assert clients.since_signal[200] > CLIENTS
     assert any("all requests are answered" in line for line in server.log)
@@ -81,8 +87,8 @@ def test_ctrl_c_ends_without_the_drain():
 
 
 def test_more_images_than_wait_are_refused_and_the_rest_is_answered():
-    with server_process(0.05, max_waiting=4, max_batch=2) as server:
-        clients = Clients(server)
+    options = {"max_waiting": 4, "max_batch": 2}
+    with server_process(0.05, **options) as server, Clients(server) as clients:
         while clients.outcomes[200] < 20 or clients.outcomes[429] < 20:
             time.sleep(0.01)
         assert set(clients.outcomes) == {200, 429}, clients.outcomes

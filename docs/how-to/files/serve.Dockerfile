@@ -1,13 +1,16 @@
-# A server for one exported model. Beside the folder exports/cells:
+# A server for one exported model. Beside the folders exports/cells and dist, which has the wheel of
+# singleshot (pip wheel --no-deps --wheel-dir dist CHECKOUT):
 #   docker build --file serve.Dockerfile --build-arg MODEL=exports/cells --tag cells:1 .
 #   docker run --rm --publish 127.0.0.1:8000:8000 --read-only --tmpfs /tmp cells:1
 FROM python:3.11-slim
 
 # PyTorch without CUDA is a tenth of the size. onnxruntime is for --to onnx; a model for OpenVINO
 # needs openvino in its place, one for LiteRT ai-edge-litert.
+COPY dist/singleshot-*.whl /tmp/
 RUN pip install --no-cache-dir --index-url https://download.pytorch.org/whl/cpu \
         "torch>=2.9" "torchvision>=0.24" \
-    && pip install --no-cache-dir "singleshot[serve]" "onnxruntime>=1.20" \
+    && pip install --no-cache-dir "$(ls /tmp/singleshot-*.whl)[serve]" "onnxruntime>=1.20" \
+    && rm /tmp/singleshot-*.whl \
     && useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin detector
 
 # The model alone: no annotations, no images, no checkpoints.

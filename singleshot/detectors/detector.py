@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from singleshot.prediction.predict import Results
 else:
     # A network does not need metrics and drawing, nor priors where it has none.
-    Exportable = MinedNegatives = OperatingPoint = PriorLayout = PriorMatches = Result = Any
+    Exportable = MinedNegatives = OperatingPoint = PriorLayout = PriorMatches = Results = Any
 
 __all__ = ["LevelSummary", "Losses", "Objective", "Prepared", "TrainableDetector", "Weight"]
 

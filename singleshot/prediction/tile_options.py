@@ -39,8 +39,8 @@ class WithTiles(Options):
     tile: str | Sequence[int] | None = field(
         default=None,
         metadata=option(
-            "Detect in overlapping tiles of this size as well as in the whole image: for small "
-            "objects in large images.",
+            "Detect in overlapping tiles of this height x width as well as in the whole image: for "
+            "small objects in large images.",
             metavar="HxW",
             cli_type=str | None,
             validate=parse_tile,

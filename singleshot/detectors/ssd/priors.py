@@ -8,7 +8,6 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -65,10 +64,6 @@ class Priors(NamedTuple):
         )
         boxes = prior_boxes(levels, size, settings.clip)
         return cls(boxes, tuple(levels), size, settings.offset_scales)
-
-    def on(self, device: torch.device) -> "Priors":
-        """Copy the boxes to a device."""
-        return self._replace(boxes_cxcywh_unit=self.boxes_cxcywh_unit.to(device))
 
 
 def prior_levels(
